@@ -1,1 +1,30 @@
-"""convscope.store."""
+"""Job records, event log, artifacts and queues: everything that outlives a process.
+
+State is in Redis and changes only by scripts that run inside it; artifacts are in an object store.
+"""
+
+from convscope.store.attempts import Attempt
+from convscope.store.blobs import BlobStore
+from convscope.store.connection import connect_patiently, connect_promptly
+from convscope.store.events import LogEntry, hydrate, read_log
+from convscope.store.jobs import JobStore
+from convscope.store.models import ModelStore
+from convscope.store.queue import dispatch, open_queue
+from convscope.store.settings import StoreSettings
+from convscope.store.waiting import settle_waiters
+
+__all__ = [
+    "Attempt",
+    "BlobStore",
+    "JobStore",
+    "LogEntry",
+    "ModelStore",
+    "StoreSettings",
+    "connect_patiently",
+    "connect_promptly",
+    "dispatch",
+    "hydrate",
+    "open_queue",
+    "read_log",
+    "settle_waiters",
+]

@@ -1,0 +1,33 @@
+"""Connections to Redis."""
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+__all__ = ["connect_patiently", "connect_promptly"]
+
+# How long a caller who waits for an answer is kept waiting for Redis, in seconds.
+PROMPT_TIMEOUT_S = 2.0
+
+# Workers outlast a restart of Redis: up to ten minutes of retries at most two seconds apart.
+PATIENT_RETRIES = 300
+
+
+def connect_promptly(url: str) -> redis.Redis:
+    """Connect for answering requests: an absent Redis is an error within seconds."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=PROMPT_TIMEOUT_S,
+        socket_connect_timeout=PROMPT_TIMEOUT_S,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), retries=2),
+    )
+
+
+def connect_patiently(url: str) -> redis.Redis:
+    """Connect for long work: an absent Redis is waited for."""
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=PROMPT_TIMEOUT_S,
+        socket_keepalive=True,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.2, cap=2), retries=PATIENT_RETRIES),
+    )

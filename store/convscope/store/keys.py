@@ -1,0 +1,37 @@
+"""Names of the keys in Redis. All keys of a job share a hash tag."""
+
+__all__ = ["JOBS", "MODELS", "NOTIFY", "events_key", "job_key", "model_key", "request_key", "waiters_key"]
+
+# Ids of all jobs, in a sorted set with equal scores: ordered by id, which is by time.
+JOBS = "convscope:jobs"
+
+# Ids of all models, likewise.
+MODELS = "convscope:models"
+
+# One stream that carries every event once more, so that a service wakes its watchers with a single blocking read.
+NOTIFY = "convscope:notify"
+
+
+def job_key(job_id: str) -> str:
+    """Hash: the job's record."""
+    return f"convscope:{{job:{job_id}}}"
+
+
+def events_key(job_id: str) -> str:
+    """Stream: the job's event log; entry n has the id ``n-0``."""
+    return f"convscope:{{job:{job_id}}}:events"
+
+
+def request_key(request_id: str) -> str:
+    """Return the key whose value is the id of the job that the request made."""
+    return f"convscope:request:{request_id}"
+
+
+def model_key(model_id: str) -> str:
+    """Hash: the model's record."""
+    return f"convscope:{{model:{model_id}}}"
+
+
+def waiters_key(model_id: str) -> str:
+    """Set: ids of the jobs that wait for the model."""
+    return f"convscope:{{model:{model_id}}}:waiters"

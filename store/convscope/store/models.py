@@ -1,0 +1,74 @@
+"""The record of every model."""
+
+from collections.abc import Callable, Iterator
+
+import redis
+
+from convscope.store import keys, records
+from convscope.store.errors import NotFoundError, StateError
+from convscope.store.listing import newest_first
+from convscope.store.names import parse_name
+from convscope.store.scripted import Scripts
+from convscope.v1.models_pb2 import Model, ModelState
+
+__all__ = ["ModelStore"]
+
+
+class ModelStore:
+    """Models in Redis; their files and histories are blobs. Safe to use from several threads."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._redis = connection
+        self._scripts = Scripts(connection)
+
+    def get(self, name: str) -> Model:
+        """Return a model without its history.
+
+        Raises:
+            ValueError: if the name is malformed.
+            NotFoundError: if there is no such model.
+        """
+        model_id = parse_name("models", name)
+        fields = records.read_record(self._redis, keys.model_key(model_id))
+        if not fields:
+            raise NotFoundError(f"{name} does not exist")
+        return records.model_from_fields(model_id, fields)
+
+    def ready(self, name: str) -> Model:
+        """Return a model that can be used.
+
+        Raises:
+            ValueError: if the name is malformed.
+            NotFoundError: if there is no such model.
+            StateError: if it is not READY.
+        """
+        model = self.get(name)
+        if model.state != ModelState.MODEL_STATE_READY:
+            state = ModelState.Name(model.state).removeprefix("MODEL_STATE_")
+            raise StateError(f"{name} is {state}, not READY")
+        return model
+
+    def history_digest(self, name: str) -> str:
+        """Return the digest of the blob with a model's history, or an empty string."""
+        digest = self._redis.hget(keys.model_key(parse_name("models", name)), "history")
+        return records.text(digest) if digest else ""
+
+    def list(self, *, before: str = "", matches: Callable[[Model], bool] = lambda _: True) -> Iterator[Model]:
+        """Iterate over matching models, newest first, those made before the model with this id."""
+        found = newest_first(self._redis, keys.MODELS, keys.model_key, before)
+        return filter(matches, (records.model_from_fields(model_id, fields) for model_id, fields in found))
+
+    def delete(self, name: str) -> None:
+        """Delete a model's record.
+
+        Raises:
+            ValueError: if the name is malformed.
+            NotFoundError: if there is no such model.
+            StateError: if its training has not ended.
+        """
+        model_id = parse_name("models", name)
+        reply = self._scripts.delete(model_id, [keys.model_key(model_id), keys.MODELS], ("ready", "failed"))
+        if reply == "missing":
+            raise NotFoundError(f"{name} does not exist")
+        if reply != "ok":
+            raise StateError(f"{name} is {reply.upper()}; cancel the job that trains it instead")

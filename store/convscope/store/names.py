@@ -1,0 +1,40 @@
+"""Resource names: ``jobs/{id}``, ``models/{id}``, ``datasets/{id}``."""
+
+import re
+import secrets
+import time
+
+__all__ = ["new_id", "parse_name"]
+
+# Crockford's base 32 in lower case: sorts like the number it writes, and has no letters that look alike.
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+# Milliseconds since 1970 in nine digits of five bits last until the year 3084.
+TIME_DIGITS = 9
+
+# 35 random bits: ids made in one millisecond by many services do not meet.
+RANDOM_DIGITS = 7
+
+ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def new_id() -> str:
+    """Make an id that is unique and sorts by its time of creation: 16 lower-case letters and digits."""
+    milliseconds = time.time_ns() // 1_000_000
+    return _digits(milliseconds, TIME_DIGITS) + _digits(secrets.randbits(5 * RANDOM_DIGITS), RANDOM_DIGITS)
+
+
+def parse_name(collection: str, name: str) -> str:
+    """Take the id out of ``{collection}/{id}``.
+
+    Raises:
+        ValueError: if the name is of another form.
+    """
+    prefix, slash, identifier = name.partition("/")
+    if prefix != collection or not slash or not ID_PATTERN.fullmatch(identifier):
+        raise ValueError(f"{name!r} is not of the form {collection}/ID (ID: lower-case letters, digits, '-' and '_')")
+    return identifier
+
+
+def _digits(number: int, count: int) -> str:
+    return "".join(ALPHABET[number >> 5 * place & 31] for place in reversed(range(count)))

@@ -1,0 +1,114 @@
+"""The stored form of jobs and models, and the contract's form."""
+
+import time
+from collections.abc import Mapping
+from typing import cast
+
+import redis
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobFinished, JobSpec, JobState
+from convscope.v1.models_pb2 import Model, ModelState
+
+__all__ = [
+    "ENDED",
+    "Fields",
+    "finished",
+    "job_from_fields",
+    "model_from_fields",
+    "now_ms",
+    "read_record",
+    "spec_kind",
+    "state_name",
+    "text",
+    "timed",
+]
+
+# A hash as Redis returns it.
+Fields = Mapping[bytes, bytes]
+
+# States in which nothing changes any more.
+ENDED = frozenset({JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
+
+
+def text(value: bytes | str) -> str:
+    """Return a reply of Redis as text; our connections leave replies as bytes, whatever their declared type."""
+    return value if isinstance(value, str) else value.decode()
+
+
+def read_record(connection: redis.Redis, key: str) -> Fields:
+    """Return a record's fields, empty if there is no such record."""
+    return cast("Fields", connection.hgetall(key))
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def state_name(state: JobState.ValueType) -> str:
+    """Return how a job's state is stored: ``queued`` for ``JOB_STATE_QUEUED``."""
+    return JobState.Name(state).removeprefix("JOB_STATE_").lower()
+
+
+def spec_kind(spec: JobSpec) -> str:
+    """Return which kind of job a spec describes: ``train``, ``evaluate`` or ``visualize``.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    kind = spec.WhichOneof("kind")
+    if kind is None:
+        raise ValueError("the spec has no kind")
+    return kind
+
+
+def finished(state: JobState.ValueType, failure: Failure | None = None) -> JobEvent:
+    """Make a job's last event, timed now; its result is kept as a blob beside it."""
+    return timed(JobEvent(finished=JobFinished(state=state, failure=failure)))
+
+
+def timed(event: JobEvent) -> JobEvent:
+    """Set an event's time to now."""
+    event.time.GetCurrentTime()
+    return event
+
+
+def job_from_fields(job_id: str, fields: Fields) -> Job:
+    """Make the contract's job, without its result, from its record."""
+    state = JobState.Value(f"JOB_STATE_{fields[b'state'].decode().upper()}")
+    job = Job(
+        name=f"jobs/{job_id}",
+        state=state,
+        spec=JobSpec.FromString(fields[b"spec"]),
+        request_id=fields.get(b"request_id", b"").decode(),
+        model=_named("models", fields.get(b"makes", b"")),
+        create_time=_timestamp(fields.get(b"created")),
+        start_time=_timestamp(fields.get(b"started")),
+        end_time=_timestamp(fields.get(b"ended")),
+        sequence=int(fields[b"sequence"]),
+        cancel_requested=bool(fields.get(b"cancel")),
+    )
+    if b"failure" in fields:
+        job.failure.ParseFromString(fields[b"failure"])
+    return job
+
+
+def model_from_fields(model_id: str, fields: Fields) -> Model:
+    """Make the contract's model, without its history, from its record."""
+    model = Model.FromString(fields[b"model"])
+    model.name = f"models/{model_id}"
+    model.state = ModelState.Value(f"MODEL_STATE_{fields[b'state'].decode().upper()}")
+    return model
+
+
+def _named(collection: str, identifier: bytes) -> str:
+    return f"{collection}/{identifier.decode()}" if identifier else ""
+
+
+def _timestamp(milliseconds: bytes | None) -> Timestamp | None:
+    if milliseconds is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromMilliseconds(int(milliseconds))
+    return timestamp

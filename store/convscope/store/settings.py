@@ -1,0 +1,50 @@
+"""Where state and artifacts live, read from the environment once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["StoreSettings"]
+
+# A Redis on this machine, as its packages install it.
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Addresses of the store's two halves.
+
+    Attributes:
+        home: directory for everything that convscope keeps on this machine (``CONVSCOPE_HOME``, ``~/.convscope``).
+        redis_url: ``redis://``, ``rediss://`` or ``unix://`` (``CONVSCOPE_REDIS_URL``).
+        artifacts_url: ``file://``, ``s3://``, ``gs://`` or ``az://`` (``CONVSCOPE_ARTIFACTS_URL``, a folder of home).
+
+    Raises:
+        ValueError: for a URL of another scheme, naming the variable.
+    """
+
+    home: Path
+    redis_url: str
+    artifacts_url: str
+
+    def __post_init__(self) -> None:
+        """Refuse schemes that nothing here can open."""
+        _require_scheme("CONVSCOPE_REDIS_URL", self.redis_url, ("redis", "rediss", "unix"))
+        _require_scheme("CONVSCOPE_ARTIFACTS_URL", self.artifacts_url, ("file", "s3", "gs", "az"))
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "StoreSettings":
+        """Read ``CONVSCOPE_HOME``, ``CONVSCOPE_REDIS_URL`` and ``CONVSCOPE_ARTIFACTS_URL``."""
+        home = Path(environment.get("CONVSCOPE_HOME") or "~/.convscope").expanduser().absolute()
+        return cls(
+            home=home,
+            redis_url=environment.get("CONVSCOPE_REDIS_URL") or DEFAULT_REDIS_URL,
+            artifacts_url=environment.get("CONVSCOPE_ARTIFACTS_URL") or (home / "artifacts").as_uri(),
+        )
+
+
+def _require_scheme(variable: str, url: str, allowed: tuple[str, ...]) -> None:
+    if url.partition("://")[0] not in allowed or "://" not in url:
+        schemes = ", ".join(f"{scheme}://" for scheme in allowed)
+        raise ValueError(f"{variable} is {url!r}; it must start with one of {schemes}")

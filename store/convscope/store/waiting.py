@@ -1,0 +1,43 @@
+"""Jobs that wait for a model: what becomes of them when its training ends."""
+
+import redis
+
+from convscope.store import keys
+from convscope.store.jobs import JobStore
+from convscope.store.queue import dispatch
+from convscope.store.records import text
+from convscope.v1.jobs_pb2 import Failure
+
+__all__ = ["settle_waiters"]
+
+
+def settle_waiters(connection: redis.Redis, model_id: str) -> None:
+    """Queue the jobs that wait for a model if it is ready; fail them if its training did not succeed.
+
+    Harmless to repeat, and to call while the training goes on.
+    """
+    state = connection.hget(keys.model_key(model_id), "state")
+    if not model_id or state == b"pending":
+        return
+    for waiter in map(text, connection.smembers(keys.waiters_key(model_id))):
+        if state == b"ready":
+            _queue(connection, waiter)
+        else:
+            _fail(connection, waiter, model_id)
+        connection.srem(keys.waiters_key(model_id), waiter)
+
+
+def _queue(connection: redis.Redis, job_id: str) -> None:
+    if JobStore(connection).release(job_id):
+        dispatch(connection, job_id)
+
+
+def _fail(connection: redis.Redis, job_id: str, model_id: str) -> None:
+    JobStore(connection).abandon(
+        job_id,
+        Failure(
+            reason=Failure.REASON_MODEL,
+            message=f"models/{model_id} was not made: its training (jobs/{model_id}) did not succeed",
+        ),
+    )
+    settle_waiters(connection, job_id)  # a training's model has its id: whoever waits for it waits in vain, too
