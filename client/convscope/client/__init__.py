@@ -1,1 +1,128 @@
-"""convscope.client."""
+"""The thin client: trains, evaluates and looks inside image classifiers on a convscope server.
+
+from convscope.client import Client
+
+with Client() as client:
+    training = client.train(iterations=1000)
+    print(client.evaluate(training).result(progress=True))
+"""
+
+from convscope.client.client import Client, ModelLike
+from convscope.client.config import Config
+from convscope.client.enums import (
+    Activation,
+    FailureReason,
+    JobKind,
+    JobState,
+    LayerKind,
+    ModelState,
+    Precision,
+    Split,
+)
+from convscope.client.errors import (
+    AlreadyExists,
+    ConvscopeError,
+    DataLoss,
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    InvalidType,
+    InvalidValue,
+    JobCancelled,
+    JobError,
+    JobFailed,
+    MissingExtra,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    ProtocolError,
+    ResourceExhausted,
+    ServiceError,
+    Unauthenticated,
+    Unavailable,
+)
+from convscope.client.evaluation import ClassScores, EvaluateResult, Misclassified
+from convscope.client.events import (
+    AttemptStarted,
+    CancelRequested,
+    EvaluateProgress,
+    Event,
+    Failure,
+    Finished,
+    ImageReady,
+    Queued,
+    TrainProgress,
+    Waiting,
+)
+from convscope.client.history import History
+from convscope.client.images import FeatureImage, OptimizedImage, Trace
+from convscope.client.jobs import Job, JobInfo
+from convscope.client.network import Convolution, Dense
+from convscope.client.resources import Dataset, Layer, Lineage, Model
+from convscope.client.results import ImageStack, LayerImages, TrainResult, VisualizeResult
+from convscope.client.selections import Features, Layers
+
+__all__ = [
+    "Activation",
+    "AlreadyExists",
+    "AttemptStarted",
+    "CancelRequested",
+    "ClassScores",
+    "Client",
+    "Config",
+    "Convolution",
+    "ConvscopeError",
+    "DataLoss",
+    "Dataset",
+    "DeadlineExceeded",
+    "Dense",
+    "EvaluateProgress",
+    "EvaluateResult",
+    "Event",
+    "FailedPrecondition",
+    "Failure",
+    "FailureReason",
+    "FeatureImage",
+    "Features",
+    "Finished",
+    "History",
+    "ImageReady",
+    "ImageStack",
+    "InvalidArgument",
+    "InvalidType",
+    "InvalidValue",
+    "Job",
+    "JobCancelled",
+    "JobError",
+    "JobFailed",
+    "JobInfo",
+    "JobKind",
+    "JobState",
+    "Layer",
+    "LayerImages",
+    "LayerKind",
+    "Layers",
+    "Lineage",
+    "Misclassified",
+    "MissingExtra",
+    "Model",
+    "ModelLike",
+    "ModelState",
+    "NotFound",
+    "OptimizedImage",
+    "OutOfRange",
+    "PermissionDenied",
+    "Precision",
+    "ProtocolError",
+    "Queued",
+    "ResourceExhausted",
+    "ServiceError",
+    "Split",
+    "Trace",
+    "TrainProgress",
+    "TrainResult",
+    "Unauthenticated",
+    "Unavailable",
+    "VisualizeResult",
+    "Waiting",
+]

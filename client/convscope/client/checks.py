@@ -1,0 +1,57 @@
+"""Checks of values before anything is sent. Ranges are the server's to know; types and widths are checked here."""
+
+import numbers
+import operator
+
+from convscope.client.errors import InvalidType, InvalidValue
+
+__all__ = ["int32", "int64", "real", "resource_name", "text", "uint64"]
+
+
+def _whole(field: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, bool):
+        raise InvalidType(f"{field}: {value!r} is not a whole number")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # what is no index raises TypeError
+    except TypeError:
+        raise InvalidType(f"{field}: {value!r} is not a whole number") from None
+    if not low <= number <= high:
+        raise InvalidValue(f"{field}: {number} is not within {low} to {high}")
+    return number
+
+
+def int32(field: str, value: object) -> int:
+    """A whole number that fits 32 bits, NumPy's integers included."""
+    return _whole(field, value, -(2**31), 2**31 - 1)
+
+
+def int64(field: str, value: object) -> int:
+    """A whole number that fits 64 bits, NumPy's integers included."""
+    return _whole(field, value, -(2**63), 2**63 - 1)
+
+
+def uint64(field: str, value: object) -> int:
+    """A whole number, 0 to 2**64 - 1."""
+    return _whole(field, value, 0, 2**64 - 1)
+
+
+def real(field: str, value: object) -> float:
+    """A real number."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InvalidType(f"{field}: {value!r} is not a number")
+    return float(value)
+
+
+def text(field: str, value: object) -> str:
+    """A string that is not empty."""
+    if not isinstance(value, str):
+        raise InvalidType(f"{field}: {value!r} is not a string")
+    if not value:
+        raise InvalidValue(f"{field}: must not be empty")
+    return value
+
+
+def resource_name(collection: str, value: object) -> str:
+    """`{collection}/{id}` from such a name or from the bare id."""
+    name = text(collection.removesuffix("s"), value)
+    return name if "/" in name else f"{collection}/{name}"

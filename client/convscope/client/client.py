@@ -1,0 +1,320 @@
+"""The client: one object, a method for everything the server does."""
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from convscope.client import checks
+from convscope.client.config import DEFAULT_PATIENCE, DEFAULT_TIMEOUT, Config
+from convscope.client.connection import Connection
+from convscope.client.enums import JobKind, JobState, ModelState, Precision, Split, member
+from convscope.client.errors import InvalidType
+from convscope.client.evaluation import EvaluateResult
+from convscope.client.exporting import save
+from convscope.client.jobs import Job
+from convscope.client.network import Convolution, Dense, network_message
+from convscope.client.resources import Dataset, Model
+from convscope.client.results import TrainResult, VisualizeResult
+from convscope.client.selections import Layers, selections
+from convscope.v1 import (
+    datasets_pb2,
+    evaluate_pb2,
+    jobs_pb2,
+    models_pb2,
+    train_pb2,
+    visualize_pb2,
+)
+
+__all__ = ["Client", "ModelLike"]
+
+# What names a model: `models/{id}` or the bare id, a model, or a training that makes or made it.
+ModelLike: TypeAlias = str | Model | TrainResult | Job[TrainResult]
+
+
+class Client:
+    """A connection to a convscope server. Use it as a context manager, or `close` it.
+
+    Args:
+        address: `HOST:PORT` or `unix:/path`. Default: CONVSCOPE_ADDRESS, else `localhost:50051`.
+        token: Bearer token. Default: CONVSCOPE_TOKEN, else none.
+        root_certificates: PEM file of the authorities to trust; given, TLS is used. Default: CONVSCOPE_TLS_CA.
+        timeout: Seconds that a single call may take.
+        patience: Seconds that a watch goes on trying to reach a server that went away.
+
+    Raises:
+        InvalidValue: An address without port, certificates that cannot be read, a token that would travel in clear.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        token: str | None = None,
+        root_certificates: str | os.PathLike[str] | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        patience: float = DEFAULT_PATIENCE,
+    ) -> None:
+        self._connection = Connection(
+            Config.from_environment(
+                address=address, token=token, root_certificates=root_certificates, timeout=timeout, patience=patience
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"Client({self.address!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """Where the server is."""
+        return self._connection.config.address
+
+    def close(self) -> None:
+        """Ends the connection, and every watch on it. Jobs go on."""
+        self._connection.close()
+
+    def train(
+        self,
+        *,
+        dataset: str | Dataset | None = None,
+        convolutions: Iterable[int | Convolution | Mapping[str, Any]] | None = None,
+        dense: Iterable[int | Dense | Mapping[str, Any]] | None = None,
+        learning_rate: float | None = None,
+        precision: str | None = None,
+        batch_size: int | None = None,
+        iterations: int | None = None,
+        report_interval: int | None = None,
+        validation_interval: int | None = None,
+        seed: int = 0,
+        continue_from: ModelLike | None = None,
+        request_id: str | None = None,
+    ) -> Job[TrainResult]:
+        """Submits a training: softmax cross-entropy, minimized with Adam. What is left out has the tutorial's value.
+
+        Args:
+            dataset: `datasets/{id}`. Default `datasets/mnist`, or the dataset of `continue_from`.
+            convolutions: Convolutions from the image on, each a number of filters or a `Convolution`; [] for none.
+                Default: 16 and 36 filters of 5x5, each with ReLU and 2x2 max-pooling.
+            dense: Hidden dense layers, each a number of units or a `Dense`; [] for none. Default: 128 units, ReLU.
+            learning_rate: Adam's, greater than 0 and at most 1. Default 1e-4.
+            precision: `float32` or `bfloat16` (activations and gradients; weights stay float32). Default float32.
+            batch_size: Images per step, 1 to 8192. Default 64.
+            iterations: Steps, 0 to 10,000,000; 0 gives the network as initialized. Default 10,000.
+            report_interval: Steps between reports. Default 100.
+            validation_interval: Steps between measurements on the whole validation split; 0 for never. Default 0.
+            seed: Decides the initial weights and the order of the examples.
+            continue_from: Model to go on from: weights, optimizer state and step count. It may still be in training.
+            request_id: Makes the submission safe to repeat: the same id with the same spec is the same job.
+
+        Raises:
+            InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
+            InvalidArgument: The server refuses a field; `fields` names it.
+            NotFound: Unknown dataset or model.
+            FailedPrecondition: The model's training failed.
+            AlreadyExists: `request_id` was used with another spec.
+            Unavailable: No server, or its Redis is away.
+        """
+        spec = train_pb2.TrainSpec(
+            network=network_message(convolutions, dense),
+            learning_rate=None if learning_rate is None else checks.real("learning_rate", learning_rate),
+            batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
+            iterations=None if iterations is None else checks.int64("iterations", iterations),
+            report_interval=_int64("report_interval", report_interval),
+            validation_interval=_int64("validation_interval", validation_interval),
+            seed=checks.uint64("seed", seed),
+        )
+        if dataset is not None:
+            spec.dataset = _dataset_name(dataset)
+        if precision is not None:
+            chosen = member(Precision, "precision", precision)
+            spec.precision = train_pb2.Precision.Value(f"PRECISION_{chosen.name}")
+        if continue_from is not None:
+            spec.continue_from = _model_name("continue_from", continue_from)
+        return self._create(jobs_pb2.JobSpec(train=spec), request_id)
+
+    def evaluate(
+        self,
+        model: ModelLike,
+        *,
+        split: str = Split.TEST,
+        batch_size: int | None = None,
+        max_errors: int | None = None,
+        request_id: str | None = None,
+    ) -> Job[EvaluateResult]:
+        """Submits an evaluation: classifies a whole split.
+
+        Args:
+            model: The model, or the training that makes it: the evaluation then waits for it.
+            split: `test`, `validation` or `train`.
+            batch_size: Images per batch, 1 to 8192; no figure depends on it. Default 256.
+            max_errors: How many misclassified examples to return, 0 to 1000. Default 9.
+            request_id: As in `train`.
+
+        Raises:
+            ConvscopeError: As in `train`.
+        """
+        chosen = member(Split, "split", split)
+        spec = evaluate_pb2.EvaluateSpec(
+            model=_model_name("model", model),
+            split=datasets_pb2.Split.Value(f"SPLIT_{chosen.name}"),
+            batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
+            max_errors=None if max_errors is None else checks.int32("max_errors", max_errors),
+        )
+        return self._create(jobs_pb2.JobSpec(evaluate=spec), request_id)
+
+    def visualize(
+        self,
+        model: ModelLike,
+        layers: Layers = None,
+        *,
+        iterations: int | None = None,
+        seed: int = 0,
+        trace: bool = False,
+        request_id: str | None = None,
+    ) -> Job[VisualizeResult]:
+        """Submits a visualization: for each chosen feature, the image that maximizes it.
+
+        Args:
+            model: The model, or the training that makes it: the visualization then waits for it.
+            layers: A layer's name (`conv1`, `dense1`, `logits`) or index among the convolutions, a list of those, or a
+                mapping of those to features: a number, a list, a range or slice, or None for all.
+                Default: every feature of every convolution, hidden dense layer and of `logits`.
+            iterations: Ascent steps per image, 1 to 10,000. Default 30.
+            seed: Decides the starting images. The same seed gives the same bits.
+            trace: Whether to record what happens at each iteration.
+            request_id: As in `train`.
+
+        Raises:
+            ConvscopeError: As in `train`.
+        """
+        if not isinstance(trace, bool):
+            raise InvalidType(f"trace: {trace!r} is neither True nor False")
+        spec = visualize_pb2.VisualizeSpec(
+            model=_model_name("model", model),
+            selections=selections(layers),
+            iterations=None if iterations is None else checks.int32("iterations", iterations),
+            seed=checks.uint64("seed", seed),
+            trace=trace,
+        )
+        return self._create(jobs_pb2.JobSpec(visualize=spec), request_id)
+
+    def job(self, name: str) -> Job[Any]:
+        """The job of this name, `jobs/{id}` or the bare id."""
+        request = jobs_pb2.GetJobRequest(name=checks.resource_name("jobs", name))
+        return Job(self._connection, self._connection.call(self._connection.jobs.GetJob, request))
+
+    def jobs(self, *, states: str | Iterable[str] = (), kinds: str | Iterable[str] = ()) -> Iterator[Job[Any]]:
+        """All jobs, newest first, or those in one of these states and kinds; pages are fetched as needed."""
+        request = jobs_pb2.ListJobsRequest(
+            states=[jobs_pb2.JobState.Value(f"JOB_STATE_{name}") for name in _members(JobState, "states", states)],
+            kinds=[jobs_pb2.JobKind.Value(f"JOB_KIND_{name}") for name in _members(JobKind, "kinds", kinds)],
+        )
+        return self._jobs(request)
+
+    def models(self, *, states: str | Iterable[str] = ()) -> Iterator[Model]:
+        """All models, newest first, without their histories, or those in one of these states."""
+        names = _members(ModelState, "states", states)
+        request = models_pb2.ListModelsRequest(states=[models_pb2.ModelState.Value(f"MODEL_STATE_{n}") for n in names])
+        return self._models(request)
+
+    def model(self, name: ModelLike) -> Model:
+        """The model of this name, with its history."""
+        request = models_pb2.GetModelRequest(name=_model_name("model", name))
+        return Model.from_wire(self._connection.call(self._connection.models.GetModel, request))
+
+    def export_model(self, name: ModelLike, path: str | os.PathLike[str]) -> Path:
+        """Saves the model as a Keras file. It appears at `path` only when it is whole and its SHA-256 is right.
+
+        Raises:
+            FailedPrecondition: The model is not ready.
+            DataLoss: The stored file is missing or damaged, or what arrived is.
+            OSError: The folder does not exist or cannot be written.
+        """
+        path, model = Path(path), self.model(name)
+        request = models_pb2.ExportModelRequest(name=model.name)
+        with closing(self._connection.stream(self._connection.models.ExportModel, request)) as pieces:
+            save((piece.data for piece in pieces), path, model.sha256)
+        return path
+
+    def delete_model(self, name: ModelLike) -> None:
+        """Deletes the model. Jobs that run on it already go on."""
+        request = models_pb2.DeleteModelRequest(name=_model_name("model", name))
+        self._connection.call(self._connection.models.DeleteModel, request)
+
+    def datasets(self) -> Iterator[Dataset]:
+        """All datasets, by name."""
+        request = datasets_pb2.ListDatasetsRequest()
+        while True:
+            page = self._connection.call(self._connection.datasets.ListDatasets, request)
+            yield from map(Dataset.from_wire, page.datasets)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset of this name, `datasets/{id}` or the bare id."""
+        request = datasets_pb2.GetDatasetRequest(name=checks.resource_name("datasets", name))
+        return Dataset.from_wire(self._connection.call(self._connection.datasets.GetDataset, request))
+
+    def _create(self, spec: jobs_pb2.JobSpec, request_id: str | None) -> Job[Any]:
+        """Always with a request id, so that a call that broke can be sent again."""
+        identity = uuid.uuid4().hex if request_id is None else checks.text("request_id", request_id)
+        request = jobs_pb2.CreateJobRequest(spec=spec, request_id=identity)
+        return Job(self._connection, self._connection.call(self._connection.jobs.CreateJob, request))
+
+    def _jobs(self, request: jobs_pb2.ListJobsRequest) -> Iterator[Job[Any]]:
+        while True:
+            page = self._connection.call(self._connection.jobs.ListJobs, request)
+            for message in page.jobs:
+                yield Job(self._connection, message)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def _models(self, request: models_pb2.ListModelsRequest) -> Iterator[Model]:
+        while True:
+            page = self._connection.call(self._connection.models.ListModels, request)
+            yield from map(Model.from_wire, page.models)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+
+def _int64(field: str, value: int | None) -> int | None:
+    return None if value is None else checks.int64(field, value)
+
+
+def _members(kind: type[JobState] | type[JobKind] | type[ModelState], field: str, names: object) -> list[str]:
+    """Names of the chosen members as the contract writes them."""
+    if isinstance(names, str):
+        names = [names]
+    if not isinstance(names, Iterable):
+        raise InvalidType(f"{field}: {names!r} is neither a name nor a list of names")
+    return [member(kind, field, name).name for name in names]
+
+
+def _dataset_name(dataset: str | Dataset) -> str:
+    return dataset.name if isinstance(dataset, Dataset) else checks.resource_name("datasets", dataset)
+
+
+def _model_name(field: str, model: object) -> str:
+    if isinstance(model, Model):
+        return model.name
+    if isinstance(model, TrainResult):
+        return model.model
+    if isinstance(model, Job) and model.kind is JobKind.TRAIN:
+        return model.model
+    if not isinstance(model, str):
+        raise InvalidType(f"{field}: {model!r} is neither a model's name, a Model nor a training job")
+    return checks.resource_name("models", model)

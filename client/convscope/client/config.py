@@ -1,0 +1,89 @@
+"""What the client needs to know to reach a server, from arguments and environment."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from convscope.client.errors import InvalidValue
+
+__all__ = ["DEFAULT_ADDRESS", "Config"]
+
+DEFAULT_ADDRESS = "localhost:50051"
+# Seconds a unary call may take.
+DEFAULT_TIMEOUT = 30.0
+# Seconds a watch tries to reach a server that went away.
+DEFAULT_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Where the server is and how to talk to it.
+
+    Attributes:
+        address: `HOST:PORT` or `unix:/path`.
+        token: Bearer token sent with every call; None sends none.
+        root_certificates: PEM file of the authorities to trust; given, the connection uses TLS.
+        timeout: Seconds that a single call may take.
+        patience: Seconds that a watch goes on trying to reach a server that went away.
+    """
+
+    address: str = DEFAULT_ADDRESS
+    token: str | None = field(default=None, repr=False)
+    root_certificates: Path | None = None
+    timeout: float = DEFAULT_TIMEOUT
+    patience: float = DEFAULT_PATIENCE
+
+    def __post_init__(self) -> None:
+        if not self.is_unix and not self.address.rpartition(":")[0]:
+            raise InvalidValue(f"address: {self.address!r} is neither HOST:PORT nor unix:/PATH")
+        if not self.timeout > 0:
+            raise InvalidValue(f"timeout: {self.timeout!r} is not a positive number of seconds")
+        if not self.patience >= 0:
+            raise InvalidValue(f"patience: {self.patience!r} is not a number of seconds, 0 or more")
+        if self.token and not (self.root_certificates or self.is_local):
+            raise InvalidValue(
+                f"token: it would travel to {self.address} in clear; for TLS give root_certificates (CONVSCOPE_TLS_CA)"
+            )
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether the address is a unix socket."""
+        return self.address.startswith("unix:")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent to the address stays on this machine."""
+        host = self.address.rpartition(":")[0].strip("[]")
+        if self.is_unix or host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+    @classmethod
+    def from_environment(
+        cls,
+        *,
+        address: str | None = None,
+        token: str | None = None,
+        root_certificates: str | os.PathLike[str] | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        patience: float = DEFAULT_PATIENCE,
+        environ: Mapping[str, str] = os.environ,
+    ) -> "Config":
+        """What is given, else CONVSCOPE_ADDRESS, CONVSCOPE_TOKEN and CONVSCOPE_TLS_CA, else the defaults.
+
+        Raises:
+            InvalidValue: An address without port, a time that is not positive, a token that would travel in clear.
+        """
+        certificates = root_certificates or environ.get("CONVSCOPE_TLS_CA")
+        return cls(
+            address=address or environ.get("CONVSCOPE_ADDRESS") or DEFAULT_ADDRESS,
+            token=token or environ.get("CONVSCOPE_TOKEN") or None,
+            root_certificates=Path(certificates) if certificates else None,
+            timeout=timeout,
+            patience=patience,
+        )

@@ -1,0 +1,116 @@
+"""A channel to the server, and calls on it that raise this package's errors."""
+
+from __future__ import annotations  # gRPC's callables are generic in its stubs only
+
+import json
+from typing import TYPE_CHECKING, TypeVar
+
+import grpc
+
+from convscope.client.errors import InvalidValue
+from convscope.client.statuses import translate
+from convscope.v1.datasets_pb2_grpc import DatasetsStub
+from convscope.v1.jobs_pb2_grpc import JobsStub
+from convscope.v1.models_pb2_grpc import ModelsStub
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from convscope.client.config import Config
+
+__all__ = ["Connection"]
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+# Bytes of one message, either way: above the largest result, an evaluation with a thousand images.
+_MAX_MESSAGE = 64 * 2**20
+# Milliseconds of silence after which the connection is probed, and in which the probe must be answered.
+_KEEPALIVE_TIME, _KEEPALIVE_TIMEOUT = 60_000, 20_000
+# Milliseconds between attempts to connect anew; gRPC's own limit of two minutes would outlast a watch's patience.
+_RECONNECT_FIRST, _RECONNECT_MAX = 200, 2_000
+# Calls that may be sent twice without harm; CreateJob always carries a request id.
+_REPEATABLE = {
+    "Jobs": ("CreateJob", "GetJob", "ListJobs", "CancelJob"),
+    "Models": ("ListModels", "GetModel"),
+    "Datasets": ("ListDatasets", "GetDataset"),
+}
+_RETRY = {
+    "maxAttempts": 3,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "1s",
+    "backoffMultiplier": 3,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+class Connection:
+    """The stubs `jobs`, `models` and `datasets` of one server, and the two ways to call them."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._channel = _open(config)
+        self._metadata = (("authorization", f"Bearer {config.token}"),) if config.token else ()
+        self.jobs = JobsStub(self._channel)
+        self.models = ModelsStub(self._channel)
+        self.datasets = DatasetsStub(self._channel)
+
+    def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
+        """The response to one request, within the configured time."""
+        try:
+            return method(request, timeout=self.config.timeout, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise translate(error, self.config.address) from error
+
+    def stream(
+        self,
+        method: grpc.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+        *,
+        timeout: float | None = None,
+    ) -> Generator[_Response]:
+        """The responses as they come, for at most `timeout` seconds; closing the iterator ends the call."""
+        call = method(request, timeout=timeout, metadata=self._metadata)
+        try:
+            yield from call
+        except grpc.RpcError as error:
+            raise translate(error, self.config.address) from error
+        finally:
+            call.cancel()
+
+    def close(self) -> None:
+        """Ends the connection and every call on it."""
+        self._channel.close()
+
+
+def _open(config: Config) -> grpc.Channel:
+    if config.root_certificates is None:
+        return grpc.insecure_channel(config.address, _options(config))
+    try:
+        certificates = config.root_certificates.read_bytes()
+    except OSError as error:
+        raise InvalidValue(f"root_certificates: {config.root_certificates}: {error.strerror}") from error
+    return grpc.secure_channel(config.address, grpc.ssl_channel_credentials(certificates), _options(config))
+
+
+def _options(config: Config) -> list[tuple[str, int | str]]:
+    return [
+        ("grpc.max_receive_message_length", _MAX_MESSAGE),
+        ("grpc.max_send_message_length", _MAX_MESSAGE),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_TIME),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.initial_reconnect_backoff_ms", _RECONNECT_FIRST),
+        ("grpc.max_reconnect_backoff_ms", _RECONNECT_MAX),
+        ("grpc.enable_http_proxy", int(not config.is_local)),
+        ("grpc.service_config", _service_config()),
+    ]
+
+
+def _service_config() -> str:
+    names = [
+        {"service": f"convscope.v1.{service}", "method": method}
+        for service, methods in _REPEATABLE.items()
+        for method in methods
+    ]
+    return json.dumps({"methodConfig": [{"name": names, "retryPolicy": _RETRY}]})

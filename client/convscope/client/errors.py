@@ -1,0 +1,155 @@
+"""Everything that convscope's client raises on purpose.
+
+ConvscopeError
+├── InvalidValue (ValueError)          a value given to the client cannot be right; nothing was sent
+├── InvalidType (TypeError)            the same, of the wrong type
+├── MissingExtra (ImportError)         a part of convscope that is not installed
+├── ProtocolError (ValueError)         the server's answer makes no sense to this client
+├── ServiceError                       the server refused a request, or could not be asked
+│   ├── InvalidArgument                a field is out of range or unknown; `fields` names it
+│   ├── NotFound                       no such job, model or dataset
+│   ├── AlreadyExists                  the request id was used with another spec
+│   ├── FailedPrecondition             not in this state: cancel, wait or choose another
+│   ├── OutOfRange                     events that have been trimmed were asked for
+│   ├── DataLoss                       something stored is missing or damaged
+│   ├── Unauthenticated                no token, or a wrong one
+│   ├── PermissionDenied               the token does not allow this
+│   ├── ResourceExhausted              too much at once, or too large
+│   ├── Unavailable                    no server at the address, or its Redis is away; try again
+│   └── DeadlineExceeded (TimeoutError)  no answer, or no end of the job, within the time allowed
+└── JobError                           a job ended without a result
+    ├── JobFailed                      its computation failed; `reason` and `message` say why
+    └── JobCancelled                   it was asked to stop
+"""
+
+# ruff: noqa: N818  named as the faults they are: NotFound, JobFailed
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = [
+    "AlreadyExists",
+    "ConvscopeError",
+    "DataLoss",
+    "DeadlineExceeded",
+    "FailedPrecondition",
+    "InvalidArgument",
+    "InvalidType",
+    "InvalidValue",
+    "JobCancelled",
+    "JobError",
+    "JobFailed",
+    "MissingExtra",
+    "NotFound",
+    "OutOfRange",
+    "PermissionDenied",
+    "ProtocolError",
+    "ResourceExhausted",
+    "ServiceError",
+    "Unauthenticated",
+    "Unavailable",
+]
+
+
+class ConvscopeError(Exception):
+    """Base of all errors of this package; its text is one line that a person understands."""
+
+
+class InvalidValue(ConvscopeError, ValueError):
+    """A value given to the client cannot be right; nothing was sent."""
+
+
+class InvalidType(ConvscopeError, TypeError):
+    """A value given to the client has a type that cannot be right; nothing was sent."""
+
+
+class MissingExtra(ConvscopeError, ImportError):
+    """A part of convscope that is not installed; the text says what to install."""
+
+
+class ProtocolError(ConvscopeError, ValueError):
+    """The server's answer makes no sense to this client: damaged, or from another version."""
+
+
+class ServiceError(ConvscopeError):
+    """The server refused a request, or could not be asked."""
+
+
+class InvalidArgument(ServiceError):
+    """A field of the request is out of range or unknown.
+
+    `fields` maps each field's path (`train.learning_rate`) to what is wrong with it; empty where none was named.
+    """
+
+    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields: Mapping[str, str] = MappingProxyType(dict(fields or {}))
+
+
+class NotFound(ServiceError):
+    """There is no such job, model or dataset."""
+
+
+class AlreadyExists(ServiceError):
+    """The request id was used before, with another spec."""
+
+
+class FailedPrecondition(ServiceError):
+    """The job or model is not in a state that allows this."""
+
+
+class OutOfRange(ServiceError):
+    """Events that have been trimmed were asked for; `Job.refresh` tells how the job stands."""
+
+
+class DataLoss(ServiceError):
+    """Something stored is missing or damaged."""
+
+
+class Unauthenticated(ServiceError):
+    """The server wants a token and got none, or a wrong one."""
+
+
+class PermissionDenied(ServiceError):
+    """The token does not allow this."""
+
+
+class ResourceExhausted(ServiceError):
+    """Too much at once, or a message above 64 MiB."""
+
+
+class Unavailable(ServiceError):
+    """There is no server at the address, or it cannot reach its Redis; the request may be tried again."""
+
+
+class DeadlineExceeded(ServiceError, TimeoutError):
+    """No answer, or no end of the job, within the time allowed. A job goes on all the same."""
+
+
+class JobError(ConvscopeError):
+    """A job ended without a result. `job` is its name."""
+
+    def __init__(self, job: str, message: str) -> None:
+        super().__init__(f"{job} {message}")
+        self.job = job
+        self.message = message
+
+
+class JobFailed(JobError):
+    """A job failed.
+
+    `reason` is one of `computation`, `model`, `dataset`, `worker_lost`, `storage`; `message` says what happened.
+    """
+
+    def __init__(self, job: str, reason: str, message: str) -> None:
+        super().__init__(job, f"failed ({reason}): {message}")
+        self.reason = reason
+        self.message = message
+
+
+class JobCancelled(JobError):
+    """A job was cancelled. `message` says why, where that is known."""
+
+    def __init__(self, job: str, message: str = "") -> None:
+        super().__init__(job, f"was cancelled: {message}" if message else "was cancelled")
+        self.message = message

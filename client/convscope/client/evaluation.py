@@ -1,0 +1,124 @@
+"""What an evaluation found."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.client import tensors
+from convscope.client.enums import Split, from_wire
+from convscope.client.errors import ProtocolError
+from convscope.v1 import datasets_pb2, evaluate_pb2
+
+__all__ = ["ClassScores", "EvaluateResult", "Misclassified"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClassScores:
+    """Scores of the C classes, by class number; each 0 to 1, and 0 where the denominator is 0.
+
+    Attributes:
+        names: C names.
+        precision: float64 [C], right among those predicted to be of the class.
+        recall: float64 [C], right among those truly of the class.
+        f1: float64 [C], harmonic mean of precision and recall.
+        support: int64 [C], number of examples truly of the class.
+    """
+
+    names: tuple[str, ...]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    support: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Misclassified:
+    """The first n examples that the model got wrong, in the split's order.
+
+    Attributes:
+        images: float32 [n, height, width, channels], 0 to 1; [0, 0, 0, 0] where there is none.
+        index: int64 [n], index of each in its split.
+        true: int32 [n], its class number.
+        predicted: int32 [n], the class number the model chose.
+        probability: float64 [n], the model's softmax probability of the class it chose, 0 to 1.
+    """
+
+    images: NDArray[np.float32]
+    index: NDArray[np.int64]
+    true: NDArray[np.int32]
+    predicted: NDArray[np.int32]
+    probability: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EvaluateResult:
+    """How a model does on a split of C classes. Its text is `98.9% (9888 / 10000)`.
+
+    Attributes:
+        split: Which split.
+        correct: Number of examples classified right.
+        total: Number of examples.
+        accuracy: correct / total.
+        confusion_matrix: int64 [C, C]; rows are true classes, columns predicted ones.
+        classes: Scores of each class.
+        errors: The first examples that were classified wrong.
+    """
+
+    split: Split
+    correct: int
+    total: int
+    accuracy: float
+    confusion_matrix: NDArray[np.int64]
+    classes: ClassScores
+    errors: Misclassified
+
+    def __str__(self) -> str:
+        return f"{self.accuracy:.1%} ({self.correct} / {self.total})"
+
+    @classmethod
+    def from_wire(cls, message: evaluate_pb2.EvaluateResult) -> "EvaluateResult":
+        """The result of a message."""
+        return cls(
+            split=from_wire(Split, datasets_pb2.Split.Name, message.split),
+            correct=message.correct,
+            total=message.total,
+            accuracy=message.accuracy,
+            confusion_matrix=_square(tensors.decode(message.confusion_matrix), len(message.classes)),
+            classes=_scores(message),
+            errors=_errors(message),
+        )
+
+
+def _square(matrix: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    if matrix.shape != (classes, classes) or matrix.dtype != np.int64:
+        raise ProtocolError(f"confusion_matrix: {matrix.dtype} {list(matrix.shape)} for {classes} classes")
+    return matrix
+
+
+def _scores(message: evaluate_pb2.EvaluateResult) -> ClassScores:
+    return ClassScores(
+        names=tuple(scores.class_name for scores in message.classes),
+        precision=np.array([scores.precision for scores in message.classes], np.float64),
+        recall=np.array([scores.recall for scores in message.classes], np.float64),
+        f1=np.array([scores.f1 for scores in message.classes], np.float64),
+        support=np.array([scores.support for scores in message.classes], np.int64),
+    )
+
+
+def _errors(message: evaluate_pb2.EvaluateResult) -> Misclassified:
+    images = [tensors.decode(error.image) for error in message.errors]
+    return Misclassified(
+        images=np.stack(images) if images else np.zeros((0, 0, 0, 0), np.float32),
+        index=np.array([error.index for error in message.errors], np.int64),
+        true=np.array([error.true_class for error in message.errors], np.int32),
+        predicted=np.array([error.predicted_class for error in message.errors], np.int32),
+        probability=np.array([error.probability for error in message.errors], np.float64),
+    )

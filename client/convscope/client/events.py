@@ -1,0 +1,199 @@
+"""What happens to a job, as typed values."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import Callable, MappingProxyType
+from typing import Any
+
+from convscope.client.enums import FailureReason, JobState, from_wire
+from convscope.client.images import FeatureImage
+from convscope.client.results import Result, result_from_wire
+from convscope.client.times import time_from_wire
+from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
+
+__all__ = [
+    "AttemptStarted",
+    "CancelRequested",
+    "EvaluateProgress",
+    "Event",
+    "Failure",
+    "Finished",
+    "ImageReady",
+    "Queued",
+    "TrainProgress",
+    "Waiting",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Event:
+    """Something that happened to a job.
+
+    Attributes:
+        sequence: 1, 2, 3, ... within the job, without gaps.
+        time: When it happened, UTC.
+    """
+
+    sequence: int
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Waiting(Event):
+    """The job waits for a model, `models/{id}`, that another job trains."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Queued(Event):
+    """The job is on a queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AttemptStarted(Event):
+    """A worker starts the job, or a part of it.
+
+    Attributes:
+        part: Number of the part, from 0.
+        attempt: Number of the attempt at this part, from 1.
+        worker: Name of the worker.
+        environment: Versions and settings that decide the exact bits.
+    """
+
+    part: int
+    attempt: int
+    worker: str
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CancelRequested(Event):
+    """Somebody asked the job to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainProgress(Event):
+    """How training stands after a step.
+
+    Attributes:
+        step: Steps done, from the very first step of the model's lineage; >= 1.
+        last_step: The step at which this run ends.
+        loss: Mean cross-entropy of the step's batch before its update, in nats.
+        batch_accuracy: Share of the step's batch that is right after its update, 0 to 1.
+        steps_per_second: Speed since the report before; 0 in a run's first report.
+        remaining_seconds: Estimated time to the end of the run; None in a run's first report.
+        validation_accuracy: Accuracy on the validation split, 0 to 1; None where it was not measured.
+    """
+
+    step: int
+    last_step: int
+    loss: float
+    batch_accuracy: float
+    steps_per_second: float
+    remaining_seconds: float | None
+    validation_accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EvaluateProgress(Event):
+    """How far an evaluation is: images classified, of how many."""
+
+    completed: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageReady(Event):
+    """An image is ready: the `completed`-th of `total`."""
+
+    image: FeatureImage
+    completed: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a job failed: `reason` for programs, `message` for people."""
+
+    reason: FailureReason | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Finished(Event):
+    """The job has ended; always the last event.
+
+    Attributes:
+        state: `succeeded`, `failed` or `cancelled`.
+        failure: Only if it failed, or was cancelled with a reason.
+        result: Only if it succeeded; without a training's history and a visualization's images, which `Job.result` has.
+    """
+
+    state: JobState
+    failure: Failure | None
+    result: Result | None
+
+
+def event_from_wire(message: jobs_pb2.JobEvent) -> Event:
+    """The event of a message; a bare `Event` where this client does not know the kind."""
+    head = {"sequence": message.sequence, "time": time_from_wire(message.time)}
+    kind = message.WhichOneof("event")
+    return _READERS[kind](head, getattr(message, kind)) if kind else Event(**head)
+
+
+def failure_from_wire(message: jobs_pb2.Failure) -> Failure:
+    """The failure of a message; a reason that is not set is None."""
+    reason = from_wire(FailureReason, jobs_pb2.Failure.Reason.Name, message.reason) if message.reason else None
+    return Failure(reason=reason, message=message.message)
+
+
+def _attempt(head: dict[str, Any], message: jobs_pb2.AttemptStarted) -> AttemptStarted:
+    environment = MappingProxyType(dict(message.environment))
+    return AttemptStarted(
+        **head, part=message.part, attempt=message.attempt, worker=message.worker, environment=environment
+    )
+
+
+def _training(head: dict[str, Any], message: train_pb2.TrainProgress) -> TrainProgress:
+    return TrainProgress(
+        **head,
+        step=message.step,
+        last_step=message.last_step,
+        loss=message.loss,
+        batch_accuracy=message.batch_accuracy,
+        steps_per_second=message.steps_per_second,
+        remaining_seconds=message.remaining_seconds if message.HasField("remaining_seconds") else None,
+        validation_accuracy=message.validation_accuracy if message.HasField("validation_accuracy") else None,
+    )
+
+
+def _evaluating(head: dict[str, Any], message: evaluate_pb2.EvaluateProgress) -> EvaluateProgress:
+    return EvaluateProgress(**head, completed=message.completed, total=message.total)
+
+
+def _image(head: dict[str, Any], message: visualize_pb2.ImageReady) -> ImageReady:
+    image = FeatureImage.from_wire(message.image)
+    return ImageReady(**head, image=image, completed=message.completed, total=message.total)
+
+
+def _finished(head: dict[str, Any], message: jobs_pb2.JobFinished) -> Finished:
+    return Finished(
+        **head,
+        state=from_wire(JobState, jobs_pb2.JobState.Name, message.state),
+        failure=failure_from_wire(message.failure) if message.HasField("failure") else None,
+        result=result_from_wire(message.result) if message.HasField("result") else None,
+    )
+
+
+_READERS: dict[str, Callable[[dict[str, Any], Any], Event]] = {
+    "waiting": lambda head, message: Waiting(**head, model=message.model),
+    "queued": lambda head, _: Queued(**head),
+    "attempt_started": _attempt,
+    "cancel_requested": lambda head, _: CancelRequested(**head),
+    "train_progress": _training,
+    "evaluate_progress": _evaluating,
+    "image_ready": _image,
+    "finished": _finished,
+}

@@ -1,0 +1,49 @@
+"""The training curve."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.v1 import train_pb2
+
+__all__ = ["History"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class History:
+    """The training curve: n reports, in the order of their steps.
+
+    Attributes:
+        step: int64 [n], steps done, from the very first step of the model's lineage; >= 1.
+        loss: float64 [n], mean cross-entropy of the step's batch before its update, in nats.
+        batch_accuracy: float64 [n], share of the step's batch that is right after its update, 0 to 1.
+        steps_per_second: float64 [n], speed since the report before; 0 in a run's first report.
+        validation_accuracy: float64 [n], accuracy on the validation split, 0 to 1; NaN where it was not measured.
+    """
+
+    step: NDArray[np.int64]
+    loss: NDArray[np.float64]
+    batch_accuracy: NDArray[np.float64]
+    steps_per_second: NDArray[np.float64]
+    validation_accuracy: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    @classmethod
+    def from_wire(cls, reports: Iterable[train_pb2.TrainProgress]) -> "History":
+        """The history of a sequence of reports."""
+        reports = list(reports)
+        return cls(
+            step=np.array([report.step for report in reports], np.int64),
+            loss=np.array([report.loss for report in reports], np.float64),
+            batch_accuracy=np.array([report.batch_accuracy for report in reports], np.float64),
+            steps_per_second=np.array([report.steps_per_second for report in reports], np.float64),
+            validation_accuracy=np.array([_validation(report) for report in reports], np.float64),
+        )
+
+
+def _validation(report: train_pb2.TrainProgress) -> float:
+    return report.validation_accuracy if report.HasField("validation_accuracy") else np.nan

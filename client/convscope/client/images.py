@@ -1,0 +1,97 @@
+"""The images that a visualization finds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.client import tensors
+from convscope.v1 import visualize_pb2
+
+__all__ = ["FeatureImage", "OptimizedImage", "Trace"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OptimizedImage:
+    """An image at some point of its ascent.
+
+    Attributes:
+        pixels: float32 [height, width, channels], 0 to 1.
+        objective: Value of the objective at this very image.
+        predicted_class: The class the model takes it for.
+        probability: The model's softmax probability of that class, 0 to 1.
+        iteration: Number of updates made to reach it; 0 is the starting image.
+    """
+
+    pixels: NDArray[np.float32]
+    objective: float
+    predicted_class: int
+    probability: float
+    iteration: int
+
+    @classmethod
+    def from_wire(cls, message: visualize_pb2.OptimizedImage) -> "OptimizedImage":
+        """The image of a message."""
+        return cls(
+            pixels=tensors.decode(message.pixels),
+            objective=message.objective,
+            predicted_class=message.predicted_class,
+            probability=message.probability,
+            iteration=message.iteration,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """What happened at each of the n iterations, all before the iteration's update.
+
+    Attributes:
+        predicted_class: int32 [n], the class the model takes the image for.
+        probability: float32 [n], the softmax probability of that class, 0 to 1.
+        gradient_min: float32 [n], smallest element of the gradient of the objective by the image.
+        gradient_max: float32 [n], largest element of that gradient.
+        step_size: float32 [n], 1 / (population standard deviation of that gradient + 1e-8).
+        objective: float32 [n], value of the objective.
+    """
+
+    predicted_class: NDArray[np.int32]
+    probability: NDArray[np.float32]
+    gradient_min: NDArray[np.float32]
+    gradient_max: NDArray[np.float32]
+    step_size: NDArray[np.float32]
+    objective: NDArray[np.float32]
+
+    @classmethod
+    def from_wire(cls, message: visualize_pb2.Trace) -> "Trace":
+        """The trace of a message."""
+        return cls(**{name: tensors.decode(getattr(message, name)) for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FeatureImage:
+    """What a feature likes to see the most.
+
+    Attributes:
+        layer: Name of the layer.
+        feature: Number of the feature in its layer.
+        final: The image after the last update.
+        best: The image with the highest objective of all that the ascent went through.
+        trace: What happened at each iteration; None unless it was asked for.
+    """
+
+    layer: str
+    feature: int
+    final: OptimizedImage
+    best: OptimizedImage
+    trace: Trace | None = None
+
+    @classmethod
+    def from_wire(cls, message: visualize_pb2.FeatureImage) -> "FeatureImage":
+        """The image of a message."""
+        return cls(
+            layer=message.layer,
+            feature=message.feature,
+            final=OptimizedImage.from_wire(message.final),
+            best=OptimizedImage.from_wire(message.best),
+            trace=Trace.from_wire(message.trace) if message.HasField("trace") else None,
+        )

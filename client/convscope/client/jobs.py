@@ -1,0 +1,222 @@
+"""A job on the server."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, cast
+
+from google.protobuf import json_format
+
+from convscope.client import checks
+from convscope.client.connection import Connection
+from convscope.client.enums import JobKind, JobState, from_wire
+from convscope.client.errors import DeadlineExceeded, JobCancelled, JobFailed, NotFound, ProtocolError
+from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
+from convscope.client.history import History
+from convscope.client.images import FeatureImage
+from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
+from convscope.client.times import time_from_wire
+from convscope.client.watching import watch
+from convscope.v1 import jobs_pb2, models_pb2
+
+__all__ = ["Job", "JobInfo"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobInfo:
+    """How a job stood when the server was last asked.
+
+    Attributes:
+        name: `jobs/{id}`.
+        kind: Train, evaluate or visualize.
+        state: Where it is in its life.
+        model: `models/{id}` that it makes, or that it looks at.
+        spec: What it does, every default filled in, as plain values.
+        request_id: The id of the request that made it.
+        create_time: When it was created, UTC.
+        start_time: When a worker first started it; None before.
+        end_time: When it ended; None before.
+        sequence: Sequence number of its latest event, >= 1.
+        cancel_requested: Whether it was asked to stop.
+        failure: Why it failed; None unless it did, or was cancelled with a reason.
+    """
+
+    name: str
+    kind: JobKind
+    state: JobState
+    model: str
+    spec: Mapping[str, Any]
+    request_id: str
+    create_time: datetime
+    start_time: datetime | None
+    end_time: datetime | None
+    sequence: int
+    cancel_requested: bool
+    failure: Failure | None
+
+    @classmethod
+    def from_wire(cls, message: jobs_pb2.Job) -> "JobInfo":
+        """The information in a message."""
+        kind = message.spec.WhichOneof("kind")
+        if kind is None:
+            raise ProtocolError(f"{message.name} is of a kind that this client does not know")
+        spec = getattr(message.spec, kind)
+        return cls(
+            name=message.name,
+            kind=JobKind(kind),
+            state=from_wire(JobState, jobs_pb2.JobState.Name, message.state),
+            model=message.model if kind == "train" else spec.model,
+            spec=MappingProxyType(json_format.MessageToDict(spec, preserving_proto_field_name=True)),
+            request_id=message.request_id,
+            create_time=time_from_wire(message.create_time),
+            start_time=time_from_wire(message.start_time) if message.HasField("start_time") else None,
+            end_time=time_from_wire(message.end_time) if message.HasField("end_time") else None,
+            sequence=message.sequence,
+            cancel_requested=message.cancel_requested,
+            failure=failure_from_wire(message.failure) if message.HasField("failure") else None,
+        )
+
+
+class Job(Generic[R]):
+    """A handle on a job whose result is an `R`. Many handles may follow the same job."""
+
+    def __init__(self, connection: Connection, message: jobs_pb2.Job) -> None:
+        self._connection = connection
+        self._info = JobInfo.from_wire(message)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}: {self.info.state} when last seen>"
+
+    @property
+    def name(self) -> str:
+        """`jobs/{id}`."""
+        return self._info.name
+
+    @property
+    def kind(self) -> JobKind:
+        """Train, evaluate or visualize."""
+        return self._info.kind
+
+    @property
+    def model(self) -> str:
+        """`models/{id}` that it makes, or that it looks at. Other jobs may name it at once."""
+        return self._info.model
+
+    @property
+    def info(self) -> JobInfo:
+        """How the job stood when the server was last asked."""
+        return self._info
+
+    def refresh(self) -> JobInfo:
+        """Asks the server how the job stands."""
+        self._info = JobInfo.from_wire(self._get())
+        return self._info
+
+    def state(self) -> JobState:
+        """Asks the server where the job is in its life."""
+        return self.refresh().state
+
+    def watch(self, after_sequence: int = 0) -> Iterator[Event]:
+        """The job's events in order: those after `after_sequence` that have happened, then those to come.
+
+        Ends after `Finished`. A connection that breaks is taken up again where it broke.
+
+        Raises:
+            Unavailable: The server was away for longer than the client's patience.
+            OutOfRange: Events after `after_sequence` have been trimmed.
+            ServiceError: Any other refusal.
+        """
+        after_sequence = checks.int64("after_sequence", after_sequence)
+        return map(event_from_wire, watch(self._connection, self.name, after_sequence))
+
+    def result(self, *, progress: bool | Callable[[Event], None] = False, timeout: float | None = None) -> R:
+        """Waits for the job to end and returns what it found.
+
+        Args:
+            progress: True shows a progress bar in a terminal or notebook; a function is called with each event.
+            timeout: Seconds to wait at most.
+
+        Raises:
+            JobFailed: It failed.
+            JobCancelled: It was cancelled.
+            DeadlineExceeded: It has not ended within `timeout`; it goes on.
+            ServiceError: The server refused, or was away for longer than the client's patience.
+        """
+        deadline = None if timeout is None else time.monotonic() + checks.real("timeout", timeout)
+        try:
+            with self._display(progress) as show:
+                found = self._wait(show, deadline)
+        except DeadlineExceeded:
+            if timeout is None:
+                raise
+            raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s; it goes on") from None
+        return cast("R", found)
+
+    def cancel(self) -> JobInfo:
+        """Asks the job to stop; one that has ended is left as it is."""
+        request = jobs_pb2.CancelJobRequest(name=self.name)
+        self._info = JobInfo.from_wire(self._connection.call(self._connection.jobs.CancelJob, request))
+        return self._info
+
+    def delete(self) -> None:
+        """Deletes the job, which must have ended, with its events. The model that it made stays."""
+        self._connection.call(self._connection.jobs.DeleteJob, jobs_pb2.DeleteJobRequest(name=self.name))
+
+    def _get(self) -> jobs_pb2.Job:
+        return self._connection.call(self._connection.jobs.GetJob, jobs_pb2.GetJobRequest(name=self.name))
+
+    def _display(
+        self,
+        progress: bool | Callable[[Event], None],  # noqa: FBT001  passed on as it came
+    ) -> AbstractContextManager[Callable[[Event], None]]:
+        if progress is True:
+            from convscope.client.progress import ProgressBar  # noqa: PLC0415  rich is loaded when shown
+
+            return ProgressBar(self._info)
+        return nullcontext(progress or (lambda _: None))
+
+    def _wait(self, show: Callable[[Event], None], deadline: float | None) -> Result:
+        """The result, from the record where the job has ended already, else from the events."""
+        after = 0
+        if self.kind is not JobKind.VISUALIZE:
+            record = self._get()
+            self._info = info = JobInfo.from_wire(record)
+            if info.state.is_terminal:
+                return self._conclude(info.state, info.failure, result_from_wire(record.result), ())
+            after = max(info.sequence - 1, 0)
+        images: list[FeatureImage] = []
+        for message in watch(self._connection, self.name, after, deadline=deadline):
+            event = event_from_wire(message)
+            show(event)
+            if isinstance(event, ImageReady):
+                images.append(event.image)
+            elif isinstance(event, Finished):
+                return self._conclude(event.state, event.failure, event.result, images)
+        raise ProtocolError(f"the events of {self.name} ended before the job")  # pragma: no cover
+
+    def _conclude(
+        self, state: JobState, failure: Failure | None, result: Result | None, images: Iterable[FeatureImage]
+    ) -> Result:
+        if state is JobState.CANCELLED:
+            raise JobCancelled(self.name, failure.message if failure else "")
+        if state is not JobState.SUCCEEDED or result is None:
+            failure = failure or Failure(reason=None, message="the server did not say why")
+            raise JobFailed(self.name, failure.reason or "unknown", failure.message)
+        if isinstance(result, TrainResult):
+            return self._with_history(result)
+        if isinstance(result, VisualizeResult):
+            return VisualizeResult.of(images, result.seconds)
+        return result
+
+    def _with_history(self, result: TrainResult) -> TrainResult:
+        request = models_pb2.GetModelRequest(name=result.model)
+        try:
+            history = self._connection.call(self._connection.models.GetModel, request).history
+        except NotFound:  # deleted meanwhile; the figures of the run remain
+            return result
+        return replace(result, history=History.from_wire(history))

@@ -1,0 +1,136 @@
+"""A progress bar that follows a job's events; plain lines where there is no terminal."""
+
+import time
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+
+from convscope.client import events
+from convscope.client.enums import JobKind
+from convscope.client.jobs import JobInfo
+
+__all__ = ["ProgressBar", "describe"]
+
+# Seconds between plain lines, where no bar can be drawn.
+_LINE_INTERVAL = 5.0
+_VERBS = {JobKind.TRAIN: "training", JobKind.EVALUATE: "evaluating", JobKind.VISUALIZE: "visualizing"}
+
+
+class ProgressBar:
+    """A context manager that shows each event it is called with, on the error stream unless told otherwise."""
+
+    def __init__(self, info: JobInfo, *, console: Console | None = None, title: str = "") -> None:
+        self._verb = title or _VERBS[info.kind]
+        self._iterations = int(info.spec.get("iterations", 0))
+        self._console = console or Console(stderr=True)
+        self._live = _can_redraw(self._console)
+        self._next_line = 0.0
+        self._bar = Progress(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description}", style="bold"),
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
+            TextColumn("{task.fields[figures]}"),
+            console=self._console,
+            expand=True,
+            disable=not self._live,
+        )
+        self._task: TaskID = self._bar.add_task(self._verb, total=None, figures="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, event: events.Event) -> None:
+        """Shows an event."""
+        match event:
+            case events.TrainProgress():
+                done = event.step - event.last_step + self._iterations
+                self._show(event, done, self._iterations)
+            case events.EvaluateProgress() | events.ImageReady():
+                self._show(event, event.completed, event.total)
+            case events.Finished():
+                self._finish(event)
+            case _:
+                self._say(f"{self._verb}: {describe(event)}", 0, None, "")
+
+    def _show(self, event: events.Event, done: int, total: int) -> None:
+        self._say(self._verb, done, total, describe(event))
+
+    def _say(self, title: str, done: int, total: int | None, figures: str) -> None:
+        self._bar.update(self._task, description=title, completed=done, total=total, figures=figures)
+        now = time.monotonic()
+        if not self._live and now >= self._next_line:
+            self._next_line = now + _LINE_INTERVAL
+            self._line(f"{title}: {figures}" if figures else title)
+
+    def _finish(self, event: events.Finished) -> None:
+        done = event.state == "succeeded"
+        task = self._bar.tasks[self._task]
+        total = (task.total or 1) if done else task.total
+        completed = total if done else task.completed
+        text = self._verb if done else f"{self._verb} {event.state}"
+        self._bar.update(self._task, description=text, total=total, completed=completed)
+        if not self._live:
+            self._line(" ".join(part for part in (f"{self._verb}: {event.state}", task.fields["figures"]) if part))
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def describe(event: events.Event) -> str:
+    """What an event says, in a few words."""
+    match event:
+        case events.TrainProgress():
+            return _training(event)
+        case events.EvaluateProgress():
+            return f"{event.completed}/{event.total} images"
+        case events.ImageReady():
+            return f"{event.completed}/{event.total} images  {event.image.layer}"
+        case events.Finished():
+            return f"{event.state}: {event.failure.message}" if event.failure else str(event.state)
+    return _beginning(event)
+
+
+def _beginning(event: events.Event) -> str:
+    match event:
+        case events.Waiting():
+            return f"waiting for {event.model}"
+        case events.Queued():
+            return "queued"
+        case events.AttemptStarted():
+            again = "" if event.attempt == 1 else f", attempt {event.attempt}"
+            return f"starting on {event.worker}{again}"
+        case events.CancelRequested():
+            return "asked to stop"
+    return "something that this client does not know"
+
+
+def _training(event: events.TrainProgress) -> str:
+    parts = [
+        f"step {event.step}/{event.last_step}",
+        f"loss {event.loss:.4f}",
+        f"acc {event.batch_accuracy:6.1%}",
+    ]
+    if event.validation_accuracy is not None:
+        parts.append(f"val {event.validation_accuracy:.2%}")
+    if event.steps_per_second:
+        parts.append(f"{event.steps_per_second:.0f} steps/s")
+    if event.remaining_seconds is not None:
+        minutes, seconds = divmod(round(event.remaining_seconds), 60)
+        parts.append(f"{minutes}:{seconds:02d} left")
+    return "  ".join(parts)
+
+
+def _can_redraw(console: Console) -> bool:
+    """Whether a bar can be drawn: in a terminal, and in a notebook that has widgets."""
+    if console.is_jupyter:
+        return find_spec("ipywidgets") is not None
+    return console.is_terminal and not console.is_dumb_terminal

@@ -1,0 +1,155 @@
+"""What jobs find."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.client.errors import InvalidValue
+from convscope.client.evaluation import EvaluateResult
+from convscope.client.history import History
+from convscope.client.images import FeatureImage, OptimizedImage
+from convscope.v1 import jobs_pb2, train_pb2
+
+__all__ = ["ImageStack", "LayerImages", "Result", "TrainResult", "VisualizeResult"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainResult:
+    """Outcome of a training run.
+
+    Attributes:
+        model: `models/{id}` of the model it made.
+        step: The model's step count, including the steps of the models that it continues.
+        train_seconds: Time from the first step to the last, with compiling.
+        steps_per_second: Speed over the run without the first report; 0 where nothing was measured.
+        history: The model's training curve, including those of the models that it continues.
+    """
+
+    model: str
+    step: int
+    train_seconds: float
+    steps_per_second: float
+    history: History
+
+    @classmethod
+    def from_wire(cls, message: train_pb2.TrainResult) -> "TrainResult":
+        """The result of a message, with an empty history."""
+        return cls(
+            model=message.model,
+            step=message.step,
+            train_seconds=message.train_seconds,
+            steps_per_second=message.steps_per_second,
+            history=History.from_wire(()),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageStack:
+    """n images of one layer, in the order of their features.
+
+    Attributes:
+        pixels: float32 [n, height, width, channels], 0 to 1.
+        objective: float64 [n], value of the objective at the very image.
+        predicted_class: int32 [n], the class the model takes it for.
+        probability: float64 [n], the softmax probability of that class, 0 to 1.
+        iteration: int32 [n], number of updates made to reach it.
+    """
+
+    pixels: NDArray[np.float32]
+    objective: NDArray[np.float64]
+    predicted_class: NDArray[np.int32]
+    probability: NDArray[np.float64]
+    iteration: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, images: Sequence[OptimizedImage]) -> "ImageStack":
+        """The images, stacked."""
+        return cls(
+            pixels=np.stack([image.pixels for image in images]),
+            objective=np.array([image.objective for image in images], np.float64),
+            predicted_class=np.array([image.predicted_class for image in images], np.int32),
+            probability=np.array([image.probability for image in images], np.float64),
+            iteration=np.array([image.iteration for image in images], np.int32),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LayerImages:
+    """The images of n features of one layer, by rising feature number.
+
+    Attributes:
+        layer: Name of the layer.
+        features: int32 [n], feature numbers.
+        final: The images after the last update.
+        best: The images with the highest objective that each ascent went through.
+    """
+
+    layer: str
+    features: NDArray[np.int32]
+    final: ImageStack
+    best: ImageStack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VisualizeResult:
+    """Outcome of a visualization.
+
+    Attributes:
+        images: One for each feature, by layer and rising feature number.
+        seconds: Time from the first ascent to the last image, with compiling.
+    """
+
+    images: tuple[FeatureImage, ...]
+    seconds: float
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that have images."""
+        return tuple(dict.fromkeys(image.layer for image in self.images))
+
+    def layer(self, name: str) -> LayerImages:
+        """The images of a layer as stacked arrays.
+
+        Raises:
+            InvalidValue: The result has no images of this layer.
+        """
+        images = [image for image in self.images if image.layer == name]
+        if not images:
+            raise InvalidValue(f"layer: no images of {name!r}; there are some of {', '.join(self.layers) or 'none'}")
+        return LayerImages(
+            layer=name,
+            features=np.array([image.feature for image in images], np.int32),
+            final=ImageStack.of([image.final for image in images]),
+            best=ImageStack.of([image.best for image in images]),
+        )
+
+    @classmethod
+    def of(cls, images: Iterable[FeatureImage], seconds: float) -> "VisualizeResult":
+        """The result of images in any order."""
+        return cls(images=tuple(sorted(images, key=_place)), seconds=seconds)
+
+
+# What any job can find.
+Result: TypeAlias = TrainResult | EvaluateResult | VisualizeResult
+
+
+def result_from_wire(message: jobs_pb2.JobResult) -> Result | None:
+    """The result of a message, without a training's history and a visualization's images, which are kept elsewhere."""
+    match message.WhichOneof("kind"):
+        case "train":
+            return TrainResult.from_wire(message.train)
+        case "evaluate":
+            return EvaluateResult.from_wire(message.evaluate)
+        case "visualize":
+            return VisualizeResult.of((), message.visualize.seconds)
+    return None
+
+
+def _place(image: FeatureImage) -> tuple[list[str | int], int]:
+    """Sorts conv2 before conv10."""
+    words = re.split(r"(\d+)", image.layer)
+    return [int(word) if i % 2 else word for i, word in enumerate(words)], image.feature

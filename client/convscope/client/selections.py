@@ -1,0 +1,79 @@
+"""Which layers and features to visualize, in the ways that are handy in Python."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from convscope.client import checks
+from convscope.client.errors import InvalidType, InvalidValue
+from convscope.v1 import visualize_pb2
+
+__all__ = ["Features", "Layers", "selections"]
+
+# All features, one, several, or a contiguous range.
+Features: TypeAlias = int | range | slice | Iterable[int] | None
+# All layers, one by name or by index among the convolutions, several, or some with their features.
+Layers: TypeAlias = str | int | Sequence[str | int] | Mapping[str | int, Features] | None
+
+
+def selections(layers: Layers) -> list[visualize_pb2.LayerSelection]:
+    """The messages of a choice of layers; none at all means every feature of every layer that has some.
+
+    Raises:
+        InvalidValue: An empty choice, a negative or open-ended slice, a number too large.
+        InvalidType: Something that names no layer or feature.
+    """
+    if layers is None:
+        return []
+    if isinstance(layers, Mapping):
+        chosen = [_selection(layer, features) for layer, features in layers.items()]
+    elif isinstance(layers, Iterable) and not isinstance(layers, str | bytes):
+        chosen = [_selection(layer, None) for layer in layers]
+    else:
+        chosen = [_selection(layers, None)]
+    if not chosen:
+        raise InvalidValue("layers: none is chosen; leave it out for all of them")
+    return chosen
+
+
+def _selection(layer: object, features: Features) -> visualize_pb2.LayerSelection:
+    if isinstance(layer, str):
+        message = visualize_pb2.LayerSelection(name=checks.text("layers", layer))
+    else:
+        try:
+            message = visualize_pb2.LayerSelection(convolution=checks.int32("layers", layer))
+        except InvalidType:
+            raise InvalidType(f"layers: {layer!r} is neither a name nor an index among the convolutions") from None
+    _choose(message, f"layers[{layer!r}]", features)
+    return message
+
+
+def _choose(message: visualize_pb2.LayerSelection, field: str, features: Features) -> None:
+    if features is None or features == slice(None):
+        return
+    if isinstance(features, slice):
+        features = _bounded(field, features)
+    if isinstance(features, range) and features.step == 1 and len(features):
+        start, stop = checks.int32(field, features.start), checks.int32(field, features.stop)
+        message.range.CopyFrom(visualize_pb2.FeatureRange(start=start, stop=stop))
+        return
+    message.list.indices.extend(_numbers(field, features))
+
+
+def _bounded(field: str, features: slice) -> range:
+    """The range of a slice, which cannot count from an end that is not known here."""
+    start = 0 if features.start is None else checks.int32(field, features.start)
+    step = 1 if features.step is None else checks.int32(field, features.step)
+    if features.stop is None or step < 1 or min(start, checks.int32(field, features.stop)) < 0:
+        raise InvalidValue(f"{field}: {features} needs an end and bounds that count from the front")
+    return range(start, features.stop, step)
+
+
+def _numbers(field: str, features: object) -> list[int]:
+    if isinstance(features, str | bytes | Mapping):
+        raise InvalidType(f"{field}: {features!r} is neither a number nor a list or range of them")
+    if not isinstance(features, Iterable):
+        return [checks.int32(field, features)]
+    numbers = [checks.int32(field, feature) for feature in features]
+    if not numbers:
+        raise InvalidValue(f"{field}: no feature is chosen; give None for all of them")
+    return numbers

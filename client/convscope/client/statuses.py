@@ -1,0 +1,76 @@
+"""The one place where gRPC's errors become convscope's."""
+
+import re
+from collections.abc import Callable
+
+import grpc
+
+from convscope.client import errors
+
+__all__ = ["translate"]
+
+_BY_CODE: dict[grpc.StatusCode, Callable[[str], errors.ServiceError]] = {
+    grpc.StatusCode.NOT_FOUND: errors.NotFound,
+    grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExists,
+    grpc.StatusCode.FAILED_PRECONDITION: errors.FailedPrecondition,
+    grpc.StatusCode.OUT_OF_RANGE: errors.OutOfRange,
+    grpc.StatusCode.DATA_LOSS: errors.DataLoss,
+    grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: errors.PermissionDenied,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.ResourceExhausted,
+}
+
+# What gRPC itself says when there was no connection; a server that is there says other things.
+_NO_CONNECTION = re.compile(
+    r"failed to connect|connection (refused|reset)|name resolution|dns|handshake", re.IGNORECASE
+)
+
+
+def translate(error: grpc.RpcError, address: str) -> errors.ServiceError:
+    """The error of this package that says the same, in one line."""
+    code, details = error.code(), _one_line(error.details())
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        fields = _bad_fields(error)
+        return errors.InvalidArgument(_with_fields(details, fields), fields)
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return errors.Unavailable(_unavailable(details, address))
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.DeadlineExceeded(f"no answer from {address} in time")
+    if code is grpc.StatusCode.CANCELLED or (code is grpc.StatusCode.INTERNAL and "RST_STREAM" in details):
+        return errors.Unavailable(f"the convscope server at {address} broke off: {details}")
+    if code in _BY_CODE:
+        return _BY_CODE[code](details or code.name)
+    return errors.ServiceError(f"the server at {address} answered {code.name}: {details or 'no details'}")
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _unavailable(details: str, address: str) -> str:
+    if _NO_CONNECTION.search(details):
+        cause = details.rpartition(": ")[2].removesuffix(")").replace(" (", ", error ")
+        return f"no convscope server at {address}: {cause}; start one with `convscope up`"
+    return f"the convscope server at {address} is unavailable: {details}"
+
+
+def _with_fields(message: str, fields: dict[str, str]) -> str:
+    named = "; ".join(f"{field}: {fault}" for field, fault in fields.items() if fault not in message)
+    return "; ".join(part for part in (message, named) if part) or "invalid argument"
+
+
+def _bad_fields(error: grpc.RpcError) -> dict[str, str]:
+    """Each field that the status' google.rpc.BadRequest names, and what is wrong with it."""
+    from google.rpc import error_details_pb2  # noqa: PLC0415  these two are needed after a fault only
+    from grpc_status import rpc_status  # noqa: PLC0415
+
+    try:
+        status = rpc_status.from_call(error)
+    except ValueError:  # details that contradict the status say nothing reliable
+        return {}
+    fields: dict[str, str] = {}
+    for detail in status.details if status else ():
+        bad = error_details_pb2.BadRequest()
+        if detail.Unpack(bad):
+            fields |= {violation.field: violation.description for violation in bad.field_violations}
+    return fields

@@ -1,0 +1,86 @@
+"""Following a job's events through broken connections, without gap or repeat."""
+
+import random
+import time
+from collections.abc import Generator
+from contextlib import closing
+
+from convscope.client.connection import Connection
+from convscope.client.errors import DataLoss, ServiceError, Unavailable
+from convscope.v1 import jobs_pb2
+
+__all__ = ["watch"]
+
+# Seconds before the second attempt, and at most between attempts; each is shortened at random by up to a half.
+_FIRST_DELAY, _MAX_DELAY = 0.1, 2.0
+# Seconds after which a stream without events had a connection: gRPC gives up connecting sooner.
+_SURELY_CONNECTED = 30.0
+
+_jitter = random.SystemRandom()
+
+
+def watch(
+    connection: Connection, name: str, after_sequence: int, *, deadline: float | None = None
+) -> Generator[jobs_pb2.JobEvent]:
+    """The job's events after a sequence number, until it ends or the monotonic clock reads `deadline`.
+
+    Raises:
+        Unavailable: The server could not be reached for as long as the configured patience.
+        DataLoss: The server left out an event.
+        DeadlineExceeded: The job had not ended at the deadline.
+        ServiceError: Any other refusal.
+    """
+    outage = _Outage(connection.config.patience)
+    while True:
+        fault: ServiceError = Unavailable(f"the server ended the watch of {name} before the job ended")
+        started = time.monotonic()
+        try:
+            for event in _stream(connection, name, after_sequence, deadline):
+                outage.over()
+                if event.sequence > after_sequence:
+                    _check_next(name, after_sequence, event.sequence)
+                    after_sequence = event.sequence
+                    yield event
+                if event.HasField("finished"):
+                    return
+        except Unavailable as error:
+            fault = error
+        if time.monotonic() - started > _SURELY_CONNECTED:
+            outage.over()
+        outage.wait(fault)
+
+
+def _stream(
+    connection: Connection, name: str, after_sequence: int, deadline: float | None
+) -> Generator[jobs_pb2.JobEvent]:
+    left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
+    request = jobs_pb2.WatchJobRequest(name=name, after_sequence=after_sequence)
+    with closing(connection.stream(connection.jobs.WatchJob, request, timeout=left)) as events:
+        yield from events
+
+
+def _check_next(name: str, seen: int, sequence: int) -> None:
+    if sequence != seen + 1:
+        raise DataLoss(f"{name}: event {sequence} came after event {seen}")
+
+
+class _Outage:
+    """How long the server has been away, and how long to wait before the next attempt."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._since: float | None = None
+        self._attempts = 0
+
+    def over(self) -> None:
+        self._since, self._attempts = None, 0
+
+    def wait(self, fault: ServiceError) -> None:
+        """Sleeps until the next attempt is due; raises `fault` if that would be beyond the patience."""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        delay = min(_MAX_DELAY, _FIRST_DELAY * 2**self._attempts) * _jitter.uniform(0.5, 1.0)
+        if now + delay - self._since > self._patience:
+            raise fault
+        self._attempts = min(self._attempts + 1, 16)
+        time.sleep(delay)
