@@ -1,0 +1,69 @@
+"""Prints the part of requirements.lock, hashes included, that some of the project's extras need on this machine.
+
+    python deploy/requirements.py service > service.txt && pip install --require-hashes --requirement service.txt
+
+The lock answers for the whole project, tests and tools included; an image should hold only what it runs. pip resolves
+the extras under the lock's versions without installing anything, and the lock's entries for what it found are printed.
+`build` names what building the wheel needs. Needs pip and an index, nothing else.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def wanted(pyproject: dict[str, Any], extras: list[str]) -> list[str]:
+    """Return the requirements of the extras, with those of the project itself but for `build`.
+
+    Raises:
+        KeyError: for an extra that the project does not have.
+    """
+    if extras == ["build"]:
+        return list(pyproject["build-system"]["requires"])
+    project = pyproject["project"]
+    return [*project["dependencies"], *(need for extra in extras for need in project["optional-dependencies"][extra])]
+
+
+def entries(lock: str) -> dict[str, list[str]]:
+    """Return the lock's entries by package name; a package has several where Pythons differ."""
+    found: dict[str, list[str]] = {}
+    for entry in re.split(r"^(?=\S)", lock, flags=re.MULTILINE):
+        if entry.strip():
+            found.setdefault(entry.partition("==")[0], []).append(entry)
+    return found
+
+
+def resolve(requirements: list[str], pins: list[str]) -> list[str]:
+    """Return the names of all packages that pip would install for the requirements under these pins."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        constraints.write("\n".join(pins))
+        constraints.flush()
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]
+        answer = subprocess.run(  # noqa: S603 - pip itself, with the requirements of pyproject.toml
+            [*command, "--constraint", constraints.name, *requirements], check=True, stdout=subprocess.PIPE
+        )
+    names = (item["metadata"]["name"] for item in json.loads(answer.stdout)["install"])
+    return sorted(re.sub(r"[-_.]+", "-", name).lower() for name in names)
+
+
+def main() -> None:
+    """Print the entries for the extras named on the command line."""
+    extras = sys.argv[1:]
+    if not extras:
+        sys.exit(__doc__)
+    locked = entries((ROOT / "requirements.lock").read_text())
+    pins = [entry.partition("\\")[0].strip() for versions in locked.values() for entry in versions]
+    requirements = wanted(tomllib.loads((ROOT / "pyproject.toml").read_text()), extras)
+    for name in resolve(requirements, pins):
+        print("".join(locked[name]), end="")
+
+
+if __name__ == "__main__":
+    main()
