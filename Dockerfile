@@ -2,13 +2,15 @@
 #   docker build --target service --tag convscope-service .
 #   docker build --target worker --tag convscope-worker .
 
-FROM python:3.12-slim AS build
+FROM python:3.12-slim AS pins
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY pyproject.toml requirements.lock ./
 COPY deploy/requirements.py deploy/
-RUN python deploy/requirements.py build > /tmp/build.txt \
- && pip install --require-hashes --requirement /tmp/build.txt
+
+FROM pins AS wheel
+RUN python deploy/requirements.py build > build.txt \
+ && pip install --require-hashes --requirement build.txt
 COPY LICENSE README.md ./
 COPY protos protos
 COPY client client
@@ -17,18 +19,21 @@ COPY service service
 COPY worker worker
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
-# The versions are those of requirements.lock, every file checked against its hash.
-FROM build AS build-service
+# The versions are those of requirements.lock, every file checked against its hash. The project comes last, so that a
+# change of its code does not install everything anew.
+FROM pins AS build-service
 RUN python -m venv /opt/convscope \
- && python deploy/requirements.py service > /tmp/service.txt \
- && /opt/convscope/bin/pip install --require-hashes --requirement /tmp/service.txt \
- && /opt/convscope/bin/pip install --no-deps /wheels/*.whl
+ && python deploy/requirements.py service > service.txt \
+ && /opt/convscope/bin/pip install --require-hashes --requirement service.txt
+COPY --from=wheel /wheels /wheels
+RUN /opt/convscope/bin/pip install --no-deps /wheels/*.whl
 
-FROM build AS build-worker
+FROM pins AS build-worker
 RUN python -m venv /opt/convscope \
- && python deploy/requirements.py worker > /tmp/worker.txt \
- && /opt/convscope/bin/pip install --require-hashes --requirement /tmp/worker.txt \
- && /opt/convscope/bin/pip install --no-deps /wheels/*.whl
+ && python deploy/requirements.py worker > worker.txt \
+ && /opt/convscope/bin/pip install --require-hashes --requirement worker.txt
+COPY --from=wheel /wheels /wheels
+RUN /opt/convscope/bin/pip install --no-deps /wheels/*.whl
 
 FROM python:3.12-slim AS base
 RUN useradd --system --uid 10001 --create-home convscope \
