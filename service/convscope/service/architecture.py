@@ -1,0 +1,66 @@
+"""Arithmetic of layers: shapes, features and parameters of a network, without TensorFlow."""
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+from convscope.v1.models_pb2 import Layer, LayerKind
+from convscope.v1.train_pb2 import Network
+
+__all__ = ["ShrunkToNothingError", "describe_network"]
+
+
+class ShrunkToNothingError(ValueError):
+    """A pooling leaves no pixel.
+
+    Attributes:
+        index: which of the network's convolutions, from 0.
+    """
+
+    def __init__(self, index: int, height: int, width: int, pool: int) -> None:
+        super().__init__(f"shrinks the image to nothing: {height}x{width} pixels cannot be pooled by {pool}")
+        self.index = index
+
+
+def describe_network(network: Network, image_shape: Sequence[int], classes: int) -> list[Layer]:
+    """Return the layers of a network whose defaults are filled in.
+
+    Args:
+        network: convolutions and hidden dense layers.
+        image_shape: height, width and channels of the input, in pixels.
+        classes: number of classes.
+
+    Raises:
+        ShrunkToNothingError: if a pooling leaves no pixel.
+    """
+    layers = list(_convolutional(network, image_shape))
+    size = prod(layers[-1].output_shape if layers else image_shape)
+    layers.append(Layer(name="flatten", kind=LayerKind.LAYER_KIND_FLATTEN, output_shape=[size]))
+    for number, dense in enumerate(network.dense, start=1):
+        layers.append(_dense(f"dense{number}", LayerKind.LAYER_KIND_DENSE, size, dense.units))
+        size = dense.units
+    layers.append(_dense("logits", LayerKind.LAYER_KIND_LOGITS, size, classes))
+    return layers
+
+
+def _convolutional(network: Network, image_shape: Sequence[int]) -> Iterator[Layer]:
+    height, width, channels = image_shape
+    for number, convolution in enumerate(network.convolutions, start=1):
+        kernel, filters, pool = convolution.kernel_size, convolution.filters, convolution.pool_size
+        yield Layer(
+            name=f"conv{number}",
+            kind=LayerKind.LAYER_KIND_CONVOLUTION,
+            output_shape=[height, width, filters],
+            features=filters,
+            parameters=kernel * kernel * channels * filters + filters,
+        )
+        channels = filters
+        if pool == 1:
+            continue
+        if min(height, width) < pool:
+            raise ShrunkToNothingError(number - 1, height, width, pool)
+        height, width = height // pool, width // pool
+        yield Layer(name=f"pool{number}", kind=LayerKind.LAYER_KIND_POOLING, output_shape=[height, width, channels])
+
+
+def _dense(name: str, kind: LayerKind.ValueType, inputs: int, units: int) -> Layer:
+    return Layer(name=name, kind=kind, output_shape=[units], features=units, parameters=inputs * units + units)

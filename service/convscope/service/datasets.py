@@ -1,0 +1,31 @@
+"""The Datasets service."""
+
+from typing import Any
+
+import grpc
+
+from convscope.service.catalogue import DATASETS, find_dataset
+from convscope.service.paging import check_page, cut_page
+from convscope.service.requests import name_to_id
+from convscope.v1 import datasets_pb2_grpc
+from convscope.v1.datasets_pb2 import Dataset, GetDatasetRequest, ListDatasetsRequest, ListDatasetsResponse
+
+__all__ = ["DatasetsService"]
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class DatasetsService(datasets_pb2_grpc.DatasetsServicer):
+    """Implements ``convscope.v1.Datasets``; the contract's comments say what each call does."""
+
+    async def ListDatasets(self, request: ListDatasetsRequest, context: Context) -> ListDatasetsResponse:  # noqa: N802
+        """List datasets by name."""
+        size = check_page(request.page_size, request.page_token)
+        after = f"datasets/{request.page_token}" if request.page_token else ""
+        found, token = cut_page((DATASETS[name] for name in sorted(DATASETS) if name > after), size)
+        return ListDatasetsResponse(datasets=found, next_page_token=token)
+
+    async def GetDataset(self, request: GetDatasetRequest, context: Context) -> Dataset:  # noqa: N802
+        """Describe a dataset."""
+        name_to_id("datasets", request.name)
+        return find_dataset(request.name)

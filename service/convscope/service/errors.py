@@ -1,0 +1,90 @@
+"""What the service refuses, and the one place where faults become gRPC statuses.
+
+Domain errors are those of ``convscope.store.errors``, faults of Redis, and InvalidRequestError below.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc
+import redis
+from google.protobuf.any_pb2 import Any
+from google.rpc.code_pb2 import INVALID_ARGUMENT
+from google.rpc.error_details_pb2 import BadRequest
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from convscope.store import errors as store
+
+__all__ = ["InvalidRequestError", "ShuttingDownError", "Violation", "abort"]
+
+log = logging.getLogger(__name__)
+
+Code = grpc.StatusCode
+
+
+class ShuttingDownError(Exception):
+    """The service stops; another one, or the same after its restart, can be asked."""
+
+
+# The first class that an error is an instance of decides.
+CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
+    (store.NotFoundError, Code.NOT_FOUND),
+    (store.RequestConflictError, Code.ALREADY_EXISTS),
+    (store.StateError, Code.FAILED_PRECONDITION),
+    (store.LogTrimmedError, Code.OUT_OF_RANGE),
+    (store.LogLostError, Code.DATA_LOSS),
+    (store.BlobDamagedError, Code.DATA_LOSS),
+    (store.BlobError, Code.UNAVAILABLE),
+    (ShuttingDownError, Code.UNAVAILABLE),
+)
+
+# What redis-py raises while Redis cannot be reached, is loading its data or is out of memory.
+REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.OutOfMemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A field that cannot be right: its path in the request, and what is allowed."""
+
+    field: str
+    description: str
+
+
+class InvalidRequestError(Exception):
+    """The request has fields that cannot be right."""
+
+    def __init__(self, *violations: Violation) -> None:
+        super().__init__("; ".join(f"{each.field}: {each.description}" for each in violations))
+        self.violations = violations
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> None:
+    """End a call with the status that an error stands for.
+
+    Raises:
+        grpc.aio.AbortError: always.
+    """
+    if isinstance(error, InvalidRequestError):
+        await context.abort(Code.INVALID_ARGUMENT, str(error), _bad_request(error))
+    for kind, code in CODES:
+        if isinstance(error, kind):
+            await context.abort(code, str(error))
+    if isinstance(error, REDIS_AWAY):
+        await context.abort(Code.UNAVAILABLE, f"Redis cannot be used right now: {error}")
+    log.error("unexpected error", exc_info=error)
+    await context.abort(Code.INTERNAL, f"internal error ({type(error).__name__}); the service's log has the details")
+
+
+def _bad_request(error: InvalidRequestError) -> tuple[tuple[str, str | bytes], ...]:
+    details = BadRequest(
+        field_violations=[
+            BadRequest.FieldViolation(field=each.field, description=each.description) for each in error.violations
+        ]
+    )
+    packed = Any()
+    packed.Pack(details)
+    status = Status(code=INVALID_ARGUMENT, message=str(error), details=[packed])
+    metadata: tuple[tuple[str, str | bytes], ...] = rpc_status.to_status(status).trailing_metadata
+    return metadata

@@ -1,0 +1,84 @@
+"""What happens to every call: a token is checked, faults become statuses."""
+
+import hmac
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from convscope.service.errors import abort
+
+__all__ = ["ErrorInterceptor", "TokenInterceptor"]
+
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]]
+Context = grpc.aio.ServicerContext[Any, Any]
+
+log = logging.getLogger(__name__)
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns exceptions of handlers into statuses."""
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Wrap the handler of a call; of our services, only requests that are not streams exist."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.request_streaming:
+            return handler
+        codec = (handler.request_deserializer, handler.response_serializer)
+        # grpcio's types know only handlers that block; those of a grpc.aio server are coroutines and generators.
+        unary: Any = handler.unary_unary
+        stream: Any = handler.unary_stream
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(_guard_stream(stream), *codec)
+        return grpc.unary_unary_rpc_method_handler(_guard_unary(unary), *codec)
+
+
+class TokenInterceptor(grpc.aio.ServerInterceptor):
+    """Lets calls through that carry ``authorization: Bearer TOKEN``; health checks need none."""
+
+    def __init__(self, token: str) -> None:
+        self._expected = f"Bearer {token}".encode()
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Refuse a call without the token."""
+        metadata = dict(handler_call_details.invocation_metadata or ())
+        offered = metadata.get("authorization", "")
+        offered_bytes = offered if isinstance(offered, bytes) else offered.encode()
+        is_health = (handler_call_details.method or "").startswith("/grpc.health.v1.Health/")
+        if is_health or hmac.compare_digest(offered_bytes, self._expected):
+            return await continuation(handler_call_details)
+        return grpc.unary_unary_rpc_method_handler(_refuse)
+
+
+async def _refuse(_request: bytes, context: Context) -> None:
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this server wants a token: set CONVSCOPE_TOKEN")
+
+
+def _guard_unary(behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def guarded(request: Any, context: Context) -> Any:
+        try:
+            return await behaviour(request, context)
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place where they all end
+            return await abort(context, error)
+
+    return guarded
+
+
+def _guard_stream(behaviour: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+    async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
+        try:
+            async for response in behaviour(request, context):
+                yield response
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place where they all end
+            await abort(context, error)
+
+    return guarded

@@ -1,0 +1,116 @@
+"""The Jobs service."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+
+from convscope.service.backend import Backend
+from convscope.service.errors import InvalidRequestError, Violation
+from convscope.service.hub import NotifyHub
+from convscope.service.paging import check_page, cut_page
+from convscope.service.requests import known_values, name_to_id
+from convscope.service.validation import plan_job
+from convscope.service.watch import watch_job
+from convscope.store import dispatch, settle_waiters
+from convscope.v1 import jobs_pb2_grpc
+from convscope.v1.jobs_pb2 import (
+    CancelJobRequest,
+    CreateJobRequest,
+    DeleteJobRequest,
+    GetJobRequest,
+    Job,
+    JobEvent,
+    JobKind,
+    JobState,
+    ListJobsRequest,
+    ListJobsResponse,
+    WatchJobRequest,
+)
+
+__all__ = ["JobsService"]
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class JobsService(jobs_pb2_grpc.JobsServicer):
+    """Implements ``convscope.v1.Jobs``; the contract's comments say what each call does."""
+
+    def __init__(self, backend: Backend, hub: NotifyHub) -> None:
+        self._backend = backend
+        self._hub = hub
+
+    async def CreateJob(self, request: CreateJobRequest, context: Context) -> Job:  # noqa: N802 - named by the contract
+        """Check, store and queue a job."""
+        return await self._backend.run(_create, self._backend, request)
+
+    async def GetJob(self, request: GetJobRequest, context: Context) -> Job:  # noqa: N802
+        """Describe a job."""
+        name_to_id("jobs", request.name)
+        return await self._backend.run(_get, self._backend, request.name)
+
+    async def ListJobs(self, request: ListJobsRequest, context: Context) -> ListJobsResponse:  # noqa: N802
+        """List jobs, newest first."""
+        return await self._backend.run(_list, self._backend, request)
+
+    async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobEvent]:  # noqa: N802
+        """Send a job's events."""
+        job_id = name_to_id("jobs", request.name)
+        if request.after_sequence < 0:
+            raise InvalidRequestError(Violation("after_sequence", f"must be 0 or more, not {request.after_sequence}"))
+        async for event in watch_job(self._backend, self._hub, job_id, request.after_sequence):
+            yield event
+
+    async def CancelJob(self, request: CancelJobRequest, context: Context) -> Job:  # noqa: N802
+        """Ask a job to stop."""
+        name_to_id("jobs", request.name)
+        return await self._backend.run(_cancel, self._backend, request.name)
+
+    async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
+        """Delete an ended job."""
+        name_to_id("jobs", request.name)
+        await self._backend.run(self._backend.jobs.delete, request.name)
+        return Empty()
+
+
+def _create(backend: Backend, request: CreateJobRequest) -> Job:
+    plan = plan_job(request, backend.models)
+    job, _ = backend.jobs.create(
+        plan.spec, request_digest=plan.digest, request_id=request.request_id, needs=plan.needs, model=plan.model
+    )
+    if job.state == JobState.JOB_STATE_QUEUED:
+        # Also for a repeated request: the first one may have been cut off just before this line.
+        dispatch(backend.redis, name_to_id("jobs", job.name))
+    return job
+
+
+def _get(backend: Backend, name: str) -> Job:
+    job = backend.jobs.get(name)
+    digest = backend.jobs.result_digest(name)
+    if digest:
+        job.result.ParseFromString(backend.blobs.get(digest))
+    return job
+
+
+def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
+    size = check_page(request.page_size, request.page_token)
+    states = known_values("states", request.states, JobState.DESCRIPTOR)
+    names = JobKind.DESCRIPTOR.values_by_number
+    kinds = {
+        names[kind].name.removeprefix("JOB_KIND_").lower()
+        for kind in known_values("kinds", request.kinds, JobKind.DESCRIPTOR)
+    }
+
+    def matches(job: Job) -> bool:
+        return (not states or job.state in states) and (not kinds or job.spec.WhichOneof("kind") in kinds)
+
+    jobs, token = cut_page(backend.jobs.list(before=request.page_token, matches=matches), size)
+    return ListJobsResponse(jobs=jobs, next_page_token=token)
+
+
+def _cancel(backend: Backend, name: str) -> Job:
+    job = backend.jobs.request_cancel(name)
+    if job.model and job.state == JobState.JOB_STATE_CANCELLED:
+        settle_waiters(backend.redis, name_to_id("models", job.model))
+    return job

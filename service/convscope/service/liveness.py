@@ -1,0 +1,46 @@
+"""Keeps the standard health service true: SERVING exactly while Redis answers."""
+
+import asyncio
+import logging
+
+import redis
+from grpc_health.v1 import health
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+
+from convscope.service.backend import Backend
+
+__all__ = ["SERVICES", "keep_health"]
+
+log = logging.getLogger(__name__)
+
+# How often Redis is asked, in seconds.
+PERIOD_S = 0.5
+
+# Names under which health can be asked for; the empty one stands for the whole server.
+SERVICES = ("", "convscope.v1.Jobs", "convscope.v1.Models", "convscope.v1.Datasets")
+
+
+async def keep_health(backend: Backend, servicer: health.aio.HealthServicer) -> None:
+    """Set the health of all services until cancelled."""
+    known = None
+    while True:
+        serving = await _redis_answers(backend)
+        if serving != known:
+            log.info("Redis answers; serving" if serving else "Redis does not answer; not serving")
+            await _set_all(servicer, serving=serving)
+            known = serving
+        await asyncio.sleep(PERIOD_S)
+
+
+async def _redis_answers(backend: Backend) -> bool:
+    try:
+        await backend.run(backend.redis.ping)
+    except redis.RedisError:
+        return False
+    return True
+
+
+async def _set_all(servicer: health.aio.HealthServicer, *, serving: bool) -> None:
+    status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
+    for service in SERVICES:
+        await servicer.set(service, status)

@@ -1,0 +1,80 @@
+"""The Models service."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+
+from convscope.service.backend import Backend
+from convscope.service.paging import check_page, cut_page
+from convscope.service.requests import known_values, name_to_id
+from convscope.v1 import models_pb2_grpc
+from convscope.v1.models_pb2 import (
+    DeleteModelRequest,
+    ExportModelRequest,
+    ExportModelResponse,
+    GetModelRequest,
+    ListModelsRequest,
+    ListModelsResponse,
+    Model,
+    ModelState,
+)
+
+__all__ = ["ModelsService"]
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+# Pieces of this many bytes stream fastest.
+PIECE = 2**20
+
+
+class ModelsService(models_pb2_grpc.ModelsServicer):
+    """Implements ``convscope.v1.Models``; the contract's comments say what each call does."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def ListModels(self, request: ListModelsRequest, context: Context) -> ListModelsResponse:  # noqa: N802
+        """List models, newest first."""
+        return await self._backend.run(_list, self._backend, request)
+
+    async def GetModel(self, request: GetModelRequest, context: Context) -> Model:  # noqa: N802
+        """Describe a model."""
+        name_to_id("models", request.name)
+        return await self._backend.run(_get, self._backend, request.name)
+
+    async def DeleteModel(self, request: DeleteModelRequest, context: Context) -> Empty:  # noqa: N802
+        """Delete a model."""
+        name_to_id("models", request.name)
+        await self._backend.run(self._backend.models.delete, request.name)
+        return Empty()
+
+    async def ExportModel(  # noqa: N802
+        self, request: ExportModelRequest, context: Context
+    ) -> AsyncIterator[ExportModelResponse]:
+        """Send a model's file."""
+        name_to_id("models", request.name)
+        model = await self._backend.run(self._backend.models.ready, request.name)
+        data = await self._backend.run(self._backend.blobs.get, model.sha256)
+        for start in range(0, len(data), PIECE):
+            yield ExportModelResponse(data=data[start : start + PIECE])
+
+
+def _get(backend: Backend, name: str) -> Model:
+    model = backend.models.get(name)
+    digest = backend.models.history_digest(name)
+    if digest:
+        model.MergeFromString(backend.blobs.get(digest))
+    return model
+
+
+def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
+    size = check_page(request.page_size, request.page_token)
+    states = known_values("states", request.states, ModelState.DESCRIPTOR)
+
+    def matches(model: Model) -> bool:
+        return not states or model.state in states
+
+    models, token = cut_page(backend.models.list(before=request.page_token, matches=matches), size)
+    return ListModelsResponse(models=models, next_page_token=token)

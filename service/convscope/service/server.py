@@ -1,0 +1,104 @@
+"""The server: all services on one port, until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from convscope.service.backend import Backend
+from convscope.service.datasets import DatasetsService
+from convscope.service.errors import ShuttingDownError
+from convscope.service.hub import NotifyHub
+from convscope.service.interceptors import ErrorInterceptor, TokenInterceptor
+from convscope.service.jobs import JobsService
+from convscope.service.liveness import SERVICES, keep_health
+from convscope.service.models import ModelsService
+from convscope.service.settings import ServiceSettings
+from convscope.store import StoreSettings
+from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc
+
+__all__ = ["ListenError", "serve"]
+
+log = logging.getLogger(__name__)
+
+# The largest message either way: an image of 2048x2048 pixels in colour, as float32, and its best version.
+MAX_MESSAGE_BYTES = 128 * 2**20
+
+# How long calls may go on after the server was told to stop, in seconds.
+GRACE_S = 5.0
+
+OPTIONS = (
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.so_reuseport", 0),  # a second server on the same address is an error, not a lottery
+)
+
+
+class ListenError(RuntimeError):
+    """The address cannot be listened on."""
+
+
+async def serve(
+    service: ServiceSettings, store: StoreSettings, stop: asyncio.Event, ready: Callable[[str], None]
+) -> None:
+    """Serve until ``stop`` is set; ``ready`` is called with the address once calls are accepted.
+
+    Raises:
+        ListenError: if the address cannot be listened on.
+    """
+    async with _background(store) as (backend, hub, health_servicer):
+        server = _build(service, backend, hub, health_servicer)
+        address = _listen(server, service)
+        await server.start()
+        log.info("listening on %s", address)
+        ready(address)
+        await stop.wait()
+        log.info("stopping")
+        await health_servicer.enter_graceful_shutdown()
+        hub.fail_all(ShuttingDownError("the service is shutting down; watch again"))
+        await server.stop(GRACE_S)
+
+
+@contextlib.asynccontextmanager
+async def _background(store: StoreSettings) -> AsyncIterator[tuple[Backend, NotifyHub, health.aio.HealthServicer]]:
+    backend, hub, health_servicer = Backend(store), NotifyHub(store.redis_url), health.aio.HealthServicer()
+    tasks = [asyncio.create_task(hub.run()), asyncio.create_task(keep_health(backend, health_servicer))]
+    try:
+        yield backend, hub, health_servicer
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        backend.close()
+
+
+def _build(
+    service: ServiceSettings, backend: Backend, hub: NotifyHub, health_servicer: health.aio.HealthServicer
+) -> grpc.aio.Server:
+    tokens = [TokenInterceptor(service.token)] if service.token else []
+    server = grpc.aio.server(interceptors=[*tokens, ErrorInterceptor()], options=OPTIONS)
+    jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(backend, hub), server)
+    models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(backend), server)
+    datasets_pb2_grpc.add_DatasetsServicer_to_server(DatasetsService(), server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection([*filter(None, SERVICES), health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    return server
+
+
+def _listen(server: grpc.aio.Server, service: ServiceSettings) -> str:
+    try:
+        if service.certificate and service.key:
+            pair = (service.key.read_bytes(), service.certificate.read_bytes())
+            port = server.add_secure_port(service.listen, grpc.ssl_server_credentials([pair]))
+        else:
+            port = server.add_insecure_port(service.listen)
+    except RuntimeError as error:
+        raise ListenError(f"cannot listen on {service.listen}: is another server using it?") from error
+    return f"{service.listen.rpartition(':')[0]}:{port}" if service.listen.endswith(":0") else service.listen

@@ -1,0 +1,71 @@
+"""How the service listens, read from the environment once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["DEFAULT_LISTEN", "ServiceSettings"]
+
+# Reachable from this machine only.
+DEFAULT_LISTEN = "localhost:50051"
+
+LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "[::1]"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """Address and protection of the service.
+
+    Attributes:
+        listen: ``HOST:PORT`` or ``unix:/PATH`` (``CONVSCOPE_LISTEN``).
+        certificate: PEM file of the server's certificate chain (``CONVSCOPE_TLS_CERT``).
+        key: PEM file of its private key (``CONVSCOPE_TLS_KEY``).
+        token: what clients must present (``CONVSCOPE_TOKEN``).
+        insecure: permit other machines to connect without TLS and token (``CONVSCOPE_INSECURE=1``).
+
+    Raises:
+        ValueError: for settings that contradict each other or would expose an unprotected service.
+    """
+
+    listen: str = DEFAULT_LISTEN
+    certificate: Path | None = None
+    key: Path | None = None
+    token: str | None = None
+    insecure: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse half of a TLS configuration, and an open door."""
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("CONVSCOPE_TLS_CERT and CONVSCOPE_TLS_KEY must be set together")
+        for variable, path in (("CONVSCOPE_TLS_CERT", self.certificate), ("CONVSCOPE_TLS_KEY", self.key)):
+            if path is not None and not path.is_file():
+                raise ValueError(f"{variable} is {path}, which is not a file")
+        protected = self.certificate is not None and self.token
+        if not (self.is_local or protected or self.insecure):
+            raise ValueError(
+                f"{self.listen} can be reached from other machines; set CONVSCOPE_TLS_CERT, CONVSCOPE_TLS_KEY and "
+                "CONVSCOPE_TOKEN, or CONVSCOPE_INSECURE=1 if the network protects it"
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can connect."""
+        return self.listen.startswith(("unix:", "unix-abstract:")) or self.listen.rpartition(":")[0] in LOOPBACK_HOSTS
+
+    @classmethod
+    def from_environment(
+        cls, listen: str | None = None, environment: Mapping[str, str] = os.environ
+    ) -> "ServiceSettings":
+        """Read the environment; an address given here comes first."""
+        return cls(
+            listen=listen or environment.get("CONVSCOPE_LISTEN") or DEFAULT_LISTEN,
+            certificate=_path(environment.get("CONVSCOPE_TLS_CERT")),
+            key=_path(environment.get("CONVSCOPE_TLS_KEY")),
+            token=environment.get("CONVSCOPE_TOKEN") or None,
+            insecure=environment.get("CONVSCOPE_INSECURE") == "1",
+        )
+
+
+def _path(value: str | None) -> Path | None:
+    return Path(value) if value else None

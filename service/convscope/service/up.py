@@ -1,0 +1,106 @@
+"""``convscope up``: a private Redis, the service and workers on this machine, started and stopped together."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from convscope.service.children import Child, ChildError
+from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
+from convscope.store import StoreSettings
+from convscope.store.embedded import EmbeddedRedis, EmbeddedRedisError
+from convscope.store.processes import die_with_parent
+
+__all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Run everything until SIGINT or SIGTERM; returns the exit code."""
+    arguments = _parser().parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    if arguments.die_with_parent:
+        die_with_parent()
+    if arguments.home:
+        os.environ["CONVSCOPE_HOME"] = str(arguments.home.absolute())
+    try:
+        service = ServiceSettings.from_environment(arguments.listen)
+        asyncio.run(_run(service, StoreSettings.from_environment(), arguments.workers, arguments.threads))
+    except (ValueError, EmbeddedRedisError, ChildError) as error:
+        print(f"convscope up: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="convscope up",
+        description="Run everything on this machine: a private Redis (unless CONVSCOPE_REDIS_URL names one), the gRPC "
+        "service and workers. Jobs and models are kept in the home directory. Ctrl-C stops it all; jobs that were "
+        "running are queued again.",
+    )
+    parser.add_argument("--listen", help=f"HOST:PORT or unix:/PATH (default: CONVSCOPE_LISTEN, else {DEFAULT_LISTEN})")
+    parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="number of workers (default: 1)")
+    parser.add_argument(
+        "--threads", type=_positive, metavar="N", help="threads of each worker (default: one per processor)"
+    )
+    parser.add_argument(
+        "--home", type=Path, help="where to keep everything (default: CONVSCOPE_HOME, else ~/.convscope)"
+    )
+    parser.add_argument("--die-with-parent", action="store_true", help="stop when the process that started it ends")
+    return parser
+
+
+async def _run(service: ServiceSettings, store: StoreSettings, workers: int, threads: int | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        environment = {**os.environ, "CONVSCOPE_HOME": str(store.home)}
+        if "CONVSCOPE_REDIS_URL" not in os.environ:
+            environment["CONVSCOPE_REDIS_URL"] = stack.enter_context(EmbeddedRedis(store.home / "redis").running()).url
+        children = _children(service, environment, workers, threads)
+        for child in children:
+            stack.push_async_callback(child.stop)
+        started = asyncio.gather(*(child.start() for child in children))
+        await _unless_stopped(started, stop)
+        if not stop.is_set():
+            print(f"convscope is ready at {service.listen}", flush=True)  # noqa: T201 - whoever started it waits for it
+            await _unless_stopped(asyncio.gather(*(child.keep() for child in children)), stop)
+        log.info("stopping")
+        await asyncio.gather(*(child.stop() for child in children))
+
+
+def _children(service: ServiceSettings, environment: dict[str, str], workers: int, threads: int | None) -> list[Child]:
+    limit = ["--threads", str(threads)] if threads else []
+    return [
+        Child("service", ["convscope.service", "--listen", service.listen], environment),
+        *(Child(f"worker {number}", ["convscope.worker", *limit], environment) for number in range(1, workers + 1)),
+    ]
+
+
+async def _unless_stopped(work: "asyncio.Future[object]", stop: asyncio.Event) -> None:
+    waiting = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+    finally:
+        waiting.cancel()
+        work.cancel()
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

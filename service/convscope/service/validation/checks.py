@@ -1,0 +1,58 @@
+"""Checks of single fields that collect what is wrong instead of stopping at the first fault."""
+
+from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.message import Message
+
+from convscope.service.errors import InvalidRequestError, Violation
+
+__all__ = ["Checks"]
+
+
+class Checks:
+    """The violations found so far in one request.
+
+    A field's path is the prefix given here and the field's name: ``spec.train`` and ``seed``.
+    """
+
+    def __init__(self, prefix: str, found: list[Violation] | None = None) -> None:
+        self._prefix = prefix
+        self._found = [] if found is None else found
+
+    @property
+    def count(self) -> int:
+        """Number of violations found so far in the whole request."""
+        return len(self._found)
+
+    def inside(self, path: str) -> "Checks":
+        """Return checks for fields of a message within this one; they collect into the same list."""
+        return Checks(f"{self._prefix}.{path}", self._found)
+
+    def refuse(self, field: str, description: str) -> None:
+        """Note that a field cannot be right."""
+        self._found.append(Violation(f"{self._prefix}.{field}" if field else self._prefix, description))
+
+    def number(self, message: Message, field: str, low: int, high: int, *, default: int | None = None) -> None:
+        """Check a whole number's range, after filling in its default where it has one and is not set."""
+        if default is not None and not message.HasField(field):
+            setattr(message, field, default)
+        value = getattr(message, field)
+        if not low <= value <= high:
+            self.refuse(field, f"must be {low:,} to {high:,}, not {value:,}")
+
+    def choice(self, message: Message, field: str, kind: EnumDescriptor, *, default: int) -> None:
+        """Check that an enum has a known value, after filling in its default where it is not set."""
+        value = getattr(message, field)
+        if value == 0:
+            setattr(message, field, default)
+        elif value not in kind.values_by_number:
+            names = ", ".join(each.name for each in kind.values if each.number != 0)
+            self.refuse(field, f"has the unknown value {value}; allowed: {names}")
+
+    def finish(self) -> None:
+        """Raise what was found.
+
+        Raises:
+            InvalidRequestError: if there is any violation.
+        """
+        if self._found:
+            raise InvalidRequestError(*self._found)

@@ -1,0 +1,102 @@
+"""From a request to a job that can be stored: looks up what the spec names, checks it, fills in its defaults."""
+
+import hashlib
+from dataclasses import dataclass
+
+from convscope.service.catalogue import find_dataset
+from convscope.service.errors import InvalidRequestError, Violation
+from convscope.service.validation.checks import Checks
+from convscope.service.validation.evaluate import check_evaluate
+from convscope.service.validation.train import check_network, check_train
+from convscope.service.validation.visualize import check_visualize
+from convscope.store import ModelStore
+from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
+from convscope.v1.models_pb2 import Model
+
+__all__ = ["Plan", "plan_job"]
+
+MAX_REQUEST_ID = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A job to be stored.
+
+    Attributes:
+        spec: every default filled in.
+        digest: SHA-256 of the spec as it was sent; tells whether a request is a repetition.
+        needs: ``models/{id}`` that the job works on, or empty.
+        model: description of the model that it will make, if it trains.
+    """
+
+    spec: JobSpec
+    digest: str
+    needs: str = ""
+    model: Model | None = None
+
+
+def plan_job(request: CreateJobRequest, models: ModelStore) -> Plan:
+    """Check a request.
+
+    Raises:
+        InvalidRequestError: naming every field that cannot be right.
+        NotFoundError: for a dataset or model that does not exist.
+    """
+    _check_request_id(request.request_id)
+    digest = hashlib.sha256(request.spec.SerializeToString(deterministic=True)).hexdigest()
+    spec = JobSpec()
+    spec.CopyFrom(request.spec)
+    match spec.WhichOneof("kind"):
+        case "train":
+            return _plan_train(spec, digest, models)
+        case "evaluate":
+            model = _required_model(spec.evaluate.model, "spec.evaluate.model", models)
+            checks = Checks("spec.evaluate")
+            check_evaluate(spec.evaluate, checks)
+        case "visualize":
+            model = _required_model(spec.visualize.model, "spec.visualize.model", models)
+            checks = Checks("spec.visualize")
+            check_visualize(spec.visualize, model.layers, checks)
+        case _:
+            raise InvalidRequestError(Violation("spec", "must have one of train, evaluate, visualize"))
+    checks.finish()
+    return Plan(spec=spec, digest=digest, needs=model.name)
+
+
+def _plan_train(spec: JobSpec, digest: str, models: ModelStore) -> Plan:
+    train = spec.train
+    checks = Checks("spec.train")
+    parent = _required_model(train.continue_from, "spec.train.continue_from", models) if train.continue_from else None
+    if parent and train.HasField("network"):
+        checks.refuse("network", f"must not be set with continue_from: it is that of {parent.name}")
+    if parent and train.dataset not in {"", parent.dataset}:
+        checks.refuse("dataset", f"must be {parent.dataset}, that of {parent.name}, not {train.dataset!r}")
+    train.dataset = parent.dataset if parent else train.dataset or "datasets/mnist"
+    dataset = find_dataset(train.dataset)
+    check_train(train, dataset, checks)
+    layers = parent.layers if parent else check_network(train, dataset, checks)
+    checks.finish()
+    model = Model(
+        dataset=dataset.name,
+        input_shape=dataset.image_shape,
+        classes=dataset.classes,
+        layers=layers,
+        parameters=sum(layer.parameters for layer in layers),
+    )
+    model.lineage.parent = train.continue_from
+    model.lineage.spec.CopyFrom(train)
+    return Plan(spec=spec, digest=digest, needs=train.continue_from, model=model)
+
+
+def _required_model(name: str, field: str, models: ModelStore) -> Model:
+    if not name:
+        raise InvalidRequestError(Violation(field, "is required: models/ID"))
+    try:
+        return models.get(name)
+    except ValueError as error:
+        raise InvalidRequestError(Violation(field, str(error))) from error
+
+
+def _check_request_id(request_id: str) -> None:
+    if len(request_id) > MAX_REQUEST_ID or not (request_id.isascii() and request_id.isprintable()):
+        raise InvalidRequestError(Violation("request_id", f"must be 1 to {MAX_REQUEST_ID} printable ASCII characters"))
