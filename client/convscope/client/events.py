@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import Callable, MappingProxyType
+from types import MappingProxyType
 from typing import Any
 
 from convscope.client.enums import FailureReason, JobState, from_wire
@@ -138,7 +138,7 @@ class Finished(Event):
 
 def event_from_wire(message: jobs_pb2.JobEvent) -> Event:
     """The event of a message; a bare `Event` where this client does not know the kind."""
-    head = {"sequence": message.sequence, "time": time_from_wire(message.time)}
+    head: dict[str, Any] = {"sequence": message.sequence, "time": time_from_wire(message.time)}
     kind = message.WhichOneof("event")
     return _READERS[kind](head, getattr(message, kind)) if kind else Event(**head)
 

@@ -1,0 +1,11 @@
+"""The tutorial's figures, drawn with matplotlib (`pip install 'convscope[plot]'`).
+
+Each function returns a `matplotlib.figure.Figure`; save it with `figure.savefig("name.png")`. None touches pyplot or a
+display, so they work on a server. Pixel values always span 0 to 1: 0 is white and 1 is black, whatever the image holds.
+"""
+
+from convscope.client.plots.confusion import plot_confusion_matrix
+from convscope.client.plots.curve import plot_training_curve
+from convscope.client.plots.images import plot_features, plot_image, plot_images
+
+__all__ = ["plot_confusion_matrix", "plot_features", "plot_image", "plot_images", "plot_training_curve"]
