@@ -1,0 +1,45 @@
+"""Command line of the benchmarks."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from benchmarks.registry import figures
+from benchmarks.report import as_json, show
+from benchmarks.running import Run
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure the figures named, or all; return 1 if one could not be measured."""
+    options = _parser().parse_args(arguments)
+    names = options.names or list(figures())
+    if unknown := sorted(set(names) - set(figures())):
+        print(f"no figure {', '.join(unknown)}; there are: {', '.join(figures())}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
+    outcomes = Run(frozenset(names), quick=options.quick, console=Console(stderr=True)).measure()
+    show(outcomes, Console())
+    if options.json:
+        print(as_json(outcomes))
+    return int(any(outcome.note == "failed" for outcome in outcomes))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Measures the project beside the tutorial's own way of working, in turn, and shows the medians.",
+        epilog="Figures: " + ", ".join(figures()),
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="figures to measure (default: all)")
+    parser.add_argument("--quick", action="store_true", help="one short round, under a minute; figures are rougher")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""How soon something is heard of a job when a worker is idle."""
+
+import time
+from collections.abc import Iterator
+from statistics import median
+
+from benchmarks.figures import Family, Figure
+from benchmarks.rounds import Round, Session
+from convscope.client import TrainProgress
+
+__all__ = ["FAMILY"]
+
+FIRST_EVENT = Figure(
+    name="first-event",
+    what="submit to the report of the first training step, idle warm worker, median",
+    target=1.0,
+    unit="s",
+    bound="at most",
+)
+
+
+def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
+    """Submit short trainings one after the other."""
+    assert names == {FIRST_EVENT.name}
+    session = this.session
+    assert session.model  # the worker has done something before, and is idle now
+    yield FIRST_EVENT.name, median(seconds_to_first_step(session) for _ in range(session.size.submissions))
+
+
+def seconds_to_first_step(session: Session) -> float:
+    """Return the seconds from submitting to the first event that a computation causes; earlier ones do not count."""
+    started = time.perf_counter()
+    job = session.client.train(iterations=2)
+    next(event for event in job.watch() if isinstance(event, TrainProgress))
+    seconds = time.perf_counter() - started
+    job.result()
+    return seconds
+
+
+FAMILY = Family(figures=(FIRST_EVENT,), measure=measure)

@@ -1,0 +1,19 @@
+"""All families of figures, in the order in which they are measured and shown."""
+
+from benchmarks import accuracy, client_costs, latency, training, visualization
+from benchmarks.figures import Family, Figure
+
+__all__ = ["FAMILIES", "figures"]
+
+FAMILIES: tuple[Family, ...] = (
+    training.FAMILY,
+    accuracy.FAMILY,
+    visualization.FAMILY,
+    latency.FAMILY,
+    client_costs.FAMILY,
+)
+
+
+def figures() -> dict[str, Figure]:
+    """Return all figures by name."""
+    return {figure.name: figure for family in FAMILIES for figure in family.figures}

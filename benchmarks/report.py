@@ -1,0 +1,78 @@
+"""Shows figures: a table for people, one object for programs."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.figures import Figure
+
+__all__ = ["Outcome", "as_json", "show"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a figure.
+
+    Attributes:
+        figure: which.
+        values: one for each round; empty if it was not measured.
+        value: their median.
+        note: why there is none.
+    """
+
+    figure: Figure
+    values: tuple[float, ...] = ()
+    value: float | None = None
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None if nothing was measured."""
+        return None if self.value is None else self.figure.met(self.value)
+
+
+def show(outcomes: Iterable[Outcome], console: Console) -> None:
+    """Print the table."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, justify in (("figure", "left"), ("value", "right"), ("target", "right"), ("met", "left")):
+        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
+    table.add_column("")
+    for outcome in outcomes:
+        figure = outcome.figure
+        sign = "≥" if figure.bound == "at least" else "≤"
+        target = f"{sign} {figure.target:g} {figure.unit}"
+        table.add_row(figure.name, _value(outcome), target, _verdict(outcome), figure.what + _spread(outcome))
+    console.print(table)
+
+
+def as_json(outcomes: Iterable[Outcome]) -> str:
+    """Return one object: each figure's value, target, unit and whether it is met."""
+    rows: Mapping[str, object] = {
+        outcome.figure.name: {
+            "value": None if outcome.value is None else float(f"{outcome.value:.4g}"),
+            "target": outcome.figure.target,
+            "unit": outcome.figure.unit,
+            "met": outcome.met,
+        }
+        for outcome in outcomes
+    }
+    return json.dumps(rows)
+
+
+def _value(outcome: Outcome) -> str:
+    return "-" if outcome.value is None else f"{outcome.value:.3g} {outcome.figure.unit}"
+
+
+def _verdict(outcome: Outcome) -> str:
+    if outcome.met is None:
+        return f"[yellow]{outcome.note}"
+    return "[green]met" if outcome.met else "[red]not met"
+
+
+def _spread(outcome: Outcome) -> str:
+    if len(outcome.values) < 2:
+        return ""
+    return f" [dim]({min(outcome.values):.3g} to {max(outcome.values):.3g} in {len(outcome.values)} rounds)"

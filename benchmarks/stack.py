@@ -1,0 +1,45 @@
+"""The whole system as a user runs it: a private Redis, the service and one worker, in a folder of its own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["run_stack"]
+
+READY = "convscope is ready at "
+
+
+@contextmanager
+def run_stack(workers: int = 1) -> Iterator[str]:
+    """Start everything, yield the service's address, stop everything.
+
+    Raises:
+        RuntimeError: if it ends before it is ready, with the end of its log.
+    """
+    with tempfile.TemporaryDirectory(prefix="convscope-bench-") as folder, (Path(folder) / "log").open("w+") as log:
+        command = [sys.executable, "-m", "convscope.service.up", "--listen", f"unix:{folder}/front.sock"]
+        command += ["--home", f"{folder}/home", "--workers", str(workers), "--die-with-parent"]
+        with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, stderr=log, text=True) as process:
+            try:
+                yield _ready_address(process, Path(folder) / "log")
+            finally:
+                process.terminate()
+                process.wait(30)
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without settings that would lead to somebody else's Redis or artifacts."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CONVSCOPE_")}
+
+
+def _ready_address(process: subprocess.Popen[str], log: Path) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(READY):
+            return line.removeprefix(READY).strip()
+    tail = "\n".join(log.read_text().splitlines()[-20:])
+    raise RuntimeError(f"convscope did not start; the end of its log:\n{tail}")

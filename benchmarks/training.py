@@ -1,0 +1,44 @@
+"""Training speed: through the service, beside the yardstick and beside the same loop without the service."""
+
+from collections.abc import Iterator
+
+from benchmarks.figures import Family, Figure
+from benchmarks.rounds import Round
+
+__all__ = ["FAMILY"]
+
+FLOAT32 = Figure(
+    name="train-float32", what="training through the service: steps/s over the yardstick's", target=1.15, unit="x"
+)
+BFLOAT16 = Figure(
+    name="train-bfloat16", what="the same in bfloat16: steps/s over the yardstick's", target=1.6, unit="x"
+)
+OVERHEAD = Figure(
+    name="train-overhead",
+    what="training time through the service over the same loop in process",
+    target=1.03,
+    unit="x",
+    bound="at most",
+)
+
+
+def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
+    """Train as long as the yardstick does, in turn with it."""
+    if FLOAT32.name in names or OVERHEAD.name in names:
+        speed = through_service(this, "float32")
+        if FLOAT32.name in names:
+            yield FLOAT32.name, speed / this.yardstick.train_steps_per_s
+        if OVERHEAD.name in names:
+            yield OVERHEAD.name, this.in_process.train_steps_per_s / speed
+    if BFLOAT16.name in names:
+        yield BFLOAT16.name, through_service(this, "bfloat16") / this.yardstick.train_steps_per_s
+
+
+def through_service(this: Round, precision: str) -> float:
+    """Return the steps per second of a run, from its first step to its last, with compiling."""
+    steps = this.session.size.train_steps
+    result = this.session.client.train(iterations=steps, precision=precision).result()
+    return steps / result.train_seconds
+
+
+FAMILY = Family(figures=(FLOAT32, BFLOAT16, OVERHEAD), measure=measure)
