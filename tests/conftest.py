@@ -1,0 +1,37 @@
+"""What all tests share: a real Redis and a whole running convscope, each started once."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from convscope.store.embedded import EmbeddedRedis
+from stack import Stack, running_stack
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[EmbeddedRedis]:
+    """A Redis of the tests' own."""
+    directory = Path(tempfile.mkdtemp(prefix="cs-"))
+    with EmbeddedRedis(directory).running() as server:
+        yield server
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def connection(redis_server: EmbeddedRedis) -> Iterator[redis.Redis]:
+    """An empty database on it."""
+    connection = redis.Redis.from_url(redis_server.url)
+    connection.flushall()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A convscope with one worker."""
+    with running_stack() as running:
+        yield running

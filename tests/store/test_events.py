@@ -1,0 +1,98 @@
+"""The event log: whatever is appended, readers get 1, 2, 3, ... or an error that says why not."""
+
+import itertools
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from convscope.store import Attempt, JobStore, keys, read_log
+from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError, StaleAttemptError
+from convscope.v1.jobs_pb2 import JobEvent, JobSpec
+from convscope.v1.train_pb2 import TrainProgress, TrainSpec
+
+
+def running_job(connection: redis.Redis) -> Attempt:
+    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
+    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0)
+    assert attempt is not None
+    return attempt
+
+
+def progress(step: int) -> JobEvent:
+    return JobEvent(train_progress=TrainProgress(step=step))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    operations=st.lists(st.sampled_from(["write", "stale write", "hand over", "read"]), max_size=30),
+    page=st.integers(1, 7),
+)
+def test_readers_see_every_event_once_and_in_order(connection: redis.Redis, operations: list[str], page: int) -> None:
+    current = running_job(connection)
+    stale: Attempt | None = None
+    written = [0]  # steps of the progress events that were acknowledged
+    seen: list[int] = []
+    after = 0
+    for operation in [*operations, *["read"] * (len(operations) + 2)]:
+        match operation:
+            case "write":
+                written.append(written[-1] + 1)
+                current.report(progress(written[-1]))
+            case "stale write" if stale:
+                with pytest.raises(StaleAttemptError):
+                    stale.report(progress(-1))
+            case "hand over":
+                current.hand_back()
+                successor = Attempt.claim(connection, current.job_id, 0)
+                assert successor is not None
+                stale, current = current, successor
+            case "read":
+                for entry in read_log(connection, current.job_id, after, page):
+                    assert entry.sequence == after + 1
+                    after = entry.sequence
+                    event = JobEvent.FromString(entry.event)
+                    if event.HasField("train_progress"):
+                        seen.append(event.train_progress.step)
+    assert seen == written[1:]
+
+
+def test_the_notify_stream_carries_the_same_entries(connection: redis.Redis) -> None:
+    attempt = running_job(connection)
+    for step in range(3):
+        attempt.report(progress(step), "digest")
+    entries = read_log(connection, attempt.job_id, 0, 10)
+    notified = [fields for _, fields in connection.xrange(keys.NOTIFY)]
+    assert [(int(fields[b"sequence"]), fields[b"event"], fields[b"blob"].decode()) for fields in notified] == [
+        (entry.sequence, entry.event, entry.blob) for entry in entries
+    ]
+    assert {fields[b"job"].decode() for fields in notified} == {attempt.job_id}
+
+
+def test_reading_beyond_the_log_is_told(connection: redis.Redis) -> None:
+    attempt = running_job(connection)
+    assert read_log(connection, attempt.job_id, 1, 10) == []
+    with pytest.raises(LogLostError, match="has 1 events; there is none with sequence 2"):
+        read_log(connection, attempt.job_id, 2, 10)
+    with pytest.raises(NotFoundError):
+        read_log(connection, "none", 0, 10)
+
+
+def test_trimmed_events_are_told(connection: redis.Redis) -> None:
+    attempt = running_job(connection)
+    for step in range(5):
+        attempt.report(progress(step))
+    connection.xtrim(keys.events_key(attempt.job_id), minid="4-0", approximate=False)
+    with pytest.raises(LogTrimmedError, match="event 3 of"):
+        read_log(connection, attempt.job_id, 2, 10)
+    assert [entry.sequence for entry in read_log(connection, attempt.job_id, 3, 10)] == [4, 5, 6]
+
+
+def test_sequences_of_concurrent_jobs_are_their_own(connection: redis.Redis) -> None:
+    attempts = [running_job(connection) for _ in range(3)]
+    for attempt in itertools.islice(itertools.cycle(attempts), 30):
+        attempt.report(progress(1))
+    for attempt in attempts:
+        entries = read_log(connection, attempt.job_id, 0, 100)
+        assert [entry.sequence for entry in entries] == list(range(1, 12))

@@ -1,0 +1,220 @@
+"""Job records: created once, changed only by who may, listed newest first."""
+
+import pytest
+import redis
+
+from convscope.store import Attempt, JobStore, ModelStore, open_queue, read_log, settle_waiters
+from convscope.store.errors import (
+    ModelFailedError,
+    NotFoundError,
+    RequestConflictError,
+    StaleAttemptError,
+    StateError,
+)
+from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, JobState
+from convscope.v1.models_pb2 import Model, ModelState
+from convscope.v1.train_pb2 import TrainProgress, TrainSpec
+
+FAILURE = Failure(reason=Failure.REASON_COMPUTATION, message="it broke")
+
+
+@pytest.fixture
+def jobs(connection: redis.Redis) -> JobStore:
+    return JobStore(connection)
+
+
+def train(jobs: JobStore, *, needs: str = "", request_id: str = "", digest: str = "d") -> Job:
+    spec = JobSpec(train=TrainSpec(dataset="datasets/mnist", continue_from=needs))
+    model = Model(dataset="datasets/mnist")
+    job, _ = jobs.create(spec, request_digest=digest, request_id=request_id, needs=needs, model=model)
+    return job
+
+
+def evaluate(jobs: JobStore, model: str) -> Job:
+    job, _ = jobs.create(JobSpec(evaluate=EvaluateSpec(model=model)), request_digest="d", needs=model)
+    return job
+
+
+def claim(connection: redis.Redis, job: Job) -> Attempt:
+    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0)
+    assert attempt is not None
+    attempt.start("worker", {"threads": "2"})
+    return attempt
+
+
+def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
+    entries = read_log(connection, job.name.removeprefix("jobs/"), 0, 100)
+    assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
+    return [JobEvent.FromString(entry.event).WhichOneof("event") for entry in entries]
+
+
+def test_a_new_job_is_queued_and_its_model_pending(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs)
+    assert job.state == JobState.JOB_STATE_QUEUED
+    assert job.create_time.seconds > 0
+    assert kinds(connection, job) == ["queued"]
+    model = ModelStore(connection).get(job.model)
+    assert model.state == ModelState.MODEL_STATE_PENDING
+    assert model.lineage.job == job.name
+
+
+def test_a_request_id_makes_one_job(jobs: JobStore) -> None:
+    first = train(jobs, request_id="r")
+    assert train(jobs, request_id="r").name == first.name
+    assert len(list(jobs.list())) == 1
+    with pytest.raises(RequestConflictError, match="'r' was used for"):
+        train(jobs, request_id="r", digest="other")
+
+
+def test_attempt_numbers_fence_writes(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs)
+    first = claim(connection, job)
+    first.hand_back()
+    second = claim(connection, job)
+    assert (first.number, second.number) == (1, 2)
+    before = jobs.get(job.name)
+    with pytest.raises(StaleAttemptError):
+        first.report(JobEvent(train_progress=TrainProgress(step=1)))
+    with pytest.raises(StaleAttemptError):
+        first.fail(FAILURE)
+    assert jobs.get(job.name) == before
+    second.report(JobEvent(train_progress=TrainProgress(step=1)))
+    assert kinds(connection, job) == [
+        "queued",
+        "attempt_started",
+        "queued",
+        "attempt_started",
+        "train_progress",
+    ]
+
+
+def test_a_part_that_runs_is_not_claimed_again(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs)
+    attempt = claim(connection, job)
+    assert Attempt.claim(connection, attempt.job_id, 0) is None
+    attempt.poll()
+
+
+def test_success_ends_job_and_model_together(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs)
+    claim(connection, job).succeed("", Model(dataset="datasets/mnist", step=7), {"history": "abc"})
+    ended = jobs.get(job.name)
+    assert ended.state == JobState.JOB_STATE_SUCCEEDED
+    assert ended.end_time.ToNanoseconds() >= ended.start_time.ToNanoseconds()
+    model = ModelStore(connection).ready(job.model)
+    assert model.step == 7
+    assert ModelStore(connection).history_digest(job.model) == "abc"
+
+
+def test_nothing_is_written_after_the_end(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs)
+    attempt = claim(connection, job)
+    attempt.fail(FAILURE)
+    with pytest.raises(StaleAttemptError):
+        attempt.report(JobEvent())
+    assert jobs.get(job.name).failure == FAILURE
+    assert kinds(connection, job)[-1] == "finished"
+    assert Attempt.claim(connection, attempt.job_id, 0) is None
+
+
+def test_a_queued_job_is_cancelled_at_once(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs)
+    assert jobs.request_cancel(job.name).state == JobState.JOB_STATE_CANCELLED
+    assert kinds(connection, job) == ["queued", "cancel_requested", "finished"]
+    assert ModelStore(connection).get(job.model).state == ModelState.MODEL_STATE_FAILED
+
+
+def test_a_running_job_is_told_once_to_stop(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs)
+    attempt = claim(connection, job)
+    assert not attempt.poll().cancel_requested
+    for _ in range(2):
+        told = jobs.request_cancel(job.name)
+        assert told.state == JobState.JOB_STATE_RUNNING
+        assert told.cancel_requested
+    assert attempt.poll().cancel_requested
+    attempt.cancelled()
+    assert jobs.get(job.name).state == JobState.JOB_STATE_CANCELLED
+    assert kinds(connection, job) == ["queued", "attempt_started", "cancel_requested", "finished"]
+
+
+def test_cancelling_an_ended_job_changes_nothing(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs)
+    claim(connection, job).succeed("", Model())
+    before = jobs.get(job.name)
+    assert jobs.request_cancel(job.name) == before
+
+
+def test_waiters_are_queued_when_their_model_is_ready(connection: redis.Redis, jobs: JobStore) -> None:
+    training = train(jobs)
+    waiter = evaluate(jobs, training.model)
+    assert waiter.state == JobState.JOB_STATE_WAITING
+    attempt = claim(connection, training)
+    settle_waiters(connection, attempt.makes)
+    assert jobs.get(waiter.name).state == JobState.JOB_STATE_WAITING
+    attempt.succeed("", Model())
+    for _ in range(2):  # repeated, as after a crash
+        settle_waiters(connection, attempt.makes)
+    assert jobs.get(waiter.name).state == JobState.JOB_STATE_QUEUED
+    assert kinds(connection, waiter) == ["waiting", "queued"]
+    assert [job.args for job in open_queue(connection).jobs] == [[waiter.name.removeprefix("jobs/"), 0]]
+
+
+def test_waiters_fail_along_a_chain_of_models(connection: redis.Redis, jobs: JobStore) -> None:
+    first = train(jobs)
+    second = train(jobs, needs=first.model)
+    waiter = evaluate(jobs, second.model)
+    jobs.request_cancel(first.name)
+    settle_waiters(connection, first.model.removeprefix("models/"))
+    for job, culprit in ((second, first), (waiter, second)):
+        failed = jobs.get(job.name)
+        assert failed.state == JobState.JOB_STATE_FAILED
+        assert culprit.model in failed.failure.message
+        assert kinds(connection, job) == ["waiting", "finished"]
+    assert len(open_queue(connection)) == 0
+
+
+def test_models_that_cannot_be_used_are_refused(jobs: JobStore) -> None:
+    with pytest.raises(NotFoundError, match="models/none"):
+        evaluate(jobs, "models/none")
+    training = train(jobs)
+    jobs.request_cancel(training.name)
+    with pytest.raises(ModelFailedError, match=training.model):
+        evaluate(jobs, training.model)
+    assert len(list(jobs.list())) == 1
+
+
+def test_listing_is_newest_first_and_resumes(jobs: JobStore) -> None:
+    made = [train(jobs).name for _ in range(5)]
+    assert [job.name for job in jobs.list()] == made[::-1]
+    assert [job.name for job in jobs.list(before=made[2].removeprefix("jobs/"))] == made[1::-1]
+    assert [job.name for job in jobs.list(matches=lambda job: job.name == made[3])] == [made[3]]
+
+
+def test_only_ended_jobs_are_deleted(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs, request_id="r")
+    with pytest.raises(StateError, match="is queued"):
+        jobs.delete(job.name)
+    jobs.request_cancel(job.name)
+    jobs.delete(job.name)
+    with pytest.raises(NotFoundError):
+        jobs.get(job.name)
+    with pytest.raises(NotFoundError):
+        jobs.delete(job.name)
+    model_key = job.model.removeprefix("models/")
+    left = {key.decode() for key in connection.keys("convscope:*") if model_key in key.decode()}
+    assert left == {f"convscope:{{model:{model_key}}}"}
+    assert train(jobs, request_id="r").name != job.name
+
+
+def test_a_pending_model_is_not_deleted(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs)
+    models = ModelStore(connection)
+    with pytest.raises(StateError, match="PENDING"):
+        models.delete(job.model)
+    jobs.request_cancel(job.name)
+    models.delete(job.model)
+    with pytest.raises(NotFoundError):
+        models.get(job.model)
+    assert list(models.list()) == []
