@@ -1,0 +1,115 @@
+"""Builds networks as Keras models, and describes what is in one."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import keras
+
+from convscope.worker.errors import ComputationError, ModelFileError
+from convscope.worker.randomness import seed31
+from convscope.worker.settings import ConvolutionSettings, NetworkSettings
+
+__all__ = ["LayerDescription", "LayerKind", "build_network", "describe"]
+
+LayerKind: TypeAlias = Literal["convolution", "pooling", "flatten", "dense", "logits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerDescription:
+    """One layer of a model: what it does, the shape of its output for one image, its features and its weights."""
+
+    name: str
+    kind: LayerKind
+    output_shape: tuple[int, ...]
+    features: int
+    parameters: int
+
+
+def build_network(
+    settings: NetworkSettings, *, image_shape: tuple[int, int, int], classes: int, learning_rate: float, seed: int
+) -> keras.Model:
+    """Return a new network, compiled with Adam, whose output is the logits.
+
+    Its input is float32 [n, *image_shape], 0 to 1. Kernels are Glorot-uniform, a function of `seed`, the layer's name
+    and its shape; biases are zero. Raises ComputationError if the poolings leave nothing of the image.
+    """
+    image = outputs = keras.Input(image_shape, name="image")
+    for number, convolution in enumerate(settings.convolutions, 1):
+        outputs = _convolve(outputs, convolution, number, seed)
+    outputs = keras.layers.Flatten(name="flatten")(outputs)
+    for number, dense in enumerate(settings.dense, 1):
+        outputs = _dense(f"dense{number}", dense.units, dense.activation, seed)(outputs)
+    model = keras.Model(image, _dense("logits", classes, "linear", seed)(outputs), name="classifier")
+    compile_model(model, learning_rate)
+    return model
+
+
+def compile_model(model: keras.Model, learning_rate: float) -> None:
+    """Give the model Adam (beta1 0.9, beta2 0.999, epsilon 1e-8) with empty moments, and the loss that is minimized."""
+    optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-8, name="adam")
+    optimizer.build(model.trainable_variables)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+
+
+def describe(model: keras.Model) -> list[LayerDescription]:
+    """Return the model's layers from input to logits.
+
+    Raises ModelFileError for a layer of a kind that this code does not know.
+    """
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    return [_describe(layer, last=layer is layers[-1]) for layer in layers]
+
+
+def _convolve(inputs: keras.KerasTensor, settings: ConvolutionSettings, number: int, seed: int) -> keras.KerasTensor:
+    name = f"conv{number}"
+    outputs = keras.layers.Conv2D(
+        settings.filters,
+        settings.kernel_size,
+        padding="same",
+        activation=settings.activation,
+        kernel_initializer=_glorot(name, seed),
+        name=name,
+    )(inputs)
+    if settings.pool_size == 1:
+        return outputs
+    height, width = outputs.shape[1:3]
+    if min(height, width) < settings.pool_size:
+        raise ComputationError(
+            f"nothing is left of the image: pool{number} takes windows of {settings.pool_size} x {settings.pool_size} "
+            f"pixels, and conv{number} gives {height} x {width}"
+        )
+    return keras.layers.MaxPooling2D(settings.pool_size, padding="valid", name=f"pool{number}")(outputs)
+
+
+def _dense(name: str, units: int, activation: str, seed: int) -> keras.layers.Layer:
+    return keras.layers.Dense(units, activation=activation, kernel_initializer=_glorot(name, seed), name=name)
+
+
+def _glorot(name: str, seed: int) -> keras.initializers.Initializer:
+    return keras.initializers.GlorotUniform(seed=seed31("weights", seed, name))
+
+
+def _describe(layer: keras.layers.Layer, *, last: bool) -> LayerDescription:
+    kind = _kind(layer, last=last)
+    shape = tuple(layer.output.shape[1:])
+    return LayerDescription(
+        name=layer.name,
+        kind=kind,
+        output_shape=shape,
+        features=shape[-1] if kind in {"convolution", "dense", "logits"} else 0,
+        parameters=sum(math.prod(weight.shape) for weight in layer.trainable_weights),
+    )
+
+
+def _kind(layer: keras.layers.Layer, *, last: bool) -> LayerKind:
+    kinds: dict[type, LayerKind] = {
+        keras.layers.Conv2D: "convolution",
+        keras.layers.MaxPooling2D: "pooling",
+        keras.layers.Flatten: "flatten",
+        keras.layers.Dense: "logits" if last else "dense",
+    }
+    if type(layer) not in kinds:
+        raise ModelFileError(f"layer {layer.name!r} is a {type(layer).__name__}, which is not supported")
+    return kinds[type(layer)]
