@@ -1,0 +1,84 @@
+"""The frame of the benchmarks: which figures there are, how they are judged and shown."""
+
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from benchmarks import running
+from benchmarks.__main__ import main
+from benchmarks.figures import Family, Figure
+from benchmarks.registry import FAMILIES, figures
+from benchmarks.report import Outcome, as_json, show
+from benchmarks.rounds import Round
+
+AT_LEAST = Figure(name="speed", what="how fast", target=2, unit="x")
+AT_MOST = Figure(name="wait", what="how long", target=1, unit="s", bound="at most")
+
+
+def test_names_are_unique() -> None:
+    assert len(figures()) == sum(len(family.figures) for family in FAMILIES)
+
+
+def test_unknown_name_is_an_error_that_lists_the_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train-float32", "speed"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("no figure speed; ")
+    assert all(name in message for name in figures())
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "met"), [(AT_LEAST, 2, True), (AT_LEAST, 1.9, False), (AT_MOST, 1, True), (AT_MOST, 1.1, False)]
+)
+def test_target(figure: Figure, value: float, met: bool) -> None:
+    assert figure.met(value) is met
+
+
+def test_json_has_value_target_unit_and_met() -> None:
+    outcomes = [Outcome(figure=AT_LEAST, values=(1.0, 3.0), value=2.0), Outcome(figure=AT_MOST, note="failed")]
+    assert json.loads(as_json(outcomes)) == {
+        "speed": {"value": 2.0, "target": 2, "unit": "x", "met": True},
+        "wait": {"value": None, "target": 1, "unit": "s", "met": None},
+    }
+
+
+def test_table_says_what_is_met() -> None:
+    text = io.StringIO()
+    outcomes = [Outcome(figure=AT_LEAST, value=2.5), Outcome(figure=AT_MOST, value=1.5)]
+    show(outcomes, Console(file=text, width=200))
+    speed, wait = (line.split() for line in text.getvalue().splitlines()[1:])
+    assert speed[:6] == ["speed", "2.5", "x", "≥", "2", "x"]
+    assert speed[6] == "met"
+    assert wait[:8] == ["wait", "1.5", "s", "≤", "1", "s", "not", "met"]
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, family: Family, *, quick: bool) -> dict[str, Outcome]:
+    """Run one family alone."""
+    monkeypatch.setattr(running, "FAMILIES", (family,))
+    monkeypatch.setattr(running, "figures", lambda: {figure.name: figure for figure in family.figures})
+    names = frozenset(figure.name for figure in family.figures)
+    outcomes = running.Run(names, quick=quick, console=Console(file=io.StringIO())).measure()
+    return {outcome.figure.name: outcome for outcome in outcomes}
+
+
+def test_value_is_the_median_of_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = iter([9.0, 1.0, 3.0, 2.0, 8.0])
+    family = Family(figures=(AT_LEAST,), measure=lambda _round, _names: iter([("speed", next(values))]))
+    assert measured(monkeypatch, family, quick=False)["speed"].value == 3.0
+
+
+def test_a_failure_leaves_what_was_measured_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(_round: Round, _names: frozenset[str]) -> Iterator[tuple[str, float]]:
+        yield "speed", 4.0
+        raise RuntimeError("the power went out")
+
+    outcomes = measured(monkeypatch, Family(figures=(AT_LEAST, AT_MOST), measure=measure), quick=True)
+    assert outcomes["speed"].value == 4.0
+    assert outcomes["wait"].note == "failed"
+
+
+def test_quick_leaves_out_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = Family(figures=(AT_LEAST,), measure=lambda _round, _names: iter([("speed", 1.0)]), quick=False)
+    assert measured(monkeypatch, family, quick=True)["speed"].note == "not with --quick"

@@ -1,0 +1,68 @@
+"""What every source root, file and script must be like."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTIONS = {"protos": "v1", "client": "client", "store": "store", "service": "service", "worker": "worker"}
+
+# No Python file should have more lines than this ...
+MOST_LINES = 300
+
+# ... but for these, each for a reason.
+LONG_FILES = {
+    "client/convscope/client/client.py": "one method for everything the server does, half of it documentation",
+}
+
+
+def tracked_files() -> list[Path]:
+    """Return what git tracks, and what it would on the next commit."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def scripts() -> list[Path]:
+    return [path for path in (*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run") if path.is_file()]
+
+
+def shell_scripts() -> list[Path]:
+    return [
+        path for path in scripts() if path.name == "environment" or b"bash" in path.read_bytes().partition(b"\n")[0]
+    ]
+
+
+@pytest.mark.parametrize("root", PORTIONS)
+def test_portion_of_the_namespace(root: str) -> None:
+    namespace = ROOT / root / "convscope"
+    assert not (namespace / "__init__.py").exists(), "would hide the other portions"
+    packages = [path.name for path in namespace.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert packages == [PORTIONS[root]]
+    assert (namespace / PORTIONS[root] / "__init__.py").is_file()
+    assert (namespace / PORTIONS[root] / "py.typed").is_file()
+
+
+def test_files_are_small() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix()
+        for path in tracked_files()
+        if path.suffix == ".py" and "_pb2" not in path.name and len(path.read_text().splitlines()) > MOST_LINES
+    }
+    assert long == set(LONG_FILES), "split it, or give the reason; drop the reason where it is short again"
+
+
+@pytest.mark.parametrize("path", shell_scripts(), ids=lambda path: path.name)
+def test_shell_script(path: Path) -> None:
+    subprocess.run(["bash", "-n", path], check=True)
+    if path.name != "environment":
+        assert os.access(path, os.X_OK)
+        assert "set -euo pipefail" in path.read_text()
+
+
+def test_continuous_integration_runs_the_local_scripts_and_nothing_else() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    commands = [line for line in lines if line and not line.startswith("#")]
+    assert commands == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "scripts/check", "scripts/test"]
