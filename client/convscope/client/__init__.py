@@ -38,6 +38,7 @@ from convscope.client.errors import (
     ProtocolError,
     ResourceExhausted,
     ServiceError,
+    StartupError,
     Unauthenticated,
     Unavailable,
 )
@@ -118,6 +119,7 @@ __all__ = [
     "ResourceExhausted",
     "ServiceError",
     "Split",
+    "StartupError",
     "Trace",
     "TrainProgress",
     "TrainResult",

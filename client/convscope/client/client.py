@@ -40,8 +40,8 @@ class Client:
 
     Args:
         address: `HOST:PORT` or `unix:/path`. Default: CONVSCOPE_ADDRESS, else `localhost:50051`.
-        token: Bearer token. Default: CONVSCOPE_TOKEN, else none.
-        root_certificates: PEM file of the authorities to trust; given, TLS is used. Default: CONVSCOPE_TLS_CA.
+        token: Bearer token, "" for none. Default: CONVSCOPE_TOKEN.
+        root_certificates: PEM file of the authorities to trust: TLS is used; "" for none. Default: CONVSCOPE_TLS_CA.
         timeout: Seconds that a single call may take.
         patience: Seconds that a watch goes on trying to reach a server that went away.
 

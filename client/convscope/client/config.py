@@ -76,13 +76,15 @@ class Config:
     ) -> "Config":
         """What is given, else CONVSCOPE_ADDRESS, CONVSCOPE_TOKEN and CONVSCOPE_TLS_CA, else the defaults.
 
+        An empty token or file means none, whatever the environment says.
+
         Raises:
             InvalidValue: An address without port, a time that is not positive, a token that would travel in clear.
         """
-        certificates = root_certificates or environ.get("CONVSCOPE_TLS_CA")
+        certificates = environ.get("CONVSCOPE_TLS_CA") if root_certificates is None else root_certificates
         return cls(
             address=address or environ.get("CONVSCOPE_ADDRESS") or DEFAULT_ADDRESS,
-            token=token or environ.get("CONVSCOPE_TOKEN") or None,
+            token=(environ.get("CONVSCOPE_TOKEN") if token is None else token) or None,
             root_certificates=Path(certificates) if certificates else None,
             timeout=timeout,
             patience=patience,

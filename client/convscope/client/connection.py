@@ -26,7 +26,7 @@ _Response = TypeVar("_Response")
 # Bytes of one message, either way: above the largest result, an evaluation with a thousand images.
 _MAX_MESSAGE = 64 * 2**20
 # Milliseconds of silence after which the connection is probed, and in which the probe must be answered.
-_KEEPALIVE_TIME, _KEEPALIVE_TIMEOUT = 60_000, 20_000
+_KEEPALIVE_TIME, _KEEPALIVE_TIMEOUT = 30_000, 15_000
 # Milliseconds between attempts to connect anew; gRPC's own limit of two minutes would outlast a watch's patience.
 _RECONNECT_FIRST, _RECONNECT_MAX = 200, 2_000
 # Calls that may be sent twice without harm; CreateJob always carries a request id.

@@ -3,6 +3,7 @@
 ConvscopeError
 ├── InvalidValue (ValueError)          a value given to the client cannot be right; nothing was sent
 ├── InvalidType (TypeError)            the same, of the wrong type
+├── StartupError                       the server that the demo starts did not come up
 ├── MissingExtra (ImportError)         a part of convscope that is not installed
 ├── ProtocolError (ValueError)         the server's answer makes no sense to this client
 ├── ServiceError                       the server refused a request, or could not be asked
@@ -46,6 +47,7 @@ __all__ = [
     "ProtocolError",
     "ResourceExhausted",
     "ServiceError",
+    "StartupError",
     "Unauthenticated",
     "Unavailable",
 ]
@@ -61,6 +63,10 @@ class InvalidValue(ConvscopeError, ValueError):
 
 class InvalidType(ConvscopeError, TypeError):
     """A value given to the client has a type that cannot be right; nothing was sent."""
+
+
+class StartupError(ConvscopeError):
+    """The server that the demo starts for itself did not come up; its log says why."""
 
 
 class MissingExtra(ConvscopeError, ImportError):

@@ -1,0 +1,19 @@
+"""The command line: `convscope`."""
+
+import os
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Runs the command line and exits: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    try:
+        from convscope.client.cli.app import app  # noqa: PLC0415  an interrupt while loading needs no traceback
+
+        app(prog_name="convscope")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

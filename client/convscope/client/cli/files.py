@@ -1,0 +1,64 @@
+"""Saving results as files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.client import plots
+from convscope.client.evaluation import EvaluateResult
+from convscope.client.images import Trace
+from convscope.client.results import ImageStack, VisualizeResult
+
+__all__ = ["save_evaluation", "save_grids", "save_images"]
+
+
+def save_evaluation(result: EvaluateResult, folder: Path) -> list[Path]:
+    """Draws the confusion matrix and the first nine errors; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    errors, names = result.errors, result.classes.names
+    true, predicted = ([names[number] for number in numbers[:9]] for numbers in (errors.true, errors.predicted))
+    files = [folder / "confusion-matrix.png", folder / "example-errors.png"]
+    plots.plot_confusion_matrix(result.confusion_matrix, names).savefig(files[0])
+    plots.plot_images(errors.images[:9], true, predicted).savefig(files[1])
+    return files
+
+
+def save_images(result: VisualizeResult, file: Path) -> Path:
+    """Saves every array of a visualization in one .npz file.
+
+    For each layer: `conv1/features`, then `final` and `best`, each with `pixels`, `objective`, `predicted_class`,
+    `probability` and `iteration` (`conv1/best/pixels`), and `trace` with its figures if there are any.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, NDArray[Any]] = {}
+    for name in result.layers:
+        layer = result.layer(name)
+        arrays[f"{name}/features"] = layer.features
+        for which, stack in (("final", layer.final), ("best", layer.best)):
+            arrays |= {f"{name}/{which}/{field}": getattr(stack, field) for field in ImageStack.__dataclass_fields__}
+        arrays |= _traces(name, [image.trace for image in result.images if image.layer == name])
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file
+
+
+def save_grids(result: VisualizeResult, folder: Path) -> list[Path]:
+    """Draws each layer's best images as a grid; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for name in result.layers:
+        layer = result.layer(name)
+        file = folder / f"{name}.png"
+        plots.plot_features(layer.best.pixels, layer.features, title=name).savefig(file)
+        files.append(file)
+    return files
+
+
+def _traces(layer: str, traces: list[Trace | None]) -> dict[str, NDArray[Any]]:
+    """Each figure of the traces as [features, iterations]."""
+    found = [trace for trace in traces if trace is not None]
+    if not found:
+        return {}
+    names = Trace.__dataclass_fields__
+    return {f"{layer}/trace/{name}": np.stack([getattr(trace, name) for trace in found]) for name in names}

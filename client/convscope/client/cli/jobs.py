@@ -1,0 +1,132 @@
+"""`convscope jobs`."""
+
+from typing import Annotated
+
+import typer
+
+from convscope.client.cli.options import Address, Json, settings_of
+from convscope.client.cli.output import console, print_json, table, when
+from convscope.client.cli.waiting import leave
+from convscope.client.enums import JobKind, JobState
+from convscope.client.errors import JobCancelled, JobFailed
+from convscope.client.events import Event, Finished
+from convscope.client.jobs import Job, JobInfo
+from convscope.client.progress import describe
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="List, show, watch, cancel and delete jobs.")
+
+Name = Annotated[str, typer.Argument(metavar="JOB", help="Name of the job, jobs/ID or ID.")]
+
+
+@app.command("list")
+def list_jobs(
+    ctx: typer.Context,
+    *,
+    states: Annotated[list[JobState] | None, typer.Option("--state", help="Only these; may be repeated.")] = None,
+    kinds: Annotated[list[JobKind] | None, typer.Option("--kind", help="Only these; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")] = 50,
+    address: Address = None,
+    json: Json = False,
+) -> None:
+    """List jobs, newest first."""
+    settings = settings_of(ctx, address, json=json)
+    rows = table("job", "kind", "state", "model", "created")
+    with settings.client() as client:
+        for _, job in zip(range(limit), client.jobs(states=states or (), kinds=kinds or ()), strict=False):
+            info = job.info
+            if settings.json:
+                print_json(info)
+            rows.add_row(info.name, info.kind, info.state, info.model, when(info.create_time))
+    if not settings.json:
+        console().print(rows if rows.row_count else "no jobs")
+
+
+@app.command()
+def show(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
+    """Show how a job stands."""
+    settings = settings_of(ctx, address, json=json)
+    with settings.client() as client:
+        info = client.job(name).info
+    print_json(info) if settings.json else _print(info)
+
+
+@app.command()
+def watch(
+    ctx: typer.Context,
+    *,
+    name: Name,
+    after: Annotated[int, typer.Option(min=0, metavar="N", help="Only events after this sequence number.")] = 0,
+    address: Address = None,
+    json: Json = False,
+) -> None:
+    """Print a job's events as they happen, until it ends."""
+    settings = settings_of(ctx, address, json=json)
+    with settings.client() as client:
+        job = client.job(name)
+        try:
+            for event in job.watch(after):
+                _print_event(event, json=settings.json)
+                if isinstance(event, Finished):
+                    _raise_failure(job, event)
+        except KeyboardInterrupt:
+            leave(job)
+            raise
+
+
+@app.command()
+def cancel(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
+    """Ask a job to stop."""
+    settings = settings_of(ctx, address, json=json)
+    with settings.client() as client:
+        info = client.job(name).cancel()
+    if settings.json:
+        print_json(info)
+    else:
+        typer.echo(f"{info.name}: {info.state if info.state.is_terminal else 'asked to stop'}")
+
+
+@app.command()
+def delete(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
+    """Delete a job that has ended; the model that it made stays."""
+    settings = settings_of(ctx, address, json=json)
+    with settings.client() as client:
+        job = client.job(name)
+        job.delete()
+    print_json({"deleted": job.name}) if settings.json else typer.echo(f"deleted {job.name}")
+
+
+def _print_event(event: Event, *, json: bool) -> None:
+    if json:
+        print_json({"event": type(event).__name__, **_plain_event(event)})
+    else:
+        time = event.time.astimezone().strftime("%H:%M:%S")
+        typer.echo(f"{event.sequence:>5}  {time}  {describe(event)}")
+
+
+def _plain_event(event: Event) -> dict[str, object]:
+    return {name: getattr(event, name) for name in event.__dataclass_fields__}
+
+
+def _raise_failure(job: Job[object], event: Finished) -> None:
+    """A watch that ends badly fails like any other command."""
+    message = event.failure.message if event.failure else ""
+    if event.state is JobState.CANCELLED:
+        raise JobCancelled(job.name, message)
+    if event.state is JobState.FAILED:
+        raise JobFailed(job.name, (event.failure and event.failure.reason) or "unknown", message)
+
+
+def _print(info: JobInfo) -> None:
+    rows = table("job", info.name)
+    rows.add_row("kind", info.kind)
+    rows.add_row("state", info.state + (" (asked to stop)" if info.cancel_requested else ""))
+    rows.add_row("model", info.model)
+    for label, moment in (("created", info.create_time), ("started", info.start_time), ("ended", info.end_time)):
+        rows.add_row(label, when(moment))
+    if info.failure:
+        rows.add_row("failure", info.failure.message)
+    for field, value in info.spec.items():
+        rows.add_row(field, str(value))
+    console().print(rows)

@@ -1,0 +1,96 @@
+"""`convscope models`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convscope.client.cli.options import Address, Json, settings_of
+from convscope.client.cli.output import console, plain, print_json, table, when
+from convscope.client.enums import ModelState
+from convscope.client.resources import Model
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="List, show, export and delete models.")
+
+Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model, models/ID or ID.")]
+
+
+@app.command("list")
+def list_models(
+    ctx: typer.Context,
+    *,
+    states: Annotated[list[ModelState] | None, typer.Option("--state", help="Only these; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")] = 50,
+    address: Address = None,
+    json: Json = False,
+) -> None:
+    """List models, newest first."""
+    settings = settings_of(ctx, address, json=json)
+    rows = table("model", "state", "dataset", ">steps", ">weights", "created")
+    with settings.client() as client:
+        for _, model in zip(range(limit), client.models(states=states or ()), strict=False):
+            if settings.json:
+                print_json(_without_history(model))
+            figures = (f"{model.step:,}", f"{model.parameters:,}", when(model.create_time))
+            rows.add_row(model.name, model.state, model.dataset, *figures)
+    if not settings.json:
+        console().print(rows if rows.row_count else "no models")
+
+
+@app.command()
+def show(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
+    """Show a model and its layers."""
+    settings = settings_of(ctx, address, json=json)
+    with settings.client() as client:
+        model = client.model(name)
+    print_json(model) if settings.json else _print(model)
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    *,
+    name: Name,
+    path: Annotated[Path | None, typer.Argument(help="File to write. [dim]Default: ID.keras here.[/]")] = None,
+    address: Address = None,
+    json: Json = False,
+) -> None:
+    """Save a model as a Keras file, checked against its SHA-256."""
+    settings = settings_of(ctx, address, json=json)
+    with settings.client() as client:
+        model = client.model(name)
+        file = client.export_model(model, path or Path(f"{model.name.rpartition('/')[2]}.keras"))
+    if settings.json:
+        print_json({"model": model.name, "file": file, "sha256": model.sha256, "size_bytes": model.size_bytes})
+    else:
+        typer.echo(file)
+
+
+@app.command()
+def delete(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
+    """Delete a model."""
+    settings = settings_of(ctx, address, json=json)
+    with settings.client() as client:
+        model = client.model(name)
+        client.delete_model(model)
+    print_json({"deleted": model.name}) if settings.json else typer.echo(f"deleted {model.name}")
+
+
+def _without_history(model: Model) -> dict[str, object]:
+    return {name: value for name, value in plain(model).items() if name != "history"}
+
+
+def _print(model: Model) -> None:
+    out = console()
+    out.print(f"[bold]{model.name}[/]  {model.state}, {model.step:,} steps on {model.dataset}")
+    origin = f"made by {model.lineage.job}" + (f" from {model.lineage.parent}" if model.lineage.parent else "")
+    out.print(f"{origin}, {when(model.create_time)}")
+    if len(model.history):
+        out.print(f"last report: loss {model.history.loss[-1]:.4f}, accuracy {model.history.batch_accuracy[-1]:.1%}")
+    rows = table("layer", "kind", "output", ">features", ">weights")
+    for layer in model.layers:
+        shape = "x".join(map(str, layer.output_shape))
+        rows.add_row(layer.name, layer.kind, shape, str(layer.features or ""), f"{layer.parameters:,}")
+    out.print(rows)

@@ -1,0 +1,49 @@
+"""Options that every command has, and what they mean to a command."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convscope.client.client import Client
+
+__all__ = ["Address", "Detach", "Json", "RequestId", "Seed", "Settings", "settings_of"]
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="ADDRESS",
+        help="The server, HOST:PORT or unix:/PATH. [dim]Default: CONVSCOPE_ADDRESS, else localhost:50051.[/]",
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print JSON for programs; one object per line where there are many.")
+]
+Detach = Annotated[bool, typer.Option("--detach", metavar="", help="Submit, print the job's name, and do not wait.")]
+Seed = Annotated[
+    int, typer.Option(min=0, metavar="N", help="The same seed gives the same bits on the same kind of machine.")
+]
+RequestId = Annotated[
+    str | None, typer.Option(metavar="ID", help="Makes the submission safe to repeat: the same id is the same job.")
+]
+Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for the files; made if need be.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where the server is, and whether to print JSON."""
+
+    address: str | None
+    json: bool
+
+    def client(self) -> Client:
+        """A client of the chosen server."""
+        return Client(self.address)
+
+
+def settings_of(ctx: typer.Context, address: str | None, *, json: bool) -> Settings:
+    """What was said after the command, else what was said before it."""
+    above = ctx.find_object(Settings) or Settings(address=None, json=False)
+    return Settings(address=address or above.address, json=json or above.json)

@@ -1,0 +1,66 @@
+"""Printing results, for people and for programs."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["console", "plain", "print_json", "table", "when"]
+
+
+def console() -> Console:
+    """The standard output; as wide as the text where it is no terminal, so that nothing is cut."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=200, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Prints one JSON object on one line."""
+    typer.echo(json.dumps(plain(value), allow_nan=False))
+
+
+def plain(value: object) -> Any:
+    """The value as JSON has it: dataclasses as objects, arrays as lists, images left out, NaN as null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {name: plain(field) for name, field in fields.items() if not _is_image(field)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return _scalar(value)
+
+
+def _scalar(value: object) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """An empty table; a column named with a leading `>` is set to the right."""
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column in columns:
+        made.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
+    return made
+
+
+def when(moment: datetime | None) -> str:
+    """A moment in this machine's time zone, to the second."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def _is_image(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim > 2

@@ -1,0 +1,119 @@
+"""What the demo does, in the order of the tutorial."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+
+from convscope.client import plots
+from convscope.client.cli.evaluate import print_evaluation
+from convscope.client.cli.files import save_evaluation, save_grids, save_images
+from convscope.client.cli.output import table
+from convscope.client.client import Client
+from convscope.client.errors import FailedPrecondition, NotFound, Unavailable
+from convscope.client.evaluation import EvaluateResult
+from convscope.client.images import FeatureImage
+from convscope.client.jobs import Job
+from convscope.client.progress import ProgressBar
+from convscope.client.results import TrainResult, VisualizeResult
+
+__all__ = ["Demo", "DemoResult"]
+
+R = TypeVar("R")
+
+# The tutorial looks closely at this class, for so many iterations.
+_CLASS, _CLASS_ITERATIONS = 2, 10
+# Steps between reports, as in the tutorial; less in a short run, for the sake of the curve.
+_REPORT_INTERVAL = 100
+# Measurements on the validation split over the whole training.
+_VALIDATIONS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoResult:
+    """What the demo found: accuracy before and after training, and the files that it wrote."""
+
+    untrained: EvaluateResult
+    training: TrainResult
+    trained: EvaluateResult
+    features: VisualizeResult
+    files: list[Path]
+
+
+class Demo:
+    """The tutorial on one server; `jobs` are those it has submitted so far."""
+
+    def __init__(self, client: Client, console: Console, folder: Path) -> None:
+        self._client = client
+        self._console = console
+        self._folder = folder
+        self.jobs: list[Job[Any]] = []
+
+    def run(self, iterations: int) -> DemoResult:
+        """Submits everything at once, jobs that wait for models included, and follows one after the other."""
+        client = self._client
+        start = self._submit(client.train(iterations=0))
+        before = self._submit(client.evaluate(start, max_errors=0))
+        training = self._submit(
+            client.train(
+                continue_from=start,
+                iterations=iterations,
+                report_interval=max(1, min(_REPORT_INTERVAL, iterations // 20)),
+                validation_interval=max(1, iterations // _VALIDATIONS),
+            )
+        )
+        after = self._submit(client.evaluate(training))
+        features = self._submit(client.visualize(training))
+        single = self._submit(client.visualize(training, {"logits": _CLASS}, iterations=_CLASS_ITERATIONS, trace=True))
+
+        untrained = self._follow(before, "untrained network")
+        self._console.print(f"  accuracy on the test split before training: [bold]{untrained}[/]\n")
+        trained = self._follow(training, f"training {iterations:,} steps")
+        evaluation = self._follow(after, "evaluating")
+        print_evaluation(self._console, evaluation)
+        images = self._follow(features, "what every feature likes to see")
+        closer = self._follow(single, f"class {_CLASS}, step by step").images[0]
+        self._print_ascent(closer)
+        files = self._save(evaluation, trained, images, closer)
+        return DemoResult(untrained=untrained, training=trained, trained=evaluation, features=images, files=files)
+
+    def cancel(self) -> None:
+        """Asks every job that was submitted to stop, the last one first, as far as the server can be reached."""
+        with suppress(Unavailable):
+            for job in reversed(self.jobs):
+                with suppress(NotFound, FailedPrecondition):
+                    job.cancel()
+
+    def _submit(self, job: Job[R]) -> Job[R]:
+        self.jobs.append(job)
+        return job
+
+    def _follow(self, job: Job[R], title: str) -> R:
+        with ProgressBar(job.info, console=self._console, title=title) as bar:
+            return job.result(progress=bar)
+
+    def _print_ascent(self, image: FeatureImage) -> None:
+        trace = image.trace
+        if trace is None:
+            return
+        rows = table(">iteration", ">predicted class", ">score", ">gradient min", ">max", ">step size", ">logit")
+        for i in range(len(trace.objective)):
+            figures = (trace.gradient_min[i], trace.gradient_max[i], trace.step_size[i], trace.objective[i])
+            rows.add_row(
+                str(i), str(trace.predicted_class[i]), f"{trace.probability[i]:.2%}", *(f"{f:.3f}" for f in figures)
+            )
+        self._console.print(rows)
+
+    def _save(
+        self, evaluation: EvaluateResult, training: TrainResult, images: VisualizeResult, closer: FeatureImage
+    ) -> list[Path]:
+        folder = self._folder
+        with self._console.status("drawing"):
+            files = save_evaluation(evaluation, folder) + save_grids(images, folder)
+            curve, single = folder / "training-curve.png", folder / f"digit-{_CLASS}.png"
+            plots.plot_training_curve(training.history).savefig(curve)
+            title = f"class {_CLASS}: logit {closer.final.objective:.1f} after {closer.final.iteration} steps"
+            plots.plot_image(closer.final.pixels, title=title).savefig(single)
+            return [*files, curve, single, save_images(images, folder / "images.npz")]
