@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import os
+import signal
 import sys
 
 from convscope.store.processes import die_with_parent
@@ -80,13 +82,19 @@ class Child:
         self._stopping = True
         if self._process is None or self._process.returncode is not None:
             return
-        self._process.terminate()
+        self._signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
         except TimeoutError:
             log.warning("the %s takes too long to stop and is killed", self._title)
-            self._process.kill()
+            self._signal(signal.SIGKILL)
             await self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Not by the process object: it would look for the child's end on the way, and asyncio would miss that end.
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
 
 async def _first_line(process: asyncio.subprocess.Process) -> bytes:

@@ -1,8 +1,8 @@
 """The Datasets service."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
-import grpc
+import grpc  # noqa: TC002 - named in an alias
 
 from convscope.service.catalogue import DATASETS, find_dataset
 from convscope.service.paging import check_page, cut_page
@@ -12,7 +12,8 @@ from convscope.v1.datasets_pb2 import Dataset, GetDatasetRequest, ListDatasetsRe
 
 __all__ = ["DatasetsService"]
 
-Context = grpc.aio.ServicerContext[Any, Any]
+# In quotes: grpcio's classes are generic only for type checkers.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class DatasetsService(datasets_pb2_grpc.DatasetsServicer):

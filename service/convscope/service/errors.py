@@ -60,7 +60,7 @@ class InvalidRequestError(Exception):
         self.violations = violations
 
 
-async def abort(context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> None:
+async def abort(context: "grpc.aio.ServicerContext[object, object]", error: Exception) -> None:
     """End a call with the status that an error stands for.
 
     Raises:

@@ -3,7 +3,7 @@
 import hmac
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -11,8 +11,10 @@ from convscope.service.errors import abort
 
 __all__ = ["ErrorInterceptor", "TokenInterceptor"]
 
-Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]]
-Context = grpc.aio.ServicerContext[Any, Any]
+# In quotes: grpcio's classes are generic only for type checkers.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> Handler:
         """Wrap the handler of a call; of our services, only requests that are not streams exist."""
         handler = await continuation(handler_call_details)
         if handler is None or handler.request_streaming:
@@ -44,7 +46,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> Handler:
         """Refuse a call without the token."""
         metadata = dict(handler_call_details.invocation_metadata or ())
         offered = metadata.get("authorization", "")

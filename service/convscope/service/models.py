@@ -1,9 +1,9 @@
 """The Models service."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeAlias
 
-import grpc
+import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
@@ -23,7 +23,8 @@ from convscope.v1.models_pb2 import (
 
 __all__ = ["ModelsService"]
 
-Context = grpc.aio.ServicerContext[Any, Any]
+# In quotes: grpcio's classes are generic only for type checkers.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 # Pieces of this many bytes stream fastest.
 PIECE = 2**20

@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from convscope.service.children import Child, ChildError
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
@@ -84,7 +85,7 @@ def _children(service: ServiceSettings, environment: dict[str, str], workers: in
     ]
 
 
-async def _unless_stopped(work: "asyncio.Future[object]", stop: asyncio.Event) -> None:
+async def _unless_stopped(work: "asyncio.Future[Any]", stop: asyncio.Event) -> None:
     waiting = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)

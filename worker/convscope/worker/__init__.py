@@ -1,1 +1,5 @@
-"""convscope.worker."""
+"""RQ workers and everything TensorFlow: training, evaluation and visualization.
+
+The modules that compute take plain dataclasses and arrays and report through callbacks; ``horse`` runs them for a job,
+``parent`` is the process that takes parts off the queue and forks horses.
+"""

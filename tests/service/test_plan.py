@@ -1,0 +1,285 @@
+"""Checks of specs: defaults are filled in, and whatever cannot be right is refused by name."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from convscope.service.errors import InvalidRequestError
+from convscope.service.validation import Plan, plan_job
+from convscope.store import JobStore, ModelStore
+from convscope.store.errors import NotFoundError
+from convscope.v1.datasets_pb2 import Split
+from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
+from convscope.v1.models_pb2 import LayerKind, Model
+from convscope.v1.train_pb2 import Activation, Convolution, Dense, Network, Precision, TrainSpec
+from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
+
+Planner = Callable[[JobSpec], Plan]
+
+
+@pytest.fixture
+def plan(connection: redis.Redis) -> Planner:
+    return lambda spec: plan_job(CreateJobRequest(spec=spec), ModelStore(connection))
+
+
+@pytest.fixture
+def model(connection: redis.Redis, plan: Planner) -> str:
+    """The name of the tutorial's network, in training."""
+    planned = plan(JobSpec(train=TrainSpec()))
+    job, _ = JobStore(connection).create(planned.spec, request_digest="d", model=planned.model)
+    return job.model
+
+
+def refused(plan: Planner, spec: JobSpec) -> dict[str, str]:
+    with pytest.raises(InvalidRequestError) as caught:
+        plan(spec)
+    return {each.field: each.description for each in caught.value.violations}
+
+
+def test_the_default_is_the_tutorial(plan: Planner) -> None:
+    planned = plan(JobSpec(train=TrainSpec()))
+    train = planned.spec.train
+    assert train.dataset == "datasets/mnist"
+    assert (train.learning_rate, train.batch_size, train.iterations) == (1e-4, 64, 10_000)
+    assert (train.report_interval, train.validation_interval, train.seed) == (100, 0, 0)
+    assert train.precision == Precision.PRECISION_FLOAT32
+    assert planned.model is not None
+    assert [(layer.name, list(layer.output_shape), layer.features) for layer in planned.model.layers] == [
+        ("conv1", [28, 28, 16], 16),
+        ("pool1", [14, 14, 16], 0),
+        ("conv2", [14, 14, 36], 36),
+        ("pool2", [7, 7, 36], 0),
+        ("flatten", [1764], 0),
+        ("dense1", [128], 128),
+        ("logits", [10], 10),
+    ]
+    assert planned.model.parameters == 5 * 5 * 16 + 16 + 5 * 5 * 16 * 36 + 36 + 1764 * 128 + 128 + 1280 + 10
+
+
+def test_no_layers_at_all_are_a_linear_classifier(plan: Planner) -> None:
+    planned = plan(JobSpec(train=TrainSpec(network=Network())))
+    assert planned.model is not None
+    assert [layer.name for layer in planned.model.layers] == ["flatten", "logits"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "allowed"),
+    [
+        (TrainSpec(learning_rate=math.nan), "spec.train.learning_rate", "greater than 0 and at most 1, not nan"),
+        (TrainSpec(learning_rate=math.inf), "spec.train.learning_rate", "at most 1"),
+        (TrainSpec(learning_rate=0), "spec.train.learning_rate", "greater than 0"),
+        (TrainSpec(batch_size=-1), "spec.train.batch_size", "1 to 8,192, not -1"),
+        (TrainSpec(batch_size=0), "spec.train.batch_size", "1 to 8,192"),
+        (TrainSpec(iterations=-1), "spec.train.iterations", "0 to 10,000,000"),
+        (TrainSpec(iterations=10**12), "spec.train.iterations", "0 to 10,000,000"),
+        (TrainSpec(report_interval=0), "spec.train.report_interval", "1 to 1,000,000"),
+        (TrainSpec(iterations=1_000_000, report_interval=9), "spec.train.report_interval", "at least 100"),
+        (TrainSpec(iterations=10_000, validation_interval=1), "spec.train.validation_interval", "at least 10"),
+        (TrainSpec(precision=7), "spec.train.precision", "unknown value 7; allowed: PRECISION_FLOAT32"),  # type: ignore[arg-type]
+        (
+            TrainSpec(network=Network(convolutions=[Convolution(filters=8)] * 5)),
+            "spec.train.network.convolutions[4].pool_size",
+            "shrinks the image to nothing: 1x1 pixels cannot be pooled by 2",
+        ),
+        (
+            TrainSpec(network=Network(convolutions=[Convolution(filters=0)])),
+            "spec.train.network.convolutions[0].filters",
+            "1 to 4,096, not 0",
+        ),
+        (
+            TrainSpec(network=Network(convolutions=[Convolution(filters=1, kernel_size=65)])),
+            "spec.train.network.convolutions[0].kernel_size",
+            "1 to 64",
+        ),
+        (
+            TrainSpec(network=Network(dense=[Dense(units=5), Dense(units=-5)])),
+            "spec.train.network.dense[1].units",
+            "1 to 65,536",
+        ),
+        (
+            TrainSpec(network=Network(dense=[Dense(units=5, activation=99)])),  # type: ignore[arg-type]
+            "spec.train.network.dense[0].activation",
+            "unknown value 99",
+        ),
+        (
+            TrainSpec(network=Network(dense=[Dense(units=65_536)] * 2)),
+            "spec.train.network",
+            "at most 200,000,000 parameters",
+        ),
+        (
+            TrainSpec(network=Network(convolutions=[Convolution(filters=4096, kernel_size=1)]), batch_size=8192),
+            "spec.train.batch_size",
+            "do not fit in memory",
+        ),
+        (TrainSpec(network=Network(dense=[Dense(units=1)] * 65)), "spec.train.network.dense", "at most 64, not 65"),
+    ],
+)
+def test_training_specs_that_cannot_be_right(plan: Planner, spec: TrainSpec, field: str, allowed: str) -> None:
+    violations = refused(plan, JobSpec(train=spec))
+    assert list(violations) == [field]
+    assert allowed in violations[field]
+
+
+def test_all_violations_are_told_at_once(plan: Planner) -> None:
+    spec = TrainSpec(batch_size=0, iterations=-1, network=Network(convolutions=[Convolution(), Convolution()]))
+    assert set(refused(plan, JobSpec(train=spec))) == {
+        "spec.train.batch_size",
+        "spec.train.iterations",
+        "spec.train.network.convolutions[0].filters",
+        "spec.train.network.convolutions[1].filters",
+    }
+
+
+def test_unknown_resources_are_not_found(plan: Planner) -> None:
+    with pytest.raises(NotFoundError, match="datasets/cifar does not exist; there is datasets/mnist"):
+        plan(JobSpec(train=TrainSpec(dataset="datasets/cifar")))
+    with pytest.raises(NotFoundError, match="models/none"):
+        plan(JobSpec(evaluate=EvaluateSpec(model="models/none")))
+
+
+def test_a_model_is_required_and_well_formed(plan: Planner) -> None:
+    assert "required" in refused(plan, JobSpec(evaluate=EvaluateSpec()))["spec.evaluate.model"]
+    assert "models/ID" in refused(plan, JobSpec(visualize=VisualizeSpec(model="x")))["spec.visualize.model"]
+    assert list(refused(plan, JobSpec())) == ["spec"]
+
+
+def test_continuing_keeps_network_and_dataset(plan: Planner, model: str) -> None:
+    planned = plan(JobSpec(train=TrainSpec(continue_from=model, iterations=5)))
+    assert planned.needs == model
+    assert planned.model is not None
+    assert planned.model.lineage.parent == model
+    assert len(planned.model.layers) == 7
+    violations = refused(plan, JobSpec(train=TrainSpec(continue_from=model, network=Network(), dataset="datasets/x")))
+    assert set(violations) == {"spec.train.network", "spec.train.dataset"}
+
+
+def test_evaluation_defaults_and_limits(plan: Planner, model: str) -> None:
+    evaluate = plan(JobSpec(evaluate=EvaluateSpec(model=model))).spec.evaluate
+    assert (evaluate.split, evaluate.batch_size, evaluate.max_errors) == (Split.SPLIT_TEST, 256, 9)
+    bad = EvaluateSpec(model=model, split=9, batch_size=0, max_errors=1001)  # type: ignore[arg-type]
+    assert set(refused(plan, JobSpec(evaluate=bad))) == {
+        "spec.evaluate.split",
+        "spec.evaluate.batch_size",
+        "spec.evaluate.max_errors",
+    }
+
+
+def selected(plan: Planner, model: str, *selections: LayerSelection) -> dict[str, list[int]]:
+    planned = plan(JobSpec(visualize=VisualizeSpec(model=model, selections=selections)))
+    return {each.name: list(each.list.indices) for each in planned.spec.visualize.selections}
+
+
+def test_everything_is_visualized_by_default(plan: Planner, model: str) -> None:
+    assert selected(plan, model) == {
+        "conv1": list(range(16)),
+        "conv2": list(range(36)),
+        "dense1": list(range(128)),
+        "logits": list(range(10)),
+    }
+
+
+def test_selections_are_spelled_out_and_merged(plan: Planner, model: str) -> None:
+    assert selected(
+        plan,
+        model,
+        LayerSelection(convolution=1, range=FeatureRange(start=2, stop=5)),
+        LayerSelection(name="logits"),
+        LayerSelection(name="conv2", list=FeatureList(indices=[9, 3, 9])),
+    ) == {"conv2": [2, 3, 4, 9], "logits": list(range(10))}
+
+
+@pytest.mark.parametrize(
+    ("selection", "field", "allowed"),
+    [
+        (LayerSelection(name="conv3"), "name", "'conv3' is not a layer of the model; allowed: conv1, conv2, dense1"),
+        (LayerSelection(name="pool1"), "name", "'pool1' has no features of its own"),
+        (LayerSelection(convolution=2), "convolution", "2 is not the index of a convolution; allowed: 0 to 1"),
+        (LayerSelection(convolution=-1), "convolution", "allowed: 0 to 1"),
+        (LayerSelection(), "layer", "is required"),
+        (LayerSelection(name="logits", list=FeatureList(indices=[3, 10])), "list.indices[1]", "allowed: 0 to 9"),
+        (LayerSelection(name="logits", list=FeatureList()), "list.indices", "at least one feature, 0 to 9"),
+        (LayerSelection(name="logits", range=FeatureRange(start=-1, stop=2)), "range.start", "0 to 9"),
+        (LayerSelection(name="logits", range=FeatureRange(start=5, stop=5)), "range.stop", "6 to 10"),
+        (LayerSelection(name="logits", range=FeatureRange(start=5, stop=11)), "range.stop", "6 to 10"),
+    ],
+)
+def test_selections_that_cannot_be_right(
+    plan: Planner, model: str, selection: LayerSelection, field: str, allowed: str
+) -> None:
+    good = LayerSelection(name="logits")
+    violations = refused(plan, JobSpec(visualize=VisualizeSpec(model=model, selections=[good, selection])))
+    assert list(violations) == [f"spec.visualize.selections[1].{field}"]
+    assert allowed in violations[f"spec.visualize.selections[1].{field}"]
+
+
+@pytest.mark.parametrize("iterations", [0, -1, 10_001])
+def test_visualization_iterations(plan: Planner, model: str, iterations: int) -> None:
+    spec = JobSpec(visualize=VisualizeSpec(model=model, iterations=iterations))
+    assert list(refused(plan, spec)) == ["spec.visualize.iterations"]
+
+
+@pytest.mark.parametrize("request_id", ["x" * 129, "naïve", "tab\t"])
+def test_request_ids(connection: redis.Redis, request_id: str) -> None:
+    request = CreateJobRequest(spec=JobSpec(train=TrainSpec()), request_id=request_id)
+    with pytest.raises(InvalidRequestError, match="request_id: must be 1 to 128"):
+        plan_job(request, ModelStore(connection))
+
+
+sizes = st.integers(-10, 100)
+networks = st.builds(
+    Network,
+    convolutions=st.lists(
+        st.builds(
+            Convolution,
+            filters=sizes,
+            kernel_size=st.none() | sizes,
+            pool_size=st.none() | sizes,
+            activation=st.sampled_from(Activation.values()),
+        ),
+        max_size=5,
+    ),
+    dense=st.lists(st.builds(Dense, units=sizes), max_size=3),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(network=networks, batch_size=sizes, iterations=sizes, learning_rate=st.floats())
+def test_a_spec_is_either_refused_by_name_or_complete(
+    plan: Planner, network: Network, batch_size: int, iterations: int, learning_rate: float
+) -> None:
+    spec = JobSpec(
+        train=TrainSpec(network=network, batch_size=batch_size, iterations=iterations, learning_rate=learning_rate)
+    )
+    try:
+        planned = plan(spec)
+    except InvalidRequestError as error:
+        assert all(each.field.startswith("spec.train.") for each in error.violations)  # noqa: PT017
+        return
+    assert all(1 <= each.filters <= 4096 for each in planned.spec.train.network.convolutions)
+    assert planned.model is not None
+    assert all(size >= 1 for layer in planned.model.layers for size in layer.output_shape)
+    assert planned.model.layers[-1].kind == LayerKind.LAYER_KIND_LOGITS
+    assert plan(planned.spec).spec == planned.spec  # filling in defaults twice changes nothing
+
+
+def test_planning_does_not_change_the_request(plan: Planner) -> None:
+    spec = JobSpec(train=TrainSpec())
+    plan(spec)
+    assert spec == JobSpec(train=TrainSpec())
+
+
+def test_the_digest_tells_specs_apart(plan: Planner) -> None:
+    digests = {plan(JobSpec(train=TrainSpec(seed=seed))).digest for seed in (0, 1, 1)}
+    assert len(digests) == 2
+
+
+def test_a_model_of_another_shape_is_described(connection: redis.Redis, plan: Planner) -> None:
+    described = Model(dataset="datasets/mnist")
+    described.layers.add(name="block/conv", kind=LayerKind.LAYER_KIND_CONVOLUTION, features=3, output_shape=[5, 5, 3])
+    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=described)
+    assert selected(plan, job.model) == {"block/conv": [0, 1, 2]}

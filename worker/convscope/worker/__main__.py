@@ -1,0 +1,52 @@
+"""``convscope worker``: takes parts of jobs off the queue and computes them."""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+from importlib import import_module
+
+from convscope.store import StoreSettings, connect_patiently
+from convscope.store.names import new_id
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Run a worker until SIGINT or SIGTERM; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="convscope worker",
+        description="Run a worker. Any number, on any machine, can share one Redis and one artifact store. "
+        "When told to stop, it gives the job that it computes back to the queue.",
+        epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME, CONVSCOPE_DATA.",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads to compute with (default: one per processor)")
+    parser.add_argument("--burst", action="store_true", help="stop as soon as the queue is empty")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        settings = StoreSettings.from_environment()
+    except ValueError as error:
+        print(f"convscope worker: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
+        return 2
+    _prepare(arguments.threads)
+    return _work(settings, burst=arguments.burst)
+
+
+def _prepare(threads: int | None) -> None:
+    """Import what the horses need: they are forked from this process and start in milliseconds."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import_module("convscope.worker.warm").warm(threads)
+
+
+def _work(settings: StoreSettings, *, burst: bool) -> int:
+    from convscope.worker.parent import PartWorker  # noqa: PLC0415 - RQ, only where work is done
+
+    name = f"{socket.gethostname()}-{new_id()}"
+    PartWorker(connect_patiently(settings.redis_url), name).work(burst=burst)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

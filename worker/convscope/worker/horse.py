@@ -1,0 +1,78 @@
+"""What a horse does: claims a part, computes it, and ends the job with a result or a reason."""
+
+import logging
+import os
+import signal
+
+import redis
+
+from convscope.store import Attempt, BlobStore, StoreSettings, connect_patiently, dispatch, settle_waiters
+from convscope.store.errors import BlobDamagedError, BlobError, NotFoundError, StaleAttemptError, StateError
+from convscope.v1.jobs_pb2 import Failure
+from convscope.worker.environment import environment
+from convscope.worker.errors import ComputationError, DatasetError, ModelFileError
+from convscope.worker.horse_jobs import RUNNERS
+from convscope.worker.horse_report import CancelledError, DrainedError, Reporter
+
+__all__ = ["run_part"]
+
+log = logging.getLogger(__name__)
+
+
+def run_part(job_id: str, part: int) -> None:
+    """Compute a part of a job; the only function that the queue may name."""
+    settings = StoreSettings.from_environment()
+    connection = connect_patiently(settings.redis_url)
+    attempt = Attempt.claim(connection, job_id, part)
+    if attempt is None:
+        log.info("jobs/%s: nothing to do", job_id)
+        return
+    try:
+        _run(connection, attempt, settings)
+    except StaleAttemptError as error:
+        log.warning("jobs/%s: %s", job_id, error)
+
+
+def _run(connection: redis.Redis, attempt: Attempt, settings: StoreSettings) -> None:
+    worker = os.environ.get("RQ_WORKER_ID", "")
+    try:
+        attempt.start(worker, environment())
+        reporter = Reporter(connection, attempt, BlobStore(settings.artifacts_url))
+        signal.signal(signal.SIGTERM, lambda *_: reporter.drain())
+        RUNNERS[attempt.kind](reporter)
+    except DrainedError:
+        log.info("jobs/%s: given back, because its worker stops", attempt.job_id)
+        attempt.hand_back()
+        dispatch(connection, attempt.job_id, attempt.part)
+        return
+    except CancelledError:
+        attempt.cancelled()
+    except StaleAttemptError:
+        raise
+    except Exception as error:
+        log.exception("jobs/%s failed", attempt.job_id)
+        attempt.fail(_failure(error))
+    settle_waiters(connection, attempt.makes)
+
+
+# The first class that an error is an instance of decides; anything else is a fault of the computation.
+REASONS = (
+    (DatasetError, Failure.REASON_DATASET),
+    ((ModelFileError, NotFoundError, StateError, BlobDamagedError), Failure.REASON_MODEL),
+    (BlobError, Failure.REASON_STORAGE),
+)
+
+
+def _failure(error: Exception) -> Failure:
+    for kinds, reason in REASONS:
+        if isinstance(error, kinds):
+            return Failure(reason=reason, message=str(error))
+    return Failure(reason=Failure.REASON_COMPUTATION, message=_explain(error))
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, ComputationError):
+        return str(error)
+    # TensorFlow's messages go on for pages; the first line says what happened.
+    first_line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first_line}; the worker's log has the details"

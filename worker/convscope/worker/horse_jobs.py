@@ -1,0 +1,151 @@
+"""Each kind of job: from its spec, through the computation, to its result."""
+
+from collections.abc import Callable, Mapping
+from time import perf_counter
+
+import keras
+
+from convscope.store import ModelStore
+from convscope.v1.evaluate_pb2 import EvaluateProgress
+from convscope.v1.jobs_pb2 import JobEvent, JobResult
+from convscope.v1.models_pb2 import Model
+from convscope.v1.train_pb2 import TrainProgress, TrainResult
+from convscope.v1.visualize_pb2 import ImageReady, VisualizeResult
+from convscope.worker import convert
+from convscope.worker.data import load_dataset
+from convscope.worker.environment import environment
+from convscope.worker.evaluation import evaluate
+from convscope.worker.horse_report import Reporter
+from convscope.worker.keras_files import model_from_bytes, model_to_bytes
+from convscope.worker.network import describe
+from convscope.worker.training import TrainOutcome, TrainReport, train
+from convscope.worker.visualization import FeatureImage, Visualizer
+
+__all__ = ["RUNNERS"]
+
+
+def _train(reporter: Reporter) -> None:
+    spec = reporter.attempt.spec.train
+    history: list[TrainProgress] = []
+    parent, parent_file = _load(reporter, spec.continue_from) if spec.continue_from else (None, None)
+    if parent is not None:
+        history.extend(_history(reporter, spec.continue_from))
+
+    def report(found: TrainReport) -> None:
+        progress = convert.train_progress(found)
+        history.append(progress)
+        reporter.event(JobEvent(train_progress=progress))
+
+    outcome = train(
+        load_dataset(spec.dataset),
+        convert.train_settings(spec),
+        model=parent_file,
+        start_step=parent.step if parent else 0,
+        report=report,
+        pulse=reporter.pulse,
+    )
+    _succeed_with_model(reporter, outcome, history)
+
+
+def _succeed_with_model(reporter: Reporter, outcome: TrainOutcome, history: list[TrainProgress]) -> None:
+    attempt = reporter.attempt
+    file = model_to_bytes(outcome.model)
+    model = ModelStore(reporter.redis).get(f"models/{attempt.makes}")
+    del model.layers[:]
+    model.layers.extend(convert.layers(describe(outcome.model)))
+    model.parameters = sum(layer.parameters for layer in model.layers)
+    model.step = outcome.step
+    model.size_bytes = len(file)
+    model.sha256 = reporter.blobs.put(file)
+    model.lineage.environment.update(environment())
+    result = TrainResult(
+        model=model.name,
+        step=outcome.step,
+        train_seconds=outcome.seconds,
+        steps_per_second=outcome.steps_per_second,
+    )
+    blobs = {"history": reporter.blobs.put(Model(history=history).SerializeToString())}
+    attempt.succeed(_store(reporter, JobResult(train=result)), model, blobs)
+
+
+def _evaluate(reporter: Reporter) -> None:
+    spec = reporter.attempt.spec.evaluate
+    model, file = _load(reporter, spec.model)
+    dataset = load_dataset(model.dataset)
+    split = getattr(dataset, convert.SPLITS[spec.split])
+    throttle = Throttle()
+
+    def progress(done: int, total: int) -> None:
+        if throttle.due() or done == total:
+            reporter.event(JobEvent(evaluate_progress=EvaluateProgress(completed=done, total=total)))
+
+    found = evaluate(
+        file,
+        split.images,
+        split.labels,
+        convert.evaluate_settings(spec),
+        classes=dataset.classes,
+        progress=progress,
+        pulse=reporter.pulse,
+    )
+    result = convert.evaluate_result(found, spec.split, dataset.classes)
+    reporter.attempt.succeed(_store(reporter, JobResult(evaluate=result)))
+
+
+def _visualize(reporter: Reporter) -> None:
+    spec = reporter.attempt.spec.visualize
+    _, file = _load(reporter, spec.model)
+    started = perf_counter()
+    total = sum(len(selection.list.indices) for selection in spec.selections)
+    completed = 0
+
+    def ready(image: FeatureImage) -> None:
+        nonlocal completed
+        completed += 1
+        blob = reporter.blobs.put(convert.feature_image(image).SerializeToString())
+        reporter.event(JobEvent(image_ready=ImageReady(completed=completed, total=total)), blob)
+
+    visualizer = Visualizer(file)
+    for selection in spec.selections:
+        settings = convert.visualize_settings(spec)
+        visualizer.run(selection.name, selection.list.indices, settings, ready=ready, pulse=reporter.pulse)
+    result = VisualizeResult(images=completed, seconds=perf_counter() - started)
+    reporter.attempt.succeed(_store(reporter, JobResult(visualize=result)))
+
+
+RUNNERS: Mapping[str, Callable[[Reporter], None]] = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "visualize": _visualize,
+}
+
+
+class Throttle:
+    """Says when it is time for another event of a fast computation: at first, then five times a second."""
+
+    PERIOD_S = 0.2
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def due(self) -> bool:
+        """Whether it is time; if so, the next time is later."""
+        now = perf_counter()
+        if now < self._next:
+            return False
+        self._next = now + self.PERIOD_S
+        return True
+
+
+def _load(reporter: Reporter, name: str) -> tuple[Model, keras.Model]:
+    model = ModelStore(reporter.redis).ready(name)
+    return model, model_from_bytes(reporter.blobs.get(model.sha256))
+
+
+def _history(reporter: Reporter, name: str) -> list[TrainProgress]:
+    digest = ModelStore(reporter.redis).history_digest(name)
+    return list(Model.FromString(reporter.blobs.get(digest)).history) if digest else []
+
+
+def _store(reporter: Reporter, result: JobResult) -> str:
+    return reporter.blobs.put(result.SerializeToString())

@@ -1,0 +1,103 @@
+"""The worker's long-lived process: takes parts off the queue and forks a horse for each. It never computes."""
+
+import logging
+import os
+import signal
+from types import FrameType
+
+import redis
+from rq import Queue, Worker
+from rq.job import Job
+
+from convscope.store import Attempt, open_queue, settle_waiters
+from convscope.store.errors import StaleAttemptError
+from convscope.store.processes import die_with_parent
+from convscope.store.queue import PART_FUNCTION
+from convscope.v1.jobs_pb2 import Failure
+
+__all__ = ["PartWorker"]
+
+log = logging.getLogger(__name__)
+
+# How often the parent tells Redis that its horse still runs, in seconds.
+MONITORING_INTERVAL_S = 5
+
+
+class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
+    """An RQ worker that runs nothing but parts of jobs.
+
+    Args:
+        connection: a patient connection to Redis.
+        name: unique among all workers.
+    """
+
+    def __init__(self, connection: redis.Redis, name: str) -> None:
+        super().__init__(
+            [open_queue(connection)],
+            name=name,
+            connection=connection,
+            serializer="json",
+            job_monitoring_interval=MONITORING_INTERVAL_S,
+            log_job_description=False,
+        )
+
+    def bootstrap(self, *args: object, **kwargs: object) -> None:
+        """Register, and say so to whoever started this process."""
+        super().bootstrap(*args, **kwargs)
+        print(f"convscope worker {self.name} is ready", flush=True)  # noqa: T201 - the parent process waits for this
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a part; anything else that somebody put on the queue is refused."""
+        if _is_part(job):
+            super().execute_job(job, queue)
+        else:
+            log.error("refused to run %s: only parts of jobs are run here", job.id)
+            job.delete()
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Have the horse give its part back, so that another worker takes it up."""
+        super().handle_warm_shutdown_request()
+        if self.horse_pid:
+            os.kill(self.horse_pid, signal.SIGTERM)
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Ignore repeated signals: the horse is giving its part back already."""
+
+    def setup_work_horse_signals(self) -> None:
+        """Let the horse die with its parent; it handles SIGTERM itself."""
+        super().setup_work_horse_signals()
+        die_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until the horse says what to do with it
+
+    def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: object) -> None:
+        """Fail the part of a horse that died instead of reporting its end."""
+        job_id, part = job.args
+        attempt = Attempt.current(self.connection, job_id, part)
+        if attempt is None:
+            return
+        log.error("jobs/%s: the process that computed part %s died (%s)", job_id, part, _cause(ret_val))
+        failure = Failure(
+            reason=Failure.REASON_WORKER_LOST,
+            message=f"the process that computed it died ({_cause(ret_val)}) on worker {self.name}",
+        )
+        try:
+            attempt.fail(failure)
+        except StaleAttemptError:
+            return  # it had reported its end before it died
+        settle_waiters(self.connection, attempt.makes)
+
+
+def _is_part(job: Job) -> bool:
+    try:
+        arguments = job.args
+        return bool(job.func_name == PART_FUNCTION and [type(each) for each in arguments] == [str, int])
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not one of ours
+        return False
+
+
+def _cause(status: int) -> str:
+    if not os.WIFSIGNALED(status):
+        return f"exit code {os.waitstatus_to_exitcode(status)}"
+    number = os.WTERMSIG(status)
+    hint = "; out of memory is the usual reason" if number == signal.SIGKILL else ""
+    return f"{signal.Signals(number).name}{hint}"
