@@ -28,6 +28,5 @@ def connect_patiently(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=PROMPT_TIMEOUT_S,
-        socket_keepalive=True,
         retry=Retry(ExponentialWithJitterBackoff(base=0.2, cap=2), retries=PATIENT_RETRIES),
     )

@@ -9,6 +9,7 @@ from importlib import import_module
 
 from convscope.store import StoreSettings, connect_patiently
 from convscope.store.names import new_id
+from convscope.worker.variables import THREADS_VARIABLE
 
 __all__ = ["main"]
 
@@ -36,15 +37,17 @@ def main() -> int:
 
 def _prepare(threads: int | None) -> None:
     """Import what the horses need: they are forked from this process and start in milliseconds."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import_module("convscope.worker.warm").warm(threads)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong reaches us as exceptions
+    if threads:
+        os.environ[THREADS_VARIABLE] = str(threads)
+    import_module("convscope.worker.warm").warm()
 
 
 def _work(settings: StoreSettings, *, burst: bool) -> int:
     from convscope.worker.parent import PartWorker  # noqa: PLC0415 - RQ, only where work is done
 
     name = f"{socket.gethostname()}-{new_id()}"
-    PartWorker(connect_patiently(settings.redis_url), name).work(burst=burst)
+    PartWorker(connect_patiently(settings.redis_url), name).work(burst=burst, logging_level="WARNING")
     return 0
 
 

@@ -13,6 +13,8 @@ from convscope.worker.environment import environment
 from convscope.worker.errors import ComputationError, DatasetError, ModelFileError
 from convscope.worker.horse_jobs import RUNNERS
 from convscope.worker.horse_report import CancelledError, DrainedError, Reporter
+from convscope.worker.threads import configure_threads
+from convscope.worker.variables import THREADS_VARIABLE, WORKER_VARIABLE
 
 __all__ = ["run_part"]
 
@@ -27,6 +29,7 @@ def run_part(job_id: str, part: int) -> None:
     if attempt is None:
         log.info("jobs/%s: nothing to do", job_id)
         return
+    log.info("jobs/%s: %s, attempt %d", job_id, attempt.kind, attempt.number)
     try:
         _run(connection, attempt, settings)
     except StaleAttemptError as error:
@@ -34,12 +37,15 @@ def run_part(job_id: str, part: int) -> None:
 
 
 def _run(connection: redis.Redis, attempt: Attempt, settings: StoreSettings) -> None:
-    worker = os.environ.get("RQ_WORKER_ID", "")
+    worker = os.environ.get(WORKER_VARIABLE, "")
+    # Here, not in the parent: asking for the number of threads initializes TensorFlow's devices.
+    configure_threads(int(os.environ.get(THREADS_VARIABLE) or 0) or None)
     try:
         attempt.start(worker, environment())
         reporter = Reporter(connection, attempt, BlobStore(settings.artifacts_url))
         signal.signal(signal.SIGTERM, lambda *_: reporter.drain())
         RUNNERS[attempt.kind](reporter)
+        log.info("jobs/%s: succeeded", attempt.job_id)
     except DrainedError:
         log.info("jobs/%s: given back, because its worker stops", attempt.job_id)
         attempt.hand_back()
@@ -47,6 +53,7 @@ def _run(connection: redis.Redis, attempt: Attempt, settings: StoreSettings) -> 
         return
     except CancelledError:
         attempt.cancelled()
+        log.info("jobs/%s: cancelled", attempt.job_id)
     except StaleAttemptError:
         raise
     except Exception as error:

@@ -8,16 +8,14 @@ import tensorflow as tf  # noqa: F401 - imported for the horses; runs nothing an
 from convscope.worker import horse  # noqa: F401 - imported for the horses
 from convscope.worker.data import load_dataset
 from convscope.worker.errors import DatasetError
-from convscope.worker.threads import configure_threads
 
 __all__ = ["warm"]
 
 log = logging.getLogger(__name__)
 
 
-def warm(threads: int | None) -> None:
+def warm() -> None:
     """Read the datasets into memory that forked horses share; a fault is left for the jobs that need them to tell."""
-    configure_threads(threads)
     try:
         load_dataset("datasets/mnist")
     except DatasetError as error:
