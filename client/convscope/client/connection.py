@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 
-from convscope.client.errors import InvalidValue
+from convscope.client.errors import InvalidValue, ServiceError
 from convscope.client.statuses import translate
 from convscope.v1.datasets_pb2_grpc import DatasetsStub
 from convscope.v1.jobs_pb2_grpc import JobsStub
@@ -50,6 +50,7 @@ class Connection:
     def __init__(self, config: Config) -> None:
         self.config = config
         self._channel = _open(config)
+        self._closed = False
         self._metadata = (("authorization", f"Bearer {config.token}"),) if config.token else ()
         self.jobs = JobsStub(self._channel)
         self.models = ModelsStub(self._channel)
@@ -57,6 +58,7 @@ class Connection:
 
     def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         """The response to one request, within the configured time."""
+        self._check_open()
         try:
             return method(request, timeout=self.config.timeout, metadata=self._metadata)
         except grpc.RpcError as error:
@@ -70,6 +72,7 @@ class Connection:
         timeout: float | None = None,
     ) -> Generator[_Response]:
         """The responses as they come, for at most `timeout` seconds; closing the iterator ends the call."""
+        self._check_open()
         call = method(request, timeout=timeout, metadata=self._metadata)
         try:
             yield from call
@@ -80,7 +83,12 @@ class Connection:
 
     def close(self) -> None:
         """Ends the connection and every call on it."""
+        self._closed = True
         self._channel.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ServiceError("this client is closed")
 
 
 def _open(config: Config) -> grpc.Channel:

@@ -48,7 +48,7 @@ def _selection(layer: object, features: Features) -> visualize_pb2.LayerSelectio
 
 
 def _choose(message: visualize_pb2.LayerSelection, field: str, features: Features) -> None:
-    if features is None or features == slice(None):
+    if features is None or (isinstance(features, slice) and features == slice(None)):
         return
     if isinstance(features, slice):
         features = _bounded(field, features)

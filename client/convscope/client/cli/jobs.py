@@ -24,8 +24,14 @@ Name = Annotated[str, typer.Argument(metavar="JOB", help="Name of the job, jobs/
 def list_jobs(
     ctx: typer.Context,
     *,
-    states: Annotated[list[JobState] | None, typer.Option("--state", help="Only these; may be repeated.")] = None,
-    kinds: Annotated[list[JobKind] | None, typer.Option("--kind", help="Only these; may be repeated.")] = None,
+    states: Annotated[
+        list[JobState] | None,
+        typer.Option("--state", metavar="STATE", help=f"Only {', '.join(JobState)}; may be repeated."),
+    ] = None,
+    kinds: Annotated[
+        list[JobKind] | None,
+        typer.Option("--kind", metavar="KIND", help=f"Only {', '.join(JobKind)}; may be repeated."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")] = 50,
     address: Address = None,
     json: Json = False,

@@ -21,7 +21,10 @@ Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model, m
 def list_models(
     ctx: typer.Context,
     *,
-    states: Annotated[list[ModelState] | None, typer.Option("--state", help="Only these; may be repeated.")] = None,
+    states: Annotated[
+        list[ModelState] | None,
+        typer.Option("--state", metavar="STATE", help=f"Only {', '.join(ModelState)}; may be repeated."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")] = 50,
     address: Address = None,
     json: Json = False,

@@ -1,0 +1,199 @@
+"""What the client sends, and what it refuses to send."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convscope.client import Client, Convolution, Dense, InvalidType, InvalidValue, Layers
+from convscope.client.selections import selections
+from convscope.v1 import jobs_pb2, train_pb2, visualize_pb2
+from fake_service import FakeService, job
+
+
+@pytest.fixture
+def sent(fake: FakeService, client: Client) -> Callable[..., jobs_pb2.JobSpec]:
+    """Calls a method of the client and returns the spec that reached the server."""
+
+    def call(kind: str, *args: Any, **kwargs: Any) -> jobs_pb2.JobSpec:
+        fake.handlers["CreateJob"] = lambda *_: job(kind)
+        getattr(client, kind)(*args, **kwargs)
+        spec: jobs_pb2.JobSpec = fake.requests[-1].spec
+        return spec
+
+    return call
+
+
+def test_what_is_left_out_is_left_to_the_server(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
+    assert sent("train").train == train_pb2.TrainSpec()
+    assert sent("visualize", "models/m").visualize == visualize_pb2.VisualizeSpec(model="models/m")
+    evaluate = sent("evaluate", "m").evaluate
+    assert evaluate.model == "models/m"
+    assert not evaluate.HasField("batch_size")
+
+
+def test_zero_is_not_the_same_as_left_out(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
+    spec = sent("train", iterations=0, validation_interval=0).train
+    assert spec.HasField("iterations")
+    assert spec.HasField("validation_interval")
+    assert not spec.HasField("report_interval")
+
+
+def test_every_setting_arrives(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
+    spec = sent(
+        "train",
+        dataset="mnist",
+        convolutions=[8, Convolution(filters=4, kernel_size=3, activation="tanh", pool_size=1), {"filters": 2}],
+        dense=[Dense(units=7, activation="elu"), np.int64(5)],
+        learning_rate=0.5,
+        precision="bfloat16",
+        batch_size=32,
+        iterations=10**7,
+        report_interval=9,
+        validation_interval=8,
+        seed=2**64 - 1,
+        continue_from="models/old",
+    ).train
+    layers = [(c.filters, c.kernel_size, c.activation, c.pool_size) for c in spec.network.convolutions]
+    assert layers == [(8, 5, 1, 2), (4, 3, 3, 1), (2, 5, 1, 2)]
+    assert [(d.units, d.activation) for d in spec.network.dense] == [(7, 2), (5, 1)]
+    assert (spec.dataset, spec.continue_from) == ("datasets/mnist", "models/old")
+    assert (spec.learning_rate, spec.precision, spec.seed) == (0.5, train_pb2.PRECISION_BFLOAT16, 2**64 - 1)
+    assert (spec.batch_size, spec.iterations, spec.report_interval, spec.validation_interval) == (32, 10**7, 9, 8)
+
+
+def test_half_a_network_is_completed_with_the_tutorials(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
+    network = sent("train", dense=[]).train.network
+    assert [c.filters for c in network.convolutions] == [16, 36]
+    assert not network.dense
+    network = sent("train", convolutions=()).train.network
+    assert not network.convolutions
+    assert [d.units for d in network.dense] == [128]
+
+
+def test_a_submission_can_always_be_repeated(sent: Callable[..., Any], fake: FakeService) -> None:
+    sent("train")
+    sent("train")
+    sent("train", request_id="mine")
+    ids = [request.request_id for request in fake.requests]
+    assert ids[2] == "mine"
+    assert len(set(ids)) == 3
+    assert all(ids)
+
+
+def test_a_job_or_model_names_a_model(fake: FakeService, client: Client) -> None:
+    fake.handlers["CreateJob"] = lambda request, _: job(
+        str(request.spec.WhichOneof("kind")), model="models/new" if request.spec.HasField("train") else ""
+    )
+    training = client.train()
+    assert training.model == "models/new"
+    client.evaluate(training)
+    assert fake.requests[-1].spec.evaluate.model == "models/new"
+    evaluation = client.evaluate("models/new")
+    with pytest.raises(InvalidType, match="neither a model's name, a Model nor a training job"):
+        client.visualize(evaluation)  # type: ignore[arg-type]
+
+
+BAD = [
+    ("train", {"iterations": 1.5}, InvalidType, "iterations: 1.5 is not a whole number"),
+    ("train", {"iterations": True}, InvalidType, "iterations: True is not a whole number"),
+    ("train", {"batch_size": 2**31}, InvalidValue, "batch_size: 2147483648 is not within"),
+    ("train", {"learning_rate": "fast"}, InvalidType, "learning_rate: 'fast' is not a number"),
+    ("train", {"precision": "float16"}, InvalidValue, "precision: unknown 'float16'; allowed are float32, bfloat16"),
+    ("train", {"precision": 16}, InvalidType, "precision: 16 is not a string"),
+    ("train", {"seed": -1}, InvalidValue, "seed: -1 is not within 0 to"),
+    ("train", {"convolutions": "16"}, InvalidType, "convolutions: '16' is not a list"),
+    ("train", {"convolutions": 16}, InvalidType, "convolutions: 16 is not a list"),
+    ("train", {"convolutions": [16, "x"]}, InvalidType, r"convolutions\[1\].filters: 'x'"),
+    (
+        "train",
+        {"convolutions": [{"filter": 1}]},
+        InvalidValue,
+        r"convolutions\[0\]: unknown 'filter'; allowed are filters",
+    ),
+    ("train", {"convolutions": [{}]}, InvalidValue, r"convolutions\[0\]: filters is missing"),
+    ("train", {"dense": [Dense(units=1, activation="swish")]}, InvalidValue, r"dense\[0\].activation: unknown 'swish'"),
+    ("train", {"dataset": 5}, InvalidType, "dataset: 5 is not a string"),
+    ("train", {"continue_from": 5}, InvalidType, "continue_from: 5 is neither"),
+    ("train", {"request_id": ""}, InvalidValue, "request_id: must not be empty"),
+    (
+        "evaluate",
+        {"model": "m", "split": "tset"},
+        InvalidValue,
+        "split: unknown 'tset'; allowed are train, validation, test",
+    ),
+    ("evaluate", {"model": "m", "max_errors": None, "batch_size": "x"}, InvalidType, "batch_size"),
+    ("visualize", {"model": "m", "trace": 1}, InvalidType, "trace: 1 is neither"),
+    ("visualize", {"model": "m", "iterations": 1e3}, InvalidType, "iterations: 1000.0"),
+    ("visualize", {"model": "m", "layers": []}, InvalidValue, "layers: none is chosen"),
+    ("visualize", {"model": "m", "layers": 1.0}, InvalidType, "layers: 1.0 is neither a name nor an index"),
+    ("visualize", {"model": "m", "layers": ""}, InvalidValue, "layers: must not be empty"),
+    ("visualize", {"model": "m", "layers": {"conv1": []}}, InvalidValue, "no feature is chosen"),
+    ("visualize", {"model": "m", "layers": {"conv1": range(0)}}, InvalidValue, "no feature is chosen"),
+    ("visualize", {"model": "m", "layers": {"conv1": "all"}}, InvalidType, "'all' is neither a number nor"),
+    ("visualize", {"model": "m", "layers": {"conv1": slice(3, None)}}, InvalidValue, "needs an end"),
+    ("visualize", {"model": "m", "layers": {"conv1": slice(-3, 5)}}, InvalidValue, "needs an end"),
+    ("visualize", {"model": "m", "layers": {"conv1": [1, 2.5]}}, InvalidType, "2.5 is not a whole number"),
+]
+
+
+@pytest.mark.parametrize(("kind", "arguments", "error", "said"), BAD)
+def test_what_cannot_be_right_is_not_sent(
+    *, client: Client, fake: FakeService, kind: str, arguments: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        getattr(client, kind)(**arguments)
+    assert not fake.requests
+
+
+def test_unknown_states_are_not_sent(client: Client, fake: FakeService) -> None:
+    with pytest.raises(InvalidValue, match="states: unknown 'done'; allowed are waiting"):
+        client.jobs(states=["done"])
+    with pytest.raises(InvalidType, match="kinds: 3 is neither"):
+        client.jobs(kinds=3)  # type: ignore[arg-type]
+    assert not fake.requests
+
+
+CHOICES: list[tuple[Layers, list[str]]] = [
+    (None, []),
+    ("conv1", ["conv1: all"]),
+    (0, ["#0: all"]),
+    (["conv2", 1, "logits"], ["conv2: all", "#1: all", "logits: all"]),
+    ({"conv1": None}, ["conv1: all"]),
+    ({"conv1": slice(None)}, ["conv1: all"]),
+    ({"logits": 2}, ["logits: [2]"]),
+    ({"logits": np.array([2, 3])}, ["logits: [2, 3]"]),
+    ({1: [3, 1]}, ["#1: [3, 1]"]),
+    ({"conv1": range(2, 5)}, ["conv1: 2-5"]),
+    ({"conv1": slice(5)}, ["conv1: 0-5"]),
+    ({"conv1": slice(1, 6, 2)}, ["conv1: [1, 3, 5]"]),
+    ({"conv1": range(4, 0, -2)}, ["conv1: [4, 2]"]),
+    ({"conv1": (i for i in range(2)), "dense1": None}, ["conv1: [0, 1]", "dense1: all"]),
+]
+
+
+@pytest.mark.parametrize(("layers", "meant"), CHOICES)
+def test_layers_can_be_chosen_in_many_ways(layers: Layers, meant: list[str]) -> None:
+    assert [_spelled(selection) for selection in selections(layers)] == meant
+
+
+@given(st.integers(0, 50), st.integers(1, 50), st.integers(1, 5))
+def test_slices_and_ranges_mean_the_same_features_as_in_python(start: int, length: int, step: int) -> None:
+    wanted = list(range(start, start + length, step))
+    for features in (slice(start, start + length, step), range(start, start + length, step)):
+        (selection,) = selections({"conv1": features})
+        chosen = selection.range if selection.HasField("range") else None
+        assert (list(range(chosen.start, chosen.stop)) if chosen else list(selection.list.indices)) == wanted
+
+
+def _spelled(selection: visualize_pb2.LayerSelection) -> str:
+    layer = selection.name or f"#{selection.convolution}"
+    match selection.WhichOneof("features"):
+        case "list":
+            return f"{layer}: {list(selection.list.indices)}"
+        case "range":
+            return f"{layer}: {selection.range.start}-{selection.range.stop}"
+    return f"{layer}: all"

@@ -1,0 +1,120 @@
+"""How the server's refusals reach the caller."""
+
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any, NoReturn
+
+import grpc
+import pytest
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from convscope.client import Client, ConvscopeError, errors
+from fake_service import FakeService, job, running_fake
+
+CODES = [
+    (grpc.StatusCode.NOT_FOUND, errors.NotFound),
+    (grpc.StatusCode.ALREADY_EXISTS, errors.AlreadyExists),
+    (grpc.StatusCode.FAILED_PRECONDITION, errors.FailedPrecondition),
+    (grpc.StatusCode.OUT_OF_RANGE, errors.OutOfRange),
+    (grpc.StatusCode.DATA_LOSS, errors.DataLoss),
+    (grpc.StatusCode.UNAUTHENTICATED, errors.Unauthenticated),
+    (grpc.StatusCode.PERMISSION_DENIED, errors.PermissionDenied),
+    (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.ResourceExhausted),
+    (grpc.StatusCode.INVALID_ARGUMENT, errors.InvalidArgument),
+    (grpc.StatusCode.UNAVAILABLE, errors.Unavailable),
+    (grpc.StatusCode.INTERNAL, errors.ServiceError),
+    (grpc.StatusCode.UNIMPLEMENTED, errors.ServiceError),
+]
+
+
+@pytest.mark.parametrize(("code", "error"), CODES)
+def test_each_status_is_an_error_of_its_own(
+    fake: FakeService, client: Client, code: grpc.StatusCode, error: type[Exception]
+) -> None:
+    def refuse(_: Any, context: grpc.ServicerContext) -> NoReturn:
+        context.abort(code, "what\nhappened")
+
+    fake.handlers["GetJob"] = refuse
+    with pytest.raises(ConvscopeError, match="what happened") as caught:
+        client.job("j")
+    assert type(caught.value) is error
+
+
+def test_bad_fields_are_named(fake: FakeService, client: Client) -> None:
+    violation = error_details_pb2.BadRequest.FieldViolation(field="train.learning_rate", description="must be positive")
+    detail = any_pb2.Any()
+    detail.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+    status = status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message="bad spec", details=[detail])
+    fake.handlers["CreateJob"] = lambda _, context: context.abort_with_status(rpc_status.to_status(status))
+    with pytest.raises(errors.InvalidArgument) as caught:
+        client.train()
+    assert caught.value.fields == {"train.learning_rate": "must be positive"}
+    assert str(caught.value) == "bad spec; train.learning_rate: must be positive"
+
+
+def test_a_call_that_takes_too_long_ends(fake: FakeService) -> None:
+    def stall(_: Any, context: grpc.ServicerContext) -> NoReturn:
+        while context.is_active():
+            pass
+        raise AssertionError
+
+    fake.handlers["GetJob"] = stall
+    with Client(fake.address, timeout=0.2) as client, pytest.raises(errors.DeadlineExceeded, match="in time") as caught:
+        client.job("j")
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_no_server_is_said_in_one_line() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{reserved.getsockname()[1]}"
+        with Client(address) as client, pytest.raises(errors.Unavailable) as caught:
+            client.train()
+    text = str(caught.value)
+    assert text.startswith(f"no convscope server at {address}: Connection refused")
+    assert text.endswith("start one with `convscope up`")
+    assert "\n" not in text
+
+
+def test_no_socket_is_said_in_one_line(tmp_path: Path) -> None:
+    with (
+        Client(f"unix:{tmp_path}/none") as client,
+        pytest.raises(errors.Unavailable, match="no convscope server at unix:"),
+    ):
+        client.job("j")
+
+
+def test_a_short_absence_is_not_noticed(fake: FakeService, client: Client) -> None:
+    def once_away(_: Any, context: grpc.ServicerContext) -> Any:
+        if len(fake.requests) == 1:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "Redis is away")
+        return job()
+
+    fake.handlers["GetJob"] = once_away
+    assert client.job("j").name == "jobs/j"
+    assert len(fake.requests) == 2
+
+
+def test_a_token_is_sent_over_tls(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    subprocess.run([*made, *subject, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+    with (
+        running_fake("localhost:0", credentials) as fake,
+        Client(fake.address, token="secret", root_certificates=certificate) as client,
+    ):
+        client.job("j")
+        assert fake.metadata[-1]["authorization"] == "Bearer secret"
+        with Client(fake.address) as plain, pytest.raises(errors.Unavailable):
+            plain.job("j")
+
+
+def test_a_closed_client_says_so(client: Client) -> None:
+    client.close()
+    with pytest.raises(ConvscopeError, match="closed"):
+        client.job("j")

@@ -1,0 +1,165 @@
+"""A watch goes on where it broke: every event once, in order, or an error."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convscope.client import Client, FailureReason, JobCancelled, JobFailed, errors, events
+from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
+from fake_service import FakeService, event, finished, job, running_fake
+
+BREAKS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+def log_of(length: int) -> list[jobs_pb2.JobEvent]:
+    return [*(event(sequence) for sequence in range(1, length)), finished(length)]
+
+
+@given(pieces=st.lists(st.integers(0, 3), max_size=5), code=st.sampled_from([*BREAKS, None]))
+@settings(max_examples=15, deadline=None)
+def test_every_event_comes_once_however_often_the_connection_breaks(
+    pieces: list[int], code: grpc.StatusCode | None
+) -> None:
+    log, left = log_of(sum(pieces) + 2), list(pieces)
+
+    def watch(request: Any, context: grpc.ServicerContext) -> Iterator[jobs_pb2.JobEvent]:
+        following = log[request.after_sequence :]
+        if not left:
+            yield from following
+            return
+        yield from following[: left.pop()]
+        if code:
+            context.abort(code, "broken")
+
+    with running_fake() as fake, Client(fake.address) as client:
+        fake.handlers["WatchJob"] = watch
+        assert [seen.sequence for seen in client.job("j").watch()] == [message.sequence for message in log]
+
+
+def test_a_server_that_repeats_itself_is_not_believed(fake: FakeService, client: Client) -> None:
+    fake.handlers["WatchJob"] = lambda *_: iter([event(1), event(2), event(1), event(2), finished(3)])
+    assert [seen.sequence for seen in client.job("j").watch()] == [1, 2, 3]
+
+
+def test_a_gap_is_an_error(fake: FakeService, client: Client) -> None:
+    fake.handlers["WatchJob"] = lambda *_: iter([event(1), event(3)])
+    watch = client.job("j").watch()
+    assert next(watch).sequence == 1
+    with pytest.raises(errors.DataLoss, match="event 3 came after event 1"):
+        next(watch)
+
+
+def test_a_watch_can_begin_anywhere(fake: FakeService, client: Client) -> None:
+    fake.handlers["WatchJob"] = lambda request, _: iter(log_of(5)[request.after_sequence :])
+    assert [seen.sequence for seen in client.job("j").watch(3)] == [4, 5]
+
+
+def test_patience_ends(fake: FakeService) -> None:
+    fake.handlers["WatchJob"] = lambda _, context: context.abort(grpc.StatusCode.UNAVAILABLE, "Redis is away")
+    with Client(fake.address, patience=0.5) as client:
+        handle, started = client.job("j"), time.monotonic()
+        with pytest.raises(errors.Unavailable, match="Redis is away"):
+            list(handle.watch())
+        assert time.monotonic() - started < 3
+        assert len(fake.requests) > 2
+
+
+def test_other_refusals_end_a_watch_at_once(fake: FakeService, client: Client) -> None:
+    fake.handlers["WatchJob"] = lambda _, context: context.abort(grpc.StatusCode.OUT_OF_RANGE, "trimmed")
+    with pytest.raises(errors.OutOfRange, match="trimmed"):
+        list(client.job("j").watch())
+    assert len(fake.requests) == 2
+
+
+def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None:
+    progress = train_pb2.TrainProgress(step=1, last_step=2, loss=2.3)
+    log = [
+        event(1, waiting=jobs_pb2.JobWaiting(model="models/m")),
+        event(2),
+        event(3, attempt_started=jobs_pb2.AttemptStarted(attempt=2, worker="w", environment={"numpy": "2"})),
+        event(4, train_progress=progress),
+        event(5, evaluate_progress=evaluate_pb2.EvaluateProgress(completed=3, total=4)),
+        event(6, cancel_requested=jobs_pb2.CancelRequested()),
+        jobs_pb2.JobEvent(sequence=7),  # of a kind that this client does not know
+        finished(8, "FAILED", failure=jobs_pb2.Failure(reason=jobs_pb2.Failure.REASON_DATASET, message="no files")),
+    ]
+    fake.handlers["WatchJob"] = lambda *_: iter(log)
+    seen = list(client.job("j").watch())
+    assert [type(happened).__name__ for happened in seen] == [
+        "Waiting",
+        "Queued",
+        "AttemptStarted",
+        "TrainProgress",
+        "EvaluateProgress",
+        "CancelRequested",
+        "Event",
+        "Finished",
+    ]
+    trained, ended = seen[3], seen[7]
+    assert isinstance(trained, events.TrainProgress)
+    assert trained.remaining_seconds is None
+    assert trained.validation_accuracy is None
+    assert isinstance(ended, events.Finished)
+    assert ended.failure == events.Failure(reason=FailureReason.DATASET, message="no files")
+
+
+def test_result_says_why_a_job_failed(fake: FakeService, client: Client) -> None:
+    failure = jobs_pb2.Failure(reason=jobs_pb2.Failure.REASON_COMPUTATION, message="loss became NaN at step 3")
+    fake.handlers["WatchJob"] = lambda *_: iter([event(1), finished(2, "FAILED", failure=failure)])
+    with pytest.raises(JobFailed) as caught:
+        client.job("j").result()
+    assert str(caught.value) == "jobs/j failed (computation): loss became NaN at step 3"
+    assert (caught.value.job, caught.value.reason) == ("jobs/j", "computation")
+    assert caught.value.message == "loss became NaN at step 3"
+
+
+def test_result_of_a_job_that_had_ended_needs_no_watch(fake: FakeService, client: Client) -> None:
+    fake.handlers["GetJob"] = lambda *_: job(state="CANCELLED")
+    with pytest.raises(JobCancelled, match="jobs/j was cancelled"):
+        client.job("j").result()
+
+
+def test_result_gives_up_after_a_timeout(fake: FakeService, client: Client) -> None:
+    def endless(_: Any, context: grpc.ServicerContext) -> Iterator[jobs_pb2.JobEvent]:
+        yield event(1)
+        while context.is_active():
+            time.sleep(0.01)
+
+    fake.handlers["WatchJob"] = endless
+    with pytest.raises(errors.DeadlineExceeded, match=r"jobs/j has not ended within 0\.3 s; it goes on"):
+        client.job("j").result(timeout=0.3)
+
+
+def test_result_calls_back_with_each_event(fake: FakeService, client: Client) -> None:
+    fake.handlers["GetJob"] = lambda *_: job("visualize")
+    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=0, seconds=2.0))
+    fake.handlers["WatchJob"] = lambda *_: iter([event(1), finished(2, result=done)])
+    seen: list[int] = []
+    result = client.job("j").result(progress=lambda happened: seen.append(happened.sequence))
+    assert seen == [1, 2]
+    assert (result.images, result.seconds) == ((), 2.0)
+
+
+def test_abandoning_a_watch_ends_the_call(fake: FakeService, client: Client) -> None:
+    ended: list[bool] = []
+
+    def endless(_: Any, context: grpc.ServicerContext) -> Iterator[jobs_pb2.JobEvent]:
+        context.add_callback(lambda: ended.append(True))
+        sequence = 0
+        while context.is_active():
+            sequence += 1
+            yield event(sequence)
+
+    fake.handlers["WatchJob"] = endless
+    watch = client.job("j").watch()
+    next(watch)
+    del watch
+    deadline = time.monotonic() + 5
+    while not ended and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ended

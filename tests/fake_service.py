@@ -1,0 +1,102 @@
+"""A gRPC server whose answers a test writes itself, for what a real convscope cannot be made to say."""
+
+# ruff: noqa: N802  the contract names its methods so
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from convscope.v1 import jobs_pb2, models_pb2
+from convscope.v1.jobs_pb2_grpc import JobsServicer, add_JobsServicer_to_server
+from convscope.v1.models_pb2_grpc import ModelsServicer, add_ModelsServicer_to_server
+
+Handler = Callable[[Any, grpc.ServicerContext], Any]
+
+
+class FakeService(JobsServicer, ModelsServicer):
+    """Answers each method with the handler of that name; `requests` are those received, in order."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.handlers: dict[str, Handler] = {"GetJob": lambda *_: job(), "GetModel": lambda *_: models_pb2.Model()}
+        self.requests: list[Any] = []
+        self.metadata: list[dict[str, str]] = []
+
+    def _answer(self, name: str, request: Any, context: grpc.ServicerContext) -> Any:
+        self.requests.append(request)
+        self.metadata.append({str(key): str(value) for key, value in context.invocation_metadata()})
+        return self.handlers[name](request, context)
+
+    def CreateJob(self, request: Any, context: Any) -> Any:
+        return self._answer("CreateJob", request, context)
+
+    def GetJob(self, request: Any, context: Any) -> Any:
+        return self._answer("GetJob", request, context)
+
+    def ListJobs(self, request: Any, context: Any) -> Any:
+        return self._answer("ListJobs", request, context)
+
+    def WatchJob(self, request: Any, context: Any) -> Any:
+        return self._answer("WatchJob", request, context)
+
+    def CancelJob(self, request: Any, context: Any) -> Any:
+        return self._answer("CancelJob", request, context)
+
+    def DeleteJob(self, request: Any, context: Any) -> Any:
+        return self._answer("DeleteJob", request, context)
+
+    def ListModels(self, request: Any, context: Any) -> Any:
+        return self._answer("ListModels", request, context)
+
+    def GetModel(self, request: Any, context: Any) -> Any:
+        return self._answer("GetModel", request, context)
+
+    def DeleteModel(self, request: Any, context: Any) -> Any:
+        return self._answer("DeleteModel", request, context)
+
+    def ExportModel(self, request: Any, context: Any) -> Any:
+        return self._answer("ExportModel", request, context)
+
+
+@contextlib.contextmanager
+def running_fake(
+    address: str | None = None, credentials: grpc.ServerCredentials | None = None
+) -> Iterator[FakeService]:
+    """A running fake, on a unix socket unless an address is given; port 0 takes a free one."""
+    folder = Path(tempfile.mkdtemp(prefix="cs-"))
+    server = grpc.server(ThreadPoolExecutor(8))
+    wanted = address or f"unix:{folder}/fake.sock"
+    port = server.add_secure_port(wanted, credentials) if credentials else server.add_insecure_port(wanted)
+    fake = FakeService(wanted.replace(":0", f":{port}") if wanted.endswith(":0") else wanted)
+    add_JobsServicer_to_server(fake, server)
+    add_ModelsServicer_to_server(fake, server)
+    server.start()
+    try:
+        yield fake
+    finally:
+        server.stop(None).wait()
+        shutil.rmtree(folder)
+
+
+def job(kind: str = "train", state: str = "RUNNING", **fields: Any) -> jobs_pb2.Job:
+    """A job of this kind."""
+    message = jobs_pb2.Job(name="jobs/j", state=jobs_pb2.JobState.Value(f"JOB_STATE_{state}"), sequence=1, **fields)
+    getattr(message.spec, kind).SetInParent()
+    return message
+
+
+def event(sequence: int, **kind: Any) -> jobs_pb2.JobEvent:
+    """An event; queued unless told otherwise."""
+    return jobs_pb2.JobEvent(sequence=sequence, **(kind or {"queued": jobs_pb2.JobQueued()}))
+
+
+def finished(sequence: int, state: str = "SUCCEEDED", **fields: Any) -> jobs_pb2.JobEvent:
+    """The last event of a job."""
+    ended = jobs_pb2.JobFinished(state=jobs_pb2.JobState.Value(f"JOB_STATE_{state}"), **fields)
+    return jobs_pb2.JobEvent(sequence=sequence, finished=ended)
