@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import keras
@@ -33,13 +35,16 @@ class Classifier:
         self._model = model
         # Foreign models often end in a softmax of their own.
         self._is_softmax = getattr(model.layers[-1], "activation", None) is keras.activations.softmax
-        images = tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32)
-        self._compiled = tf.function(self._classify, input_signature=[images])
 
-    def __call__(self, images: npt.NDArray[np.float32]) -> Predictions:
-        """Classify images, float32 [n, height, width, channels], 0 to 1."""
+    def __call__(self, images: Any) -> Predictions:
+        """Classify images, an array or tensor float32 [n, height, width, channels], 0 to 1."""
         predicted, probability = self._compiled(tf.convert_to_tensor(images))
         return predicted.numpy(), probability.numpy()
+
+    @cached_property
+    def _compiled(self) -> Any:
+        images = tf.TensorSpec([None, *self._model.inputs[0].shape[1:]], tf.float32)
+        return tf.function(self._classify).get_concrete_function(images)
 
     def _classify(self, images: Any) -> tuple[Any, Any]:
         outputs = self._model(images, training=False)
@@ -66,10 +71,11 @@ def classify_all(
     predicted = np.empty(total, np.int32)
     probability = np.empty(total, np.float32)
     starts = range(0, total, batch_size)
-    for start, batch in zip(starts, in_order(work, starts, threads=thread_count(), pulse=pulse), strict=True):
-        done = min(start + batch_size, total)
-        predicted[start:done], probability[start:done] = batch
-        progress(done, total)
+    with closing(in_order(work, starts, threads=thread_count(), pulse=pulse)) as batches:
+        for start, batch in zip(starts, batches, strict=True):
+            done = min(start + batch_size, total)
+            predicted[start:done], probability[start:done] = batch
+            progress(done, total)
     return predicted, probability
 
 

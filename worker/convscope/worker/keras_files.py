@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 
 from convscope.worker.errors import ModelFileError
+from convscope.worker.threads import thread_count
 
 __all__ = ["model_from_bytes", "model_to_bytes"]
 
@@ -29,6 +30,7 @@ def model_from_bytes(data: bytes) -> keras.Model:
 
     Raises ModelFileError if the file is damaged.
     """
+    thread_count()  # before TensorFlow's first operation, which loading is
     _check_archive(data)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"

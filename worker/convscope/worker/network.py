@@ -9,6 +9,7 @@ import keras
 from convscope.worker.errors import ComputationError, ModelFileError
 from convscope.worker.randomness import seed31
 from convscope.worker.settings import ConvolutionSettings, NetworkSettings
+from convscope.worker.threads import thread_count
 
 __all__ = ["LayerDescription", "LayerKind", "build_network", "describe"]
 
@@ -34,6 +35,7 @@ def build_network(
     Its input is float32 [n, *image_shape], 0 to 1. Kernels are Glorot-uniform, a function of `seed`, the layer's name
     and its shape; biases are zero. Raises ComputationError if the poolings leave nothing of the image.
     """
+    thread_count()  # before TensorFlow's first operation, which initializing is
     image = outputs = keras.Input(image_shape, name="image")
     for number, convolution in enumerate(settings.convolutions, 1):
         outputs = _convolve(outputs, convolution, number, seed)

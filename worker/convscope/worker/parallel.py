@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -20,11 +20,12 @@ class Stopped(Exception):  # noqa: N818 - not an error: the answer of work that 
 
 def in_order(
     work: Callable[[Item, threading.Event], Result], items: Iterable[Item], *, threads: int, pulse: Pulse
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Yield `work(item, stop)` for each item, in the items' order, computed on `threads` threads.
 
     The pulse is called on the caller's thread, all the while. If it raises, or the caller goes away, `stop` is set:
-    long work should look at it now and then, and raise Stopped. No thread outlives the iteration.
+    long work should look at it now and then, and raise Stopped. Close the generator (contextlib.closing) where an
+    exception may leave it unfinished: no thread outlives it.
     """
     stop = threading.Event()
     waiting: deque[Future[Result]] = deque()

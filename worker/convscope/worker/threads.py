@@ -8,6 +8,7 @@ operation computes does not depend on the number of threads.
 
 import logging
 import os
+from functools import cache
 
 import tensorflow as tf
 
@@ -31,17 +32,19 @@ def configure_threads(threads: int | None = None) -> int:
         tf.config.threading.set_inter_op_parallelism_threads(count)
     except RuntimeError:
         logger.warning("TensorFlow runs already: its threads stay as they are, which may cost speed")
-    return thread_count()
+        return _configured() or _default_threads()
+    return count
 
 
+@cache
 def thread_count() -> int:
     """Return how many operations may run side by side; configures the default threads if nobody did before."""
-    configured: int = tf.config.threading.get_inter_op_parallelism_threads()
-    if configured:
-        return configured
-    if tf.config.threading.get_intra_op_parallelism_threads() == 0:
-        return configure_threads()
-    return _default_threads()
+    return _configured() or configure_threads()
+
+
+def _configured() -> int:
+    threads: int = tf.config.threading.get_inter_op_parallelism_threads()
+    return threads
 
 
 def _default_threads() -> int:

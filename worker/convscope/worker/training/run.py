@@ -12,11 +12,12 @@ from convscope.worker.classification import Classifier, classify_all
 from convscope.worker.data import Dataset
 from convscope.worker.errors import ComputationError
 from convscope.worker.network import build_network
+from convscope.worker.pace import Pace
 from convscope.worker.pulse import PULSE_SECONDS, Pulse, no_pulse
 from convscope.worker.settings import TrainSettings
 from convscope.worker.threads import thread_count
 from convscope.worker.training.batches import BatchStream
-from convscope.worker.training.pace import Pace, Speed
+from convscope.worker.training.speed import Speed
 from convscope.worker.training.steps import Steps
 
 __all__ = ["TrainOutcome", "TrainReport", "train"]
@@ -106,7 +107,7 @@ class _Run:
         pace, boundary = Pace(PULSE_SECONDS), self._step + 1
         while self._step < self._last_step:
             pulse()
-            count = pace.steps(boundary - self._step)
+            count = pace.next(boundary - self._step)
             with pace.measured(count):
                 loss = self._advance(count)
             if self._step == boundary:

@@ -1,0 +1,54 @@
+"""What a visualization gives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["FeatureImage", "OptimizedImage", "Trace"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OptimizedImage:
+    """An image at some point of its ascent.
+
+    `pixels` is float32 [height, width, channels], 0 to 1. `objective` is its value at this very image, NaN if the model
+    gives no number for it. `probability` is the model's for the class it predicts. `iteration` counts the updates made
+    to reach the image: 0 is the start.
+    """
+
+    pixels: npt.NDArray[np.float32]
+    objective: float
+    predicted_class: int
+    probability: float
+    iteration: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """What happened at each iteration, before its update; every array is [iterations].
+
+    `predicted_class` is int32, the others float32: its probability, the smallest and largest element of the gradient of
+    the objective by the image, 1 / (standard deviation of the gradient + 1e-8), and the objective.
+    """
+
+    predicted_class: npt.NDArray[np.int32]
+    probability: npt.NDArray[np.float32]
+    gradient_min: npt.NDArray[np.float32]
+    gradient_max: npt.NDArray[np.float32]
+    step_size: npt.NDArray[np.float32]
+    objective: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FeatureImage:
+    """What a feature likes to see: the image after the last update, and the best one of all that came along.
+
+    `best` counts start and final image in; of equally good ones it is the first. `trace` is there if it was asked for.
+    """
+
+    layer: str
+    feature: int
+    final: OptimizedImage
+    best: OptimizedImage
+    trace: Trace | None
