@@ -99,9 +99,9 @@ def redis_container(host: Host) -> Iterator[redis.Redis]:
     words = [*compose()["services"]["redis"]["command"], "--bind", "127.0.0.1"]
     words += ["--port", str(host.redis_port), "--dir", str(host.folder)]
     words[0] = find_server()
-    with running(words, {"PATH": os.defpath}, "Ready to accept connections"):
-        with redis.Redis(port=host.redis_port) as connection:
-            yield connection
+    ready = running(words, {"PATH": os.defpath}, "Ready to accept connections")
+    with ready, redis.Redis(port=host.redis_port) as connection:
+        yield connection
 
 
 @pytest.fixture(scope="module")
