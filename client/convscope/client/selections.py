@@ -12,7 +12,15 @@ __all__ = ["Features", "Layers", "selections"]
 # All features, one, several, or a contiguous range.
 Features: TypeAlias = int | range | slice | Iterable[int] | None
 # All layers, one by name or by index among the convolutions, several, or some with their features.
-Layers: TypeAlias = str | int | Sequence[str | int] | Mapping[str | int, Features] | None
+Layers: TypeAlias = (
+    str
+    | int
+    | Sequence[str | int]
+    | Mapping[str | int, Features]
+    | Mapping[str, Features]
+    | Mapping[int, Features]
+    | None
+)
 
 
 def selections(layers: Layers) -> list[visualize_pb2.LayerSelection]:

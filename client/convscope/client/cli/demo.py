@@ -117,9 +117,7 @@ def _summary(result: DemoResult) -> dict[str, object]:
 
 
 def _print_files(console: Console, result: DemoResult, output: Path, seconds: float) -> None:
-    console.print(
-        f"\n[bold]{result.trained}[/] on the test split; everything took {seconds:.0f} s. The pictures are in"
-    )
+    console.print(f"\n[bold]{result.trained}[/] on the test split; in {seconds:.0f} s altogether. The pictures:")
     console.print(f"[bold cyan]{output.resolve()}[/]", soft_wrap=True)
     for file in result.files:
         console.print(

@@ -1,7 +1,7 @@
 """The one place where errors become a line on stderr and an exit code."""
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -12,9 +12,21 @@ __all__ = ["Commands", "report"]
 
 _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 
+# The base of all errors in the use of options and arguments, which typer does not export by name.
+_BadUsage: Any = typer.BadParameter.__mro__[1]
+
 
 class Commands(TyperGroup):
     """The top of the command line; every command's errors pass through it."""
+
+    def main(self, *args: Any, **settings: Any) -> NoReturn:
+        """Runs the command line and exits."""
+        try:
+            code = super().main(*args, **settings | {"standalone_mode": False})
+        except _BadUsage as error:
+            _explain(error)
+            code = _USAGE
+        sys.exit(code or 0)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that was asked for."""
@@ -37,4 +49,13 @@ class Commands(TyperGroup):
 
 def report(message: str) -> None:
     """Says on stderr, in one line, what went wrong."""
-    print(f"convscope: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201  for the person at the terminal
+    print(f"convscope: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201  for who typed it
+
+
+def _explain(error: Any) -> None:
+    """Says what is wrong with the arguments; where there are none at all, what there could be."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    path = error.ctx.command_path if error.ctx else "convscope"
+    report(f"{error.format_message().rstrip('.')}; see {path} --help")

@@ -61,7 +61,7 @@ class Demo:
                 continue_from=start,
                 iterations=iterations,
                 report_interval=max(1, min(_REPORT_INTERVAL, iterations // 20)),
-                validation_interval=max(1, iterations // _VALIDATIONS),
+                validation_interval=max(_REPORT_INTERVAL, iterations // _VALIDATIONS),
             )
         )
         after = self._submit(client.evaluate(training))
@@ -98,7 +98,7 @@ class Demo:
         trace = image.trace
         if trace is None:
             return
-        rows = table(">iteration", ">predicted class", ">score", ">gradient min", ">max", ">step size", ">logit")
+        rows = table(">iteration", ">class", ">score", ">gradient", ">to", ">step size", ">logit")
         for i in range(len(trace.objective)):
             figures = (trace.gradient_min[i], trace.gradient_max[i], trace.step_size[i], trace.objective[i])
             rows.add_row(

@@ -42,6 +42,8 @@ def plot_training_curve(history: History) -> Figure:
     _curve(below, history.step, history.loss, _LOSS, "training batch")
     if (history.loss > 0).any():
         below.set_yscale("log")
+        below.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        below.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if _leads(value) else "")
     below.set_xlabel("training step", color=INK)
     below.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     _finish(below, "cross-entropy (nats)")
@@ -63,6 +65,11 @@ def _running_mean(values: NDArray[np.float64], span: int) -> NDArray[np.float64]
     ones = np.ones(span)
     mean: NDArray[np.float64] = np.convolve(values, ones, "same") / np.convolve(np.ones_like(values), ones, "same")
     return mean
+
+
+def _leads(value: float) -> bool:
+    """Whether a tick between powers of ten deserves its number: 2 and 5 do."""
+    return f"{value:e}"[0] in "25"
 
 
 def _finish(axes: Axes, label: str) -> None:

@@ -1,0 +1,62 @@
+"""The package as a whole: its names, its weight, what it does not drag in."""
+
+import json
+import statistics
+import subprocess
+import sys
+
+import convscope.client
+from convscope.client import cli, demo, errors, plots
+
+PUBLIC = {
+    convscope.client: """
+        Activation AlreadyExists AttemptStarted CancelRequested ClassScores Client Config Convolution ConvscopeError
+        DataLoss Dataset DeadlineExceeded Dense EvaluateProgress EvaluateResult Event FailedPrecondition Failure
+        FailureReason FeatureImage Features Finished History ImageReady ImageStack InvalidArgument InvalidType
+        InvalidValue Job JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind Layers
+        Lineage Misclassified MissingExtra Model ModelLike ModelState NotFound OptimizedImage OutOfRange
+        PermissionDenied Precision ProtocolError Queued ResourceExhausted ServiceError Split StartupError Trace
+        TrainProgress TrainResult Unauthenticated Unavailable VisualizeResult Waiting
+    """,
+    plots: "plot_confusion_matrix plot_features plot_image plot_images plot_training_curve",
+    cli: "main",
+    demo: "Demo DemoResult Interrupts LocalServer",
+}
+
+# Seconds that importing the client may take, and MiB that it may then occupy.
+IMPORT_SECONDS, IMPORT_MIB = 0.5, 70
+
+MEASURE = """
+import json, sys, time
+start = time.perf_counter()
+import convscope.client
+seconds = time.perf_counter() - start
+peak = next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"seconds": seconds, "peak": peak, "modules": sorted({name.split(".")[0] for name in sys.modules})}))
+"""
+
+
+def test_public_names() -> None:
+    for package, names in PUBLIC.items():
+        assert sorted(package.__all__) == sorted(names.split()), package.__name__
+        assert all(hasattr(package, name) for name in package.__all__)
+
+
+def test_every_error_is_public_and_drawn_in_the_tree() -> None:
+    kinds = [
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.ConvscopeError)
+    ]
+    assert sorted(kinds) == sorted(errors.__all__)
+    assert set(kinds) <= set(convscope.client.__all__)
+    assert errors.__doc__ is not None
+    assert all(f" {kind} " in f" {errors.__doc__} ".replace("\n", " ") for kind in kinds)
+
+
+def test_importing_the_client_is_quick_and_light() -> None:
+    runs = [json.loads(subprocess.check_output([sys.executable, "-c", MEASURE])) for _ in range(3)]
+    assert statistics.median(run["seconds"] for run in runs) <= IMPORT_SECONDS
+    assert max(run["peak"] for run in runs) <= IMPORT_MIB
+    heavy = {"redis", "rq", "tensorflow", "keras", "sklearn", "obstore", "matplotlib", "rich", "typer"}
+    assert not heavy & set(runs[0]["modules"])

@@ -1,0 +1,154 @@
+import io
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from convscope.client import History, InvalidValue, MissingExtra, plots
+from convscope.client.plots.images import _columns
+from convscope.v1 import train_pb2
+
+rng = np.random.default_rng(0)
+
+
+def pictures(figure: Figure) -> list[Any]:
+    return [image for axes in figure.axes for image in axes.get_images()]
+
+
+def rendered(figure: Figure) -> np.ndarray[Any, Any]:
+    """The pixels of the figure as it would be saved."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="raw")
+    width, height = figure.canvas.get_width_height()
+    return np.frombuffer(buffer.getvalue(), np.uint8).reshape(height, width, 4)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_grey_is_absolute(level: float) -> None:
+    """An image of all zeros is white and one of all ones is black: a scale fitted to the image shows them alike."""
+    image = np.full((28, 28, 1), level, np.float32)
+    for figure in (plots.plot_image(image), plots.plot_features(image[np.newaxis]), plots.plot_images([image], ["x"])):
+        (picture,) = pictures(figure)
+        assert picture.get_clim() == (0, 1)
+        grey = picture.cmap(picture.norm(level))[0]
+        assert grey == pytest.approx(1 - level, abs=0.01)
+
+
+def test_a_black_image_is_drawn_black() -> None:
+    pixels = rendered(plots.plot_image(np.ones((8, 8))))
+    height, width = pixels.shape[:2]
+    assert tuple(pixels[height // 2, width // 2, :3]) == (0, 0, 0)
+
+
+def test_colours_are_shown_as_they_are() -> None:
+    image = np.zeros((8, 8, 3), np.float32)
+    image[..., 0] = 1
+    for smooth in (False, True):
+        pixels = rendered(plots.plot_features(image[np.newaxis], smooth=smooth))
+        height, width = pixels.shape[:2]
+        assert tuple(pixels[height // 2, width // 2, :3]) == (255, 0, 0)
+
+
+def test_images_carry_true_and_predicted_class() -> None:
+    figure = plots.plot_images(rng.random((9, 28, 28, 1)), [2] * 9, [7] * 9)
+    assert [axes.get_xlabel() for axes in figure.axes] == ["True: 2, Pred: 7"] * 9
+    figure = plots.plot_images(rng.random((4, 28, 28)), list("abcd"))
+    assert [axes.get_xlabel() for axes in figure.axes if axes.get_images()] == [f"True: {name}" for name in "abcd"]
+
+
+def test_no_errors_make_a_figure_too() -> None:
+    assert not pictures(plots.plot_images(np.zeros((0, 0, 0, 0), np.float32), [], []))
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_features_are_numbered(smooth: bool) -> None:
+    figure = plots.plot_features(rng.random((3, 28, 28, 1)), np.array([4, 7, 12]), smooth=smooth, title="conv2")
+    assert [axes.get_title() for axes in figure.axes if axes.get_images()] == ["4", "7", "12"]
+    assert {picture.get_interpolation() for picture in pictures(figure)} == {"spline16" if smooth else "nearest"}
+
+
+@given(st.integers(1, 500))
+@settings(max_examples=60)
+def test_grids_are_wide_and_hardly_empty(count: int) -> None:
+    columns = _columns(count)
+    assert 1 <= columns <= 16
+    assert -count % columns < columns
+    assert count <= 3 or columns >= min(16, np.sqrt(count))
+
+
+@pytest.mark.parametrize(("count", "columns"), [(10, 5), (16, 8), (36, 9), (128, 16), (1, 1)])
+def test_the_tutorials_layers_fill_their_grids(count: int, columns: int) -> None:
+    assert _columns(count) == columns
+
+
+def test_a_confusion_matrix_shows_its_counts_and_accuracy() -> None:
+    figure = plots.plot_confusion_matrix([[50, 2], [3, 45]], ["cat", "dog"])
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["50", "2", "3", "45"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Predicted", "True")
+    assert figure.get_suptitle() == "95.0% (95 / 100)"
+
+
+def test_a_confusion_matrix_of_nothing_can_be_drawn() -> None:
+    assert rendered(plots.plot_confusion_matrix(np.zeros((3, 3), np.int64))).any()
+
+
+def test_a_training_curve_has_accuracy_and_loss() -> None:
+    reports = [
+        train_pb2.TrainProgress(step=step, loss=2 / step, batch_accuracy=1 - 1 / step, validation_accuracy=0.5)
+        for step in range(1, 200)
+    ]
+    figure = plots.plot_training_curve(History.from_wire(reports))
+    above, below = figure.axes
+    assert (above.get_ylabel(), below.get_ylabel()) == ("accuracy", "cross-entropy (nats)")
+    assert below.get_yscale() == "log"
+    legend = above.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["training batch", "validation split"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_short_histories_can_be_drawn(count: int) -> None:
+    reports = [train_pb2.TrainProgress(step=step + 1, loss=1.0, batch_accuracy=0.5) for step in range(count)]
+    assert rendered(plots.plot_training_curve(History.from_wire(reports))).any()
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda: plots.plot_image(np.zeros((28, 28, 2))), r"\[1, 28, 28, 2\] is not"),
+        (lambda: plots.plot_features(np.zeros((0, 28, 28))), r"\[0, 28, 28, 1\] is not"),
+        (lambda: plots.plot_features(np.zeros((2, 28, 28)), [1]), "1 numbers for 2 images"),
+        (lambda: plots.plot_images(np.zeros((10, 28, 28)), [0] * 10), "at most 9"),
+        (lambda: plots.plot_images(np.zeros((2, 28, 28)), [0]), "as many classes as images"),
+        (lambda: plots.plot_confusion_matrix([[1, 2]]), "not a square of counts"),
+        (lambda: plots.plot_confusion_matrix([[-1]]), "not a square of counts"),
+        (lambda: plots.plot_confusion_matrix([[1]], ["a", "b"]), "2 names for 1 classes"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(draw: Any, said: str) -> None:
+    with pytest.raises(InvalidValue, match=said):
+        draw()
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'convscope\[plot\]'"):
+        plots.plot_image(np.zeros((2, 2)))
+
+
+def test_pyplot_and_displays_are_left_alone() -> None:
+
+    code = (
+        "import sys, numpy as np; from convscope.client import plots;"
+        "assert 'matplotlib' not in sys.modules;"
+        "plots.plot_image(np.zeros((4, 4)));"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
