@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from api import Api, connect
 from convscope.store.embedded import EmbeddedRedis
 from stack import Stack, running_stack
 
@@ -35,3 +36,10 @@ def stack() -> Iterator[Stack]:
     """A convscope with one worker."""
     with running_stack() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Iterator[Api]:
+    """The stubs of that convscope."""
+    with connect(stack.address) as api:
+        yield api

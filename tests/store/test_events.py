@@ -1,13 +1,14 @@
 """The event log: whatever is appended, readers get 1, 2, 3, ... or an error that says why not."""
 
 import itertools
+from typing import Any
 
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, JobStore, keys, read_log
+from convscope.store import Attempt, JobStore, LogPage, keys, read_log
 from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError, StaleAttemptError
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
@@ -49,7 +50,7 @@ def test_readers_see_every_event_once_and_in_order(connection: redis.Redis, oper
                 assert successor is not None
                 stale, current = current, successor
             case "read":
-                for entry in read_log(connection, current.job_id, after, page):
+                for entry in read_log(connection, current.job_id, after, page).entries:
                     assert entry.sequence == after + 1
                     after = entry.sequence
                     event = JobEvent.FromString(entry.event)
@@ -62,8 +63,9 @@ def test_the_notify_stream_carries_the_same_entries(connection: redis.Redis) -> 
     attempt = running_job(connection)
     for step in range(3):
         attempt.report(progress(step), "digest")
-    entries = read_log(connection, attempt.job_id, 0, 10)
-    notified = [fields for _, fields in connection.xrange(keys.NOTIFY)]
+    entries = read_log(connection, attempt.job_id, 0, 10).entries
+    reply: Any = connection.xrange(keys.NOTIFY)
+    notified = [fields for _, fields in reply]
     assert [(int(fields[b"sequence"]), fields[b"event"], fields[b"blob"].decode()) for fields in notified] == [
         (entry.sequence, entry.event, entry.blob) for entry in entries
     ]
@@ -72,7 +74,7 @@ def test_the_notify_stream_carries_the_same_entries(connection: redis.Redis) -> 
 
 def test_reading_beyond_the_log_is_told(connection: redis.Redis) -> None:
     attempt = running_job(connection)
-    assert read_log(connection, attempt.job_id, 1, 10) == []
+    assert read_log(connection, attempt.job_id, 1, 10) == LogPage([], complete=False)
     with pytest.raises(LogLostError, match="has 1 events; there is none with sequence 2"):
         read_log(connection, attempt.job_id, 2, 10)
     with pytest.raises(NotFoundError):
@@ -86,7 +88,7 @@ def test_trimmed_events_are_told(connection: redis.Redis) -> None:
     connection.xtrim(keys.events_key(attempt.job_id), minid="4-0", approximate=False)
     with pytest.raises(LogTrimmedError, match="event 3 of"):
         read_log(connection, attempt.job_id, 2, 10)
-    assert [entry.sequence for entry in read_log(connection, attempt.job_id, 3, 10)] == [4, 5, 6]
+    assert [entry.sequence for entry in read_log(connection, attempt.job_id, 3, 10).entries] == [4, 5, 6]
 
 
 def test_sequences_of_concurrent_jobs_are_their_own(connection: redis.Redis) -> None:
@@ -94,5 +96,15 @@ def test_sequences_of_concurrent_jobs_are_their_own(connection: redis.Redis) -> 
     for attempt in itertools.islice(itertools.cycle(attempts), 30):
         attempt.report(progress(1))
     for attempt in attempts:
-        entries = read_log(connection, attempt.job_id, 0, 100)
+        entries = read_log(connection, attempt.job_id, 0, 100).entries
         assert [entry.sequence for entry in entries] == list(range(1, 12))
+
+
+def test_a_page_tells_whether_the_job_ends_with_it(connection: redis.Redis) -> None:
+    attempt = running_job(connection)
+    attempt.report(progress(1))
+    assert not read_log(connection, attempt.job_id, 0, 10).complete
+    attempt.cancelled()
+    assert not read_log(connection, attempt.job_id, 0, 2).complete
+    assert read_log(connection, attempt.job_id, 0, 3).complete
+    assert read_log(connection, attempt.job_id, 3, 10) == LogPage([], complete=True)

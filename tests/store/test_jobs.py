@@ -1,5 +1,7 @@
 """Job records: created once, changed only by who may, listed newest first."""
 
+from typing import Any
+
 import pytest
 import redis
 
@@ -44,7 +46,7 @@ def claim(connection: redis.Redis, job: Job) -> Attempt:
 
 
 def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
-    entries = read_log(connection, job.name.removeprefix("jobs/"), 0, 100)
+    entries = read_log(connection, job.name.removeprefix("jobs/"), 0, 100).entries
     assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
     return [JobEvent.FromString(entry.event).WhichOneof("event") for entry in entries]
 
@@ -203,7 +205,8 @@ def test_only_ended_jobs_are_deleted(connection: redis.Redis, jobs: JobStore) ->
     with pytest.raises(NotFoundError):
         jobs.delete(job.name)
     model_key = job.model.removeprefix("models/")
-    left = {key.decode() for key in connection.keys("convscope:*") if model_key in key.decode()}
+    keys: Any = connection.keys("convscope:*")
+    left = {key.decode() for key in keys if model_key in key.decode()}
     assert left == {f"convscope:{{model:{model_key}}}"}
     assert train(jobs, request_id="r").name != job.name
 

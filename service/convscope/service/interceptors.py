@@ -1,7 +1,6 @@
 """What happens to every call: a token is checked, faults become statuses."""
 
 import hmac
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -16,7 +15,8 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-log = logging.getLogger(__name__)
+# How the paths of our own methods begin; health and reflection look after themselves.
+OURS = "/convscope."
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
@@ -25,9 +25,9 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        """Wrap the handler of a call; of our services, only requests that are not streams exist."""
+        """Wrap the handler of a call to one of our services, none of which takes a stream of requests."""
         handler = await continuation(handler_call_details)
-        if handler is None or handler.request_streaming:
+        if handler is None or not (handler_call_details.method or "").startswith(OURS):
             return handler
         codec = (handler.request_deserializer, handler.response_serializer)
         # grpcio's types know only handlers that block; those of a grpc.aio server are coroutines and generators.

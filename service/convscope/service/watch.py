@@ -25,27 +25,47 @@ async def watch_job(backend: Backend, hub: NotifyHub, job_id: str, after: int) -
         LogLostError: if the log ends before ``after``.
         BlobDamagedError: if an image or result is missing or damaged.
     """
+    watch = _Watch(backend, job_id, after)
     with hub.subscribe(job_id) as subscription:  # before the log is read, so that nothing falls in between
-        async for entry in _entries(backend, subscription, job_id, after):
-            yield await backend.run(hydrate, entry, backend.blobs) if entry.blob else hydrate(entry, backend.blobs)
+        while not watch.complete:
+            async for event in watch.from_log():
+                yield event
+            async for event in watch.from_news(subscription):
+                yield event
 
 
-async def _entries(backend: Backend, subscription: Subscription, job_id: str, after: int) -> AsyncIterator[LogEntry]:
-    behind = True
-    while True:
-        if behind:
-            found = await backend.run(read_log, backend.redis, job_id, after, PAGE)
-            behind = len(found) == PAGE
-        else:
-            found = await subscription.take(IDLE_S)
-            behind = not found
-        for entry in found:
-            if entry.sequence <= after:
-                continue
-            if entry.sequence > after + 1:  # the subscription dropped some
-                behind = True
-                break
-            yield entry
-            after = entry.sequence
-            if entry.is_last:
+class _Watch:
+    """How far a watch has come."""
+
+    def __init__(self, backend: Backend, job_id: str, after: int) -> None:
+        self._backend = backend
+        self._job_id = job_id
+        self._after = after
+        self.complete = False
+
+    async def from_log(self) -> AsyncIterator[JobEvent]:
+        """Yield what the log has."""
+        entries = True
+        while entries and not self.complete:
+            page = await self._backend.run(read_log, self._backend.redis, self._job_id, self._after, PAGE)
+            for entry in page.entries:
+                yield await self._event(entry)
+            entries = bool(page.entries)
+            self.complete = page.complete
+
+    async def from_news(self, subscription: Subscription) -> AsyncIterator[JobEvent]:
+        """Yield what happens, until nothing does for a while or some of it was dropped: then the log is to be read."""
+        while not self.complete and (news := await subscription.take(IDLE_S)):
+            fresh = [entry for entry in news if entry.sequence > self._after]
+            if fresh and fresh[0].sequence != self._after + 1:
                 return
+            for entry in fresh:
+                event = await self._event(entry)
+                self.complete = event.HasField("finished")
+                yield event
+
+    async def _event(self, entry: LogEntry) -> JobEvent:
+        self._after = entry.sequence
+        if not entry.blob:
+            return hydrate(entry, self._backend.blobs)
+        return await self._backend.run(hydrate, entry, self._backend.blobs)

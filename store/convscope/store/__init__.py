@@ -6,7 +6,7 @@ State is in Redis and changes only by scripts that run inside it; artifacts are 
 from convscope.store.attempts import Attempt
 from convscope.store.blobs import BlobStore
 from convscope.store.connection import connect_patiently, connect_promptly
-from convscope.store.events import LogEntry, hydrate, read_log
+from convscope.store.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs import JobStore
 from convscope.store.models import ModelStore
 from convscope.store.queue import dispatch, open_queue
@@ -18,6 +18,7 @@ __all__ = [
     "BlobStore",
     "JobStore",
     "LogEntry",
+    "LogPage",
     "ModelStore",
     "StoreSettings",
     "connect_patiently",

@@ -10,7 +10,7 @@ from convscope.store.blobs import BlobStore
 from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError
 from convscope.v1.jobs_pb2 import JobEvent
 
-__all__ = ["LogEntry", "hydrate", "read_log"]
+__all__ = ["LogEntry", "LogPage", "hydrate", "read_log"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,17 @@ class LogEntry:
         """Make an entry from a stream entry's fields."""
         return cls(sequence, fields[b"event"], fields[b"blob"].decode())
 
-    @property
-    def is_last(self) -> bool:
-        """Whether the job has ended with this event."""
-        return JobEvent.FromString(self.event).HasField("finished")
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A stretch of a log, and whether it reaches the end of a job that has ended."""
+
+    entries: list[LogEntry]
+    complete: bool
 
 
-def read_log(connection: redis.Redis, job_id: str, after: int, count: int) -> list[LogEntry]:
-    """Return up to ``count`` entries with sequences ``after + 1``, ``after + 2``, ...; empty if none has happened yet.
+def read_log(connection: redis.Redis, job_id: str, after: int, count: int) -> LogPage:
+    """Return up to ``count`` entries with sequences ``after + 1``, ``after + 2``, ...; none if none has happened yet.
 
     Raises:
         NotFoundError: if there is no such job.
@@ -41,9 +44,9 @@ def read_log(connection: redis.Redis, job_id: str, after: int, count: int) -> li
         LogLostError: if the log ends before ``after``.
     """
     with connection.pipeline(transaction=True) as pipeline:
-        pipeline.hget(keys.job_key(job_id), "sequence")
+        pipeline.hmget(keys.job_key(job_id), "sequence", "ended")
         pipeline.xrange(keys.events_key(job_id), min=f"{after + 1}-0", count=count)
-        latest, found = pipeline.execute()
+        (latest, ended), found = pipeline.execute()
     if latest is None:
         raise NotFoundError(f"jobs/{job_id} does not exist")
     if after > int(latest):
@@ -51,7 +54,7 @@ def read_log(connection: redis.Redis, job_id: str, after: int, count: int) -> li
     entries = [LogEntry.from_fields(int(entry.partition(b"-")[0]), fields) for entry, fields in found]
     if after < int(latest) and (not entries or entries[0].sequence != after + 1):
         raise LogTrimmedError(f"event {after + 1} of jobs/{job_id} has been trimmed; GetJob tells how the job stands")
-    return entries
+    return LogPage(entries, complete=ended is not None and after + len(entries) == int(latest))
 
 
 def hydrate(entry: LogEntry, blobs: BlobStore) -> JobEvent:

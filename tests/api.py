@@ -1,0 +1,80 @@
+"""The contract's stubs on one channel, and the few steps that most tests take."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.rpc.error_details_pb2 import BadRequest
+from grpc_status import rpc_status
+
+from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc
+from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.jobs_pb2 import CreateJobRequest, GetJobRequest, Job, JobEvent, JobSpec, WatchJobRequest
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import VisualizeSpec
+
+# Nothing in the tests takes longer, in seconds.
+PATIENCE_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The services of one server."""
+
+    channel: grpc.Channel
+    jobs: jobs_pb2_grpc.JobsStub
+    models: models_pb2_grpc.ModelsStub
+    datasets: datasets_pb2_grpc.DatasetsStub
+
+    def create(self, spec: TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "") -> Job:
+        """Create a job of whatever kind the spec is."""
+        job_spec = JobSpec()
+        kind = type(spec).__name__.removesuffix("Spec").lower()
+        getattr(job_spec, kind).CopyFrom(spec)
+        job = self.jobs.CreateJob(CreateJobRequest(spec=job_spec, request_id=request_id), timeout=PATIENCE_S)
+        assert isinstance(job, Job)
+        return job
+
+    def watch(self, job: Job, after: int = 0) -> Iterator[JobEvent]:
+        """Follow a job."""
+        events: Iterator[JobEvent] = self.jobs.WatchJob(
+            WatchJobRequest(name=job.name, after_sequence=after), timeout=PATIENCE_S
+        )
+        return events
+
+    def finish(self, job: Job) -> Job:
+        """Wait for a job's end and return it with its result."""
+        for _ in self.watch(job):
+            pass
+        return self.get(job)
+
+    def get(self, job: Job) -> Job:
+        """Return how a job stands."""
+        found = self.jobs.GetJob(GetJobRequest(name=job.name), timeout=PATIENCE_S)
+        assert isinstance(found, Job)
+        return found
+
+
+@contextlib.contextmanager
+def connect(address: str) -> Iterator[Api]:
+    """Connect to a server within a ``with`` block."""
+    options = [("grpc.max_receive_message_length", -1)]
+    with grpc.insecure_channel(address, options) as channel:
+        yield Api(
+            channel,
+            jobs_pb2_grpc.JobsStub(channel),
+            models_pb2_grpc.ModelsStub(channel),
+            datasets_pb2_grpc.DatasetsStub(channel),
+        )
+
+
+def violations(error: grpc.RpcError) -> dict[str, str]:
+    """Return the fields that a status names, with what it says of each."""
+    call: Any = error  # every error of a call is the call as well, which grpcio's types do not say
+    status = rpc_status.from_call(call)
+    assert status is not None
+    details = BadRequest()
+    assert status.details[0].Unpack(details)
+    return {each.field: each.description for each in details.field_violations}

@@ -1,0 +1,272 @@
+"""Broken parts: each gives a reason that a person understands, and harms nothing else."""
+
+import contextlib
+import gzip
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+import redis
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from api import PATIENCE_S, Api, connect
+from convscope.store import open_queue
+from convscope.store.embedded import EmbeddedRedis
+from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.jobs_pb2 import Failure, Job, JobState, ListJobsRequest
+from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
+from convscope.v1.train_pb2 import Activation, Dense, Network, TrainSpec
+from stack import Stack, running_stack
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@pytest.fixture(scope="module")
+def private() -> Iterator[Stack]:
+    """A convscope that may be harmed, with two workers."""
+    with running_stack(workers=2) as running:
+        yield running
+
+
+@pytest.fixture
+def private_api(private: Stack) -> Iterator[Api]:
+    with connect(private.address) as api:
+        yield api
+
+
+def horses(stack: Stack) -> list[psutil.Process]:
+    """The processes that compute: those whose parent runs the same program."""
+    below = psutil.Process(stack.process.pid).children(recursive=True)
+    workers = [each.pid for each in below if "convscope.worker" in each.cmdline()]
+    return [each for each in below if each.ppid() in workers]
+
+
+def wait_for(api: Api, job: Job, kind: str) -> None:
+    watch = api.watch(job)
+    for event in watch:
+        if event.WhichOneof("event") == kind:
+            return
+    raise AssertionError(f"{job.name} ended without {kind}")
+
+
+def test_a_computation_that_diverges_fails_with_its_reason(private: Stack, private_api: Api) -> None:
+    good = private_api.create(TrainSpec(iterations=50))
+    deep = Network(dense=[Dense(units=128, activation=Activation.ACTIVATION_LINEAR)] * 12)
+    bad = private_api.create(TrainSpec(iterations=5000, learning_rate=1.0, network=deep))
+    failed = private_api.finish(bad)
+    assert failed.state == JobState.JOB_STATE_FAILED
+    assert failed.failure.reason == Failure.REASON_COMPUTATION
+    assert "learning rate" in failed.failure.message
+    assert bad.name in private.log
+    assert "Traceback" in private.log
+    assert private_api.finish(good).state == JobState.JOB_STATE_SUCCEEDED
+
+
+def test_a_damaged_model_is_never_used(private: Stack, private_api: Api) -> None:
+    job = private_api.finish(private_api.create(TrainSpec(iterations=0, seed=123)))
+    model = private_api.models.GetModel(GetModelRequest(name=job.model))
+    (file,) = private.home.glob(f"artifacts/blobs/*/{model.sha256}")
+    good = file.read_bytes()
+    file.write_bytes(good[:-1])
+    try:
+        failed = private_api.finish(private_api.create(EvaluateSpec(model=job.model)))
+        assert failed.failure.reason == Failure.REASON_MODEL
+        assert f"artifact {model.sha256}" in failed.failure.message
+        assert "damaged" in failed.failure.message
+        with pytest.raises(grpc.RpcError) as caught:
+            list(private_api.models.ExportModel(ExportModelRequest(name=job.model)))
+        assert caught.value.code() == grpc.StatusCode.DATA_LOSS
+    finally:
+        file.write_bytes(good)
+    assert private_api.finish(private_api.create(EvaluateSpec(model=job.model))).state == JobState.JOB_STATE_SUCCEEDED
+
+
+def test_a_horse_that_is_killed_ends_its_job(private: Stack, private_api: Api) -> None:
+    job = private_api.create(TrainSpec(iterations=1_000_000, report_interval=1000))
+    waiter = private_api.create(EvaluateSpec(model=job.model))
+    wait_for(private_api, job, "train_progress")
+    (horse,) = horses(private)
+    horse.kill()
+    failed = private_api.finish(job)
+    assert failed.state == JobState.JOB_STATE_FAILED
+    assert failed.failure.reason == Failure.REASON_WORKER_LOST
+    assert "SIGKILL; out of memory is the usual reason" in failed.failure.message
+    assert private_api.finish(waiter).failure.reason == Failure.REASON_MODEL
+    assert private_api.finish(private_api.create(TrainSpec(iterations=1))).state == JobState.JOB_STATE_SUCCEEDED
+
+
+def test_a_worker_that_stops_gives_its_job_back(private: Stack, private_api: Api) -> None:
+    job = private_api.create(TrainSpec(iterations=150, report_interval=10))
+    wait_for(private_api, job, "train_progress")
+    (horse,) = horses(private)
+    parent = horse.parent()
+    assert parent is not None
+    for _ in range(3):
+        parent.send_signal(signal.SIGTERM)
+    parent.wait(30)
+    ended = private_api.finish(job)
+    assert ended.state == JobState.JOB_STATE_SUCCEEDED
+    events = list(private_api.watch(job))
+    attempts = [event.attempt_started for event in events if event.HasField("attempt_started")]
+    assert [each.attempt for each in attempts] == [1, 2]
+    assert attempts[0].worker != attempts[1].worker
+
+
+def test_what_is_not_a_part_is_not_run(private: Stack, private_api: Api, tmp_path: Path) -> None:
+    connection = redis.Redis.from_url(private.redis_url)
+    queue = open_queue(connection)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    for function, arguments in [("os.rmdir", [str(victim)]), ("convscope.worker.horse.run_part", ["x", "y", "z"])]:
+        queue.enqueue(function, args=arguments)
+    assert private_api.finish(private_api.create(TrainSpec(iterations=0))).state == JobState.JOB_STATE_SUCCEEDED
+    assert victim.exists()
+    assert "refused to run" in private.log
+    connection.close()
+
+
+@contextlib.contextmanager
+def service_alone(redis_url: str, home: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """``convscope serve``, with a Redis of the test's own or none."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "convscope.service", "--listen", "localhost:0"],
+        env={**os.environ, "CONVSCOPE_REDIS_URL": redis_url, "CONVSCOPE_HOME": str(home), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        try:
+            yield line.removeprefix("convscope serves at ").strip(), process
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+
+def await_health(api: Api, wanted: int) -> None:
+    watch = health_pb2_grpc.HealthStub(api.channel).Watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE_S)
+    for answer in watch:
+        if answer.status == wanted:
+            watch.cancel()
+            return
+
+
+def test_without_redis_the_service_says_so_and_recovers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("r")
+    server = EmbeddedRedis(directory)
+    with service_alone(server.url, directory) as (address, _), connect(address) as api:
+        await_health(api, NOT_SERVING)
+        for _ in range(2):
+            for call in (
+                lambda: api.create(TrainSpec(iterations=0)),
+                lambda: api.jobs.ListJobs(ListJobsRequest(), timeout=PATIENCE_S),
+                lambda: list(api.watch(Job(name="jobs/x"))),
+            ):
+                with pytest.raises(grpc.RpcError) as caught:
+                    call()
+                assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+                assert "Redis" in (caught.value.details() or "")
+            with server.running():
+                await_health(api, SERVING)
+                job = api.create(TrainSpec(iterations=0))
+                assert job.state == JobState.JOB_STATE_QUEUED
+                watch = api.watch(job)
+                assert next(iter(watch)).HasField("queued")
+            with pytest.raises(grpc.RpcError) as caught:  # the watch that was open when Redis went away
+                list(watch)
+            assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+            await_health(api, NOT_SERVING)
+
+
+def test_a_stopping_service_ends_watches_so_that_they_are_taken_up(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    with service_alone(redis_server.url, tmp_path) as (address, process), connect(address) as api:
+        watch = api.watch(api.create(TrainSpec(iterations=0)))
+        assert next(iter(watch)).HasField("queued")
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(grpc.RpcError) as caught:
+            list(watch)
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert process.wait(10) == 0
+
+
+def run_module(module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_an_address_in_use_is_told(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run_module(
+            "convscope.service",
+            "--listen",
+            address,
+            CONVSCOPE_REDIS_URL=redis_server.url,
+            CONVSCOPE_HOME=str(tmp_path),
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (f"convscope serve: cannot listen on {address}: is another server using it?")
+
+
+def test_an_open_door_is_refused(tmp_path: Path) -> None:
+    done = run_module("convscope.service", "--listen", "0.0.0.0:0", CONVSCOPE_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert "CONVSCOPE_TLS_CERT, CONVSCOPE_TLS_KEY and CONVSCOPE_TOKEN" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("module", ["convscope.service", "convscope.worker", "convscope.service.up"])
+def test_a_bad_setting_is_one_line(module: str) -> None:
+    done = run_module(module, CONVSCOPE_REDIS_URL="http://nowhere")
+    assert done.returncode == 2
+    assert "CONVSCOPE_REDIS_URL is 'http://nowhere'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dataset_that_is_damaged_fails_the_job_by_its_file(tmp_path: Path) -> None:
+    mnist = tmp_path / "mnist"
+    mnist.mkdir()
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (mnist / f"{name}-ubyte.gz").write_bytes(gzip.compress(b"not MNIST"))
+    with running_stack(environment={"CONVSCOPE_DATA": str(tmp_path)}) as stack, connect(stack.address) as api:
+        failed = api.finish(api.create(TrainSpec(iterations=1)))
+    assert failed.failure.reason == Failure.REASON_DATASET
+    assert "-ubyte.gz" in failed.failure.message
+
+
+def test_nothing_stays_behind() -> None:
+    with running_stack(workers=2) as stack, connect(stack.address) as api:
+        job = api.create(TrainSpec(iterations=1_000_000))
+        wait_for(api, job, "train_progress")
+        processes = psutil.Process(stack.process.pid).children(recursive=True)
+        assert len(processes) >= 5  # Redis, the service, two workers, a horse
+        assert stack.stop() == 0
+        assert not [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_nothing_outlives_a_killed_owner() -> None:
+    with running_stack() as stack, connect(stack.address) as api:
+        job = api.create(TrainSpec(iterations=1_000_000))
+        wait_for(api, job, "train_progress")
+        processes = psutil.Process(stack.process.pid).children(recursive=True)
+        stack.process.kill()
+        stack.process.wait()
+        _, alive = psutil.wait_procs(processes, timeout=20)
+        assert not alive

@@ -1,0 +1,262 @@
+"""Jobs as clients see them: watched from anywhere, cancelled, listed, deleted, asked for twice."""
+
+import itertools
+import threading
+from typing import Any
+
+import grpc
+import pytest
+
+from api import Api, violations
+from convscope.v1.datasets_pb2 import GetDatasetRequest, ListDatasetsRequest
+from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.jobs_pb2 import (
+    CancelJobRequest,
+    CreateJobRequest,
+    DeleteJobRequest,
+    GetJobRequest,
+    Job,
+    JobKind,
+    JobSpec,
+    JobState,
+    ListJobsRequest,
+    WatchJobRequest,
+)
+from convscope.v1.models_pb2 import (
+    DeleteModelRequest,
+    ExportModelRequest,
+    GetModelRequest,
+    ListModelsRequest,
+    ModelState,
+)
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
+
+ENDLESS = TrainSpec(iterations=10_000_000, report_interval=1_000)
+
+
+def cancel(api: Api, job: Job) -> Job:
+    found = api.jobs.CancelJob(CancelJobRequest(name=job.name))
+    assert isinstance(found, Job)
+    return found
+
+
+def wait_until_it_computes(api: Api, job: Job) -> None:
+    watch = api.watch(job)
+    for event in watch:
+        if event.HasField("train_progress"):
+            break
+
+
+def test_a_watch_resumes_anywhere(api: Api) -> None:
+    job = api.create(TrainSpec(iterations=20, report_interval=2))
+    live = list(api.watch(job))
+    assert [event.sequence for event in live] == list(range(1, len(live) + 1))
+    assert live[0].HasField("queued")
+    assert live[-1].HasField("finished")
+    for after in range(len(live)):
+        assert list(api.watch(job, after)) == live[after:]
+    times = [event.time.ToNanoseconds() for event in live]
+    assert times == sorted(times)
+
+
+def test_many_watchers_see_the_same(api: Api) -> None:
+    job = api.create(TrainSpec(iterations=30, report_interval=1))
+    seen: list[list[int]] = []
+
+    def watch() -> None:
+        seen.append([event.sequence for event in api.watch(job)])
+
+    watchers = [threading.Thread(target=watch) for _ in range(8)]
+    for watcher in watchers:
+        watcher.start()
+    for watcher in watchers:
+        watcher.join()
+    assert len(seen) == 8
+    assert all(each == list(range(1, 34)) for each in seen)  # queued, started, 30 steps, finished
+
+
+def test_a_sequence_ahead_of_the_log_is_told(api: Api) -> None:
+    job = api.finish(api.create(TrainSpec(iterations=0)))
+    assert list(api.watch(job, job.sequence)) == []
+    with pytest.raises(grpc.RpcError) as caught:
+        list(api.watch(job, job.sequence + 1))
+    assert caught.value.code() == grpc.StatusCode.DATA_LOSS
+
+
+def test_a_running_job_is_cancelled_and_its_waiters_end(api: Api) -> None:
+    job = api.create(ENDLESS)
+    waiter = api.create(EvaluateSpec(model=job.model))
+    wait_until_it_computes(api, job)
+    assert cancel(api, job).cancel_requested
+    ended = api.finish(job)
+    assert ended.state == JobState.JOB_STATE_CANCELLED
+    assert not ended.HasField("failure")
+    events = [event.WhichOneof("event") for event in api.watch(job)]
+    assert events[-2:] == ["cancel_requested", "finished"]
+    abandoned = api.finish(waiter)
+    assert abandoned.state == JobState.JOB_STATE_FAILED
+    assert job.model in abandoned.failure.message
+    model = api.models.GetModel(GetModelRequest(name=job.model))
+    assert model.state == ModelState.MODEL_STATE_FAILED
+    with pytest.raises(grpc.RpcError) as caught:
+        api.create(EvaluateSpec(model=job.model))
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert cancel(api, job) == ended
+
+
+def test_a_long_visualization_is_cancelled(api: Api) -> None:
+    trained = api.create(TrainSpec(iterations=0))
+    spec = VisualizeSpec(model=trained.model, iterations=10_000, selections=[LayerSelection(name="dense1")])
+    job = api.create(spec)
+    next(event for event in api.watch(job) if event.HasField("attempt_started"))
+    cancel(api, job)
+    assert api.finish(job).state == JobState.JOB_STATE_CANCELLED
+
+
+def test_a_queued_job_is_cancelled_at_once(api: Api) -> None:
+    busy = api.create(ENDLESS)
+    wait_until_it_computes(api, busy)
+    queued = api.create(TrainSpec(iterations=0))
+    assert cancel(api, queued).state == JobState.JOB_STATE_CANCELLED
+    cancel(api, busy)
+    api.finish(busy)
+    events = [event.WhichOneof("event") for event in api.watch(queued)]
+    assert events == ["queued", "cancel_requested", "finished"]
+
+
+def test_a_request_id_makes_one_job(api: Api) -> None:
+    spec = TrainSpec(iterations=0, seed=77)
+    first = api.create(spec, request_id="once")
+    assert api.create(spec, request_id="once").name == first.name
+    with pytest.raises(grpc.RpcError) as caught:
+        api.create(TrainSpec(iterations=1, seed=77), request_id="once")
+    assert caught.value.code() == grpc.StatusCode.ALREADY_EXISTS
+    assert first.name in (caught.value.details() or "")
+    api.finish(first)
+    ended = api.get(first)
+    ended.ClearField("result")
+    assert api.create(spec, request_id="once") == ended
+
+
+def test_jobs_are_listed_in_pages(api: Api) -> None:
+    made = [api.finish(api.create(TrainSpec(iterations=0))).name for _ in range(3)]
+    names, token = [], ""
+    for _ in itertools.count():
+        page = api.jobs.ListJobs(ListJobsRequest(page_size=2, page_token=token))
+        assert len(page.jobs) <= 2
+        assert not any(job.HasField("result") for job in page.jobs)
+        names += [job.name for job in page.jobs]
+        token = page.next_page_token
+        if not token:
+            break
+    assert names[:3] == made[::-1]
+    assert len(set(names)) == len(names)
+    filtered = api.jobs.ListJobs(
+        ListJobsRequest(kinds=[JobKind.JOB_KIND_EVALUATE], states=[JobState.JOB_STATE_SUCCEEDED], page_size=1000)
+    )
+    assert all(job.spec.HasField("evaluate") for job in filtered.jobs)
+
+
+def test_a_job_is_deleted_after_its_end(api: Api) -> None:
+    job = api.create(TrainSpec(iterations=0))
+    api.finish(job)
+    api.jobs.DeleteJob(DeleteJobRequest(name=job.name))
+    for call in (
+        lambda: api.get(job),
+        lambda: list(api.watch(job)),
+        lambda: api.jobs.DeleteJob(DeleteJobRequest(name=job.name)),
+        lambda: cancel(api, job),
+    ):
+        with pytest.raises(grpc.RpcError) as caught:
+            call()
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+    assert api.models.GetModel(GetModelRequest(name=job.model)).state == ModelState.MODEL_STATE_READY
+
+
+def test_an_unfinished_job_is_not_deleted(api: Api) -> None:
+    job = api.create(ENDLESS)
+    with pytest.raises(grpc.RpcError) as caught:
+        api.jobs.DeleteJob(DeleteJobRequest(name=job.name))
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    cancel(api, job)
+    api.finish(job)
+
+
+def test_models_are_listed_and_deleted(api: Api) -> None:
+    job = api.create(TrainSpec(iterations=0))
+    api.finish(job)
+    listed = api.models.ListModels(ListModelsRequest(states=[ModelState.MODEL_STATE_READY], page_size=1))
+    assert listed.models[0].name == job.model
+    assert listed.next_page_token
+    api.models.DeleteModel(DeleteModelRequest(name=job.model))
+    for call in (
+        lambda: api.models.GetModel(GetModelRequest(name=job.model)),
+        lambda: list(api.models.ExportModel(ExportModelRequest(name=job.model))),
+        lambda: api.models.DeleteModel(DeleteModelRequest(name=job.model)),
+        lambda: api.create(EvaluateSpec(model=job.model)),
+    ):
+        with pytest.raises(grpc.RpcError) as caught:
+            call()
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_datasets(api: Api) -> None:
+    (dataset,) = api.datasets.ListDatasets(ListDatasetsRequest()).datasets
+    assert dataset == api.datasets.GetDataset(GetDatasetRequest(name="datasets/mnist"))
+    assert [size.examples for size in dataset.splits] == [55_000, 5_000, 10_000]
+
+
+@pytest.mark.parametrize("collection", ["jobs", "models", "datasets"])
+@pytest.mark.parametrize(
+    ("name", "code"), [("none", grpc.StatusCode.NOT_FOUND), ("No Name", grpc.StatusCode.INVALID_ARGUMENT)]
+)
+def test_names_that_lead_nowhere(api: Api, collection: str, name: str, code: grpc.StatusCode) -> None:
+    calls: dict[str, tuple[Any, Any]] = {
+        "jobs": (api.jobs.GetJob, GetJobRequest),
+        "models": (api.models.GetModel, GetModelRequest),
+        "datasets": (api.datasets.GetDataset, GetDatasetRequest),
+    }
+    call, request = calls[collection]
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request(name=f"{collection}/{name}"))
+    assert caught.value.code() == code
+    if code == grpc.StatusCode.INVALID_ARGUMENT:
+        assert list(violations(caught.value)) == ["name"]
+
+
+def test_bad_pages_are_refused(api: Api) -> None:
+    for request, field in [
+        (ListJobsRequest(page_size=-1), "page_size"),
+        (ListJobsRequest(page_size=1001), "page_size"),
+        (ListJobsRequest(page_token="/"), "page_token"),
+        (ListJobsRequest(states=[99]), "states"),  # type: ignore[list-item]
+        (ListJobsRequest(kinds=[99]), "kinds"),  # type: ignore[list-item]
+    ]:
+        with pytest.raises(grpc.RpcError) as caught:
+            api.jobs.ListJobs(request)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert list(violations(caught.value)) == [field]
+    with pytest.raises(grpc.RpcError) as caught:
+        list(api.jobs.WatchJob(WatchJobRequest(name="jobs/x", after_sequence=-1)))
+    assert list(violations(caught.value)) == ["after_sequence"]
+
+
+def test_a_bad_spec_is_refused_and_nothing_is_queued(api: Api) -> None:
+    def newest() -> str:
+        return str(api.jobs.ListJobs(ListJobsRequest(page_size=1)))
+
+    before = newest()
+    with pytest.raises(grpc.RpcError) as caught:
+        api.create(TrainSpec(learning_rate=float("nan"), batch_size=-5))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert set(violations(caught.value)) == {"spec.train.learning_rate", "spec.train.batch_size"}
+    assert "greater than 0 and at most 1" in (caught.value.details() or "")
+    for spec in (TrainSpec(dataset="datasets/none"), EvaluateSpec(model="models/none")):
+        with pytest.raises(grpc.RpcError) as caught:
+            api.create(spec)
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+    with pytest.raises(grpc.RpcError) as caught:
+        api.jobs.CreateJob(CreateJobRequest(spec=JobSpec()))
+    assert list(violations(caught.value)) == ["spec"]
+    assert newest() == before
