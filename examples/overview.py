@@ -27,7 +27,7 @@ def draw(saved: Path) -> Figure:
         for part, (layer, title) in zip(parts, LAYERS.items(), strict=True):
             part.suptitle(title, fontsize=10, color="0.35")
             images = arrays[f"{layer}/best/pixels"]
-            for axes, image in zip(np.ravel(part.subplots(ROWS[layer], COLUMNS)), images, strict=False):
+            for axes, image in zip(part.subplots(ROWS[layer], COLUMNS, squeeze=False).flat, images, strict=False):
                 axes.imshow(image[..., 0], cmap="binary", vmin=0, vmax=1, interpolation="spline16")
                 axes.set(xticks=[], yticks=[])
                 axes.spines[:].set_color("0.6")
