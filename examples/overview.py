@@ -22,9 +22,9 @@ COLUMNS, ROWS = 10, {"conv2": 2, "logits": 1}
 def draw(saved: Path) -> Figure:
     """Return the picture of a demo's `images.npz`."""
     figure = Figure(figsize=(COLUMNS, sum(ROWS.values()) + 0.8), dpi=100, layout="constrained")
-    parts = figure.subfigures(len(LAYERS), 1, height_ratios=[rows + 0.4 for rows in ROWS.values()])
+    parts = figure.subfigures(len(LAYERS), 1, height_ratios=[rows + 0.4 for rows in ROWS.values()], squeeze=False)
     with np.load(saved) as arrays:
-        for part, (layer, title) in zip(parts, LAYERS.items(), strict=True):
+        for part, (layer, title) in zip(parts.flat, LAYERS.items(), strict=True):
             part.suptitle(title, fontsize=10, color="0.35")
             images = arrays[f"{layer}/best/pixels"]
             for axes, image in zip(part.subplots(ROWS[layer], COLUMNS, squeeze=False).flat, images, strict=False):
