@@ -1,0 +1,80 @@
+import threading
+from contextlib import closing
+
+import pytest
+
+from convscope.worker.pace import Pace
+from convscope.worker.parallel import Stopped, in_order
+from convscope.worker.pulse import no_pulse
+
+
+class StopNow(Exception):  # noqa: N818 - what a pulse raises is its own affair
+    pass
+
+
+def stop_now() -> None:
+    raise StopNow
+
+
+def test_results_come_in_order_whoever_finishes_first() -> None:
+    second_done = threading.Event()
+
+    def work(item: int, _: threading.Event) -> int:
+        if item == 0:
+            assert second_done.wait(10)
+        if item == 1:
+            second_done.set()
+        return item * item
+
+    assert list(in_order(work, range(20), threads=2, pulse=no_pulse)) == [n * n for n in range(20)]
+
+
+def test_a_pulse_that_raises_stops_the_work_and_leaves_no_thread() -> None:
+    before, started, stopped = threading.active_count(), threading.Event(), []
+
+    def work(item: int, stop: threading.Event) -> int:
+        started.set()
+        assert stop.wait(10)
+        stopped.append(item)
+        raise Stopped
+
+    def pulse() -> None:
+        assert started.wait(10)
+        raise StopNow
+
+    with pytest.raises(StopNow):
+        list(in_order(work, range(20), threads=2, pulse=pulse))
+    assert stopped
+    assert len(stopped) <= 3
+    assert threading.active_count() == before
+
+
+def test_the_works_own_error_arrives() -> None:
+    def work(item: int, _: threading.Event) -> int:
+        if item == 3:
+            raise TimeoutError("the work's own")
+        return item
+
+    with pytest.raises(TimeoutError, match="own"):
+        list(in_order(work, range(9), threads=2, pulse=no_pulse))
+
+
+def test_closing_early_ends_the_threads() -> None:
+    before = threading.active_count()
+    with closing(in_order(lambda item, _: item, range(100), threads=2, pulse=no_pulse)) as results:
+        assert next(results) == 0
+    assert threading.active_count() == before
+
+
+def test_calls_are_short_and_equal() -> None:
+    pace = Pace(limit_seconds=1e9)
+    for _ in range(2):
+        assert pace.next(100) == 1
+        with pace.measured(1):
+            pass
+    assert pace.next(100) == 100
+    slow = Pace(limit_seconds=1e-12)
+    for _ in range(2):
+        with slow.measured(1):
+            pass
+    assert slow.next(100) == 1
