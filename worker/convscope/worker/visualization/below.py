@@ -24,7 +24,7 @@ class Below:
         self._first = _thin_first(model)
         if self._is_identity:
             return
-        start = model.inputs if self._first is None else self._first.output
+        start = model.inputs[0] if self._first is None else self._first.output
         self._rest = None if layer.input is start else keras.Model(start, layer.input)
 
     def network(self) -> Network:

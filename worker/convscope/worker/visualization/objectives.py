@@ -10,6 +10,7 @@ dense unit its pre-activation with bias; for a class its logit.
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from convscope.worker.errors import ComputationError
@@ -44,22 +45,32 @@ def linear_objective(layer: keras.layers.Layer, features: Any) -> LinearObjectiv
     To be called inside a compiled function, which drops the operations that only serve to derive the gradient.
     """
     count = features.shape[0]
+    kernel = tf.convert_to_tensor(layer.kernel.value)
+    sound = tf.math.is_finite(kernel)
     inputs = tf.zeros([count, *layer.input.shape[1:]])
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
-        outputs = _linear(layer, inputs)
+        outputs = _linear(layer, inputs, tf.where(sound, kernel, 0.0))
     positions = tf.cast(tf.size(outputs[0, ..., 0]), tf.float32)
     chosen = tf.one_hot(features, outputs.shape[-1]) / positions
-    spread = tf.reshape(chosen, [count, *[1] * (outputs.shape.rank - 2), outputs.shape[-1]])
-    cotangents = tape.gradient(outputs, inputs, output_gradients=tf.broadcast_to(spread, outputs.shape))
-    return LinearObjective(cotangents, _biases(layer, features))
+    upstream = tf.broadcast_to(_along(chosen, outputs), outputs.shape)
+    cotangents = tape.gradient(outputs, inputs, output_gradients=upstream)
+    # A weight that is no number spoils its own feature, not those that are computed along with it.
+    broken = tf.reduce_any(tf.logical_not(sound), axis=list(range(kernel.shape.rank - 1)))
+    spoilt = tf.where(tf.gather(broken, features), np.float32(np.nan), 0.0)
+    return LinearObjective(cotangents + _along(spoilt, cotangents), _biases(layer, features))
 
 
-def _linear(layer: keras.layers.Layer, inputs: Any) -> Any:
+def _linear(layer: keras.layers.Layer, inputs: Any, kernel: Any) -> Any:
     """Compute the layer without its bias and activation."""
     if isinstance(layer, keras.layers.Conv2D):
-        return layer.convolution_op(inputs, layer.kernel)
-    return keras.ops.matmul(inputs, layer.kernel)
+        return layer.convolution_op(inputs, kernel)
+    return keras.ops.matmul(inputs, kernel)
+
+
+def _along(values: Any, others: Any) -> Any:
+    """Return values, [n] or [n, channels], with axes of length 1 put in, to go along with [n, ..., channels]."""
+    return tf.reshape(values, [values.shape[0], *[1] * (others.shape.rank - 2), -1])
 
 
 def _biases(layer: keras.layers.Layer, features: Any) -> Any:

@@ -1,0 +1,88 @@
+import keras
+import numpy as np
+import pytest
+
+from convscope.worker.data import Dataset, scaled
+from convscope.worker.evaluation import Evaluation, evaluate
+from convscope.worker.settings import EvaluateSettings
+
+
+def run(model: keras.Model, dataset: Dataset, count: int = 1000, **settings: int) -> Evaluation:
+    return evaluate(
+        model,
+        dataset.test.images[:count],
+        dataset.test.labels[:count],
+        EvaluateSettings(**settings),
+        classes=dataset.classes,
+    )
+
+
+def test_figures_agree_with_plain_keras(trained: keras.Model, mnist: Dataset) -> None:
+    found = run(trained, mnist)
+    logits = trained.predict(scaled(mnist.test.images[:1000]), verbose=0)
+    predicted, labels = logits.argmax(1), mnist.test.labels[:1000]
+    confusion = np.zeros((10, 10), np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    assert np.array_equal(found.confusion, confusion)
+    assert (found.total, found.correct) == (1000, np.trace(confusion))
+    np.testing.assert_allclose(found.recall, np.diag(confusion) / confusion.sum(1))
+    np.testing.assert_allclose(found.precision, np.diag(confusion) / confusion.sum(0))
+    np.testing.assert_allclose(found.f1, 2 / (1 / found.precision + 1 / found.recall))
+    assert np.array_equal(found.support, np.bincount(labels, minlength=10))
+
+
+def test_the_first_errors_are_kept_with_their_images(trained: keras.Model, mnist: Dataset) -> None:
+    found = run(trained, mnist, max_errors=4)
+    logits = trained.predict(scaled(mnist.test.images[:1000]), verbose=0)
+    wrong = np.flatnonzero(logits.argmax(1) != mnist.test.labels[:1000])[:4]
+    assert [error.index for error in found.errors] == wrong.tolist()
+    for error in found.errors:
+        assert np.array_equal(error.image, scaled(mnist.test.images[error.index]))
+        assert (error.true, error.predicted) == (mnist.test.labels[error.index], logits[error.index].argmax())
+        shares = np.exp(logits[error.index]) / np.exp(logits[error.index]).sum()
+        assert error.probability == pytest.approx(shares.max(), rel=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 300, 8192])
+def test_no_figure_depends_on_the_batch_size(trained: keras.Model, mnist: Dataset, batch_size: int) -> None:
+    found, expected = run(trained, mnist, 301, batch_size=batch_size), run(trained, mnist, 301, batch_size=256)
+    assert np.array_equal(found.confusion, expected.confusion)
+    assert [error.index for error in found.errors] == [error.index for error in expected.errors]
+
+
+def test_classes_without_examples_or_predictions_score_zero(trained: keras.Model, mnist: Dataset) -> None:
+    ones = mnist.test.images[mnist.test.labels == 1][:50]
+    labels = np.full(50, 1)
+    found = evaluate(trained, ones, labels, EvaluateSettings(), classes=mnist.classes)
+    assert found.confusion.shape == (10, 10)
+    assert found.support.tolist() == [0, 50, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert found.recall[2] == found.precision[2] == found.f1[2] == 0
+
+
+def test_progress_counts_up_to_all_images(trained: keras.Model, mnist: Dataset) -> None:
+    seen: list[tuple[int, int]] = []
+    images, labels = mnist.test.images[:300], mnist.test.labels[:300]
+    evaluate(
+        trained,
+        images,
+        labels,
+        EvaluateSettings(batch_size=128, max_errors=0),
+        classes=mnist.classes,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(128, 300), (256, 300), (300, 300)]
+
+
+def test_a_pulse_that_raises_ends_evaluation(trained: keras.Model, mnist: Dataset) -> None:
+    def pulse() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(
+            trained,
+            mnist.test.images,
+            mnist.test.labels,
+            EvaluateSettings(batch_size=16),
+            classes=mnist.classes,
+            pulse=pulse,
+        )
