@@ -42,4 +42,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # everything that was started has been stopped on the way here
+        sys.exit(128 + signal.SIGINT)
