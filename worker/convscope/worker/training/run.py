@@ -71,7 +71,7 @@ def train(
     Raises ComputationError if the loss, or at the end a weight, is no finite number; ModelFileError if `model` cannot
     be trained. What `pulse` or `report` raise ends the run.
     """
-    threads = thread_count()
+    started = time.perf_counter()
     if model is None:
         model = build_network(
             settings.network,
@@ -82,72 +82,74 @@ def train(
         )
     if settings.iterations == 0:
         return TrainOutcome(model=model, step=start_step, seconds=0.0, steps_per_second=0.0)
-    return _Run(dataset, settings, model, start_step, threads).go(report, pulse)
+    run = _Run(dataset, settings, model, start_step)
+    run.go(report, pulse)
+    return TrainOutcome(
+        model=model,
+        step=run.step,
+        seconds=time.perf_counter() - started,
+        steps_per_second=run.speed.overall(),
+    )
 
 
 class _Run:
-    def __init__(
-        self, dataset: Dataset, settings: TrainSettings, model: keras.Model, start_step: int, threads: int
-    ) -> None:
+    def __init__(self, dataset: Dataset, settings: TrainSettings, model: keras.Model, start_step: int) -> None:
         self._settings = settings
         self._model = model
-        self._step = start_step
+        self.step = start_step
         self._last_step = start_step + settings.iterations
         self._held_out = dataset.validation
         self._classify = Classifier(model)
         self._stream = BatchStream(len(dataset.train.labels), settings.batch_size, settings.seed)
         self._steps = Steps(
-            model, dataset.train, batch_size=settings.batch_size, precision=settings.precision, threads=threads
+            model, dataset.train, batch_size=settings.batch_size, precision=settings.precision, threads=thread_count()
         )
-        self._speed = Speed()
+        self.speed = Speed()
         model.optimizer.learning_rate = settings.learning_rate
 
-    def go(self, report: Callable[[TrainReport], None], pulse: Pulse) -> TrainOutcome:
-        started = time.perf_counter()
-        pace, boundary = Pace(PULSE_SECONDS), self._step + 1
-        while self._step < self._last_step:
+    def go(self, report: Callable[[TrainReport], None], pulse: Pulse) -> None:
+        pace, boundary = Pace(PULSE_SECONDS), self.step + 1
+        while self.step < self._last_step:
             pulse()
-            count = pace.next(boundary - self._step)
+            count = pace.next(boundary - self.step)
             with pace.measured(count):
                 loss = self._advance(count)
-            if self._step == boundary:
+            if self.step == boundary:
                 report(self._report(loss, pulse))
                 boundary = self._next_boundary()
         self._check_weights()
-        seconds = time.perf_counter() - started
-        return TrainOutcome(model=self._model, step=self._step, seconds=seconds, steps_per_second=self._speed.overall())
 
     def _advance(self, count: int) -> float:
-        done, loss = self._steps.run(self._stream.batches(self._step, count))
-        self._step += done
+        done, loss = self._steps.run(self._stream.batches(self.step, count))
+        self.step += done
         if not math.isfinite(loss):
             raise ComputationError(
-                f"the loss became {loss} at step {self._step}, with learning rate {self._settings.learning_rate:g}; "
+                f"the loss became {loss} at step {self.step}, with learning rate {self._settings.learning_rate:g}; "
                 "a smaller learning rate may help"
             )
         return loss
 
     def _next_boundary(self) -> int:
         intervals = (self._settings.report_interval, self._settings.validation_interval)
-        return min(self._last_step, *(self._step - self._step % each + each for each in intervals if each > 0))
+        return min(self._last_step, *(self.step - self.step % each + each for each in intervals if each > 0))
 
     def _report(self, loss: float, pulse: Pulse) -> TrainReport:
-        accuracy = self._steps.accuracy(self._stream.batches(self._step - 1, 1)[0])
+        accuracy = self._steps.accuracy(self._stream.batches(self.step - 1, 1)[0])
         validation = self._validation_accuracy(pulse) if self._is_validation_step() else None
-        rate = self._speed.report(self._step)
+        rate = self.speed.report(self.step)
         return TrainReport(
-            step=self._step,
+            step=self.step,
             last_step=self._last_step,
             loss=loss,
             batch_accuracy=accuracy,
             steps_per_second=rate,
-            remaining_seconds=(self._last_step - self._step) / rate if rate else None,
+            remaining_seconds=(self._last_step - self.step) / rate if rate else None,
             validation_accuracy=validation,
         )
 
     def _is_validation_step(self) -> bool:
         interval = self._settings.validation_interval
-        return interval > 0 and self._step % interval == 0
+        return interval > 0 and self.step % interval == 0
 
     def _validation_accuracy(self, pulse: Pulse) -> float:
         predicted, _ = classify_all(self._classify, self._held_out.images, _VALIDATION_BATCH, pulse=pulse)
@@ -158,6 +160,6 @@ class _Run:
         for variable in self._model.trainable_variables:
             if not np.isfinite(variable.numpy()).all():
                 raise ComputationError(
-                    f"a weight of {variable.path} is no finite number after step {self._step}, with learning rate "
+                    f"a weight of {variable.path} is no finite number after step {self.step}, with learning rate "
                     f"{self._settings.learning_rate:g}; a smaller learning rate may help"
                 )

@@ -1,0 +1,38 @@
+"""Times the project's computing code in this very process, without the service.
+
+Whoever calls these functions runs them in a process of its own: threads are configured once in a process.
+"""
+
+import time
+from typing import Literal
+
+from convscope.worker.data import load_dataset
+from convscope.worker.settings import TrainSettings, VisualizeSettings
+from convscope.worker.training import train
+from convscope.worker.visualization import Visualizer
+
+__all__ = ["train_steps_per_second", "visualize_seconds"]
+
+# The layers that the yardstick visualizes, all of their features.
+LAYERS = {"conv1": 16, "conv2": 36, "logits": 10}
+# Steps of training before the visualization, as many as the yardstick does in a quick round.
+STEPS_BEFORE = 500
+
+
+def train_steps_per_second(precision: Literal["float32", "bfloat16"], steps: int) -> float:
+    """Train the tutorial's network; returns the steps per second, compiling included."""
+    outcome = train(load_dataset("datasets/mnist"), TrainSettings(precision=precision, iterations=steps))
+    return steps / outcome.seconds
+
+
+def visualize_seconds() -> tuple[float, float]:
+    """Return the seconds that all 62 features take, 30 iterations each: in the first call, and in the second."""
+    visualizer = Visualizer(train(load_dataset("datasets/mnist"), TrainSettings(iterations=STEPS_BEFORE)).model)
+    return _visualize(visualizer), _visualize(visualizer)
+
+
+def _visualize(visualizer: Visualizer) -> float:
+    started = time.perf_counter()
+    for layer, features in LAYERS.items():
+        visualizer.run(layer, range(features), VisualizeSettings(), ready=lambda _: None)
+    return time.perf_counter() - started
