@@ -18,6 +18,7 @@ from convscope.service.jobs import JobsService
 from convscope.service.liveness import SERVICES, keep_health
 from convscope.service.models import ModelsService
 from convscope.service.settings import ServiceSettings
+from convscope.service.tasks import end_tasks
 from convscope.store import StoreSettings
 from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc
 
@@ -73,9 +74,7 @@ async def _background(store: StoreSettings) -> AsyncIterator[tuple[Backend, Noti
     try:
         yield backend, hub, health_servicer
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         backend.close()
 
 

@@ -1,0 +1,126 @@
+"""Watches without a network: fed by one read of the notify stream, exact whatever is dropped on the way."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from convscope.service import hub as hub_module
+from convscope.service.backend import Backend
+from convscope.service.hub import NotifyHub
+from convscope.service.tasks import end_tasks
+from convscope.service.watch import watch_job
+from convscope.store import Attempt, JobStore, StoreSettings, keys
+from convscope.store.embedded import EmbeddedRedis
+from convscope.store.errors import BlobDamagedError
+from convscope.v1.jobs_pb2 import JobEvent, JobSpec
+from convscope.v1.train_pb2 import TrainProgress, TrainSpec
+from convscope.v1.visualize_pb2 import FeatureImage, ImageReady
+
+# Longer than anything here takes, in seconds.
+PATIENCE_S = 20
+
+
+@pytest.fixture
+def backend(redis_server: EmbeddedRedis, tmp_path: Path) -> Backend:
+    url = tmp_path.as_uri()
+    return Backend(StoreSettings(home=tmp_path, redis_url=redis_server.url, artifacts_url=url))
+
+
+@contextlib.asynccontextmanager
+async def running_hub(backend: Backend) -> AsyncIterator[NotifyHub]:
+    hub = NotifyHub(backend.settings.redis_url)
+    task = asyncio.create_task(hub.run())
+    try:
+        yield hub
+    finally:
+        await end_tasks([task])
+        backend.close()
+
+
+def start_job(connection: redis.Redis) -> Attempt:
+    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
+    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0)
+    assert attempt is not None
+    return attempt
+
+
+def progress(step: int) -> JobEvent:
+    return JobEvent(train_progress=TrainProgress(step=step))
+
+
+async def sequences(backend: Backend, hub: NotifyHub, attempt: Attempt, after: int = 0) -> list[int]:
+    async with asyncio.timeout(PATIENCE_S):
+        return [event.sequence async for event in watch_job(backend, hub, attempt.job_id, after)]
+
+
+async def test_events_that_happen_while_watching_arrive(connection: redis.Redis, backend: Backend) -> None:
+    async with running_hub(backend) as hub:
+        attempt = start_job(connection)
+        watches = [asyncio.create_task(sequences(backend, hub, attempt, after)) for after in (0, 1)]
+        for step in range(200):
+            await asyncio.to_thread(attempt.report, progress(step))
+        await asyncio.to_thread(attempt.cancelled)
+        assert await asyncio.gather(*watches) == [list(range(1, 203)), list(range(2, 203))]
+
+
+async def test_a_watcher_that_falls_behind_reads_the_log(
+    connection: redis.Redis, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "BACKLOG", 3)
+    async with running_hub(backend) as hub:
+        attempt = start_job(connection)
+        watch = watch_job(backend, hub, attempt.job_id, 0)
+        seen = [(await anext(watch)).sequence]
+        for step in range(50):
+            await asyncio.to_thread(attempt.report, progress(step))
+        await asyncio.to_thread(attempt.cancelled)
+        async with asyncio.timeout(PATIENCE_S):
+            seen += [event.sequence async for event in watch]
+        assert seen == list(range(1, 53))
+
+
+async def test_news_that_the_stream_lost_are_found_in_the_log(
+    connection: redis.Redis, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convscope.service.watch.IDLE_S", 0.2)
+    async with running_hub(backend) as hub:
+        attempt = start_job(connection)
+        watch = asyncio.create_task(sequences(backend, hub, attempt))
+        # An event that is in the log and never was in the notify stream, as if trimmed before the hub could read it.
+        with connection.pipeline(transaction=True) as pipeline:
+            pipeline.hincrby(keys.job_key(attempt.job_id), "sequence", 1)
+            pipeline.xadd(
+                keys.events_key(attempt.job_id), {"event": progress(1).SerializeToString(), "blob": ""}, id="2-0"
+            )
+            pipeline.execute()
+        await asyncio.to_thread(attempt.cancelled)
+        assert await watch == [1, 2, 3]
+
+
+async def test_many_watchers_of_many_jobs(connection: redis.Redis, backend: Backend) -> None:
+    async with running_hub(backend) as hub:
+        attempts = [start_job(connection) for _ in range(5)]
+        watches = [asyncio.create_task(sequences(backend, hub, attempt)) for attempt in attempts * 20]
+        for step in range(20):
+            for attempt in attempts:
+                await asyncio.to_thread(attempt.report, progress(step))
+        for attempt in attempts:
+            await asyncio.to_thread(attempt.cancelled)
+        assert await asyncio.gather(*watches) == [list(range(1, 23))] * 100
+
+
+async def test_images_are_filled_in(connection: redis.Redis, backend: Backend) -> None:
+    async with running_hub(backend) as hub:
+        attempt = start_job(connection)
+        image = FeatureImage(layer="conv1", feature=3)
+        digest = backend.blobs.put(image.SerializeToString())
+        attempt.report(JobEvent(image_ready=ImageReady(completed=1, total=2)), digest)
+        attempt.report(JobEvent(image_ready=ImageReady(completed=2, total=2)), "0" * 64)
+        watch = watch_job(backend, hub, attempt.job_id, 1)
+        assert (await anext(watch)).image_ready.image == image
+        with pytest.raises(BlobDamagedError, match="0" * 64):
+            await anext(watch)
