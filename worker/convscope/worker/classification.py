@@ -44,7 +44,7 @@ class Classifier:
     @cached_property
     def _compiled(self) -> Any:
         images = tf.TensorSpec([None, *self._model.inputs[0].shape[1:]], tf.float32)
-        return tf.function(self._classify).get_concrete_function(images)
+        return tf.function(self._classify, autograph=False).get_concrete_function(images)
 
     def _classify(self, images: Any) -> tuple[Any, Any]:
         outputs = self._model(images, training=False)

@@ -44,8 +44,8 @@ class Steps:
         self._images = tf.constant(split.images)
         self._labels = tf.constant(split.labels)
         batches, batch = tf.TensorSpec([None, batch_size], tf.int32), tf.TensorSpec([batch_size], tf.int32)
-        self._compiled_run = tf.function(self._run).get_concrete_function(batches)
-        self._compiled_accuracy = tf.function(self._accuracy).get_concrete_function(batch)
+        self._compiled_run = tf.function(self._run, autograph=False).get_concrete_function(batches)
+        self._compiled_accuracy = tf.function(self._accuracy, autograph=False).get_concrete_function(batch)
 
     def run(self, batches: npt.NDArray[np.int32]) -> tuple[int, float]:
         """Do a step for each batch of example numbers, int32 [steps, batch_size].

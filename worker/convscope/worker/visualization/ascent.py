@@ -43,7 +43,7 @@ class Ascent:
         self._layer = layer
         self._below = Below(model, layer)
         signature = _signature(rows, model.inputs[0].shape[1:])
-        self._compiled = tf.function(self._climb).get_concrete_function(*signature)
+        self._compiled = tf.function(self._climb, autograph=False).get_concrete_function(*signature)
 
     def start(self, images: npt.NDArray[np.float32]) -> State:
         """Return the state before the first evaluation of images [n, h, w, c]."""
