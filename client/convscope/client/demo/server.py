@@ -38,6 +38,8 @@ class LocalServer:
         self.address = f"unix:{self._folder / 'socket'}"
         self._log = self._folder / "log"
         _reuse_data(self._folder)
+        temporary = self._folder / "tmp"
+        temporary.mkdir()
         command = [
             "-m",
             "convscope.service.up",
@@ -55,7 +57,7 @@ class LocalServer:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is for the demo alone, which then stops the server
-                env={name: value for name, value in os.environ.items() if name not in _FOREIGN},
+                env=_environment() | {"TMPDIR": str(temporary)},  # what processes leave there goes with the folder
             )
 
     def wait_until_ready(self) -> None:
@@ -101,6 +103,10 @@ def _private_folder() -> Path:
         return folder
     folder.rmdir()
     return Path(tempfile.mkdtemp(prefix="convscope-", dir="/tmp"))
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _FOREIGN}
 
 
 def _reuse_data(folder: Path) -> None:

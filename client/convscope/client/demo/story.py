@@ -52,10 +52,13 @@ class Demo:
         self.jobs: list[Job[Any]] = []
 
     def run(self, iterations: int) -> DemoResult:
-        """Submits everything at once, jobs that wait for models included, and follows one after the other."""
+        """Submits the jobs in two goes, each with those that wait for a model of the same go, and follows them."""
         client = self._client
         start = self._submit(client.train(iterations=0))
         before = self._submit(client.evaluate(start, max_errors=0))
+        untrained = self._follow(before, "untrained network")
+        self._console.print(f"  accuracy on the test split before training: [bold]{untrained}[/]\n")
+
         training = self._submit(
             client.train(
                 continue_from=start,
@@ -68,8 +71,6 @@ class Demo:
         features = self._submit(client.visualize(training))
         single = self._submit(client.visualize(training, {"logits": _CLASS}, iterations=_CLASS_ITERATIONS, trace=True))
 
-        untrained = self._follow(before, "untrained network")
-        self._console.print(f"  accuracy on the test split before training: [bold]{untrained}[/]\n")
         trained = self._follow(training, f"training {iterations:,} steps")
         evaluation = self._follow(after, "evaluating")
         print_evaluation(self._console, evaluation)
