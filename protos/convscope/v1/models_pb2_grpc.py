@@ -81,10 +81,10 @@ class ModelsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """Deletes a model. Jobs that name it later get NOT_FOUND; jobs that run on it already go on.
+        """Deletes a model. Jobs that run on it go on; those queued for it fail; naming it is NOT_FOUND from now on.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
-        PENDING (cancel its job instead) or while a job waits to run on it; UNAVAILABLE while Redis is away (retry).
+        PENDING (cancel its job instead); UNAVAILABLE while Redis is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -146,10 +146,10 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     """
 
     DeleteModel: _ModelsDeleteModelType
-    """Deletes a model. Jobs that name it later get NOT_FOUND; jobs that run on it already go on.
+    """Deletes a model. Jobs that run on it go on; those queued for it fail; naming it is NOT_FOUND from now on.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
-    PENDING (cancel its job instead) or while a job waits to run on it; UNAVAILABLE while Redis is away (retry).
+    PENDING (cancel its job instead); UNAVAILABLE while Redis is away (retry).
     """
 
     ExportModel: _ModelsExportModelType
@@ -209,10 +209,10 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.models_pb2.DeleteModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[google.protobuf.empty_pb2.Empty, collections.abc.Awaitable[google.protobuf.empty_pb2.Empty]]:
-        """Deletes a model. Jobs that name it later get NOT_FOUND; jobs that run on it already go on.
+        """Deletes a model. Jobs that run on it go on; those queued for it fail; naming it is NOT_FOUND from now on.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
-        PENDING (cancel its job instead) or while a job waits to run on it; UNAVAILABLE while Redis is away (retry).
+        PENDING (cancel its job instead); UNAVAILABLE while Redis is away (retry).
         """
 
     @abc.abstractmethod
