@@ -217,23 +217,27 @@ def test_faults_are_one_line_and_a_code(run: Run, arguments: list[str], code: in
 
 def test_interrupting_a_wait_leaves_the_job_alone(stack: Stack, real: Client) -> None:
     """In a terminal of its own, where the bar is drawn."""
+    job = real.train(iterations=1_000_000, request_id="interrupted")
     leader, follower = pty.openpty()
     command = [PROGRAM, "--address", stack.address, "train", "-n", "1000000", "--request-id", "interrupted"]
-    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environ)
-    os.close(follower)
-    seen = _read_until(leader, "step ")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
-    rest = _read_until(leader, None)
-    os.close(leader)
-    job = real.train(iterations=1_000_000, request_id="interrupted")
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
     try:
+        with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environ) as process:
+            os.close(follower)
+            try:
+                seen = _read_until(leader, " steps/s ")
+                process.send_signal(signal.SIGINT)
+                assert process.wait(20) == 130
+            finally:
+                process.kill()
+        rest = _read_until(leader, None)
         assert "━" in seen
+        assert "loss " in seen
         assert f"convscope jobs watch {job.name}" in rest.replace("\r\n", " ")
         assert "Traceback" not in rest
         assert job.state() == "running"
     finally:
+        os.close(leader)
         job.cancel()
 
 

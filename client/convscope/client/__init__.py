@@ -7,7 +7,7 @@ with Client() as client:
     print(client.evaluate(training).result(progress=True))
 """
 
-from convscope.client.client import Client, ModelLike
+from convscope.client.client import Client
 from convscope.client.config import Config
 from convscope.client.enums import (
     Activation,
@@ -58,6 +58,7 @@ from convscope.client.events import (
 from convscope.client.history import History
 from convscope.client.images import FeatureImage, OptimizedImage, Trace
 from convscope.client.jobs import Job, JobInfo
+from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
 from convscope.client.resources import Dataset, Layer, Lineage, Model
 from convscope.client.results import ImageStack, LayerImages, TrainResult, VisualizeResult

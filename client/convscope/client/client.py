@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 from convscope.client import checks
 from convscope.client.config import DEFAULT_PATIENCE, DEFAULT_TIMEOUT, Config
@@ -16,7 +16,9 @@ from convscope.client.errors import InvalidType
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import save
 from convscope.client.jobs import Job
+from convscope.client.naming import ModelLike, dataset_name, member_names, model_name
 from convscope.client.network import Convolution, Dense, network_message
+from convscope.client.paging import pages
 from convscope.client.resources import Dataset, Model
 from convscope.client.results import TrainResult, VisualizeResult
 from convscope.client.selections import Layers, selections
@@ -29,10 +31,7 @@ from convscope.v1 import (
     visualize_pb2,
 )
 
-__all__ = ["Client", "ModelLike"]
-
-# What names a model: `models/{id}` or the bare id, a model, or a training that makes or made it.
-ModelLike: TypeAlias = str | Model | TrainResult | Job[TrainResult]
+__all__ = ["Client"]
 
 
 class Client:
@@ -130,17 +129,19 @@ class Client:
             learning_rate=None if learning_rate is None else checks.real("learning_rate", learning_rate),
             batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
             iterations=None if iterations is None else checks.int64("iterations", iterations),
-            report_interval=_int64("report_interval", report_interval),
-            validation_interval=_int64("validation_interval", validation_interval),
+            report_interval=None if report_interval is None else checks.int64("report_interval", report_interval),
+            validation_interval=None
+            if validation_interval is None
+            else checks.int64("validation_interval", validation_interval),
             seed=checks.uint64("seed", seed),
         )
         if dataset is not None:
-            spec.dataset = _dataset_name(dataset)
+            spec.dataset = dataset_name(dataset)
         if precision is not None:
             chosen = member(Precision, "precision", precision)
             spec.precision = train_pb2.Precision.Value(f"PRECISION_{chosen.name}")
         if continue_from is not None:
-            spec.continue_from = _model_name("continue_from", continue_from)
+            spec.continue_from = model_name("continue_from", continue_from)
         return self._create(jobs_pb2.JobSpec(train=spec), request_id)
 
     def evaluate(
@@ -166,7 +167,7 @@ class Client:
         """
         chosen = member(Split, "split", split)
         spec = evaluate_pb2.EvaluateSpec(
-            model=_model_name("model", model),
+            model=model_name("model", model),
             split=datasets_pb2.Split.Value(f"SPLIT_{chosen.name}"),
             batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
             max_errors=None if max_errors is None else checks.int32("max_errors", max_errors),
@@ -201,7 +202,7 @@ class Client:
         if not isinstance(trace, bool):
             raise InvalidType(f"trace: {trace!r} is neither True nor False")
         spec = visualize_pb2.VisualizeSpec(
-            model=_model_name("model", model),
+            model=model_name("model", model),
             selections=selections(layers),
             iterations=None if iterations is None else checks.int32("iterations", iterations),
             seed=checks.uint64("seed", seed),
@@ -217,20 +218,22 @@ class Client:
     def jobs(self, *, states: str | Iterable[str] = (), kinds: str | Iterable[str] = ()) -> Iterator[Job[Any]]:
         """All jobs, newest first, or those in one of these states and kinds; pages are fetched as needed."""
         request = jobs_pb2.ListJobsRequest(
-            states=[jobs_pb2.JobState.Value(f"JOB_STATE_{name}") for name in _members(JobState, "states", states)],
-            kinds=[jobs_pb2.JobKind.Value(f"JOB_KIND_{name}") for name in _members(JobKind, "kinds", kinds)],
+            states=[jobs_pb2.JobState.Value(f"JOB_STATE_{name}") for name in member_names(JobState, "states", states)],
+            kinds=[jobs_pb2.JobKind.Value(f"JOB_KIND_{name}") for name in member_names(JobKind, "kinds", kinds)],
         )
-        return self._jobs(request)
+        found = pages(self._connection, self._connection.jobs.ListJobs, request)
+        return (Job(self._connection, message) for page in found for message in page.jobs)
 
     def models(self, *, states: str | Iterable[str] = ()) -> Iterator[Model]:
         """All models, newest first, without their histories, or those in one of these states."""
-        names = _members(ModelState, "states", states)
+        names = member_names(ModelState, "states", states)
         request = models_pb2.ListModelsRequest(states=[models_pb2.ModelState.Value(f"MODEL_STATE_{n}") for n in names])
-        return self._models(request)
+        found = pages(self._connection, self._connection.models.ListModels, request)
+        return (Model.from_wire(message) for page in found for message in page.models)
 
     def model(self, name: ModelLike) -> Model:
         """The model of this name, with its history."""
-        request = models_pb2.GetModelRequest(name=_model_name("model", name))
+        request = models_pb2.GetModelRequest(name=model_name("model", name))
         return Model.from_wire(self._connection.call(self._connection.models.GetModel, request))
 
     def export_model(self, name: ModelLike, path: str | os.PathLike[str]) -> Path:
@@ -249,18 +252,14 @@ class Client:
 
     def delete_model(self, name: ModelLike) -> None:
         """Deletes the model. Jobs that run on it already go on."""
-        request = models_pb2.DeleteModelRequest(name=_model_name("model", name))
+        request = models_pb2.DeleteModelRequest(name=model_name("model", name))
         self._connection.call(self._connection.models.DeleteModel, request)
 
     def datasets(self) -> Iterator[Dataset]:
         """All datasets, by name."""
         request = datasets_pb2.ListDatasetsRequest()
-        while True:
-            page = self._connection.call(self._connection.datasets.ListDatasets, request)
-            yield from map(Dataset.from_wire, page.datasets)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
+        found = pages(self._connection, self._connection.datasets.ListDatasets, request)
+        return (Dataset.from_wire(message) for page in found for message in page.datasets)
 
     def dataset(self, name: str) -> Dataset:
         """The dataset of this name, `datasets/{id}` or the bare id."""
@@ -272,49 +271,3 @@ class Client:
         identity = uuid.uuid4().hex if request_id is None else checks.text("request_id", request_id)
         request = jobs_pb2.CreateJobRequest(spec=spec, request_id=identity)
         return Job(self._connection, self._connection.call(self._connection.jobs.CreateJob, request))
-
-    def _jobs(self, request: jobs_pb2.ListJobsRequest) -> Iterator[Job[Any]]:
-        while True:
-            page = self._connection.call(self._connection.jobs.ListJobs, request)
-            for message in page.jobs:
-                yield Job(self._connection, message)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-    def _models(self, request: models_pb2.ListModelsRequest) -> Iterator[Model]:
-        while True:
-            page = self._connection.call(self._connection.models.ListModels, request)
-            yield from map(Model.from_wire, page.models)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-
-def _int64(field: str, value: int | None) -> int | None:
-    return None if value is None else checks.int64(field, value)
-
-
-def _members(kind: type[JobState] | type[JobKind] | type[ModelState], field: str, names: object) -> list[str]:
-    """Names of the chosen members as the contract writes them."""
-    if isinstance(names, str):
-        names = [names]
-    if not isinstance(names, Iterable):
-        raise InvalidType(f"{field}: {names!r} is neither a name nor a list of names")
-    return [member(kind, field, name).name for name in names]
-
-
-def _dataset_name(dataset: str | Dataset) -> str:
-    return dataset.name if isinstance(dataset, Dataset) else checks.resource_name("datasets", dataset)
-
-
-def _model_name(field: str, model: object) -> str:
-    if isinstance(model, Model):
-        return model.name
-    if isinstance(model, TrainResult):
-        return model.model
-    if isinstance(model, Job) and model.kind is JobKind.TRAIN:
-        return model.model
-    if not isinstance(model, str):
-        raise InvalidType(f"{field}: {model!r} is neither a model's name, a Model nor a training job")
-    return checks.resource_name("models", model)

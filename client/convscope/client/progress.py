@@ -28,6 +28,7 @@ class ProgressBar:
         self._console = console or Console(stderr=True)
         self._live = _can_redraw(self._console)
         self._next_line = 0.0
+        self._last = ""
         self._bar = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
             TextColumn("{task.description}", style="bold"),
@@ -53,33 +54,35 @@ class ProgressBar:
         match event:
             case events.TrainProgress():
                 done = event.step - event.last_step + self._iterations
-                self._show(event, done, self._iterations)
+                self._show(event, done, self._iterations, _brief(event))
             case events.EvaluateProgress() | events.ImageReady():
-                self._show(event, event.completed, event.total)
+                self._show(event, event.completed, event.total, describe(event))
             case events.Finished():
                 self._finish(event)
             case _:
-                self._say(f"{self._verb}: {describe(event)}", 0, None, "")
+                self._bar.update(self._task, description=f"{self._verb}: {describe(event)}")
+                self._say(describe(event))
 
-    def _show(self, event: events.Event, done: int, total: int) -> None:
-        self._say(self._verb, done, total, describe(event))
+    def _show(self, event: events.Event, done: int, total: int, figures: str) -> None:
+        self._last = describe(event)
+        self._bar.update(self._task, description=self._verb, completed=done, total=total, figures=figures)
+        self._say(self._last)
 
-    def _say(self, title: str, done: int, total: int | None, figures: str) -> None:
-        self._bar.update(self._task, description=title, completed=done, total=total, figures=figures)
+    def _say(self, text: str) -> None:
+        """Prints a line where no bar can be drawn, now and then."""
         now = time.monotonic()
         if not self._live and now >= self._next_line:
             self._next_line = now + _LINE_INTERVAL
-            self._line(f"{title}: {figures}" if figures else title)
+            self._line(f"{self._verb}: {text}")
 
     def _finish(self, event: events.Finished) -> None:
         done = event.state == "succeeded"
         task = self._bar.tasks[self._task]
         total = (task.total or 1) if done else task.total
-        completed = total if done else task.completed
         text = self._verb if done else f"{self._verb} {event.state}"
-        self._bar.update(self._task, description=text, total=total, completed=completed)
+        self._bar.update(self._task, description=text, total=total, completed=total if done else task.completed)
         if not self._live:
-            self._line(" ".join(part for part in (f"{self._verb}: {event.state}", task.fields["figures"]) if part))
+            self._line(f"{self._verb}: {event.state} {self._last}".rstrip())
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -114,19 +117,27 @@ def _beginning(event: events.Event) -> str:
 
 
 def _training(event: events.TrainProgress) -> str:
-    parts = [
-        f"step {event.step}/{event.last_step}",
-        f"loss {event.loss:.4f}",
-        f"acc {event.batch_accuracy:6.1%}",
-    ]
+    parts = [f"step {event.step}/{event.last_step}", *_losses(event)]
     if event.validation_accuracy is not None:
         parts.append(f"val {event.validation_accuracy:.2%}")
-    if event.steps_per_second:
-        parts.append(f"{event.steps_per_second:.0f} steps/s")
-    if event.remaining_seconds is not None:
+    return "  ".join(parts + _speed(event))
+
+
+def _brief(event: events.TrainProgress) -> str:
+    """What fits beside a bar in a terminal of 80 columns."""
+    return "  ".join([f"{event.step}/{event.last_step}", *_losses(event), *_speed(event)])
+
+
+def _losses(event: events.TrainProgress) -> list[str]:
+    return [f"loss {event.loss:.4f}", f"acc {event.batch_accuracy:6.1%}"]
+
+
+def _speed(event: events.TrainProgress) -> list[str]:
+    parts = [f"{event.steps_per_second:.0f} steps/s"] if event.steps_per_second else []
+    if event.remaining_seconds and event.step < event.last_step:
         minutes, seconds = divmod(round(event.remaining_seconds), 60)
         parts.append(f"{minutes}:{seconds:02d} left")
-    return "  ".join(parts)
+    return parts
 
 
 def _can_redraw(console: Console) -> bool:

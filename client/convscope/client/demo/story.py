@@ -71,7 +71,7 @@ class Demo:
         features = self._submit(client.visualize(training))
         single = self._submit(client.visualize(training, {"logits": _CLASS}, iterations=_CLASS_ITERATIONS, trace=True))
 
-        trained = self._follow(training, f"training {iterations:,} steps")
+        trained = self._follow(training, "training")
         evaluation = self._follow(after, "evaluating")
         print_evaluation(self._console, evaluation)
         images = self._follow(features, "what every feature likes to see")
