@@ -45,10 +45,9 @@ def resolve(requirements: list[str], pins: list[str]) -> list[str]:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
         constraints.write("\n".join(pins))
         constraints.flush()
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]
-        answer = subprocess.run(  # noqa: S603 - pip itself, with the requirements of pyproject.toml
-            [*command, "--constraint", constraints.name, *requirements], check=True, stdout=subprocess.PIPE
-        )
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
+        command += ["--report", "-", "--constraint", constraints.name, *requirements]
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603 - pip, with our requirements
     names = (item["metadata"]["name"] for item in json.loads(answer.stdout)["install"])
     return sorted(re.sub(r"[-_.]+", "-", name).lower() for name in names)
 
