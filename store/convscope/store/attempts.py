@@ -1,5 +1,7 @@
 """One attempt at a part of a job: the only way for a worker to write to it."""
 
+import dataclasses
+
 import redis
 
 from convscope.store import keys, records
@@ -8,19 +10,34 @@ from convscope.store.scripted import Refused, Scripts, Value, Write, Written
 from convscope.v1.jobs_pb2 import AttemptStarted, Failure, JobEvent, JobQueued, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 
-__all__ = ["Attempt"]
+__all__ = ["LEASE_MS", "Attempt", "Checkpoint"]
 
-# States in which a part may be taken up: a second delivery of it finds the job running and does nothing.
-CLAIMABLE = ("queued",)
+# How long an attempt is believed to be alive without a sign of life, in milliseconds. Its worker gives one every
+# second; a few may be late on a busy machine.
+LEASE_MS = 5_000
 
-# States in which an attempt may write.
-WRITABLE = ("queued", "running")
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A state of training that can be gone on from: its step, and the digest of its blob."""
+
+    step: int
+    blob: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Checkpoint | None":
+        """Read what ``str`` wrote; None for nothing."""
+        step, _, blob = text.partition(":")
+        return cls(int(step), blob) if blob else None
+
+    def __str__(self) -> str:
+        return f"{self.step}:{self.blob}"
 
 
 class Attempt:
-    """An attempt that holds its part until another one claims it or the job ends.
+    """An attempt that holds its part until its lease runs out, the part is given back, or the job ends.
 
-    Every write is refused with StaleAttemptError once the attempt is superseded.
+    Every write is refused with StaleAttemptError once the attempt is over.
     """
 
     def __init__(self, scripts: Scripts, job_id: str, part: int, number: int, fields: records.Fields) -> None:
@@ -31,47 +48,83 @@ class Attempt:
         self.spec = JobSpec.FromString(fields[b"spec"])
         self.kind = records.spec_kind(self.spec)
         self.makes = fields.get(b"makes", b"").decode()
+        stored = (fields.get(name, b"").decode() for name in (b"checkpoint", b"checkpoint_before"))
+        self.checkpoints = [found for found in map(Checkpoint.parse, stored) if found]
 
     @classmethod
-    def claim(cls, connection: redis.Redis, job_id: str, part: int) -> "Attempt | None":
-        """Take a part up; None if somebody else did, or the job has ended or is gone."""
+    def claim(
+        cls, connection: redis.Redis, job_id: str, part: int, *, worker: str, environment: dict[str, str]
+    ) -> "Attempt | None":
+        """Take a queued part up and say who computes it; None if it is not queued, or somebody else was faster."""
         scripts = Scripts(connection)
-        number = scripts.claim(job_id, part, CLAIMABLE)
         fields = records.read_record(connection, keys.job_key(job_id))
-        return cls(scripts, job_id, part, number, fields) if number and fields else None
+        before = int(fields.get(f"attempt:{part}".encode(), b"0"))
+        started = AttemptStarted(
+            part=part,
+            attempt=before + 1,
+            worker=worker,
+            environment=environment,
+            resumed_from=_resumed_from(fields),
+        )
+        number = scripts.claim(
+            job_id,
+            part,
+            before=before,
+            lease_ms=LEASE_MS,
+            now_ms=records.now_ms(),
+            event=records.timed(JobEvent(attempt_started=started)),
+        )
+        return cls(scripts, job_id, part, number, fields) if number else None
 
-    @classmethod
-    def current(cls, connection: redis.Redis, job_id: str, part: int) -> "Attempt | None":
-        """Speak for the latest attempt, as the parent of a horse that died does."""
-        fields = records.read_record(connection, keys.job_key(job_id))
-        number = int(fields.get(f"attempt:{part}".encode(), b"0"))
-        return cls(Scripts(connection), job_id, part, number, fields) if fields else None
+    def report(self, event: JobEvent, blob: str = "", kept: int = 0) -> Written:
+        """Append an event.
 
-    def start(self, worker: str, environment: dict[str, str]) -> Written:
-        """Set the job running and say who computes it."""
-        event = AttemptStarted(part=self.part, attempt=self.number, worker=worker, environment=environment)
-        first = self.number == 1
-        return self._write(
+        Args:
+            event: what happened.
+            blob: digest of what readers are to fill in.
+            kept: how much of the job is stored with this event and need not be computed again.
+        """
+        fields: dict[str, Value] = {"kept": kept, "deaths": 0} if kept else {}
+        return self._write(Write(fields=fields, events=[(records.timed(event), blob)]))
+
+    def renew(self, scripts: Scripts | None = None) -> bool:
+        """Renew the lease; returns whether the job is asked to stop.
+
+        Args:
+            scripts: those of another connection, for a thread that must not wait for this one.
+
+        Raises:
+            StaleAttemptError: if the attempt is over.
+        """
+        holds, cancel = (scripts or self._scripts).renew(self.job_id, self.part, self.number, LEASE_MS)
+        if not holds:
+            raise StaleAttemptError(f"attempt {self.number} at jobs/{self.job_id} is over")
+        return cancel
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Make a stored state the one to go on from; the one before is kept in case it cannot be read."""
+        if any(each.step == checkpoint.step for each in self.checkpoints):
+            return
+        keep, drop = self.checkpoints[:1], self.checkpoints[1:]
+        self._write(
             Write(
-                fields={"state": "running"} | ({"started": records.now_ms()} if first else {}),
-                events=[(records.timed(JobEvent(attempt_started=event)), "")],
+                fields={"checkpoint": str(checkpoint), "checkpoint_before": str(keep[0]) if keep else "", "deaths": 0},
+                blobs=[checkpoint.blob],
+                dropped=[each.blob for each in drop if each.blob not in {checkpoint.blob, *(k.blob for k in keep)}],
             )
         )
+        self.checkpoints = [checkpoint, *keep]
 
-    def report(self, event: JobEvent, blob: str = "") -> Written:
-        """Append an event; ``blob`` is the digest of what readers are to fill in."""
-        return self._write(Write(events=[(records.timed(event), blob)]))
-
-    def poll(self) -> Written:
-        """Ask, without writing, whether the attempt still holds and whether the job is asked to stop."""
-        return self._write(Write())
-
-    def succeed(self, result: str, model: Model | None = None, model_blobs: dict[str, str] | None = None) -> Written:
-        """End the job with the digest of its result and, if it trained, its model."""
+    def succeed(self, result: str, model: Model | None = None, history: str = "") -> Written:
+        """End the job with the digest of its result and, if it trained, its model and the digest of its history."""
         made: dict[str, Value] = {}
+        model_blobs: list[str] = []
         if model is not None:
-            made = {"state": "ready", "model": model.SerializeToString(), **(model_blobs or {})}
-        return self._end(JobState.JOB_STATE_SUCCEEDED, {"result": result}, made, blob=result)
+            made = {"state": "ready", "model": model.SerializeToString(), "history": history}
+            model_blobs = [digest for digest in (model.sha256, history) if digest]
+        return self._end(
+            JobState.JOB_STATE_SUCCEEDED, {"result": result}, made, blob=result, model_blobs=model_blobs
+        )
 
     def fail(self, failure: Failure) -> Written:
         """End the job as failed."""
@@ -84,9 +137,8 @@ class Attempt:
 
     def hand_back(self) -> Written:
         """Queue the part again, for another worker; the caller dispatches it."""
-        return self._write(
-            Write(fields={"state": "queued"}, events=[(records.timed(JobEvent(queued=JobQueued())), "")])
-        )
+        queued = (records.timed(JobEvent(queued=JobQueued())), "")
+        return self._write(Write(fields={"state": "queued"}, events=[queued]))
 
     def _lost_model(self) -> dict[str, Value]:
         return {"state": "failed"} if self.makes else {}
@@ -98,6 +150,7 @@ class Attempt:
         model_fields: dict[str, Value],
         *,
         blob: str = "",
+        model_blobs: list[str] | None = None,
         failure: Failure | None = None,
     ) -> Written:
         return self._write(
@@ -105,20 +158,20 @@ class Attempt:
                 fields={"state": records.state_name(state), "ended": records.now_ms(), **fields},
                 model_id=self.makes,
                 model_fields=model_fields,
+                dropped=[checkpoint.blob for checkpoint in self.checkpoints],
+                model_blobs=model_blobs or [],
                 events=[(records.finished(state, failure), blob)],
             )
         )
 
     def _write(self, write: Write) -> Written:
-        fence = {"state": WRITABLE, f"attempt:{self.part}": [str(self.number)]}
-        fenced = Write(
-            expect={**fence, **write.expect},
-            fields=write.fields,
-            model_id=write.model_id,
-            model_fields=write.model_fields,
-            events=write.events,
-        )
+        fence = {"state": ["running"], f"attempt:{self.part}": [str(self.number)]}
         try:
-            return self._scripts.write(self.job_id, fenced)
+            return self._scripts.write(self.job_id, dataclasses.replace(write, expect={**fence, **write.expect}))
         except (Refused, NotFoundError) as error:
             raise StaleAttemptError(f"attempt {self.number} at jobs/{self.job_id} is over: {error}") from error
+
+
+def _resumed_from(fields: records.Fields) -> int:
+    checkpoint = Checkpoint.parse(fields.get(b"checkpoint", b"").decode())
+    return checkpoint.step if checkpoint else int(fields.get(b"kept", b"0"))

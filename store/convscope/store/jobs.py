@@ -70,6 +70,7 @@ class JobStore:
                 "request": request_digest,
                 "request_id": request_id,
                 "makes": model_id,
+                "needs": needs,
                 "created": records.now_ms(),
             },
             model_id=model_id,
@@ -119,7 +120,11 @@ class JobStore:
             model_fields={"state": "failed"} if makes else {},
             events=[asked, ended],
         )
-        told = Write(expect={"state": ["running"], "cancel": [""]}, fields={"cancel": 1}, events=[asked])
+        told = Write(
+            expect={"state": ["running"], "cancel": [""]},
+            fields={"cancel": 1, "cancel_time": records.now_ms()},
+            events=[asked],
+        )
         self._first_allowed(job_id, at_once, told)
         return self.get(name)
 
@@ -144,8 +149,8 @@ class JobStore:
             ),
         )
 
-    def delete(self, name: str) -> None:
-        """Delete an ended job with its events.
+    def delete(self, name: str) -> list[str]:
+        """Delete an ended job with its events; returns the digests of the blobs that nothing points to any more.
 
         Raises:
             ValueError: if the name is malformed.
@@ -154,14 +159,15 @@ class JobStore:
         """
         job_id = parse_name("jobs", name)
         request_id = self._fields(job_id).get(b"request_id", b"").decode()
-        related = [keys.job_key(job_id), keys.JOBS, keys.events_key(job_id)]
+        related = [keys.job_key(job_id), keys.JOBS, keys.blobs_key(job_id), keys.events_key(job_id)]
         if request_id:
             related.append(keys.request_key(request_id))
-        reply = self._scripts.delete(job_id, related, ENDED_NAMES)
-        if reply == "missing":
+        status, *rest = self._scripts.delete(job_id, related, ENDED_NAMES)
+        if status == "missing":
             raise NotFoundError(f"{name} does not exist")
-        if reply != "ok":
-            raise StateError(f"{name} is {reply}; cancel it and wait for its end before deleting it")
+        if status == "state":
+            raise StateError(f"{name} is {rest[0]}; cancel it and wait for its end before deleting it")
+        return rest
 
     def _first_allowed(self, job_id: str, *writes: Write) -> bool:
         for write in writes:

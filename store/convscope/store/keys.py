@@ -1,12 +1,36 @@
 """Names of the keys in Redis. All keys of a job share a hash tag."""
 
-__all__ = ["JOBS", "MODELS", "NOTIFY", "events_key", "job_key", "model_key", "request_key", "waiters_key"]
+__all__ = [
+    "ACTIVE",
+    "JOBS",
+    "LEADER",
+    "MODELS",
+    "NOTIFY",
+    "REFERENCES",
+    "blobs_key",
+    "events_key",
+    "job_key",
+    "lease_key",
+    "model_blobs_key",
+    "model_key",
+    "request_key",
+    "waiters_key",
+]
 
 # Ids of all jobs, in a sorted set with equal scores: ordered by id, which is by time.
 JOBS = "convscope:jobs"
 
 # Ids of all models, likewise.
 MODELS = "convscope:models"
+
+# Ids of the jobs that have not ended.
+ACTIVE = "convscope:active"
+
+# Token of the process that reconciles, with a time to live.
+LEADER = "convscope:leader"
+
+# Hash: how many jobs and models point to each blob.
+REFERENCES = "convscope:references"
 
 # One stream that carries every event once more, so that a service wakes its watchers with a single blocking read.
 NOTIFY = "convscope:notify"
@@ -22,6 +46,16 @@ def events_key(job_id: str) -> str:
     return f"convscope:{{job:{job_id}}}:events"
 
 
+def lease_key(job_id: str, part: int) -> str:
+    """Return the key whose value is the attempt that holds a part; it goes when the attempt gives no sign of life."""
+    return f"convscope:{{job:{job_id}}}:lease:{part}"
+
+
+def blobs_key(job_id: str) -> str:
+    """Set: digests of the blobs that the job points to."""
+    return f"convscope:{{job:{job_id}}}:blobs"
+
+
 def request_key(request_id: str) -> str:
     """Return the key whose value is the id of the job that the request made."""
     return f"convscope:request:{request_id}"
@@ -30,6 +64,11 @@ def request_key(request_id: str) -> str:
 def model_key(model_id: str) -> str:
     """Hash: the model's record."""
     return f"convscope:{{model:{model_id}}}"
+
+
+def model_blobs_key(model_id: str) -> str:
+    """Set: digests of the blobs that the model points to."""
+    return f"convscope:{{model:{model_id}}}:blobs"
 
 
 def waiters_key(model_id: str) -> str:

@@ -58,8 +58,8 @@ class ModelStore:
         found = newest_first(self._redis, keys.MODELS, keys.model_key, before)
         return filter(matches, (records.model_from_fields(model_id, fields) for model_id, fields in found))
 
-    def delete(self, name: str) -> None:
-        """Delete a model's record.
+    def delete(self, name: str) -> list[str]:
+        """Delete a model's record; returns the digests of the blobs that nothing points to any more.
 
         Raises:
             ValueError: if the name is malformed.
@@ -67,8 +67,10 @@ class ModelStore:
             StateError: if its training has not ended.
         """
         model_id = parse_name("models", name)
-        reply = self._scripts.delete(model_id, [keys.model_key(model_id), keys.MODELS], ("ready", "failed"))
-        if reply == "missing":
+        related = [keys.model_key(model_id), keys.MODELS, keys.model_blobs_key(model_id)]
+        status, *rest = self._scripts.delete(model_id, related, ("ready", "failed"))
+        if status == "missing":
             raise NotFoundError(f"{name} does not exist")
-        if reply != "ok":
-            raise StateError(f"{name} is {reply.upper()}; cancel the job that trains it instead")
+        if status == "state":
+            raise StateError(f"{name} is {rest[0].upper()}; cancel the job that trains it instead")
+        return rest

@@ -1,6 +1,6 @@
 """Calls of the scripts inside Redis, as functions of Python values."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import redis
@@ -9,7 +9,7 @@ from convscope.store import keys, lua
 from convscope.store.errors import NotFoundError
 from convscope.v1.jobs_pb2 import JobEvent
 
-__all__ = ["Refused", "Scripts", "Write", "Written"]
+__all__ = ["Refused", "Scripts", "Value", "Write", "Written"]
 
 Value = str | bytes | int
 
@@ -32,6 +32,9 @@ class Write:
         fields: fields of the record to set.
         model_id: the model whose record is changed too, if any.
         model_fields: fields of that record to set.
+        blobs: digests that the job points to from now on, besides those of its events.
+        dropped: digests that the job points to no longer.
+        model_blobs: digests that the model points to from now on.
         events: events to append, each with the digest of its blob or ``""``.
     """
 
@@ -39,6 +42,9 @@ class Write:
     fields: Mapping[str, Value] = field(default_factory=dict)
     model_id: str = ""
     model_fields: Mapping[str, Value] = field(default_factory=dict)
+    blobs: Collection[str] = ()
+    dropped: Collection[str] = ()
+    model_blobs: Collection[str] = ()
     events: Sequence[tuple[JobEvent, str]] = ()
 
 
@@ -57,6 +63,7 @@ class Scripts:
         self._write = connection.register_script(lua.source("write"))
         self._create = connection.register_script(lua.source("create"))
         self._claim = connection.register_script(lua.source("claim"))
+        self._renew = connection.register_script(lua.source("renew"))
         self._delete = connection.register_script(lua.source("delete"))
 
     def write(self, job_id: str, write: Write) -> Written:
@@ -66,13 +73,21 @@ class Scripts:
             NotFoundError: if there is no such job.
             Refused: if an expectation does not hold.
         """
-        arguments: list[Value] = [job_id, len(write.expect)]
-        for name, values in write.expect.items():
-            arguments += [name, f",{','.join(values)},"]
-        arguments += _counted(write.fields) + _counted(write.model_fields)
+        arguments: list[Value] = [job_id]
+        arguments += _counted((name, f",{','.join(values)},") for name, values in write.expect.items())
+        arguments += _counted(write.fields.items()) + _counted(write.model_fields.items())
+        for digests in (write.blobs, write.dropped, write.model_blobs):
+            arguments += [len(digests), *digests]
         for event, blob in write.events:
             arguments += [event.SerializeToString(), blob]
-        names = [keys.job_key(job_id), keys.events_key(job_id), keys.NOTIFY, keys.model_key(write.model_id)]
+        names = [
+            *_log_keys(job_id),
+            keys.ACTIVE,
+            keys.blobs_key(job_id),
+            keys.REFERENCES,
+            keys.model_key(write.model_id),
+            keys.model_blobs_key(write.model_id),
+        ]
         status, *rest = self._write(keys=names, args=arguments)
         if status == b"missing":
             raise NotFoundError(f"jobs/{job_id} does not exist")
@@ -95,10 +110,9 @@ class Scripts:
         """Create a job; returns what the script returns, as text."""
         names = [
             keys.request_key(request_id),
-            keys.job_key(job_id),
-            keys.events_key(job_id),
-            keys.NOTIFY,
+            *_log_keys(job_id),
             keys.JOBS,
+            keys.ACTIVE,
             keys.model_key(model_id),
             keys.MODELS,
             keys.model_key(needs),
@@ -107,21 +121,41 @@ class Scripts:
         arguments: list[Value] = [job_id, request_id, model_id, needs]
         for state, event in (waiting, ready):
             arguments += [state, event.SerializeToString()]
-        status, value = self._create(keys=names, args=arguments + _counted(fields) + _counted(model_fields))
+        arguments += _counted(fields.items()) + _counted(model_fields.items())
+        status, value = self._create(keys=names, args=arguments)
         return status.decode(), value.decode()
 
-    def claim(self, job_id: str, part: int, states: Collection[str]) -> int:
-        """Raise a part's attempt number and return it; 0 if the job may not be claimed."""
-        return int(self._claim(keys=[keys.job_key(job_id)], args=[part, f",{','.join(states)},"]))
+    def claim(self, job_id: str, part: int, *, before: int, lease_ms: int, now_ms: int, event: JobEvent) -> int:
+        """Start the attempt after attempt ``before``; returns its number, or 0 if the part is not to be had."""
+        names = [*_log_keys(job_id), keys.lease_key(job_id, part)]
+        return int(self._claim(keys=names, args=[job_id, part, before, lease_ms, now_ms, event.SerializeToString()]))
 
-    def delete(self, identifier: str, names: Sequence[str], states: Collection[str]) -> str:
-        """Delete a record (first name), its entry in an index (second) and further keys; returns the reply."""
-        reply = self._delete(keys=list(names), args=[identifier, f",{','.join(states)},"])
-        return str(reply.decode())
+    def renew(self, job_id: str, part: int, attempt: int, lease_ms: int) -> tuple[bool, bool]:
+        """Renew a lease; returns whether the attempt still holds its part, and whether the job is asked to stop."""
+        names = [keys.job_key(job_id), keys.lease_key(job_id, part)]
+        holds, cancel = self._renew(keys=names, args=[part, attempt, lease_ms])
+        return bool(holds), bool(cancel)
+
+    def delete(self, identifier: str, names: Sequence[str], states: Collection[str]) -> list[str]:
+        """Delete a record; returns what the script returns, as text.
+
+        Args:
+            identifier: the record's id.
+            names: keys of the record, its index, its blobs, and whatever else goes with it.
+            states: those in which it may be deleted.
+        """
+        record, index, blobs, *further = names
+        reply = self._delete(
+            keys=[record, index, blobs, keys.REFERENCES, blobs, *further],
+            args=[identifier, f",{','.join(states)},"],
+        )
+        return [each.decode() for each in reply]
 
 
-def _counted(fields: Mapping[str, Value]) -> list[Value]:
-    flat: list[Value] = [len(fields)]
-    for name, value in fields.items():
-        flat += [name, value]
-    return flat
+def _log_keys(job_id: str) -> list[str]:
+    return [keys.job_key(job_id), keys.events_key(job_id), keys.NOTIFY]
+
+
+def _counted(pairs: Iterable[tuple[str, Value]]) -> list[Value]:
+    flat = [each for pair in pairs for each in pair]
+    return [len(flat) // 2, *flat]

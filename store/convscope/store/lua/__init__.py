@@ -6,5 +6,5 @@ __all__ = ["source"]
 
 
 def source(name: str) -> str:
-    """Return the text of a script."""
-    return (files(__name__) / f"{name}.lua").read_text(encoding="utf-8")
+    """Return the text of a script, with the functions that all scripts share in front."""
+    return "".join((files(__name__) / f"{part}.lua").read_text(encoding="utf-8") for part in ("prelude", name))

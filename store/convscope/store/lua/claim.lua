@@ -1,10 +1,18 @@
--- Raises the attempt number of a part, unless the job has ended: every write of the attempt before is refused from now on.
+-- Gives a queued part to an attempt: raises its number, so that every write of the attempt before is refused, starts its
+-- lease, and says so in an event.
 --
--- KEYS: record
--- ARGV: part, states in which a part may be claimed as ",a,b,"
--- Returns the number of the new attempt, or 0.
-local state = redis.call('HGET', KEYS[1], 'state')
-if not state or not string.find(ARGV[2], ',' .. state .. ',', 1, true) then
+-- KEYS: record, event log, notify stream, lease
+-- ARGV: job id, part, number of the attempt before, milliseconds of the lease, now, event
+-- Returns the number of the new attempt, or 0 if the part is not queued or another attempt came first.
+local record = KEYS[1]
+local id, part, before, lease_ms, now, event = take(), take(), take(), take(), take(), take()
+local attempt = 'attempt:' .. part
+if redis.call('HGET', record, 'state') ~= 'queued' or (redis.call('HGET', record, attempt) or '0') ~= before then
   return 0
 end
-return redis.call('HINCRBY', KEYS[1], 'attempt:' .. ARGV[1], 1)
+local number = redis.call('HINCRBY', record, attempt, 1)
+redis.call('HSET', record, 'state', 'running')
+redis.call('HSETNX', record, 'started', now)
+redis.call('SET', KEYS[4], number, 'PX', lease_ms)
+append(record, KEYS[2], KEYS[3], id, event, '')
+return number

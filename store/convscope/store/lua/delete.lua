@@ -1,15 +1,22 @@
 -- Deletes a record and what belongs to it, if its state allows.
 --
--- KEYS: record, index, then every further key that goes with it
+-- KEYS: record, index, its blobs, references, then every further key that goes with it
 -- ARGV: id, states in which it may be deleted as ",a,b,"
--- Returns "ok", "missing", or the state that forbids it.
+-- Returns {"ok", digest of each blob that nothing points to any more}, {"missing"}, or {"state", the one that forbids it}.
+local id, allowed = take(), take()
 local state = redis.call('HGET', KEYS[1], 'state')
 if not state then
-  return 'missing'
+  return { 'missing' }
 end
-if not string.find(ARGV[2], ',' .. state .. ',', 1, true) then
-  return state
+if not allows(allowed, state) then
+  return { 'state', state }
 end
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('DEL', KEYS[1], unpack(KEYS, 3))
-return 'ok'
+local reply = { 'ok' }
+for _, digest in ipairs(redis.call('SMEMBERS', KEYS[3])) do
+  if unpoint(KEYS[3], KEYS[4], digest) then
+    reply[#reply + 1] = digest
+  end
+end
+redis.call('ZREM', KEYS[2], id)
+redis.call('DEL', KEYS[1], unpack(KEYS, 5))
+return reply
