@@ -15,7 +15,7 @@ from convscope.client.jobs import JobInfo
 __all__ = ["ProgressBar", "describe"]
 
 # Seconds between plain lines, where no bar can be drawn.
-_LINE_INTERVAL = 5.0
+_LINE_INTERVAL = 10.0
 _VERBS = {JobKind.TRAIN: "training", JobKind.EVALUATE: "evaluating", JobKind.VISUALIZE: "visualizing"}
 
 

@@ -38,6 +38,7 @@ def main() -> int:
 def _prepare(threads: int | None) -> None:
     """Import what the horses need: they are forked from this process and start in milliseconds."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong reaches us as exceptions
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else this user uses Keras with
     if threads:
         os.environ[THREADS_VARIABLE] = str(threads)
     import_module("convscope.worker.warm").warm()

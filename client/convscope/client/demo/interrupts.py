@@ -10,7 +10,10 @@ __all__ = ["Interrupts"]
 
 
 class Interrupts:
-    """A context manager in which SIGINT, SIGTERM and SIGHUP all raise KeyboardInterrupt, but not inside `held()`."""
+    """A context manager in which SIGINT, SIGTERM and SIGHUP all raise KeyboardInterrupt, but not inside `held()`.
+
+    Once one has ended the block, all others are ignored: the process is on its way out.
+    """
 
     def __init__(self) -> None:
         self._held = 0
@@ -25,8 +28,9 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        leaving = kind is not None and issubclass(kind, KeyboardInterrupt)
+        for number, handler in self._before.items():  # who is on the way out already need not be told again
+            signal.signal(number, signal.SIG_IGN if leaving else handler)
 
     @contextmanager
     def held(self) -> Iterator[None]:
