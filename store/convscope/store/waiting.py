@@ -19,7 +19,7 @@ def settle_waiters(connection: redis.Redis, model_id: str) -> None:
     state = connection.hget(keys.model_key(model_id), "state")
     if not model_id or state == b"pending":
         return
-    for waiter in map(text, connection.smembers(keys.waiters_key(model_id))):
+    for waiter in sorted(map(text, connection.smembers(keys.waiters_key(model_id)))):  # by age
         if state == b"ready":
             _queue(connection, waiter)
         else:
