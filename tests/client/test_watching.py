@@ -86,7 +86,10 @@ def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None
         event(5, evaluate_progress=evaluate_pb2.EvaluateProgress(completed=3, total=4)),
         event(6, cancel_requested=jobs_pb2.CancelRequested()),
         jobs_pb2.JobEvent(sequence=7),  # of a kind that this client does not know
-        finished(8, "FAILED", failure=jobs_pb2.Failure(reason=jobs_pb2.Failure.REASON_DATASET, message="no files")),
+        event(8, attempt_lost=jobs_pb2.AttemptLost(part=0, attempt=1, cause="SIGKILL")),
+        event(9, checkpoint_unreadable=jobs_pb2.CheckpointUnreadable(step=1000, reason="damaged")),
+        jobs_pb2.JobEvent(sequence=9, bookmark=jobs_pb2.Bookmark()),  # not part of the log
+        finished(10, "FAILED", failure=jobs_pb2.Failure(reason=jobs_pb2.Failure.REASON_DATASET, message="no files")),
     ]
     fake.handlers["WatchJob"] = lambda *_: iter(log)
     seen = list(client.job("j").watch())
@@ -98,9 +101,11 @@ def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None
         "EvaluateProgress",
         "CancelRequested",
         "Event",
+        "AttemptLost",
+        "CheckpointUnreadable",
         "Finished",
     ]
-    trained, ended = seen[3], seen[7]
+    trained, ended = seen[3], seen[9]
     assert isinstance(trained, events.TrainProgress)
     assert trained.remaining_seconds is None
     assert trained.validation_accuracy is None

@@ -43,7 +43,7 @@ async def running_hub(backend: Backend) -> AsyncIterator[NotifyHub]:
 
 def start_job(connection: redis.Redis) -> Attempt:
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0)
+    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
     assert attempt is not None
     return attempt
 
@@ -54,7 +54,8 @@ def progress(step: int) -> JobEvent:
 
 async def sequences(backend: Backend, hub: NotifyHub, attempt: Attempt, after: int = 0) -> list[int]:
     async with asyncio.timeout(PATIENCE_S):
-        return [event.sequence async for event in watch_job(backend, hub, attempt.job_id, after)]
+        watch = watch_job(backend, hub, attempt.job_id, after)
+        return [event.sequence async for event in watch if not event.HasField("bookmark")]
 
 
 async def test_events_that_happen_while_watching_arrive(connection: redis.Redis, backend: Backend) -> None:
@@ -64,7 +65,7 @@ async def test_events_that_happen_while_watching_arrive(connection: redis.Redis,
         for step in range(200):
             await asyncio.to_thread(attempt.report, progress(step))
         await asyncio.to_thread(attempt.cancelled)
-        assert await asyncio.gather(*watches) == [list(range(1, 203)), list(range(2, 203))]
+        assert await asyncio.gather(*watches) == [list(range(1, 204)), list(range(2, 204))]
 
 
 async def test_a_watcher_that_falls_behind_reads_the_log(
@@ -79,8 +80,8 @@ async def test_a_watcher_that_falls_behind_reads_the_log(
             await asyncio.to_thread(attempt.report, progress(step))
         await asyncio.to_thread(attempt.cancelled)
         async with asyncio.timeout(PATIENCE_S):
-            seen += [event.sequence async for event in watch]
-        assert seen == list(range(1, 53))
+            seen += [event.sequence async for event in watch if not event.HasField("bookmark")]
+        assert seen == list(range(1, 54))
 
 
 async def test_news_that_the_stream_lost_are_found_in_the_log(
@@ -94,11 +95,11 @@ async def test_news_that_the_stream_lost_are_found_in_the_log(
         with connection.pipeline(transaction=True) as pipeline:
             pipeline.hincrby(keys.job_key(attempt.job_id), "sequence", 1)
             pipeline.xadd(
-                keys.events_key(attempt.job_id), {"event": progress(1).SerializeToString(), "blob": ""}, id="2-0"
+                keys.events_key(attempt.job_id), {"event": progress(1).SerializeToString(), "blob": ""}, id="3-0"
             )
             pipeline.execute()
         await asyncio.to_thread(attempt.cancelled)
-        assert await watch == [1, 2, 3]
+        assert await watch == [1, 2, 3, 4]
 
 
 async def test_many_watchers_of_many_jobs(connection: redis.Redis, backend: Backend) -> None:
@@ -110,7 +111,7 @@ async def test_many_watchers_of_many_jobs(connection: redis.Redis, backend: Back
                 await asyncio.to_thread(attempt.report, progress(step))
         for attempt in attempts:
             await asyncio.to_thread(attempt.cancelled)
-        assert await asyncio.gather(*watches) == [list(range(1, 23))] * 100
+        assert await asyncio.gather(*watches) == [list(range(1, 24))] * 100
 
 
 async def test_images_are_filled_in(connection: redis.Redis, backend: Backend) -> None:
@@ -120,7 +121,7 @@ async def test_images_are_filled_in(connection: redis.Redis, backend: Backend) -
         digest = backend.blobs.put(image.SerializeToString())
         attempt.report(JobEvent(image_ready=ImageReady(completed=1, total=2)), digest)
         attempt.report(JobEvent(image_ready=ImageReady(completed=2, total=2)), "0" * 64)
-        watch = watch_job(backend, hub, attempt.job_id, 1)
+        watch = watch_job(backend, hub, attempt.job_id, 2)
         assert (await anext(watch)).image_ready.image == image
         with pytest.raises(BlobDamagedError, match="0" * 64):
             await anext(watch)

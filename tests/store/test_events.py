@@ -14,9 +14,13 @@ from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 
 
+def take(connection: redis.Redis, job_id: str) -> Attempt | None:
+    return Attempt.claim(connection, job_id, 0, worker="worker", environment={})
+
+
 def running_job(connection: redis.Redis) -> Attempt:
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0)
+    attempt = take(connection, job.name.removeprefix("jobs/"))
     assert attempt is not None
     return attempt
 
@@ -46,7 +50,7 @@ def test_readers_see_every_event_once_and_in_order(connection: redis.Redis, oper
                     stale.report(progress(-1))
             case "hand over":
                 current.hand_back()
-                successor = Attempt.claim(connection, current.job_id, 0)
+                successor = take(connection, current.job_id)
                 assert successor is not None
                 stale, current = current, successor
             case "read":
@@ -74,9 +78,9 @@ def test_the_notify_stream_carries_the_same_entries(connection: redis.Redis) -> 
 
 def test_reading_beyond_the_log_is_told(connection: redis.Redis) -> None:
     attempt = running_job(connection)
-    assert read_log(connection, attempt.job_id, 1, 10) == LogPage([], complete=False)
-    with pytest.raises(LogLostError, match="has 1 events; there is none with sequence 2"):
-        read_log(connection, attempt.job_id, 2, 10)
+    assert read_log(connection, attempt.job_id, 2, 10) == LogPage([], complete=False)
+    with pytest.raises(LogLostError, match="has 2 events; there is none with sequence 3"):
+        read_log(connection, attempt.job_id, 3, 10)
     with pytest.raises(NotFoundError):
         read_log(connection, "none", 0, 10)
 
@@ -88,7 +92,7 @@ def test_trimmed_events_are_told(connection: redis.Redis) -> None:
     connection.xtrim(keys.events_key(attempt.job_id), minid="4-0", approximate=False)
     with pytest.raises(LogTrimmedError, match="event 3 of"):
         read_log(connection, attempt.job_id, 2, 10)
-    assert [entry.sequence for entry in read_log(connection, attempt.job_id, 3, 10).entries] == [4, 5, 6]
+    assert [entry.sequence for entry in read_log(connection, attempt.job_id, 3, 10).entries] == [4, 5, 6, 7]
 
 
 def test_sequences_of_concurrent_jobs_are_their_own(connection: redis.Redis) -> None:
@@ -97,7 +101,7 @@ def test_sequences_of_concurrent_jobs_are_their_own(connection: redis.Redis) -> 
         attempt.report(progress(1))
     for attempt in attempts:
         entries = read_log(connection, attempt.job_id, 0, 100).entries
-        assert [entry.sequence for entry in entries] == list(range(1, 12))
+        assert [entry.sequence for entry in entries] == list(range(1, 13))
 
 
 def test_a_page_tells_whether_the_job_ends_with_it(connection: redis.Redis) -> None:
@@ -105,6 +109,6 @@ def test_a_page_tells_whether_the_job_ends_with_it(connection: redis.Redis) -> N
     attempt.report(progress(1))
     assert not read_log(connection, attempt.job_id, 0, 10).complete
     attempt.cancelled()
-    assert not read_log(connection, attempt.job_id, 0, 2).complete
-    assert read_log(connection, attempt.job_id, 0, 3).complete
-    assert read_log(connection, attempt.job_id, 3, 10) == LogPage([], complete=True)
+    assert not read_log(connection, attempt.job_id, 0, 3).complete
+    assert read_log(connection, attempt.job_id, 0, 4).complete
+    assert read_log(connection, attempt.job_id, 4, 10) == LogPage([], complete=True)

@@ -39,10 +39,14 @@ def evaluate(jobs: JobStore, model: str) -> Job:
 
 
 def claim(connection: redis.Redis, job: Job) -> Attempt:
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0)
+    attempt = take(connection, job)
     assert attempt is not None
-    attempt.start("worker", {"threads": "2"})
     return attempt
+
+
+def take(connection: redis.Redis, job: Job, worker: str = "worker") -> Attempt | None:
+    job_id = job.name.removeprefix("jobs/")
+    return Attempt.claim(connection, job_id, 0, worker=worker, environment={"threads": "2"})
 
 
 def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
@@ -64,7 +68,7 @@ def test_a_new_job_is_queued_and_its_model_pending(connection: redis.Redis, jobs
 def test_a_request_id_makes_one_job(jobs: JobStore) -> None:
     first = train(jobs, request_id="r")
     assert train(jobs, request_id="r").name == first.name
-    assert len(list(jobs.list())) == 1
+    assert len(list(jobs.newest_first())) == 1
     with pytest.raises(RequestConflictError, match="'r' was used for"):
         train(jobs, request_id="r", digest="other")
 
@@ -94,13 +98,13 @@ def test_attempt_numbers_fence_writes(connection: redis.Redis, jobs: JobStore) -
 def test_a_part_that_runs_is_not_claimed_again(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs)
     attempt = claim(connection, job)
-    assert Attempt.claim(connection, attempt.job_id, 0) is None
-    attempt.poll()
+    assert take(connection, job) is None
+    assert not attempt.renew()
 
 
 def test_success_ends_job_and_model_together(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs)
-    claim(connection, job).succeed("", Model(dataset="datasets/mnist", step=7), {"history": "abc"})
+    claim(connection, job).succeed("", Model(dataset="datasets/mnist", step=7), history="abc")
     ended = jobs.get(job.name)
     assert ended.state == JobState.JOB_STATE_SUCCEEDED
     assert ended.end_time.ToNanoseconds() >= ended.start_time.ToNanoseconds()
@@ -117,7 +121,7 @@ def test_nothing_is_written_after_the_end(connection: redis.Redis, jobs: JobStor
         attempt.report(JobEvent())
     assert jobs.get(job.name).failure == FAILURE
     assert kinds(connection, job)[-1] == "finished"
-    assert Attempt.claim(connection, attempt.job_id, 0) is None
+    assert take(connection, job) is None
 
 
 def test_a_queued_job_is_cancelled_at_once(connection: redis.Redis, jobs: JobStore) -> None:
@@ -130,12 +134,12 @@ def test_a_queued_job_is_cancelled_at_once(connection: redis.Redis, jobs: JobSto
 def test_a_running_job_is_told_once_to_stop(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs)
     attempt = claim(connection, job)
-    assert not attempt.poll().cancel_requested
+    assert not attempt.renew()
     for _ in range(2):
         told = jobs.request_cancel(job.name)
         assert told.state == JobState.JOB_STATE_RUNNING
         assert told.cancel_requested
-    assert attempt.poll().cancel_requested
+    assert attempt.renew()
     attempt.cancelled()
     assert jobs.get(job.name).state == JobState.JOB_STATE_CANCELLED
     assert kinds(connection, job) == ["queued", "attempt_started", "cancel_requested", "finished"]
@@ -184,14 +188,14 @@ def test_models_that_cannot_be_used_are_refused(jobs: JobStore) -> None:
     jobs.request_cancel(training.name)
     with pytest.raises(ModelFailedError, match=training.model):
         evaluate(jobs, training.model)
-    assert len(list(jobs.list())) == 1
+    assert len(list(jobs.newest_first())) == 1
 
 
 def test_listing_is_newest_first_and_resumes(jobs: JobStore) -> None:
     made = [train(jobs).name for _ in range(5)]
-    assert [job.name for job in jobs.list()] == made[::-1]
-    assert [job.name for job in jobs.list(before=made[2].removeprefix("jobs/"))] == made[1::-1]
-    assert [job.name for job in jobs.list(matches=lambda job: job.name == made[3])] == [made[3]]
+    assert [job.name for job in jobs.newest_first()] == made[::-1]
+    assert [job.name for job in jobs.newest_first(before=made[2].removeprefix("jobs/"))] == made[1::-1]
+    assert [job.name for job in jobs.newest_first(matches=lambda job: job.name == made[3])] == [made[3]]
 
 
 def test_only_ended_jobs_are_deleted(connection: redis.Redis, jobs: JobStore) -> None:
@@ -220,4 +224,4 @@ def test_a_pending_model_is_not_deleted(connection: redis.Redis, jobs: JobStore)
     models.delete(job.model)
     with pytest.raises(NotFoundError):
         models.get(job.model)
-    assert list(models.list()) == []
+    assert list(models.newest_first()) == []

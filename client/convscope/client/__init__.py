@@ -44,8 +44,10 @@ from convscope.client.errors import (
 )
 from convscope.client.evaluation import ClassScores, EvaluateResult, Misclassified
 from convscope.client.events import (
+    AttemptLost,
     AttemptStarted,
     CancelRequested,
+    CheckpointUnreadable,
     EvaluateProgress,
     Event,
     Failure,
@@ -67,8 +69,10 @@ from convscope.client.selections import Features, Layers
 __all__ = [
     "Activation",
     "AlreadyExists",
+    "AttemptLost",
     "AttemptStarted",
     "CancelRequested",
+    "CheckpointUnreadable",
     "ClassScores",
     "Client",
     "Config",

@@ -13,8 +13,10 @@ from convscope.client.times import time_from_wire
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
 
 __all__ = [
+    "AttemptLost",
     "AttemptStarted",
     "CancelRequested",
+    "CheckpointUnreadable",
     "EvaluateProgress",
     "Event",
     "Failure",
@@ -60,12 +62,42 @@ class AttemptStarted(Event):
         attempt: Number of the attempt at this part, from 1.
         worker: Name of the worker.
         environment: Versions and settings that decide the exact bits.
+        resumed_from: What is kept of the attempts before: a training step, or a number of images; 0 if it starts anew.
     """
 
     part: int
     attempt: int
     worker: str
     environment: Mapping[str, str]
+    resumed_from: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AttemptLost(Event):
+    """An attempt ended without a result, because its worker died or fell silent.
+
+    Attributes:
+        part: Number of the part, from 0.
+        attempt: Number of the attempt, from 1.
+        cause: What is known of its end.
+    """
+
+    part: int
+    attempt: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CheckpointUnreadable(Event):
+    """A checkpoint cannot be read; training goes on from the one before, or anew.
+
+    Attributes:
+        step: The checkpoint's step.
+        reason: Why.
+    """
+
+    step: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,8 +184,21 @@ def failure_from_wire(message: jobs_pb2.Failure) -> Failure:
 def _attempt(head: dict[str, Any], message: jobs_pb2.AttemptStarted) -> AttemptStarted:
     environment = MappingProxyType(dict(message.environment))
     return AttemptStarted(
-        **head, part=message.part, attempt=message.attempt, worker=message.worker, environment=environment
+        **head,
+        part=message.part,
+        attempt=message.attempt,
+        worker=message.worker,
+        environment=environment,
+        resumed_from=message.resumed_from,
     )
+
+
+def _lost(head: dict[str, Any], message: jobs_pb2.AttemptLost) -> AttemptLost:
+    return AttemptLost(**head, part=message.part, attempt=message.attempt, cause=message.cause)
+
+
+def _unreadable(head: dict[str, Any], message: jobs_pb2.CheckpointUnreadable) -> CheckpointUnreadable:
+    return CheckpointUnreadable(**head, step=message.step, reason=message.reason)
 
 
 def _training(head: dict[str, Any], message: train_pb2.TrainProgress) -> TrainProgress:
@@ -195,5 +240,7 @@ _READERS: dict[str, Callable[[dict[str, Any], Any], Event]] = {
     "train_progress": _training,
     "evaluate_progress": _evaluating,
     "image_ready": _image,
+    "attempt_lost": _lost,
+    "checkpoint_unreadable": _unreadable,
     "finished": _finished,
 }

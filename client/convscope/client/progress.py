@@ -110,7 +110,12 @@ def _beginning(event: events.Event) -> str:
             return "queued"
         case events.AttemptStarted():
             again = "" if event.attempt == 1 else f", attempt {event.attempt}"
-            return f"starting on {event.worker}{again}"
+            kept = f", going on from {event.resumed_from}" if event.resumed_from else ""
+            return f"starting on {event.worker}{again}{kept}"
+        case events.AttemptLost():
+            return f"attempt {event.attempt} was lost: {event.cause}"
+        case events.CheckpointUnreadable():
+            return f"the checkpoint of step {event.step} cannot be read: {event.reason}"
         case events.CancelRequested():
             return "asked to stop"
     return "something that this client does not know"

@@ -29,7 +29,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63onvscope/v1/jobs.proto\x12\x0c\x63onvscope.v1\x1a\x1b\x63onvscope/v1/evaluate.proto\x1a\x18\x63onvscope/v1/train.proto\x1a\x1c\x63onvscope/v1/visualize.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x01\n\x07JobSpec\x12(\n\x05train\x18\x01 \x01(\x0b\x32\x17.convscope.v1.TrainSpecH\x00\x12.\n\x08\x65valuate\x18\x02 \x01(\x0b\x32\x1a.convscope.v1.EvaluateSpecH\x00\x12\x30\n\tvisualize\x18\x03 \x01(\x0b\x32\x1b.convscope.v1.VisualizeSpecH\x00\x42\x06\n\x04kind\"\xa5\x01\n\tJobResult\x12*\n\x05train\x18\x01 \x01(\x0b\x32\x19.convscope.v1.TrainResultH\x00\x12\x30\n\x08\x65valuate\x18\x02 \x01(\x0b\x32\x1c.convscope.v1.EvaluateResultH\x00\x12\x32\n\tvisualize\x18\x03 \x01(\x0b\x32\x1d.convscope.v1.VisualizeResultH\x00\x42\x06\n\x04kind\"\xd5\x01\n\x07\x46\x61ilure\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.convscope.v1.Failure.Reason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x8a\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12REASON_COMPUTATION\x10\x01\x12\x10\n\x0cREASON_MODEL\x10\x02\x12\x12\n\x0eREASON_DATASET\x10\x03\x12\x16\n\x12REASON_WORKER_LOST\x10\x04\x12\x12\n\x0eREASON_STORAGE\x10\x05\"\x8e\x03\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.convscope.v1.JobState\x12#\n\x04spec\x18\x03 \x01(\x0b\x32\x15.convscope.v1.JobSpec\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\t \x01(\x03\x12\x18\n\x10\x63\x61ncel_requested\x18\n \x01(\x08\x12&\n\x07\x66\x61ilure\x18\x0b \x01(\x0b\x32\x15.convscope.v1.Failure\x12\'\n\x06result\x18\x0c \x01(\x0b\x32\x17.convscope.v1.JobResult\"\x1b\n\nJobWaiting\x12\r\n\x05model\x18\x01 \x01(\t\"\x0b\n\tJobQueued\"\xb7\x01\n\x0e\x41ttemptStarted\x12\x0c\n\x04part\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x42\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32-.convscope.v1.AttemptStarted.EnvironmentEntry\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x11\n\x0f\x43\x61ncelRequested\"\x85\x01\n\x0bJobFinished\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.convscope.v1.JobState\x12&\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x15.convscope.v1.Failure\x12\'\n\x06result\x18\x03 \x01(\x0b\x32\x17.convscope.v1.JobResult\"\xef\x03\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07waiting\x18\x03 \x01(\x0b\x32\x18.convscope.v1.JobWaitingH\x00\x12)\n\x06queued\x18\x04 \x01(\x0b\x32\x17.convscope.v1.JobQueuedH\x00\x12\x37\n\x0f\x61ttempt_started\x18\x05 \x01(\x0b\x32\x1c.convscope.v1.AttemptStartedH\x00\x12\x39\n\x10\x63\x61ncel_requested\x18\x06 \x01(\x0b\x32\x1d.convscope.v1.CancelRequestedH\x00\x12\x35\n\x0etrain_progress\x18\x07 \x01(\x0b\x32\x1b.convscope.v1.TrainProgressH\x00\x12;\n\x11\x65valuate_progress\x18\x08 \x01(\x0b\x32\x1e.convscope.v1.EvaluateProgressH\x00\x12/\n\x0bimage_ready\x18\t \x01(\x0b\x32\x18.convscope.v1.ImageReadyH\x00\x12-\n\x08\x66inished\x18\n \x01(\x0b\x32\x19.convscope.v1.JobFinishedH\x00\x42\x07\n\x05\x65vent\"K\n\x10\x43reateJobRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.convscope.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x86\x01\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12&\n\x06states\x18\x03 \x03(\x0e\x32\x16.convscope.v1.JobState\x12$\n\x05kinds\x18\x04 \x03(\x0e\x32\x15.convscope.v1.JobKind\"L\n\x10ListJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.convscope.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\" \n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*\xb1\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_WAITING\x10\x01\x12\x14\n\x10JOB_STATE_QUEUED\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06*f\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eJOB_KIND_TRAIN\x10\x01\x12\x15\n\x11JOB_KIND_EVALUATE\x10\x02\x12\x16\n\x12JOB_KIND_VISUALIZE\x10\x03\x32\x95\x03\n\x04Jobs\x12>\n\tCreateJob\x12\x1e.convscope.v1.CreateJobRequest\x1a\x11.convscope.v1.Job\x12\x38\n\x06GetJob\x12\x1b.convscope.v1.GetJobRequest\x1a\x11.convscope.v1.Job\x12I\n\x08ListJobs\x12\x1d.convscope.v1.ListJobsRequest\x1a\x1e.convscope.v1.ListJobsResponse\x12\x43\n\x08WatchJob\x12\x1d.convscope.v1.WatchJobRequest\x1a\x16.convscope.v1.JobEvent0\x01\x12>\n\tCancelJob\x12\x1e.convscope.v1.CancelJobRequest\x1a\x11.convscope.v1.Job\x12\x43\n\tDeleteJob\x12\x1e.convscope.v1.DeleteJobRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63onvscope/v1/jobs.proto\x12\x0c\x63onvscope.v1\x1a\x1b\x63onvscope/v1/evaluate.proto\x1a\x18\x63onvscope/v1/train.proto\x1a\x1c\x63onvscope/v1/visualize.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x01\n\x07JobSpec\x12(\n\x05train\x18\x01 \x01(\x0b\x32\x17.convscope.v1.TrainSpecH\x00\x12.\n\x08\x65valuate\x18\x02 \x01(\x0b\x32\x1a.convscope.v1.EvaluateSpecH\x00\x12\x30\n\tvisualize\x18\x03 \x01(\x0b\x32\x1b.convscope.v1.VisualizeSpecH\x00\x42\x06\n\x04kind\"\xa5\x01\n\tJobResult\x12*\n\x05train\x18\x01 \x01(\x0b\x32\x19.convscope.v1.TrainResultH\x00\x12\x30\n\x08\x65valuate\x18\x02 \x01(\x0b\x32\x1c.convscope.v1.EvaluateResultH\x00\x12\x32\n\tvisualize\x18\x03 \x01(\x0b\x32\x1d.convscope.v1.VisualizeResultH\x00\x42\x06\n\x04kind\"\xd5\x01\n\x07\x46\x61ilure\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.convscope.v1.Failure.Reason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x8a\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12REASON_COMPUTATION\x10\x01\x12\x10\n\x0cREASON_MODEL\x10\x02\x12\x12\n\x0eREASON_DATASET\x10\x03\x12\x16\n\x12REASON_WORKER_LOST\x10\x04\x12\x12\n\x0eREASON_STORAGE\x10\x05\"\x8e\x03\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.convscope.v1.JobState\x12#\n\x04spec\x18\x03 \x01(\x0b\x32\x15.convscope.v1.JobSpec\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\t \x01(\x03\x12\x18\n\x10\x63\x61ncel_requested\x18\n \x01(\x08\x12&\n\x07\x66\x61ilure\x18\x0b \x01(\x0b\x32\x15.convscope.v1.Failure\x12\'\n\x06result\x18\x0c \x01(\x0b\x32\x17.convscope.v1.JobResult\"\x1b\n\nJobWaiting\x12\r\n\x05model\x18\x01 \x01(\t\"\x0b\n\tJobQueued\"\xcd\x01\n\x0e\x41ttemptStarted\x12\x0c\n\x04part\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x42\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32-.convscope.v1.AttemptStarted.EnvironmentEntry\x12\x14\n\x0cresumed_from\x18\x05 \x01(\x03\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x0b\x41ttemptLost\x12\x0c\n\x04part\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"4\n\x14\x43heckpointUnreadable\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\n\n\x08\x42ookmark\"\x11\n\x0f\x43\x61ncelRequested\"\x85\x01\n\x0bJobFinished\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.convscope.v1.JobState\x12&\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x15.convscope.v1.Failure\x12\'\n\x06result\x18\x03 \x01(\x0b\x32\x17.convscope.v1.JobResult\"\x93\x05\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07waiting\x18\x03 \x01(\x0b\x32\x18.convscope.v1.JobWaitingH\x00\x12)\n\x06queued\x18\x04 \x01(\x0b\x32\x17.convscope.v1.JobQueuedH\x00\x12\x37\n\x0f\x61ttempt_started\x18\x05 \x01(\x0b\x32\x1c.convscope.v1.AttemptStartedH\x00\x12\x39\n\x10\x63\x61ncel_requested\x18\x06 \x01(\x0b\x32\x1d.convscope.v1.CancelRequestedH\x00\x12\x35\n\x0etrain_progress\x18\x07 \x01(\x0b\x32\x1b.convscope.v1.TrainProgressH\x00\x12;\n\x11\x65valuate_progress\x18\x08 \x01(\x0b\x32\x1e.convscope.v1.EvaluateProgressH\x00\x12/\n\x0bimage_ready\x18\t \x01(\x0b\x32\x18.convscope.v1.ImageReadyH\x00\x12-\n\x08\x66inished\x18\n \x01(\x0b\x32\x19.convscope.v1.JobFinishedH\x00\x12\x31\n\x0c\x61ttempt_lost\x18\x0b \x01(\x0b\x32\x19.convscope.v1.AttemptLostH\x00\x12\x43\n\x15\x63heckpoint_unreadable\x18\x0c \x01(\x0b\x32\".convscope.v1.CheckpointUnreadableH\x00\x12*\n\x08\x62ookmark\x18\r \x01(\x0b\x32\x16.convscope.v1.BookmarkH\x00\x42\x07\n\x05\x65vent\"K\n\x10\x43reateJobRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.convscope.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x86\x01\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12&\n\x06states\x18\x03 \x03(\x0e\x32\x16.convscope.v1.JobState\x12$\n\x05kinds\x18\x04 \x03(\x0e\x32\x15.convscope.v1.JobKind\"L\n\x10ListJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.convscope.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\" \n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*\xb1\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_WAITING\x10\x01\x12\x14\n\x10JOB_STATE_QUEUED\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06*f\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eJOB_KIND_TRAIN\x10\x01\x12\x15\n\x11JOB_KIND_EVALUATE\x10\x02\x12\x16\n\x12JOB_KIND_VISUALIZE\x10\x03\x32\x95\x03\n\x04Jobs\x12>\n\tCreateJob\x12\x1e.convscope.v1.CreateJobRequest\x1a\x11.convscope.v1.Job\x12\x38\n\x06GetJob\x12\x1b.convscope.v1.GetJobRequest\x1a\x11.convscope.v1.Job\x12I\n\x08ListJobs\x12\x1d.convscope.v1.ListJobsRequest\x1a\x1e.convscope.v1.ListJobsResponse\x12\x43\n\x08WatchJob\x12\x1d.convscope.v1.WatchJobRequest\x1a\x16.convscope.v1.JobEvent0\x01\x12>\n\tCancelJob\x12\x1e.convscope.v1.CancelJobRequest\x1a\x11.convscope.v1.Job\x12\x43\n\tDeleteJob\x12\x1e.convscope.v1.DeleteJobRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,10 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._loaded_options = None
   _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._serialized_options = b'8\001'
-  _globals['_JOBSTATE']._serialized_start=2463
-  _globals['_JOBSTATE']._serialized_end=2640
-  _globals['_JOBKIND']._serialized_start=2642
-  _globals['_JOBKIND']._serialized_end=2744
+  _globals['_JOBSTATE']._serialized_start=2776
+  _globals['_JOBSTATE']._serialized_end=2953
+  _globals['_JOBKIND']._serialized_start=2955
+  _globals['_JOBKIND']._serialized_end=3057
   _globals['_JOBSPEC']._serialized_start=189
   _globals['_JOBSPEC']._serialized_end=346
   _globals['_JOBRESULT']._serialized_start=349
@@ -57,29 +57,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBQUEUED']._serialized_start=1162
   _globals['_JOBQUEUED']._serialized_end=1173
   _globals['_ATTEMPTSTARTED']._serialized_start=1176
-  _globals['_ATTEMPTSTARTED']._serialized_end=1359
-  _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._serialized_start=1309
-  _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._serialized_end=1359
-  _globals['_CANCELREQUESTED']._serialized_start=1361
-  _globals['_CANCELREQUESTED']._serialized_end=1378
-  _globals['_JOBFINISHED']._serialized_start=1381
-  _globals['_JOBFINISHED']._serialized_end=1514
-  _globals['_JOBEVENT']._serialized_start=1517
-  _globals['_JOBEVENT']._serialized_end=2012
-  _globals['_CREATEJOBREQUEST']._serialized_start=2014
-  _globals['_CREATEJOBREQUEST']._serialized_end=2089
-  _globals['_GETJOBREQUEST']._serialized_start=2091
-  _globals['_GETJOBREQUEST']._serialized_end=2120
-  _globals['_LISTJOBSREQUEST']._serialized_start=2123
-  _globals['_LISTJOBSREQUEST']._serialized_end=2257
-  _globals['_LISTJOBSRESPONSE']._serialized_start=2259
-  _globals['_LISTJOBSRESPONSE']._serialized_end=2335
-  _globals['_WATCHJOBREQUEST']._serialized_start=2337
-  _globals['_WATCHJOBREQUEST']._serialized_end=2392
-  _globals['_CANCELJOBREQUEST']._serialized_start=2394
-  _globals['_CANCELJOBREQUEST']._serialized_end=2426
-  _globals['_DELETEJOBREQUEST']._serialized_start=2428
-  _globals['_DELETEJOBREQUEST']._serialized_end=2460
-  _globals['_JOBS']._serialized_start=2747
-  _globals['_JOBS']._serialized_end=3152
+  _globals['_ATTEMPTSTARTED']._serialized_end=1381
+  _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._serialized_start=1331
+  _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._serialized_end=1381
+  _globals['_ATTEMPTLOST']._serialized_start=1383
+  _globals['_ATTEMPTLOST']._serialized_end=1442
+  _globals['_CHECKPOINTUNREADABLE']._serialized_start=1444
+  _globals['_CHECKPOINTUNREADABLE']._serialized_end=1496
+  _globals['_BOOKMARK']._serialized_start=1498
+  _globals['_BOOKMARK']._serialized_end=1508
+  _globals['_CANCELREQUESTED']._serialized_start=1510
+  _globals['_CANCELREQUESTED']._serialized_end=1527
+  _globals['_JOBFINISHED']._serialized_start=1530
+  _globals['_JOBFINISHED']._serialized_end=1663
+  _globals['_JOBEVENT']._serialized_start=1666
+  _globals['_JOBEVENT']._serialized_end=2325
+  _globals['_CREATEJOBREQUEST']._serialized_start=2327
+  _globals['_CREATEJOBREQUEST']._serialized_end=2402
+  _globals['_GETJOBREQUEST']._serialized_start=2404
+  _globals['_GETJOBREQUEST']._serialized_end=2433
+  _globals['_LISTJOBSREQUEST']._serialized_start=2436
+  _globals['_LISTJOBSREQUEST']._serialized_end=2570
+  _globals['_LISTJOBSRESPONSE']._serialized_start=2572
+  _globals['_LISTJOBSRESPONSE']._serialized_end=2648
+  _globals['_WATCHJOBREQUEST']._serialized_start=2650
+  _globals['_WATCHJOBREQUEST']._serialized_end=2705
+  _globals['_CANCELJOBREQUEST']._serialized_start=2707
+  _globals['_CANCELJOBREQUEST']._serialized_end=2739
+  _globals['_DELETEJOBREQUEST']._serialized_start=2741
+  _globals['_DELETEJOBREQUEST']._serialized_end=2773
+  _globals['_JOBS']._serialized_start=3060
+  _globals['_JOBS']._serialized_end=3465
 # @@protoc_insertion_point(module_scope)

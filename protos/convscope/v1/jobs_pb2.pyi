@@ -347,12 +347,17 @@ class AttemptStarted(google.protobuf.message.Message):
     ATTEMPT_FIELD_NUMBER: builtins.int
     WORKER_FIELD_NUMBER: builtins.int
     ENVIRONMENT_FIELD_NUMBER: builtins.int
+    RESUMED_FROM_FIELD_NUMBER: builtins.int
     part: builtins.int
     """Number of the part, from 0."""
     attempt: builtins.int
     """Number of the attempt at this part, from 1."""
     worker: builtins.str
     """Name of the worker."""
+    resumed_from: builtins.int
+    """What is kept of the attempts before: the step of the checkpoint that training goes on from, or the number of images
+    that are stored already; 0 where it starts anew.
+    """
     @property
     def environment(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Versions and settings that decide the exact bits: TensorFlow, NumPy, processor, thread count."""
@@ -364,10 +369,75 @@ class AttemptStarted(google.protobuf.message.Message):
         attempt: builtins.int = ...,
         worker: builtins.str = ...,
         environment: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        resumed_from: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "environment", b"environment", "part", b"part", "worker", b"worker"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "environment", b"environment", "part", b"part", "resumed_from", b"resumed_from", "worker", b"worker"]) -> None: ...
 
 Global___AttemptStarted: typing_extensions.TypeAlias = AttemptStarted
+
+@typing.final
+class AttemptLost(google.protobuf.message.Message):
+    """An attempt ended without a result because its worker died or fell silent. The part is queued again, unless it has
+    died too often without getting any further.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PART_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
+    part: builtins.int
+    """Number of the part, from 0."""
+    attempt: builtins.int
+    """Number of the attempt, from 1."""
+    cause: builtins.str
+    """What is known of its end, for people."""
+    def __init__(
+        self,
+        *,
+        part: builtins.int = ...,
+        attempt: builtins.int = ...,
+        cause: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "cause", b"cause", "part", b"part"]) -> None: ...
+
+Global___AttemptLost: typing_extensions.TypeAlias = AttemptLost
+
+@typing.final
+class CheckpointUnreadable(google.protobuf.message.Message):
+    """A checkpoint cannot be read; training goes on from the one before, or anew."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    step: builtins.int
+    """The checkpoint's step."""
+    reason: builtins.str
+    """Why, for people."""
+    def __init__(
+        self,
+        *,
+        step: builtins.int = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["reason", b"reason", "step", b"step"]) -> None: ...
+
+Global___CheckpointUnreadable: typing_extensions.TypeAlias = CheckpointUnreadable
+
+@typing.final
+class Bookmark(google.protobuf.message.Message):
+    """Nothing has happened, and the connection works. Not part of the log: it has the sequence of the last event sent,
+    and may be ignored. Sent by WatchJob after every ten seconds of silence.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___Bookmark: typing_extensions.TypeAlias = Bookmark
 
 @typing.final
 class CancelRequested(google.protobuf.message.Message):
@@ -428,6 +498,9 @@ class JobEvent(google.protobuf.message.Message):
     EVALUATE_PROGRESS_FIELD_NUMBER: builtins.int
     IMAGE_READY_FIELD_NUMBER: builtins.int
     FINISHED_FIELD_NUMBER: builtins.int
+    ATTEMPT_LOST_FIELD_NUMBER: builtins.int
+    CHECKPOINT_UNREADABLE_FIELD_NUMBER: builtins.int
+    BOOKMARK_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """1, 2, 3, ... within the job, without gaps."""
     @property
@@ -466,6 +539,18 @@ class JobEvent(google.protobuf.message.Message):
     def finished(self) -> Global___JobFinished:
         """It has ended."""
 
+    @property
+    def attempt_lost(self) -> Global___AttemptLost:
+        """An attempt ended without a result."""
+
+    @property
+    def checkpoint_unreadable(self) -> Global___CheckpointUnreadable:
+        """Training cannot go on from a checkpoint."""
+
+    @property
+    def bookmark(self) -> Global___Bookmark:
+        """A sign of life; not part of the log."""
+
     def __init__(
         self,
         *,
@@ -479,10 +564,13 @@ class JobEvent(google.protobuf.message.Message):
         evaluate_progress: convscope.v1.evaluate_pb2.EvaluateProgress | None = ...,
         image_ready: convscope.v1.visualize_pb2.ImageReady | None = ...,
         finished: Global___JobFinished | None = ...,
+        attempt_lost: Global___AttemptLost | None = ...,
+        checkpoint_unreadable: Global___CheckpointUnreadable | None = ...,
+        bookmark: Global___Bookmark | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["attempt_started", b"attempt_started", "cancel_requested", b"cancel_requested", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "queued", b"queued", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt_started", b"attempt_started", "cancel_requested", b"cancel_requested", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "queued", b"queued", "sequence", b"sequence", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["waiting", "queued", "attempt_started", "cancel_requested", "train_progress", "evaluate_progress", "image_ready", "finished"] | None: ...
+    def HasField(self, field_name: typing.Literal["attempt_lost", b"attempt_lost", "attempt_started", b"attempt_started", "bookmark", b"bookmark", "cancel_requested", b"cancel_requested", "checkpoint_unreadable", b"checkpoint_unreadable", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "queued", b"queued", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempt_lost", b"attempt_lost", "attempt_started", b"attempt_started", "bookmark", b"bookmark", "cancel_requested", b"cancel_requested", "checkpoint_unreadable", b"checkpoint_unreadable", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "queued", b"queued", "sequence", b"sequence", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["waiting", "queued", "attempt_started", "cancel_requested", "train_progress", "evaluate_progress", "image_ready", "finished", "attempt_lost", "checkpoint_unreadable", "bookmark"] | None: ...
 
 Global___JobEvent: typing_extensions.TypeAlias = JobEvent
 

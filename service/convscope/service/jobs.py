@@ -106,7 +106,7 @@ def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
     def matches(job: Job) -> bool:
         return (not states or job.state in states) and (not kinds or job.spec.WhichOneof("kind") in kinds)
 
-    jobs, token = cut_page(backend.jobs.list(before=request.page_token, matches=matches), size)
+    jobs, token = cut_page(backend.jobs.newest_first(before=request.page_token, matches=matches), size)
     return ListJobsResponse(jobs=jobs, next_page_token=token)
 
 

@@ -77,5 +77,5 @@ def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
     def matches(model: Model) -> bool:
         return not states or model.state in states
 
-    models, token = cut_page(backend.models.list(before=request.page_token, matches=matches), size)
+    models, token = cut_page(backend.models.newest_first(before=request.page_token, matches=matches), size)
     return ListModelsResponse(models=models, next_page_token=token)

@@ -17,6 +17,7 @@ from convscope.service.interceptors import ErrorInterceptor, TokenInterceptor
 from convscope.service.jobs import JobsService
 from convscope.service.liveness import SERVICES, keep_health
 from convscope.service.models import ModelsService
+from convscope.service.reconciling import keep_reconciling
 from convscope.service.settings import ServiceSettings
 from convscope.service.tasks import end_tasks
 from convscope.store import StoreSettings
@@ -70,7 +71,10 @@ async def serve(
 @contextlib.asynccontextmanager
 async def _background(store: StoreSettings) -> AsyncIterator[tuple[Backend, NotifyHub, health.aio.HealthServicer]]:
     backend, hub, health_servicer = Backend(store), NotifyHub(store.redis_url), health.aio.HealthServicer()
-    tasks = [asyncio.create_task(hub.run()), asyncio.create_task(keep_health(backend, health_servicer))]
+    tasks = [
+        asyncio.create_task(work)
+        for work in (hub.run(), keep_health(backend, health_servicer), keep_reconciling(backend))
+    ]
     try:
         yield backend, hub, health_servicer
     finally:

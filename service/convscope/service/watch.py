@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub, Subscription
 from convscope.store import LogEntry, hydrate, read_log
-from convscope.v1.jobs_pb2 import JobEvent
+from convscope.v1.jobs_pb2 import Bookmark, JobEvent
 
 __all__ = ["watch_job"]
 
@@ -17,7 +17,7 @@ IDLE_S = 10.0
 
 
 async def watch_job(backend: Backend, hub: NotifyHub, job_id: str, after: int) -> AsyncIterator[JobEvent]:
-    """Yield events ``after + 1``, ``after + 2``, ... as they happen, up to the job's last.
+    """Yield events ``after + 1``, ``after + 2``, ... as they happen, up to the job's last, and bookmarks in between.
 
     Raises:
         NotFoundError: if there is no such job.
@@ -55,7 +55,11 @@ class _Watch:
 
     async def from_news(self, subscription: Subscription) -> AsyncIterator[JobEvent]:
         """Yield what happens, until nothing does for a while or some of it was dropped: then the log is to be read."""
-        while not self.complete and (news := await subscription.take(IDLE_S)):
+        while not self.complete:
+            news = await subscription.take(IDLE_S)
+            if not news:
+                yield JobEvent(sequence=self._after, bookmark=Bookmark())
+                return
             fresh = [entry for entry in news if entry.sequence > self._after]
             if fresh and fresh[0].sequence != self._after + 1:
                 return

@@ -3,28 +3,33 @@
 State is in Redis and changes only by scripts that run inside it; artifacts are in an object store.
 """
 
-from convscope.store.attempts import Attempt
+from convscope.store.attempts import Attempt, Checkpoint
 from convscope.store.blobs import BlobStore
 from convscope.store.connection import connect_patiently, connect_promptly
 from convscope.store.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs import JobStore
+from convscope.store.losses import lose_holder
 from convscope.store.models import ModelStore
 from convscope.store.queue import dispatch, open_queue
+from convscope.store.reconciler import Reconciler
 from convscope.store.settings import StoreSettings
 from convscope.store.waiting import settle_waiters
 
 __all__ = [
     "Attempt",
     "BlobStore",
+    "Checkpoint",
     "JobStore",
     "LogEntry",
     "LogPage",
     "ModelStore",
+    "Reconciler",
     "StoreSettings",
     "connect_patiently",
     "connect_promptly",
     "dispatch",
     "hydrate",
+    "lose_holder",
     "open_queue",
     "read_log",
     "settle_waiters",

@@ -68,7 +68,6 @@ class Attempt:
         )
         number = scripts.claim(
             job_id,
-            part,
             before=before,
             lease_ms=LEASE_MS,
             now_ms=records.now_ms(),
@@ -122,9 +121,7 @@ class Attempt:
         if model is not None:
             made = {"state": "ready", "model": model.SerializeToString(), "history": history}
             model_blobs = [digest for digest in (model.sha256, history) if digest]
-        return self._end(
-            JobState.JOB_STATE_SUCCEEDED, {"result": result}, made, blob=result, model_blobs=model_blobs
-        )
+        return self._end(JobState.JOB_STATE_SUCCEEDED, {"result": result}, made, blob=result, model_blobs=model_blobs)
 
     def fail(self, failure: Failure) -> Written:
         """End the job as failed."""

@@ -97,7 +97,7 @@ class JobStore:
         digest = self._redis.hget(keys.job_key(parse_name("jobs", name)), "result")
         return records.text(digest) if digest else ""
 
-    def list(self, *, before: str = "", matches: Callable[[Job], bool] = lambda _: True) -> Iterator[Job]:
+    def newest_first(self, *, before: str = "", matches: Callable[[Job], bool] = lambda _: True) -> Iterator[Job]:
         """Iterate over matching jobs, newest first, those made before the job with this id."""
         found = newest_first(self._redis, keys.JOBS, keys.job_key, before)
         return filter(matches, (records.job_from_fields(job_id, fields) for job_id, fields in found))

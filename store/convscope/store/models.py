@@ -53,7 +53,7 @@ class ModelStore:
         digest = self._redis.hget(keys.model_key(parse_name("models", name)), "history")
         return records.text(digest) if digest else ""
 
-    def list(self, *, before: str = "", matches: Callable[[Model], bool] = lambda _: True) -> Iterator[Model]:
+    def newest_first(self, *, before: str = "", matches: Callable[[Model], bool] = lambda _: True) -> Iterator[Model]:
         """Iterate over matching models, newest first, those made before the model with this id."""
         found = newest_first(self._redis, keys.MODELS, keys.model_key, before)
         return filter(matches, (records.model_from_fields(model_id, fields) for model_id, fields in found))

@@ -125,10 +125,20 @@ class Scripts:
         status, value = self._create(keys=names, args=arguments)
         return status.decode(), value.decode()
 
-    def claim(self, job_id: str, part: int, *, before: int, lease_ms: int, now_ms: int, event: JobEvent) -> int:
+    def claim(self, job_id: str, *, before: int, lease_ms: int, now_ms: int, event: JobEvent) -> int:
         """Start the attempt after attempt ``before``; returns its number, or 0 if the part is not to be had."""
-        names = [*_log_keys(job_id), keys.lease_key(job_id, part)]
-        return int(self._claim(keys=names, args=[job_id, part, before, lease_ms, now_ms, event.SerializeToString()]))
+        started = event.attempt_started
+        names = [*_log_keys(job_id), keys.lease_key(job_id, started.part)]
+        arguments: list[Value] = [
+            job_id,
+            started.part,
+            before,
+            lease_ms,
+            now_ms,
+            started.worker,
+            event.SerializeToString(),
+        ]
+        return int(self._claim(keys=names, args=arguments))
 
     def renew(self, job_id: str, part: int, attempt: int, lease_ms: int) -> tuple[bool, bool]:
         """Renew a lease; returns whether the attempt still holds its part, and whether the job is asked to stop."""

@@ -23,6 +23,9 @@ def main() -> int:
         epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME, CONVSCOPE_DATA.",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="threads to compute with (default: one per processor)")
+    parser.add_argument(
+        "--finish", action="store_true", help="when told to stop, finish the job that it computes instead"
+    )
     parser.add_argument("--burst", action="store_true", help="stop as soon as the queue is empty")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -32,7 +35,7 @@ def main() -> int:
         print(f"convscope worker: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
         return 2
     _prepare(arguments.threads)
-    return _work(settings, burst=arguments.burst)
+    return _work(settings, burst=arguments.burst, finish=arguments.finish)
 
 
 def _prepare(threads: int | None) -> None:
@@ -44,11 +47,11 @@ def _prepare(threads: int | None) -> None:
     import_module("convscope.worker.warm").warm()
 
 
-def _work(settings: StoreSettings, *, burst: bool) -> int:
+def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
     from convscope.worker.parent import PartWorker  # noqa: PLC0415 - RQ, only where work is done
 
     name = f"{socket.gethostname()}-{new_id()}"
-    PartWorker(connect_patiently(settings.redis_url), name).work(burst=burst, logging_level="WARNING")
+    PartWorker(connect_patiently(settings.redis_url), name, finish=finish).work(burst=burst, logging_level="WARNING")
     return 0
 
 

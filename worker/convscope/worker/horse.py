@@ -12,6 +12,7 @@ from convscope.v1.jobs_pb2 import Failure
 from convscope.worker.environment import environment
 from convscope.worker.errors import ComputationError, DatasetError, ModelFileError
 from convscope.worker.horse_jobs import RUNNERS
+from convscope.worker.horse_lease import LeaseKeeper
 from convscope.worker.horse_report import CancelledError, DrainedError, Reporter
 from convscope.worker.threads import configure_threads
 from convscope.worker.variables import THREADS_VARIABLE, WORKER_VARIABLE
@@ -25,24 +26,27 @@ def run_part(job_id: str, part: int) -> None:
     """Compute a part of a job; the only function that the queue may name."""
     settings = StoreSettings.from_environment()
     connection = connect_patiently(settings.redis_url)
-    attempt = Attempt.claim(connection, job_id, part)
+    # Here, not in the parent: asking for the number of threads initializes TensorFlow's devices.
+    configure_threads(int(os.environ.get(THREADS_VARIABLE) or 0) or None)
+    worker = os.environ.get(WORKER_VARIABLE, "")
+    attempt = Attempt.claim(connection, job_id, part, worker=worker, environment=environment())
     if attempt is None:
         log.info("jobs/%s: nothing to do", job_id)
         return
     log.info("jobs/%s: %s, attempt %d", job_id, attempt.kind, attempt.number)
+    lease = LeaseKeeper(attempt, settings.redis_url)
+    lease.start()
     try:
-        _run(connection, attempt, settings)
+        _run(connection, attempt, settings, lease)
     except StaleAttemptError as error:
         log.warning("jobs/%s: %s", job_id, error)
+    finally:
+        lease.end()
 
 
-def _run(connection: redis.Redis, attempt: Attempt, settings: StoreSettings) -> None:
-    worker = os.environ.get(WORKER_VARIABLE, "")
-    # Here, not in the parent: asking for the number of threads initializes TensorFlow's devices.
-    configure_threads(int(os.environ.get(THREADS_VARIABLE) or 0) or None)
+def _run(connection: redis.Redis, attempt: Attempt, settings: StoreSettings, lease: LeaseKeeper) -> None:
     try:
-        attempt.start(worker, environment())
-        reporter = Reporter(connection, attempt, BlobStore(settings.artifacts_url))
+        reporter = Reporter(connection, attempt, BlobStore(settings.artifacts_url), lease)
         signal.signal(signal.SIGTERM, lambda *_: reporter.drain())
         RUNNERS[attempt.kind](reporter)
         log.info("jobs/%s: succeeded", attempt.job_id)

@@ -1,24 +1,21 @@
 """Turns the callbacks of a computation into events, and requests to stop into exceptions."""
 
-import time
-
 import redis
 
 from convscope.store import Attempt, BlobStore
-from convscope.store.scripted import Written
+from convscope.store.errors import StaleAttemptError
 from convscope.v1.jobs_pb2 import JobEvent
+from convscope.worker.horse_lease import LeaseKeeper
+from convscope.worker.pulse import Interruption
 
 __all__ = ["CancelledError", "DrainedError", "Reporter"]
 
-# How often a computation asks whether it is still wanted, in seconds.
-POLL_S = 0.5
 
-
-class CancelledError(Exception):
+class CancelledError(Interruption):
     """The job was asked to stop."""
 
 
-class DrainedError(Exception):
+class DrainedError(Interruption):
     """The worker stops; another one is to take the part up."""
 
 
@@ -29,14 +26,15 @@ class Reporter:
         connection: Redis.
         attempt: holds the part.
         blobs: where images and results go.
+        lease: keeps the attempt alive.
     """
 
-    def __init__(self, connection: redis.Redis, attempt: Attempt, blobs: BlobStore) -> None:
+    def __init__(self, connection: redis.Redis, attempt: Attempt, blobs: BlobStore, lease: LeaseKeeper) -> None:
         self.redis = connection
         self.attempt = attempt
         self.blobs = blobs
+        self._lease = lease
         self._drained = False
-        self._next_poll = 0.0
 
     def drain(self) -> None:
         """Have the next pulse end the computation; safe to call from a signal handler."""
@@ -50,21 +48,19 @@ class Reporter:
             CancelledError: if the job was asked to stop.
             StaleAttemptError: if another attempt has taken over.
         """
+        if self._lease.over:
+            raise StaleAttemptError(f"attempt {self.attempt.number} at jobs/{self.attempt.job_id} is over")
+        if self._lease.cancelled:
+            raise CancelledError
         if self._drained:
             raise DrainedError
-        if time.monotonic() >= self._next_poll:
-            self._heed(self.attempt.poll())
 
-    def event(self, event: JobEvent, blob: str = "") -> None:
-        """Append an event.
+    def event(self, event: JobEvent, blob: str = "", kept: int = 0) -> None:
+        """Append an event; see ``Attempt.report``.
 
         Raises:
             CancelledError: if the job was asked to stop.
             StaleAttemptError: if another attempt has taken over.
         """
-        self._heed(self.attempt.report(event, blob))
-
-    def _heed(self, written: Written) -> None:
-        self._next_poll = time.monotonic() + POLL_S
-        if written.cancel_requested:
+        if self.attempt.report(event, blob, kept).cancel_requested:
             raise CancelledError

@@ -9,18 +9,19 @@ import redis
 from rq import Queue, Worker
 from rq.job import Job
 
-from convscope.store import Attempt, open_queue, settle_waiters
-from convscope.store.errors import StaleAttemptError
+from convscope.store import Reconciler, lose_holder, open_queue
 from convscope.store.processes import die_with_parent
 from convscope.store.queue import PART_FUNCTION
-from convscope.v1.jobs_pb2 import Failure
 
 __all__ = ["PartWorker"]
 
 log = logging.getLogger(__name__)
 
-# How often the parent tells Redis that its horse still runs, in seconds.
-MONITORING_INTERVAL_S = 5
+# How often the parent looks up while its horse computes, in seconds.
+MONITORING_INTERVAL_S = 1
+
+# RQ waits for work for this many seconds less 15 at a time, and looks up in between.
+WORKER_TTL_S = 16
 
 
 class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
@@ -29,15 +30,19 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
     Args:
         connection: a patient connection to Redis.
         name: unique among all workers.
+        finish: when told to stop, finish the part that is computed instead of giving it back.
     """
 
-    def __init__(self, connection: redis.Redis, name: str) -> None:
+    def __init__(self, connection: redis.Redis, name: str, *, finish: bool = False) -> None:
+        self._reconciler = Reconciler(connection)
+        self._finish = finish
         super().__init__(
             [open_queue(connection)],
             name=name,
             connection=connection,
             serializer="json",
             job_monitoring_interval=MONITORING_INTERVAL_S,
+            worker_ttl=WORKER_TTL_S,
             log_job_description=False,
         )
 
@@ -57,7 +62,7 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
     def handle_warm_shutdown_request(self) -> None:
         """Have the horse give its part back, so that another worker takes it up."""
         super().handle_warm_shutdown_request()
-        if self.horse_pid:
+        if self.horse_pid and not self._finish:
             os.kill(self.horse_pid, signal.SIGTERM)
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
@@ -69,22 +74,30 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         die_with_parent()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until the horse says what to do with it
 
+    def heartbeat(self, *args: object, **kwargs: object) -> None:
+        """Say that this worker lives, and look after what others left behind; RQ calls it every second."""
+        super().heartbeat(*args, **kwargs)
+        if not self.is_horse:
+            self._reconciler.tick()
+
+    def teardown(self) -> None:
+        """Leave."""
+        self._reconciler.resign()
+        super().teardown()
+
     def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: object) -> None:
-        """Fail the part of a horse that died instead of reporting its end."""
+        """Have the part of a horse that died queued again."""
+        self._lose(job, _cause(ret_val))
+
+    def _handle_stopped_job(self, job: Job, queue: Queue, execution: object) -> None:
+        """Note the end of a horse that was killed because its job did not stop by itself."""
+        super()._handle_stopped_job(job, queue, execution)
+        self._lose(job, "it did not stop by itself and was killed")
+
+    def _lose(self, job: Job, cause: str) -> None:
         job_id, part = job.args
-        attempt = Attempt.current(self.connection, job_id, part)
-        if attempt is None:
-            return
-        log.error("jobs/%s: the process that computed part %s died (%s)", job_id, part, _cause(ret_val))
-        failure = Failure(
-            reason=Failure.REASON_WORKER_LOST,
-            message=f"the process that computed it died ({_cause(ret_val)}) on worker {self.name}",
-        )
-        try:
-            attempt.fail(failure)
-        except StaleAttemptError:
-            return  # it had reported its end before it died
-        settle_waiters(self.connection, attempt.makes)
+        log.error("jobs/%s: the horse that computed part %s ended: %s", job_id, part, cause)
+        lose_holder(self.connection, job_id, part, self.name, f"{cause} on {self.name}")
 
 
 def _is_part(job: Job) -> bool:

@@ -2,16 +2,16 @@
 -- lease, and says so in an event.
 --
 -- KEYS: record, event log, notify stream, lease
--- ARGV: job id, part, number of the attempt before, milliseconds of the lease, now, event
+-- ARGV: job id, part, number of the attempt before, milliseconds of the lease, now, worker, event
 -- Returns the number of the new attempt, or 0 if the part is not queued or another attempt came first.
 local record = KEYS[1]
-local id, part, before, lease_ms, now, event = take(), take(), take(), take(), take(), take()
+local id, part, before, lease_ms, now, worker, event = take(), take(), take(), take(), take(), take(), take()
 local attempt = 'attempt:' .. part
 if redis.call('HGET', record, 'state') ~= 'queued' or (redis.call('HGET', record, attempt) or '0') ~= before then
   return 0
 end
 local number = redis.call('HINCRBY', record, attempt, 1)
-redis.call('HSET', record, 'state', 'running')
+redis.call('HSET', record, 'state', 'running', 'holder:' .. part, worker)
 redis.call('HSETNX', record, 'started', now)
 redis.call('SET', KEYS[4], number, 'PX', lease_ms)
 append(record, KEYS[2], KEYS[3], id, event, '')

@@ -6,24 +6,28 @@ __all__ = ["Speed"]
 
 
 class Speed:
-    """Steps per second from report to report, and from the first report to the last."""
+    """Steps per second from report to report, and from the first step to the last report."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
         self._latest: tuple[int, float] | None = None
 
+    def begin(self, step: int) -> None:
+        """Measure from here on; later calls change nothing. The first step is not typical, because it may compile."""
+        if self._first is None:
+            self._first = self._latest = (step, time.perf_counter())
+
     def report(self, step: int) -> float:
-        """Return the speed since the report before, in steps per second; 0 for the first report."""
+        """Return the speed since the report before, in steps per second; 0 if no step was done since the beginning."""
         before, self._latest = self._latest, (step, time.perf_counter())
-        self._first = self._first or self._latest
         return _rate(before, self._latest)
 
     def overall(self) -> float:
-        """Return the speed from the first report to the latest, in steps per second; 0 if there are not two."""
+        """Return the speed from the first step to the latest report, in steps per second; 0 if there is none later."""
         return _rate(self._first, self._latest)
 
 
 def _rate(start: tuple[int, float] | None, end: tuple[int, float] | None) -> float:
-    if start is None or end is None or start == end:
+    if start is None or end is None:
         return 0.0
     return (end[0] - start[0]) / max(end[1] - start[1], 1e-9)

@@ -1,0 +1,26 @@
+"""The service's share in looking after jobs: one of all services and workers leads, the others stand by."""
+
+import asyncio
+import contextlib
+
+import redis
+
+from convscope.service.backend import Backend
+from convscope.store import Reconciler
+
+__all__ = ["keep_reconciling"]
+
+# How often the reconciler gets a chance, in seconds; it has its own period.
+PERIOD_S = 0.25
+
+
+async def keep_reconciling(backend: Backend) -> None:
+    """Look after jobs until cancelled; while Redis is away, try again."""
+    reconciler = Reconciler(backend.redis)
+    try:
+        while True:
+            with contextlib.suppress(redis.RedisError):
+                await backend.run(reconciler.tick)
+            await asyncio.sleep(PERIOD_S)
+    finally:
+        reconciler.resign()
