@@ -40,7 +40,7 @@ def test_readers_see_every_event_once_and_in_order(connection: redis.Redis, oper
     written = [0]  # steps of the progress events that were acknowledged
     seen: list[int] = []
     after = 0
-    for operation in [*operations, *["read"] * (len(operations) + 2)]:
+    for operation in [*operations, *["read"] * (2 * len(operations) + 4)]:
         match operation:
             case "write":
                 written.append(written[-1] + 1)

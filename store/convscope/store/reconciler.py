@@ -97,10 +97,10 @@ class Reconciler:
             suspect = self._judge(job_id, fields, leased=leased, queued=(job_id, PART) in queued)
             if suspect is not None:
                 suspects[suspect] = self._since.get(suspect, now)
-        self._since = suspects
-        for suspect, since in suspects.items():
-            if now - since >= GRACE_S:
-                self._repair(suspect)
+        lost = [suspect for suspect, since in suspects.items() if now - since >= GRACE_S]
+        for suspect in lost:
+            self._repair(suspect)
+        self._since = {suspect: since for suspect, since in suspects.items() if suspect not in lost}
 
     def _active(self) -> Iterator[tuple[str, Fields, bool]]:
         job_ids = [text(each) for each in self._redis.smembers(keys.ACTIVE)]
@@ -137,4 +137,3 @@ class Reconciler:
             dispatch(self._redis, suspect.job_id, PART)
         elif lose_attempt(self._redis, suspect.job_id, PART, suspect.attempt, "its worker fell silent"):
             log.warning("jobs/%s: attempt %d fell silent; it is queued again", suspect.job_id, suspect.attempt)
-        self._since.pop(suspect, None)
