@@ -8,6 +8,7 @@ from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from convscope.service.backend import Backend
+from convscope.store import PolicyError, check_policy
 
 __all__ = ["SERVICES", "keep_health"]
 
@@ -34,8 +35,11 @@ async def keep_health(backend: Backend, servicer: health.aio.HealthServicer) -> 
 
 async def _redis_answers(backend: Backend) -> bool:
     try:
-        await backend.run(backend.redis.ping)
+        await backend.run(check_policy, backend.redis)
     except redis.RedisError:
+        return False
+    except PolicyError as error:
+        log.error("%s", error)  # noqa: TRY400 - a setting to be changed, not a fault to be traced
         return False
     return True
 

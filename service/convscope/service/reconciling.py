@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+import logging
 
 import redis
 
 from convscope.service.backend import Backend
-from convscope.store import Reconciler
+from convscope.store import Reconciler, Sweeper
+from convscope.store.errors import BlobError
 
 __all__ = ["keep_reconciling"]
+
+log = logging.getLogger(__name__)
 
 # How often the reconciler gets a chance, in seconds; it has its own period.
 PERIOD_S = 0.25
@@ -17,10 +21,19 @@ PERIOD_S = 0.25
 async def keep_reconciling(backend: Backend) -> None:
     """Look after jobs until cancelled; while Redis is away, try again."""
     reconciler = Reconciler(backend.redis)
+    sweeper = Sweeper(backend.redis, backend.blobs)
     try:
         while True:
             with contextlib.suppress(redis.RedisError):
                 await backend.run(reconciler.tick)
+                await backend.run(_sweep, sweeper)
             await asyncio.sleep(PERIOD_S)
     finally:
         reconciler.resign()
+
+
+def _sweep(sweeper: Sweeper) -> None:
+    try:
+        sweeper.tick()
+    except BlobError as error:
+        log.warning("the sweep was cut short: %s", error)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 import grpc
+import redis
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -20,7 +21,7 @@ from convscope.service.models import ModelsService
 from convscope.service.reconciling import keep_reconciling
 from convscope.service.settings import ServiceSettings
 from convscope.service.tasks import end_tasks
-from convscope.store import StoreSettings
+from convscope.store import StoreSettings, check_policy
 from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc
 
 __all__ = ["ListenError", "serve"]
@@ -54,8 +55,11 @@ async def serve(
 
     Raises:
         ListenError: if the address cannot be listened on.
+        PolicyError: if Redis answers and may evict records.
     """
     async with _background(store) as (backend, hub, health_servicer):
+        with contextlib.suppress(redis.RedisError):  # it may come later
+            await backend.run(check_policy, backend.redis)
         server = _build(service, backend, hub, health_servicer)
         address = _listen(server, service)
         await server.start()

@@ -10,9 +10,11 @@ from convscope.store.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs import JobStore
 from convscope.store.losses import lose_holder
 from convscope.store.models import ModelStore
+from convscope.store.policy import PolicyError, check_policy
 from convscope.store.queue import dispatch, open_queue
 from convscope.store.reconciler import Reconciler
 from convscope.store.settings import StoreSettings
+from convscope.store.sweeping import Sweeper
 from convscope.store.waiting import settle_waiters
 
 __all__ = [
@@ -23,8 +25,11 @@ __all__ = [
     "LogEntry",
     "LogPage",
     "ModelStore",
+    "PolicyError",
     "Reconciler",
     "StoreSettings",
+    "Sweeper",
+    "check_policy",
     "connect_patiently",
     "connect_promptly",
     "dispatch",

@@ -2,7 +2,10 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
 
 import obstore
 from obstore.exceptions import BaseError
@@ -10,7 +13,18 @@ from obstore.store import from_url
 
 from convscope.store.errors import BlobDamagedError, BlobError
 
-__all__ = ["BlobStore"]
+__all__ = ["BlobStore", "StoredBlob"]
+
+# Everything is below this folder of the URL.
+FOLDER = "blobs"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """What a listing tells of a blob: its SHA-256, and when it was last written."""
+
+    digest: str
+    written: datetime
 
 
 class BlobStore:
@@ -30,6 +44,8 @@ class BlobStore:
 
     def put(self, data: bytes) -> str:
         """Store bytes and return their SHA-256 in hexadecimal. They appear whole or not at all.
+
+        What is stored already is written once more: the sweeper spares what was written lately.
 
         Raises:
             BlobError: if they cannot be stored (disk full, no permission, store unreachable).
@@ -55,6 +71,25 @@ class BlobStore:
             raise BlobDamagedError(f"artifact {digest} in {self.url} is damaged: its SHA-256 is another")
         return data
 
+    def stored(self) -> Iterator[list[StoredBlob]]:
+        """Yield everything that is stored, some hundred blobs at a time.
+
+        Raises:
+            BlobError: if the store cannot be read.
+        """
+        with self._translated("list"):
+            for batch in obstore.list(self._store, prefix=FOLDER):
+                yield [StoredBlob(PurePosixPath(meta["path"]).name, meta["last_modified"]) for meta in batch]
+
+    def delete(self, digests: Sequence[str]) -> None:
+        """Delete blobs; those that are missing do no harm.
+
+        Raises:
+            BlobError: if the store cannot be written.
+        """
+        with self._translated("delete"), contextlib.suppress(FileNotFoundError):
+            obstore.delete(self._store, [_path(digest) for digest in digests])
+
     @contextlib.contextmanager
     def _translated(self, verb: str) -> Iterator[None]:
         try:
@@ -68,4 +103,4 @@ class BlobStore:
 
 
 def _path(digest: str) -> str:
-    return f"blobs/{digest[:2]}/{digest}"
+    return f"{FOLDER}/{digest[:2]}/{digest}"

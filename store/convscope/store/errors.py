@@ -8,6 +8,7 @@ StoreError
 ├── StaleAttemptError        a newer attempt has taken over: the writer must stop
 ├── LogTrimmedError          events after the asked-for sequence are gone
 ├── LogLostError             the asked-for sequence lies beyond the log
+├── PolicyError              Redis may throw records away (see ``convscope.store.policy``)
 └── BlobError                an artifact cannot be read or written
     └── BlobDamagedError     an artifact is missing, or is not what its name says
 

@@ -7,6 +7,7 @@ __all__ = [
     "MODELS",
     "NOTIFY",
     "REFERENCES",
+    "SWEPT",
     "blobs_key",
     "events_key",
     "job_key",
@@ -28,6 +29,9 @@ ACTIVE = "convscope:active"
 
 # Token of the process that reconciles, with a time to live.
 LEADER = "convscope:leader"
+
+# Present for a while after somebody swept.
+SWEPT = "convscope:swept"
 
 # Hash: how many jobs and models point to each blob.
 REFERENCES = "convscope:references"

@@ -7,7 +7,7 @@ import socket
 import sys
 from importlib import import_module
 
-from convscope.store import StoreSettings, connect_patiently
+from convscope.store import PolicyError, StoreSettings, check_policy, connect_patiently
 from convscope.store.names import new_id
 from convscope.worker.variables import THREADS_VARIABLE
 
@@ -32,8 +32,7 @@ def main() -> int:
     try:
         settings = StoreSettings.from_environment()
     except ValueError as error:
-        print(f"convscope worker: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
-        return 2
+        return _refuse(error)
     _prepare(arguments.threads)
     return _work(settings, burst=arguments.burst, finish=arguments.finish)
 
@@ -50,9 +49,19 @@ def _prepare(threads: int | None) -> None:
 def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
     from convscope.worker.parent import PartWorker  # noqa: PLC0415 - RQ, only where work is done
 
+    connection = connect_patiently(settings.redis_url)
+    try:
+        check_policy(connection)
+    except PolicyError as error:
+        return _refuse(error)
     name = f"{socket.gethostname()}-{new_id()}"
-    PartWorker(connect_patiently(settings.redis_url), name, finish=finish).work(burst=burst, logging_level="WARNING")
+    PartWorker(connection, name, finish=finish).work(burst=burst, logging_level="WARNING")
     return 0
+
+
+def _refuse(error: Exception) -> int:
+    print(f"convscope worker: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
+    return 2
 
 
 if __name__ == "__main__":
