@@ -140,11 +140,11 @@ def test_a_run_killed_anywhere_repeats_only_what_came_after_its_last_checkpoint(
 ) -> None:
     whole, pieces = (Runs(few_validated, settings) for _ in range(2))
     expected = whole.go()
-    found, stops = until_done(pieces, np.random.default_rng(3), Killed, 4)
+    found, stops = until_done(pieces, np.random.default_rng(3), Killed, 2)
     assert stops >= 3
     assert found == expected
     assert set(pieces.said) == set(whole.said)
-    assert set(pieces.saved_steps) == set(range(4, 41, 4))
+    assert set(pieces.saved_steps) == set(range(2, 41, 2))
 
 
 def test_an_interrupted_validation_takes_its_step_back(mnist: Dataset, settings: TrainSettings) -> None:

@@ -89,20 +89,6 @@ def test_a_damaged_model_is_never_used(private: Stack, private_api: Api) -> None
     assert private_api.finish(private_api.create(EvaluateSpec(model=job.model))).state == JobState.JOB_STATE_SUCCEEDED
 
 
-def test_a_horse_that_is_killed_ends_its_job(private: Stack, private_api: Api) -> None:
-    job = private_api.create(TrainSpec(iterations=1_000_000, report_interval=1000))
-    waiter = private_api.create(EvaluateSpec(model=job.model))
-    wait_for(private_api, job, "train_progress")
-    (horse,) = horses(private)
-    horse.kill()
-    failed = private_api.finish(job)
-    assert failed.state == JobState.JOB_STATE_FAILED
-    assert failed.failure.reason == Failure.REASON_WORKER_LOST
-    assert "SIGKILL; out of memory is the usual reason" in failed.failure.message
-    assert private_api.finish(waiter).failure.reason == Failure.REASON_MODEL
-    assert private_api.finish(private_api.create(TrainSpec(iterations=1))).state == JobState.JOB_STATE_SUCCEEDED
-
-
 def test_a_worker_that_stops_gives_its_job_back(private: Stack, private_api: Api) -> None:
     job = private_api.create(TrainSpec(iterations=150, report_interval=10))
     wait_for(private_api, job, "train_progress")

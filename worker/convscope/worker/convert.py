@@ -20,6 +20,7 @@ __all__ = [
     "evaluate_result",
     "evaluate_settings",
     "feature_image",
+    "feature_name",
     "layers",
     "tensor",
     "train_progress",
@@ -156,6 +157,11 @@ def feature_image(image: visualization.FeatureImage) -> FeatureImage:
         best=_optimized_image(image.best),
         trace=_trace(image.trace) if image.trace else None,
     )
+
+
+def feature_name(image: visualization.FeatureImage) -> FeatureImage:
+    """Pack only whose image it is."""
+    return FeatureImage(layer=image.layer, feature=image.feature)
 
 
 def _optimized_image(image: visualization.OptimizedImage) -> OptimizedImage:

@@ -15,6 +15,7 @@ from convscope.worker import convert
 from convscope.worker.data import load_dataset
 from convscope.worker.environment import environment
 from convscope.worker.evaluation import evaluate
+from convscope.worker.horse_checkpoints import training_checkpoints
 from convscope.worker.horse_report import Reporter
 from convscope.worker.keras_files import model_from_bytes, model_to_bytes
 from convscope.worker.network import describe
@@ -26,24 +27,24 @@ __all__ = ["RUNNERS"]
 
 def _train(reporter: Reporter) -> None:
     spec = reporter.attempt.spec.train
-    history: list[TrainProgress] = []
     parent, parent_file = _load(reporter, spec.continue_from) if spec.continue_from else (None, None)
-    if parent is not None:
-        history.extend(_history(reporter, spec.continue_from))
+    reported = max((event.train_progress.step for event in reporter.logged()), default=0)
 
     def report(found: TrainReport) -> None:
-        progress = convert.train_progress(found)
-        history.append(progress)
-        reporter.event(JobEvent(train_progress=progress))
+        if found.step > reported:  # an attempt before may have come further than its last checkpoint
+            reporter.event(JobEvent(train_progress=convert.train_progress(found)))
 
     outcome = train(
         load_dataset(spec.dataset),
         convert.train_settings(spec),
         model=parent_file,
         start_step=parent.step if parent else 0,
+        checkpoints=training_checkpoints(reporter),
         report=report,
         pulse=reporter.pulse,
     )
+    history = _history(reporter, spec.continue_from) if spec.continue_from else []
+    history += [event.train_progress for event in reporter.logged() if event.HasField("train_progress")]
     _succeed_with_model(reporter, outcome, history)
 
 
@@ -64,8 +65,8 @@ def _succeed_with_model(reporter: Reporter, outcome: TrainOutcome, history: list
         train_seconds=outcome.seconds,
         steps_per_second=outcome.steps_per_second,
     )
-    blobs = {"history": reporter.blobs.put(Model(history=history).SerializeToString())}
-    attempt.succeed(_store(reporter, JobResult(train=result)), model, blobs)
+    history_blob = reporter.blobs.put(Model(history=history).SerializeToString())
+    attempt.succeed(_store(reporter, JobResult(train=result)), model, history_blob)
 
 
 def _evaluate(reporter: Reporter) -> None:
@@ -74,9 +75,10 @@ def _evaluate(reporter: Reporter) -> None:
     dataset = load_dataset(model.dataset)
     split = getattr(dataset, convert.SPLITS[spec.split])
     throttle = Throttle()
+    reported = max((event.evaluate_progress.completed for event in reporter.logged()), default=0)
 
     def progress(done: int, total: int) -> None:
-        if throttle.due() or done == total:
+        if done > reported and (throttle.due() or done == total):
             reporter.event(JobEvent(evaluate_progress=EvaluateProgress(completed=done, total=total)))
 
     found = evaluate(
@@ -97,19 +99,22 @@ def _visualize(reporter: Reporter) -> None:
     _, file = _load(reporter, spec.model)
     started = perf_counter()
     total = sum(len(selection.list.indices) for selection in spec.selections)
-    completed = 0
+    images = (event.image_ready.image for event in reporter.logged() if event.HasField("image_ready"))
+    stored = {(image.layer, image.feature) for image in images}
 
     def ready(image: FeatureImage) -> None:
-        nonlocal completed
-        completed += 1
+        stored.add((image.layer, image.feature))
         blob = reporter.blobs.put(convert.feature_image(image).SerializeToString())
-        reporter.event(JobEvent(image_ready=ImageReady(completed=completed, total=total)), blob)
+        event = ImageReady(image=convert.feature_name(image), completed=len(stored), total=total)
+        reporter.event(JobEvent(image_ready=event), blob, kept=len(stored))
 
     visualizer = Visualizer(file)
+    settings = convert.visualize_settings(spec)
     for selection in spec.selections:
-        settings = convert.visualize_settings(spec)
-        visualizer.run(selection.name, selection.list.indices, settings, ready=ready, pulse=reporter.pulse)
-    result = VisualizeResult(images=completed, seconds=perf_counter() - started)
+        missing = [feature for feature in selection.list.indices if (selection.name, feature) not in stored]
+        if missing:
+            visualizer.run(selection.name, missing, settings, ready=ready, pulse=reporter.pulse)
+    result = VisualizeResult(images=len(stored), seconds=perf_counter() - started)
     reporter.attempt.succeed(_store(reporter, JobResult(visualize=result)))
 
 

@@ -1,14 +1,20 @@
 """Turns the callbacks of a computation into events, and requests to stop into exceptions."""
 
+from collections.abc import Iterator
+
 import redis
 
-from convscope.store import Attempt, BlobStore
+from convscope.store import Attempt, BlobStore, read_log
 from convscope.store.errors import StaleAttemptError
 from convscope.v1.jobs_pb2 import JobEvent
 from convscope.worker.horse_lease import LeaseKeeper
 from convscope.worker.pulse import Interruption
 
 __all__ = ["CancelledError", "DrainedError", "Reporter"]
+
+
+# Events read from the log at a time.
+LOG_PAGE = 1_000
 
 
 class CancelledError(Interruption):
@@ -54,6 +60,13 @@ class Reporter:
             raise CancelledError
         if self._drained:
             raise DrainedError
+
+    def logged(self) -> Iterator[JobEvent]:
+        """Yield the job's events so far, those of earlier attempts included, as they are stored: without blobs."""
+        after = 0
+        while entries := read_log(self.redis, self.attempt.job_id, after, LOG_PAGE).entries:
+            yield from (JobEvent.FromString(entry.event) for entry in entries)
+            after = entries[-1].sequence
 
     def event(self, event: JobEvent, blob: str = "", kept: int = 0) -> None:
         """Append an event; see ``Attempt.report``.

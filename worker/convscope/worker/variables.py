@@ -1,6 +1,9 @@
-"""Environment variables through which a worker's parent speaks to its horses."""
+"""Environment variables that reach the horses of a worker."""
 
-__all__ = ["THREADS_VARIABLE", "WORKER_VARIABLE"]
+__all__ = ["CHECKPOINT_VARIABLE", "THREADS_VARIABLE", "WORKER_VARIABLE"]
+
+# Training steps between two checkpoints, if not the default.
+CHECKPOINT_VARIABLE = "CONVSCOPE_CHECKPOINT_STEPS"
 
 # Number of threads to compute with; one for each processor if unset.
 THREADS_VARIABLE = "CONVSCOPE_THREADS"

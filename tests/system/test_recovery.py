@@ -1,0 +1,212 @@
+"""Whatever dies, a job ends once, with the result that it would have had anyway."""
+
+import io
+import signal
+import zipfile
+from collections.abc import Iterator
+
+import h5py  # type: ignore[import-untyped]
+import numpy as np
+import psutil
+import pytest
+
+from api import Api, connect
+from convscope.client import Client
+from convscope.v1.jobs_pb2 import CancelJobRequest, Failure, Job, JobEvent, JobState
+from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import VisualizeSpec
+from stack import Stack, running_stack
+
+TRAINING = TrainSpec(iterations=300, report_interval=10, seed=3)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A convscope with two workers, which is to be harmed."""
+    with running_stack(workers=2, environment={"CONVSCOPE_CHECKPOINT_STEPS": "25"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api(stack: Stack) -> Iterator[Api]:
+    with connect(stack.address) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def undisturbed(api: Api) -> Job:
+    return api.finish(api.create(TRAINING))
+
+
+def holder(stack: Stack) -> psutil.Process:
+    """The one process that computes."""
+    below = psutil.Process(stack.process.pid).children(recursive=True)
+    workers = [each.pid for each in below if "convscope.worker" in each.cmdline()]
+    (horse,) = [each for each in below if each.ppid() in workers]
+    return horse
+
+
+def wait_for_step(api: Api, job: Job, step: int) -> None:
+    for event in api.watch(job):
+        if event.train_progress.step >= step:
+            return
+    raise AssertionError(f"{job.name} ended before step {step}")
+
+
+def weights(api: Api, model: str) -> dict[str, np.ndarray]:
+    """Every weight and optimizer state of a model's file."""
+    file = b"".join(piece.data for piece in api.models.ExportModel(ExportModelRequest(name=model)))
+    found: dict[str, np.ndarray] = {}
+
+    def collect(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()]
+
+    with zipfile.ZipFile(io.BytesIO(file)) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as h5:
+        h5.visititems(collect)
+    return found
+
+
+def log_of(api: Api, job: Job) -> list[JobEvent]:
+    events = list(api.watch(job))
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    return events
+
+
+def check_equal(api: Api, job: Job, undisturbed: Job) -> None:
+    """The job ended as if nothing had happened: same weights, each report once and with the same figures."""
+    ended = api.finish(job)
+    assert ended.state == JobState.JOB_STATE_SUCCEEDED, ended.failure.message
+    ours, theirs = weights(api, job.model), weights(api, undisturbed.model)
+    assert len(ours) == len(theirs) > 10
+    for name, value in theirs.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+    def figures(each: Job) -> list[tuple[int, float, float]]:
+        reports = [event.train_progress for event in log_of(api, each) if event.HasField("train_progress")]
+        model = api.models.GetModel(GetModelRequest(name=each.model))
+        assert list(model.history) == reports
+        return [(report.step, report.loss, report.batch_accuracy) for report in reports]
+
+    assert figures(job) == figures(undisturbed)
+
+
+def attempts(api: Api, job: Job) -> list[tuple[int, int]]:
+    found = [event.attempt_started for event in log_of(api, job) if event.HasField("attempt_started")]
+    return [(each.attempt, each.resumed_from) for each in found]
+
+
+def test_a_horse_that_is_killed_twice(stack: Stack, api: Api, undisturbed: Job) -> None:
+    job = api.create(TRAINING)
+    for step in (60, 200):
+        wait_for_step(api, job, step)
+        holder(stack).kill()
+    check_equal(api, job, undisturbed)
+    (first, second, third) = attempts(api, job)
+    assert first == (1, 0)
+    assert second[0] == 2
+    assert 50 <= second[1] < third[1] < 300
+    lost = [event.attempt_lost.cause for event in log_of(api, job) if event.HasField("attempt_lost")]
+    assert all("SIGKILL" in cause for cause in lost)
+    assert len(lost) == 2
+
+
+def test_a_worker_and_its_horse_are_killed(stack: Stack, api: Api, undisturbed: Job) -> None:
+    job = api.create(TRAINING)
+    wait_for_step(api, job, 100)
+    horse = holder(stack)
+    parent = horse.parent()
+    assert parent is not None
+    parent.kill()  # the horse dies with it
+    check_equal(api, job, undisturbed)
+    events = log_of(api, job)
+    lost = next(event for event in events if event.HasField("attempt_lost"))
+    again = [event for event in events if event.HasField("attempt_started")][1]
+    last = [event for event in events if event.sequence < lost.sequence][-1]
+    assert again.time.ToSeconds() - last.time.ToSeconds() <= 12
+
+
+def test_a_horse_that_is_stopped_for_long_harms_nothing(stack: Stack, api: Api, undisturbed: Job) -> None:
+    job = api.create(TRAINING)
+    wait_for_step(api, job, 50)
+    horse = holder(stack)
+    horse.suspend()
+    try:
+        for event in api.watch(job):
+            if event.attempt_started.attempt == 2:
+                break
+    finally:
+        horse.resume()
+    check_equal(api, job, undisturbed)
+    horse.wait(20)
+    assert len(attempts(api, job)) == 2
+
+
+def test_images_that_are_stored_are_not_computed_again(stack: Stack, api: Api, undisturbed: Job) -> None:
+    spec = VisualizeSpec(model=undisturbed.model, iterations=200)
+    job = api.create(spec)
+    for event in api.watch(job):
+        if event.image_ready.completed >= 40:
+            break
+    holder(stack).kill()
+    assert api.finish(job).result.visualize.images == 190
+    images = [event.image_ready for event in log_of(api, job) if event.HasField("image_ready")]
+    assert [each.completed for each in images] == list(range(1, 191))
+    whole = {
+        (event.image_ready.image.layer, event.image_ready.image.feature): event.image_ready.image
+        for event in api.watch(api.create(spec))
+        if event.HasField("image_ready")
+    }
+    assert {(each.image.layer, each.image.feature): each.image for each in images} == whole
+    assert attempts(api, job)[1][1] >= 40
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(stack: Stack, api: Api, undisturbed: Job) -> None:
+    job = api.create(TRAINING)
+    wait_for_step(api, job, 110)
+    horse = holder(stack)
+    horse.suspend()
+    newest = max((stack.home / "artifacts" / "blobs").glob("*/*"), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(b"damaged")
+    horse.kill()
+    check_equal(api, job, undisturbed)
+    (unreadable,) = [
+        event.checkpoint_unreadable for event in log_of(api, job) if event.HasField("checkpoint_unreadable")
+    ]
+    assert unreadable.step >= 100
+    assert "damaged" in unreadable.reason
+
+
+def test_a_crash_loop_ends(stack: Stack, api: Api) -> None:
+    job = api.create(TrainSpec(iterations=1_000_000))
+    for number in range(1, 6):
+        for event in api.watch(job):
+            if event.attempt_started.attempt == number:
+                break
+        holder(stack).kill()
+    failed = api.finish(job)
+    assert failed.state == JobState.JOB_STATE_FAILED
+    assert failed.failure.reason == Failure.REASON_WORKER_LOST
+    assert "the worker died 5 times, last SIGKILL" in failed.failure.message
+
+
+def test_a_job_that_does_not_stop_by_itself_is_killed(stack: Stack, api: Api) -> None:
+    job = api.create(TrainSpec(iterations=1_000_000))
+    wait_for_step(api, job, 1)
+    horse = holder(stack)
+    horse.suspend()  # it cannot hear the request
+    api.jobs.CancelJob(CancelJobRequest(name=job.name))
+    assert api.finish(job).state == JobState.JOB_STATE_CANCELLED
+    horse.send_signal(signal.SIGCONT)
+
+
+def test_a_service_that_is_killed_is_started_again(stack: Stack, api: Api) -> None:
+    job = api.create(TrainSpec(iterations=200))
+    wait_for_step(api, job, 1)
+    children = psutil.Process(stack.process.pid).children()
+    (service,) = [each for each in children if "convscope.service" in each.cmdline()]
+    service.kill()
+    with Client(stack.address) as client:  # reconnects by itself
+        assert client.job(job.name).result().model == job.model
+        assert client.evaluate(job.model).result().total == 10_000
