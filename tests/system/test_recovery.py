@@ -206,7 +206,8 @@ def test_a_service_that_is_killed_is_started_again(stack: Stack, api: Api) -> No
     wait_for_step(api, job, 1)
     children = psutil.Process(stack.process.pid).children()
     (service,) = [each for each in children if "convscope.service" in each.cmdline()]
-    service.kill()
-    with Client(stack.address) as client:  # reconnects by itself
-        assert client.job(job.name).result().model == job.model
+    with Client(stack.address) as client:
+        running = client.job(job.name)
+        service.kill()
+        assert running.result().model == job.model  # it reconnects by itself
         assert client.evaluate(job.model).result().total == 10_000
