@@ -19,7 +19,7 @@ from convscope.client.history import History
 from convscope.client.images import FeatureImage
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
 from convscope.client.times import time_from_wire
-from convscope.client.watching import watch
+from convscope.client.watching import patiently, watch
 from convscope.v1 import jobs_pb2, models_pb2
 
 __all__ = ["Job", "JobInfo"]
@@ -184,7 +184,7 @@ class Job(Generic[R]):
         """The result, from the record where the job has ended already, else from the events."""
         after = 0
         if self.kind is not JobKind.VISUALIZE:
-            record = self._get()
+            record = patiently(self._connection, self._get)
             self._info = info = JobInfo.from_wire(record)
             if info.state.is_terminal:
                 return self._conclude(info.state, info.failure, result_from_wire(record.result), ())
@@ -216,7 +216,9 @@ class Job(Generic[R]):
     def _with_history(self, result: TrainResult) -> TrainResult:
         request = models_pb2.GetModelRequest(name=result.model)
         try:
-            history = self._connection.call(self._connection.models.GetModel, request).history
+            history = patiently(
+                self._connection, lambda: self._connection.call(self._connection.models.GetModel, request)
+            ).history
         except NotFound:  # deleted meanwhile; the figures of the run remain
             return result
         return replace(result, history=History.from_wire(history))

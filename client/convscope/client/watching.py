@@ -2,14 +2,17 @@
 
 import random
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
+from typing import TypeVar
 
 from convscope.client.connection import Connection
 from convscope.client.errors import DataLoss, ServiceError, Unavailable
 from convscope.v1 import jobs_pb2
 
-__all__ = ["watch"]
+__all__ = ["patiently", "watch"]
+
+T = TypeVar("T")
 
 # Seconds before the second attempt, and at most between attempts; each is shortened at random by up to a half.
 _FIRST_DELAY, _MAX_DELAY = 0.1, 2.0
@@ -48,6 +51,20 @@ def watch(
         if time.monotonic() - started > _SURELY_CONNECTED:
             outage.over()
         outage.wait(fault)
+
+
+def patiently(connection: Connection, call: Callable[[], T]) -> T:
+    """What a call answers, repeated while the server is away.
+
+    Raises:
+        Unavailable: The server was away for longer than the configured patience.
+    """
+    outage = _Outage(connection.config.patience)
+    while True:
+        try:
+            return call()
+        except Unavailable as error:
+            outage.wait(error)
 
 
 def _stream(
