@@ -211,3 +211,15 @@ def test_a_service_that_is_killed_is_started_again(stack: Stack, api: Api) -> No
         service.kill()
         assert running.result().model == job.model  # it reconnects by itself
         assert client.evaluate(job.model).result().total == 10_000
+
+
+def test_a_redis_that_is_killed_is_started_again(stack: Stack, api: Api, undisturbed: Job) -> None:
+    job = api.create(TRAINING)
+    wait_for_step(api, job, 60)
+    children = psutil.Process(stack.process.pid).children()
+    (server,) = [each for each in children if "redis-server" in each.name()]
+    with Client(stack.address) as client:
+        running = client.job(job.name)
+        server.kill()
+        assert running.result().step == 300  # read through every absence
+    check_equal(api, job, undisturbed)

@@ -112,12 +112,17 @@ def _beginning(event: events.Event) -> str:
             again = "" if event.attempt == 1 else f", attempt {event.attempt}"
             kept = f", going on from {event.resumed_from}" if event.resumed_from else ""
             return f"starting on {event.worker}{again}{kept}"
+        case events.CancelRequested():
+            return "asked to stop"
+    return _mishap(event)
+
+
+def _mishap(event: events.Event) -> str:
+    match event:
         case events.AttemptLost():
             return f"attempt {event.attempt} was lost: {event.cause}"
         case events.CheckpointUnreadable():
             return f"the checkpoint of step {event.step} cannot be read: {event.reason}"
-        case events.CancelRequested():
-            return "asked to stop"
     return "something that this client does not know"
 
 

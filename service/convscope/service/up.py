@@ -20,6 +20,9 @@ __all__ = ["main"]
 
 log = logging.getLogger(__name__)
 
+# How often the private Redis is looked after, in seconds.
+REDIS_PERIOD_S = 0.5
+
 
 def main() -> int:
     """Run everything until SIGINT or SIGTERM; returns the exit code."""
@@ -63,8 +66,10 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: int, thr
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         environment = {**os.environ, "CONVSCOPE_HOME": str(store.home)}
+        redis = None
         if "CONVSCOPE_REDIS_URL" not in os.environ:
-            environment["CONVSCOPE_REDIS_URL"] = stack.enter_context(EmbeddedRedis(store.home / "redis").running()).url
+            redis = stack.enter_context(EmbeddedRedis(store.home / "redis").running())
+            environment["CONVSCOPE_REDIS_URL"] = redis.url
         children = _children(service, environment, workers, threads)
         for child in children:
             stack.push_async_callback(child.stop)
@@ -72,9 +77,15 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: int, thr
         await _unless_stopped(started, stop)
         if not stop.is_set():
             print(f"convscope is ready at {service.listen}", flush=True)  # noqa: T201 - whoever started it waits for it
-            await _unless_stopped(asyncio.gather(*(child.keep() for child in children)), stop)
+            await _unless_stopped(asyncio.gather(*(child.keep() for child in children), _keep(redis)), stop)
         log.info("stopping")
         await asyncio.gather(*(child.stop() for child in children))
+
+
+async def _keep(redis: EmbeddedRedis | None) -> None:
+    while redis is not None:
+        redis.keep()
+        await asyncio.sleep(REDIS_PERIOD_S)
 
 
 def _children(service: ServiceSettings, environment: dict[str, str], workers: int, threads: int | None) -> list[Child]:

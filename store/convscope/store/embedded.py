@@ -1,6 +1,7 @@
 """A private Redis server, for running everything on one machine."""
 
 import contextlib
+import logging
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ import redis
 from convscope.store.processes import die_with_parent
 
 __all__ = ["EmbeddedRedis", "EmbeddedRedisError", "find_server"]
+
+log = logging.getLogger(__name__)
 
 # How long a server may take to answer, which includes replaying its append-only file, in seconds.
 START_TIMEOUT_S = 60.0
@@ -86,6 +89,17 @@ class EmbeddedRedis:
             self._process.wait()
         self._process = None
         self.socket.unlink(missing_ok=True)
+
+    def keep(self) -> None:
+        """Start the server again if it died; to be called now and then.
+
+        Raises:
+            EmbeddedRedisError: if it cannot be started.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            log.error("Redis died (exit code %s) and is started again", self._process.returncode)
+            self._process = None
+            self.start()
 
     @contextlib.contextmanager
     def running(self) -> Iterator["EmbeddedRedis"]:
