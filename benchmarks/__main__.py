@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from benchmarks.quiet import Watch
 from benchmarks.registry import figures
 from benchmarks.report import as_json, show
 from benchmarks.running import Run
@@ -22,8 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no figure {', '.join(unknown)}; there are: {', '.join(figures())}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
+    watch = Watch()
     outcomes = Run(frozenset(names), quick=options.quick, console=Console(stderr=True)).measure()
-    show(outcomes, Console())
+    share = watch.foreign_share()
+    show(outcomes, Console(), foreign_share=share)
     if options.json:
         print(as_json(outcomes))
     return int(any(outcome.note == "failed" for outcome in outcomes))

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import Figure
+from benchmarks.quiet import MOST_FOREIGN_SHARE
 
 __all__ = ["Outcome", "as_json", "show"]
 
@@ -34,8 +35,8 @@ class Outcome:
         return None if self.value is None else self.figure.met(self.value)
 
 
-def show(outcomes: Iterable[Outcome], console: Console) -> None:
-    """Print the table."""
+def show(outcomes: Iterable[Outcome], console: Console, *, foreign_share: float = 0.0) -> None:
+    """Print the table, and below it whether other work disturbed the run: `foreign_share` of the processors, 0 to 1."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading, justify in (("figure", "left"), ("value", "right"), ("target", "right"), ("met", "left")):
         table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
@@ -46,6 +47,11 @@ def show(outcomes: Iterable[Outcome], console: Console) -> None:
         target = f"{sign} {figure.target:g} {figure.unit}"
         table.add_row(figure.name, _value(outcome), target, _verdict(outcome), figure.what + _spread(outcome))
     console.print(table)
+    if foreign_share > MOST_FOREIGN_SHARE:
+        console.print(
+            f"[yellow]Other work used {foreign_share:.0%} of the processors meanwhile: speeds and times above are "
+            "not to be relied on, whether met or not. Repeat on a quiet machine."
+        )
 
 
 def as_json(outcomes: Iterable[Outcome]) -> str:

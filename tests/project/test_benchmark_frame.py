@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +12,7 @@ from rich.console import Console
 from benchmarks import running
 from benchmarks.__main__ import main
 from benchmarks.figures import Family, Figure
+from benchmarks.quiet import machine_seconds, own_seconds
 from benchmarks.registry import FAMILIES, figures
 from benchmarks.report import Outcome, as_json, show
 from benchmarks.rounds import Round
@@ -82,3 +85,27 @@ def test_a_failure_leaves_what_was_measured_before(monkeypatch: pytest.MonkeyPat
 def test_quick_leaves_out_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     family = Family(figures=(AT_LEAST,), measure=lambda _round, _names: iter([("speed", 1.0)]), quick=False)
     assert measured(monkeypatch, family, quick=True)["speed"].note == "not with --quick"
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.0, False), (0.04, False), (0.3, True)])
+def test_a_disturbed_run_says_so(share: float, warned: bool) -> None:
+    text = io.StringIO()
+    show([Outcome(figure=AT_LEAST, value=2.5)], Console(file=text, width=200), foreign_share=share)
+    assert ("Other work used 30% of the processors" in text.getvalue()) is warned
+
+
+SPIN = "import time; end = time.process_time() + 1\nwhile time.process_time() < end: pass"
+
+
+def test_own_work_is_not_foreign_but_running_work_of_others_is() -> None:
+    before = own_seconds()
+    subprocess.run([sys.executable, "-c", SPIN], check=True)
+    assert own_seconds() - before >= 1
+    before, machine = own_seconds(), machine_seconds()
+    command = [sys.executable, "-c", SPIN + "\nprint(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert machine_seconds() - machine >= 0.9  # it has worked, and has not been waited for
+        assert own_seconds() - before < 0.5
+        other.communicate(b"\n")
