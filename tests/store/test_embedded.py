@@ -44,31 +44,46 @@ def test_a_directory_has_one_server(directory: Path) -> None:
     assert server.pid is None
 
 
-def test_a_stale_socket_does_no_harm(directory: Path) -> None:
-    server = EmbeddedRedis(directory)
-    server.start()
-    assert server.pid is not None
-    os.kill(server.pid, signal.SIGKILL)
-    psutil.Process(server.pid).wait(10)
-    assert server.socket.exists()
-    with EmbeddedRedis(directory).running():
-        pass
-    server.stop()
+OWNER = """
+import pathlib, sys
+from convscope.store.embedded import EmbeddedRedis
+server = EmbeddedRedis(pathlib.Path(sys.argv[1]))
+server.start()
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
 
 
-def test_it_dies_with_its_owner(directory: Path) -> None:
-    code = (
-        "import sys, pathlib; from convscope.store.embedded import EmbeddedRedis;"
-        "server = EmbeddedRedis(pathlib.Path(sys.argv[1])); server.start(); print(server.pid, flush=True);"
-        "sys.stdin.read()"
-    )
+def test_it_dies_with_its_owner_and_leaves_no_obstacle(directory: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OWNER, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as owner:
         assert owner.stdout is not None
         server = psutil.Process(int(owner.stdout.readline()))
+        with pytest.raises(EmbeddedRedisError, match=f"another convscope uses {directory}"):
+            EmbeddedRedis(directory).start()
         owner.kill()
         server.wait(10)
+    assert (directory / "redis.sock").exists()
+    with EmbeddedRedis(directory).running():
+        pass
+
+
+def test_a_server_that_dies_is_started_again(directory: Path) -> None:
+    with EmbeddedRedis(directory).running() as server:
+        before = server.pid
+        assert before is not None
+        server.keep()
+        assert server.pid == before
+        os.kill(before, signal.SIGKILL)
+        psutil.Process(before).wait(10)
+        server.keep()
+        assert server.pid not in {None, before}
+
+
+def test_a_path_with_a_space_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddedRedisError, match="has a space"):
+        EmbeddedRedis(tmp_path / "a b").start()
 
 
 def test_too_long_a_path_is_told(tmp_path: Path) -> None:

@@ -44,6 +44,17 @@ CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
 REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.OutOfMemoryError)
 
 
+# A status's details travel in trailers, of which 8 KiB are sure to arrive, and are in its message once more.
+MOST_VIOLATIONS = 12
+MOST_CHARACTERS = 240
+
+
+def shorten(text: str) -> str:
+    """Cut the middle out of a text that is too long for a status."""
+    half = MOST_CHARACTERS // 2
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """A field that cannot be right: its path in the request, and what is allowed."""
@@ -51,13 +62,19 @@ class Violation:
     field: str
     description: str
 
+    def __post_init__(self) -> None:
+        """Keep it short: it travels in trailers, which are small."""
+        object.__setattr__(self, "description", shorten(self.description))
+
 
 class InvalidRequestError(Exception):
     """The request has fields that cannot be right."""
 
     def __init__(self, *violations: Violation) -> None:
-        super().__init__("; ".join(f"{each.field}: {each.description}" for each in violations))
-        self.violations = violations
+        told = violations[:MOST_VIOLATIONS]
+        more = f"; and {len(violations) - len(told)} more" if len(told) < len(violations) else ""
+        super().__init__("; ".join(f"{each.field}: {each.description}" for each in told) + more)
+        self.violations = told
 
 
 async def abort(context: "grpc.aio.ServicerContext[object, object]", error: Exception) -> None:
@@ -70,9 +87,9 @@ async def abort(context: "grpc.aio.ServicerContext[object, object]", error: Exce
         await context.abort(Code.INVALID_ARGUMENT, str(error), _bad_request(error))
     for kind, code in CODES:
         if isinstance(error, kind):
-            await context.abort(code, str(error))
+            await context.abort(code, shorten(str(error)))
     if isinstance(error, REDIS_AWAY):
-        await context.abort(Code.UNAVAILABLE, f"Redis cannot be used right now: {error}")
+        await context.abort(Code.UNAVAILABLE, f"Redis cannot be used right now: {shorten(str(error))}")
     log.error("unexpected error", exc_info=error)
     await context.abort(Code.INTERNAL, f"internal error ({type(error).__name__}); the service's log has the details")
 

@@ -97,7 +97,8 @@ class NotifyHub:
                 try:
                     await self._read_on()
                 except RedisError as error:
-                    log.warning("watches ended because Redis went away: %s", error)
+                    if self._subscriptions:
+                        log.warning("watches ended because Redis went away: %s", error)
                     self.fail_all(error)
                     await asyncio.sleep(RECONNECT_S)
         finally:

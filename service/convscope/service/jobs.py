@@ -11,7 +11,7 @@ from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
 from convscope.service.paging import check_page, cut_page
 from convscope.service.requests import known_values, name_to_id
-from convscope.service.validation import plan_job
+from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
 from convscope.store import dispatch, settle_waiters
 from convscope.v1 import jobs_pb2_grpc
@@ -76,12 +76,19 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
 
 def _create(backend: Backend, request: CreateJobRequest) -> Job:
+    known = backend.jobs.of_request(request.request_id, request_digest(request))
+    if known is not None:  # before the spec is checked: its model may be gone by now
+        return _dispatched(backend, known)
     plan = plan_job(request, backend.models)
     job, _ = backend.jobs.create(
         plan.spec, request_digest=plan.digest, request_id=request.request_id, needs=plan.needs, model=plan.model
     )
+    return _dispatched(backend, job)
+
+
+def _dispatched(backend: Backend, job: Job) -> Job:
+    """Put a queued job on the queue; also for a repeated request, since the first may have been cut off before."""
     if job.state == JobState.JOB_STATE_QUEUED:
-        # Also for a repeated request: the first one may have been cut off just before this line.
         dispatch(backend.redis, name_to_id("jobs", job.name))
     return job
 

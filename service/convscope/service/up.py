@@ -67,7 +67,7 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: int, thr
     async with AsyncExitStack() as stack:
         environment = {**os.environ, "CONVSCOPE_HOME": str(store.home)}
         redis = None
-        if "CONVSCOPE_REDIS_URL" not in os.environ:
+        if not os.environ.get("CONVSCOPE_REDIS_URL"):
             redis = stack.enter_context(EmbeddedRedis(store.home / "redis").running())
             environment["CONVSCOPE_REDIS_URL"] = redis.url
         children = _children(service, environment, workers, threads)
@@ -103,8 +103,9 @@ async def _unless_stopped(work: "asyncio.Future[Any]", stop: asyncio.Event) -> N
         if work.done():
             work.result()
     finally:
-        waiting.cancel()
-        work.cancel()
+        for future in (waiting, work):
+            future.cancel()
+        await asyncio.gather(waiting, work, return_exceptions=True)
 
 
 def _positive(text: str) -> int:

@@ -1,6 +1,7 @@
 """A private Redis server, for running everything on one machine."""
 
 import contextlib
+import fcntl
 import logging
 import os
 import shutil
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 import redis
 
@@ -44,6 +46,7 @@ class EmbeddedRedis:
         self.directory = directory
         self.socket = directory / "redis.sock"
         self._process: subprocess.Popen[bytes] | None = None
+        self._held: IO[str] | None = None
 
     @property
     def url(self) -> str:
@@ -63,10 +66,12 @@ class EmbeddedRedis:
         """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)
+        if any(character.isspace() for character in str(self.socket)):
+            # RQ reads the addresses of connections from a list that is parted by spaces.
+            raise EmbeddedRedisError(f"the path of Redis's socket has a space ({self.socket}); use another home")
         if len(os.fsencode(self.socket)) >= SOCKET_PATH_LIMIT:
             raise EmbeddedRedisError(f"the path of Redis's socket is too long ({self.socket}); use a shorter home")
-        if self._answers():
-            raise EmbeddedRedisError(f"another convscope uses {self.directory} already; stop it or use another home")
+        self._lock()
         self._process = subprocess.Popen(  # noqa: S603 - the program is a Redis server found on this machine
             [find_server(), *_options(self.directory, self.socket)],
             stdin=subprocess.DEVNULL,
@@ -80,6 +85,7 @@ class EmbeddedRedis:
     def stop(self) -> None:
         """Stop the server after it has written everything down; harmless if it does not run."""
         if self._process is None:
+            self._unlock()
             return
         self._process.terminate()
         try:
@@ -89,6 +95,7 @@ class EmbeddedRedis:
             self._process.wait()
         self._process = None
         self.socket.unlink(missing_ok=True)
+        self._unlock()
 
     def keep(self) -> None:
         """Start the server again if it died; to be called now and then.
@@ -109,6 +116,25 @@ class EmbeddedRedis:
             yield self
         finally:
             self.stop()
+
+    def _lock(self) -> None:
+        """Be the only one to run a server here; the kernel gives the lock back however this process ends."""
+        if self._held is not None:
+            return
+        held = (self.directory / "lock").open("w")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            held.close()
+            raise EmbeddedRedisError(
+                f"another convscope uses {self.directory} already; stop it or use another home"
+            ) from error
+        self._held = held
+
+    def _unlock(self) -> None:
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S

@@ -29,6 +29,9 @@ from convscope.v1.models_pb2 import Model
 __all__ = ["JobStore"]
 
 ENDED_NAMES = tuple(records.state_name(state) for state in sorted(records.ENDED))
+# How often a request to stop is tried against a job that keeps changing its state.
+CANCEL_TRIES = 10
+
 NOT_STARTED_NAMES = ("waiting", "queued")
 
 
@@ -82,6 +85,15 @@ class JobStore:
             raise _model_error(needs, value)
         return self.get(f"jobs/{job_id}"), True
 
+    def of_request(self, request_id: str, request_digest: str) -> Job | None:
+        """Return the job that a request has made already, if any.
+
+        Raises:
+            RequestConflictError: if the request id was used for something else.
+        """
+        known = self._redis.get(keys.request_key(request_id)) if request_id else None
+        return self._known_request(records.text(known), request_id, request_digest) if known else None
+
     def get(self, name: str) -> Job:
         """Return a job without its result.
 
@@ -125,8 +137,14 @@ class JobStore:
             fields={"cancel": 1, "cancel_time": records.now_ms()},
             events=[asked],
         )
-        self._first_allowed(job_id, at_once, told)
+        for _ in range(CANCEL_TRIES):  # between two writes the job may be taken up, or given back
+            if self._first_allowed(job_id, at_once, told) or self._stopping(job_id):
+                break
         return self.get(name)
+
+    def _stopping(self, job_id: str) -> bool:
+        fields = records.read_record(self._redis, keys.job_key(job_id))
+        return bool(fields.get(b"cancel") or fields.get(b"ended"))
 
     def release(self, job_id: str) -> bool:
         """Queue a job that waited for its model; returns whether it did wait."""
@@ -137,7 +155,7 @@ class JobStore:
 
     def abandon(self, job_id: str, failure: Failure) -> bool:
         """Fail a job that waits for a model that will not come; returns whether it did wait."""
-        makes = self._fields(job_id).get(b"makes", b"").decode()
+        makes = records.read_record(self._redis, keys.job_key(job_id)).get(b"makes", b"").decode()
         return self._first_allowed(
             job_id,
             Write(
@@ -175,6 +193,8 @@ class JobStore:
                 self._scripts.write(job_id, write)
             except Refused:
                 continue
+            except NotFoundError:
+                return False  # deleted meanwhile: nothing of it is left to change
             return True
         return False
 

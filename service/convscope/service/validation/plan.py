@@ -13,7 +13,7 @@ from convscope.store import ModelStore
 from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
 from convscope.v1.models_pb2 import Model
 
-__all__ = ["Plan", "plan_job"]
+__all__ = ["Plan", "plan_job", "request_digest"]
 
 MAX_REQUEST_ID = 128
 
@@ -43,7 +43,7 @@ def plan_job(request: CreateJobRequest, models: ModelStore) -> Plan:
         NotFoundError: for a dataset or model that does not exist.
     """
     _check_request_id(request.request_id)
-    digest = hashlib.sha256(request.spec.SerializeToString(deterministic=True)).hexdigest()
+    digest = request_digest(request)
     spec = JobSpec()
     spec.CopyFrom(request.spec)
     match spec.WhichOneof("kind"):
@@ -52,7 +52,7 @@ def plan_job(request: CreateJobRequest, models: ModelStore) -> Plan:
         case "evaluate":
             model = _required_model(spec.evaluate.model, "spec.evaluate.model", models)
             checks = Checks("spec.evaluate")
-            check_evaluate(spec.evaluate, checks)
+            check_evaluate(spec.evaluate, model.layers, checks)
         case "visualize":
             model = _required_model(spec.visualize.model, "spec.visualize.model", models)
             checks = Checks("spec.visualize")
@@ -61,6 +61,11 @@ def plan_job(request: CreateJobRequest, models: ModelStore) -> Plan:
             raise InvalidRequestError(Violation("spec", "must have one of train, evaluate, visualize"))
     checks.finish()
     return Plan(spec=spec, digest=digest, needs=model.name)
+
+
+def request_digest(request: CreateJobRequest) -> str:
+    """Return what tells whether two requests ask for the same: the SHA-256 of the spec as it was sent."""
+    return hashlib.sha256(request.spec.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _plan_train(spec: JobSpec, digest: str, models: ModelStore) -> Plan:

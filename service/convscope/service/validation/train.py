@@ -1,10 +1,10 @@
 """Checks of training specs."""
 
 from collections.abc import Sequence
-from math import prod
 
 from convscope.service.architecture import ShrunkToNothingError, describe_network
 from convscope.service.validation.checks import Checks
+from convscope.service.validation.memory import check_activations
 from convscope.v1.datasets_pb2 import Dataset, Split
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.train_pb2 import Activation, Convolution, Dense, Network, Precision, TrainSpec
@@ -26,11 +26,6 @@ MAX_LAYERS = 64
 
 # Weights, gradients and two moments of this many parameters take 3.2 GB.
 MAX_PARAMETERS = 200_000_000
-
-# Bytes of the activations of one batch, which are kept until its gradients are known.
-MAX_ACTIVATION_BYTES = 8 * 2**30
-
-ACTIVATION_BYTES = 4
 
 
 def check_train(spec: TrainSpec, dataset: Dataset, checks: Checks) -> None:
@@ -107,9 +102,4 @@ def _check_size(spec: TrainSpec, layers: Sequence[Layer], checks: Checks) -> Non
     parameters = sum(layer.parameters for layer in layers)
     if parameters > MAX_PARAMETERS:
         checks.refuse("network", f"must have at most {MAX_PARAMETERS:,} parameters, not {parameters:,}")
-    each_image = ACTIVATION_BYTES * sum(prod(layer.output_shape) for layer in layers)
-    if each_image * spec.batch_size > MAX_ACTIVATION_BYTES:
-        most = MAX_ACTIVATION_BYTES // each_image
-        checks.refuse(
-            "batch_size", f"must be at most {most:,} for this network, or its activations do not fit in memory"
-        )
+    check_activations(spec, layers, checks)

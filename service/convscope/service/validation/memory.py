@@ -1,0 +1,27 @@
+"""How much memory a batch may take."""
+
+from collections.abc import Sequence
+from math import prod
+
+from convscope.service.validation.checks import Checks
+from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.models_pb2 import Layer
+from convscope.v1.train_pb2 import TrainSpec
+
+__all__ = ["check_activations"]
+
+# Bytes of the activations of one batch, which training keeps until its gradients are known.
+MAX_ACTIVATION_BYTES = 8 * 2**30
+
+# Bytes of a float32.
+ACTIVATION_BYTES = 4
+
+
+def check_activations(spec: TrainSpec | EvaluateSpec, layers: Sequence[Layer], checks: Checks) -> None:
+    """Check that the activations of a batch fit in memory."""
+    each_image = ACTIVATION_BYTES * sum(prod(layer.output_shape) for layer in layers)
+    if each_image * spec.batch_size > MAX_ACTIVATION_BYTES:
+        most = MAX_ACTIVATION_BYTES // each_image
+        checks.refuse(
+            "batch_size", f"must be at most {most:,} for this network, or its activations do not fit in memory"
+        )
