@@ -169,6 +169,14 @@ def test_evaluation_defaults_and_limits(plan: Planner, model: str) -> None:
     }
 
 
+def test_an_evaluation_batch_must_fit_in_memory(connection: redis.Redis, plan: Planner) -> None:
+    wide = Network(convolutions=[Convolution(filters=4096, kernel_size=1)])
+    planned = plan(JobSpec(train=TrainSpec(network=wide)))
+    job, _ = JobStore(connection).create(planned.spec, request_digest="d", model=planned.model)
+    found = refused(plan, JobSpec(evaluate=EvaluateSpec(model=job.model, batch_size=8192)))
+    assert "do not fit in memory" in found["spec.evaluate.batch_size"]
+
+
 def selected(plan: Planner, model: str, *selections: LayerSelection) -> dict[str, list[int]]:
     planned = plan(JobSpec(visualize=VisualizeSpec(model=model, selections=selections)))
     return {each.name: list(each.list.indices) for each in planned.spec.visualize.selections}

@@ -225,3 +225,25 @@ def test_a_pending_model_is_not_deleted(connection: redis.Redis, jobs: JobStore)
     with pytest.raises(NotFoundError):
         models.get(job.model)
     assert list(models.newest_first()) == []
+
+
+def test_a_waiter_that_is_deleted_strands_nobody(connection: redis.Redis, jobs: JobStore) -> None:
+    training = train(jobs)
+    waiters = [evaluate(jobs, training.model) for _ in range(3)]
+    jobs.request_cancel(waiters[0].name)
+    jobs.delete(waiters[0].name)
+    attempt = claim(connection, training)
+    attempt.succeed("", Model())
+    settle_waiters(connection, attempt.makes)
+    assert [jobs.get(each.name).state for each in waiters[1:]] == [JobState.JOB_STATE_QUEUED] * 2
+
+
+def test_a_request_is_known_when_its_model_is_gone(connection: redis.Redis, jobs: JobStore) -> None:
+    training = train(jobs, request_id="r")
+    jobs.request_cancel(training.name)
+    ModelStore(connection).delete(training.model)
+    assert jobs.of_request("r", "d") == jobs.get(training.name)
+    assert jobs.of_request("", "d") is None
+    assert jobs.of_request("other", "d") is None
+    with pytest.raises(RequestConflictError):
+        jobs.of_request("r", "other")

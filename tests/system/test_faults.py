@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -224,6 +225,38 @@ def test_a_bad_setting_is_one_line(module: str) -> None:
     assert done.returncode == 2
     assert "CONVSCOPE_REDIS_URL is 'http://nowhere'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["CONVSCOPE_THREADS", "CONVSCOPE_CHECKPOINT_STEPS"])
+@pytest.mark.parametrize("value", ["abc", "0", "-1"])
+def test_a_worker_refuses_numbers_that_are_none(variable: str, value: str) -> None:
+    done = run_module("convscope.worker", **{variable: value})
+    assert done.returncode == 2
+    assert done.stderr == f"convscope worker: {variable} is {value!r}; it must be a positive whole number\n"
+
+
+def test_a_redis_that_evicts_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("r")
+    with EmbeddedRedis(directory).running() as server:
+        connection = redis.Redis.from_url(server.url)
+        connection.config_set("maxmemory-policy", "allkeys-lru")
+        connection.close()
+        for module in ("convscope.service", "convscope.worker"):
+            done = run_module(module, CONVSCOPE_REDIS_URL=server.url, CONVSCOPE_HOME=str(directory))
+            assert done.returncode == 2
+            assert "config set maxmemory-policy noeviction" in done.stderr.splitlines()[-1]
+            assert "Traceback" not in done.stderr
+
+
+def test_a_worker_that_is_stopped_at_once_keeps_nobody_waiting() -> None:
+    with running_stack() as stack, connect(stack.address) as api:
+        job = api.create(TrainSpec(iterations=1_000_000))
+        wait_for(api, job, "attempt_started")  # its horse does not listen yet
+        started = time.monotonic()
+        assert stack.stop() == 0
+        assert time.monotonic() - started < 12
+        assert "is killed" not in stack.log
+        assert "Traceback" not in stack.log
 
 
 def test_a_dataset_that_is_damaged_fails_the_job_by_its_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -30,7 +31,7 @@ from convscope.v1.models_pb2 import (
     ModelState,
 )
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
+from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
 
 ENDLESS = TrainSpec(iterations=10_000_000, report_interval=1_000)
 
@@ -260,3 +261,29 @@ def test_a_bad_spec_is_refused_and_nothing_is_queued(api: Api) -> None:
         api.jobs.CreateJob(CreateJobRequest(spec=JobSpec()))
     assert list(violations(caught.value)) == ["spec"]
     assert newest() == before
+
+
+def test_many_or_long_faults_still_arrive_as_what_they_are(api: Api) -> None:
+    model = api.finish(api.create(TrainSpec(iterations=0))).model
+    wrong = LayerSelection(name="conv1", list=FeatureList(indices=range(1000, 2000)))
+    calls: list[Callable[[], object]] = [
+        lambda: api.create(VisualizeSpec(model=model, selections=[wrong])),
+        lambda: api.create(EvaluateSpec(model="x" * 100_000)),
+        lambda: api.jobs.GetJob(GetJobRequest(name="y" * 100_000)),
+    ]
+    for call in calls:
+        with pytest.raises(grpc.RpcError) as caught:
+            call()
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert 1 <= len(violations(caught.value)) <= 12
+    with pytest.raises(grpc.RpcError) as caught:
+        api.create(TrainSpec(dataset="datasets/" + "z" * 100_000))
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_repeated_request_is_answered_when_its_model_is_gone(api: Api) -> None:
+    training = api.finish(api.create(TrainSpec(iterations=0)))
+    spec = EvaluateSpec(model=training.model)
+    evaluation = api.finish(api.create(spec, request_id="evaluated once"))
+    api.models.DeleteModel(DeleteModelRequest(name=training.model))
+    assert api.create(spec, request_id="evaluated once").name == evaluation.name

@@ -5,7 +5,7 @@ State is in Redis and changes only by scripts that run inside it; artifacts are 
 
 from convscope.store.attempts import Attempt, Checkpoint
 from convscope.store.blobs import BlobStore
-from convscope.store.connection import connect_patiently, connect_promptly
+from convscope.store.connection import await_redis, connect_patiently, connect_promptly
 from convscope.store.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs import JobStore
 from convscope.store.losses import lose_holder
@@ -29,6 +29,7 @@ __all__ = [
     "Reconciler",
     "StoreSettings",
     "Sweeper",
+    "await_redis",
     "check_policy",
     "connect_patiently",
     "connect_promptly",

@@ -1,10 +1,16 @@
 """Connections to Redis."""
 
+import contextlib
+import logging
+import time
+
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-__all__ = ["connect_patiently", "connect_promptly"]
+__all__ = ["await_redis", "connect_patiently", "connect_promptly"]
+
+log = logging.getLogger(__name__)
 
 # How long a caller who waits for an answer is kept waiting for Redis, in seconds.
 PROMPT_TIMEOUT_S = 2.0
@@ -30,3 +36,16 @@ def connect_patiently(url: str) -> redis.Redis:
         socket_connect_timeout=PROMPT_TIMEOUT_S,
         retry=Retry(ExponentialWithJitterBackoff(base=0.2, cap=2), retries=PATIENT_RETRIES),
     )
+
+
+def await_redis(url: str) -> None:
+    """Wait until Redis answers, and say so in the log if it does not at once."""
+    with contextlib.closing(connect_promptly(url)) as connection:
+        while True:
+            try:
+                connection.ping()
+            except redis.RedisError as error:
+                log.warning("waiting for Redis: %s", error)
+                time.sleep(PROMPT_TIMEOUT_S)
+            else:
+                return

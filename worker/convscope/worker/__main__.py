@@ -7,9 +7,9 @@ import socket
 import sys
 from importlib import import_module
 
-from convscope.store import PolicyError, StoreSettings, check_policy, connect_patiently
+from convscope.store import PolicyError, StoreSettings, await_redis, check_policy, connect_patiently
 from convscope.store.names import new_id
-from convscope.worker.variables import THREADS_VARIABLE
+from convscope.worker.variables import THREADS_VARIABLE, check_variables, positive
 
 __all__ = ["main"]
 
@@ -20,9 +20,12 @@ def main() -> int:
         prog="convscope worker",
         description="Run a worker. Any number, on any machine, can share one Redis and one artifact store. "
         "When told to stop, it gives the job that it computes back to the queue.",
-        epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME, CONVSCOPE_DATA.",
+        epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME, CONVSCOPE_DATA, "
+        "CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_CHECKPOINT_STEPS.",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to compute with (default: one per processor)")
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="threads to compute with (default: one per processor)"
+    )
     parser.add_argument(
         "--finish", action="store_true", help="when told to stop, finish the job that it computes instead"
     )
@@ -31,6 +34,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         settings = StoreSettings.from_environment()
+        check_variables()
     except ValueError as error:
         return _refuse(error)
     _prepare(arguments.threads)
@@ -51,6 +55,7 @@ def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
 
     connection = connect_patiently(settings.redis_url)
     try:
+        await_redis(settings.redis_url)
         check_policy(connection)
     except PolicyError as error:
         return _refuse(error)

@@ -15,7 +15,7 @@ from convscope.worker.horse_jobs import RUNNERS
 from convscope.worker.horse_lease import LeaseKeeper
 from convscope.worker.horse_report import CancelledError, DrainedError, Reporter
 from convscope.worker.threads import configure_threads
-from convscope.worker.variables import THREADS_VARIABLE, WORKER_VARIABLE
+from convscope.worker.variables import THREADS_VARIABLE, WORKER_VARIABLE, number_in
 
 __all__ = ["run_part"]
 
@@ -27,7 +27,7 @@ def run_part(job_id: str, part: int) -> None:
     settings = StoreSettings.from_environment()
     connection = connect_patiently(settings.redis_url)
     # Here, not in the parent: asking for the number of threads initializes TensorFlow's devices.
-    configure_threads(int(os.environ.get(THREADS_VARIABLE) or 0) or None)
+    configure_threads(number_in(THREADS_VARIABLE))
     worker = os.environ.get(WORKER_VARIABLE, "")
     attempt = Attempt.claim(connection, job_id, part, worker=worker, environment=environment())
     if attempt is None:

@@ -1,7 +1,5 @@
 """Checkpoints of a training job: where they are kept, and which one an attempt goes on from."""
 
-import os
-
 import keras
 
 from convscope.store import Checkpoint
@@ -9,7 +7,7 @@ from convscope.store.errors import BlobDamagedError
 from convscope.v1.jobs_pb2 import CheckpointUnreadable, JobEvent
 from convscope.worker.horse_report import Reporter
 from convscope.worker.training import Checkpoints, state_to_bytes
-from convscope.worker.variables import CHECKPOINT_VARIABLE
+from convscope.worker.variables import CHECKPOINT_VARIABLE, number_in
 
 __all__ = ["training_checkpoints"]
 
@@ -24,8 +22,7 @@ def training_checkpoints(reporter: Reporter) -> Checkpoints:
         blob = reporter.blobs.put(state_to_bytes(model))
         reporter.attempt.save_checkpoint(Checkpoint(step, blob))
 
-    interval = int(os.environ.get(CHECKPOINT_VARIABLE) or INTERVAL)
-    return Checkpoints(save=save, save_interval=interval, resume=_latest(reporter))
+    return Checkpoints(save=save, save_interval=number_in(CHECKPOINT_VARIABLE) or INTERVAL, resume=_latest(reporter))
 
 
 def _latest(reporter: Reporter) -> tuple[int, bytes] | None:

@@ -1,5 +1,6 @@
 """The worker's long-lived process: takes parts off the queue and forks a horse for each. It never computes."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -62,8 +63,12 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
     def handle_warm_shutdown_request(self) -> None:
         """Have the horse give its part back, so that another worker takes it up."""
         super().handle_warm_shutdown_request()
+        self._drain()
+
+    def _drain(self) -> None:
         if self.horse_pid and not self._finish:
-            os.kill(self.horse_pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.horse_pid, signal.SIGTERM)
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """Ignore repeated signals: the horse is giving its part back already."""
@@ -77,8 +82,11 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
     def heartbeat(self, *args: object, **kwargs: object) -> None:
         """Say that this worker lives, and look after what others left behind; RQ calls it every second."""
         super().heartbeat(*args, **kwargs)
-        if not self.is_horse:
-            self._reconciler.tick()
+        if self.is_horse:
+            return
+        self._reconciler.tick()
+        if self._stop_requested:
+            self._drain()  # again: a horse that had just been forked did not listen yet
 
     def teardown(self) -> None:
         """Leave."""

@@ -1,6 +1,15 @@
 """Environment variables that reach the horses of a worker."""
 
-__all__ = ["CHECKPOINT_VARIABLE", "THREADS_VARIABLE", "WORKER_VARIABLE"]
+import os
+
+__all__ = [
+    "CHECKPOINT_VARIABLE",
+    "THREADS_VARIABLE",
+    "WORKER_VARIABLE",
+    "check_variables",
+    "number_in",
+    "positive",
+]
 
 # Training steps between two checkpoints, if not the default.
 CHECKPOINT_VARIABLE = "CONVSCOPE_CHECKPOINT_STEPS"
@@ -10,3 +19,38 @@ THREADS_VARIABLE = "CONVSCOPE_THREADS"
 
 # Name of the worker; set by RQ.
 WORKER_VARIABLE = "RQ_WORKER_ID"
+
+
+def number_in(variable: str) -> int | None:
+    """Return the number in a variable; None if it is unset or empty.
+
+    Raises:
+        ValueError: if it is not a positive number; names the variable.
+    """
+    text = os.environ.get(variable)
+    try:
+        return positive(text) if text else None
+    except ValueError as error:
+        raise ValueError(f"{variable} is {text!r}; it must be a positive whole number") from error
+
+
+def positive(text: str) -> int:
+    """Read a positive whole number.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"{text} is not positive")
+    return number
+
+
+def check_variables() -> None:
+    """Refuse numbers that horses could not read.
+
+    Raises:
+        ValueError: naming the variable.
+    """
+    for variable in (CHECKPOINT_VARIABLE, THREADS_VARIABLE):
+        number_in(variable)
