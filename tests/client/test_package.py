@@ -9,7 +9,8 @@ from convscope.client import cli, demo, errors, plots
 
 PUBLIC = {
     convscope.client: """
-        Activation AlreadyExists AttemptLost AttemptStarted CancelRequested CheckpointUnreadable ClassScores Client Config Convolution ConvscopeError
+        Activation AlreadyExists AttemptLost AttemptStarted CancelRequested CheckpointUnreadable ClassScores Client
+        Config Convolution ConvscopeError
         DataLoss Dataset DeadlineExceeded Dense EvaluateProgress EvaluateResult Event FailedPrecondition Failure
         FailureReason FeatureImage Features Finished History ImageReady ImageStack InvalidArgument InvalidType
         InvalidValue Job JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind Layers
