@@ -62,6 +62,8 @@ def test_help_names_every_command() -> None:
     text = done(call("--help"))
     for name in ["demo", "train", "evaluate", "visualize", "jobs", "models", "datasets", "up", "serve", "worker"]:
         assert re.search(rf"│ {name} ", text), name
+    for group in ("", "jobs", "models", "datasets"):
+        assert re.search(r"--help +-h +Show this message", done(call(*group.split(), "--help")))
 
 
 COMMANDS = [
@@ -83,6 +85,7 @@ def test_every_command_has_help_address_and_json(command: str) -> None:
     text = done(call(*command.split(), "--help"))
     assert "--address" in text
     assert "--json" in text
+    assert re.search(r"--help +-h +Show this message", text)
 
 
 def test_version() -> None:
@@ -268,7 +271,8 @@ def test_layers_on_the_command_line() -> None:
     assert parse_convolutions(None) is None
     assert parse_dense("128,64:elu") == [Dense(units=128), Dense(units=64, activation="elu")]
     assert parse_layers([]) is None
-    assert parse_layers(["conv1", "1:0-2,7", "logits:2"]) == {"conv1": None, 1: [0, 1, 2, 7], "logits": [2]}
+    assert parse_layers(["conv1", "1:0-2,7", "logits:2"]) == {"conv1": None, 1: [0, 1, 2, 7], "logits": range(2, 3)}
+    assert parse_layers(["conv2:0-2000000000"]) == {"conv2": range(2_000_000_001)}  # and no list of them
     for wrong in ([":3"], ["conv1:a"], ["conv1:3-1"], ["conv1:-1"]):
         with pytest.raises(InvalidValue):
             parse_layers(wrong)

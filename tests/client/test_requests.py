@@ -149,6 +149,20 @@ def test_what_cannot_be_right_is_not_sent(
     assert not fake.requests
 
 
+@pytest.mark.parametrize("name", ["", "jobs/", "/j", "models/j", "jobs/a/b"])
+def test_a_name_of_another_form_is_not_sent(client: Client, name: str) -> None:
+    with pytest.raises(InvalidValue, match="job: "):
+        client.job(name)
+
+
+def test_a_handle_by_name_asks_only_what_it_must(fake: FakeService, client: Client) -> None:
+    handle = client.job("j")
+    assert (handle.name, repr(handle)) == ("jobs/j", "<job jobs/j>")
+    assert not fake.requests
+    assert handle.kind == handle.info.kind == "train"
+    assert len(fake.requests) == 1
+
+
 def test_unknown_states_are_not_sent(client: Client, fake: FakeService) -> None:
     with pytest.raises(InvalidValue, match="states: unknown 'done'; allowed are waiting"):
         client.jobs(states=["done"])

@@ -102,14 +102,14 @@ def test_other_splits_and_no_errors(real: Client, training: Job[TrainResult]) ->
 def test_visualization(real: Client, training: Job[TrainResult]) -> None:
     layers: dict[str | int, Features] = {"logits": [7, 2], 0: slice(0, 3), "dense1": 5}
     result = real.visualize(training, layers, iterations=6, trace=True).result(timeout=120)
-    assert result.layers == ("conv1", "dense1", "logits")
+    assert result.layers == ("logits", "conv1", "dense1")
     assert [(image.layer, image.feature) for image in result.images] == [
+        ("logits", 2),
+        ("logits", 7),
         ("conv1", 0),
         ("conv1", 1),
         ("conv1", 2),
         ("dense1", 5),
-        ("logits", 2),
-        ("logits", 7),
     ]
     stack = result.layer("conv1")
     assert stack.features.tolist() == [0, 1, 2]

@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -39,7 +40,7 @@ def test_each_status_is_an_error_of_its_own(
 
     fake.handlers["GetJob"] = refuse
     with pytest.raises(ConvscopeError, match="what happened") as caught:
-        client.job("j")
+        client.job("j").refresh()
     assert type(caught.value) is error
 
 
@@ -63,7 +64,7 @@ def test_a_call_that_takes_too_long_ends(fake: FakeService) -> None:
 
     fake.handlers["GetJob"] = stall
     with Client(fake.address, timeout=0.2) as client, pytest.raises(errors.DeadlineExceeded, match="in time") as caught:
-        client.job("j")
+        client.job("j").refresh()
     assert isinstance(caught.value, TimeoutError)
 
 
@@ -79,12 +80,53 @@ def test_no_server_is_said_in_one_line() -> None:
     assert "\n" not in text
 
 
+def test_an_unknown_host_is_said_in_one_line() -> None:
+    with Client("no-such-host.invalid:1") as client, pytest.raises(errors.Unavailable) as caught:
+        client.job("j").refresh()
+    assert str(caught.value).startswith("no convscope server at no-such-host.invalid:1: ")
+
+
+ANSWERS = [
+    "Redis cannot be used right now: Error 111 connecting to unix socket: /tmp/redis.sock. Connection refused.",
+    "Redis cannot be used right now: failed to connect to all addresses; DNS resolution failed; handshake failed",
+    "cannot read artifacts in s3://bucket/prefix: connection reset by peer",
+    "the service is shutting down; watch again",
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_what_a_server_answers_is_passed_on_as_it_is(fake: FakeService, client: Client, answer: str) -> None:
+    fake.handlers["DeleteJob"] = lambda _, context: context.abort(grpc.StatusCode.UNAVAILABLE, answer)
+    with pytest.raises(errors.Unavailable) as caught:
+        client.job("j").delete()
+    assert str(caught.value) == answer
+
+
+def test_a_connection_that_breaks_is_told_from_one_that_never_was() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        threading.Thread(target=_break_a_call, args=(listener,), daemon=True).start()
+        with Client(address) as client, pytest.raises(errors.Unavailable) as caught:
+            client.job("j").delete()
+    assert str(caught.value).startswith(f"the connection to the convscope server at {address} broke: ")
+
+
+def _break_a_call(listener: socket.socket) -> None:
+    """Shakes hands as an HTTP/2 server does, waits for a call, and hangs up."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))  # an empty SETTINGS frame
+        received = b""
+        while b"DeleteJob" not in received and (piece := connection.recv(65536)):
+            received += piece
+
+
 def test_no_socket_is_said_in_one_line(tmp_path: Path) -> None:
     with (
         Client(f"unix:{tmp_path}/none") as client,
         pytest.raises(errors.Unavailable, match="no convscope server at unix:"),
     ):
-        client.job("j")
+        client.job("j").refresh()
 
 
 def test_a_short_absence_is_not_noticed(fake: FakeService, client: Client) -> None:
@@ -94,7 +136,7 @@ def test_a_short_absence_is_not_noticed(fake: FakeService, client: Client) -> No
         return job()
 
     fake.handlers["GetJob"] = once_away
-    assert client.job("j").name == "jobs/j"
+    assert client.job("j").refresh().name == "jobs/j"
     assert len(fake.requests) == 2
 
 
@@ -108,13 +150,13 @@ def test_a_token_is_sent_over_tls(tmp_path: Path) -> None:
         running_fake("localhost:0", credentials) as fake,
         Client(fake.address, token="secret", root_certificates=certificate) as client,
     ):
-        client.job("j")
+        client.job("j").refresh()
         assert fake.metadata[-1]["authorization"] == "Bearer secret"
         with Client(fake.address) as plain, pytest.raises(errors.Unavailable):
-            plain.job("j")
+            plain.job("j").refresh()
 
 
 def test_a_closed_client_says_so(client: Client) -> None:
     client.close()
     with pytest.raises(ConvscopeError, match="closed"):
-        client.job("j")
+        client.job("j").refresh()

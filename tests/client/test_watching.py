@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.client import Client, FailureReason, JobCancelled, JobFailed, errors, events
+from convscope.client.tensors import encode
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
 from fake_service import FakeService, event, finished, job, running_fake
 
@@ -73,7 +75,7 @@ def test_other_refusals_end_a_watch_at_once(fake: FakeService, client: Client) -
     fake.handlers["WatchJob"] = lambda _, context: context.abort(grpc.StatusCode.OUT_OF_RANGE, "trimmed")
     with pytest.raises(errors.OutOfRange, match="trimmed"):
         list(client.job("j").watch())
-    assert len(fake.requests) == 2
+    assert len(fake.requests) == 1
 
 
 def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None:
@@ -148,6 +150,34 @@ def test_result_calls_back_with_each_event(fake: FakeService, client: Client) ->
     result = client.job("j").result(progress=lambda happened: seen.append(happened.sequence))
     assert seen == [1, 2]
     assert (result.images, result.seconds) == ((), 2.0)
+
+
+def test_each_image_is_held_once_in_the_order_asked_for(fake: FakeService, client: Client) -> None:
+    asked = {"logits": [7, 2], "conv10": [0], "conv2": [1]}
+    described = job("visualize")
+    for layer, features in asked.items():
+        described.spec.visualize.selections.add(name=layer, list={"indices": features})
+    fake.handlers["GetJob"] = lambda *_: described
+    came = [("conv2", 1, 1.0), ("logits", 2, 2.0), ("logits", 7, 3.0), ("conv10", 0, 4.0), ("logits", 2, 5.0)]
+    log = [event(number, image_ready=image_of(*image)) for number, image in enumerate(came, start=1)]
+    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=4, seconds=1.0))
+    fake.handlers["WatchJob"] = lambda *_: iter([*log, finished(6, result=done)])
+    result = client.job("j").result()
+    assert [(image.layer, image.feature, image.final.objective) for image in result.images] == [
+        ("logits", 7, 3.0),
+        ("logits", 2, 5.0),  # the last one counts
+        ("conv10", 0, 4.0),
+        ("conv2", 1, 1.0),
+    ]
+    assert result.layers == tuple(asked)
+    assert result.layer("logits").features.tolist() == [7, 2]
+
+
+def image_of(layer: str, feature: int, objective: float) -> visualize_pb2.ImageReady:
+    shown = visualize_pb2.OptimizedImage(pixels=encode(np.zeros((1, 1, 1), np.float32)), objective=objective)
+    return visualize_pb2.ImageReady(
+        image=visualize_pb2.FeatureImage(layer=layer, feature=feature, final=shown, best=shown)
+    )
 
 
 def test_abandoning_a_watch_ends_the_call(fake: FakeService, client: Client) -> None:

@@ -7,6 +7,9 @@ with Client() as client:
     print(client.evaluate(training).result(progress=True))
 """
 
+from convscope.client import startup  # noqa: F401  what it does must be done before the rest is loaded
+
+# isort: split
 from convscope.client.client import Client
 from convscope.client.config import Config
 from convscope.client.enums import (

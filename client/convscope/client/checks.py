@@ -52,6 +52,10 @@ def text(field: str, value: object) -> str:
 
 
 def resource_name(collection: str, value: object) -> str:
-    """`{collection}/{id}` from such a name or from the bare id."""
-    name = text(collection.removesuffix("s"), value)
-    return name if "/" in name else f"{collection}/{name}"
+    """`{collection}/{id}` from such a name or from the bare id; which ids there can be is the server's to know."""
+    field = collection.removesuffix("s")
+    name = text(field, value)
+    prefix, slash, identifier = name.rpartition("/")
+    if not identifier or (slash and prefix != collection):
+        raise InvalidValue(f"{field}: {name!r} is not of the form {collection}/ID")
+    return name if slash else f"{collection}/{name}"

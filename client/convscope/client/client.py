@@ -12,10 +12,10 @@ from convscope.client import checks
 from convscope.client.config import DEFAULT_PATIENCE, DEFAULT_TIMEOUT, Config
 from convscope.client.connection import Connection
 from convscope.client.enums import JobKind, JobState, ModelState, Precision, Split, member
-from convscope.client.errors import InvalidType
+from convscope.client.errors import DataLoss, InvalidType
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import save
-from convscope.client.jobs import Job
+from convscope.client.jobs import Job, JobInfo
 from convscope.client.naming import ModelLike, dataset_name, member_names, model_name
 from convscope.client.network import Convolution, Dense, network_message
 from convscope.client.paging import pages
@@ -211,9 +211,8 @@ class Client:
         return self._create(jobs_pb2.JobSpec(visualize=spec), request_id)
 
     def job(self, name: str) -> Job[Any]:
-        """The job of this name, `jobs/{id}` or the bare id."""
-        request = jobs_pb2.GetJobRequest(name=checks.resource_name("jobs", name))
-        return Job(self._connection, self._connection.call(self._connection.jobs.GetJob, request))
+        """A handle on the job of this name, `jobs/{id}` or the bare id; the server is asked when the handle is used."""
+        return Job(self._connection, checks.resource_name("jobs", name))
 
     def jobs(self, *, states: str | Iterable[str] = (), kinds: str | Iterable[str] = ()) -> Iterator[Job[Any]]:
         """All jobs, newest first, or those in one of these states and kinds; pages are fetched as needed."""
@@ -222,7 +221,7 @@ class Client:
             kinds=[jobs_pb2.JobKind.Value(f"JOB_KIND_{name}") for name in member_names(JobKind, "kinds", kinds)],
         )
         found = pages(self._connection, self._connection.jobs.ListJobs, request)
-        return (Job(self._connection, message) for page in found for message in page.jobs)
+        return (self._handle(message) for page in found for message in page.jobs)
 
     def models(self, *, states: str | Iterable[str] = ()) -> Iterator[Model]:
         """All models, newest first, without their histories, or those in one of these states."""
@@ -232,7 +231,12 @@ class Client:
         return (Model.from_wire(message) for page in found for message in page.models)
 
     def model(self, name: ModelLike) -> Model:
-        """The model of this name, with its history."""
+        """The model of this name, with its history.
+
+        Raises:
+            NotFound: There is no such model.
+            DataLoss: Its history is missing or damaged; the model can be used, exported and deleted all the same.
+        """
         request = models_pb2.GetModelRequest(name=model_name("model", name))
         return Model.from_wire(self._connection.call(self._connection.models.GetModel, request))
 
@@ -244,10 +248,11 @@ class Client:
             DataLoss: The stored file is missing or damaged, or what arrived is.
             OSError: The folder does not exist or cannot be written.
         """
-        path, model = Path(path), self.model(name)
-        request = models_pb2.ExportModelRequest(name=model.name)
+        path, name = Path(path), model_name("model", name)
+        request = models_pb2.ExportModelRequest(name=name)
+        sha256 = self._sha256(name)
         with closing(self._connection.stream(self._connection.models.ExportModel, request)) as pieces:
-            save((piece.data for piece in pieces), path, model.sha256)
+            save((piece.data for piece in pieces), path, sha256)
         return path
 
     def delete_model(self, name: ModelLike) -> None:
@@ -270,4 +275,14 @@ class Client:
         """Always with a request id, so that a call that broke can be sent again."""
         identity = uuid.uuid4().hex if request_id is None else checks.text("request_id", request_id)
         request = jobs_pb2.CreateJobRequest(spec=spec, request_id=identity)
-        return Job(self._connection, self._connection.call(self._connection.jobs.CreateJob, request))
+        return self._handle(self._connection.call(self._connection.jobs.CreateJob, request))
+
+    def _handle(self, message: jobs_pb2.Job) -> Job[Any]:
+        return Job(self._connection, message.name, JobInfo.from_wire(message))
+
+    def _sha256(self, name: str) -> str:
+        """The SHA-256 of a model's file; from the list, which needs no history, where the history is damaged."""
+        try:
+            return self.model(name).sha256
+        except DataLoss:
+            return next((model.sha256 for model in self.models() if model.name == name), "")

@@ -13,11 +13,12 @@ from google.protobuf import json_format
 from convscope.client import checks
 from convscope.client.connection import Connection
 from convscope.client.enums import JobKind, JobState, from_wire
-from convscope.client.errors import DeadlineExceeded, JobCancelled, JobFailed, NotFound, ProtocolError
+from convscope.client.errors import DataLoss, DeadlineExceeded, JobCancelled, JobFailed, NotFound, ProtocolError
 from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
 from convscope.client.history import History
 from convscope.client.images import FeatureImage
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
+from convscope.client.selections import asked_features
 from convscope.client.times import time_from_wire
 from convscope.client.watching import patiently, watch
 from convscope.v1 import jobs_pb2, models_pb2
@@ -83,39 +84,52 @@ class JobInfo:
 
 
 class Job(Generic[R]):
-    """A handle on a job whose result is an `R`. Many handles may follow the same job."""
+    """A handle on a job whose result is an `R`. Many handles may follow the same job.
 
-    def __init__(self, connection: Connection, message: jobs_pb2.Job) -> None:
+    A handle got by name asks nothing by itself: `kind`, `model` and `info` ask the server when they are first used, and
+    raise what `refresh` raises.
+    """
+
+    def __init__(self, connection: Connection, name: str, info: JobInfo | None = None) -> None:
         self._connection = connection
-        self._info = JobInfo.from_wire(message)
+        self._name = name
+        self._info = info
 
     def __repr__(self) -> str:
-        return f"<{self.kind} {self.name}: {self.info.state} when last seen>"
+        if self._info is None:
+            return f"<job {self.name}>"
+        return f"<{self._info.kind} {self.name}: {self._info.state} when last seen>"
 
     @property
     def name(self) -> str:
         """`jobs/{id}`."""
-        return self._info.name
+        return self._name
 
     @property
     def kind(self) -> JobKind:
         """Train, evaluate or visualize."""
-        return self._info.kind
+        return self.info.kind
 
     @property
     def model(self) -> str:
         """`models/{id}` that it makes, or that it looks at. Other jobs may name it at once."""
-        return self._info.model
+        return self.info.model
 
     @property
     def info(self) -> JobInfo:
-        """How the job stood when the server was last asked."""
-        return self._info
+        """How the job stood when the server was last asked; it is asked now if it never was."""
+        return self._info or self.refresh()
 
     def refresh(self) -> JobInfo:
-        """Asks the server how the job stands."""
-        self._info = JobInfo.from_wire(self._get())
-        return self._info
+        """Asks the server how the job stands.
+
+        Raises:
+            NotFound: There is no such job.
+            DataLoss: Its stored result is missing or damaged; it can be deleted all the same.
+            ServiceError: Any other refusal.
+        """
+        self._info = info = JobInfo.from_wire(self._get())
+        return info
 
     def state(self) -> JobState:
         """Asks the server where the job is in its life."""
@@ -149,7 +163,8 @@ class Job(Generic[R]):
         """
         deadline = None if timeout is None else time.monotonic() + checks.real("timeout", timeout)
         try:
-            with self._display(progress) as show:
+            info = self._info or patiently(self._connection, self.refresh)
+            with _display(info, progress) as show:
                 found = self._wait(show, deadline)
         except DeadlineExceeded:
             if timeout is None:
@@ -160,8 +175,8 @@ class Job(Generic[R]):
     def cancel(self) -> JobInfo:
         """Asks the job to stop; one that has ended is left as it is."""
         request = jobs_pb2.CancelJobRequest(name=self.name)
-        self._info = JobInfo.from_wire(self._connection.call(self._connection.jobs.CancelJob, request))
-        return self._info
+        self._info = info = JobInfo.from_wire(self._connection.call(self._connection.jobs.CancelJob, request))
+        return info
 
     def delete(self) -> None:
         """Deletes the job, which must have ended, with its events. The model that it made stays."""
@@ -169,16 +184,6 @@ class Job(Generic[R]):
 
     def _get(self) -> jobs_pb2.Job:
         return self._connection.call(self._connection.jobs.GetJob, jobs_pb2.GetJobRequest(name=self.name))
-
-    def _display(
-        self,
-        progress: bool | Callable[[Event], None],  # noqa: FBT001  passed on as it came
-    ) -> AbstractContextManager[Callable[[Event], None]]:
-        if progress is True:
-            from convscope.client.progress import ProgressBar  # noqa: PLC0415  rich is loaded when shown
-
-            return ProgressBar(self._info)
-        return nullcontext(progress or (lambda _: None))
 
     def _wait(self, show: Callable[[Event], None], deadline: float | None) -> Result:
         """The result, from the record where the job has ended already, else from the events."""
@@ -189,14 +194,14 @@ class Job(Generic[R]):
             if info.state.is_terminal:
                 return self._conclude(info.state, info.failure, result_from_wire(record.result), ())
             after = max(info.sequence - 1, 0)
-        images: list[FeatureImage] = []
+        images: dict[tuple[str, int], FeatureImage] = {}  # the last one counts, should an image come twice
         for message in watch(self._connection, self.name, after, deadline=deadline):
             event = event_from_wire(message)
             show(event)
             if isinstance(event, ImageReady):
-                images.append(event.image)
+                images[event.image.layer, event.image.feature] = event.image
             elif isinstance(event, Finished):
-                return self._conclude(event.state, event.failure, event.result, images)
+                return self._conclude(event.state, event.failure, event.result, images.values())
         raise ProtocolError(f"the events of {self.name} ended before the job")  # pragma: no cover
 
     def _conclude(
@@ -210,7 +215,7 @@ class Job(Generic[R]):
         if isinstance(result, TrainResult):
             return self._with_history(result)
         if isinstance(result, VisualizeResult):
-            return VisualizeResult.of(images, result.seconds)
+            return VisualizeResult.of(images, result.seconds, asked_features(self.info.spec))
         return result
 
     def _with_history(self, result: TrainResult) -> TrainResult:
@@ -219,6 +224,17 @@ class Job(Generic[R]):
             history = patiently(
                 self._connection, lambda: self._connection.call(self._connection.models.GetModel, request)
             ).history
-        except NotFound:  # deleted meanwhile; the figures of the run remain
+        except (NotFound, DataLoss):  # deleted meanwhile, or damaged; the figures of the run remain
             return result
         return replace(result, history=History.from_wire(history))
+
+
+def _display(
+    info: JobInfo,
+    progress: bool | Callable[[Event], None],  # noqa: FBT001  passed on as it came
+) -> AbstractContextManager[Callable[[Event], None]]:
+    if progress is True:
+        from convscope.client.progress import ProgressBar  # noqa: PLC0415  rich is loaded when shown
+
+        return ProgressBar(info)
+    return nullcontext(progress or (lambda _: None))

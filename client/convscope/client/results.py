@@ -1,6 +1,5 @@
 """What jobs find."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -99,7 +98,7 @@ class VisualizeResult:
     """Outcome of a visualization.
 
     Attributes:
-        images: One for each feature, by layer and rising feature number.
+        images: One for each feature, in the order of the layers asked for, each by rising feature number.
         seconds: Time from the first ascent to the last image, with compiling.
     """
 
@@ -128,9 +127,13 @@ class VisualizeResult:
         )
 
     @classmethod
-    def of(cls, images: Iterable[FeatureImage], seconds: float) -> "VisualizeResult":
-        """The result of images in any order."""
-        return cls(images=tuple(sorted(images, key=_place)), seconds=seconds)
+    def of(
+        cls, images: Iterable[FeatureImage], seconds: float, asked: Iterable[tuple[str, int]] = ()
+    ) -> "VisualizeResult":
+        """The result of images in any order, put in the order of the layers and features asked for."""
+        places = {feature: place for place, feature in enumerate(asked)}
+        ordered = sorted(images, key=lambda image: places.get((image.layer, image.feature), len(places)))
+        return cls(images=tuple(ordered), seconds=seconds)
 
 
 # What any job can find.
@@ -147,9 +150,3 @@ def result_from_wire(message: jobs_pb2.JobResult) -> Result | None:
         case "visualize":
             return VisualizeResult.of((), message.visualize.seconds)
     return None
-
-
-def _place(image: FeatureImage) -> tuple[list[str | int], int]:
-    """Sorts conv2 before conv10."""
-    words = re.split(r"(\d+)", image.layer)
-    return [int(word) if i % 2 else word for i, word in enumerate(words)], image.feature

@@ -1,13 +1,13 @@
 """Which layers and features to visualize, in the ways that are handy in Python."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from convscope.client import checks
 from convscope.client.errors import InvalidType, InvalidValue
 from convscope.v1 import visualize_pb2
 
-__all__ = ["Features", "Layers", "selections"]
+__all__ = ["Features", "Layers", "asked_features", "selections"]
 
 # All features, one, several, or a contiguous range.
 Features: TypeAlias = int | range | slice | Iterable[int] | None
@@ -41,6 +41,12 @@ def selections(layers: Layers) -> list[visualize_pb2.LayerSelection]:
     if not chosen:
         raise InvalidValue("layers: none is chosen; leave it out for all of them")
     return chosen
+
+
+def asked_features(spec: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """The layers and features of a visualization's spec, as the server spells them out, in their order."""
+    chosen = [(selection.get("name", ""), selection.get("list", {})) for selection in spec.get("selections", ())]
+    return [(layer, feature) for layer, features in chosen for feature in features.get("indices", ())]
 
 
 def _selection(layer: object, features: Features) -> visualize_pb2.LayerSelection:

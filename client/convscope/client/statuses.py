@@ -20,9 +20,15 @@ _BY_CODE: dict[grpc.StatusCode, Callable[[str], errors.ServiceError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.ResourceExhausted,
 }
 
-# What gRPC itself says when there was no connection; a server that is there says other things.
+# How gRPC's own messages begin; a server that answered says other things, whatever they may mention further on.
 _NO_CONNECTION = re.compile(
-    r"failed to connect|connection (refused|reset)|name resolution|dns|handshake", re.IGNORECASE
+    r"failed to connect to all addresses|connections to all backends failing|DNS resolution failed|errors resolving"
+    r"|empty address list"
+)
+_BROKEN_CONNECTION = re.compile(
+    r"socket closed|recvmsg|sendmsg|connection reset|broken pipe|stream (removed|closed)|endpoint closing|fd shutdown"
+    r"|goaway|too_many_pings|keepalive watchdog|ping timeout|transport|received http2|connection (closed|dropped)",
+    re.IGNORECASE,
 )
 
 
@@ -48,10 +54,13 @@ def _one_line(text: str | None) -> str:
 
 
 def _unavailable(details: str, address: str) -> str:
-    if _NO_CONNECTION.search(details):
+    """Says where the connection failed; what a server answered is passed on as it is."""
+    if _NO_CONNECTION.match(details):
         cause = details.rpartition(": ")[2].removesuffix(")").replace(" (", ", error ")
         return f"no convscope server at {address}: {cause}; start one with `convscope up`"
-    return f"the convscope server at {address} is unavailable: {details}"
+    if not details or _BROKEN_CONNECTION.match(details):
+        return f"the connection to the convscope server at {address} broke: {details or 'no details'}"
+    return details
 
 
 def _with_fields(message: str, fields: dict[str, str]) -> str:

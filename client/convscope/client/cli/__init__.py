@@ -3,6 +3,8 @@
 import os
 import sys
 
+from convscope.client import startup
+
 __all__ = ["main"]
 
 
@@ -11,6 +13,7 @@ def main() -> None:
     try:
         from convscope.client.cli.app import app  # noqa: PLC0415  an interrupt while loading needs no traceback
 
+        startup.loaded()
         app(prog_name="convscope")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -7,6 +7,7 @@ import typer
 
 from convscope.client.cli import datasets, demo, evaluate, jobs, launch, models, train, visualize
 from convscope.client.cli.faults import Commands
+from convscope.client.cli.help import Command
 from convscope.client.cli.options import Address, Json, Settings
 
 __all__ = ["app"]
@@ -49,9 +50,9 @@ def convscope(
     ctx.obj = Settings(address=address, json=json)
 
 
-app.command(rich_help_panel="Start here")(demo.demo)
+app.command(cls=Command, rich_help_panel="Start here")(demo.demo)
 for _command in (train.train, evaluate.evaluate, visualize.visualize):
-    app.command(rich_help_panel="Work")(_command)
+    app.command(cls=Command, rich_help_panel="Work")(_command)
 for _name, _group in {"jobs": jobs.app, "models": models.app, "datasets": datasets.app}.items():
     app.add_typer(_group, name=_name, rich_help_panel="Look")
 launch.register(app, panel="Run servers")

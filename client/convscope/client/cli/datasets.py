@@ -4,15 +4,16 @@ from typing import Annotated
 
 import typer
 
+from convscope.client.cli.help import Command, Group
 from convscope.client.cli.options import Address, Json, settings_of
 from convscope.client.cli.output import console, print_json, table
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="List and show datasets.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="List and show datasets.")
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_datasets(ctx: typer.Context, *, address: Address = None, json: Json = False) -> None:
     """List datasets."""
     settings = settings_of(ctx, address, json=json)
@@ -28,7 +29,7 @@ def list_datasets(ctx: typer.Context, *, address: Address = None, json: Json = F
         console().print(rows)
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     ctx: typer.Context,
     *,

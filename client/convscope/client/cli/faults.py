@@ -4,8 +4,8 @@ import sys
 from typing import Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
+from convscope.client.cli.help import Group
 from convscope.client.errors import ConvscopeError, InvalidArgument, InvalidType, InvalidValue
 
 __all__ = ["Commands", "report"]
@@ -16,7 +16,7 @@ _FAILED, _USAGE, _INTERRUPTED = 1, 2, 130
 _BadUsage: Any = typer.BadParameter.__mro__[1]
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """The top of the command line; every command's errors pass through it."""
 
     def main(self, *args: Any, **settings: Any) -> NoReturn:

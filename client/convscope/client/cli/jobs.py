@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from convscope.client.cli.help import Command, Group
 from convscope.client.cli.options import Address, Json, settings_of
 from convscope.client.cli.output import console, print_json, table, when
 from convscope.client.cli.waiting import leave
@@ -15,12 +16,12 @@ from convscope.client.progress import describe
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="List, show, watch, cancel and delete jobs.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, watch, cancel and delete jobs.")
 
 Name = Annotated[str, typer.Argument(metavar="JOB", help="Name of the job, jobs/ID or ID.")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_jobs(
     ctx: typer.Context,
     *,
@@ -49,7 +50,7 @@ def list_jobs(
         console().print(rows if rows.row_count else "no jobs")
 
 
-@app.command()
+@app.command(cls=Command)
 def show(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
     """Show how a job stands."""
     settings = settings_of(ctx, address, json=json)
@@ -58,7 +59,7 @@ def show(ctx: typer.Context, *, name: Name, address: Address = None, json: Json 
     print_json(info) if settings.json else _print(info)
 
 
-@app.command()
+@app.command(cls=Command)
 def watch(
     ctx: typer.Context,
     *,
@@ -81,7 +82,7 @@ def watch(
             raise
 
 
-@app.command()
+@app.command(cls=Command)
 def cancel(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
     """Ask a job to stop."""
     settings = settings_of(ctx, address, json=json)
@@ -93,7 +94,7 @@ def cancel(ctx: typer.Context, *, name: Name, address: Address = None, json: Jso
         typer.echo(f"{info.name}: {info.state if info.state.is_terminal else 'asked to stop'}")
 
 
-@app.command()
+@app.command(cls=Command)
 def delete(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
     """Delete a job that has ended; the model that it made stays."""
     settings = settings_of(ctx, address, json=json)

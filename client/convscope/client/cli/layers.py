@@ -60,12 +60,16 @@ def _convolution(item: str) -> Convolution:
     )
 
 
-def _features(text: str) -> list[int]:
-    numbers: list[int] = []
-    for item in text.split(","):
-        found = _matched(_NUMBERS, "layers", item.strip(), "FIRST or FIRST-LAST")
-        first = int(found["first"] or 0)
-        numbers += range(first, int(found["last"] or first) + 1)
+def _features(text: str) -> range | list[int]:
+    """A range where it is a single one, else a list."""
+    ranges = [_range(item.strip()) for item in text.split(",")]
+    return ranges[0] if len(ranges) == 1 else [number for numbers in ranges for number in numbers]
+
+
+def _range(item: str) -> range:
+    found = _matched(_NUMBERS, "layers", item, "FIRST or FIRST-LAST")
+    first = int(found["first"] or 0)
+    numbers = range(first, int(found["last"] or first) + 1)
     if not numbers:
-        raise InvalidValue(f"layers: {text!r} counts backwards")
+        raise InvalidValue(f"layers: {item!r} counts backwards")
     return numbers

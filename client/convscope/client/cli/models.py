@@ -1,23 +1,26 @@
 """`convscope models`."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from convscope.client.cli.help import Command, Group
 from convscope.client.cli.options import Address, Json, settings_of
 from convscope.client.cli.output import console, plain, print_json, table, when
 from convscope.client.enums import ModelState
+from convscope.client.naming import model_name
 from convscope.client.resources import Model
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="List, show, export and delete models.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, export and delete models.")
 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model, models/ID or ID.")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_models(
     ctx: typer.Context,
     *,
@@ -42,7 +45,7 @@ def list_models(
         console().print(rows if rows.row_count else "no models")
 
 
-@app.command()
+@app.command(cls=Command)
 def show(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
     """Show a model and its layers."""
     settings = settings_of(ctx, address, json=json)
@@ -51,7 +54,7 @@ def show(ctx: typer.Context, *, name: Name, address: Address = None, json: Json 
     print_json(model) if settings.json else _print(model)
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
     ctx: typer.Context,
     *,
@@ -63,22 +66,23 @@ def export(
     """Save a model as a Keras file, checked against its SHA-256."""
     settings = settings_of(ctx, address, json=json)
     with settings.client() as client:
-        model = client.model(name)
-        file = client.export_model(model, path or Path(f"{model.name.rpartition('/')[2]}.keras"))
+        model = model_name("model", name)
+        file = client.export_model(model, path or Path(f"{model.removeprefix('models/')}.keras"))
     if settings.json:
-        print_json({"model": model.name, "file": file, "sha256": model.sha256, "size_bytes": model.size_bytes})
+        data = file.read_bytes()
+        print_json({"model": model, "file": file, "sha256": sha256(data).hexdigest(), "size_bytes": len(data)})
     else:
         typer.echo(file)
 
 
-@app.command()
+@app.command(cls=Command)
 def delete(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
     """Delete a model."""
     settings = settings_of(ctx, address, json=json)
     with settings.client() as client:
-        model = client.model(name)
+        model = model_name("model", name)
         client.delete_model(model)
-    print_json({"deleted": model.name}) if settings.json else typer.echo(f"deleted {model.name}")
+    print_json({"deleted": model}) if settings.json else typer.echo(f"deleted {model}")
 
 
 def _without_history(model: Model) -> dict[str, object]:
