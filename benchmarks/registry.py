@@ -1,6 +1,6 @@
 """All families of figures, in the order in which they are measured and shown."""
 
-from benchmarks import accuracy, client_costs, latency, training, visualization
+from benchmarks import accuracy, client_costs, events, keeping, latency, recovery, training, visualization
 from benchmarks.figures import Family, Figure
 
 __all__ = ["FAMILIES", "figures"]
@@ -11,6 +11,9 @@ FAMILIES: tuple[Family, ...] = (
     visualization.FAMILY,
     latency.FAMILY,
     client_costs.FAMILY,
+    events.FAMILY,
+    keeping.FAMILY,
+    recovery.FAMILY,
 )
 
 

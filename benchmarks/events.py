@@ -1,0 +1,192 @@
+"""What an event costs, and how soon watchers have it."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median, quantiles
+
+from benchmarks.figures import Family, Figure
+from benchmarks.rounds import Round
+from convscope.client import Client, TrainProgress
+from convscope.store import Attempt, JobStore, connect_promptly
+from convscope.store.embedded import EmbeddedRedis
+from convscope.v1 import jobs_pb2, train_pb2
+
+__all__ = ["FAMILY"]
+
+MEDIAN = Figure(
+    name="event-median", what="an event from write to watching client, median", target=10.0, unit="ms", bound="at most"
+)
+P99 = Figure(
+    name="event-p99", what="an event from write to watching client, p99", target=50.0, unit="ms", bound="at most"
+)
+WATCHERS = Figure(
+    name="watchers-p99",
+    what="1,000 watchers on one service, 2 events a second each: p99 lag, nothing missing",
+    target=250.0,
+    unit="ms",
+    bound="at most",
+)
+THROUGHPUT = Figure(name="event-rate", what="events through one Redis, 4 writers", target=5_000.0, unit="/s")
+
+# One writer's events, and the pause between two, in seconds.
+EVENTS, PAUSE_S = 500, 0.01
+
+# Jobs and watchers of each, so that 1,000 watch; events of each job, and their period in seconds.
+JOBS, EACH, ROUNDS, PERIOD_S = 100, 10, 20, 0.5
+
+WRITERS, WRITER_EVENTS = 4, 5_000
+
+
+def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
+    """Write events on a Redis and a service of its own, without workers."""
+    with running_service() as (redis_url, address):
+        if {MEDIAN.name, P99.name} & names:
+            lags = one_watcher(redis_url, address)
+            yield from (
+                (name, value) for name, value in ((MEDIAN.name, median(lags)), (P99.name, p99(lags))) if name in names
+            )
+        if WATCHERS.name in names:
+            yield WATCHERS.name, p99(many_watchers(redis_url, address))
+        if THROUGHPUT.name in names:
+            yield THROUGHPUT.name, events_per_second(redis_url)
+
+
+@contextmanager
+def running_service() -> Iterator[tuple[str, str]]:
+    """Run a Redis and a service."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cs-") as folder,
+        EmbeddedRedis(Path(folder) / "redis").running() as server,
+        subprocess.Popen(
+            [sys.executable, "-m", "convscope.service", "--listen", f"unix:{folder}/s"],
+            env={"CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": folder},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as service,
+    ):
+        assert service.stdout is not None
+        service.stdout.readline()
+        yield server.url, f"unix:{folder}/s"
+        service.terminate()
+
+
+def new_attempt(redis_url: str) -> Attempt:
+    """Start a job whose only worker is this function's caller."""
+    connection = connect_promptly(redis_url)
+    spec = jobs_pb2.JobSpec(train=train_pb2.TrainSpec())
+    job, _ = JobStore(connection).create(spec, request_digest="")
+    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="bench", environment={})
+    assert attempt is not None
+    return attempt
+
+
+def report(attempt: Attempt, step: int) -> None:
+    """Write an event, which carries the time at which it was begun, and keep the lease."""
+    attempt.report(jobs_pb2.JobEvent(train_progress=train_pb2.TrainProgress(step=step)))
+    if step % 100 == 0:
+        attempt.renew()
+
+
+def one_watcher(redis_url: str, address: str) -> list[float]:
+    """Return the lags of one job's events at one watching client, in milliseconds."""
+    attempt = new_attempt(redis_url)
+
+    def write() -> None:
+        for step in range(EVENTS):
+            report(attempt, step + 1)
+            time.sleep(PAUSE_S)
+        attempt.cancelled()
+
+    with Client(address) as client:
+        events = client.job(f"jobs/{attempt.job_id}").watch()
+        next(events)
+        writer = threading.Thread(target=write)
+        writer.start()
+        lags = [1000 * (time.time() - event.time.timestamp()) for event in events if isinstance(event, TrainProgress)]
+        writer.join()
+    assert len(lags) == EVENTS
+    return lags
+
+
+WATCHERS_PROGRAM = """
+import asyncio, json, sys, time
+import grpc
+from convscope.v1 import jobs_pb2, jobs_pb2_grpc
+
+async def watch(stub, name, lags):
+    seen = 0
+    async for event in stub.WatchJob(jobs_pb2.WatchJobRequest(name=name)):
+        if event.HasField("train_progress"):
+            lags.append(1000 * (time.time() - event.time.ToMicroseconds() / 1e6))
+            seen += 1
+    return seen
+
+async def main():
+    lags = []
+    async with grpc.aio.insecure_channel(sys.argv[1]) as channel:
+        stub = jobs_pb2_grpc.JobsStub(channel)
+        watches = [asyncio.create_task(watch(stub, name, lags)) for name in json.loads(sys.argv[2])]
+        await asyncio.sleep(3)
+        print("ready", flush=True)
+        seen = await asyncio.gather(*watches)
+    print(json.dumps([lags, seen]))
+
+asyncio.run(main())
+"""
+
+
+def many_watchers(redis_url: str, address: str) -> list[float]:
+    """Return the lags of many jobs' events at many watchers, in milliseconds."""
+    attempts = [new_attempt(redis_url) for _ in range(JOBS)]
+    names = [f"jobs/{attempt.job_id}" for attempt in attempts for _ in range(EACH)]
+    with subprocess.Popen(
+        [sys.executable, "-c", WATCHERS_PROGRAM, address, json.dumps(names)], stdout=subprocess.PIPE
+    ) as watchers:
+        assert watchers.stdout is not None
+        assert watchers.stdout.readline() == b"ready\n"
+        for step in range(ROUNDS):
+            began = time.monotonic()
+            for number, attempt in enumerate(attempts):
+                time.sleep(max(0.0, began + PERIOD_S * number / JOBS - time.monotonic()))
+                report(attempt, step + 1)
+                attempt.renew()
+            time.sleep(max(0.0, began + PERIOD_S - time.monotonic()))
+        for attempt in attempts:
+            attempt.cancelled()
+        lags, seen = json.loads(watchers.stdout.readline())
+    assert seen == [ROUNDS] * len(names)
+    return [float(lag) for lag in lags]
+
+
+def events_per_second(redis_url: str) -> float:
+    """Return the rate of several processes that write as fast as they can."""
+    with ProcessPoolExecutor(WRITERS, mp_context=get_context("spawn")) as pool:
+        list(pool.map(write_many, [redis_url] * WRITERS, [10] * WRITERS))  # started and connected
+        began = time.perf_counter()
+        list(pool.map(write_many, [redis_url] * WRITERS, [WRITER_EVENTS] * WRITERS))
+        return WRITERS * WRITER_EVENTS / (time.perf_counter() - began)
+
+
+def write_many(redis_url: str, count: int) -> None:
+    """Write events of a job of its own."""
+    attempt = new_attempt(redis_url)
+    for step in range(count):
+        report(attempt, step + 1)
+    attempt.cancelled()
+
+
+def p99(values: list[float]) -> float:
+    """Return the 99th percentile."""
+    return quantiles(values, n=100)[-1]
+
+
+FAMILY = Family(figures=(MEDIAN, P99, WATCHERS, THROUGHPUT), measure=measure, once=True, quick=False)

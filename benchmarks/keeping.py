@@ -1,0 +1,73 @@
+"""What checkpoints and leases cost training."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from benchmarks.figures import Family, Figure
+from benchmarks.rounds import Round
+from convscope.store.embedded import EmbeddedRedis
+
+__all__ = ["FAMILY"]
+
+COST = Figure(
+    name="keeping-cost",
+    what="training time with checkpoints and lease over without, in process, median of 4 pairs",
+    target=1.02,
+    unit="x",
+    bound="at most",
+)
+
+PAIRS = 4
+
+PROGRAM = """
+import json, sys, time
+from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, connect_patiently
+from convscope.v1 import jobs_pb2, train_pb2
+from convscope.worker.data import load_dataset
+from convscope.worker.horse_lease import LeaseKeeper
+from convscope.worker.settings import TrainSettings
+from convscope.worker.training import Checkpoints, state_to_bytes, train
+
+redis_url, artifacts, pairs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+connection, blobs = connect_patiently(redis_url), BlobStore(artifacts)
+data, settings = load_dataset("datasets/mnist"), TrainSettings(iterations=2000)
+
+def bare():
+    return train(data, settings).seconds
+
+def kept():
+    job, _ = JobStore(connection).create(jobs_pb2.JobSpec(train=train_pb2.TrainSpec()), request_digest="")
+    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="bench", environment={})
+    lease = LeaseKeeper(attempt, redis_url)
+    lease.start()
+    def save(step, model):
+        attempt.save_checkpoint(Checkpoint(step, blobs.put(state_to_bytes(model))))
+    seconds = train(data, settings, checkpoints=Checkpoints(save=save)).seconds
+    lease.end()
+    attempt.cancelled()
+    return seconds
+
+bare()
+print(json.dumps([[kept(), bare()] for _ in range(pairs)]))
+"""
+
+
+def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
+    """Train with and without, in turn, in a process of its own."""
+    assert names == {COST.name}
+    with (
+        tempfile.TemporaryDirectory(prefix="cs-") as folder,
+        EmbeddedRedis(Path(folder) / "redis").running() as server,
+    ):
+        command = [sys.executable, "-c", PROGRAM, server.url, Path(folder, "artifacts").as_uri(), str(PAIRS)]
+        answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    pairs = json.loads(answer.stdout.splitlines()[-1])
+    yield COST.name, median(kept / bare for kept, bare in pairs)
+
+
+FAMILY = Family(figures=(COST,), measure=measure, once=True, quick=False)

@@ -1,0 +1,102 @@
+"""How soon work goes on after a death, and how soon a request to stop is heard."""
+
+import time
+from collections.abc import Iterator
+from statistics import median
+
+import psutil
+
+from benchmarks.figures import Family, Figure
+from benchmarks.rounds import Round
+from benchmarks.stack import run_stack
+from convscope.client import AttemptStarted, Client, Finished, Job, TrainProgress, TrainResult
+
+__all__ = ["FAMILY"]
+
+WORKER = Figure(
+    name="worker-killed",
+    what="a worker and its horse killed: seconds until the part runs again, median of 20",
+    target=10.0,
+    unit="s",
+    bound="at most",
+)
+HORSE = Figure(
+    name="horse-killed",
+    what="a horse killed: seconds until the part runs again, median of 20",
+    target=2.0,
+    unit="s",
+    bound="at most",
+)
+CANCEL = Figure(
+    name="cancel", what="cancel of a running job to CANCELLED, median of 20", target=2.0, unit="s", bound="at most"
+)
+
+TRIALS = 20
+
+# Longer than any trial.
+ENDLESS = 10_000_000
+
+
+def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
+    """Kill and cancel, again and again, on a system of its own with two workers."""
+    with run_stack(workers=2) as address, Client(address) as client:
+        if WORKER.name in names:
+            yield WORKER.name, median(seconds_to_recover(client, address, parent=True) for _ in range(TRIALS))
+        if HORSE.name in names:
+            yield HORSE.name, median(seconds_to_recover(client, address, parent=False) for _ in range(TRIALS))
+        if CANCEL.name in names:
+            yield CANCEL.name, median(seconds_to_cancel(client) for _ in range(TRIALS))
+
+
+def seconds_to_recover(client: Client, address: str, *, parent: bool) -> float:
+    """Return the seconds from a kill to the start of the next attempt."""
+    job = start(client)
+    horse = find_horse(address)
+    victim = horse.parent() if parent else horse
+    assert victim is not None
+    killed = time.time()
+    victim.kill()
+    again = next(event for event in job.watch() if isinstance(event, AttemptStarted) and event.attempt == 2)
+    job.cancel()
+    next(event for event in job.watch() if isinstance(event, Finished))
+    await_workers(address)
+    return again.time.timestamp() - killed
+
+
+def seconds_to_cancel(client: Client) -> float:
+    """Return the seconds from a request to stop to the job's end."""
+    job = start(client)
+    asked = time.time()
+    job.cancel()
+    return next(event for event in job.watch() if isinstance(event, Finished)).time.timestamp() - asked
+
+
+def start(client: Client) -> Job[TrainResult]:
+    """Start a training and wait until it computes."""
+    job = client.train(iterations=ENDLESS, report_interval=1000)
+    next(event for event in job.watch() if isinstance(event, TrainProgress))
+    return job
+
+
+def workers(address: str) -> list[psutil.Process]:
+    """Return the workers' parents of the system that serves at an address."""
+    (up,) = [each for each in psutil.Process().children() if address in each.cmdline()]
+    return [each for each in up.children() if "convscope.worker" in each.cmdline()]
+
+
+def find_horse(address: str) -> psutil.Process:
+    """Return the one process that computes."""
+    (horse,) = [horse for worker in workers(address) for horse in worker.children()]
+    return horse
+
+
+def await_workers(address: str) -> None:
+    """Wait until both workers are there: a new one has imported TensorFlow once it has as many threads as the other."""
+    while len(workers(address)) < 2 or min(each.memory_info().rss for each in workers(address)) < READY_RSS:
+        time.sleep(0.1)
+
+
+# A worker's parent that has imported TensorFlow and read MNIST occupies more than this, in bytes.
+READY_RSS = 450_000_000
+
+FAMILY = Family(figures=(WORKER, HORSE, CANCEL), measure=measure, once=True, quick=False)
