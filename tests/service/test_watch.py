@@ -84,6 +84,22 @@ async def test_a_watcher_that_falls_behind_reads_the_log(
         assert seen == list(range(1, 54))
 
 
+async def test_a_silent_watch_gives_signs_of_life(
+    connection: redis.Redis, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convscope.service.watch.IDLE_S", 0.05)
+    async with running_hub(backend) as hub:
+        attempt = start_job(connection)
+        watch = watch_job(backend, hub, attempt.job_id, 0)
+        seen = [await anext(watch) for _ in range(5)]
+        assert [event.sequence for event in seen] == [1, 2, 2, 2, 2]
+        assert [event.HasField("bookmark") for event in seen] == [False, False, True, True, True]
+        await asyncio.to_thread(attempt.cancelled)
+        async with asyncio.timeout(PATIENCE_S):
+            rest = [event async for event in watch if not event.HasField("bookmark")]
+        assert [event.sequence for event in rest] == [3]
+
+
 async def test_news_that_the_stream_lost_are_found_in_the_log(
     connection: redis.Redis, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:

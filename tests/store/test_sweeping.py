@@ -48,6 +48,22 @@ def test_only_what_nothing_points_to_is_swept(connection: redis.Redis, blobs: Bl
     assert sweeper.sweep(NOW) == 0
 
 
+def test_what_a_deletion_orphans_goes_at_once_if_it_is_old(connection: redis.Redis, blobs: BlobStore) -> None:
+    name, of_job, of_model = train(connection, blobs)
+    sweeper = Sweeper(connection, blobs)
+    orphans = JobStore(connection).delete(name)
+    assert set(orphans) == set(of_job)
+    sweeper.discard([*orphans, "0" * 64])
+    for digest in of_job:
+        blobs.get(digest)  # written a moment ago: somebody may be about to point to the same
+    sweeper.discard([*orphans, *of_model], NOW)
+    for digest in of_job:
+        with pytest.raises(BlobDamagedError):
+            blobs.get(digest)
+    for digest in of_model:
+        blobs.get(digest)
+
+
 def test_jobs_expire_and_models_stay(connection: redis.Redis, blobs: BlobStore) -> None:
     old, _, of_model = train(connection, blobs)
     young, _, _ = train(connection, blobs)

@@ -90,6 +90,73 @@ def test_a_damaged_model_is_never_used(private: Stack, private_api: Api) -> None
     assert private_api.finish(private_api.create(EvaluateSpec(model=job.model))).state == JobState.JOB_STATE_SUCCEEDED
 
 
+def test_a_store_that_cannot_be_written_fails_the_job(private: Stack, private_api: Api) -> None:
+    blobs = private.home / "artifacts" / "blobs"
+    blobs.mkdir(parents=True, exist_ok=True)
+    aside = blobs.rename(blobs.with_name("aside"))
+    blobs.write_text("a file where the folder should be, as on a disk that is full")
+    try:
+        failed = private_api.finish(private_api.create(TrainSpec(iterations=1)))
+    finally:
+        blobs.unlink()
+        aside.rename(blobs)
+    assert failed.state == JobState.JOB_STATE_FAILED
+    assert failed.failure.reason == Failure.REASON_STORAGE
+    assert "cannot write artifacts" in failed.failure.message
+    assert not [path for path in blobs.rglob("*") if path.is_file() and len(path.name) != 64]  # nothing half-written
+    assert private_api.finish(private_api.create(TrainSpec(iterations=1))).state == JobState.JOB_STATE_SUCCEEDED
+
+
+def test_a_worker_that_finishes_first(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    with service_alone(redis_server.url, tmp_path) as (address, _), connect(address) as api:
+        environment = {**os.environ, "CONVSCOPE_REDIS_URL": redis_server.url, "CONVSCOPE_HOME": str(tmp_path)}
+        with subprocess.Popen(
+            [sys.executable, "-m", "convscope.worker", "--finish"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as worker:
+            job = api.create(TrainSpec(iterations=200))
+            wait_for(api, job, "train_progress")
+            worker.terminate()
+            assert worker.wait(60) == 0
+        events = [event.WhichOneof("event") for event in api.watch(job)]
+        assert events.count("attempt_started") == 1
+        assert api.get(job).state == JobState.JOB_STATE_SUCCEEDED
+
+
+@pytest.mark.slow
+def test_half_a_minute_without_redis_costs_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("r")
+    server = EmbeddedRedis(directory)
+    server.start()
+    environment = {**os.environ, "CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": str(directory)}
+    with (
+        service_alone(server.url, directory) as (address, service),
+        connect(address) as api,
+        subprocess.Popen(
+            [sys.executable, "-m", "convscope.worker"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as worker,
+    ):
+        job = api.create(TrainSpec(iterations=2_000, report_interval=500))
+        wait_for(api, job, "train_progress")
+        server.stop()
+        time.sleep(30)  # longer than the training takes
+        assert service.poll() is None
+        assert worker.poll() is None
+        with server.running():
+            await_health(api, SERVING)
+            assert api.finish(job).state == JobState.JOB_STATE_SUCCEEDED
+            events = [event.WhichOneof("event") for event in api.watch(job)]
+            assert events.count("attempt_started") == 1
+            assert events.count("train_progress") == 5
+            worker.terminate()
+            worker.wait(30)
+
+
 def test_a_worker_that_stops_gives_its_job_back(private: Stack, private_api: Api) -> None:
     job = private_api.create(TrainSpec(iterations=150, report_interval=10))
     wait_for(private_api, job, "train_progress")

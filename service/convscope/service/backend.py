@@ -1,13 +1,17 @@
 """What every servicer works with: the store, reached without blocking the event loop."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from convscope.store import BlobStore, JobStore, ModelStore, StoreSettings, connect_promptly
+from convscope.store import BlobStore, JobStore, ModelStore, StoreSettings, Sweeper, connect_promptly
+from convscope.store.errors import BlobError
 
 __all__ = ["Backend"]
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,12 +33,20 @@ class Backend:
         self.jobs = JobStore(self.redis)
         self.models = ModelStore(self.redis)
         self.blobs = BlobStore(settings.artifacts_url)
+        self.sweeper = Sweeper(self.redis, self.blobs)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a blocking function in a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+
+    def discard(self, digests: list[str]) -> None:
+        """Remove blobs that nothing points to any more; a store that cannot be written is left to the next sweep."""
+        try:
+            self.sweeper.discard(digests)
+        except BlobError as error:
+            log.warning("blobs stay until the next sweep: %s", error)
 
     def close(self) -> None:
         """Give back threads and connections."""

@@ -71,7 +71,7 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
     async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
         """Delete an ended job."""
         name_to_id("jobs", request.name)
-        await self._backend.run(self._backend.jobs.delete, request.name)
+        await self._backend.run(_delete, self._backend, request.name)
         return Empty()
 
 
@@ -115,6 +115,10 @@ def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
 
     jobs, token = cut_page(backend.jobs.newest_first(before=request.page_token, matches=matches), size)
     return ListJobsResponse(jobs=jobs, next_page_token=token)
+
+
+def _delete(backend: Backend, name: str) -> None:
+    backend.discard(backend.jobs.delete(name))
 
 
 def _cancel(backend: Backend, name: str) -> Job:

@@ -21,12 +21,11 @@ PERIOD_S = 0.25
 async def keep_reconciling(backend: Backend) -> None:
     """Look after jobs until cancelled; while Redis is away, try again."""
     reconciler = Reconciler(backend.redis)
-    sweeper = Sweeper(backend.redis, backend.blobs)
     try:
         while True:
             with contextlib.suppress(redis.RedisError):
                 await backend.run(reconciler.tick)
-                await backend.run(_sweep, sweeper)
+                await backend.run(_sweep, backend.sweeper)
             await asyncio.sleep(PERIOD_S)
     finally:
         reconciler.resign()

@@ -81,6 +81,19 @@ class BlobStore:
             for batch in obstore.list(self._store, prefix=FOLDER):
                 yield [StoredBlob(PurePosixPath(meta["path"]).name, meta["last_modified"]) for meta in batch]
 
+    def written(self, digest: str) -> datetime | None:
+        """Return when a blob was last written; None if it is missing.
+
+        Raises:
+            BlobError: if the store cannot be read.
+        """
+        try:
+            with self._translated("read"):
+                written: datetime = obstore.head(self._store, _path(digest))["last_modified"]
+        except FileNotFoundError:
+            return None
+        return written
+
     def delete(self, digests: Sequence[str]) -> None:
         """Delete blobs; those that are missing do no harm.
 

@@ -65,6 +65,12 @@ class Sweeper:
             jobs.delete(name)
         return len(expired)
 
+    def discard(self, digests: Collection[str], spared: timedelta = SPARED) -> None:
+        """Remove blobs that lost their last reference, but for those written lately: the next sweep sees to them."""
+        oldest = datetime.now(UTC) - spared
+        old = [digest for digest in digests if (written := self._blobs.written(digest)) and written < oldest]
+        self._blobs.delete(self._unreferenced(old))
+
     def sweep(self, spared: timedelta = SPARED) -> int:
         """Remove the blobs that nothing points to and that were not written lately; returns how many."""
         oldest = datetime.now(UTC) - spared

@@ -12,18 +12,21 @@
 --       then for each event: bytes, digest of its blob or ""
 -- Returns {"ok", sequence, cancel}, {"missing"}, or {"refused", field, its value}.
 local record, events, notify, active, blobs, references = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-if redis.call('EXISTS', record) == 0 then
+local id = take()
+local fields, allowed = { 'state' }, { false }
+for _ = 1, tonumber(take()) do
+  fields[#fields + 1], allowed[#allowed + 1] = take(), take()
+end
+local values = redis.call('HMGET', record, unpack(fields))
+if not values[1] then
   return { 'missing' }
 end
-
-local id = take()
-for _ = 1, tonumber(take()) do
-  local field, allowed = take(), take()
-  local value = redis.call('HGET', record, field) or ''
-  if not allows(allowed, value) then
-    return { 'refused', field, value }
+for number = 2, #fields do
+  if not allows(allowed[number], values[number]) then
+    return { 'refused', fields[number], values[number] or '' }
   end
 end
+
 set_fields(record)
 set_fields(KEYS[7])
 for _ = 1, tonumber(take()) do
@@ -40,7 +43,8 @@ while at <= #ARGV do
   append(record, events, notify, id, event, blob)
   point(blobs, references, blob)
 end
-if redis.call('HEXISTS', record, 'ended') == 1 then
+local after = redis.call('HMGET', record, 'sequence', 'cancel', 'ended')
+if after[3] then
   redis.call('SREM', active, id)
 end
-return { 'ok', tonumber(redis.call('HGET', record, 'sequence')), redis.call('HGET', record, 'cancel') or '' }
+return { 'ok', tonumber(after[1]), after[2] or '' }
