@@ -2,6 +2,7 @@
 
 import io
 import signal
+import time
 import zipfile
 from collections.abc import Iterator
 
@@ -14,7 +15,7 @@ from api import Api, connect
 from convscope.client import Client
 from convscope.v1.jobs_pb2 import CancelJobRequest, Failure, Job, JobEvent, JobState
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
-from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.train_pb2 import Convolution, Network, TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
 from stack import Stack, running_stack
 
@@ -199,6 +200,21 @@ def test_a_job_that_does_not_stop_by_itself_is_killed(stack: Stack, api: Api) ->
     api.jobs.CancelJob(CancelJobRequest(name=job.name))
     assert api.finish(job).state == JobState.JOB_STATE_CANCELLED
     horse.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.slow
+def test_a_horse_that_lives_and_does_not_hear_is_killed(stack: Stack, api: Api) -> None:
+    wide = [Convolution(filters=64, pool_size=1)] * 2
+    job = api.create(TrainSpec(network=Network(convolutions=wide), batch_size=4096, iterations=100))
+    for event in api.watch(job):
+        if event.HasField("attempt_started"):
+            break
+    time.sleep(4)  # the first step has begun; it takes longer than the grace
+    asked = time.monotonic()
+    api.jobs.CancelJob(CancelJobRequest(name=job.name))
+    assert api.finish(job).state == JobState.JOB_STATE_CANCELLED
+    assert time.monotonic() - asked < 15
+    assert "does not stop by itself; its horse is killed" in stack.log
 
 
 def test_a_service_that_is_killed_is_started_again(stack: Stack, api: Api) -> None:
