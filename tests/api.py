@@ -78,3 +78,12 @@ def violations(error: grpc.RpcError) -> dict[str, str]:
     details = BadRequest()
     assert status.details[0].Unpack(details)
     return {each.field: each.description for each in details.field_violations}
+
+
+def wait_for(api: Api, job: Job, kind: str) -> None:
+    """Wait for an event of a kind."""
+    watch = api.watch(job)
+    for event in watch:
+        if event.WhichOneof("event") == kind:
+            return
+    raise AssertionError(f"{job.name} ended without {kind}")

@@ -1,6 +1,5 @@
 """Broken parts: each gives a reason that a person understands, and harms nothing else."""
 
-import contextlib
 import gzip
 import os
 import signal
@@ -15,15 +14,16 @@ import grpc
 import psutil
 import pytest
 import redis
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
-from api import PATIENCE_S, Api, connect
+from api import Api, connect, wait_for
 from convscope.store import open_queue
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.evaluate_pb2 import EvaluateSpec
-from convscope.v1.jobs_pb2 import Failure, Job, JobState, ListJobsRequest
+from convscope.v1.jobs_pb2 import Failure, JobState
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import Activation, Dense, Network, TrainSpec
+from service_alone import service_alone
 from stack import Stack, running_stack
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -48,14 +48,6 @@ def horses(stack: Stack) -> list[psutil.Process]:
     below = psutil.Process(stack.process.pid).children(recursive=True)
     workers = [each.pid for each in below if "convscope.worker" in each.cmdline()]
     return [each for each in below if each.ppid() in workers]
-
-
-def wait_for(api: Api, job: Job, kind: str) -> None:
-    watch = api.watch(job)
-    for event in watch:
-        if event.WhichOneof("event") == kind:
-            return
-    raise AssertionError(f"{job.name} ended without {kind}")
 
 
 def test_a_computation_that_diverges_fails_with_its_reason(private: Stack, private_api: Api) -> None:
@@ -125,38 +117,6 @@ def test_a_worker_that_finishes_first(redis_server: EmbeddedRedis, tmp_path: Pat
         assert api.get(job).state == JobState.JOB_STATE_SUCCEEDED
 
 
-@pytest.mark.slow
-def test_half_a_minute_without_redis_costs_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
-    directory = tmp_path_factory.mktemp("r")
-    server = EmbeddedRedis(directory)
-    server.start()
-    environment = {**os.environ, "CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": str(directory)}
-    with (
-        service_alone(server.url, directory) as (address, service),
-        connect(address) as api,
-        subprocess.Popen(
-            [sys.executable, "-m", "convscope.worker"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as worker,
-    ):
-        job = api.create(TrainSpec(iterations=2_000, report_interval=500))
-        wait_for(api, job, "train_progress")
-        server.stop()
-        time.sleep(30)  # longer than the training takes
-        assert service.poll() is None
-        assert worker.poll() is None
-        with server.running():
-            await_health(api, SERVING)
-            assert api.finish(job).state == JobState.JOB_STATE_SUCCEEDED
-            events = [event.WhichOneof("event") for event in api.watch(job)]
-            assert events.count("attempt_started") == 1
-            assert events.count("train_progress") == 5
-            worker.terminate()
-            worker.wait(30)
-
-
 def test_a_worker_that_stops_gives_its_job_back(private: Stack, private_api: Api) -> None:
     job = private_api.create(TrainSpec(iterations=150, report_interval=10))
     wait_for(private_api, job, "train_progress")
@@ -185,60 +145,6 @@ def test_what_is_not_a_part_is_not_run(private: Stack, private_api: Api, tmp_pat
     assert victim.exists()
     assert "refused to run" in private.log
     connection.close()
-
-
-@contextlib.contextmanager
-def service_alone(redis_url: str, home: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """``convscope serve``, with a Redis of the test's own or none."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "convscope.service", "--listen", "localhost:0"],
-        env={**os.environ, "CONVSCOPE_REDIS_URL": redis_url, "CONVSCOPE_HOME": str(home), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        try:
-            yield line.removeprefix("convscope serves at ").strip(), process
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
-
-
-def await_health(api: Api, wanted: int) -> None:
-    watch = health_pb2_grpc.HealthStub(api.channel).Watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE_S)
-    for answer in watch:
-        if answer.status == wanted:
-            watch.cancel()
-            return
-
-
-def test_without_redis_the_service_says_so_and_recovers(tmp_path_factory: pytest.TempPathFactory) -> None:
-    directory = tmp_path_factory.mktemp("r")
-    server = EmbeddedRedis(directory)
-    with service_alone(server.url, directory) as (address, _), connect(address) as api:
-        await_health(api, NOT_SERVING)
-        for _ in range(2):
-            for call in (
-                lambda: api.create(TrainSpec(iterations=0)),
-                lambda: api.jobs.ListJobs(ListJobsRequest(), timeout=PATIENCE_S),
-                lambda: list(api.watch(Job(name="jobs/x"))),
-            ):
-                with pytest.raises(grpc.RpcError) as caught:
-                    call()
-                assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-                assert "Redis" in (caught.value.details() or "")
-            with server.running():
-                await_health(api, SERVING)
-                job = api.create(TrainSpec(iterations=0))
-                assert job.state == JobState.JOB_STATE_QUEUED
-                watch = api.watch(job)
-                assert next(iter(watch)).HasField("queued")
-            with pytest.raises(grpc.RpcError) as caught:  # the watch that was open when Redis went away
-                list(watch)
-            assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
-            await_health(api, NOT_SERVING)
 
 
 def test_a_stopping_service_ends_watches_so_that_they_are_taken_up(redis_server: EmbeddedRedis, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ class Attempt:
         self.part = part
         self.number = number
         self.spec = JobSpec.FromString(fields[b"spec"])
+        self._writes = 0
         self.kind = records.spec_kind(self.spec)
         self.makes = fields.get(b"makes", b"").decode()
         stored = (fields.get(name, b"").decode() for name in (b"checkpoint", b"checkpoint_before"))
@@ -163,8 +164,15 @@ class Attempt:
 
     def _write(self, write: Write) -> Written:
         fence = {"state": ["running"], f"attempt:{self.part}": [str(self.number)]}
+        self._writes += 1
+        named = dataclasses.replace(
+            write,
+            memory=f"written:{self.part}",
+            token=f"{self.number}.{self._writes}",
+            expect={**fence, **write.expect},
+        )
         try:
-            return self._scripts.write(self.job_id, dataclasses.replace(write, expect={**fence, **write.expect}))
+            return self._scripts.write(self.job_id, named)
         except (Refused, NotFoundError) as error:
             raise StaleAttemptError(f"attempt {self.number} at jobs/{self.job_id} is over: {error}") from error
 

@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 # How long a caller who waits for an answer is kept waiting for Redis, in seconds.
 PROMPT_TIMEOUT_S = 2.0
 
+# A connection that is silent for so long while a reply is due is given up, in seconds. RQ waits for work for 1 s at a
+# time and wants 10 s more.
+SILENCE_S = 11.0
+
 # Workers outlast a restart of Redis: up to ten minutes of retries at most two seconds apart.
 PATIENT_RETRIES = 300
 
@@ -34,6 +38,7 @@ def connect_patiently(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=PROMPT_TIMEOUT_S,
+        socket_timeout=SILENCE_S,
         retry=Retry(ExponentialWithJitterBackoff(base=0.2, cap=2), retries=PATIENT_RETRIES),
     )
 

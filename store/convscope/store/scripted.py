@@ -28,6 +28,9 @@ class Write:
     """One change of a job.
 
     Attributes:
+        memory: field of the record that remembers the writer's last write.
+        token: names this write, so that it is done once however often it is sent; ``""`` for writes that by their
+            expectations cannot be done twice.
         expect: values that fields of the record may have; ``""`` stands for an absent field.
         fields: fields of the record to set.
         model_id: the model whose record is changed too, if any.
@@ -38,6 +41,8 @@ class Write:
         events: events to append, each with the digest of its blob or ``""``.
     """
 
+    memory: str = ""
+    token: str = ""
     expect: Mapping[str, Collection[str]] = field(default_factory=dict)
     fields: Mapping[str, Value] = field(default_factory=dict)
     model_id: str = ""
@@ -73,7 +78,7 @@ class Scripts:
             NotFoundError: if there is no such job.
             Refused: if an expectation does not hold.
         """
-        arguments: list[Value] = [job_id]
+        arguments: list[Value] = [job_id, write.memory, write.token]
         arguments += _counted((name, f",{','.join(values)},") for name, values in write.expect.items())
         arguments += _counted(write.fields.items()) + _counted(write.model_fields.items())
         for digests in (write.blobs, write.dropped, write.model_blobs):

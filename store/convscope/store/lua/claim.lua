@@ -7,6 +7,10 @@
 local record = KEYS[1]
 local id, part, before, lease_ms, now, worker, event = take(), take(), take(), take(), take(), take(), take()
 local attempt = 'attempt:' .. part
+local held = redis.call('HMGET', record, 'state', attempt, 'holder:' .. part)
+if held[1] == 'running' and held[2] == tostring(before + 1) and held[3] == worker then
+  return tonumber(held[2]) -- sent again, because the reply was lost
+end
 if redis.call('HGET', record, 'state') ~= 'queued' or (redis.call('HGET', record, attempt) or '0') ~= before then
   return 0
 end

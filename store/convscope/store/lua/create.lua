@@ -18,6 +18,11 @@ if request ~= '' then
   end
 end
 
+local made = redis.call('HGET', record, 'state')
+if made then -- sent again, because the reply was lost
+  return { 'created', made }
+end
+
 if needs ~= '' then
   local needed = redis.call('HGET', KEYS[9], 'state')
   if needed == 'pending' then

@@ -3,6 +3,8 @@
 -- KEYS: record, event log, notify stream, set of active jobs, blobs of the job, references,
 --       and, if the job makes a model: that model's record, blobs of the model
 -- ARGV: job id,
+--       field that remembers a writer's last write, this write's token or "": a write that is sent again because its
+--       reply was lost is done once,
 --       number of expectations, then for each: field, allowed values as ",a,b,"   ("" is an absent field)
 --       number of the record's fields to set, then for each: field, value
 --       number of the model's fields to set, then for each: field, value
@@ -12,7 +14,11 @@
 --       then for each event: bytes, digest of its blob or ""
 -- Returns {"ok", sequence, cancel}, {"missing"}, or {"refused", field, its value}.
 local record, events, notify, active, blobs, references = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local id = take()
+local id, memory, token = take(), take(), take()
+if token ~= '' and redis.call('HGET', record, memory) == token then
+  local done = redis.call('HMGET', record, 'sequence', 'cancel')
+  return { 'ok', tonumber(done[1]), done[2] or '' }
+end
 local fields, allowed = { 'state' }, { false }
 for _ = 1, tonumber(take()) do
   fields[#fields + 1], allowed[#allowed + 1] = take(), take()
@@ -27,6 +33,9 @@ for number = 2, #fields do
   end
 end
 
+if token ~= '' then
+  redis.call('HSET', record, memory, token)
+end
 set_fields(record)
 set_fields(KEYS[7])
 for _ = 1, tonumber(take()) do
