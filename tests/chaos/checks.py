@@ -1,0 +1,152 @@
+"""What must be true of every job, whatever happened to the processes. Each check yields what contradicts it."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from chaos.history import JobHistory
+from convscope.v1.jobs_pb2 import Failure, JobEvent, JobState
+
+__all__ = ["CHECKS"]
+
+SUCCEEDED = JobState.JOB_STATE_SUCCEEDED
+CANCELLED = JobState.JOB_STATE_CANCELLED
+FAILED = JobState.JOB_STATE_FAILED
+
+# Events that only a running attempt can cause.
+OF_AN_ATTEMPT = {"train_progress", "evaluate_progress", "image_ready", "checkpoint_unreadable"}
+
+
+def kind(event: JobEvent) -> str:
+    return event.WhichOneof("event") or "nothing"
+
+
+def ended_once(history: JobHistory) -> Iterator[str]:
+    ends = [event.sequence for event in history.log if kind(event) == "finished"]
+    if len(ends) != 1:
+        yield f"it finished {len(ends)} times"
+    elif ends[0] != history.log[-1].sequence:
+        yield f"event {history.log[-1].sequence} came after its end, event {ends[0]}"
+    elif history.job.state != history.log[-1].finished.state:
+        yield "its record and its last event disagree about its state"
+
+
+def numbered(history: JobHistory) -> Iterator[str]:
+    sequences = [event.sequence for event in history.log]
+    if sequences != list(range(1, len(sequences) + 1)):
+        yield f"its log has the sequences {sequences}"
+    if history.job.sequence != len(sequences):
+        yield f"its record says {history.job.sequence} events, its log has {len(sequences)}"
+
+
+def watched_as_logged(history: JobHistory) -> Iterator[str]:
+    yield from history.complaints
+    if history.watched == history.log:
+        return
+    for seen, logged in zip(history.watched, history.log, strict=False):
+        if seen != logged:
+            yield (
+                f"its watcher saw {kind(seen)} ({seen.sequence}) where the log has {kind(logged)} ({logged.sequence})"
+            )
+            return
+    yield f"its watcher saw {len(history.watched)} events of {len(history.log)}"
+
+
+def attempts_in_turn(history: JobHistory) -> Iterator[str]:
+    """Attempts are numbered 1, 2, 3, ..., those that are lost had started, and none starts while another runs."""
+    latest, running = 0, False
+    for event in history.log:
+        match kind(event):
+            case "attempt_started":
+                if running or event.attempt_started.attempt != latest + 1:
+                    yield f"attempt {event.attempt_started.attempt} started after attempt {latest}"
+                latest, running = event.attempt_started.attempt, True
+            case "attempt_lost":
+                if not running or event.attempt_lost.attempt != latest:
+                    yield f"attempt {event.attempt_lost.attempt} was lost when it did not run"
+                running = False
+            case "queued" | "waiting":
+                running = False
+
+
+def written_by_who_runs(history: JobHistory) -> Iterator[str]:
+    """What only an attempt can cause happens while one runs; so nothing comes from one that is superseded."""
+    running = False
+    for event in history.log:
+        what = kind(event)
+        if what in OF_AN_ATTEMPT and not running:
+            yield f"{what} ({event.sequence}) came when no attempt ran: a superseded one wrote it"
+        if what in {"attempt_started", "attempt_lost", "queued", "waiting"}:
+            running = what == "attempt_started"
+
+
+def queued_before_started(history: JobHistory) -> Iterator[str]:
+    before = ""
+    for event in history.log:
+        what = kind(event)
+        if what == "attempt_started" and before != "queued":
+            yield f"attempt {event.attempt_started.attempt} started after {before or 'nothing'}"
+        if what != "cancel_requested":
+            before = what
+
+
+def progress_rises(history: JobHistory) -> Iterator[str]:
+    for name, counter in (("train_progress", "step"), ("evaluate_progress", "completed")):
+        figures = [getattr(getattr(event, name), counter) for event in history.log if kind(event) == name]
+        for first, second in pairwise(figures):
+            if second <= first:
+                yield f"its progress went from {counter} {first} to {second}"
+
+
+def images_once(history: JobHistory) -> Iterator[str]:
+    ready = [event.image_ready for event in history.log if kind(event) == "image_ready"]
+    features = [(each.image.layer, each.image.feature) for each in ready]
+    for repeated in {each for each in features if features.count(each) > 1}:
+        yield f"the image of {repeated[0]} {repeated[1]} came {features.count(repeated)} times"
+    if [each.completed for each in ready] != list(range(1, len(ready) + 1)):
+        yield f"its images are numbered {[each.completed for each in ready]}"
+    if history.job.state == SUCCEEDED and ready and len(ready) != ready[-1].total:
+        yield f"it has {len(ready)} images of {ready[-1].total}"
+
+
+def ended_as_it_should(history: JobHistory) -> Iterator[str]:
+    """Succeeded, unless it was cancelled or the training that it needed did not succeed."""
+    state = history.job.state
+    name = JobState.Name(state)
+    requested = [n for n, event in enumerate(history.log) if kind(event) == "cancel_requested"]
+    if len(requested) > 1:
+        yield f"{len(requested)} requests to cancel it were noted"
+    if state == CANCELLED and not requested:
+        yield "it ended as cancelled, and nobody had asked for it"
+    if state == FAILED and not _needed_in_vain(history):
+        yield f"it failed: {history.job.failure.message}"
+    if state == SUCCEEDED and history.needs_state not in {0, SUCCEEDED}:
+        yield "it succeeded, though the training that it needs did not"
+    if history.cancelled and not requested and state != FAILED:
+        yield f"a request to cancel it was acknowledged while it ran, and forgotten; it is {name}"
+    # One that was just about to end may do so; but no attempt may begin and succeed in spite of the request.
+    if state == SUCCEEDED and requested and "attempt_started" in map(kind, history.log[requested[0] :]):
+        yield "it was asked to stop, started once more, and succeeded"
+
+
+def _needed_in_vain(history: JobHistory) -> bool:
+    return history.needs_state in {CANCELLED, FAILED} and history.job.failure.reason == Failure.REASON_MODEL
+
+
+def found_the_same(history: JobHistory) -> Iterator[str]:
+    """What it found is, bit by bit, what an undisturbed job like it finds."""
+    if history.job.state == SUCCEEDED and (history.found is None or history.found != history.expected):
+        yield "its results are not those of an undisturbed job"
+
+
+CHECKS: tuple[Callable[[JobHistory], Iterator[str]], ...] = (
+    ended_once,
+    numbered,
+    watched_as_logged,
+    attempts_in_turn,
+    written_by_who_runs,
+    queued_before_started,
+    progress_rises,
+    images_once,
+    ended_as_it_should,
+    found_the_same,
+)

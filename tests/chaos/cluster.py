@@ -1,0 +1,124 @@
+"""A convscope of separate processes: Redis, two services, two workers, each worker behind a network of its own."""
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from chaos.network import Link
+from chaos.parts import Part, RedisPart, python
+
+__all__ = ["Cluster", "running_cluster"]
+
+# Steps between two checkpoints: a training of some seconds has several.
+CHECKPOINT_STEPS = "25"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The processes, and what they share."""
+
+    home: Path
+    redis: RedisPart
+    services: list[Part]
+    workers: list[Part]
+    links: list[Link]
+    ended: list[str] = field(default_factory=list)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the services listen."""
+        return [f"unix:{self.home}/{service.title.replace(' ', '-')}.sock" for service in self.services]
+
+    @property
+    def artifacts_url(self) -> str:
+        """Where the blobs are."""
+        return (self.home / "artifacts").as_uri()
+
+    @property
+    def parts(self) -> list[Part]:
+        """All processes that the run has started."""
+        return [self.redis, *self.services, *self.workers]
+
+    def note_deaths(self) -> None:
+        """Note parts that ended by themselves, which none may do; and start them again."""
+        for part in self.parts:
+            if part.died_by_itself:
+                self.ended.append(f"{part.title} ended by itself with exit code {part.exit_code}")
+                part.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait until every part works."""
+        for part in self.parts:
+            part.wait_until_ready()
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this cluster, whoever started it: they share its home."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("CONVSCOPE_HOME") == str(self.home):
+                    found.append(process)
+        return found
+
+
+@contextlib.contextmanager
+def running_cluster(*, keep: bool = False) -> Iterator[Cluster]:
+    """Start everything; afterwards stop what is left of it, and remove its home unless it is to be kept."""
+    home = Path(tempfile.mkdtemp(prefix="cs-"))  # short: a unix socket's path has at most 107 bytes
+    redis = RedisPart(home)
+    with contextlib.ExitStack() as stack:
+        links = [stack.enter_context(Link(redis.port).running()) for _ in range(2)]
+        cluster = Cluster(
+            home=home,
+            redis=redis,
+            services=[_service(home, redis.url, number) for number in (1, 2)],
+            workers=[_worker(home, link, number) for number, link in enumerate(links, 1)],
+            links=links,
+        )
+        stack.callback(_clear, cluster, keep=keep)
+        redis.start()
+        redis.wait_until_ready()
+        for part in (*cluster.services, *cluster.workers):
+            part.start()
+        cluster.wait_until_ready()
+        yield cluster
+
+
+def _environment(home: Path, redis_url: str) -> dict[str, str]:
+    return {
+        "CONVSCOPE_HOME": str(home),
+        "CONVSCOPE_REDIS_URL": redis_url,
+        "CONVSCOPE_ARTIFACTS_URL": (home / "artifacts").as_uri(),
+        "CONVSCOPE_CHECKPOINT_STEPS": CHECKPOINT_STEPS,
+    }
+
+
+def _service(home: Path, redis_url: str, number: int) -> Part:
+    command = python("convscope.service", "--listen", f"unix:{home}/service-{number}.sock")
+    return Part(f"service {number}", command, _environment(home, redis_url), home)
+
+
+def _worker(home: Path, link: Link, number: int) -> Part:
+    url = f"redis://127.0.0.1:{link.port}/0"
+    # One thread each, so that a machine with two processors has two that are equal.
+    return Part(f"worker {number}", python("convscope.worker", "--threads", "1"), _environment(home, url), home)
+
+
+def _clear(cluster: Cluster, *, keep: bool) -> None:
+    for process in cluster.processes():
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    deadline = time.monotonic() + 10
+    while cluster.processes() and time.monotonic() < deadline:
+        for part in cluster.parts:
+            part.alive  # noqa: B018 - asks for its exit code, so that no zombie stays
+        time.sleep(0.05)
+    cluster.redis.connection.close()
+    if not keep:
+        shutil.rmtree(cluster.home, ignore_errors=True)

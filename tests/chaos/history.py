@@ -1,0 +1,41 @@
+"""What is known of a job when a run is over."""
+
+from dataclasses import dataclass, field
+
+from convscope.v1.jobs_pb2 import Job, JobEvent
+
+__all__ = ["Asked", "JobHistory"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A job that was asked for: jobs of the same recipe and kind must have the same results."""
+
+    request_id: str
+    recipe: str
+    kind: str
+    needs: str = ""  # the training that it waits for, by its request id
+
+    @property
+    def likeness(self) -> tuple[str, str]:
+        """What jobs with the same results have in common."""
+        return self.recipe, self.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobHistory:
+    """A job as it was asked for, as it was watched meanwhile, and as it is read back."""
+
+    asked: Asked
+    job: Job
+    log: list[JobEvent]
+    watched: list[JobEvent]
+    # Whether a request to cancel it was acknowledged, and that before the job had ended.
+    cancelled: bool = False
+    # A fingerprint of what it found, and that of an undisturbed job like it.
+    found: object = None
+    expected: object = None
+    # The state in which the training that it needs ended; 0 if it needs none.
+    needs_state: int = 0
+    # What the watcher complained about.
+    complaints: list[str] = field(default_factory=list)

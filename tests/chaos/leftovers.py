@@ -1,0 +1,81 @@
+"""What must not be left when all jobs have ended. Each check yields what is left all the same."""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psutil
+import redis
+
+from chaos.cluster import Cluster
+from convscope.store import BlobStore, Sweeper, keys, open_queue, read_log
+from convscope.store.attempts import LEASE_MS
+from convscope.store.errors import BlobError
+from convscope.store.records import text
+from convscope.v1.jobs_pb2 import Job
+
+__all__ = ["left_in_blobs", "left_in_redis", "left_of_processes", "needless_blobs"]
+
+# All leases.
+LEASES = "convscope:*:lease:*"
+
+# No job of a run has more.
+MOST_EVENTS = 10_000
+
+
+def left_in_redis(connection: redis.Redis) -> Iterator[str]:
+    """Leases, active jobs, queued parts, and jobs that wait. Leases have the time that they take to run out."""
+    deadline = time.monotonic() + LEASE_MS / 1000 + 1
+    while any(connection.scan_iter(match=LEASES, count=1000)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pattern in (LEASES, "convscope:*:waiters"):
+        for key in connection.scan_iter(match=pattern, count=1000):
+            yield f"{text(key)} is left"
+    active = sorted(map(text, connection.smembers(keys.ACTIVE)))
+    if active:
+        yield f"{keys.ACTIVE} has {active}"
+    queue = open_queue(connection)
+    if queued := connection.lrange(queue.key, 0, -1):
+        yield f"the queue has {queued}"
+
+
+def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
+    """Blobs that a job which has ended points to without need: what is neither in its events nor its result."""
+    for job in jobs:
+        job_id = job.name.removeprefix("jobs/")
+        entries = read_log(connection, job_id, 0, MOST_EVENTS).entries
+        needed = {entry.blob for entry in entries}
+        pointed = set(map(text, connection.smembers(keys.blobs_key(job_id))))
+        if needless := pointed - needed:
+            yield f"{job.name} points to {len(needless)} blobs without need"
+
+
+def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
+    """After a sweep, exactly what is referenced is stored, undamaged; and references are counted right."""
+    Sweeper(connection, blobs).sweep(timedelta(0))
+    stored = {blob.digest for batch in blobs.stored() for blob in batch}
+    counted = {text(digest): int(count) for digest, count in connection.hgetall(keys.REFERENCES).items()}
+    pointed: dict[str, int] = {}
+    for owner in connection.scan_iter(match="convscope:*:blobs", count=1000):
+        for digest in map(text, connection.smembers(owner)):
+            pointed[digest] = pointed.get(digest, 0) + 1
+    if pointed != counted:
+        yield f"references are miscounted: {sorted(set(pointed.items()) ^ set(counted.items()))}"
+    for digest in sorted(stored - set(counted)):
+        yield f"blob {digest} is stored, and nothing points to it"
+    for digest in sorted(counted):
+        try:
+            blobs.get(digest)
+        except BlobError as error:
+            yield str(error)
+
+
+def left_of_processes(cluster: Cluster, *, expected: set[int]) -> Iterator[str]:
+    """Processes of the cluster other than those expected."""
+    for process in cluster.processes():
+        if process.pid not in expected | {os.getpid()}:
+            try:
+                yield f"process {process.pid} is left: {' '.join(process.cmdline())}, {process.status()}"
+            except psutil.NoSuchProcess:
+                continue

@@ -1,0 +1,150 @@
+"""The network between a worker and Redis: a TCP proxy that can be cut."""
+
+import asyncio
+import contextlib
+import enum
+import threading
+from collections.abc import Coroutine, Iterator
+
+__all__ = ["Cut", "Link"]
+
+HOST = "127.0.0.1"
+
+# Bytes carried at once.
+PIECE = 65_536
+
+
+class Cut(enum.Enum):
+    """What is wrong with a network."""
+
+    CLOSED = "closed"
+    """Connections break, new ones are refused."""
+    FROZEN = "frozen"
+    """Nothing gets through; all of it arrives when the cut is over."""
+    MUTE = "mute"
+    """Requests arrive, replies do not; connections break when the cut is over."""
+    SILENT = "silent"
+    """Nothing gets through, and the connections of that time never hear of it, not even when the cut is over."""
+
+
+HOLDS_REQUESTS = {Cut.FROZEN, Cut.SILENT}
+HOLDS_REPLIES = {*HOLDS_REQUESTS, Cut.MUTE}
+
+
+class Link:
+    """A port that leads to another port of this machine; served by a thread of its own.
+
+    Args:
+        target: the port that it leads to.
+    """
+
+    def __init__(self, target: int) -> None:
+        self.port = 0
+        self._target = target
+        self._loop = asyncio.new_event_loop()
+        self._cut: Cut | None = None
+        self._whole = asyncio.Event()
+        self._connections: set[_Connection] = set()
+        self._forgotten: list[_Connection] = []  # kept open, so that nobody hears of their end
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Link"]:
+        """Run it within a ``with`` block."""
+        thread = threading.Thread(target=self._loop.run_forever, name="link", daemon=True)
+        thread.start()
+        self._do(self._open())
+        try:
+            yield self
+        finally:
+            self._do(self._close())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join()
+            self._loop.close()
+
+    def cut(self, how: Cut) -> None:
+        """Cut the network."""
+        self._do(self._sever(how))
+
+    def heal(self) -> None:
+        """Make it whole again."""
+        self._do(self._restore())
+
+    def _do(self, work: Coroutine[None, None, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    async def _open(self) -> None:
+        self._whole.set()
+        self._server = await asyncio.start_server(self._serve, HOST, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _sever(self, how: Cut) -> None:
+        self._cut = how
+        self._whole.clear()
+        if how is Cut.CLOSED:
+            self._server.close()
+            await self._end_connections()
+
+    async def _restore(self) -> None:
+        how, self._cut = self._cut, None
+        if how is Cut.CLOSED:
+            await self._open()
+        elif how in {Cut.MUTE, Cut.SILENT}:
+            await self._end_connections(silently=how is Cut.SILENT)
+        self._whole.set()
+
+    async def _close(self) -> None:
+        self._server.close()
+        await self._end_connections()
+        for connection in self._forgotten:
+            connection.near.transport.abort()
+
+    async def _end_connections(self, *, silently: bool = False) -> None:
+        ended = list(self._connections)
+        for connection in ended:
+            connection.forgotten = silently
+            connection.task.cancel()
+        await asyncio.gather(*(connection.task for connection in ended), return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _Connection(writer, asyncio.ensure_future(self._carry_both(reader, writer)))
+        self._connections.add(connection)
+        await asyncio.wait([connection.task])
+        self._connections.discard(connection)
+        if connection.forgotten:
+            self._forgotten.append(connection)
+        else:
+            writer.transport.abort()
+
+    async def _carry_both(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while self._cut in HOLDS_REQUESTS:
+            await self._whole.wait()
+        with contextlib.suppress(OSError):  # Redis is away: the worker is told by the end of its connection
+            far_reader, far_writer = await asyncio.open_connection(HOST, self._target)
+            ways = [
+                asyncio.ensure_future(self._carry(reader, far_writer, HOLDS_REQUESTS)),
+                asyncio.ensure_future(self._carry(far_reader, writer, HOLDS_REPLIES)),
+            ]
+            try:
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+                await asyncio.wait(ways)
+                far_writer.transport.abort()
+
+    async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, held_by: set[Cut]) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await source.read(PIECE):
+                while self._cut in held_by:
+                    await self._whole.wait()
+                target.write(piece)
+                await target.drain()
+
+
+class _Connection:
+    """A connection of the worker's: its writer, and the task that carries bytes both ways."""
+
+    def __init__(self, near: asyncio.StreamWriter, task: "asyncio.Task[None]") -> None:
+        self.near = near
+        self.task = task
+        self.forgotten = False

@@ -1,0 +1,61 @@
+"""What a run has shown, for people."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator
+
+from chaos.run import Outcome
+from convscope.v1.jobs_pb2 import JobState
+
+__all__ = ["recovery_times", "summary"]
+
+
+def summary(outcome: Outcome) -> Iterator[str]:
+    """Yield the lines of a summary."""
+    yield f"{len(outcome.faults)} faults: {_counts(fault.kind for fault in outcome.faults)}"
+    ends = (
+        f"{each.asked.kind} {JobState.Name(each.job.state).removeprefix('JOB_STATE_').lower()}"
+        for each in outcome.histories
+    )
+    yield f"{len(outcome.histories)} jobs: {_counts(ends)}"
+    attempts = [sum(event.HasField("attempt_started") for event in each.log) for each in outcome.histories]
+    events = sum(len(each.log) for each in outcome.histories)
+    yield f"{sum(attempts)} attempts, at most {max(attempts)} at a job; {events} events"
+    yield f"watches were taken up again {outcome.resumed_watches} times"
+    for kind in ("kill horse", "kill worker"):
+        queued, running = recovery_times(outcome, kind)
+        if queued:
+            yield f"{kind}: its part was queued again after {_spread(queued)}, and ran after {_spread(running)}"
+    yield f"{outcome.checks} checks, {len(outcome.violations)} violations"
+    yield from (f"  VIOLATION {each}" for each in outcome.violations)
+    yield f"seed {outcome.plan.seed}"
+
+
+def recovery_times(outcome: Outcome, kind: str) -> tuple[list[float], list[float]]:
+    """Return how long after each fault of a kind the part was queued again, and ran again, in seconds.
+
+    The second includes the time for which no worker was free, and other faults that came in between.
+    """
+    logs = {each.job.name: each.log for each in outcome.histories}
+    queued, running = [], []
+    for blow in outcome.blows:
+        log = logs.get(f"jobs/{blow.job_id}", [])
+        if blow.fault.kind != kind:
+            continue
+        for event in log:
+            after = event.time.ToMilliseconds() / 1000 - blow.fault.at
+            if event.attempt_lost.attempt == blow.attempt:
+                queued.append(after)
+            if event.attempt_started.attempt == blow.attempt + 1:
+                running.append(after)
+    return queued, running
+
+
+def _counts(names: Iterator[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(Counter(names).items()))
+
+
+def _spread(seconds: list[float]) -> str:
+    if not seconds:
+        return "nothing"
+    return f"{statistics.median(seconds):.1f} s (median of {len(seconds)}, at most {max(seconds):.1f} s)"

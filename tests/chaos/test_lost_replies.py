@@ -1,0 +1,121 @@
+"""A write whose reply is lost is sent again, and is done once all the same."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from chaos.network import Cut, Link
+from chaos.parts import RedisPart
+from convscope.store import Attempt, JobStore, connect_patiently, read_log
+from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec, JobState
+from convscope.v1.models_pb2 import Model
+from convscope.v1.train_pb2 import TrainProgress, TrainSpec
+
+# Nothing here takes longer, in seconds.
+PATIENCE_S = 10
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPart]:
+    server = RedisPart(tmp_path_factory.mktemp("r"))
+    server.start()
+    server.wait_until_ready()
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def link(server: RedisPart) -> Iterator[Link]:
+    with Link(server.port).running() as link:
+        yield link
+
+
+@pytest.fixture
+def far(link: Link) -> Iterator[redis.Redis]:
+    """A worker's connection, through the link."""
+    with connect_patiently(f"redis://127.0.0.1:{link.port}/0") as far:
+        yield far
+
+
+def with_its_reply_lost(link: Link, done: Callable[[], bool], write: Callable[[], object]) -> None:
+    """Have a write done whose first reply gets lost."""
+    link.cut(Cut.MUTE)
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    deadline = time.monotonic() + PATIENCE_S
+    while not done():
+        assert time.monotonic() < deadline, "the write did not arrive"
+        time.sleep(0.01)
+    link.heal()
+    writer.join(PATIENCE_S)
+    assert not writer.is_alive()
+
+
+def create(store: JobStore) -> Job:
+    spec = JobSpec(train=TrainSpec(dataset="datasets/mnist"))
+    return store.create(spec, request_digest="d", model=Model(dataset="datasets/mnist"))[0]
+
+
+def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
+    entries = read_log(connection, job.name.removeprefix("jobs/"), 0, 100).entries
+    return [JobEvent.FromString(entry.event).WhichOneof("event") for entry in entries]
+
+
+def claim(connection: redis.Redis, job: Job) -> Attempt:
+    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    assert attempt is not None
+    return attempt
+
+
+def test_an_event_comes_once(server: RedisPart, link: Link, far: redis.Redis) -> None:
+    store = JobStore(server.connection)
+    job = create(store)
+    attempt = claim(far, job)
+    attempt.report(JobEvent(train_progress=TrainProgress(step=1)))
+    with_its_reply_lost(
+        link,
+        lambda: store.get(job.name).sequence == 4,
+        lambda: attempt.report(JobEvent(train_progress=TrainProgress(step=2))),
+    )
+    attempt.report(JobEvent(train_progress=TrainProgress(step=3)))
+    assert kinds(server.connection, job) == ["queued", "attempt_started", *["train_progress"] * 3]
+
+
+def test_an_end_is_no_surprise(server: RedisPart, link: Link, far: redis.Redis) -> None:
+    store = JobStore(server.connection)
+    job = create(store)
+    attempt = claim(far, job)
+    failures = []
+
+    def cancelled() -> None:
+        try:
+            attempt.cancelled()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the writer must not see it
+            failures.append(error)
+
+    with_its_reply_lost(link, lambda: store.get(job.name).HasField("end_time"), cancelled)
+    assert failures == []
+    assert kinds(server.connection, job) == ["queued", "attempt_started", "finished"]
+
+
+def test_a_job_is_made_once(server: RedisPart, link: Link, far: redis.Redis) -> None:
+    made: list[Job] = []
+    create(JobStore(far))  # so that Redis knows the script: asking for it would be the reply that gets lost
+    before = server.connection.zcard("convscope:jobs")
+    near = JobStore(server.connection)
+
+    def cancel_it() -> bool:
+        """Wait until it is there, and have it go on meanwhile."""
+        newest = next(near.newest_first(), None)
+        if server.connection.zcard("convscope:jobs") == before or newest is None:
+            return False
+        near.request_cancel(newest.name)
+        return True
+
+    with_its_reply_lost(link, cancel_it, lambda: made.append(create(JobStore(far))))
+    (job,) = made
+    assert near.get(job.name).state == JobState.JOB_STATE_CANCELLED
+    assert kinds(server.connection, job) == ["queued", "cancel_requested", "finished"]

@@ -1,0 +1,82 @@
+"""Each cut does what its name says, to a real Redis."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from chaos.network import Cut, Link
+from chaos.parts import RedisPart
+
+SHORT_S = 0.3
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPart]:
+    server = RedisPart(tmp_path_factory.mktemp("r"))
+    server.start()
+    server.wait_until_ready()
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def link(server: RedisPart) -> Iterator[Link]:
+    with Link(server.port).running() as link:
+        yield link
+
+
+def connect(port: int) -> redis.Redis:
+    return redis.Redis(port=port, socket_timeout=SHORT_S, retry=Retry(NoBackoff(), 0))
+
+
+def read(connection: redis.Redis, key: str) -> bytes | None:
+    value = connection.get(key)
+    assert value is None or isinstance(value, bytes)
+    return value
+
+
+@pytest.mark.parametrize("how", Cut)
+def test_a_cut_is_noticed_and_ends(server: RedisPart, link: Link, how: Cut) -> None:
+    direct, through = connect(server.port), connect(link.port)
+    assert through.set("a", 1)
+    link.cut(how)
+    for _ in range(2):
+        with pytest.raises((redis.ConnectionError, redis.TimeoutError)):
+            through.set("b", how.value)
+    assert (read(direct, "b") == how.value.encode()) == (how is Cut.MUTE), "only the replies are lost"
+    link.heal()
+    assert through.set("c", how.value)
+    assert read(direct, "c") == how.value.encode()
+    direct.flushall()
+    through.close()
+    direct.close()
+
+
+def test_what_was_frozen_arrives_later(server: RedisPart, link: Link) -> None:
+    with redis.Redis(port=link.port) as patient:
+        sender = patient.connection_pool.get_connection()
+        link.cut(Cut.FROZEN)
+        sender.send_command("SET", "late", "1")
+        with connect(server.port) as direct:
+            assert read(direct, "late") is None
+            link.heal()
+            assert sender.read_response() == b"OK"
+            assert read(direct, "late") == b"1"
+        patient.connection_pool.release(sender)
+
+
+def test_who_was_silenced_never_hears_of_it(server: RedisPart, link: Link) -> None:
+    with redis.Redis(port=link.port, socket_timeout=SHORT_S) as patient:
+        sender = patient.connection_pool.get_connection()
+        link.cut(Cut.SILENT)
+        sender.send_command("SET", "never", "1")
+        link.heal()
+        with pytest.raises(redis.TimeoutError):
+            sender.read_response()
+        with connect(server.port) as direct:
+            assert read(direct, "never") is None
+        sender.disconnect()
+        patient.connection_pool.release(sender)
