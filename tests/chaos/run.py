@@ -12,7 +12,7 @@ from chaos.cluster import Cluster, running_cluster
 from chaos.faults import Blow, Fault, Faults
 from chaos.history import JobHistory
 from chaos.load import RECIPES, Load
-from convscope.store import BlobStore
+from convscope.store import BlobStore, keys
 from convscope.v1.jobs_pb2 import Job
 
 __all__ = ["Outcome", "Plan", "run"]
@@ -202,6 +202,6 @@ def _after_the_end(cluster: Cluster) -> list[str]:
     for part in stopped:
         part.wait_until_gone()
     codes = [f"{part.title} ended with exit code {part.exit_code} when told to" for part in stopped if part.exit_code]
-    leader = [] if cluster.redis.connection.get("convscope:leader") is None else ["there is a leader, and no process"]
+    leader = [] if cluster.redis.connection.get(keys.LEADER) is None else ["there is a leader, and no process"]
     cluster.redis.end()
     return [*codes, *leader, *leftovers.left_of_processes(cluster, expected=set())]

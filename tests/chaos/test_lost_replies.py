@@ -9,7 +9,7 @@ import redis
 
 from chaos.network import Cut, Link
 from chaos.parts import RedisPart
-from convscope.store import Attempt, JobStore, connect_patiently, read_log
+from convscope.store import Attempt, JobStore, connect_patiently, keys, read_log
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
@@ -104,15 +104,14 @@ def test_an_end_is_no_surprise(server: RedisPart, link: Link, far: redis.Redis) 
 def test_a_job_is_made_once(server: RedisPart, link: Link, far: redis.Redis) -> None:
     made: list[Job] = []
     create(JobStore(far))  # so that Redis knows the script: asking for it would be the reply that gets lost
-    before = server.connection.zcard("convscope:jobs")
+    before = server.connection.zcard(keys.JOBS)
     near = JobStore(server.connection)
 
     def cancel_it() -> bool:
         """Wait until it is there, and have it go on meanwhile."""
-        newest = next(near.newest_first(), None)
-        if server.connection.zcard("convscope:jobs") == before or newest is None:
+        if server.connection.zcard(keys.JOBS) == before:
             return False
-        near.request_cancel(newest.name)
+        near.request_cancel(next(near.newest_first()).name)
         return True
 
     with_its_reply_lost(link, cancel_it, lambda: made.append(create(JobStore(far))))

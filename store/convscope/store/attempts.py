@@ -156,7 +156,6 @@ class Attempt:
                 fields={"state": records.state_name(state), "ended": records.now_ms(), **fields},
                 model_id=self.makes,
                 model_fields=model_fields,
-                dropped=[checkpoint.blob for checkpoint in self.checkpoints],
                 model_blobs=model_blobs or [],
                 events=[(records.finished(state, failure), blob)],
             )

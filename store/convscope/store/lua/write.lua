@@ -55,5 +55,8 @@ end
 local after = redis.call('HMGET', record, 'sequence', 'cancel', 'ended')
 if after[3] then
   redis.call('SREM', active, id)
+  for _, checkpoint in ipairs(redis.call('HMGET', record, 'checkpoint', 'checkpoint_before')) do
+    unpoint(blobs, references, string.match(checkpoint or '', ':(.*)$') or '') -- nobody goes on from it any more
+  end
 end
 return { 'ok', tonumber(after[1]), after[2] or '' }

@@ -1,0 +1,71 @@
+"""Checkpoints are kept for as long as somebody may go on from them, and no longer, however the job ends."""
+
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from convscope.store import Attempt, Checkpoint, JobStore, keys, lose_holder
+from convscope.store.records import text
+from convscope.v1.jobs_pb2 import Failure, Job, JobSpec
+from convscope.v1.models_pb2 import Model
+from convscope.v1.train_pb2 import TrainSpec
+
+
+def started(connection: redis.Redis) -> tuple[Job, Attempt]:
+    """A training with three checkpoints, of which two are kept."""
+    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
+    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    assert attempt is not None
+    for step in (25, 50, 75):
+        attempt.save_checkpoint(Checkpoint(step, f"state{step}"))
+    return job, attempt
+
+
+def references(connection: redis.Redis, job: Job) -> set[str]:
+    pointed = connection.smembers(keys.blobs_key(job.name.removeprefix("jobs/")))
+    assert connection.hgetall(keys.REFERENCES) == dict.fromkeys(pointed, b"1")
+    return set(map(text, pointed))
+
+
+def succeeds(connection: redis.Redis, job: Job, attempt: Attempt) -> None:
+    attempt.succeed("")
+
+
+def fails(connection: redis.Redis, job: Job, attempt: Attempt) -> None:
+    attempt.fail(Failure(message="it broke"))
+
+
+def stops(connection: redis.Redis, job: Job, attempt: Attempt) -> None:
+    attempt.cancelled()
+
+
+def dies_when_asked_to_stop(connection: redis.Redis, job: Job, attempt: Attempt) -> None:
+    JobStore(connection).request_cancel(job.name)
+    lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
+
+
+def is_cancelled_between_two_attempts(connection: redis.Redis, job: Job, attempt: Attempt) -> None:
+    attempt.hand_back()
+    JobStore(connection).request_cancel(job.name)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [succeeds, fails, stops, dies_when_asked_to_stop, is_cancelled_between_two_attempts],
+    ids=lambda end: end.__name__,
+)
+def test_checkpoints_go_when_the_job_ends(
+    connection: redis.Redis, end: Callable[[redis.Redis, Job, Attempt], None]
+) -> None:
+    job, attempt = started(connection)
+    assert references(connection, job) == {"state50", "state75"}
+    end(connection, job, attempt)
+    assert JobStore(connection).get(job.name).HasField("end_time")
+    assert references(connection, job) == set()
+
+
+def test_checkpoints_stay_for_the_next_attempt(connection: redis.Redis) -> None:
+    job, attempt = started(connection)
+    lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
+    assert references(connection, job) == {"state50", "state75"}
