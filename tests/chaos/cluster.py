@@ -13,7 +13,7 @@ import psutil
 from chaos.network import Link
 from chaos.parts import Part, RedisPart, python
 
-__all__ = ["Cluster", "running_cluster"]
+__all__ = ["Cluster", "processes_of", "running_cluster"]
 
 # Steps between two checkpoints: a training of some seconds has several.
 CHECKPOINT_STEPS = "25"
@@ -57,15 +57,6 @@ class Cluster:
         for part in self.parts:
             part.wait_until_ready()
 
-    def processes(self) -> list[psutil.Process]:
-        """Every process of this cluster, whoever started it: they share its home."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get("CONVSCOPE_HOME") == str(self.home):
-                    found.append(process)
-        return found
-
 
 @contextlib.contextmanager
 def running_cluster(*, keep: bool = False) -> Iterator[Cluster]:
@@ -90,6 +81,16 @@ def running_cluster(*, keep: bool = False) -> Iterator[Cluster]:
         yield cluster
 
 
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Return every process of the cluster with this home, whoever started it."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("CONVSCOPE_HOME") == str(home):
+                found.append(process)
+    return found
+
+
 def _environment(home: Path, redis_url: str) -> dict[str, str]:
     return {
         "CONVSCOPE_HOME": str(home),
@@ -111,11 +112,11 @@ def _worker(home: Path, link: Link, number: int) -> Part:
 
 
 def _clear(cluster: Cluster, *, keep: bool) -> None:
-    for process in cluster.processes():
+    for process in processes_of(cluster.home):
         with contextlib.suppress(psutil.Error):
             process.kill()
     deadline = time.monotonic() + 10
-    while cluster.processes() and time.monotonic() < deadline:
+    while processes_of(cluster.home) and time.monotonic() < deadline:
         for part in cluster.parts:
             part.alive  # noqa: B018 - asks for its exit code, so that no zombie stays
         time.sleep(0.05)

@@ -1,14 +1,15 @@
 """What must not be left when all jobs have ended. Each check yields what is left all the same."""
 
-import os
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 import redis
 
-from chaos.cluster import Cluster
+from chaos.cluster import processes_of
 from convscope.store import BlobStore, Sweeper, keys, open_queue, read_log
 from convscope.store.attempts import LEASE_MS
 from convscope.store.errors import BlobError
@@ -71,11 +72,9 @@ def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
             yield str(error)
 
 
-def left_of_processes(cluster: Cluster, *, expected: set[int]) -> Iterator[str]:
-    """Processes of the cluster other than those expected."""
-    for process in cluster.processes():
-        if process.pid not in expected | {os.getpid()}:
-            try:
+def left_of_processes(home: Path, *, expected: Collection[int]) -> Iterator[str]:
+    """Processes of the cluster with this home other than those expected."""
+    for process in processes_of(home):
+        if process.pid not in expected:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 yield f"process {process.pid} is left: {' '.join(process.cmdline())}, {process.status()}"
-            except psutil.NoSuchProcess:
-                continue

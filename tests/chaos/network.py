@@ -85,11 +85,11 @@ class Link:
             await self._end_connections()
 
     async def _restore(self) -> None:
+        if self._cut in {Cut.MUTE, Cut.SILENT}:
+            await self._end_connections(silently=self._cut is Cut.SILENT)
         how, self._cut = self._cut, None
         if how is Cut.CLOSED:
             await self._open()
-        elif how in {Cut.MUTE, Cut.SILENT}:
-            await self._end_connections(silently=how is Cut.SILENT)
         self._whole.set()
 
     async def _close(self) -> None:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from chaos import leftovers, results
@@ -15,7 +15,7 @@ from chaos.load import RECIPES, Load
 from convscope.store import BlobStore, keys
 from convscope.v1.jobs_pb2 import Job
 
-__all__ = ["Outcome", "Plan", "run"]
+__all__ = ["Outcome", "Plan", "run", "uninvited"]
 
 # How long jobs may take to end once nothing disturbs them any more, in seconds.
 SETTLE_S = 180.0
@@ -121,7 +121,7 @@ def _judge(plan: Plan, cluster: Cluster, undisturbed: Load, load: Load, faults: 
         for check in CHECKS:
             checks += 1
             violations += [f"{history.job.name} ({history.asked.kind}): {each}" for each in check(history)]
-    violations += _uninvited(jobs, {**undisturbed.tried, **load.tried})
+    violations += uninvited(jobs, {**undisturbed.tried, **load.tried})
     violations += _leftovers(cluster, jobs)
     for each in (undisturbed, load):
         each.close()
@@ -174,7 +174,7 @@ def _histories(calls: Calls, jobs: list[Job], load: Load, violations: list[str])
     return found
 
 
-def _uninvited(jobs: list[Job], asked: dict[str, object]) -> list[str]:
+def uninvited(jobs: Sequence[Job], asked: Collection[str]) -> list[str]:
     """Jobs that nobody asked for, and requests that made two."""
     requests = [job.request_id for job in jobs]
     return [f"nobody asked for {job.name}" for job in jobs if job.request_id not in asked] + [
@@ -190,7 +190,7 @@ def _leftovers(cluster: Cluster, jobs: list[Job]) -> list[str]:
         *leftovers.left_in_redis(connection),
         *leftovers.needless_blobs(connection, jobs),
         *leftovers.left_in_blobs(connection, BlobStore(cluster.artifacts_url)),
-        *leftovers.left_of_processes(cluster, expected={part.pid for part in cluster.parts}),
+        *leftovers.left_of_processes(cluster.home, expected=[part.pid for part in cluster.parts]),
     ]
 
 
@@ -204,4 +204,4 @@ def _after_the_end(cluster: Cluster) -> list[str]:
     codes = [f"{part.title} ended with exit code {part.exit_code} when told to" for part in stopped if part.exit_code]
     leader = [] if cluster.redis.connection.get(keys.LEADER) is None else ["there is a leader, and no process"]
     cluster.redis.end()
-    return [*codes, *leader, *leftovers.left_of_processes(cluster, expected=set())]
+    return [*codes, *leader, *leftovers.left_of_processes(cluster.home, expected=[])]

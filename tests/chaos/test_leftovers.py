@@ -1,0 +1,127 @@
+"""Each check of what is left finds what is left, and nothing where nothing is."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from chaos import leftovers
+from chaos.run import uninvited
+from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, Sweeper, dispatch, keys
+from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.jobs_pb2 import Job, JobSpec
+from convscope.v1.models_pb2 import Model
+from convscope.v1.train_pb2 import TrainSpec
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "LEASE_MS", -1000)
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path.as_uri())
+
+
+@pytest.fixture
+def job(connection: redis.Redis) -> Job:
+    return JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())[0]
+
+
+def claim(connection: redis.Redis, job: Job) -> Attempt:
+    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    assert attempt is not None
+    return attempt
+
+
+def succeed(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
+    attempt = claim(connection, job)
+    attempt.succeed(blobs.put(b"result"), Model(sha256=blobs.put(b"model")))
+    connection.delete(keys.lease_key(attempt.job_id, 0))
+
+
+def test_nothing_is_left_of_a_job_that_ended(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
+    succeed(connection, job, blobs)
+    blobs.put(b"swept")
+    assert list(leftovers.left_in_redis(connection)) == []
+    assert list(leftovers.needless_blobs(connection, [job])) == []
+    assert list(leftovers.left_in_blobs(connection, blobs)) == []
+
+
+def test_an_active_job_and_its_lease_are_found(connection: redis.Redis, job: Job) -> None:
+    claim(connection, job)
+    lease, active = leftovers.left_in_redis(connection)
+    assert "lease:0 is left" in lease
+    assert job.name.removeprefix("jobs/") in active
+
+
+def test_a_queued_part_is_found(connection: redis.Redis) -> None:
+    dispatch(connection, "x")
+    (queued,) = leftovers.left_in_redis(connection)
+    assert "x-0" in queued
+
+
+def test_a_job_that_waits_is_found(connection: redis.Redis, job: Job) -> None:
+    JobStore(connection).create(JobSpec(evaluate=EvaluateSpec(model=job.model)), request_digest="d", needs=job.model)
+    assert any("waiters is left" in each for each in leftovers.left_in_redis(connection))
+
+
+def test_a_needless_blob_is_found(connection: redis.Redis, job: Job) -> None:
+    claim(connection, job).save_checkpoint(Checkpoint(25, "state"))
+    (found,) = leftovers.needless_blobs(connection, [job])
+    assert "1 blobs without need" in found
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_a_blob_that_cannot_be_read_is_found(
+    connection: redis.Redis, job: Job, blobs: BlobStore, tmp_path: Path, damage: str
+) -> None:
+    succeed(connection, job, blobs)
+    file = next(tmp_path.glob("blobs/*/*"))
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(b"other")
+    (found,) = leftovers.left_in_blobs(connection, blobs)
+    assert f"{file.name} " in found
+    assert damage in found
+
+
+def test_a_miscounted_reference_is_found(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
+    succeed(connection, job, blobs)
+    connection.hset(keys.REFERENCES, blobs.put(b"another"), 1)
+    (found,) = leftovers.left_in_blobs(connection, blobs)
+    assert "miscounted" in found
+
+
+def test_a_blob_that_a_sweep_leaves_is_found(
+    connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sweeper, "sweep", lambda *_: 0)
+    digest = blobs.put(b"orphan")
+    assert list(leftovers.left_in_blobs(connection, blobs)) == [f"blob {digest} is stored, and nothing points to it"]
+
+
+@pytest.fixture
+def orphan(tmp_path: Path) -> Iterator[int]:
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, "CONVSCOPE_HOME": str(tmp_path)}) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_a_process_is_found(orphan: int, tmp_path: Path) -> None:
+    (found,) = leftovers.left_of_processes(tmp_path, expected=[])
+    assert f"process {orphan} is left: sleep 60" in found
+    assert list(leftovers.left_of_processes(tmp_path, expected=[orphan])) == []
+    assert list(leftovers.left_of_processes(tmp_path / "another", expected=[])) == []
+
+
+def test_jobs_that_nobody_asked_for_and_twins_are_found() -> None:
+    jobs = [Job(name="jobs/a", request_id="1"), Job(name="jobs/b", request_id="2")]
+    assert uninvited(jobs, ["1", "2"]) == []
+    assert uninvited(jobs, ["1"]) == ["nobody asked for jobs/b"]
+    assert uninvited([*jobs, Job(name="jobs/c", request_id="2")], ["1", "2"]) == ["request 2 made 2 jobs"]
