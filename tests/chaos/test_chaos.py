@@ -11,6 +11,7 @@ from chaos.summary import summary
 SHORT = Plan(seed=1015, seconds=90, most_faults=14, pause_s=(1.0, 6.0), recipes=("short", "long"))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_nothing_is_lost_repeated_or_left_behind() -> None:
     outcome = run(SHORT, lambda line: sys.stderr.write(f"{line}\n"))
