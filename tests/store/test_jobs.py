@@ -145,6 +145,15 @@ def test_a_running_job_is_told_once_to_stop(connection: redis.Redis, jobs: JobSt
     assert kinds(connection, job) == ["queued", "attempt_started", "cancel_requested", "finished"]
 
 
+def test_a_job_that_is_asked_to_stop_is_not_handed_back(connection: redis.Redis, jobs: JobStore) -> None:
+    job = train(jobs)
+    attempt = claim(connection, job)
+    jobs.request_cancel(job.name)
+    assert not attempt.hand_back()
+    assert jobs.get(job.name).state == JobState.JOB_STATE_CANCELLED
+    assert kinds(connection, job) == ["queued", "attempt_started", "cancel_requested", "finished"]
+
+
 def test_cancelling_an_ended_job_changes_nothing(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs)
     claim(connection, job).succeed("", Model())

@@ -133,10 +133,17 @@ class Attempt:
         """End the job as cancelled."""
         return self._end(JobState.JOB_STATE_CANCELLED, {}, self._lost_model())
 
-    def hand_back(self) -> Written:
-        """Queue the part again, for another worker; the caller dispatches it."""
+    def hand_back(self) -> bool:
+        """Queue the part again, for another worker, and return True: the caller dispatches it.
+
+        A job that is asked to stop need not wait for another worker: it ends, and False is returned.
+        """
+        if self.renew():
+            self.cancelled()
+            return False
         queued = (records.timed(JobEvent(queued=JobQueued())), "")
-        return self._write(Write(fields={"state": "queued"}, events=[queued]))
+        self._write(Write(fields={"state": "queued"}, events=[queued]))
+        return True
 
     def _lost_model(self) -> dict[str, Value]:
         return {"state": "failed"} if self.makes else {}

@@ -52,9 +52,9 @@ def _run(connection: redis.Redis, attempt: Attempt, settings: StoreSettings, lea
         log.info("jobs/%s: succeeded", attempt.job_id)
     except DrainedError:
         log.info("jobs/%s: given back, because its worker stops", attempt.job_id)
-        attempt.hand_back()
-        dispatch(connection, attempt.job_id, attempt.part)
-        return
+        if attempt.hand_back():
+            dispatch(connection, attempt.job_id, attempt.part)
+            return
     except CancelledError:
         attempt.cancelled()
         log.info("jobs/%s: cancelled", attempt.job_id)
