@@ -18,21 +18,6 @@ from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 PATIENCE_S = 10
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPart]:
-    server = RedisPart(tmp_path_factory.mktemp("r"))
-    server.start()
-    server.wait_until_ready()
-    yield server
-    server.end()
-
-
-@pytest.fixture
-def link(server: RedisPart) -> Iterator[Link]:
-    with Link(server.port).running() as link:
-        yield link
-
-
 @pytest.fixture
 def far(link: Link) -> Iterator[redis.Redis]:
     """A worker's connection, through the link."""

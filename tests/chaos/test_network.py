@@ -1,7 +1,5 @@
 """Each cut does what its name says, to a real Redis."""
 
-from collections.abc import Iterator
-
 import pytest
 import redis
 from redis.backoff import NoBackoff
@@ -11,21 +9,6 @@ from chaos.network import Cut, Link
 from chaos.parts import RedisPart
 
 SHORT_S = 0.3
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisPart]:
-    server = RedisPart(tmp_path_factory.mktemp("r"))
-    server.start()
-    server.wait_until_ready()
-    yield server
-    server.end()
-
-
-@pytest.fixture
-def link(server: RedisPart) -> Iterator[Link]:
-    with Link(server.port).running() as link:
-        yield link
 
 
 def connect(port: int) -> redis.Redis:
