@@ -14,6 +14,9 @@ __all__ = ["MAX_DEATHS", "lose_attempt", "lose_holder"]
 # Attempts in a row that may die without getting any further; then the job itself is taken to be the killer.
 MAX_DEATHS = 5
 
+# How often a loss is judged anew because the record changed meanwhile.
+LOSS_TRIES = 3
+
 
 def lose_attempt(connection: redis.Redis, job_id: str, part: int, attempt: int, cause: str) -> bool:
     """End an attempt whose worker died or fell silent.
@@ -23,6 +26,11 @@ def lose_attempt(connection: redis.Redis, job_id: str, part: int, attempt: int, 
     Returns:
         Whether it was this attempt that held the part.
     """
+    # The last words of the dead may still be on their way, and change what the loss was judged by.
+    return any(_lose_attempt(connection, job_id, part, attempt, cause) for _ in range(LOSS_TRIES))
+
+
+def _lose_attempt(connection: redis.Redis, job_id: str, part: int, attempt: int, cause: str) -> bool:
     fields = records.read_record(connection, keys.job_key(job_id))
     deaths = int(fields.get(b"deaths", b"0"))
     makes = fields.get(b"makes", b"").decode()

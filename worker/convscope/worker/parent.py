@@ -8,6 +8,7 @@ from types import FrameType
 
 import redis
 from rq import Queue, Worker
+from rq.executions import Execution
 from rq.job import Job
 
 from convscope.store import Reconciler, lose_holder, open_queue
@@ -37,6 +38,7 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
     def __init__(self, connection: redis.Redis, name: str, *, finish: bool = False) -> None:
         self._reconciler = Reconciler(connection)
         self._finish = finish
+        self._cause = ""  # how the last horse died
         super().__init__(
             [open_queue(connection)],
             name=name,
@@ -93,14 +95,33 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         self._reconciler.resign()
         super().teardown()
 
-    def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: object) -> None:
-        """Have the part of a horse that died queued again."""
-        self._lose(job, _cause(ret_val))
+    def wait_for_horse(self) -> tuple[int | None, int | None, object]:
+        """Wait for the horse's end, and do not lose how it ended to the alarm by which RQ looks up every second."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.horse_pid, os.WEXITED | os.WNOWAIT)  # may be interrupted and called again
+            signal.alarm(0)
+        ended: tuple[int | None, int | None, object] = super().wait_for_horse()
+        return ended
 
-    def _handle_stopped_job(self, job: Job, queue: Queue, execution: object) -> None:
+    def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
+        """Watch the horse; if it died, have its part queued again.
+
+        Only after RQ has closed its own books: they are kept under the part's name, and another worker may open them
+        anew the moment the part is queued.
+        """
+        self._cause = ""
+        super().monitor_work_horse(job, queue, execution)
+        if self._cause:
+            self._lose(job, self._cause)
+
+    def handle_work_horse_killed(self, job: Job, retpid: int | None, ret_val: int | None, rusage: object) -> None:
+        """Note how the horse died."""
+        self._cause = _cause(ret_val)
+
+    def _handle_stopped_job(self, job: Job, queue: Queue, execution: Execution) -> None:
         """Note the end of a horse that was killed because its job did not stop by itself."""
         super()._handle_stopped_job(job, queue, execution)
-        self._lose(job, "it did not stop by itself and was killed")
+        self._cause = "it did not stop by itself and was killed"
 
     def _lose(self, job: Job, cause: str) -> None:
         job_id, part = job.args
@@ -116,7 +137,9 @@ def _is_part(job: Job) -> bool:
         return False
 
 
-def _cause(status: int) -> str:
+def _cause(status: int | None) -> str:
+    if status is None:
+        return "its end was not seen"
     if not os.WIFSIGNALED(status):
         return f"exit code {os.waitstatus_to_exitcode(status)}"
     number = os.WTERMSIG(status)
