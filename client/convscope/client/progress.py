@@ -1,7 +1,6 @@
-"""A progress bar that follows a job's events; plain lines where there is no terminal."""
+"""A progress bar that follows a job's events, in a terminal or notebook; plain lines elsewhere."""
 
 import time
-from importlib.util import find_spec
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from convscope.client import events
 from convscope.client.enums import JobKind
 from convscope.client.jobs import JobInfo
+from convscope.client.notebook import NotebookDisplay
 
 __all__ = ["ProgressBar", "describe"]
 
@@ -26,7 +26,8 @@ class ProgressBar:
         self._verb = title or _VERBS[info.kind]
         self._iterations = int(info.spec.get("iterations", 0))
         self._console = console or Console(stderr=True)
-        self._live = _can_redraw(self._console)
+        terminal = self._console.is_terminal and not self._console.is_dumb_terminal
+        notebook = self._console.is_jupyter  # there, rich's own redrawing would need ipywidgets
         self._next_line = 0.0
         self._last = ""
         self._bar = Progress(
@@ -36,11 +37,15 @@ class ProgressBar:
             TextColumn("{task.fields[figures]}"),
             console=self._console,
             expand=True,
-            disable=not self._live,
+            disable=notebook or not terminal,
         )
         self._task: TaskID = self._bar.add_task(self._verb, total=None, figures="")
+        self._notebook = NotebookDisplay(self._bar) if notebook else None
+        self._lines = not terminal and not notebook
 
     def __enter__(self) -> Self:
+        if self._notebook:
+            self._notebook.start()
         self._bar.start()
         return self
 
@@ -48,9 +53,16 @@ class ProgressBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        if self._notebook:
+            self._notebook.stop()
 
     def __call__(self, event: events.Event) -> None:
         """Shows an event."""
+        self._take(event)
+        if self._notebook:
+            self._notebook.update()
+
+    def _take(self, event: events.Event) -> None:
         match event:
             case events.TrainProgress():
                 done = event.step - event.last_step + self._iterations
@@ -71,7 +83,7 @@ class ProgressBar:
     def _say(self, text: str) -> None:
         """Prints a line where no bar can be drawn, now and then."""
         now = time.monotonic()
-        if not self._live and now >= self._next_line:
+        if self._lines and now >= self._next_line:
             self._next_line = now + _LINE_INTERVAL
             self._line(f"{self._verb}: {text}")
 
@@ -81,7 +93,7 @@ class ProgressBar:
         total = (task.total or 1) if done else task.total
         text = self._verb if done else f"{self._verb} {event.state}"
         self._bar.update(self._task, description=text, total=total, completed=total if done else task.completed)
-        if not self._live:
+        if self._lines:
             self._line(f"{self._verb}: {event.state} {self._last}".rstrip())
 
     def _line(self, text: str) -> None:
@@ -148,10 +160,3 @@ def _speed(event: events.TrainProgress) -> list[str]:
         minutes, seconds = divmod(round(event.remaining_seconds), 60)
         parts.append(f"{minutes}:{seconds:02d} left")
     return parts
-
-
-def _can_redraw(console: Console) -> bool:
-    """Whether a bar can be drawn: in a terminal, and in a notebook that has widgets."""
-    if console.is_jupyter:
-        return find_spec("ipywidgets") is not None
-    return console.is_terminal and not console.is_dumb_terminal
