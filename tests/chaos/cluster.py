@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import psutil
 from chaos.network import Link
 from chaos.parts import Part, RedisPart, python
 
-__all__ = ["Cluster", "processes_of", "running_cluster"]
+__all__ = ["Cluster", "clear", "processes_of", "running_cluster"]
 
 # Steps between two checkpoints: a training of some seconds has several.
 CHECKPOINT_STEPS = "25"
@@ -72,7 +71,7 @@ def running_cluster(*, keep: bool = False) -> Iterator[Cluster]:
             workers=[_worker(home, link, number) for number, link in enumerate(links, 1)],
             links=links,
         )
-        stack.callback(_clear, cluster, keep=keep)
+        stack.callback(clear, cluster, keep=keep)
         redis.start()
         redis.wait_until_ready()
         for part in (*cluster.services, *cluster.workers):
@@ -82,7 +81,7 @@ def running_cluster(*, keep: bool = False) -> Iterator[Cluster]:
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
-    """Return every process of the cluster with this home, whoever started it."""
+    """Return every process of the cluster with this home, whoever started it; but not Redis, which hides its own."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -111,15 +110,13 @@ def _worker(home: Path, link: Link, number: int) -> Part:
     return Part(f"worker {number}", python("convscope.worker", "--threads", "1"), _environment(home, url), home)
 
 
-def _clear(cluster: Cluster, *, keep: bool) -> None:
+def clear(cluster: Cluster, *, keep: bool) -> None:
+    """Kill what is left of it and take note of its end, so that not even a zombie stays; remove its home."""
     for process in processes_of(cluster.home):
         with contextlib.suppress(psutil.Error):
             process.kill()
-    deadline = time.monotonic() + 10
-    while processes_of(cluster.home) and time.monotonic() < deadline:
-        for part in cluster.parts:
-            part.alive  # noqa: B018 - asks for its exit code, so that no zombie stays
-        time.sleep(0.05)
+    for part in cluster.parts:  # among them Redis, which hides its environment
+        part.kill()
     cluster.redis.connection.close()
     if not keep:
         shutil.rmtree(cluster.home, ignore_errors=True)

@@ -11,7 +11,7 @@ import redis
 
 from chaos.cluster import Cluster
 from chaos.network import Cut
-from chaos.parts import Part
+from chaos.parts import PATIENCE_S, Part
 from convscope.store import keys
 from convscope.store.records import read_record, text
 
@@ -20,6 +20,9 @@ __all__ = ["Blow", "Fault", "Faults"]
 # How long what was stopped or cut stays so, and what was killed stays away, in seconds.
 STANDSTILL_S = (1.0, 8.0)
 ABSENCE_S = (0.0, 5.0)
+
+# How often somebody looks whether a worker has left, in seconds.
+TICK_S = 0.05
 
 # A part fails for good when attempts die five times in a row. Nothing that may cost an attempt is done while one has so
 # many deaths behind it: two faults under way at once and a late count must not add up to five.
@@ -95,8 +98,12 @@ class Faults:
         """Make a fault at random, or none where there is nothing to harm."""
         fragile = self._some_part_has_died_often()
         left = {kind: weight for kind, weight in WEIGHTS.items() if not fragile or kind in HARMLESS}
+        made = {fault.kind for fault in self.made}
         while left:
-            (kind,) = self._rng.choices(list(left), list(left.values()))
+            new = {
+                kind: weight for kind, weight in left.items() if kind not in made
+            } or left  # so that a short run has many
+            (kind,) = self._rng.choices(list(new), list(new.values()))
             if self._try(kind):
                 return
             del left[kind]
@@ -109,6 +116,7 @@ class Faults:
         """End all faults."""
         while self._repairs:
             self._repair(list(self._repairs))
+            time.sleep(TICK_S)  # some workers take a while to leave
 
     def _repair(self, repairs: list[Repair]) -> None:
         for repair in repairs:
@@ -161,17 +169,19 @@ class Faults:
                 self._later(seconds, target, lambda: target.signal(signal.SIGCONT))
             case "drain", Part():
                 target.terminate()
-                self._later(seconds, target, lambda: self._replace(target))
+                deadline = time.monotonic() + seconds + PATIENCE_S
+                self._later(seconds, target, lambda: self._replace(target, deadline))
 
     def _cut(self, target: object, how: Cut, seconds: float) -> None:
         link = self._cluster.links[self._cluster.links.index(target)]  # type: ignore[arg-type]  # it is one of them
         link.cut(how)
         self._later(seconds, link, link.heal)
 
-    def _replace(self, worker: Part) -> None:
+    def _replace(self, worker: Part, deadline: float) -> None:
         """Start a worker that was told to leave as soon as it has left."""
         if worker.alive:
-            self._later(0.2, worker, lambda: self._replace(worker))
+            assert time.monotonic() < deadline, f"{worker.title} was told to leave, and does not"
+            self._later(TICK_S, worker, lambda: self._replace(worker, deadline))
         else:
             worker.start()
 

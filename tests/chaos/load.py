@@ -32,6 +32,9 @@ FOLLOWERS = ("evaluate", "visualize", "continue")
 # So many jobs are under way at a time.
 OPEN_JOBS = 6
 
+# How long the jobs of an undisturbed round may take, in seconds.
+UNDISTURBED_S = 180.0
+
 # One job in so many is cancelled, within so many seconds.
 CANCELLED_ONE_IN = 6
 CANCELLED_WITHIN_S = 8.0
@@ -100,7 +103,8 @@ class Load(threading.Thread):
             raise self.failure
 
     def close(self) -> None:
-        """End the watches that still go on, and the connections."""
+        """End what still goes on, and the connections."""
+        self._told.set()
         for each in self.submitted:
             each.watcher.give_up()
         for connection in self._connections:
@@ -132,8 +136,10 @@ class Load(threading.Thread):
             training = self.submit(recipe, "train")
             for kind in FOLLOWERS:
                 self.submit(recipe, kind, training)
+        deadline = time.monotonic() + UNDISTURBED_S
         for each in self.submitted:
-            each.watcher.join()
+            each.watcher.join(deadline - time.monotonic())
+            assert not each.watcher.is_alive(), f"{each.job.name} has not ended, and nothing disturbs it"
 
     def _plan(self) -> Iterator[None]:
         while True:

@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 from convscope.store.embedded import _options, find_server
 
-__all__ = ["Part", "RedisPart", "python"]
+__all__ = ["PATIENCE_S", "Part", "RedisPart", "python"]
 
 # How long a part may take to get ready or to end; TensorFlow's import takes seconds, on a busy machine many.
 PATIENCE_S = 60.0
@@ -99,11 +99,10 @@ class Part:
             )
 
     def kill(self) -> None:
-        """End it with SIGKILL."""
+        """End it with SIGKILL, if it lives."""
         self._excused = True
         self.signal(signal.SIGKILL)
-        assert self._process is not None
-        self._process.wait(PATIENCE_S)
+        self.wait_until_gone()
 
     def terminate(self) -> None:
         """Ask it to end."""
@@ -117,9 +116,9 @@ class Part:
             self.wait_until_gone()
 
     def wait_until_gone(self) -> None:
-        """Wait until the process has ended."""
-        assert self._process is not None
-        self._process.wait(PATIENCE_S)
+        """Wait until the process has ended, if it was ever started."""
+        if self._process is not None:
+            self._process.wait(PATIENCE_S)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it lives."""

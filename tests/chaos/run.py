@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from chaos import leftovers, results
@@ -19,6 +20,9 @@ __all__ = ["Outcome", "Plan", "run", "uninvited"]
 
 # How long jobs may take to end once nothing disturbs them any more, in seconds.
 SETTLE_S = 180.0
+
+# The two rounds of jobs, by which their random choices differ.
+ROUNDS = ("undisturbed", "jobs")
 
 # How often the driver looks up, in seconds.
 TICK_S = 0.05
@@ -58,17 +62,18 @@ class Outcome:
 
 def run(plan: Plan, tell: Callable[[str], object], *, keep: bool = False) -> Outcome:
     """Do it all; ``tell`` is called with a line for each thing that happens."""
-    with running_cluster(keep=keep) as cluster:
+    with ExitStack() as stack:
+        cluster = stack.enter_context(running_cluster(keep=keep))
         started = time.monotonic()
 
         def told(text: str) -> None:
             tell(f"{time.monotonic() - started:7.1f} s  {text}")
 
         told(f"seed {plan.seed}; everything runs in {cluster.home}")
-        undisturbed = Load(cluster.addresses, random.Random(f"{plan.seed} undisturbed"), plan.recipes)
+        loads = [Load(cluster.addresses, random.Random(f"{plan.seed} {name}"), plan.recipes) for name in ROUNDS]
+        undisturbed, load = (stack.enter_context(closing(each)) for each in loads)
         undisturbed.submit_each()
         told(f"{len(undisturbed.submitted)} jobs undisturbed")
-        load = Load(cluster.addresses, random.Random(f"{plan.seed} jobs"), plan.recipes)
         faults = Faults(
             cluster,
             random.Random(f"{plan.seed} faults"),
@@ -76,8 +81,8 @@ def run(plan: Plan, tell: Callable[[str], object], *, keep: bool = False) -> Out
         )
         load.start()
         _disturb(plan, cluster, faults)
+        faults.repair_all()  # first: what the load has under way may wait for it
         load.stop()
-        faults.repair_all()
         told(f"healed; {sum(each.watcher.is_alive() for each in load.submitted)} jobs have not ended")
         _settle(cluster, [undisturbed, load])
         told("settled")

@@ -46,7 +46,6 @@ class Watcher(threading.Thread):
             except ConvscopeError as error:
                 self.complaints.append(f"its watcher was told after event {len(self.events)}: {error}")
                 self._over = True
-            self.resumed += 1
 
     def give_up(self) -> None:
         """Watch no longer than to the next event."""
@@ -54,8 +53,11 @@ class Watcher(threading.Thread):
 
     def _stay(self, connection: Connection, events: int) -> None:
         with closing(watch(connection, self.job, len(self.events))) as following:
+            resumes = bool(self.events)
             for event in following:
                 self.events.append(event)
+                self.resumed += resumes
+                resumes = False
                 self._over = self._over or event.HasField("finished")
                 events -= 1
                 if self._over or not events:
