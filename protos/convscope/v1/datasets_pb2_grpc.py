@@ -27,6 +27,9 @@ if _version_not_supported:
 
 class DatasetsStub(object):
     """The datasets that workers can train and evaluate on.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants.
     """
 
     def __init__(self, channel):
@@ -49,6 +52,9 @@ class DatasetsStub(object):
 
 class DatasetsServicer(object):
     """The datasets that workers can train and evaluate on.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants.
     """
 
     def ListDatasets(self, request, context):
@@ -92,6 +98,9 @@ def add_DatasetsServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Datasets(object):
     """The datasets that workers can train and evaluate on.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants.
     """
 
     @staticmethod

@@ -58,7 +58,11 @@ _DatasetsGetDatasetType = typing_extensions.TypeVar(
 )
 
 class DatasetsStub(typing.Generic[_DatasetsListDatasetsType, _DatasetsGetDatasetType]):
-    """The datasets that workers can train and evaluate on."""
+    """The datasets that workers can train and evaluate on.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants.
+    """
 
     @typing.overload
     def __init__(self: DatasetsStub[
@@ -108,7 +112,11 @@ DatasetsAsyncStub: typing_extensions.TypeAlias = DatasetsStub[
 ]
 
 class DatasetsServicer(metaclass=abc.ABCMeta):
-    """The datasets that workers can train and evaluate on."""
+    """The datasets that workers can train and evaluate on.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants.
+    """
 
     @abc.abstractmethod
     def ListDatasets(

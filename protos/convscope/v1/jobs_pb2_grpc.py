@@ -31,6 +31,9 @@ class JobsStub(object):
 
     A request that cannot be right is refused with a status, and nothing is queued; the status carries a
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     def __init__(self, channel):
@@ -76,14 +79,18 @@ class JobsServicer(object):
 
     A request that cannot be right is refused with a status, and nothing is queued; the status carries a
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     def CreateJob(self, request, context):
         """Checks the spec, fills in its defaults, stores the job and queues it.
 
-        Errors: INVALID_ARGUMENT for a field out of range, an unknown enum value or layer; NOT_FOUND for an unknown
-        dataset or model; FAILED_PRECONDITION for a model whose training failed; ALREADY_EXISTS if `request_id` was used
-        with another spec; UNAVAILABLE while Redis is away (retry with the same `request_id`).
+        Errors: INVALID_ARGUMENT for a field out of range, a field or enum value that this server does not know, or an
+        unknown layer or feature; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose training
+        failed; ALREADY_EXISTS if `request_id` was used with another spec; UNAVAILABLE while Redis is away (retry with the
+        same `request_id`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,7 +100,7 @@ class JobsServicer(object):
         """Describes a job, with its result if it has one.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored result is
-        missing or damaged; UNAVAILABLE while Redis is away (retry).
+        missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,7 +109,8 @@ class JobsServicer(object):
     def ListJobs(self, request, context):
         """Lists jobs without their results, newest first.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state or kind; UNAVAILABLE while Redis is
+        away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,7 +123,7 @@ class JobsServicer(object):
         Errors: INVALID_ARGUMENT for a malformed name or a negative sequence, NOT_FOUND for an unknown job; OUT_OF_RANGE
         if events after `after_sequence` have been trimmed (GetJob tells how the job stands); DATA_LOSS if
         `after_sequence` lies beyond the log, or a stored image or result is missing or damaged; UNAVAILABLE while Redis
-        is away or the service shuts down (watch again).
+        or the artifact store is away or the service shuts down (watch again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +195,9 @@ class Jobs(object):
 
     A request that cannot be right is refused with a status, and nothing is queued; the status carries a
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     @staticmethod

@@ -127,6 +127,9 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
 
     A request that cannot be right is refused with a status, and nothing is queued; the status carries a
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     @typing.overload
@@ -188,22 +191,24 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     CreateJob: _JobsCreateJobType
     """Checks the spec, fills in its defaults, stores the job and queues it.
 
-    Errors: INVALID_ARGUMENT for a field out of range, an unknown enum value or layer; NOT_FOUND for an unknown
-    dataset or model; FAILED_PRECONDITION for a model whose training failed; ALREADY_EXISTS if `request_id` was used
-    with another spec; UNAVAILABLE while Redis is away (retry with the same `request_id`).
+    Errors: INVALID_ARGUMENT for a field out of range, a field or enum value that this server does not know, or an
+    unknown layer or feature; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose training
+    failed; ALREADY_EXISTS if `request_id` was used with another spec; UNAVAILABLE while Redis is away (retry with the
+    same `request_id`).
     """
 
     GetJob: _JobsGetJobType
     """Describes a job, with its result if it has one.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored result is
-    missing or damaged; UNAVAILABLE while Redis is away (retry).
+    missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
     """
 
     ListJobs: _JobsListJobsType
     """Lists jobs without their results, newest first.
 
-    Errors: INVALID_ARGUMENT for a bad page size or token; UNAVAILABLE while Redis is away (retry).
+    Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state or kind; UNAVAILABLE while Redis is
+    away (retry).
     """
 
     WatchJob: _JobsWatchJobType
@@ -213,7 +218,7 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     Errors: INVALID_ARGUMENT for a malformed name or a negative sequence, NOT_FOUND for an unknown job; OUT_OF_RANGE
     if events after `after_sequence` have been trimmed (GetJob tells how the job stands); DATA_LOSS if
     `after_sequence` lies beyond the log, or a stored image or result is missing or damaged; UNAVAILABLE while Redis
-    is away or the service shuts down (watch again).
+    or the artifact store is away or the service shuts down (watch again).
     """
 
     CancelJob: _JobsCancelJobType
@@ -262,6 +267,9 @@ class JobsServicer(metaclass=abc.ABCMeta):
 
     A request that cannot be right is refused with a status, and nothing is queued; the status carries a
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     @abc.abstractmethod
@@ -272,9 +280,10 @@ class JobsServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[convscope.v1.jobs_pb2.Job, collections.abc.Awaitable[convscope.v1.jobs_pb2.Job]]:
         """Checks the spec, fills in its defaults, stores the job and queues it.
 
-        Errors: INVALID_ARGUMENT for a field out of range, an unknown enum value or layer; NOT_FOUND for an unknown
-        dataset or model; FAILED_PRECONDITION for a model whose training failed; ALREADY_EXISTS if `request_id` was used
-        with another spec; UNAVAILABLE while Redis is away (retry with the same `request_id`).
+        Errors: INVALID_ARGUMENT for a field out of range, a field or enum value that this server does not know, or an
+        unknown layer or feature; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose training
+        failed; ALREADY_EXISTS if `request_id` was used with another spec; UNAVAILABLE while Redis is away (retry with the
+        same `request_id`).
         """
 
     @abc.abstractmethod
@@ -286,7 +295,7 @@ class JobsServicer(metaclass=abc.ABCMeta):
         """Describes a job, with its result if it has one.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored result is
-        missing or damaged; UNAVAILABLE while Redis is away (retry).
+        missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
         """
 
     @abc.abstractmethod
@@ -297,7 +306,8 @@ class JobsServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[convscope.v1.jobs_pb2.ListJobsResponse, collections.abc.Awaitable[convscope.v1.jobs_pb2.ListJobsResponse]]:
         """Lists jobs without their results, newest first.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state or kind; UNAVAILABLE while Redis is
+        away (retry).
         """
 
     @abc.abstractmethod
@@ -312,7 +322,7 @@ class JobsServicer(metaclass=abc.ABCMeta):
         Errors: INVALID_ARGUMENT for a malformed name or a negative sequence, NOT_FOUND for an unknown job; OUT_OF_RANGE
         if events after `after_sequence` have been trimmed (GetJob tells how the job stands); DATA_LOSS if
         `after_sequence` lies beyond the log, or a stored image or result is missing or damaged; UNAVAILABLE while Redis
-        is away or the service shuts down (watch again).
+        or the artifact store is away or the service shuts down (watch again).
         """
 
     @abc.abstractmethod

@@ -28,6 +28,9 @@ if _version_not_supported:
 
 class ModelsStub(object):
     """The models that training jobs made.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     def __init__(self, channel):
@@ -60,21 +63,26 @@ class ModelsStub(object):
 
 class ModelsServicer(object):
     """The models that training jobs made.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     def ListModels(self, request, context):
         """Lists models, newest first.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state; UNAVAILABLE while Redis is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Describes one model.
+        """Describes one model, with its training curve.
 
-        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored curve is
+        missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact store is away
+        (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,7 +102,8 @@ class ModelsServicer(object):
         """Sends the model as a Keras file (.keras, with weights and optimizer state) in pieces of at most 1 MiB.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it is not
-        READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis is away (retry).
+        READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis or the artifact store is away
+        (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +142,9 @@ def add_ModelsServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Models(object):
     """The models that training jobs made.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     @staticmethod

@@ -91,7 +91,11 @@ _ModelsExportModelType = typing_extensions.TypeVar(
 )
 
 class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _ModelsDeleteModelType, _ModelsExportModelType]):
-    """The models that training jobs made."""
+    """The models that training jobs made.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    """
 
     @typing.overload
     def __init__(self: ModelsStub[
@@ -136,13 +140,15 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     ListModels: _ModelsListModelsType
     """Lists models, newest first.
 
-    Errors: INVALID_ARGUMENT for a bad page size or token; UNAVAILABLE while Redis is away (retry).
+    Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state; UNAVAILABLE while Redis is away (retry).
     """
 
     GetModel: _ModelsGetModelType
-    """Describes one model.
+    """Describes one model, with its training curve.
 
-    Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
+    Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored curve is
+    missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact store is away
+    (retry).
     """
 
     DeleteModel: _ModelsDeleteModelType
@@ -156,7 +162,8 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     """Sends the model as a Keras file (.keras, with weights and optimizer state) in pieces of at most 1 MiB.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it is not
-    READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis is away (retry).
+    READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis or the artifact store is away
+    (retry).
     """
 
 ModelsAsyncStub: typing_extensions.TypeAlias = ModelsStub[
@@ -179,7 +186,11 @@ ModelsAsyncStub: typing_extensions.TypeAlias = ModelsStub[
 ]
 
 class ModelsServicer(metaclass=abc.ABCMeta):
-    """The models that training jobs made."""
+    """The models that training jobs made.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    """
 
     @abc.abstractmethod
     def ListModels(
@@ -189,7 +200,7 @@ class ModelsServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[convscope.v1.models_pb2.ListModelsResponse, collections.abc.Awaitable[convscope.v1.models_pb2.ListModelsResponse]]:
         """Lists models, newest first.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state; UNAVAILABLE while Redis is away (retry).
         """
 
     @abc.abstractmethod
@@ -198,9 +209,11 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.models_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.models_pb2.Model, collections.abc.Awaitable[convscope.v1.models_pb2.Model]]:
-        """Describes one model.
+        """Describes one model, with its training curve.
 
-        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored curve is
+        missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact store is away
+        (retry).
         """
 
     @abc.abstractmethod
@@ -224,7 +237,8 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         """Sends the model as a Keras file (.keras, with weights and optimizer state) in pieces of at most 1 MiB.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it is not
-        READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis is away (retry).
+        READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis or the artifact store is away
+        (retry).
         """
 
 def add_ModelsServicer_to_server(servicer: ModelsServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 
-from convscope.service.errors import abort
+from convscope.service.errors import InvalidRequestError, Violation, abort
 
 __all__ = ["ErrorInterceptor", "TokenInterceptor"]
 
@@ -14,6 +15,7 @@ __all__ = ["ErrorInterceptor", "TokenInterceptor"]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Parse: TypeAlias = "Callable[[bytes], Any] | None"
 
 # How the paths of our own methods begin; health and reflection look after themselves.
 OURS = "/convscope."
@@ -29,13 +31,14 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not (handler_call_details.method or "").startswith(OURS):
             return handler
-        codec = (handler.request_deserializer, handler.response_serializer)
+        parse = handler.request_deserializer
+        codec = (None, handler.response_serializer)  # parsed by the guards: gRPC would answer UNKNOWN where that fails
         # grpcio's types know only handlers that block; those of a grpc.aio server are coroutines and generators.
         unary: Any = handler.unary_unary
         stream: Any = handler.unary_stream
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(_guard_stream(stream), *codec)
-        return grpc.unary_unary_rpc_method_handler(_guard_unary(unary), *codec)
+            return grpc.unary_stream_rpc_method_handler(_guard_stream(stream, parse), *codec)
+        return grpc.unary_unary_rpc_method_handler(_guard_unary(unary, parse), *codec)
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):
@@ -61,10 +64,10 @@ async def _refuse(_request: bytes, context: Context) -> None:
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this server wants a token: set CONVSCOPE_TOKEN")
 
 
-def _guard_unary(behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    async def guarded(request: Any, context: Context) -> Any:
+def _guard_unary(behaviour: Callable[..., Awaitable[Any]], parse: Parse) -> Callable[..., Awaitable[Any]]:
+    async def guarded(data: bytes, context: Context) -> Any:
         try:
-            return await behaviour(request, context)
+            return await behaviour(_parsed(data, parse), context)
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # noqa: BLE001 - the one place where they all end
@@ -73,10 +76,10 @@ def _guard_unary(behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awai
     return guarded
 
 
-def _guard_stream(behaviour: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
-    async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
+def _guard_stream(behaviour: Callable[..., AsyncIterator[Any]], parse: Parse) -> Callable[..., AsyncIterator[Any]]:
+    async def guarded(data: bytes, context: Context) -> AsyncIterator[Any]:
         try:
-            async for response in behaviour(request, context):
+            async for response in behaviour(_parsed(data, parse), context):
                 yield response
         except grpc.aio.AbortError:
             raise
@@ -84,3 +87,10 @@ def _guard_stream(behaviour: Callable[..., AsyncIterator[Any]]) -> Callable[...,
             await abort(context, error)
 
     return guarded
+
+
+def _parsed(data: bytes, parse: Parse) -> Any:
+    try:
+        return parse(data) if parse else data
+    except DecodeError as error:
+        raise InvalidRequestError(Violation("request", f"is not a message of this contract: {error}")) from error
