@@ -85,6 +85,7 @@ TABLE: dict[str, dict[str, list[Request]]] = {
             lambda _: CreateJobRequest(),
             lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(batch_size=-1))),
             lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(precision=9))),  # type: ignore[arg-type]
+            lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec.FromString(b"\xa0\x06\x01"))),  # field 100
         ],
         "NOT_FOUND": [
             lambda _: CreateJobRequest(spec=evaluating("none")),

@@ -8,6 +8,7 @@ from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.evaluate import check_evaluate
 from convscope.service.validation.train import check_network, check_train
+from convscope.service.validation.unknown import unknown_fields
 from convscope.service.validation.visualize import check_visualize
 from convscope.store import ModelStore
 from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
@@ -43,6 +44,8 @@ def plan_job(request: CreateJobRequest, models: ModelStore) -> Plan:
         NotFoundError: for a dataset or model that does not exist.
     """
     _check_request_id(request.request_id)
+    if unknown := list(unknown_fields(request)):
+        raise InvalidRequestError(*unknown)
     digest = request_digest(request)
     spec = JobSpec()
     spec.CopyFrom(request.spec)

@@ -1,0 +1,43 @@
+"""Fields that this contract does not have: a newer client means something by them that would not be done."""
+
+from collections.abc import Iterator, Sequence
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from convscope.service.errors import Violation
+
+__all__ = ["unknown_fields"]
+
+
+def unknown_fields(message: Message, path: str = "") -> Iterator[Violation]:
+    """Find the unknown fields of a message and of all messages in it.
+
+    Args:
+        message: without map fields.
+        path: of the message in the request; empty for the request itself.
+    """
+    unknown = UnknownFieldSet(message)
+    for number in sorted({unknown[index].field_number for index in range(len(unknown))}):
+        yield Violation(path or "request", _describe(number, message))
+    for field, value in message.ListFields():
+        if field.type == FieldDescriptor.TYPE_MESSAGE:
+            inner = f"{path}.{field.name}" if path else field.name
+            yield from _inside(value, inner)
+
+
+def _inside(value: Message | Sequence[Message], path: str) -> Iterator[Violation]:
+    if isinstance(value, Message):
+        yield from unknown_fields(value, path)
+    else:
+        for index, each in enumerate(value):
+            yield from unknown_fields(each, f"{path}[{index}]")
+
+
+def _describe(number: int, message: Message) -> str:
+    known = message.DESCRIPTOR.fields_by_number
+    if number in known:  # its bytes are not those of its type, and so could not be read as it
+        return f"has the field {number} ({known[number].name}) of another type than in this server's contract"
+    names = ", ".join(f"{field.name} ({field.number})" for field in message.DESCRIPTOR.fields)
+    return f"has the unknown field {number}; allowed: {names}"

@@ -1,0 +1,94 @@
+"""A field that the contract does not have is refused wherever it stands, and never ignored."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convscope.service.errors import InvalidRequestError
+from convscope.service.validation import plan_job
+from convscope.service.validation.unknown import unknown_fields
+from convscope.store import ModelStore
+from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
+from convscope.v1.train_pb2 import Convolution, Dense, Network, TrainSpec
+from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
+
+NETWORK = Network(convolutions=[Convolution(filters=1), Convolution(filters=2)], dense=[Dense(units=3)])
+SELECTIONS = [
+    LayerSelection(name="conv1", range=FeatureRange(start=1, stop=2)),
+    LayerSelection(convolution=1, list=FeatureList(indices=[1])),
+]
+SPECS = (
+    JobSpec(train=TrainSpec(network=NETWORK, learning_rate=0.5)),
+    JobSpec(evaluate=EvaluateSpec(model="models/m", batch_size=7)),
+    JobSpec(visualize=VisualizeSpec(model="models/m", selections=SELECTIONS)),
+)
+
+
+def varint(value: int) -> bytes:
+    return bytes([value]) if value < 128 else bytes([value % 128 + 128]) + varint(value // 128)
+
+
+def field(number: int, kind: int) -> bytes:
+    """A field on the wire: a varint, eight bytes, a string or four bytes."""
+    return varint(number * 8 + kind) + {0: b"\x01", 1: bytes(8), 2: b"\x02hi", 5: bytes(4)}[kind]
+
+
+def messages(message: Message, path: str = "") -> Iterator[tuple[str, Message]]:
+    """A message and all in it, by path."""
+    yield path or "request", message
+    for descriptor, value in message.ListFields():
+        inner = f"{path}.{descriptor.name}" if path else descriptor.name
+        if isinstance(value, Message):
+            yield from messages(value, inner)
+        elif descriptor.message_type:
+            for index, each in enumerate(value):
+                yield from messages(each, f"{inner}[{index}]")
+
+
+@given(
+    data=st.data(), spec=st.sampled_from(SPECS), number=st.integers(1, 2**29 - 1), kind=st.sampled_from([0, 1, 2, 5])
+)
+def test_an_unknown_field_is_found_anywhere(data: st.DataObject, spec: JobSpec, number: int, kind: int) -> None:
+    request = CreateJobRequest(spec=spec, request_id="r")
+    path, message = data.draw(st.sampled_from(list(messages(request))))
+    if number in message.DESCRIPTOR.fields_by_number:
+        number += 1000
+    message.MergeFromString(field(number, kind))
+    (found,) = unknown_fields(CreateJobRequest.FromString(request.SerializeToString()))
+    assert found.field == path
+    assert f"has the unknown field {number}; allowed: {message.DESCRIPTOR.fields[0].name} (1)" in found.description
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_what_is_known_is_not_found(spec: JobSpec) -> None:
+    assert not list(unknown_fields(CreateJobRequest(spec=spec, request_id="r")))
+
+
+def test_a_spec_with_unknown_fields_is_refused(connection: redis.Redis) -> None:
+    request = CreateJobRequest(spec=JobSpec(train=TrainSpec(network=NETWORK)))
+    request.spec.train.MergeFromString(field(99, 0))
+    request.spec.train.network.dense[0].MergeFromString(field(7, 2))
+    with pytest.raises(InvalidRequestError) as caught:
+        plan_job(request, ModelStore(connection))
+    assert {each.field: each.description for each in caught.value.violations} == {
+        "spec.train": "has the unknown field 99; allowed: dataset (1), network (2), learning_rate (3), precision (4), "
+        "batch_size (5), iterations (6), report_interval (7), validation_interval (8), seed (9), continue_from (10)",
+        "spec.train.network.dense[0]": "has the unknown field 7; allowed: units (1), activation (2)",
+    }
+
+
+def test_a_kind_of_job_that_is_unknown_is_refused(connection: redis.Redis) -> None:
+    request = CreateJobRequest(spec=JobSpec.FromString(field(4, 2)))
+    with pytest.raises(InvalidRequestError, match=r"spec: has the unknown field 4; allowed: train \(1\)"):
+        plan_job(request, ModelStore(connection))
+
+
+def test_a_field_of_another_type_is_refused(connection: redis.Redis) -> None:
+    request = CreateJobRequest(spec=JobSpec(train=TrainSpec.FromString(field(5, 2))))
+    with pytest.raises(InvalidRequestError, match=r"spec.train: has the field 5 \(batch_size\) of another type"):
+        plan_job(request, ModelStore(connection))
