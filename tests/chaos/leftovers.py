@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import redis
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
 
 from chaos.cluster import processes_of
 from convscope.store import BlobStore, Sweeper, keys, open_queue, read_log
@@ -16,10 +17,13 @@ from convscope.store.errors import BlobError
 from convscope.store.records import text
 from convscope.v1.jobs_pb2 import Job
 
-__all__ = ["left_in_blobs", "left_in_redis", "left_of_processes", "needless_blobs"]
+__all__ = ["deaf", "left_in_blobs", "left_in_redis", "left_of_processes", "needless_blobs"]
 
 # All leases.
 LEASES = "convscope:*:lease:*"
+
+# How long a worker may take to notice that it hears nothing, in seconds.
+HEARING_S = 25.0
 
 # No job of a run has more.
 MOST_EVENTS = 10_000
@@ -39,6 +43,19 @@ def left_in_redis(connection: redis.Redis) -> Iterator[str]:
     queue = open_queue(connection)
     if queued := connection.lrange(queue.key, 0, -1):
         yield f"the queue has {queued}"
+
+
+def deaf(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:
+    """Workers that nobody could tell to stop a part, though they have had the time to notice that."""
+    deadline = time.monotonic() + HEARING_S
+    channels = [PUBSUB_CHANNEL_TEMPLATE % worker for worker in workers]
+    while True:
+        unheard = [text(channel) for channel, count in connection.pubsub_numsub(*channels) if not count]
+        if not unheard or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    for channel in unheard:
+        yield f"nobody listens on {channel}"
 
 
 def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:

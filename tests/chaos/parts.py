@@ -67,6 +67,11 @@ class Part:
         return self._output("out").read_text(encoding="utf-8")
 
     @property
+    def name(self) -> str:
+        """The name under which a worker said that it was ready."""
+        return self.greeting.removeprefix("convscope worker ").removesuffix(" is ready\n")
+
+    @property
     def died_by_itself(self) -> bool:
         """Whether it ended although nobody had ended it."""
         return not self.alive and not self._excused

@@ -139,7 +139,7 @@ def _judge(plan: Plan, cluster: Cluster, undisturbed: Load, load: Load, faults: 
         blows=faults.blows,
         histories=histories,
         resumed_watches=sum(each.watcher.resumed for each in load.submitted),
-        checks=checks + 6,
+        checks=checks + 7,
         violations=violations,
     )
 
@@ -193,6 +193,7 @@ def _leftovers(cluster: Cluster, jobs: list[Job]) -> list[str]:
     connection = cluster.redis.connection
     return [
         *leftovers.left_in_redis(connection),
+        *leftovers.deaf(connection, [worker.name for worker in cluster.workers]),
         *leftovers.needless_blobs(connection, jobs),
         *leftovers.left_in_blobs(connection, BlobStore(cluster.artifacts_url)),
         *leftovers.left_of_processes(cluster.home, expected=[part.pid for part in cluster.parts]),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
 
 from chaos import leftovers
 from chaos.run import uninvited
@@ -118,6 +119,14 @@ def test_a_process_is_found(orphan: int, tmp_path: Path) -> None:
     assert f"process {orphan} is left: sleep 60" in found
     assert list(leftovers.left_of_processes(tmp_path, expected=[orphan])) == []
     assert list(leftovers.left_of_processes(tmp_path / "another", expected=[])) == []
+
+
+def test_a_worker_that_hears_nothing_is_found(connection: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "HEARING_S", 0.0)
+    with connection.pubsub() as ears:  # type: ignore[no-untyped-call]  # redis-py has no types for it
+        ears.subscribe(PUBSUB_CHANNEL_TEMPLATE % "hears")
+        ears.get_message(timeout=10)
+        assert list(leftovers.deaf(connection, ["hears", "deaf"])) == ["nobody listens on rq:pubsub:deaf"]
 
 
 def test_jobs_that_nobody_asked_for_and_twins_are_found() -> None:

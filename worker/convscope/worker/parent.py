@@ -1,9 +1,11 @@
 """The worker's long-lived process: takes parts off the queue and forks a horse for each. It never computes."""
 
 import contextlib
+import json
 import logging
 import os
 import signal
+import time
 from types import FrameType
 
 import redis
@@ -25,6 +27,13 @@ MONITORING_INTERVAL_S = 1
 # RQ waits for work for this many seconds less 15 at a time, and looks up in between.
 WORKER_TTL_S = 16
 
+# How often the parent calls to itself on the channel by which it is commanded, in seconds. A network that was cut
+# without a word leaves a subscription that nothing comes from, and requests to stop a part would go unheard.
+EARS_PERIOD_S = 10.0
+
+# The command by which it calls to itself; RQ knows none of that name.
+ECHO = "echo"
+
 
 class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
     """An RQ worker that runs nothing but parts of jobs.
@@ -39,6 +48,8 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         self._reconciler = Reconciler(connection)
         self._finish = finish
         self._cause = ""  # how the last horse died
+        self._heard = True  # whether the last call to itself has come
+        self._next_call = 0.0
         super().__init__(
             [open_queue(connection)],
             name=name,
@@ -87,8 +98,32 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         if self.is_horse:
             return
         self._reconciler.tick()
+        self._check_ears()
         if self._stop_requested:
             self._drain()  # again: a horse that had just been forked did not listen yet
+
+    def _check_ears(self) -> None:
+        """Call to itself; subscribe anew if the call before did not come, or if nobody listens."""
+        if time.monotonic() < self._next_call:
+            return
+        if not self._heard:
+            self._subscribe_anew()
+        self._heard = False
+        if not self.connection.publish(self.pubsub_channel_name, json.dumps({"command": ECHO})):
+            self._subscribe_anew()
+            self._heard = True  # nobody could have
+        self._next_call = time.monotonic() + EARS_PERIOD_S
+
+    def _subscribe_anew(self) -> None:
+        log.warning("%s did not hear its own call: it subscribes to its commands anew", self.name)
+        if self.pubsub_thread is not None:
+            self.pubsub_thread.stop()  # it ends when its wait, of a minute at most, does
+        self.subscribe()
+
+    def handle_payload(self, message: dict[str, bytes]) -> None:
+        """Hear a command, or the call to itself; runs in a thread of its own."""
+        self._heard = True
+        super().handle_payload(message)
 
     def teardown(self) -> None:
         """Leave."""
