@@ -29,6 +29,7 @@ FILES = {
     "example-errors.png",
     "images.npz",
     "logits.png",
+    "overview.png",
     "training-curve.png",
 }
 

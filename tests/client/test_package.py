@@ -18,7 +18,7 @@ PUBLIC = {
         PermissionDenied Precision ProtocolError Queued ResourceExhausted ServiceError Split StartupError Trace
         TrainProgress TrainResult Unauthenticated Unavailable VisualizeResult Waiting
     """,
-    plots: "plot_confusion_matrix plot_features plot_image plot_images plot_training_curve",
+    plots: "plot_confusion_matrix plot_features plot_image plot_images plot_overview plot_training_curve",
     cli: "main",
     demo: "Demo DemoResult Interrupts LocalServer",
 }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from convscope.client import History, InvalidValue, MissingExtra, plots
 from convscope.client.plots.images import _columns
@@ -16,7 +16,7 @@ from convscope.v1 import train_pb2
 rng = np.random.default_rng(0)
 
 
-def pictures(figure: Figure) -> list[Any]:
+def pictures(figure: Figure | SubFigure) -> list[Any]:
     return [image for axes in figure.axes for image in axes.get_images()]
 
 
@@ -86,6 +86,15 @@ def test_the_tutorials_layers_fill_their_grids(count: int, columns: int) -> None
     assert _columns(count) == columns
 
 
+def test_an_overview_has_a_band_for_each_layer() -> None:
+    figure = plots.plot_overview({"filters": rng.random((36, 14, 14, 1)), "classes": rng.random((3, 28, 28))})
+    filters, classes = figure.subfigs
+    assert [part.get_suptitle() for part in (filters, classes)] == ["filters", "classes"]
+    assert [len(part.axes) for part in (filters, classes)] == [20, 10]
+    assert [len(pictures(part)) for part in (filters, classes)] == [20, 3]
+    assert {picture.get_clim() for picture in pictures(figure)} == {(0, 1)}
+
+
 def test_a_confusion_matrix_shows_its_counts_and_accuracy() -> None:
     figure = plots.plot_confusion_matrix([[50, 2], [3, 45]], ["cat", "dog"])
     axes = figure.axes[0]
@@ -125,6 +134,8 @@ def test_short_histories_can_be_drawn(count: int) -> None:
         (lambda: plots.plot_image(np.zeros((28, 28, 2))), r"\[1, 28, 28, 2\] is not"),
         (lambda: plots.plot_features(np.zeros((0, 28, 28))), r"\[0, 28, 28, 1\] is not"),
         (lambda: plots.plot_features(np.zeros((2, 28, 28)), [1]), "1 numbers for 2 images"),
+        (lambda: plots.plot_overview({}), "at least one"),
+        (lambda: plots.plot_overview({"a": np.zeros((28, 28))}), r"\[28, 28\] is not"),
         (lambda: plots.plot_images(np.zeros((10, 28, 28)), [0] * 10), "at most 9"),
         (lambda: plots.plot_images(np.zeros((2, 28, 28)), [0]), "as many classes as images"),
         (lambda: plots.plot_confusion_matrix([[1, 2]]), "not a square of counts"),

@@ -130,5 +130,6 @@ _CONTENTS = {
     "example-errors.png": "the first nine mistakes on the test split",
     "training-curve.png": "accuracy and loss over the steps",
     "digit-2.png": "one image, ten steps towards class 2",
+    "overview.png": "filters of conv2 and the ten classes, at a glance",
     "images.npz": "every image and figure, for NumPy",
 }

@@ -25,6 +25,13 @@ R = TypeVar("R")
 
 # The tutorial looks closely at this class, for so many iterations.
 _CLASS, _CLASS_ITERATIONS = 2, 10
+# What the overview shows of the network, by layer.
+_OVERVIEW = {
+    "conv2": "what filters of the second convolution like to see",
+    "logits": "what its classes, the digits 0 to 9, like to see",
+}
+# Its pixels per inch: it is a picture for a page, and a thousand pixels wide.
+_OVERVIEW_DPI = 100
 # Steps between reports, as in the tutorial; less in a short run, for the sake of the curve.
 _REPORT_INTERVAL = 100
 # Measurements on the validation split over the whole training.
@@ -117,4 +124,11 @@ class Demo:
             plots.plot_training_curve(training.history).savefig(curve)
             title = f"class {_CLASS}: logit {closer.final.objective:.1f} after {closer.final.iteration} steps"
             plots.plot_image(closer.final.pixels, title=title).savefig(single)
-            return [*files, curve, single, save_images(images, folder / "images.npz")]
+            overview = self._save_overview(images)
+            return [*files, curve, single, overview, save_images(images, folder / "images.npz")]
+
+    def _save_overview(self, images: VisualizeResult) -> Path:
+        file = self._folder / "overview.png"
+        bands = {title: images.layer(name).best.pixels for name, title in _OVERVIEW.items()}
+        plots.plot_overview(bands).savefig(file, dpi=_OVERVIEW_DPI)
+        return file
