@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
-from benchmarks.in_process_times import InProcessTimes, run_in_process
 from benchmarks.stack import run_stack
 from benchmarks.yardstick import YardstickTimes, run_yardstick
 from convscope.client import Client
@@ -62,7 +61,7 @@ class Session:
 
 
 class Round:
-    """One round. The yardstick and the in-process measurement run once, whoever asks for them."""
+    """One round. The yardstick runs once, whoever asks for it."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -71,8 +70,3 @@ class Round:
     def yardstick(self) -> YardstickTimes:
         """What the tutorial's way of working takes."""
         return run_yardstick(self.session.size.train_steps)
-
-    @cached_property
-    def in_process(self) -> InProcessTimes:
-        """What the project's computing code takes without the service."""
-        return run_in_process(self.session.size.train_steps)

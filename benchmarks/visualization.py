@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.figures import Family, Figure
+from benchmarks.in_process_times import visualize_in_process
 from benchmarks.rounds import Round
 
 __all__ = ["FAMILY"]
@@ -25,7 +26,7 @@ SERVICE = Figure(
 def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
     """Visualize what the yardstick does, in turn with it."""
     if IN_PROCESS.name in names:
-        yield IN_PROCESS.name, this.yardstick.visualize_s / this.in_process.visualize_s
+        yield IN_PROCESS.name, this.yardstick.visualize_s / visualize_in_process()
     if SERVICE.name in names:
         yield SERVICE.name, this.yardstick.visualize_s / through_service(this)
 
