@@ -43,6 +43,25 @@ def test_every_event_comes_once_however_often_the_connection_breaks(
         assert [seen.sequence for seen in client.job("j").watch()] == [message.sequence for message in log]
 
 
+def test_a_watch_is_taken_up_with_the_token_of_the_last_event(fake: FakeService, client: Client) -> None:
+    log = log_of(4)
+    for message in log:
+        message.log_token = f"token {message.sequence}"
+
+    def watch(request: Any, context: grpc.ServicerContext) -> Iterator[jobs_pb2.JobEvent]:
+        if request.after_sequence:
+            context.abort(grpc.StatusCode.DATA_LOSS, "another log")
+        yield from log[:2]
+        yield jobs_pb2.JobEvent(sequence=2, bookmark=jobs_pb2.Bookmark())
+
+    fake.handlers["WatchJob"] = watch
+    following = client.job("j").watch()
+    assert [next(following).sequence for _ in range(2)] == [1, 2]
+    with pytest.raises(errors.DataLoss, match="another log"):
+        next(following)
+    assert [(each.after_sequence, each.after_token) for each in fake.requests] == [(0, ""), (2, "token 2")]
+
+
 def test_a_server_that_repeats_itself_is_not_believed(fake: FakeService, client: Client) -> None:
     fake.handlers["WatchJob"] = lambda *_: iter([event(1), event(2), event(1), event(2), finished(3)])
     assert [seen.sequence for seen in client.job("j").watch()] == [1, 2, 3]

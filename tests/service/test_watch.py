@@ -13,9 +13,10 @@ from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub
 from convscope.service.tasks import end_tasks
 from convscope.service.watch import watch_job
-from convscope.store import Attempt, JobStore, StoreSettings, keys
+from convscope.store import Attempt, JobStore, StoreSettings, keys, read_log
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.errors import BlobDamagedError
+from convscope.store.errors import BlobDamagedError, LogLostError
+from convscope.store.events import link
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady
@@ -50,6 +51,10 @@ def start_job(connection: redis.Redis) -> Attempt:
 
 def progress(step: int) -> JobEvent:
     return JobEvent(train_progress=TrainProgress(step=step))
+
+
+def last_token(connection: redis.Redis, attempt: Attempt) -> str:
+    return read_log(connection, attempt.job_id, 0, 100).entries[-1].token
 
 
 async def sequences(backend: Backend, hub: NotifyHub, attempt: Attempt, after: int = 0) -> list[int]:
@@ -108,11 +113,11 @@ async def test_news_that_the_stream_lost_are_found_in_the_log(
         attempt = start_job(connection)
         watch = asyncio.create_task(sequences(backend, hub, attempt))
         # An event that is in the log and never was in the notify stream, as if trimmed before the hub could read it.
+        event = progress(1).SerializeToString()
         with connection.pipeline(transaction=True) as pipeline:
-            pipeline.hincrby(keys.job_key(attempt.job_id), "sequence", 1)
-            pipeline.xadd(
-                keys.events_key(attempt.job_id), {"event": progress(1).SerializeToString(), "blob": ""}, id="3-0"
-            )
+            token = link(last_token(connection, attempt), event, "")
+            pipeline.hset(keys.job_key(attempt.job_id), mapping={"sequence": 3, "log_token": token})
+            pipeline.xadd(keys.events_key(attempt.job_id), {"event": event, "blob": "", "token": token}, id="3-0")
             pipeline.execute()
         await asyncio.to_thread(attempt.cancelled)
         assert await watch == [1, 2, 3, 4]
@@ -141,3 +146,53 @@ async def test_images_are_filled_in(connection: redis.Redis, backend: Backend) -
         assert (await anext(watch)).image_ready.image == image
         with pytest.raises(BlobDamagedError, match="0" * 64):
             await anext(watch)
+
+
+def forget_the_last(connection: redis.Redis, attempt: Attempt) -> None:
+    """Have Redis lose the last event."""
+    entries = read_log(connection, attempt.job_id, 0, 100).entries
+    connection.delete(keys.events_key(attempt.job_id))
+    for entry in entries[:-1]:
+        fields = {"event": entry.event, "blob": entry.blob, "token": entry.token}
+        connection.xadd(keys.events_key(attempt.job_id), fields, id=f"{entry.sequence}-0")  # type: ignore[arg-type]
+    record = {"sequence": len(entries) - 1, "log_token": entries[-2].token}
+    connection.hset(keys.job_key(attempt.job_id), mapping=record)  # type: ignore[arg-type]
+
+
+async def nothing_but_bookmarks(watch: AsyncIterator[JobEvent]) -> None:
+    async for event in watch:
+        assert event.HasField("bookmark")
+
+
+async def test_a_log_that_grew_anew_is_no_continuation(
+    connection: redis.Redis, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the watch goes on by news, by what the log has, or is taken up again."""
+    monkeypatch.setattr("convscope.service.watch.IDLE_S", 0.2)
+    async with running_hub(backend) as hub:
+        attempt = start_job(connection)
+        attempt.report(progress(1))
+        watch = watch_job(backend, hub, attempt.job_id, 0)
+        seen = [await anext(watch) for _ in range(3)]
+        assert [bool(event.log_token) for event in seen] == [True] * 3
+        forget_the_last(connection, attempt)
+        for step in (2, 3):
+            await asyncio.to_thread(attempt.report, progress(step))
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(LogLostError, match="is not the one that was seen"):
+                await nothing_but_bookmarks(watch)
+            with pytest.raises(LogLostError, match="is not the one that was seen"):
+                await anext(watch_job(backend, hub, attempt.job_id, 3, seen[2].log_token))
+            again = watch_job(backend, hub, attempt.job_id, 2, seen[1].log_token)
+            assert [(await anext(again)).train_progress.step for _ in range(2)] == [2, 3]
+
+
+async def test_a_job_that_waits_for_its_next_event_can_be_taken_up(connection: redis.Redis, backend: Backend) -> None:
+    async with running_hub(backend) as hub:
+        attempt = start_job(connection)
+        with pytest.raises(LogLostError):
+            await anext(watch_job(backend, hub, attempt.job_id, 2, "another token"))
+        watch = watch_job(backend, hub, attempt.job_id, 2, last_token(connection, attempt))
+        await asyncio.to_thread(attempt.report, progress(1))
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await anext(watch)).train_progress.step == 1

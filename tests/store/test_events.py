@@ -8,7 +8,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, JobStore, LogPage, keys, read_log
+from convscope.store import Attempt, JobStore, LogEntry, LogPage, keys, read_log
 from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError, StaleAttemptError
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
@@ -70,9 +70,7 @@ def test_the_notify_stream_carries_the_same_entries(connection: redis.Redis) -> 
     entries = read_log(connection, attempt.job_id, 0, 10).entries
     reply: Any = connection.xrange(keys.NOTIFY)
     notified = [fields for _, fields in reply]
-    assert [(int(fields[b"sequence"]), fields[b"event"], fields[b"blob"].decode()) for fields in notified] == [
-        (entry.sequence, entry.event, entry.blob) for entry in entries
-    ]
+    assert [LogEntry.from_fields(int(fields[b"sequence"]), fields) for fields in notified] == entries
     assert {fields[b"job"].decode() for fields in notified} == {attempt.job_id}
 
 

@@ -29,20 +29,21 @@ def watch(
 
     Raises:
         Unavailable: The server could not be reached for as long as the configured patience.
-        DataLoss: The server left out an event.
+        DataLoss: The server left out an event, or has lost events that were seen.
         DeadlineExceeded: The job had not ended at the deadline.
         ServiceError: Any other refusal.
     """
     outage = _Outage(connection.config.patience)
+    token = ""
     while True:
         fault: ServiceError = Unavailable(f"the server ended the watch of {name} before the job ended")
         started = time.monotonic()
         try:
-            for event in _stream(connection, name, after_sequence, deadline):
+            for event in _stream(connection, name, after_sequence, token, deadline):
                 outage.over()
                 if event.sequence > after_sequence:
                     _check_next(name, after_sequence, event.sequence)
-                    after_sequence = event.sequence
+                    after_sequence, token = event.sequence, event.log_token
                     yield event
                 if event.HasField("finished"):
                     return
@@ -68,10 +69,10 @@ def patiently(connection: Connection, call: Callable[[], T]) -> T:
 
 
 def _stream(
-    connection: Connection, name: str, after_sequence: int, deadline: float | None
+    connection: Connection, name: str, after_sequence: int, token: str, deadline: float | None
 ) -> Generator[jobs_pb2.JobEvent]:
     left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
-    request = jobs_pb2.WatchJobRequest(name=name, after_sequence=after_sequence)
+    request = jobs_pb2.WatchJobRequest(name=name, after_sequence=after_sequence, after_token=token)
     with closing(connection.stream(connection.jobs.WatchJob, request, timeout=left)) as events:
         yield from events
 

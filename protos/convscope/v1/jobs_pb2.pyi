@@ -501,8 +501,13 @@ class JobEvent(google.protobuf.message.Message):
     ATTEMPT_LOST_FIELD_NUMBER: builtins.int
     CHECKPOINT_UNREADABLE_FIELD_NUMBER: builtins.int
     BOOKMARK_FIELD_NUMBER: builtins.int
+    LOG_TOKEN_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """1, 2, 3, ... within the job, without gaps."""
+    log_token: builtins.str
+    """Stands for the job's log from its first event to this one: another log has another token. Opaque; at most 64
+    characters; empty in a bookmark, and in events that were stored before there were tokens.
+    """
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it happened."""
@@ -567,9 +572,10 @@ class JobEvent(google.protobuf.message.Message):
         attempt_lost: Global___AttemptLost | None = ...,
         checkpoint_unreadable: Global___CheckpointUnreadable | None = ...,
         bookmark: Global___Bookmark | None = ...,
+        log_token: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["attempt_lost", b"attempt_lost", "attempt_started", b"attempt_started", "bookmark", b"bookmark", "cancel_requested", b"cancel_requested", "checkpoint_unreadable", b"checkpoint_unreadable", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "queued", b"queued", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt_lost", b"attempt_lost", "attempt_started", b"attempt_started", "bookmark", b"bookmark", "cancel_requested", b"cancel_requested", "checkpoint_unreadable", b"checkpoint_unreadable", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "queued", b"queued", "sequence", b"sequence", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt_lost", b"attempt_lost", "attempt_started", b"attempt_started", "bookmark", b"bookmark", "cancel_requested", b"cancel_requested", "checkpoint_unreadable", b"checkpoint_unreadable", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "log_token", b"log_token", "queued", b"queued", "sequence", b"sequence", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["waiting", "queued", "attempt_started", "cancel_requested", "train_progress", "evaluate_progress", "image_ready", "finished", "attempt_lost", "checkpoint_unreadable", "bookmark"] | None: ...
 
 Global___JobEvent: typing_extensions.TypeAlias = JobEvent
@@ -685,17 +691,23 @@ class WatchJobRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     AFTER_SEQUENCE_FIELD_NUMBER: builtins.int
+    AFTER_TOKEN_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Resource name, `jobs/{id}`."""
     after_sequence: builtins.int
     """Sequence number of the last event already seen, >= 0; 0 for all events."""
+    after_token: builtins.str
+    """`log_token` of that event. Given, a log that lost events and has grown anew since is told from the one that was
+    seen. Default: none; then only a log that is shorter than `after_sequence` is noticed.
+    """
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         after_sequence: builtins.int = ...,
+        after_token: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["after_sequence", b"after_sequence", "name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_sequence", b"after_sequence", "after_token", b"after_token", "name", b"name"]) -> None: ...
 
 Global___WatchJobRequest: typing_extensions.TypeAlias = WatchJobRequest
 

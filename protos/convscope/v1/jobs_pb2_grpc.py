@@ -118,12 +118,14 @@ class JobsServicer(object):
 
     def WatchJob(self, request, context):
         """Sends the job's events in order, first those after `after_sequence` that have happened, then those to come, and
-        ends after the event `finished`. A watch that broke is taken up by asking for what follows the last event seen.
+        ends after the event `finished`. A watch that broke is taken up by asking for what follows the last event seen,
+        with its token.
 
         Errors: INVALID_ARGUMENT for a malformed name or a negative sequence, NOT_FOUND for an unknown job; OUT_OF_RANGE
         if events after `after_sequence` have been trimmed (GetJob tells how the job stands); DATA_LOSS if
-        `after_sequence` lies beyond the log, or a stored image or result is missing or damaged; UNAVAILABLE while Redis
-        or the artifact store is away or the service shuts down (watch again).
+        `after_sequence` lies beyond the log, if the log up to it is not the one that `after_token` stands for, or if a
+        stored image or result is missing or damaged; UNAVAILABLE while Redis or the artifact store is away or the service
+        shuts down (watch again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -60,7 +60,7 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
         job_id = name_to_id("jobs", request.name)
         if request.after_sequence < 0:
             raise InvalidRequestError(Violation("after_sequence", f"must be 0 or more, not {request.after_sequence}"))
-        async for event in watch_job(self._backend, self._hub, job_id, request.after_sequence):
+        async for event in watch_job(self._backend, self._hub, job_id, request.after_sequence, request.after_token):
             yield event
 
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> Job:  # noqa: N802

@@ -16,16 +16,25 @@ PAGE = 500
 IDLE_S = 10.0
 
 
-async def watch_job(backend: Backend, hub: NotifyHub, job_id: str, after: int) -> AsyncIterator[JobEvent]:
+async def watch_job(
+    backend: Backend, hub: NotifyHub, job_id: str, after: int, token: str = ""
+) -> AsyncIterator[JobEvent]:
     """Yield events ``after + 1``, ``after + 2``, ... as they happen, up to the job's last, and bookmarks in between.
+
+    Args:
+        backend: the service's stores.
+        hub: wakes the watch.
+        job_id: whose events.
+        after: sequence of the last event seen, or 0.
+        token: of that event, or ``""``.
 
     Raises:
         NotFoundError: if there is no such job.
         LogTrimmedError: if event ``after + 1`` is gone.
-        LogLostError: if the log ends before ``after``.
+        LogLostError: if the log ends before ``after``, or is no longer the one that was seen.
         BlobDamagedError: if an image or result is missing or damaged.
     """
-    watch = _Watch(backend, job_id, after)
+    watch = _Watch(backend, job_id, after, token)
     with hub.subscribe(job_id) as subscription:  # before the log is read, so that nothing falls in between
         while not watch.complete:
             async for event in watch.from_log():
@@ -37,17 +46,18 @@ async def watch_job(backend: Backend, hub: NotifyHub, job_id: str, after: int) -
 class _Watch:
     """How far a watch has come."""
 
-    def __init__(self, backend: Backend, job_id: str, after: int) -> None:
+    def __init__(self, backend: Backend, job_id: str, after: int, token: str) -> None:
         self._backend = backend
         self._job_id = job_id
         self._after = after
+        self._token = token
         self.complete = False
 
     async def from_log(self) -> AsyncIterator[JobEvent]:
         """Yield what the log has."""
         entries = True
         while entries and not self.complete:
-            page = await self._backend.run(read_log, self._backend.redis, self._job_id, self._after, PAGE)
+            page = await self._backend.run(read_log, self._backend.redis, self._job_id, self._after, PAGE, self._token)
             for entry in page.entries:
                 yield await self._event(entry)
             entries = bool(page.entries)
@@ -61,7 +71,7 @@ class _Watch:
                 yield JobEvent(sequence=self._after, bookmark=Bookmark())
                 return
             fresh = [entry for entry in news if entry.sequence > self._after]
-            if fresh and fresh[0].sequence != self._after + 1:
+            if fresh and not (fresh[0].sequence == self._after + 1 and fresh[0].follows(self._token)):
                 return
             for entry in fresh:
                 event = await self._event(entry)
@@ -69,7 +79,7 @@ class _Watch:
                 yield event
 
     async def _event(self, entry: LogEntry) -> JobEvent:
-        self._after = entry.sequence
+        self._after, self._token = entry.sequence, entry.token
         if not entry.blob:
             return hydrate(entry, self._backend.blobs)
         return await self._backend.run(hydrate, entry, self._backend.blobs)

@@ -58,7 +58,7 @@ class LogTrimmedError(StoreError):
 
 
 class LogLostError(StoreError):
-    """The asked-for sequence lies beyond the log."""
+    """The asked-for sequence lies beyond the log, or the log up to there is not the one that was seen."""
 
 
 class BlobError(StoreError):

@@ -1,0 +1,128 @@
+"""A log that lost its end and grew anew is told from the one that was read, wherever the reader had come."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from convscope.store import Attempt, JobStore, keys, read_log
+from convscope.store.errors import LogLostError
+from convscope.store.events import LogEntry, link
+from convscope.v1.jobs_pb2 import JobEvent, JobSpec
+from convscope.v1.train_pb2 import TrainProgress, TrainSpec
+
+MANY = 1_000
+
+
+def running_job(connection: redis.Redis) -> Attempt:
+    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
+    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="worker", environment={})
+    assert attempt is not None
+    return attempt
+
+
+def report(attempt: Attempt, count: int, loss: float = 0.0) -> None:
+    for step in range(count):
+        attempt.report(JobEvent(train_progress=TrainProgress(step=step, loss=loss)), f"digest {step}")
+
+
+def entries(connection: redis.Redis, attempt: Attempt) -> list[LogEntry]:
+    return read_log(connection, attempt.job_id, 0, MANY).entries
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A job as Redis had it at some time."""
+
+    fields: Any
+    length: int
+
+    @classmethod
+    def of(cls, connection: redis.Redis, attempt: Attempt) -> "Snapshot":
+        length = connection.xlen(keys.events_key(attempt.job_id))
+        return cls(connection.hgetall(keys.job_key(attempt.job_id)), length)
+
+    def restore(self, connection: redis.Redis, attempt: Attempt) -> None:
+        """Have Redis forget what happened since."""
+        stream, record = keys.events_key(attempt.job_id), keys.job_key(attempt.job_id)
+        kept: Any = connection.xrange(stream, count=self.length)
+        connection.delete(stream, record)
+        connection.hset(record, mapping=self.fields)
+        for entry, fields in kept:
+            connection.xadd(stream, fields, id=entry)
+
+
+def test_each_token_is_a_link_of_a_chain(connection: redis.Redis) -> None:
+    attempt = running_job(connection)
+    report(attempt, 5)
+    attempt.cancelled()
+    token = ""
+    for entry in entries(connection, attempt):
+        token = link(token, entry.event, entry.blob)
+        assert entry.token == token
+    assert connection.hget(keys.job_key(attempt.job_id), "log_token") == token.encode()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kept=st.integers(0, 5), lost=st.integers(0, 5), anew=st.integers(0, 10), data=st.data())
+def test_a_reader_goes_on_if_what_was_read_is_still_there_and_only_then(
+    connection: redis.Redis, kept: int, lost: int, anew: int, data: st.DataObject
+) -> None:
+    attempt = running_job(connection)
+    report(attempt, kept)
+    snapshot = Snapshot.of(connection, attempt)
+    report(attempt, lost)
+    seen = entries(connection, attempt)
+    snapshot.restore(connection, attempt)
+    attempt._writes = kept
+    report(attempt, anew, loss=1.0)
+    now = entries(connection, attempt)
+    after = data.draw(st.integers(1, len(seen)), label="after")
+    page = data.draw(st.integers(1, 5), label="page")
+    token = seen[after - 1].token
+    if after <= snapshot.length:
+        assert read_log(connection, attempt.job_id, after, page, token).entries == now[after : after + page]
+    else:
+        with pytest.raises(LogLostError, match="Redis has lost events"):
+            read_log(connection, attempt.job_id, after, page, token)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=st.integers(0, 12), page=st.integers(1, 7))
+def test_a_reader_who_shows_tokens_reads_to_the_end(connection: redis.Redis, events: int, page: int) -> None:
+    attempt = running_job(connection)
+    report(attempt, events)
+    read: list[LogEntry] = []
+    while len(read) < events + 2:
+        read += read_log(connection, attempt.job_id, len(read), page, read[-1].token if read else "").entries
+    assert read == entries(connection, attempt)
+    assert read_log(connection, attempt.job_id, len(read), page, read[-1].token).entries == []
+
+
+def test_a_trimmed_log_can_be_read_on_with_a_token(connection: redis.Redis) -> None:
+    attempt = running_job(connection)
+    report(attempt, 4)
+    log = entries(connection, attempt)
+    connection.xtrim(keys.events_key(attempt.job_id), minid="4-0", approximate=False)
+    assert read_log(connection, attempt.job_id, 3, 10, log[2].token).entries == log[3:]
+    with pytest.raises(LogLostError, match="event 3 of"):
+        read_log(connection, attempt.job_id, 3, 10, log[1].token)
+
+
+def test_a_log_from_before_there_were_tokens_goes_on(connection: redis.Redis) -> None:
+    attempt = running_job(connection)
+    old: Any = connection.xrange(keys.events_key(attempt.job_id))
+    connection.delete(keys.events_key(attempt.job_id))
+    connection.hdel(keys.job_key(attempt.job_id), "log_token")
+    for entry, fields in old:
+        fields.pop(b"token")
+        connection.xadd(keys.events_key(attempt.job_id), fields, id=entry)
+    assert [entry.token for entry in entries(connection, attempt)] == ["", ""]
+    report(attempt, 2)
+    new = entries(connection, attempt)
+    assert new[2].token == link("", new[2].event, new[2].blob)
+    assert read_log(connection, attempt.job_id, 2, 10, "").entries == new[2:]
+    assert read_log(connection, attempt.job_id, 3, 10, new[2].token).entries == new[3:]
