@@ -19,16 +19,18 @@ class Size:
     Attributes:
         rounds: how often everything is measured.
         train_steps: length of a training run, for all who train alike.
+        turns: how often a round trains for the overhead of the service, with and without it.
         submissions: short jobs sent to an idle worker, per round.
     """
 
     rounds: int
     train_steps: int
+    turns: int
     submissions: int
 
 
-FULL = Size(rounds=5, train_steps=1500, submissions=5)
-QUICK = Size(rounds=1, train_steps=250, submissions=3)
+FULL = Size(rounds=5, train_steps=1500, turns=4, submissions=5)
+QUICK = Size(rounds=1, train_steps=250, turns=2, submissions=3)
 
 
 class Session:

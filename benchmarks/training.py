@@ -39,9 +39,9 @@ def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
 
 
 def overhead(this: Round) -> float:
-    """Return the time of training through the service over that of the same loop alone, in four turns."""
+    """Return the time of training through the service over that of the same loop alone, in turns."""
     seconds = dict.fromkeys(TURNS, 0.0)
-    for turn in TURNS:
+    for turn in TURNS[: this.session.size.turns]:
         alone = turn == "alone"
         speed = train_in_process(this.session.size.train_steps) if alone else through_service(this, "float32")
         seconds[turn] += 1 / speed

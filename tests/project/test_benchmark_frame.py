@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -17,8 +18,24 @@ from benchmarks.registry import FAMILIES, figures
 from benchmarks.report import Outcome, as_json, show
 from benchmarks.rounds import Round
 
+ROOT = Path(__file__).resolve().parents[2]
 AT_LEAST = Figure(name="speed", what="how fast", target=2, unit="x")
 AT_MOST = Figure(name="wait", what="how long", target=1, unit="s", bound="at most")
+
+
+def test_there_are_figures_and_most_are_in_every_run() -> None:
+    quick = [figure for family in FAMILIES if family.quick for figure in family.figures]
+    assert 5 <= len(quick) <= len(figures())
+
+
+def test_the_last_line_is_one_object_of_all_figures_asked_for() -> None:
+    command = [sys.executable, "-m", "benchmarks", "client-import", "event-rate", "--quick", "--json"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found = json.loads(answer.stdout.splitlines()[-1])
+    assert list(found) == ["client-import", "event-rate"]
+    assert all(set(figure) == {"value", "target", "unit", "met"} for figure in found.values())
+    assert found["client-import"]["value"] > 0
+    assert found["event-rate"]["value"] is None  # takes too long for --quick
 
 
 def test_names_are_unique() -> None:
