@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convscope.worker.data import Dataset, Split
-from convscope.worker.errors import ModelFileError
+from convscope.worker.errors import CheckpointError
 from convscope.worker.keras_files import model_from_bytes, model_to_bytes
 from convscope.worker.pace import Pace
 from convscope.worker.pulse import Interruption
@@ -267,7 +267,7 @@ def test_a_run_that_was_done_is_done(mnist: Dataset, small_settings: TrainSettin
 def test_a_step_outside_the_run_is_refused(mnist: Dataset, small_settings: TrainSettings, step: int) -> None:
     runs = Runs(mnist, small_settings)
     runs.saved = [(step, b"")]
-    with pytest.raises(ModelFileError, match=f"of step {step}, not of one from 1 to 40"):
+    with pytest.raises(CheckpointError, match=f"of step {step}, not of one from 1 to 40"):
         runs.go()
 
 
@@ -275,7 +275,7 @@ def test_the_state_of_another_step_is_refused(mnist: Dataset, small_settings: Tr
     runs = Runs(mnist, small_settings)
     runs.go(interval=10)
     runs.saved = [(20, runs.saved[0][1])]
-    with pytest.raises(ModelFileError, match="not of step 20: Adam counts 10 steps, not 20"):
+    with pytest.raises(CheckpointError, match="not of step 20: Adam counts 10 steps, not 20"):
         runs.go()
 
 
@@ -283,5 +283,5 @@ def test_a_damaged_state_is_refused(mnist: Dataset, small_settings: TrainSetting
     runs = Runs(mnist, small_settings)
     runs.go(interval=10)
     runs.saved = [(10, runs.saved[0][1][:-1])]
-    with pytest.raises(ModelFileError, match="damaged"):
+    with pytest.raises(CheckpointError, match="damaged"):
         runs.go()

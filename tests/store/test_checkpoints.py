@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from convscope.store import Attempt, Checkpoint, JobStore, keys, lose_holder
+from convscope.store import Attempt, Checkpoint, JobStore, keys, lose_holder, read_log
 from convscope.store.records import text
-from convscope.v1.jobs_pb2 import Failure, Job, JobSpec
+from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 
@@ -69,3 +69,29 @@ def test_checkpoints_stay_for_the_next_attempt(connection: redis.Redis) -> None:
     job, attempt = started(connection)
     lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
     assert references(connection, job) == {"state50", "state75"}
+
+
+def test_a_checkpoint_that_is_forgotten_is_not_tried_again(connection: redis.Redis) -> None:
+    job, attempt = started(connection)
+    latest, before = attempt.checkpoints
+    attempt.forget_checkpoint(latest, "it is damaged")
+    assert attempt.checkpoints == [before]
+    assert references(connection, job) == {"state50"}
+    event = JobEvent.FromString(read_log(connection, attempt.job_id, 2, 10).entries[0].event)
+    assert (event.checkpoint_unreadable.step, event.checkpoint_unreadable.reason) == (75, "it is damaged")
+    attempt.save_checkpoint(Checkpoint(75, "state75 again"))
+    assert references(connection, job) == {"state50", "state75 again"}
+    lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
+    after = Attempt.claim(connection, attempt.job_id, 0, worker="w", environment={})
+    assert after is not None
+    assert after.checkpoints == [Checkpoint(75, "state75 again"), before]
+
+
+def test_two_checkpoints_with_one_blob_are_forgotten_one_by_one(connection: redis.Redis) -> None:
+    job, attempt = started(connection)
+    attempt.save_checkpoint(Checkpoint(100, "state75"))
+    attempt.forget_checkpoint(attempt.checkpoints[0], "it is damaged")
+    assert references(connection, job) == {"state75"}
+    attempt.forget_checkpoint(attempt.checkpoints[0], "it is damaged")
+    assert attempt.checkpoints == []
+    assert references(connection, job) == set()

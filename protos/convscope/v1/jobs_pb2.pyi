@@ -405,7 +405,7 @@ Global___AttemptLost: typing_extensions.TypeAlias = AttemptLost
 
 @typing.final
 class CheckpointUnreadable(google.protobuf.message.Message):
-    """A checkpoint cannot be read; training goes on from the one before, or anew."""
+    """A checkpoint cannot be read or gone on from; training goes on from the one before, or anew."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

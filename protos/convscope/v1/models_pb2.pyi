@@ -157,7 +157,9 @@ class Lineage(google.protobuf.message.Message):
 
     @property
     def environment(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """Versions and settings of the machine that decide the exact bits: TensorFlow, NumPy, processor, thread count."""
+        """Versions and settings of the machine that decide the exact bits: TensorFlow, NumPy, processor, thread count.
+        What changed on the way, because an attempt went on from a checkpoint of another, has all values: `2, then 1`.
+        """
 
     def __init__(
         self,

@@ -7,7 +7,15 @@ import redis
 from convscope.store import keys, records
 from convscope.store.errors import NotFoundError, StaleAttemptError
 from convscope.store.scripted import Refused, Scripts, Value, Write, Written
-from convscope.v1.jobs_pb2 import AttemptStarted, Failure, JobEvent, JobQueued, JobSpec, JobState
+from convscope.v1.jobs_pb2 import (
+    AttemptStarted,
+    CheckpointUnreadable,
+    Failure,
+    JobEvent,
+    JobQueued,
+    JobSpec,
+    JobState,
+)
 from convscope.v1.models_pb2 import Model
 
 __all__ = ["LEASE_MS", "Attempt", "Checkpoint"]
@@ -114,6 +122,20 @@ class Attempt:
             )
         )
         self.checkpoints = [checkpoint, *keep]
+
+    def forget_checkpoint(self, checkpoint: Checkpoint, reason: str) -> None:
+        """Say that a checkpoint cannot be gone on from; nobody tries it again."""
+        left = [each for each in self.checkpoints if each != checkpoint]
+        latest, before = [*map(str, left), "", ""][:2]
+        unreadable = CheckpointUnreadable(step=checkpoint.step, reason=reason)
+        self._write(
+            Write(
+                fields={"checkpoint": latest, "checkpoint_before": before},
+                dropped=[checkpoint.blob] if checkpoint.blob not in {each.blob for each in left} else [],
+                events=[(records.timed(JobEvent(checkpoint_unreadable=unreadable)), "")],
+            )
+        )
+        self.checkpoints = left
 
     def succeed(self, result: str, model: Model | None = None, history: str = "") -> Written:
         """End the job with the digest of its result and, if it trained, its model and the digest of its history."""

@@ -13,13 +13,12 @@ from convscope.v1.train_pb2 import TrainProgress, TrainResult
 from convscope.v1.visualize_pb2 import ImageReady, VisualizeResult
 from convscope.worker import convert
 from convscope.worker.data import load_dataset
-from convscope.worker.environment import environment
 from convscope.worker.evaluation import evaluate
-from convscope.worker.horse_checkpoints import training_checkpoints
+from convscope.worker.horse_checkpoints import environments, train_with_checkpoints
 from convscope.worker.horse_report import Reporter
 from convscope.worker.keras_files import model_from_bytes, model_to_bytes
 from convscope.worker.network import describe
-from convscope.worker.training import TrainOutcome, TrainReport, train
+from convscope.worker.training import Checkpoints, TrainOutcome, TrainReport, train
 from convscope.worker.visualization import FeatureImage, Visualizer
 
 __all__ = ["RUNNERS"]
@@ -27,22 +26,26 @@ __all__ = ["RUNNERS"]
 
 def _train(reporter: Reporter) -> None:
     spec = reporter.attempt.spec.train
-    parent, parent_file = _load(reporter, spec.continue_from) if spec.continue_from else (None, None)
+    dataset = load_dataset(spec.dataset)
     reported = max((event.train_progress.step for event in reporter.logged()), default=0)
 
     def report(found: TrainReport) -> None:
         if found.step > reported:  # an attempt before may have come further than its last checkpoint
             reporter.event(JobEvent(train_progress=convert.train_progress(found)))
 
-    outcome = train(
-        load_dataset(spec.dataset),
-        convert.train_settings(spec),
-        model=parent_file,
-        start_step=parent.step if parent else 0,
-        checkpoints=training_checkpoints(reporter),
-        report=report,
-        pulse=reporter.pulse,
-    )
+    def run(checkpoints: Checkpoints) -> TrainOutcome:
+        parent, parent_file = _load(reporter, spec.continue_from) if spec.continue_from else (None, None)
+        return train(
+            dataset,
+            convert.train_settings(spec),
+            model=parent_file,
+            start_step=parent.step if parent else 0,
+            checkpoints=checkpoints,
+            report=report,
+            pulse=reporter.pulse,
+        )
+
+    outcome = train_with_checkpoints(reporter, run)
     history = _history(reporter, spec.continue_from) if spec.continue_from else []
     history += [event.train_progress for event in reporter.logged() if event.HasField("train_progress")]
     _succeed_with_model(reporter, outcome, history)
@@ -58,7 +61,7 @@ def _succeed_with_model(reporter: Reporter, outcome: TrainOutcome, history: list
     model.step = outcome.step
     model.size_bytes = len(file)
     model.sha256 = reporter.blobs.put(file)
-    model.lineage.environment.update(environment())
+    model.lineage.environment.update(environments(reporter))
     result = TrainResult(
         model=model.name,
         step=outcome.step,

@@ -7,7 +7,7 @@ from typing import Final
 
 import keras
 
-from convscope.worker.errors import ModelFileError
+from convscope.worker.errors import CheckpointError, ModelFileError
 from convscope.worker.training.state import restore_state
 
 __all__ = ["NO_CHECKPOINTS", "Checkpoints", "Saver", "resume_at"]
@@ -59,14 +59,17 @@ class Saver:
 def resume_at(model: keras.Model, resume: tuple[int, bytes], *, start_step: int, last_step: int) -> int:
     """Bring a model that has done `start_step` steps into the state of a later step, and return that step.
 
-    Raises ModelFileError if the state is damaged or not that of this step of this run.
+    Raises CheckpointError if the state is damaged or not that of this step of this run.
     """
     step, state = resume
     if not start_step < step <= last_step:
-        raise ModelFileError(f"the training state is of step {step}, not of one from {start_step + 1} to {last_step}")
+        raise CheckpointError(f"the training state is of step {step}, not of one from {start_step + 1} to {last_step}")
     expected = int(model.optimizer.iterations.numpy()) + step - start_step
-    restore_state(model, state)
+    try:
+        restore_state(model, state)
+    except ModelFileError as error:
+        raise CheckpointError(str(error)) from error
     found = int(model.optimizer.iterations.numpy())
     if found != expected:
-        raise ModelFileError(f"the training state is not of step {step}: Adam counts {found} steps, not {expected}")
+        raise CheckpointError(f"the training state is not of step {step}: Adam counts {found} steps, not {expected}")
     return step

@@ -81,8 +81,8 @@ def train(
     is saved, so a run that dies between the two gives that report again when it is resumed.
 
     Raises ComputationError if the loss, or at the end a weight, is no finite number; ModelFileError if `model` cannot
-    be trained or the checkpoint is not of this run. What `pulse`, `report` or `save` raise ends the run; if it is an
-    Interruption, what has been done is saved first.
+    be trained; CheckpointError, before the first step, if the checkpoint is not of this run. What `pulse`, `report` or
+    `save` raise ends the run; if it is an Interruption, what has been done is saved first.
     """
     started = time.perf_counter()
     if model is None:
