@@ -93,6 +93,17 @@ def test_trimmed_events_are_told(connection: redis.Redis) -> None:
     assert [entry.sequence for entry in read_log(connection, attempt.job_id, 3, 10).entries] == [4, 5, 6, 7]
 
 
+def test_a_gap_ends_a_page_and_is_told_next(connection: redis.Redis) -> None:
+    attempt = running_job(connection)
+    for step in range(5):
+        attempt.report(progress(step))
+    connection.xdel(keys.events_key(attempt.job_id), "4-0")
+    assert [entry.sequence for entry in read_log(connection, attempt.job_id, 0, 10).entries] == [1, 2, 3]
+    with pytest.raises(LogTrimmedError, match="event 4 of"):
+        read_log(connection, attempt.job_id, 3, 10)
+    assert [entry.sequence for entry in read_log(connection, attempt.job_id, 4, 10).entries] == [5, 6, 7]
+
+
 def test_sequences_of_concurrent_jobs_are_their_own(connection: redis.Redis) -> None:
     attempts = [running_job(connection) for _ in range(3)]
     for attempt in itertools.islice(itertools.cycle(attempts), 30):

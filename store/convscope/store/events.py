@@ -88,8 +88,9 @@ def read_log(connection: redis.Redis, job_id: str, after: int, count: int, token
         raise NotFoundError(f"jobs/{job_id} does not exist")
     if after > int(latest):
         raise LogLostError(f"jobs/{job_id} has {int(latest)} events; there is none with sequence {after}{WHAT_TO_DO}")
-    entries = [LogEntry.from_fields(int(entry.partition(b"-")[0]), fields) for entry, fields in found]
-    if after < int(latest) and (not entries or entries[0].sequence != after + 1):
+    numbered = (LogEntry.from_fields(int(entry.partition(b"-")[0]), fields) for entry, fields in found)
+    entries = [entry for due, entry in enumerate(numbered, after + 1) if entry.sequence == due]  # up to the first gap
+    if after < int(latest) and not entries:
         raise LogTrimmedError(f"event {after + 1} of jobs/{job_id} has been trimmed; GetJob tells how the job stands")
     if not (entries[0].follows(token) if entries else token in {"", text(newest or b"")}):
         raise LogLostError(f"event {after} of jobs/{job_id} is not the one that was seen{WHAT_TO_DO}")
