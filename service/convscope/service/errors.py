@@ -17,7 +17,7 @@ from grpc_status import rpc_status
 
 from convscope.store import errors as store
 
-__all__ = ["InvalidRequestError", "ShuttingDownError", "Violation", "abort"]
+__all__ = ["REDIS_AWAY", "InvalidRequestError", "ShuttingDownError", "Violation", "abort"]
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import logging
 
-import redis
-
 from convscope.service.backend import Backend
+from convscope.service.errors import REDIS_AWAY
 from convscope.store import Reconciler, Sweeper
 from convscope.store.errors import BlobError
 
@@ -23,7 +22,7 @@ async def keep_reconciling(backend: Backend) -> None:
     reconciler = Reconciler(backend.redis)
     try:
         while True:
-            with contextlib.suppress(redis.RedisError):
+            with contextlib.suppress(*REDIS_AWAY):
                 await backend.run(reconciler.tick)
                 await backend.run(_sweep, backend.sweeper)
             await asyncio.sleep(PERIOD_S)

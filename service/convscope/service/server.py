@@ -20,7 +20,8 @@ from convscope.service.liveness import SERVICES, keep_health
 from convscope.service.models import ModelsService
 from convscope.service.reconciling import keep_reconciling
 from convscope.service.settings import ServiceSettings
-from convscope.service.tasks import end_tasks
+from convscope.service.tasks import end_tasks, keep_running
+from convscope.service.tls import server_credentials
 from convscope.store import StoreSettings, check_policy
 from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc
 
@@ -55,6 +56,7 @@ async def serve(
 
     Raises:
         ListenError: if the address cannot be listened on.
+        ValueError: if certificate or key cannot be used.
         PolicyError: if Redis answers and may evict records.
     """
     async with _background(store) as (backend, hub, health_servicer):
@@ -75,10 +77,12 @@ async def serve(
 @contextlib.asynccontextmanager
 async def _background(store: StoreSettings) -> AsyncIterator[tuple[Backend, NotifyHub, health.aio.HealthServicer]]:
     backend, hub, health_servicer = Backend(store), NotifyHub(store.redis_url), health.aio.HealthServicer()
-    tasks = [
-        asyncio.create_task(work)
-        for work in (hub.run(), keep_health(backend, health_servicer), keep_reconciling(backend))
-    ]
+    works = {
+        "the reading of news": hub.run,
+        "the watch over Redis": lambda: keep_health(backend, health_servicer),
+        "the looking after jobs": lambda: keep_reconciling(backend),
+    }
+    tasks = [asyncio.create_task(keep_running(title, work)) for title, work in works.items()]
     try:
         yield backend, hub, health_servicer
     finally:
@@ -100,12 +104,9 @@ def _build(
 
 
 def _listen(server: grpc.aio.Server, service: ServiceSettings) -> str:
+    tls = server_credentials(service.certificate, service.key) if service.certificate and service.key else None
     try:
-        if service.certificate and service.key:
-            pair = (service.key.read_bytes(), service.certificate.read_bytes())
-            port = server.add_secure_port(service.listen, grpc.ssl_server_credentials([pair]))
-        else:
-            port = server.add_insecure_port(service.listen)
+        port = server.add_secure_port(service.listen, tls) if tls else server.add_insecure_port(service.listen)
     except RuntimeError as error:
         raise ListenError(f"cannot listen on {service.listen}: is another server using it?") from error
     return f"{service.listen.rpartition(':')[0]}:{port}" if service.listen.endswith(":0") else service.listen

@@ -1,12 +1,31 @@
 """Background tasks of the event loop."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["end_tasks"]
+__all__ = ["end_tasks", "keep_running"]
+
+log = logging.getLogger(__name__)
+
+# Pause before work that broke is started again, in seconds.
+RESTART_PAUSE_S = 1.0
 
 # How long a task may take to notice that it was cancelled before it is told again, in seconds.
 PATIENCE_S = 0.5
+
+
+async def keep_running(title: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do work that has no end until cancelled: whatever breaks it is logged, and it is started again.
+
+    A service that went on without it would look well and be of no use.
+    """
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("%s broke off and is started again", title)
+        await asyncio.sleep(RESTART_PAUSE_S)
 
 
 async def end_tasks(tasks: Sequence["asyncio.Task[None]"]) -> None:

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from convscope.service.children import Child, ChildError
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
+from convscope.service.signals import STOP_SIGNALS, breaking_off
 from convscope.store import StoreSettings
 from convscope.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from convscope.store.processes import die_with_parent
@@ -47,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Run everything on this machine: a private Redis (unless CONVSCOPE_REDIS_URL names one), the gRPC "
         "service and workers. Jobs and models are kept in the home directory. Ctrl-C stops it all; jobs that were "
         "running are queued again.",
+        epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME; for the service "
+        "CONVSCOPE_LISTEN, CONVSCOPE_TLS_CERT, CONVSCOPE_TLS_KEY, CONVSCOPE_TOKEN, CONVSCOPE_INSECURE; for workers "
+        "CONVSCOPE_DATA, CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_CHECKPOINT_STEPS.",
     )
     parser.add_argument("--listen", help=f"HOST:PORT or unix:/PATH (default: CONVSCOPE_LISTEN, else {DEFAULT_LISTEN})")
     parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="number of workers (default: 1)")
@@ -56,20 +59,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--home", type=Path, help="where to keep everything (default: CONVSCOPE_HOME, else ~/.convscope)"
     )
-    parser.add_argument("--die-with-parent", action="store_true", help="stop when the process that started it ends")
+    parser.add_argument("--die-with-parent", action="store_true", help=argparse.SUPPRESS)  # for those who start it
     return parser
 
 
 async def _run(service: ServiceSettings, store: StoreSettings, workers: int, threads: int | None) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         environment = {**os.environ, "CONVSCOPE_HOME": str(store.home)}
-        redis = None
-        if not os.environ.get("CONVSCOPE_REDIS_URL"):
-            redis = stack.enter_context(EmbeddedRedis(store.home / "redis").running())
+        redis = None if os.environ.get("CONVSCOPE_REDIS_URL") else EmbeddedRedis(store.home / "redis")
+        if redis:
+            stack.callback(redis.stop)
             environment["CONVSCOPE_REDIS_URL"] = redis.url
+            with breaking_off(stop):
+                redis.start()
+            if stop.is_set():
+                return
         children = _children(service, environment, workers, threads)
         for child in children:
             stack.push_async_callback(child.stop)
@@ -77,14 +84,15 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: int, thr
         await _unless_stopped(started, stop)
         if not stop.is_set():
             print(f"convscope is ready at {service.listen}", flush=True)  # noqa: T201 - whoever started it waits for it
-            await _unless_stopped(asyncio.gather(*(child.keep() for child in children), _keep(redis)), stop)
+            await _unless_stopped(asyncio.gather(*(child.keep() for child in children), _keep(redis, stop)), stop)
         log.info("stopping")
         await asyncio.gather(*(child.stop() for child in children))
 
 
-async def _keep(redis: EmbeddedRedis | None) -> None:
+async def _keep(redis: EmbeddedRedis | None, stop: asyncio.Event) -> None:
     while redis is not None:
-        redis.keep()
+        with breaking_off(stop):
+            redis.keep()
         await asyncio.sleep(REDIS_PERIOD_S)
 
 

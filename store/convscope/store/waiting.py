@@ -12,7 +12,7 @@ __all__ = ["settle_waiters"]
 
 
 def settle_waiters(connection: redis.Redis, model_id: str) -> None:
-    """Queue the jobs that wait for a model if it is ready; fail them if its training did not succeed.
+    """Queue the jobs that wait for a model if it is ready; fail them if its training failed or it was deleted.
 
     Harmless to repeat, and to call while the training goes on.
     """
@@ -23,7 +23,7 @@ def settle_waiters(connection: redis.Redis, model_id: str) -> None:
         if state == b"ready":
             _queue(connection, waiter)
         else:
-            _fail(connection, waiter, model_id)
+            _fail(connection, waiter, model_id, deleted=state is None)
         connection.srem(keys.waiters_key(model_id), waiter)
 
 
@@ -32,12 +32,8 @@ def _queue(connection: redis.Redis, job_id: str) -> None:
         dispatch(connection, job_id)
 
 
-def _fail(connection: redis.Redis, job_id: str, model_id: str) -> None:
-    JobStore(connection).abandon(
-        job_id,
-        Failure(
-            reason=Failure.REASON_MODEL,
-            message=f"models/{model_id} was not made: its training (jobs/{model_id}) did not succeed",
-        ),
-    )
+def _fail(connection: redis.Redis, job_id: str, model_id: str, *, deleted: bool) -> None:
+    made = f"models/{model_id} was not made: its training (jobs/{model_id}) did not succeed"
+    message = f"models/{model_id} was deleted before the job could start" if deleted else made
+    JobStore(connection).abandon(job_id, Failure(reason=Failure.REASON_MODEL, message=message))
     settle_waiters(connection, job_id)  # a training's model has its id: whoever waits for it waits in vain, too

@@ -1,0 +1,37 @@
+"""The server's certificate and key, checked before they are used: gRPC itself says nothing of what is wrong."""
+
+import ssl
+from pathlib import Path
+
+import grpc
+
+__all__ = ["server_credentials"]
+
+
+def server_credentials(certificate: Path, key: Path) -> grpc.ServerCredentials:
+    """Read the PEM files of a server's certificate chain and private key.
+
+    Raises:
+        ValueError: naming the variable and the file, if one cannot be read, is of another form, or they do not belong
+            together.
+    """
+    chain, secret = _read("CONVSCOPE_TLS_CERT", certificate), _read("CONVSCOPE_TLS_KEY", key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_verify_locations(cadata=chain.decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError(f"CONVSCOPE_TLS_CERT is {certificate}, which is not a certificate in PEM form") from error
+    try:
+        context.load_cert_chain(certificate, key, password="")  # with one, it does not ask the terminal
+    except (ssl.SSLError, ValueError, OSError) as error:
+        raise ValueError(
+            f"CONVSCOPE_TLS_KEY is {key}, which is not the private key of {certificate} in PEM form, without passphrase"
+        ) from error
+    return grpc.ssl_server_credentials([(secret, chain)])
+
+
+def _read(variable: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{variable} is {path}, which cannot be read: {error.strerror}") from error

@@ -1,0 +1,54 @@
+"""``convscope up`` before it is ready: what it says of itself, and that it can be stopped."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+# A server that starts and never answers.
+SERVER = """#!/bin/sh
+echo started > FIFO
+exec sleep 600
+"""
+
+
+def test_help_names_the_variables_and_hides_what_is_for_programs() -> None:
+    command = [sys.executable, "-m", "convscope.service.up", "--help"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "--workers" in text
+    assert "die-with-parent" not in text
+    assert {"CONVSCOPE_REDIS_URL", "CONVSCOPE_LISTEN", "CONVSCOPE_TOKEN", "CONVSCOPE_THREADS"} <= set(
+        text.replace(",", " ").replace(".", " ").replace(";", " ").split()
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_redis_that_does_not_answer_can_be_given_up(number: signal.Signals) -> None:
+    """At once, and not after the minute for which it would be waited."""
+    with tempfile.TemporaryDirectory(prefix="cs-") as name:
+        folder = Path(name)
+        program = folder / "redis-server"
+        fifo = folder / "fifo"
+        os.mkfifo(fifo)
+        program.write_text(SERVER.replace("FIFO", str(fifo)))
+        program.chmod(0o755)
+        environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+        environment.pop("CONVSCOPE_REDIS_URL", None)
+        command = [sys.executable, "-m", "convscope.service.up", "--home", name, "--listen", f"unix:{folder}/s"]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+            started = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+            assert select.select([started], [], [], 60)[0]
+            servers = psutil.Process(process.pid).children()
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=30)
+        os.close(started)
+        assert process.returncode == 0, errors
+        assert "Traceback" not in errors
+        assert len(servers) == 1
+        assert not psutil.wait_procs(servers, timeout=10)[1]
