@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from convscope.client.cli.help import Command, Group
-from convscope.client.cli.options import Address, Json, settings_of
+from convscope.client.cli.options import Address, Json, name_of, settings_of
 from convscope.client.cli.output import console, print_json, table
 
 __all__ = ["app"]
@@ -33,7 +33,7 @@ def list_datasets(ctx: typer.Context, *, address: Address = None, json: Json = F
 def show(
     ctx: typer.Context,
     *,
-    name: Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset, datasets/ID or ID.")],
+    name: Annotated[str, name_of("dataset")],
     address: Address = None,
     json: Json = False,
 ) -> None:

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from convscope.client.cli.help import Command, Group
-from convscope.client.cli.options import Address, Json, settings_of
-from convscope.client.cli.output import console, print_json, table, when
+from convscope.client.cli.options import Address, Json, Limit, name_of, one_of, settings_of
+from convscope.client.cli.output import console, print_deleted, print_json, table, when
 from convscope.client.cli.waiting import leave
 from convscope.client.enums import JobKind, JobState
 from convscope.client.errors import JobCancelled, JobFailed
@@ -18,22 +18,16 @@ __all__ = ["app"]
 
 app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, watch, cancel and delete jobs.")
 
-Name = Annotated[str, typer.Argument(metavar="JOB", help="Name of the job, jobs/ID or ID.")]
+Name = Annotated[str, name_of("job")]
 
 
 @app.command("list", cls=Command)
 def list_jobs(
     ctx: typer.Context,
     *,
-    states: Annotated[
-        list[JobState] | None,
-        typer.Option("--state", metavar="STATE", help=f"Only {', '.join(JobState)}; may be repeated."),
-    ] = None,
-    kinds: Annotated[
-        list[JobKind] | None,
-        typer.Option("--kind", metavar="KIND", help=f"Only {', '.join(JobKind)}; may be repeated."),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")] = 50,
+    states: Annotated[list[JobState] | None, one_of("state", JobState)] = None,
+    kinds: Annotated[list[JobKind] | None, one_of("kind", JobKind)] = None,
+    limit: Limit = 50,
     address: Address = None,
     json: Json = False,
 ) -> None:
@@ -101,7 +95,7 @@ def delete(ctx: typer.Context, *, name: Name, address: Address = None, json: Jso
     with settings.client() as client:
         job = client.job(name)
         job.delete()
-    print_json({"deleted": job.name}) if settings.json else typer.echo(f"deleted {job.name}")
+    print_deleted(job.name, json=settings.json)
 
 
 def _print_event(event: Event, *, json: bool) -> None:

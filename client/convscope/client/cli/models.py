@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from convscope.client.cli.help import Command, Group
-from convscope.client.cli.options import Address, Json, settings_of
-from convscope.client.cli.output import console, plain, print_json, table, when
+from convscope.client.cli.options import Address, Json, Limit, name_of, one_of, settings_of
+from convscope.client.cli.output import console, plain, print_deleted, print_json, table, when
 from convscope.client.enums import ModelState
 from convscope.client.naming import model_name
 from convscope.client.resources import Model
@@ -17,18 +17,15 @@ __all__ = ["app"]
 
 app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, export and delete models.")
 
-Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model, models/ID or ID.")]
+Name = Annotated[str, name_of("model")]
 
 
 @app.command("list", cls=Command)
 def list_models(
     ctx: typer.Context,
     *,
-    states: Annotated[
-        list[ModelState] | None,
-        typer.Option("--state", metavar="STATE", help=f"Only {', '.join(ModelState)}; may be repeated."),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")] = 50,
+    states: Annotated[list[ModelState] | None, one_of("state", ModelState)] = None,
+    limit: Limit = 50,
     address: Address = None,
     json: Json = False,
 ) -> None:
@@ -82,7 +79,7 @@ def delete(ctx: typer.Context, *, name: Name, address: Address = None, json: Jso
     with settings.client() as client:
         model = model_name("model", name)
         client.delete_model(model)
-    print_json({"deleted": model}) if settings.json else typer.echo(f"deleted {model}")
+    print_deleted(model, json=settings.json)
 
 
 def _without_history(model: Model) -> dict[str, object]:

@@ -1,14 +1,27 @@
 """Options that every command has, and what they mean to a command."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from convscope.client.client import Client
 
-__all__ = ["Address", "Detach", "Json", "RequestId", "Seed", "Settings", "settings_of"]
+__all__ = [
+    "Address",
+    "Detach",
+    "Folder",
+    "Json",
+    "Limit",
+    "RequestId",
+    "Seed",
+    "Settings",
+    "name_of",
+    "one_of",
+    "settings_of",
+]
 
 Address = Annotated[
     str | None,
@@ -28,7 +41,18 @@ Seed = Annotated[
 RequestId = Annotated[
     str | None, typer.Option(metavar="ID", help="Makes the submission safe to repeat: the same id is the same job.")
 ]
+Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")]
 Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for the files; made if need be.")]
+
+
+def name_of(resource: str) -> Any:
+    """The argument that names a job, model or dataset."""
+    return typer.Argument(metavar=resource.upper(), help=f"Name of the {resource}, {resource}s/ID or ID.")
+
+
+def one_of(what: str, kind: type[StrEnum]) -> Any:
+    """The option of a listing that leaves out what has another state or kind."""
+    return typer.Option(f"--{what}", metavar=what.upper(), help=f"Only {', '.join(kind)}; may be repeated.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

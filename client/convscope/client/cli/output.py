@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["console", "plain", "print_json", "table", "when"]
+__all__ = ["console", "plain", "print_deleted", "print_json", "table", "when"]
 
 
 def console() -> Console:
@@ -25,6 +25,11 @@ def console() -> Console:
 def print_json(value: object) -> None:
     """Prints one JSON object on one line."""
     typer.echo(json.dumps(plain(value), allow_nan=False))
+
+
+def print_deleted(name: str, *, json: bool) -> None:
+    """Says that something is gone."""
+    print_json({"deleted": name}) if json else typer.echo(f"deleted {name}")
 
 
 def plain(value: object) -> Any:
