@@ -1,4 +1,6 @@
-"""A convscope of separate processes: Redis, two services, two workers, each worker behind a network of its own."""
+"""A convscope of separate processes: Redis, two services, two workers, each worker behind a network of its own.
+
+The second worker is at the far end of a wire besides, where the machine permits it."""
 
 import contextlib
 import shutil
@@ -9,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from chaos.network import Link
+from chaos.namespace import Wire, running_wire
+from chaos.network import HOST, Link
 from chaos.parts import Part, RedisPart, python
 
 __all__ = ["Cluster", "clear", "processes_of", "running_cluster"]
@@ -27,6 +30,7 @@ class Cluster:
     services: list[Part]
     workers: list[Part]
     links: list[Link]
+    wire: Wire | None = None
     ended: list[str] = field(default_factory=list)
 
     @property
@@ -63,13 +67,16 @@ def running_cluster(*, keep: bool = False) -> Iterator[Cluster]:
     home = Path(tempfile.mkdtemp(prefix="cs-"))  # short: a unix socket's path has at most 107 bytes
     redis = RedisPart(home)
     with contextlib.ExitStack() as stack:
-        links = [stack.enter_context(Link(redis.port).running()) for _ in range(2)]
+        wire = stack.enter_context(running_wire())
+        hosts = [HOST, wire.host if wire else HOST]
+        links = [stack.enter_context(Link(redis.port, host).running()) for host in hosts]
         cluster = Cluster(
             home=home,
             redis=redis,
             services=[_service(home, redis.url, number) for number in (1, 2)],
-            workers=[_worker(home, link, number) for number, link in enumerate(links, 1)],
+            workers=[_worker(home, links[0], 1), _worker(home, links[1], 2, wire)],
             links=links,
+            wire=wire,
         )
         stack.callback(clear, cluster, keep=keep)
         redis.start()
@@ -104,10 +111,11 @@ def _service(home: Path, redis_url: str, number: int) -> Part:
     return Part(f"service {number}", command, _environment(home, redis_url), home)
 
 
-def _worker(home: Path, link: Link, number: int) -> Part:
-    url = f"redis://127.0.0.1:{link.port}/0"
+def _worker(home: Path, link: Link, number: int, wire: Wire | None = None) -> Part:
+    url = f"redis://{link.host}:{link.port}/0"
     # One thread each, so that a machine with two processors has two that are equal.
-    return Part(f"worker {number}", python("convscope.worker", "--threads", "1"), _environment(home, url), home)
+    command = python("convscope.worker", "--threads", "1")
+    return Part(f"worker {number}", wire.command(command) if wire else command, _environment(home, url), home)
 
 
 def clear(cluster: Cluster, *, keep: bool) -> None:

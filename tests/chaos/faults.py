@@ -10,6 +10,7 @@ import psutil
 import redis
 
 from chaos.cluster import Cluster
+from chaos.namespace import Wire
 from chaos.network import Cut
 from chaos.parts import PATIENCE_S, Part
 from convscope.store import keys
@@ -42,8 +43,12 @@ WEIGHTS = {
     "cut frozen": 1,
     "cut mute": 2,
     "cut silent": 1,
+    "cut wire": 2,
     "drain worker": 2,
 }
+
+# Those that befall a link.
+LINK_KINDS = {f"cut {how.value}" for how in Cut}
 
 # Those that cost no attempt.
 HARMLESS = {"kill service", "stop service", "drain worker"}
@@ -125,7 +130,7 @@ class Faults:
 
     def _try(self, kind: str) -> bool:
         verb, _, noun = kind.partition(" ")
-        candidates = list(self._candidates("link" if verb == "cut" else noun))
+        candidates = list(self._candidates("link" if kind in LINK_KINDS else noun))
         if not candidates:
             return False
         target = self._rng.choice(candidates)
@@ -151,9 +156,14 @@ class Faults:
                 yield from (part for part in whole if part in self._cluster.workers and part.ready)
             case "link":
                 yield from (link for link in self._cluster.links if link not in harmed)
+            case "wire" if self._cluster.wire and self._cluster.wire not in harmed:
+                yield self._cluster.wire
 
     def _strike(self, verb: str, noun: str, target: object, seconds: float) -> None:
         match verb, target:
+            case "cut", Wire():
+                target.cut()
+                self._later(seconds, target, target.heal)
             case "cut", _:
                 self._cut(target, Cut(noun), seconds)
             case "kill", psutil.Process():
@@ -225,6 +235,8 @@ def _title(cluster: Cluster, target: object) -> str:
         return target.title
     if isinstance(target, psutil.Process):
         return f"process {target.pid}"
+    if isinstance(target, Wire):
+        return "the wire of worker 2"
     return f"the network of worker {cluster.links.index(target) + 1}"  # type: ignore[arg-type]  # it is one of them
 
 

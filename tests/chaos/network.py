@@ -36,10 +36,12 @@ class Link:
 
     Args:
         target: the port that it leads to.
+        host: the address at which it is served.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, host: str = HOST) -> None:
         self.port = 0
+        self.host = host
         self._target = target
         self._loop = asyncio.new_event_loop()
         self._cut: Cut | None = None
@@ -74,7 +76,7 @@ class Link:
 
     async def _open(self) -> None:
         self._whole.set()
-        self._server = await asyncio.start_server(self._serve, HOST, self.port)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _sever(self, how: Cut) -> None:
@@ -97,13 +99,14 @@ class Link:
         await self._end_connections()
         for connection in self._forgotten:
             connection.near.transport.abort()
+        await asyncio.sleep(0)  # in which what was aborted is closed
 
     async def _end_connections(self, *, silently: bool = False) -> None:
         ended = list(self._connections)
         for connection in ended:
             connection.forgotten = silently
             connection.task.cancel()
-        await asyncio.gather(*(connection.task for connection in ended), return_exceptions=True)
+        await asyncio.gather(*(connection.over.wait() for connection in ended))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(writer, asyncio.ensure_future(self._carry_both(reader, writer)))
@@ -114,6 +117,7 @@ class Link:
             self._forgotten.append(connection)
         else:
             writer.transport.abort()
+        connection.over.set()
 
     async def _carry_both(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while self._cut in HOLDS_REQUESTS:
@@ -148,3 +152,4 @@ class _Connection:
         self.near = near
         self.task = task
         self.forgotten = False
+        self.over = asyncio.Event()

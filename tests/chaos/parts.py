@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 from convscope.store.embedded import _options, find_server
 
-__all__ = ["PATIENCE_S", "Part", "RedisPart", "python"]
+__all__ = ["PATIENCE_S", "TIED", "Part", "RedisPart", "python"]
 
 # How long a part may take to get ready or to end; TensorFlow's import takes seconds, on a busy machine many.
 PATIENCE_S = 60.0

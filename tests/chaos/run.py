@@ -70,6 +70,7 @@ def run(plan: Plan, tell: Callable[[str], object], *, keep: bool = False) -> Out
             tell(f"{time.monotonic() - started:7.1f} s  {text}")
 
         told(f"seed {plan.seed}; everything runs in {cluster.home}")
+        told("worker 2 is at the end of a wire" if cluster.wire else "no wire: network namespaces are not permitted")
         loads = [Load(cluster.addresses, random.Random(f"{plan.seed} {name}"), plan.recipes) for name in ROUNDS]
         undisturbed, load = (stack.enter_context(closing(each)) for each in loads)
         undisturbed.submit_each()

@@ -8,7 +8,7 @@ import pytest
 from chaos.run import Plan, run
 from chaos.summary import summary
 
-SHORT = Plan(seed=1015, seconds=90, most_faults=12, pause_s=(1.0, 4.5), recipes=("middle",))
+SHORT = Plan(seed=1015, seconds=90, most_faults=11, pause_s=(1.0, 4.0), recipes=("middle",))
 
 
 @pytest.mark.timeout(400)
