@@ -10,6 +10,7 @@ __all__ = [
     "SWEPT",
     "blobs_key",
     "events_key",
+    "images_key",
     "job_key",
     "lease_key",
     "model_blobs_key",
@@ -58,6 +59,11 @@ def lease_key(job_id: str, part: int) -> str:
 def blobs_key(job_id: str) -> str:
     """Set: digests of the blobs that the job points to."""
     return f"convscope:{{job:{job_id}}}:blobs"
+
+
+def images_key(job_id: str) -> str:
+    """Hash: the blob's digest of each image that is ready, by its number in the order of the spec, from 0."""
+    return f"convscope:{{job:{job_id}}}:images"
 
 
 def request_key(request_id: str) -> str:
