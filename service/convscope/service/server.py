@@ -21,8 +21,9 @@ from convscope.service.models import ModelsService
 from convscope.service.reconciling import keep_reconciling
 from convscope.service.settings import ServiceSettings
 from convscope.service.tasks import end_tasks
+from convscope.service.visualizations import VisualizationsService
 from convscope.store import StoreSettings, check_policy
-from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc
+from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc
 
 __all__ = ["ListenError", "serve"]
 
@@ -94,6 +95,7 @@ def _build(
     jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(backend, hub), server)
     models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(backend), server)
     datasets_pb2_grpc.add_DatasetsServicer_to_server(DatasetsService(), server)
+    visualizations_pb2_grpc.add_VisualizationsServicer_to_server(VisualizationsService(backend), server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection([*filter(None, SERVICES), health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     return server

@@ -9,7 +9,7 @@ import redis
 from convscope.store import keys, records
 from convscope.v1.visualize_pb2 import Restarts, VisualizeSpec
 
-__all__ = ["ImageOrder", "ImagePlace", "objective_name", "ready_images"]
+__all__ = ["ImageOrder", "ImagePlace", "ImageTarget", "objective_name", "ready_images"]
 
 # Images looked up in one command.
 BATCH = 1_000
@@ -25,11 +25,11 @@ class ImagePlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The images of one layer or objective: their first number, and the features, rising."""
+class ImageTarget:
+    """The images of one layer or objective: their numbers, and the features, rising."""
 
     layer: str
-    first: int
+    numbers: range
     features: Sequence[int]
 
 
@@ -45,7 +45,7 @@ class ImageOrder:
 
     def __init__(self, spec: VisualizeSpec) -> None:
         self.each = spec.restarts if spec.keep == Restarts.RESTARTS_ALL else 1
-        self.targets: list[Target] = []
+        self.targets: list[ImageTarget] = []
         self.total = 0
         for selection in spec.selections:
             self._add(selection.name, selection.list.indices)
@@ -60,32 +60,30 @@ class ImageOrder:
         """
         if not 0 <= number < self.total:
             raise IndexError(number)
-        target = self.targets[bisect_right(self.targets, number, key=lambda each: each.first) - 1]
-        index, restart = divmod(number - target.first, self.each)
+        target = self.targets[bisect_right(self.targets, number, key=lambda each: each.numbers.start) - 1]
+        index, restart = divmod(number - target.numbers.start, self.each)
         return ImagePlace(layer=target.layer, feature=target.features[index], restart=restart)
 
     def number(self, place: ImagePlace) -> int | None:
         """Return the number of an image; None if the job does not have it."""
         target = self.target(place.layer)
-        found = self.numbers(target, place.feature) if target else None
-        return found[place.restart] if found and 0 <= place.restart < self.each else None
+        found = self.of_feature(target, place.feature) if target else range(0)
+        return found[place.restart] if 0 <= place.restart < len(found) else None
 
-    def target(self, layer: str) -> Target | None:
+    def target(self, layer: str) -> ImageTarget | None:
         """Return the images of a layer or objective; None if the job has none of it."""
         return next((target for target in self.targets if target.layer == layer), None)
 
-    def numbers(self, target: Target, feature: int | None = None) -> range | None:
-        """Return the numbers of a target's images, or of those of one feature; None if the job does not have it."""
-        if feature is None:
-            return range(target.first, target.first + len(target.features) * self.each)
+    def of_feature(self, target: ImageTarget, feature: int) -> range:
+        """Return the numbers of a feature's images; none if the job does not have it."""
         index = bisect_left(target.features, feature)
         if index == len(target.features) or target.features[index] != feature:
-            return None
-        return range(target.first + index * self.each, target.first + (index + 1) * self.each)
+            return range(0)
+        return target.numbers[index * self.each : (index + 1) * self.each]
 
     def _add(self, layer: str, features: Sequence[int]) -> None:
-        self.targets.append(Target(layer=layer, first=self.total, features=features))
-        self.total += len(features) * self.each
+        first, self.total = self.total, self.total + len(features) * self.each
+        self.targets.append(ImageTarget(layer=layer, numbers=range(first, self.total), features=features))
 
 
 def objective_name(index: int, name: str) -> str:
