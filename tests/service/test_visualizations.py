@@ -363,7 +363,7 @@ def test_an_archive_is_made_without_being_held(tmp_path: Path) -> None:
 
 
 def test_large_members_are_announced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The zip format counts bytes in 32 bits unless it is told before; here the limit is lower, not the array larger."""
+    """The zip format counts bytes in 32 bits unless told before; here the limit is lower, not the array larger."""
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1_000)
     monkeypatch.setattr(npz, "BIG", 900)
     writer = npz.NpzWriter()

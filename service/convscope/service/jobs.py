@@ -79,7 +79,7 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
     known = backend.jobs.of_request(request.request_id, request_digest(request))
     if known is not None:  # before the spec is checked: its model may be gone by now
         return _dispatched(backend, known)
-    plan = plan_job(request, backend.models)
+    plan = plan_job(request, backend.models, max_cost=backend.max_cost)
     job, _ = backend.jobs.create(
         plan.spec, request_digest=plan.digest, request_id=request.request_id, needs=plan.needs, model=plan.model
     )

@@ -58,7 +58,7 @@ async def serve(
         ListenError: if the address cannot be listened on.
         PolicyError: if Redis answers and may evict records.
     """
-    async with _background(store) as (backend, hub, health_servicer):
+    async with _background(service, store) as (backend, hub, health_servicer):
         with contextlib.suppress(redis.RedisError):  # it may come later
             await backend.run(check_policy, backend.redis)
         server = _build(service, backend, hub, health_servicer)
@@ -74,8 +74,11 @@ async def serve(
 
 
 @contextlib.asynccontextmanager
-async def _background(store: StoreSettings) -> AsyncIterator[tuple[Backend, NotifyHub, health.aio.HealthServicer]]:
-    backend, hub, health_servicer = Backend(store), NotifyHub(store.redis_url), health.aio.HealthServicer()
+async def _background(
+    service: ServiceSettings, store: StoreSettings
+) -> AsyncIterator[tuple[Backend, NotifyHub, health.aio.HealthServicer]]:
+    backend = Backend(store, max_cost=service.max_cost)
+    hub, health_servicer = NotifyHub(store.redis_url), health.aio.HealthServicer()
     tasks = [
         asyncio.create_task(work)
         for work in (hub.run(), keep_health(backend, health_servicer), keep_reconciling(backend))
