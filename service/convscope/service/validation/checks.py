@@ -24,8 +24,12 @@ class Limits:
 
     def __str__(self) -> str:
         if self.above:
-            return f"greater than {self.low:g} and at most {self.high:,g}"
-        return f"{self.low:g} to {self.high:,g}"
+            return f"greater than {_spelled(self.low)} and at most {_spelled(self.high)}"
+        return f"{_spelled(self.low)} to {_spelled(self.high)}"
+
+
+def _spelled(number: float) -> str:
+    return f"{number:,.0f}" if number == int(number) else f"{number:g}"
 
 
 class Checks:
