@@ -15,16 +15,24 @@ __all__ = ["LogEntry", "LogPage", "hydrate", "read_log"]
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """An event as it is stored: numbered, and with the digest of the blob that completes it or ``""``."""
+    """An event as it is stored.
+
+    Attributes:
+        sequence: its number.
+        event: without what is kept elsewhere.
+        blob: digest of the image or result that completes it, or ``""``.
+        completed: number of images so far, for the event of an image; else 0.
+    """
 
     sequence: int
     event: bytes
     blob: str
+    completed: int = 0
 
     @classmethod
     def from_fields(cls, sequence: int, fields: Mapping[bytes, bytes]) -> "LogEntry":
         """Make an entry from a stream entry's fields."""
-        return cls(sequence, fields[b"event"], fields[b"blob"].decode())
+        return cls(sequence, fields[b"event"], fields[b"blob"].decode(), int(fields.get(b"completed", b"0")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,8 @@ def hydrate(entry: LogEntry, blobs: BlobStore) -> JobEvent:
     """
     event = JobEvent.FromString(entry.event)
     event.sequence = entry.sequence
+    if entry.completed:
+        event.image_ready.completed = entry.completed
     if entry.blob and event.HasField("image_ready"):
         event.image_ready.image.ParseFromString(blobs.get(entry.blob))
     elif entry.blob and event.HasField("finished"):

@@ -7,12 +7,13 @@ local function take()
   return ARGV[at - 1]
 end
 
--- Appends an event under the next sequence number, and carries it to the watchers. An empty digest means no blob.
-local function append(record, events, notify, id, event, blob)
+-- Appends an event under the next sequence number, and carries it to the watchers. An empty digest means no blob;
+-- `completed` is the number of images so far, for the event of an image.
+local function append(record, events, notify, id, event, blob, completed)
   local sequence = redis.call('HINCRBY', record, 'sequence', 1)
-  redis.call('XADD', events, sequence .. '-0', 'event', event, 'blob', blob)
+  redis.call('XADD', events, sequence .. '-0', 'event', event, 'blob', blob, 'completed', completed or 0)
   redis.call('XADD', notify, 'MAXLEN', '~', 10000, '*',
-    'job', id, 'sequence', sequence, 'event', event, 'blob', blob)
+    'job', id, 'sequence', sequence, 'event', event, 'blob', blob, 'completed', completed or 0)
 end
 
 -- Sets the fields that follow in ARGV: their number, then each name and value.
