@@ -58,6 +58,7 @@ LAYER_KINDS = {
     "flatten": LayerKind.LAYER_KIND_FLATTEN,
     "dense": LayerKind.LAYER_KIND_DENSE,
     "logits": LayerKind.LAYER_KIND_LOGITS,
+    "other": LayerKind.LAYER_KIND_OTHER,
 }
 
 

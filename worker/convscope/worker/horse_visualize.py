@@ -99,9 +99,8 @@ class _Job:
         def ready(computed: ComputedImage) -> None:
             buffer.add(*self._stored(reporter, computed))
 
-        self._loaded(reporter).run(
-            span.layer, features, convert.visualize_settings(self._spec), ready=ready, pulse=buffer.pulse
-        )
+        settings, rows = convert.visualize_settings(self._spec), self.order.targets[span.target].rows
+        self._loaded(reporter).run(span.layer, features, settings, rows=rows, ready=ready, pulse=buffer.pulse)
 
     def _loaded(self, reporter: Reporter) -> Visualizer:
         if self._visualizer is None:
