@@ -99,7 +99,7 @@ class _Job:
         def ready(computed: ComputedImage) -> None:
             buffer.add(*self._stored(reporter, computed))
 
-        settings, rows = convert.visualize_settings(self._spec), self.order.targets[span.target].rows
+        settings, rows = convert.visualize_settings(self._spec), self._plan.rows[span.target]
         self._loaded(reporter).run(span.layer, features, settings, rows=rows, ready=ready, pulse=buffer.pulse)
 
     def _loaded(self, reporter: Reporter) -> Visualizer:
