@@ -13,6 +13,7 @@ import redis
 from convscope.store import keys
 from convscope.store.blobs import BlobStore
 from convscope.store.jobs import JobStore
+from convscope.store.records import text
 
 __all__ = ["Sweeper"]
 
@@ -79,7 +80,19 @@ class Sweeper:
             orphans = self._unreferenced([blob.digest for blob in batch if blob.written < oldest])
             self._blobs.delete(orphans)
             removed += len(orphans)
+        self._forget()
         return removed
+
+    def _forget(self) -> None:
+        """Strike images off those known that no job has any more; a look-up would do so too, if one came."""
+        for model_id in map(text, self._redis.zrange(keys.MODELS, 0, -1)):
+            known, cursor, ended = keys.known_key(model_id), 0, False
+            while not ended:
+                cursor, found = self._redis.hscan(known, cursor, count=1_000)
+                gone = set(self._unreferenced([text(digest) for digest in found.values()]))
+                if stale := [name for name, digest in found.items() if text(digest) in gone]:
+                    self._redis.hdel(known, *stale)
+                ended = not cursor
 
     def _unreferenced(self, digests: Collection[str]) -> list[str]:
         if not digests:
