@@ -53,7 +53,7 @@ def lose_holder(connection: redis.Redis, job_id: str, part: int, worker: str, ca
         worker: name of the worker.
         cause: what is known of the horse's end.
     """
-    parts = read_parts(connection.hgetall(keys.parts_key(job_id)))
+    parts = read_parts(records.read_record(connection, keys.parts_key(job_id)))
     held = [number for number, each in parts.items() if each.state == "running" and each.holder == worker]
     for number in held:
         lose_attempt(connection, job_id, number, parts[number].attempt, cause)

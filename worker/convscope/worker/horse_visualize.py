@@ -8,6 +8,7 @@ from convscope.store.planning import ImageNames, VisualizationPlan
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeResult, VisualizeSpec
 from convscope.worker import convert
+from convscope.worker.convert_objective import objective
 from convscope.worker.horse_images import ImageBuffer
 from convscope.worker.horse_report import Reporter
 from convscope.worker.keras_files import model_from_bytes
@@ -60,6 +61,7 @@ class _Job:
         self._plan = VisualizationPlan.from_bytes(reporter.blobs.get(attempt.plan))
         self._sha256 = ModelStore(reporter.redis).ready(self._spec.model).sha256
         self._names = ImageNames(self._spec, self._sha256)
+        self._settings = convert.visualize_settings(self._spec)
         self._visualizer: Visualizer | None = None
 
     def compute(self, reporter: Reporter) -> None:
@@ -99,8 +101,13 @@ class _Job:
         def ready(computed: ComputedImage) -> None:
             buffer.add(*self._stored(reporter, computed))
 
-        settings, rows = convert.visualize_settings(self._spec), self._plan.rows[span.target]
-        self._loaded(reporter).run(span.layer, features, settings, rows=rows, ready=ready, pulse=buffer.pulse)
+        visualizer, rows = self._loaded(reporter), self._plan.rows[span.target]
+        index = span.target - len(self._spec.selections)
+        if index < 0:
+            visualizer.run(span.layer, features, self._settings, rows=rows, ready=ready, pulse=buffer.pulse)
+        else:
+            what = objective(self._spec.objectives[index])
+            visualizer.run_objective(span.layer, what, self._settings, rows=rows, ready=ready, pulse=buffer.pulse)
 
     def _loaded(self, reporter: Reporter) -> Visualizer:
         if self._visualizer is None:
