@@ -20,7 +20,7 @@ PUBLIC = {
         StartupError Tap Trace TrainProgress TrainResult Transforms Unauthenticated Unavailable Verdict
         Visualizations VisualizeResult Waiting
     """,
-    plots: "plot_confusion_matrix plot_features plot_image plot_images plot_training_curve",
+    plots: "plot_confusion_matrix plot_features plot_image plot_images plot_restarts plot_training_curve",
     cli: "main",
     objectives: "Objective Objectives Term channel direction diversity layer logit neuron objective_messages unit",
     demo: "Demo DemoResult Interrupts LocalServer",

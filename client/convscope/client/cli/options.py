@@ -7,8 +7,20 @@ from typing import Annotated
 import typer
 
 from convscope.client.client import Client
+from convscope.client.enums import Device, Priority
 
-__all__ = ["Address", "Detach", "Json", "RequestId", "Seed", "Settings", "settings_of"]
+__all__ = [
+    "Address",
+    "Detach",
+    "DeviceOption",
+    "Folder",
+    "Json",
+    "PriorityOption",
+    "RequestId",
+    "Seed",
+    "Settings",
+    "settings_of",
+]
 
 Address = Annotated[
     str | None,
@@ -27,6 +39,22 @@ Seed = Annotated[
 ]
 RequestId = Annotated[
     str | None, typer.Option(metavar="ID", help="Makes the submission safe to repeat: the same id is the same job.")
+]
+PriorityOption = Annotated[
+    Priority | None,
+    typer.Option(
+        "--priority",
+        metavar="PRIORITY",
+        help="How soon it is taken up: low, normal or high. [dim]Default: normal.[/]",
+    ),
+]
+DeviceOption = Annotated[
+    Device | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="What it is to run on: any, cpu or gpu. [dim]Default: any.[/]",
+    ),
 ]
 Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for the files; made if need be.")]
 

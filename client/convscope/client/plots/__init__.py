@@ -7,5 +7,13 @@ display, so they work on a server. Pixel values always span 0 to 1: 0 is white a
 from convscope.client.plots.confusion import plot_confusion_matrix
 from convscope.client.plots.curve import plot_training_curve
 from convscope.client.plots.images import plot_features, plot_image, plot_images
+from convscope.client.plots.restarts import plot_restarts
 
-__all__ = ["plot_confusion_matrix", "plot_features", "plot_image", "plot_images", "plot_training_curve"]
+__all__ = [
+    "plot_confusion_matrix",
+    "plot_features",
+    "plot_image",
+    "plot_images",
+    "plot_restarts",
+    "plot_training_curve",
+]

@@ -1,16 +1,19 @@
-"""Figures without pyplot, and a clear word where matplotlib is missing."""
+"""What all figures share: no pyplot, absolute greys, and a clear word where matplotlib is missing."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from convscope.client.errors import MissingExtra
+import numpy as np
+
+from convscope.client.errors import InvalidValue, MissingExtra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["GREY", "INK", "bare", "new_figure", "require_matplotlib"]
+__all__ = ["GREY", "INK", "bare", "checked_images", "new_figure", "require_matplotlib", "show_image"]
 
 # Text and frames; softer than black beside pictures in black and white.
 INK, GREY = "#222222", "#9a9a9a"
@@ -45,3 +48,27 @@ def bare(axes: Axes) -> None:
     for spine in axes.spines.values():
         spine.set_color(GREY)
         spine.set_linewidth(0.6)
+
+
+def checked_images(images: ArrayLike) -> NDArray[Any]:
+    """Images as [n, height, width, channels], from that or [n, height, width]; channels are 1 or 3.
+
+    Raises:
+        InvalidValue: Another shape, or no image.
+    """
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.ndim != 4 or images.shape[-1] not in {1, 3} or not images.size:
+        raise InvalidValue(f"images: a shape of {list(images.shape)} is not [n, height, width, 1 or 3]")
+    return images
+
+
+def show_image(axes: Axes, image: NDArray[Any], *, smooth: bool) -> None:
+    """Draws an image [height, width, channels], with or without interpolation between its pixels."""
+    interpolation = "spline16" if smooth else "nearest"
+    if image.shape[-1] == 1:
+        axes.imshow(image[..., 0], cmap="binary", vmin=0, vmax=1, interpolation=interpolation)
+    else:
+        axes.imshow(np.clip(image, 0, 1), interpolation=interpolation)
+    bare(axes)

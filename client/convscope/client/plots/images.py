@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convscope.client.errors import InvalidValue
-from convscope.client.plots.canvas import GREY, INK, bare, new_figure
+from convscope.client.plots.canvas import GREY, INK, checked_images, new_figure, show_image
+from convscope.client.plots.verdicts import check_verdicts, mark_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
+
+    from convscope.client.verdicts import Verdict
 
 __all__ = ["plot_features", "plot_image", "plot_images"]
 
@@ -31,7 +33,7 @@ def plot_image(image: ArrayLike, *, title: str | None = None, smooth: bool = Fal
         MissingExtra: matplotlib is not installed.
     """
     figure = new_figure(3.2, 3.5 if title else 3.2, title)
-    _show(figure.subplots(), _checked(np.asarray(image)[np.newaxis])[0], smooth=smooth)
+    show_image(figure.subplots(), checked_images(np.asarray(image)[np.newaxis])[0], smooth=smooth)
     return figure
 
 
@@ -59,7 +61,7 @@ def plot_images(
     figure = new_figure(5.4, 5.8)
     for i, axes in enumerate(figure.subplots(3, 3).flat):
         if i < len(images):
-            _show(axes, _checked(images)[i], smooth=smooth)
+            show_image(axes, checked_images(images)[i], smooth=smooth)
             axes.set_xlabel(labels[i], color=INK, fontsize=10, labelpad=5)
         else:
             axes.set_axis_off()
@@ -75,6 +77,7 @@ def plot_features(
     smooth: bool = True,
     title: str | None = None,
     columns: int | None = None,
+    verdicts: Sequence[Verdict | None] | None = None,
 ) -> Figure:
     """A grid of images, each titled with the number of its feature.
 
@@ -84,44 +87,29 @@ def plot_features(
         smooth: Interpolate between pixels (spline16); else each pixel is a square.
         title: Above the grid.
         columns: Columns of the grid. Default: as many as fill a wide rectangle with few empty places.
+        verdicts: n verdicts; what is not normal is written below its image.
 
     Raises:
         InvalidValue: Lengths that differ, no image, or a shape that is no image.
         MissingExtra: matplotlib is not installed.
     """
-    images = _checked(np.asarray(images))
+    images = checked_images(images)
     numbers = range(len(images)) if features is None else features
     if len(numbers) != len(images):
         raise InvalidValue(f"features: {len(numbers)} numbers for {len(images)} images")
+    check_verdicts(verdicts, len(images))
     columns = columns or _columns(len(images))
     rows = math.ceil(len(images) / columns)
     side = 0.8 if columns > 8 else 1.0
     figure = new_figure(columns * (side + 0.08) + 0.1, rows * (side + 0.26) + (0.45 if title else 0.15), title)
     for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         if i < len(images):
-            _show(axes, images[i], smooth=smooth)
+            show_image(axes, images[i], smooth=smooth)
             axes.set_title(str(numbers[i]), fontsize=7, color=INK, pad=2.5)
+            mark_verdict(axes, verdicts[i] if verdicts else None)
         else:
             axes.set_axis_off()
     return figure
-
-
-def _checked(images: NDArray[Any]) -> NDArray[Any]:
-    """The images as [n, height, width, channels]."""
-    if images.ndim == 3:
-        images = images[..., np.newaxis]
-    if images.ndim != 4 or images.shape[-1] not in {1, 3} or not images.size:
-        raise InvalidValue(f"images: a shape of {list(images.shape)} is not [n, height, width, 1 or 3]")
-    return images
-
-
-def _show(axes: Axes, image: NDArray[Any], *, smooth: bool) -> None:
-    interpolation = "spline16" if smooth else "nearest"
-    if image.shape[-1] == 1:
-        axes.imshow(image[..., 0], cmap="binary", vmin=0, vmax=1, interpolation=interpolation)
-    else:
-        axes.imshow(np.clip(image, 0, 1), interpolation=interpolation)
-    bare(axes)
 
 
 def _columns(count: int) -> int:
