@@ -14,12 +14,12 @@ from convscope.v1.visualize_pb2 import VisualizeSpec
 __all__ = ["Costs", "estimate_seconds"]
 
 # Floating-point operations a second of a worker with two cores, by the count below.
-RATE: Final = 1.5e11
+RATE: Final = 1e11
 # What an iteration of a chunk costs besides, in seconds: starting some dozens of operations.
-ITERATION_S: Final = 0.0003
+ITERATION_S: Final = 0.0004
 # Making a target's compiled function, in seconds: for each, and for each layer that it goes through.
-COMPILE_S: Final = 0.2
-COMPILE_LAYER_S: Final = 0.02
+COMPILE_S: Final = 0.3
+COMPILE_LAYER_S: Final = 0.03
 
 
 class Costs:

@@ -43,7 +43,7 @@ def cut(targets: Sequence[Target], costs: Costs) -> list[list[Segment]]:
     found = [(number, atom) for number, target in enumerate(targets) for atom in atoms(target, costs)]
     prices = [_price(targets[number], atom, costs) for number, atom in found]
     total = sum(prices)
-    count = max(1, min(MAX_PARTS, -int(-total // PART_S)))
+    count = max(1, min(MAX_PARTS, round(total / PART_S)))
     places, before = [], 0.0
     for price in prices:
         places.append(min(count - 1, int((before + price / 2) * count / total)) if total else 0)
