@@ -26,6 +26,8 @@ from convscope.v1.visualize_pb2 import (
 
 SHAPE = (6, 5, 1)
 
+TRACED = [field.name for field in Trace.DESCRIPTOR.fields]
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -97,7 +99,7 @@ def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE)
         restart=place.restart,
         final=found[0],
         best=found[1],
-        trace=Trace(objective=tensor(np.zeros(3, np.float32))),
+        trace=Trace(**dict.fromkeys(TRACED, tensor(np.zeros(3, np.float32)))),
         verdict=Verdict(outcome=Verdict.OUTCOME_NORMAL, upper_bound=2.0 * number + 1, reached=0.5),
         digest=f"{number:064x}",
     )
