@@ -34,16 +34,16 @@ class Segment:
     count: int
 
 
-def cut(targets: Sequence[Target], costs: Costs) -> list[list[Segment]]:
+def cut(targets: Sequence[Target], costs: Costs, part_seconds: float = PART_S) -> list[list[Segment]]:
     """Return the segments of each part; together they have every feature of every target once, in order.
 
     Parts begin with a new chunk wherever chunks are shorter than parts, since a chunk that two parts share is computed
     twice. What a part costs is at most the length aimed at and one atom more: see ``atoms``.
     """
-    found = [(number, atom) for number, target in enumerate(targets) for atom in atoms(target, costs)]
+    found = [(number, atom) for number, target in enumerate(targets) for atom in atoms(target, costs, part_seconds)]
     prices = [_price(targets[number], atom, costs) for number, atom in found]
     total = sum(prices)
-    count = max(1, min(MAX_PARTS, round(total / PART_S)))
+    count = max(1, min(MAX_PARTS, round(total / part_seconds)))
     places, before = [], 0.0
     for price in prices:
         places.append(min(count - 1, int((before + price / 2) * count / total)) if total else 0)
@@ -52,7 +52,7 @@ def cut(targets: Sequence[Target], costs: Costs) -> list[list[Segment]]:
     return [_joined([each[1:] for each in group]) for _, group in groupby(numbered, key=lambda each: each[0])]
 
 
-def atoms(target: Target, costs: Costs) -> Iterator[range]:
+def atoms(target: Target, costs: Costs, part_seconds: float = PART_S) -> Iterator[range]:
     """Yield the places of features that stay together: those between two places where chunks and features both end.
 
     Where that is too much for a part, features with many restarts are parted inside of a chunk.
@@ -63,8 +63,8 @@ def atoms(target: Target, costs: Costs) -> Iterator[range]:
         features = list(group)
         price = costs.features(target, features)
         size = len(features)
-        if price > PART_S and target.restarts > 1:
-            size = max(1, int(size * PART_S / price))
+        if price > part_seconds and target.restarts > 1:
+            size = max(1, int(size * part_seconds / price))
         for first in range(0, len(features), size):
             count = min(size, len(features) - first)
             yield range(start + first, start + first + count)

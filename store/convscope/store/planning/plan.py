@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convscope.store.planning.cost import Costs
-from convscope.store.planning.parts import Segment, cut
+from convscope.store.planning.parts import PART_S, Segment, cut
 from convscope.store.planning.targets import targets
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.visualize_pb2 import VisualizeSpec
@@ -38,18 +38,19 @@ class VisualizationPlan:
         return cls(rows=tuple(found["rows"]), parts=parts)
 
 
-def plan_visualization(spec: VisualizeSpec, layers: Sequence[Layer]) -> VisualizationPlan:
-    """Cut a visualization into parts of about three seconds by estimate, at least one.
+def plan_visualization(spec: VisualizeSpec, layers: Sequence[Layer], part_seconds: float = PART_S) -> VisualizationPlan:
+    """Cut a visualization into parts, at least one.
 
     Args:
         spec: every default filled in.
         layers: those of the model, from input to logits.
+        part_seconds: how long one worker should take for a part, by estimate.
 
     Raises:
         ValueError: if the model lacks a layer that is named.
     """
     found = targets(spec, layers)
-    parts = cut(found, Costs(spec, layers))
+    parts = cut(found, Costs(spec, layers), part_seconds)
     return VisualizationPlan(
         rows=tuple(target.rows for target in found), parts=tuple(tuple(part) for part in parts) or ((),)
     )
