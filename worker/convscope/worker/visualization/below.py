@@ -6,9 +6,10 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
-from convscope.worker.visualization.graph import Graph, Step
+from convscope.worker.visualization.graph import IMAGE, Graph, Step
 from convscope.worker.visualization.layers import biased, has_features, kernel_of, linear
-from convscope.worker.visualization.redirect import redirected, relu_of
+from convscope.worker.visualization.redirect import relu_of
+from convscope.worker.visualization.running import activate, keep, run_step
 from convscope.worker.visualization.taps import Tap
 from convscope.worker.visualization.thin import thin_convolution
 
@@ -27,24 +28,24 @@ class Below:
     def __init__(self, graph: Graph, taps: Iterable[Tap]) -> None:
         self._taps = {tap: graph.by_name[tap.layer] for tap in taps}
         self._steps = graph.towards(value for tap, step in self._taps.items() for value in _needed(tap, step))
-        self._thin = _thin_first(graph)
+        thin = _thin_first(graph)
+        self._thin = thin if thin in self._steps else None
 
     def network(self, dead: Any = None) -> Network:
         """Return the function, with the weights as they are now; call it inside the function that uses it.
 
         For images that `dead`, bool [n], marks, gradients are redirected through inactive ReLUs.
         """
-        thin = thin_convolution(self._thin.layer) if self._thin in self._steps and self._thin else None
+        thin = thin_convolution(self._thin.layer) if self._thin else None
 
         def run(images: Any) -> dict[Tap, Any]:
-            values, linears = {0: images}, {}
+            values, linears = {IMAGE: images}, {}
             for step in self._steps:
                 if self._is_split(step, dead):
                     linears[step.name] = _linear(step, values, thin if step is self._thin else None)
-                    output = _activated(step, biased(step.layer, linears[step.name]), dead)
+                    keep(step, activate(step.layer, biased(step.layer, linears[step.name]), dead), values)
                 else:
-                    output = _output(step, values, dead)
-                values.update(zip(step.makes, tf.nest.flatten(output), strict=True))
+                    run_step(step, values, dead)
             return {tap: _tapped(tap, step, values, linears) for tap, step in self._taps.items()}
 
         return run
@@ -57,19 +58,14 @@ class Below:
 
 
 def _needed(tap: Tap, step: Step) -> tuple[int, ...]:
-    return step.reads if _is_at_input(tap, step) else step.makes
-
-
-def _is_at_input(tap: Tap, step: Step) -> bool:
-    """Tell whether a tap takes what a layer reads: before the activation of a layer that is nothing but one."""
+    """Return the values that a tap needs: before a layer that is nothing but an activation, what it reads."""
     pure = isinstance(step.layer, keras.layers.Activation | keras.layers.ReLU | keras.layers.Softmax)
-    return tap.place == "input" or (tap.place == "linear" and pure)
+    return step.reads if tap.place == "input" or (tap.place == "linear" and pure) else step.makes
 
 
 def _tapped(tap: Tap, step: Step, values: dict[int, Any], linears: dict[str, Any]) -> Any:
-    if tap.place == "linear" and step.name in linears:
-        return tf.cast(linears[step.name], tf.float32)
-    return tf.cast(values[_needed(tap, step)[0]], tf.float32)
+    is_linear = tap.place == "linear" and step.name in linears
+    return tf.cast(linears[step.name] if is_linear else values[_needed(tap, step)[0]], tf.float32)
 
 
 def _linear(step: Step, values: dict[int, Any], thin: Callable[[Any], Any] | None) -> Any:
@@ -77,23 +73,9 @@ def _linear(step: Step, values: dict[int, Any], thin: Callable[[Any], Any] | Non
     return thin(inputs) if thin else linear(step.layer, inputs, kernel_of(step.layer))
 
 
-def _activated(step: Step, values: Any, dead: Any) -> Any:
-    relu = relu_of(step.layer)
-    return step.layer.activation(values) if dead is None or relu is None else redirected(relu, values, dead)
-
-
-def _output(step: Step, values: dict[int, Any], dead: Any) -> Any:
-    relu = None if dead is None else relu_of(step.layer)
-    if relu:
-        return redirected(relu, values[step.reads[0]], dead)
-    args, kwargs = step.arguments(values)
-    training = {"training": False} if isinstance(step.layer, keras.layers.Layer) else {}
-    return step.layer(*args, **{**kwargs, **training})
-
-
 def _thin_first(graph: Graph) -> Step | None:
     """Return the convolution that alone sees the images, if it is one whose gradient can be computed in blocks."""
-    readers = graph.readers(0)
+    readers = graph.readers(IMAGE)
     if len(readers) != 1 or type(readers[0].layer) is not keras.layers.Conv2D:
         return None
     first = readers[0].layer

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import keras
 
 from convscope.worker.errors import ModelFileError
 
-__all__ = ["Graph", "Step"]
+__all__ = ["IMAGE", "Graph", "Step"]
+
+# The number of the value that is the image.
+IMAGE: Final = 0
 
 # Takes what the values that a step reads are by now, by number; returns the positional and the named arguments.
 Arguments: TypeAlias = Callable[[Mapping[int, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
@@ -51,7 +54,7 @@ class Graph:
             )
         self._shapes: list[tuple[Any, ...]] = [(None, *self.image_shape)]
         self.steps: list[Step] = []
-        (self.output,) = self._place(model, "", [0])
+        (self.output,) = self._place(model, "", [IMAGE])
 
     @cached_property
     def by_name(self) -> dict[str, Step]:
