@@ -13,8 +13,8 @@ from convscope.worker.visualization import Visualizer
 
 __all__ = ["train_steps_per_second", "visualize_seconds"]
 
-# The layers that the yardstick visualizes, all of their features.
-LAYERS = {"conv1": 16, "conv2": 36, "logits": 10}
+# The layers that the yardstick visualizes, all of their features, and how many of these ascend together.
+LAYERS = {"conv1": (16, 8), "conv2": (36, 9), "logits": (10, 5)}
 # Steps of training before the visualization, whose time does not depend on them.
 STEPS_BEFORE = 100
 
@@ -33,6 +33,6 @@ def visualize_seconds() -> tuple[float, float]:
 
 def _visualize(visualizer: Visualizer) -> float:
     started = time.perf_counter()
-    for layer, features in LAYERS.items():
-        visualizer.run(layer, range(features), VisualizeSettings(), ready=lambda _: None)
+    for layer, (features, rows) in LAYERS.items():
+        visualizer.run(layer, range(features), VisualizeSettings(), rows=rows, ready=lambda _: None)
     return time.perf_counter() - started

@@ -1,6 +1,17 @@
 """All families of figures, in the order in which they are measured and shown."""
 
-from benchmarks import accuracy, client_costs, events, keeping, latency, recovery, training, visualization
+from benchmarks import (
+    accuracy,
+    client_costs,
+    dispatch,
+    events,
+    fan_out,
+    keeping,
+    latency,
+    recovery,
+    training,
+    visualization,
+)
 from benchmarks.figures import Family, Figure
 
 __all__ = ["FAMILIES", "figures"]
@@ -14,6 +25,8 @@ FAMILIES: tuple[Family, ...] = (
     events.FAMILY,
     keeping.FAMILY,
     recovery.FAMILY,
+    fan_out.FAMILY,
+    dispatch.FAMILY,
 )
 
 

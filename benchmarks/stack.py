@@ -14,8 +14,12 @@ READY = "convscope is ready at "
 
 
 @contextmanager
-def run_stack(workers: int = 1) -> Iterator[str]:
+def run_stack(workers: int = 1, threads: int | None = None) -> Iterator[str]:
     """Start everything, yield the service's address, stop everything.
+
+    Args:
+        workers: how many.
+        threads: of each worker; default one per processor.
 
     Raises:
         RuntimeError: if it ends before it is ready, with the end of its log.
@@ -23,6 +27,7 @@ def run_stack(workers: int = 1) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="convscope-bench-") as folder, (Path(folder) / "log").open("w+") as log:
         command = [sys.executable, "-m", "convscope.service.up", "--listen", f"unix:{folder}/front.sock"]
         command += ["--home", f"{folder}/home", "--workers", str(workers), "--die-with-parent"]
+        command += ["--threads", str(threads)] if threads else []
         with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, stderr=log, text=True) as process:
             try:
                 yield _ready_address(process, Path(folder) / "log")

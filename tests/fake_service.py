@@ -15,11 +15,12 @@ import grpc
 from convscope.v1 import jobs_pb2, models_pb2
 from convscope.v1.jobs_pb2_grpc import JobsServicer, add_JobsServicer_to_server
 from convscope.v1.models_pb2_grpc import ModelsServicer, add_ModelsServicer_to_server
+from convscope.v1.visualizations_pb2_grpc import VisualizationsServicer, add_VisualizationsServicer_to_server
 
 Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
-class FakeService(JobsServicer, ModelsServicer):
+class FakeService(JobsServicer, ModelsServicer, VisualizationsServicer):
     """Answers each method with the handler of that name; `requests` are those received, in order."""
 
     def __init__(self, address: str) -> None:
@@ -63,6 +64,15 @@ class FakeService(JobsServicer, ModelsServicer):
     def ExportModel(self, request: Any, context: Any) -> Any:
         return self._answer("ExportModel", request, context)
 
+    def ListVisualizations(self, request: Any, context: Any) -> Any:
+        return self._answer("ListVisualizations", request, context)
+
+    def GetVisualization(self, request: Any, context: Any) -> Any:
+        return self._answer("GetVisualization", request, context)
+
+    def ExportVisualizations(self, request: Any, context: Any) -> Any:
+        return self._answer("ExportVisualizations", request, context)
+
 
 @contextlib.contextmanager
 def running_fake(
@@ -76,6 +86,7 @@ def running_fake(
     fake = FakeService(wanted.replace(":0", f":{port}") if wanted.endswith(":0") else wanted)
     add_JobsServicer_to_server(fake, server)
     add_ModelsServicer_to_server(fake, server)
+    add_VisualizationsServicer_to_server(fake, server)
     server.start()
     try:
         yield fake

@@ -200,7 +200,7 @@ class Faults:
 
     def _some_part_has_died_often(self) -> bool:
         try:
-            deaths = [fields.get(b"deaths", b"0") for _, fields in self._active()]
+            deaths = [fields.get(b"deaths:0", b"0") for _, fields in self._active()]
         except redis.RedisError:
             return True
         return any(int(count) >= SPARED_DEATHS for count in deaths)
@@ -212,7 +212,9 @@ class Faults:
             return
         try:
             for job_id, fields in self._active():
-                held = fields.get(b"state") == b"running" and fields.get(b"holder:0", b"?").decode() in worker.greeting
+                held = (
+                    fields.get(b"state:0") == b"running" and fields.get(b"holder:0", b"?").decode() in worker.greeting
+                )
                 if held:
                     self.blows.append(Blow(fault, job_id, int(fields[b"attempt:0"])))
         except redis.RedisError:
@@ -227,7 +229,7 @@ class Faults:
     def _active(self) -> Iterator[tuple[str, dict[bytes, bytes]]]:
         connection = self._cluster.redis.connection
         for job_id in map(text, connection.smembers(keys.ACTIVE)):
-            yield job_id, dict(read_record(connection, keys.job_key(job_id)))
+            yield job_id, dict(read_record(connection, keys.parts_key(job_id)))
 
 
 def _title(cluster: Cluster, target: object) -> str:

@@ -11,9 +11,10 @@ import redis
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
 
 from chaos.cluster import processes_of
-from convscope.store import BlobStore, Sweeper, keys, open_queue, read_log
+from convscope.store import BlobStore, Sweeper, keys, read_log
 from convscope.store.attempts import LEASE_MS
 from convscope.store.errors import BlobError
+from convscope.store.queue import carrier, queued_parts
 from convscope.store.records import text
 from convscope.v1.jobs_pb2 import Job
 
@@ -40,9 +41,8 @@ def left_in_redis(connection: redis.Redis) -> Iterator[str]:
     active = sorted(map(text, connection.smembers(keys.ACTIVE)))
     if active:
         yield f"{keys.ACTIVE} has {active}"
-    queue = open_queue(connection)
-    if queued := connection.lrange(queue.key, 0, -1):
-        yield f"the queue has {queued}"
+    if queued := sorted(queued_parts(connection)):
+        yield f"the queues have {[carrier(*each) for each in queued]}"
 
 
 def deaf(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:

@@ -60,9 +60,9 @@ def done(result: subprocess.CompletedProcess[str]) -> str:
 
 def test_help_names_every_command() -> None:
     text = done(call("--help"))
-    for name in ["demo", "train", "evaluate", "visualize", "jobs", "models", "datasets", "up", "serve", "worker"]:
+    for name in ["demo", "train", "evaluate", "visualize", "jobs", "images", "models", "up", "serve", "worker"]:
         assert re.search(rf"│ {name} ", text), name
-    for group in ("", "jobs", "models", "datasets"):
+    for group in ("", "jobs", "images", "models", "datasets"):
         assert re.search(r"--help +-h +Show this message", done(call(*group.split(), "--help")))
 
 
@@ -77,6 +77,7 @@ COMMANDS = [
     "jobs cancel",
     "jobs delete",
 ]
+COMMANDS += ["images list", "images show", "images export"]
 COMMANDS += ["models list", "models show", "models export", "models delete", "datasets list", "datasets show"]
 
 
@@ -201,6 +202,10 @@ FAULTS = [
     (["evaluate", "models/nowhere"], 1, "models/nowhere"),
     (["evaluate", "m", "--split", "exam"], 2, "exam"),
     (["visualize", "m", "-l", "conv1:9-3"], 2, "counts backwards"),
+    (["visualize", "m", "-o", "2*"], 2, "objectives: '2*' is none of LAYER:FEATURE"),
+    (["visualize", "m", "--set", "jitter=1"], 2, "render: unknown 'jitter'; allowed are pixels"),
+    (["visualize", "m", "--preset", "best"], 2, "'best' is not one of 'tutorial', 'robust'"),
+    (["images", "list", "nothing"], 1, "jobs/nothing"),
     (["jobs", "show", "nothing"], 1, "jobs/nothing"),
     (["--address", "nowhere", "jobs", "list"], 2, "neither HOST:PORT nor unix"),
     (["jobs", "list", "--address", "unix:/no/such"], 1, "no convscope server at unix:/no/such"),

@@ -5,21 +5,26 @@ import subprocess
 import sys
 
 import convscope.client
-from convscope.client import cli, demo, errors, plots
+from convscope.client import cli, demo, errors, objectives, plots
 
 PUBLIC = {
     convscope.client: """
-        Activation AlreadyExists AttemptLost AttemptStarted CancelRequested CheckpointUnreadable ClassScores Client
-        Config Convolution ConvscopeError
-        DataLoss Dataset DeadlineExceeded Dense EvaluateProgress EvaluateResult Event FailedPrecondition Failure
-        FailureReason FeatureImage Features Finished History ImageReady ImageStack InvalidArgument InvalidType
-        InvalidValue Job JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind Layers
-        Lineage Misclassified MissingExtra Model ModelLike ModelState NotFound OptimizedImage OutOfRange
-        PermissionDenied Precision ProtocolError Queued ResourceExhausted ServiceError Split StartupError Trace
-        TrainProgress TrainResult Unauthenticated Unavailable VisualizeResult Waiting
+        Activation Adam AlreadyExists AttemptLost AttemptStarted CancelRequested CheckpointUnreadable
+        ClassScores Client Config Convolution ConvscopeError DataLoss Dataset DeadlineExceeded Dense Device
+        EvaluateProgress EvaluateResult Event ExportFormat FailedPrecondition Failure FailureReason FeatureImage
+        Features Finished Fourier History ImageFormat ImageReady ImageStack InvalidArgument InvalidType
+        InvalidValue Job JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind
+        Layers Lineage Misclassified MissingExtra Model ModelLike ModelState NormalizedStep NotFound Objective
+        Objectives OptimizedImage OutOfRange Outcome PermissionDenied Pixels Precision Preset Priority
+        ProtocolError Queued Regularizers Render RenderLike ResourceExhausted Restarts ServiceError Split Spread
+        StartupError Tap Trace TrainProgress TrainResult Transforms Unauthenticated Unavailable Verdict
+        Visualizations VisualizeResult Waiting
     """,
-    plots: "plot_confusion_matrix plot_features plot_image plot_images plot_overview plot_training_curve",
+    plots: """
+        plot_confusion_matrix plot_features plot_image plot_images plot_overview plot_restarts plot_training_curve
+    """,
     cli: "main",
+    objectives: "Objective Objectives Term channel direction diversity layer logit neuron objective_messages unit",
     demo: "Demo DemoResult Interrupts LocalServer",
 }
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure, SubFigure
 
-from convscope.client import History, InvalidValue, MissingExtra, plots
+from convscope.client import History, ImageStack, InvalidValue, LayerImages, MissingExtra, Outcome, Verdict, plots
 from convscope.client.plots.images import _columns
 from convscope.v1 import train_pb2
 
@@ -70,6 +70,42 @@ def test_features_are_numbered(smooth: bool) -> None:
     figure = plots.plot_features(rng.random((3, 28, 28, 1)), np.array([4, 7, 12]), smooth=smooth, title="conv2")
     assert [axes.get_title() for axes in figure.axes if axes.get_images()] == ["4", "7", "12"]
     assert {picture.get_interpolation() for picture in pictures(figure)} == {"spline16" if smooth else "nearest"}
+
+
+OUTCOMES = [None, Outcome.NORMAL, Outcome.CONSTANT, Outcome.NOT_A_NUMBER]
+VERDICTS = [Verdict(outcome=outcome) if outcome else None for outcome in OUTCOMES]
+
+
+def stack(pixels: np.ndarray[Any, Any], objectives: list[float]) -> ImageStack:
+    zeros = np.zeros(len(pixels), np.int32)
+    return ImageStack(
+        pixels=pixels, objective=np.array(objectives), predicted_class=zeros, probability=zeros * 0.5, iteration=zeros
+    )
+
+
+def test_what_is_not_normal_is_marked() -> None:
+    figure = plots.plot_features(rng.random((4, 28, 28, 1)), verdicts=VERDICTS)
+    assert [axes.get_xlabel() for axes in figure.axes if axes.get_images()] == ["", "", "constant", "not a number"]
+
+
+def test_restarts_are_drawn_from_the_best_on() -> None:
+    images = stack(rng.random((5, 6, 6, 1), np.float32), [1, 3, 2, 5, 4])
+    layer = LayerImages(
+        layer="conv1",
+        features=np.array([7, 7, 7, 9, 9], np.int32),
+        restarts=np.array([0, 1, 2, 0, 1], np.int32),
+        verdicts=(*VERDICTS, None),
+        final=images,
+        best=images,
+    )
+    figure = plots.plot_restarts(layer)
+    drawn = [axes for axes in figure.axes if axes.get_images()]
+    assert [axes.get_title() for axes in drawn] == ["3", "2", "1", "5", "4"]
+    assert [axes.get_ylabel() for axes in drawn] == ["7", "", "", "9", ""]
+    assert [axes.get_xlabel() for axes in drawn] == ["", "constant", "", "not a number", ""]
+    np.testing.assert_array_equal(pictures(figure)[0].get_array(), images.pixels[1, ..., 0])
+    assert figure.get_suptitle() == "conv1"
+    assert rendered(figure).any()
 
 
 @given(st.integers(1, 500))
@@ -136,6 +172,7 @@ def test_short_histories_can_be_drawn(count: int) -> None:
         (lambda: plots.plot_features(np.zeros((2, 28, 28)), [1]), "1 numbers for 2 images"),
         (lambda: plots.plot_overview({}), "at least one"),
         (lambda: plots.plot_overview({"a": np.zeros((28, 28))}), r"\[28, 28\] is not"),
+        (lambda: plots.plot_features(np.zeros((2, 28, 28)), verdicts=[None]), "verdicts: 1 for 2 images"),
         (lambda: plots.plot_images(np.zeros((10, 28, 28)), [0] * 10), "at most 9"),
         (lambda: plots.plot_images(np.zeros((2, 28, 28)), [0]), "as many classes as images"),
         (lambda: plots.plot_confusion_matrix([[1, 2]]), "not a square of counts"),

@@ -3,17 +3,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from compute.ascents import LAYERS, Image, objective, run
+from compute.ascents import LAYERS, Image, Model, objective, run, starting_images
 from convscope.worker.keras_files import model_from_bytes
 from convscope.worker.pace import Pace
-from convscope.worker.visualization import FeatureImage, Visualizer
-from convscope.worker.visualization.chunks import chunk_size, chunks
-from convscope.worker.visualization.starts import starting_images
+from convscope.worker.visualization import FeatureImage
 
 
 @pytest.fixture(scope="module")
-def visualizer(trained: keras.Model) -> Visualizer:
-    return Visualizer(trained)
+def visualizer(trained: keras.Model) -> Model:
+    return Model(trained)
 
 
 def ascend(
@@ -35,19 +33,19 @@ def ascend(
 
 @pytest.mark.parametrize(("layer", "feature"), [("conv1", 0), ("conv1", 15), ("conv2", 0), ("conv2", 35)])
 def test_convolutions_agree_with_one_image_at_a_time(
-    visualizer: Visualizer, trained: keras.Model, layer: str, feature: int
+    visualizer: Model, trained: keras.Model, layer: str, feature: int
 ) -> None:
     assert_agrees(visualizer, trained, layer, feature)
 
 
 @pytest.mark.parametrize(("layer", "feature"), [("dense1", 5), ("dense1", 127), ("logits", 2), ("logits", 9)])
 def test_units_and_classes_agree_with_one_image_at_a_time(
-    visualizer: Visualizer, trained: keras.Model, layer: str, feature: int
+    visualizer: Model, trained: keras.Model, layer: str, feature: int
 ) -> None:
     assert_agrees(visualizer, trained, layer, feature)
 
 
-def assert_agrees(visualizer: Visualizer, trained: keras.Model, layer: str, feature: int) -> None:
+def assert_agrees(visualizer: Model, trained: keras.Model, layer: str, feature: int) -> None:
     way = ascend(trained, layer, feature, 30, seed=4)
     for iteration in (1, 2, 3):
         found = run(visualizer, layer, [feature], iterations=iteration, seed=4)[feature].final
@@ -58,7 +56,7 @@ def assert_agrees(visualizer: Visualizer, trained: keras.Model, layer: str, feat
     assert final.objective == pytest.approx(way[30][1], rel=0.05)
 
 
-def test_the_trace_tells_each_iteration_before_its_update(visualizer: Visualizer, trained: keras.Model) -> None:
+def test_the_trace_tells_each_iteration_before_its_update(visualizer: Model, trained: keras.Model) -> None:
     way = ascend(trained, "logits", 2, 3, seed=0)[:3]
     image = run(visualizer, "logits", [2], iterations=3, trace=True)[2]
     assert image.trace is not None
@@ -78,12 +76,12 @@ def test_the_trace_tells_each_iteration_before_its_update(visualizer: Visualizer
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_tracing_changes_no_bit(visualizer: Visualizer, layer: str) -> None:
+def test_tracing_changes_no_bit(visualizer: Model, layer: str) -> None:
     plain, traced = (run(visualizer, layer, range(3), iterations=12, trace=trace) for trace in (False, True))
     assert_same(plain, traced)
 
 
-def test_conv1_reaches_the_closed_form_wherever_it_saturates(visualizer: Visualizer, trained: keras.Model) -> None:
+def test_conv1_reaches_the_closed_form_wherever_it_saturates(visualizer: Model, trained: keras.Model) -> None:
     found = run(visualizer, "conv1", range(16), iterations=30)
     matching, arriving = [], []
     for feature, image in found.items():
@@ -99,22 +97,22 @@ def test_conv1_reaches_the_closed_form_wherever_it_saturates(visualizer: Visuali
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_company_and_order_change_no_bit(visualizer: Visualizer, trained: keras.Model, layer: str) -> None:
+def test_company_and_order_change_no_bit(visualizer: Model, trained: keras.Model, layer: str) -> None:
     everything = run(visualizer, layer, range(LAYERS[layer]), iterations=12, seed=7)
     assert list(everything) == list(range(LAYERS[layer]))
     some = run(visualizer, layer, [9, 3, 9, 2], iterations=12, seed=7)
     assert list(some) == [2, 3, 9]
     assert_same(some, everything)
-    assert_same(run(Visualizer(trained), layer, [LAYERS[layer] - 1], iterations=12, seed=7), everything)
+    assert_same(run(Model(trained), layer, [LAYERS[layer] - 1], iterations=12, seed=7), everything)
 
 
 def test_threads_and_calls_change_no_bit(
-    visualizer: Visualizer, trained: keras.Model, monkeypatch: pytest.MonkeyPatch
+    visualizer: Model, trained: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = run(visualizer, "conv2", range(36), iterations=12)
     monkeypatch.setattr("convscope.worker.visualization.visualizer.thread_count", lambda: 1)
     monkeypatch.setattr(Pace, "next", lambda _, remaining: min(remaining, 5))
-    assert_same(run(Visualizer(trained), "conv2", range(36), iterations=12), expected)
+    assert_same(run(Model(trained), "conv2", range(36), iterations=12), expected)
 
 
 def assert_same(some: dict[int, FeatureImage], others: dict[int, FeatureImage]) -> None:
@@ -141,12 +139,12 @@ def test_starts_are_grey_noise() -> None:
     assert images.mean() == pytest.approx(0.5, abs=1e-3)
 
 
-def test_another_seed_gives_another_image(visualizer: Visualizer) -> None:
+def test_another_seed_gives_another_image(visualizer: Model) -> None:
     first, second = (run(visualizer, "conv2", [1], seed=seed)[1].final.pixels for seed in (0, 1))
     assert not np.array_equal(first, second)
 
 
-def test_figures_are_those_of_the_very_image(visualizer: Visualizer, trained: keras.Model) -> None:
+def test_figures_are_those_of_the_very_image(visualizer: Model, trained: keras.Model) -> None:
     for image in run(visualizer, "logits", range(10), iterations=30).values():
         for found in (image.final, image.best):
             logits = trained(found.pixels[np.newaxis])[0].numpy()
@@ -157,7 +155,7 @@ def test_figures_are_those_of_the_very_image(visualizer: Visualizer, trained: ke
             assert 0 <= found.pixels.min() <= found.pixels.max() <= 1
 
 
-def test_the_objective_rises_and_the_best_is_kept(visualizer: Visualizer) -> None:
+def test_the_objective_rises_and_the_best_is_kept(visualizer: Model) -> None:
     for layer, count in LAYERS.items():
         for image in run(visualizer, layer, range(min(count, 10)), iterations=8, trace=True).values():
             assert image.trace is not None
@@ -171,12 +169,12 @@ def test_the_objective_rises_and_the_best_is_kept(visualizer: Visualizer) -> Non
 @pytest.mark.parametrize("layer_name", ["conv2", "logits"])
 def test_a_gradient_that_is_no_number_spoils_no_other_image(trained_file: bytes, layer_name: str) -> None:
     model = model_from_bytes(trained_file)
-    healthy = run(Visualizer(model), layer_name, range(10), iterations=5)
+    healthy = run(Model(model), layer_name, range(10), iterations=5)
     layer = model.get_layer(layer_name)
     kernel = layer.kernel.numpy()
     kernel[..., 0, 3] = np.inf
     layer.kernel.assign(kernel)
-    found = run(Visualizer(model), layer_name, range(10), iterations=5)
+    found = run(Model(model), layer_name, range(10), iterations=5)
     assert np.isnan(found[3].final.objective)
     assert np.isnan(found[3].best.objective)
     start = starting_images((28, 28, 1), seed=0, layer=layer_name, features=[3])[0]
@@ -188,18 +186,9 @@ def test_a_gradient_that_is_no_number_spoils_no_other_image(trained_file: bytes,
 
 def test_a_visualizer_follows_the_models_weights(trained_file: bytes) -> None:
     model = model_from_bytes(trained_file)
-    visualizer = Visualizer(model)
+    visualizer = Model(model)
     before = run(visualizer, "conv2", [0], iterations=3)[0]
     model.get_layer("conv1").kernel.assign(-model.get_layer("conv1").kernel.value)
     after = run(visualizer, "conv2", [0], iterations=3)[0]
     assert not np.array_equal(before.final.pixels, after.final.pixels)
-    assert_same({0: after}, run(Visualizer(model), "conv2", [0], iterations=3))
-
-
-@pytest.mark.parametrize("features", [1, 2, 10, 16, 36, 128, 1000])
-def test_chunks_are_never_single_nor_large(trained: keras.Model, features: int) -> None:
-    size = chunk_size(trained, features)
-    assert 2 <= size <= 16
-    groups = chunks(range(features), size)
-    assert [feature for group in groups for feature in group] == list(range(features))
-    assert all(len({feature // size for feature in group}) == 1 for group in groups)
+    assert_same({0: after}, run(Model(model), "conv2", [0], iterations=3))

@@ -22,9 +22,8 @@ def compute() -> None:
     images, labels = mnist.test.images[:500], mnist.test.labels[:500]
     found = evaluation.evaluate(model, images, labels, EvaluateSettings(), classes=mnist.classes)
     pixels = []
-    visualization.Visualizer(model).run(
-        "conv2", range(4), VisualizeSettings(iterations=3), ready=lambda image: pixels.append(image.final.pixels.sum())
-    )
+    ready = lambda image: pixels.append(image.final.pixels.sum())
+    visualization.Visualizer(model).run("conv2", range(4), VisualizeSettings(iterations=3), rows=9, ready=ready)
     print(environment.environment()["threads_per_operation"], found.correct, pixels, flush=True)
 
 

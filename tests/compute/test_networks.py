@@ -94,13 +94,6 @@ def test_a_file_with_a_flipped_byte_or_a_cut_is_refused(trained_file: bytes, pos
         model_from_bytes(bytes(flipped))
 
 
-def test_a_layer_of_another_kind_is_named() -> None:
-    image = keras.Input((8, 8, 1))
-    model = keras.Model(image, keras.layers.Dropout(0.5, name="odd")(image))
-    with pytest.raises(ModelFileError, match="odd"):
-        describe(model)
-
-
 def test_activations_are_those_asked_for() -> None:
     network = NetworkSettings(
         convolutions=(ConvolutionSettings(filters=1, activation="elu"),),

@@ -5,17 +5,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from compute.ascents import objective, run
+from compute.ascents import Model, objective, run, starting_images
 from convscope.worker.errors import ComputationError
 from convscope.worker.network import build_network
 from convscope.worker.settings import ConvolutionSettings, DenseSettings, NetworkSettings, VisualizeSettings
-from convscope.worker.visualization import FeatureImage, Visualizer
-from convscope.worker.visualization.starts import starting_images
+from convscope.worker.visualization import FeatureImage
 
 
 @pytest.fixture(scope="module")
-def visualizer(trained: keras.Model) -> Visualizer:
-    return Visualizer(trained)
+def visualizer(trained: keras.Model) -> Model:
+    return Model(trained)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +48,7 @@ def test_networks_of_other_shapes(image_shape: tuple[int, int, int], network: Ne
     model = build_network(network, image_shape=image_shape, classes=3, learning_rate=1e-3, seed=1)
     targets = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)]
     for layer in targets:
-        image = run(Visualizer(model), layer.name, [0, 2], iterations=1, trace=True)[2]
+        image = run(Model(model), layer.name, [0, 2], iterations=1, trace=True)[2]
         start = starting_images(image_shape, seed=0, layer=layer.name, features=[2])
         with tf.GradientTape() as tape:
             watched = tf.constant(start)
@@ -68,7 +67,7 @@ def test_a_layer_with_one_feature_and_branches_and_a_softmax() -> None:
     right = keras.layers.Conv2D(2, 3, strides=2, padding="valid", name="right")(image)
     flat = keras.layers.Flatten()(keras.layers.Concatenate()([left, right]))
     model = keras.Model(image, keras.layers.Dense(3, activation="softmax", name="classes")(flat))
-    visualizer = Visualizer(model)
+    visualizer = Model(model)
     assert list(run(visualizer, "left", [0], iterations=2)) == [0]
     found = run(visualizer, "classes", [1], iterations=4)[1].final
     shares = model(found.pixels[np.newaxis])[0].numpy()
@@ -78,18 +77,18 @@ def test_a_layer_with_one_feature_and_branches_and_a_softmax() -> None:
 
 
 @pytest.mark.parametrize("layer", ["pool1", "flatten", "conv3", ""])
-def test_a_layer_without_features_is_refused_with_those_that_have(visualizer: Visualizer, layer: str) -> None:
+def test_a_layer_without_features_is_refused_with_those_that_have(visualizer: Model, layer: str) -> None:
     with pytest.raises(ComputationError, match=f"no layer '{layer}' .*conv1, conv2, dense1, logits"):
         run(visualizer, layer, [0])
 
 
 @pytest.mark.parametrize("feature", [-1, 16])
-def test_a_feature_that_the_layer_lacks_is_refused(visualizer: Visualizer, feature: int) -> None:
+def test_a_feature_that_the_layer_lacks_is_refused(visualizer: Model, feature: int) -> None:
     with pytest.raises(ComputationError, match=f"'conv1' has no feature {feature}; it has 0 to 15"):
         run(visualizer, "conv1", [0, feature])
 
 
-def test_a_pulse_that_raises_ends_a_long_ascent(visualizer: Visualizer) -> None:
+def test_a_pulse_that_raises_ends_a_long_ascent(visualizer: Model) -> None:
     pulses: list[None] = []
 
     def pulse() -> None:
@@ -99,11 +98,11 @@ def test_a_pulse_that_raises_ends_a_long_ascent(visualizer: Visualizer) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         visualizer.run(
-            "dense1", range(128), VisualizeSettings(iterations=10_000_000), ready=lambda _: None, pulse=pulse
+            "dense1", range(128), VisualizeSettings(iterations=10_000_000), rows=16, ready=lambda _: None, pulse=pulse
         )
 
 
-def test_what_ready_raises_ends_the_run(visualizer: Visualizer) -> None:
+def test_what_ready_raises_ends_the_run(visualizer: Model) -> None:
     found: list[FeatureImage] = []
 
     def ready(image: FeatureImage) -> None:
@@ -111,5 +110,5 @@ def test_what_ready_raises_ends_the_run(visualizer: Visualizer) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        visualizer.run("dense1", range(128), VisualizeSettings(iterations=2), ready=ready)
+        visualizer.run("dense1", range(128), VisualizeSettings(iterations=2), rows=16, ready=ready)
     assert len(found) == 1

@@ -16,7 +16,7 @@ PORTIONS = ("protos", "client", "store", "service", "worker")
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 
 # Modules of the worker where the queue's side and the computing side meet.
-BRIDGES = ("horse_checkpoints", "horse_jobs", "warm")
+BRIDGES = ("horse_checkpoints", "horse_jobs", "horse_models", "warm")
 
 
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:

@@ -21,6 +21,8 @@ from convscope.worker.data import load_dataset
 
 TOKEN = "correct horse"
 
+SERVICES = ("", *(f"convscope.v1.{name}" for name in ("Jobs", "Models", "Datasets", "Visualizations")))
+
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
@@ -113,12 +115,9 @@ def test_reflection_names_the_services(redis_server: EmbeddedRedis, tmp_path: Pa
         with grpc.insecure_channel(listen) as channel:
             found = set(ProtoReflectionDescriptorDatabase(channel).get_services())
             health = health_pb2_grpc.HealthStub(channel)
-            checks = [
-                health.Check(health_pb2.HealthCheckRequest(service=name), timeout=30).status
-                for name in ("", "convscope.v1.Jobs", "convscope.v1.Models", "convscope.v1.Datasets")
-            ]
+            checks = [health.Check(health_pb2.HealthCheckRequest(service=name), timeout=30).status for name in SERVICES]
         process.terminate()
-    assert {"convscope.v1.Jobs", "convscope.v1.Models", "convscope.v1.Datasets", "grpc.health.v1.Health"} <= found
+    assert {*SERVICES[1:], "grpc.health.v1.Health"} <= found
     assert set(checks) == {health_pb2.HealthCheckResponse.SERVING}
 
 

@@ -14,13 +14,21 @@ from convscope.client.client import Client
 from convscope.client.config import Config
 from convscope.client.enums import (
     Activation,
+    Device,
+    ExportFormat,
     FailureReason,
+    ImageFormat,
     JobKind,
     JobState,
     LayerKind,
     ModelState,
+    Outcome,
     Precision,
+    Preset,
+    Priority,
+    Restarts,
     Split,
+    Tap,
 )
 from convscope.client.errors import (
     AlreadyExists,
@@ -65,12 +73,26 @@ from convscope.client.images import FeatureImage, OptimizedImage, Trace
 from convscope.client.jobs import Job, JobInfo
 from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
+from convscope.client.objectives import Objective, Objectives
+from convscope.client.render import (
+    Adam,
+    Fourier,
+    NormalizedStep,
+    Pixels,
+    Regularizers,
+    Render,
+    RenderLike,
+    Transforms,
+)
 from convscope.client.resources import Dataset, Layer, Lineage, Model
 from convscope.client.results import ImageStack, LayerImages, TrainResult, VisualizeResult
 from convscope.client.selections import Features, Layers
+from convscope.client.verdicts import Spread, Verdict
+from convscope.client.visualizations import Visualizations
 
 __all__ = [
     "Activation",
+    "Adam",
     "AlreadyExists",
     "AttemptLost",
     "AttemptStarted",
@@ -85,16 +107,20 @@ __all__ = [
     "Dataset",
     "DeadlineExceeded",
     "Dense",
+    "Device",
     "EvaluateProgress",
     "EvaluateResult",
     "Event",
+    "ExportFormat",
     "FailedPrecondition",
     "Failure",
     "FailureReason",
     "FeatureImage",
     "Features",
     "Finished",
+    "Fourier",
     "History",
+    "ImageFormat",
     "ImageReady",
     "ImageStack",
     "InvalidArgument",
@@ -117,22 +143,38 @@ __all__ = [
     "Model",
     "ModelLike",
     "ModelState",
+    "NormalizedStep",
     "NotFound",
+    "Objective",
+    "Objectives",
     "OptimizedImage",
     "OutOfRange",
+    "Outcome",
     "PermissionDenied",
+    "Pixels",
     "Precision",
+    "Preset",
+    "Priority",
     "ProtocolError",
     "Queued",
+    "Regularizers",
+    "Render",
+    "RenderLike",
     "ResourceExhausted",
+    "Restarts",
     "ServiceError",
     "Split",
+    "Spread",
     "StartupError",
+    "Tap",
     "Trace",
     "TrainProgress",
     "TrainResult",
+    "Transforms",
     "Unauthenticated",
     "Unavailable",
+    "Verdict",
+    "Visualizations",
     "VisualizeResult",
     "Waiting",
 ]

@@ -1,9 +1,7 @@
 """The client: one object, a method for everything the server does."""
 
 import os
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,25 +9,22 @@ from typing import Any, Self
 from convscope.client import checks
 from convscope.client.config import DEFAULT_PATIENCE, DEFAULT_TIMEOUT, Config
 from convscope.client.connection import Connection
-from convscope.client.enums import JobKind, JobState, ModelState, Precision, Split, member
-from convscope.client.errors import DataLoss, InvalidType
+from convscope.client.enums import JobKind, JobState, ModelState, Split
 from convscope.client.evaluation import EvaluateResult
-from convscope.client.exporting import save
+from convscope.client.exporting import export_model
 from convscope.client.jobs import Job, JobInfo
-from convscope.client.naming import ModelLike, dataset_name, member_names, model_name
+from convscope.client.naming import ModelLike, member_names, model_name
 from convscope.client.network import Convolution, Dense, network_message
+from convscope.client.objectives import Objectives
 from convscope.client.paging import pages
+from convscope.client.render import RenderLike
 from convscope.client.resources import Dataset, Model
 from convscope.client.results import TrainResult, VisualizeResult
-from convscope.client.selections import Layers, selections
-from convscope.v1 import (
-    datasets_pb2,
-    evaluate_pb2,
-    jobs_pb2,
-    models_pb2,
-    train_pb2,
-    visualize_pb2,
-)
+from convscope.client.selections import Layers
+from convscope.client.submitting import create_request, evaluate_spec, train_spec
+from convscope.client.visualizations import Visualizations
+from convscope.client.visualize_spec import visualize_spec
+from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2
 
 __all__ = ["Client"]
 
@@ -98,6 +93,8 @@ class Client:
         seed: int = 0,
         continue_from: ModelLike | None = None,
         request_id: str | None = None,
+        priority: str | None = None,
+        device: str | None = None,
     ) -> Job[TrainResult]:
         """Submits a training: softmax cross-entropy, minimized with Adam. What is left out has the tutorial's value.
 
@@ -115,6 +112,8 @@ class Client:
             seed: Decides the initial weights and the order of the examples.
             continue_from: Model to go on from: weights, optimizer state and step count. It may still be in training.
             request_id: Makes the submission safe to repeat: the same id with the same spec is the same job.
+            priority: How soon the job is taken up: `low`, `normal` or `high`. Default `normal`.
+            device: What it is to run on: `any`, `cpu` or `gpu`. Default `any`.
 
         Raises:
             InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
@@ -124,25 +123,19 @@ class Client:
             AlreadyExists: `request_id` was used with another spec.
             Unavailable: No server, or its Redis is away.
         """
-        spec = train_pb2.TrainSpec(
+        spec = train_spec(
+            dataset=dataset,
             network=network_message(convolutions, dense),
-            learning_rate=None if learning_rate is None else checks.real("learning_rate", learning_rate),
-            batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
-            iterations=None if iterations is None else checks.int64("iterations", iterations),
-            report_interval=None if report_interval is None else checks.int64("report_interval", report_interval),
-            validation_interval=None
-            if validation_interval is None
-            else checks.int64("validation_interval", validation_interval),
-            seed=checks.uint64("seed", seed),
+            learning_rate=learning_rate,
+            precision=precision,
+            batch_size=batch_size,
+            iterations=iterations,
+            report_interval=report_interval,
+            validation_interval=validation_interval,
+            seed=seed,
+            continue_from=continue_from,
         )
-        if dataset is not None:
-            spec.dataset = dataset_name(dataset)
-        if precision is not None:
-            chosen = member(Precision, "precision", precision)
-            spec.precision = train_pb2.Precision.Value(f"PRECISION_{chosen.name}")
-        if continue_from is not None:
-            spec.continue_from = model_name("continue_from", continue_from)
-        return self._create(jobs_pb2.JobSpec(train=spec), request_id)
+        return self._create(jobs_pb2.JobSpec(train=spec), request_id, priority, device)
 
     def evaluate(
         self,
@@ -152,6 +145,8 @@ class Client:
         batch_size: int | None = None,
         max_errors: int | None = None,
         request_id: str | None = None,
+        priority: str | None = None,
+        device: str | None = None,
     ) -> Job[EvaluateResult]:
         """Submits an evaluation: classifies a whole split.
 
@@ -161,54 +156,75 @@ class Client:
             batch_size: Images per batch, 1 to 8192; no figure depends on it. Default 256.
             max_errors: How many misclassified examples to return, 0 to 1000. Default 9.
             request_id: As in `train`.
+            priority: As in `train`.
+            device: As in `train`.
 
         Raises:
             ConvscopeError: As in `train`.
         """
-        chosen = member(Split, "split", split)
-        spec = evaluate_pb2.EvaluateSpec(
-            model=model_name("model", model),
-            split=datasets_pb2.Split.Value(f"SPLIT_{chosen.name}"),
-            batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
-            max_errors=None if max_errors is None else checks.int32("max_errors", max_errors),
-        )
-        return self._create(jobs_pb2.JobSpec(evaluate=spec), request_id)
+        spec = evaluate_spec(model_name("model", model), split, batch_size, max_errors)
+        return self._create(jobs_pb2.JobSpec(evaluate=spec), request_id, priority, device)
 
     def visualize(
         self,
         model: ModelLike,
         layers: Layers = None,
         *,
+        objectives: Objectives = None,
+        preset: str | None = None,
+        render: RenderLike = None,
         iterations: int | None = None,
+        restarts: int | None = None,
+        keep: str | None = None,
         seed: int = 0,
         trace: bool = False,
+        recompute: bool = False,
         request_id: str | None = None,
+        priority: str | None = None,
+        device: str | None = None,
     ) -> Job[VisualizeResult]:
-        """Submits a visualization: for each chosen feature, the image that maximizes it.
+        """Submits a visualization: for each chosen feature and objective, the image that maximizes it.
 
         Args:
             model: The model, or the training that makes it: the visualization then waits for it.
             layers: A layer's name (`conv1`, `dense1`, `logits`) or index among the convolutions, a list of those, or a
                 mapping of those to features: a number, a list, a range or slice, or None for all.
-                Default: every feature of every convolution, hidden dense layer and of `logits`.
-            iterations: Ascent steps per image, 1 to 10,000. Default 30.
-            seed: Decides the starting images. The same seed gives the same bits.
+                Default: every feature of every layer that has some; none if there are `objectives`.
+            objectives: What else to maximize (see `convscope.client.objectives`): one, a list, or a mapping of names.
+            preset: Where all settings come from that are left out: `tutorial` or `robust`. Default `tutorial`.
+            render: Settings that differ from the preset's, as a `Render` or by name: `{"transforms.jitter": 0.1}`.
+            iterations: Ascent steps per image, 1 to 10,000. Default: the preset's, 30 for the tutorial.
+            restarts: Ascents of each feature, each from a start of its own, 1 to 1,000. Default 1.
+            keep: Which of them to return, `best` or `all`. Default `best`.
+            seed: Decides starting images and transforms. The same seed gives the same bits.
             trace: Whether to record what happens at each iteration.
+            recompute: Whether to compute images that are stored already.
             request_id: As in `train`.
+            priority: As in `train`.
+            device: As in `train`.
 
         Raises:
             ConvscopeError: As in `train`.
         """
-        if not isinstance(trace, bool):
-            raise InvalidType(f"trace: {trace!r} is neither True nor False")
-        spec = visualize_pb2.VisualizeSpec(
-            model=model_name("model", model),
-            selections=selections(layers),
-            iterations=None if iterations is None else checks.int32("iterations", iterations),
-            seed=checks.uint64("seed", seed),
+        spec = visualize_spec(
+            model_name("model", model),
+            layers,
+            objectives,
+            preset=preset,
+            render=render,
+            iterations=iterations,
+            restarts=restarts,
+            keep=keep,
+            seed=seed,
             trace=trace,
+            recompute=recompute,
         )
-        return self._create(jobs_pb2.JobSpec(visualize=spec), request_id)
+        return self._create(jobs_pb2.JobSpec(visualize=spec), request_id, priority, device)
+
+    @property
+    def visualizations(self) -> Visualizations:
+        """The images of visualizations, also while they run: listed, fetched, exported."""
+        return Visualizations(self._connection)
 
     def job(self, name: str) -> Job[Any]:
         """A handle on the job of this name, `jobs/{id}` or the bare id; the server is asked when the handle is used."""
@@ -248,12 +264,7 @@ class Client:
             DataLoss: The stored file is missing or damaged, or what arrived is.
             OSError: The folder does not exist or cannot be written.
         """
-        path, name = Path(path), model_name("model", name)
-        request = models_pb2.ExportModelRequest(name=name)
-        sha256 = self._sha256(name)
-        with closing(self._connection.stream(self._connection.models.ExportModel, request)) as pieces:
-            save((piece.data for piece in pieces), path, sha256)
-        return path
+        return export_model(self._connection, model_name("model", name), Path(path))
 
     def delete_model(self, name: ModelLike) -> None:
         """Deletes the model. Jobs that run on it already go on."""
@@ -271,18 +282,11 @@ class Client:
         request = datasets_pb2.GetDatasetRequest(name=checks.resource_name("datasets", name))
         return Dataset.from_wire(self._connection.call(self._connection.datasets.GetDataset, request))
 
-    def _create(self, spec: jobs_pb2.JobSpec, request_id: str | None) -> Job[Any]:
-        """Always with a request id, so that a call that broke can be sent again."""
-        identity = uuid.uuid4().hex if request_id is None else checks.text("request_id", request_id)
-        request = jobs_pb2.CreateJobRequest(spec=spec, request_id=identity)
+    def _create(
+        self, spec: jobs_pb2.JobSpec, request_id: str | None, priority: str | None, device: str | None
+    ) -> Job[Any]:
+        request = create_request(spec, request_id, priority, device)
         return self._handle(self._connection.call(self._connection.jobs.CreateJob, request))
 
     def _handle(self, message: jobs_pb2.Job) -> Job[Any]:
         return Job(self._connection, message.name, JobInfo.from_wire(message))
-
-    def _sha256(self, name: str) -> str:
-        """The SHA-256 of a model's file; from the list, which needs no history, where the history is damaged."""
-        try:
-            return self.model(name).sha256
-        except DataLoss:
-            return next((model.sha256 for model in self.models() if model.name == name), "")

@@ -12,6 +12,7 @@ from convscope.client.statuses import translate
 from convscope.v1.datasets_pb2_grpc import DatasetsStub
 from convscope.v1.jobs_pb2_grpc import JobsStub
 from convscope.v1.models_pb2_grpc import ModelsStub
+from convscope.v1.visualizations_pb2_grpc import VisualizationsStub
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -34,6 +35,7 @@ _REPEATABLE = {
     "Jobs": ("CreateJob", "GetJob", "ListJobs", "CancelJob"),
     "Models": ("ListModels", "GetModel"),
     "Datasets": ("ListDatasets", "GetDataset"),
+    "Visualizations": ("ListVisualizations", "GetVisualization"),
 }
 _RETRY = {
     "maxAttempts": 3,
@@ -45,7 +47,7 @@ _RETRY = {
 
 
 class Connection:
-    """The stubs `jobs`, `models` and `datasets` of one server, and the two ways to call them."""
+    """The stubs `jobs`, `models`, `datasets` and `visualizations` of one server, and the two ways to call them."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -55,6 +57,7 @@ class Connection:
         self.jobs = JobsStub(self._channel)
         self.models = ModelsStub(self._channel)
         self.datasets = DatasetsStub(self._channel)
+        self.visualizations = VisualizationsStub(self._channel)
 
     def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         """The response to one request, within the configured time."""

@@ -7,7 +7,24 @@ from typing import Any, TypeVar
 
 from convscope.client.errors import InvalidType, InvalidValue, ProtocolError
 
-__all__ = ["Activation", "FailureReason", "JobKind", "JobState", "LayerKind", "ModelState", "Precision", "Split"]
+__all__ = [
+    "Activation",
+    "Device",
+    "ExportFormat",
+    "FailureReason",
+    "ImageFormat",
+    "JobKind",
+    "JobState",
+    "LayerKind",
+    "ModelState",
+    "Outcome",
+    "Precision",
+    "Preset",
+    "Priority",
+    "Restarts",
+    "Split",
+    "Tap",
+]
 
 
 class JobState(StrEnum):
@@ -87,7 +104,71 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class Priority(StrEnum):
+    """How soon a job is taken up."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class Device(StrEnum):
+    """What a job is to run on."""
+
+    ANY = "any"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class Preset(StrEnum):
+    """Sets of settings of a visualization that are known to work."""
+
+    TUTORIAL = "tutorial"
+    ROBUST = "robust"
+
+
+class Restarts(StrEnum):
+    """Which restarts of a feature a visualization returns."""
+
+    BEST = "best"
+    ALL = "all"
+
+
+class ImageFormat(StrEnum):
+    """How the pixels of an image are sent."""
+
+    FLOAT32 = "float32"
+    PNG = "png"
+
+
+class ExportFormat(StrEnum):
+    """As what images are exported."""
+
+    NPZ = "npz"
+    PNG = "png"
+
+
+class Tap(StrEnum):
+    """Where an objective taps its layer: before or after the activation."""
+
+    PRE_ACTIVATION = "pre_activation"
+    POST_ACTIVATION = "post_activation"
+
+
+class Outcome(StrEnum):
+    """Whether an image can be believed to show what its feature likes.
+
+    `constant`: all its pixels are alike. `unreachable`: the objective never rose. `not_a_number`: the ascent broke off.
+    """
+
+    NORMAL = "normal"
+    CONSTANT = "constant"
+    UNREACHABLE = "unreachable"
+    NOT_A_NUMBER = "not_a_number"
+
+
 _E = TypeVar("_E", bound=StrEnum)
+_N = TypeVar("_N", bound=int)
 
 
 def from_wire(kind: type[_E], name: Callable[[Any], str], number: int) -> _E:
@@ -96,11 +177,19 @@ def from_wire(kind: type[_E], name: Callable[[Any], str], number: int) -> _E:
     Raises:
         ProtocolError: A number that this client does not know.
     """
-    prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__.removeprefix("Failure")).upper() + "_"
     try:
-        return kind(name(number).removeprefix(prefix).lower())
+        return kind(name(number).removeprefix(_prefix(kind)).lower())
     except ValueError:
         raise ProtocolError(f"the server sent {kind.__name__} {number}, which this client does not know") from None
+
+
+def to_wire(kind: type[_E], value: Callable[[str], _N], field: str, name: object) -> _N:
+    """The contract's number of the member of this name, where `value` gives the number of the contract's name.
+
+    Raises:
+        InvalidValue, InvalidType: As in `member`.
+    """
+    return value(f"{_prefix(kind)}{member(kind, field, name).name}")
 
 
 def member(kind: type[_E], field: str, value: object) -> _E:
@@ -117,3 +206,8 @@ def member(kind: type[_E], field: str, value: object) -> _E:
     except ValueError:
         allowed = ", ".join(kind)
         raise InvalidValue(f"{field}: unknown {value!r}; allowed are {allowed}") from None
+
+
+def _prefix(kind: type[StrEnum]) -> str:
+    """How the contract begins the names of an enumeration's values."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__.removeprefix("Failure")).upper() + "_"

@@ -138,11 +138,12 @@ class EvaluateProgress(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageReady(Event):
-    """An image is ready: the `completed`-th of `total`."""
+    """An image is ready: the `completed`-th of `total`; `known` if it was stored already and not computed again."""
 
     image: FeatureImage
     completed: int
     total: int
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +221,7 @@ def _evaluating(head: dict[str, Any], message: evaluate_pb2.EvaluateProgress) ->
 
 def _image(head: dict[str, Any], message: visualize_pb2.ImageReady) -> ImageReady:
     image = FeatureImage.from_wire(message.image)
-    return ImageReady(**head, image=image, completed=message.completed, total=message.total)
+    return ImageReady(**head, image=image, completed=message.completed, total=message.total, known=message.known)
 
 
 def _finished(head: dict[str, Any], message: jobs_pb2.JobFinished) -> Finished:

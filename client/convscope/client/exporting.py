@@ -1,14 +1,32 @@
-"""Saving a stream of bytes under its name only when it is whole."""
+"""Saving a model, or any stream of bytes, under its name only when it is whole."""
 
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
+from convscope.client.connection import Connection
 from convscope.client.errors import DataLoss
+from convscope.client.paging import pages
+from convscope.v1 import models_pb2
 
-__all__ = ["save"]
+__all__ = ["export_model", "save", "umask"]
+
+
+def export_model(connection: Connection, name: str, path: Path) -> Path:
+    """Saves the file of a model.
+
+    Raises:
+        DataLoss: The stored file is missing or damaged, or what arrived is.
+        OSError: The folder does not exist or cannot be written.
+    """
+    request = models_pb2.ExportModelRequest(name=name)
+    sha256 = _sha256(connection, name)
+    with closing(connection.stream(connection.models.ExportModel, request)) as pieces:
+        save((piece.data for piece in pieces), path, sha256)
+    return path
 
 
 def save(pieces: Iterable[bytes], path: Path, sha256: str) -> None:
@@ -29,13 +47,22 @@ def save(pieces: Iterable[bytes], path: Path, sha256: str) -> None:
             os.fsync(file.fileno())
         if digest.hexdigest() != sha256:
             raise DataLoss(f"{path.name}: the bytes received have SHA-256 {digest.hexdigest()}, not {sha256}")
-        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).chmod(0o666 & ~umask())
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
 
 
-def _umask() -> int:
+def _sha256(connection: Connection, name: str) -> str:
+    """The SHA-256 of a model's file; from the list, which needs no history, where the history is damaged."""
+    try:
+        return connection.call(connection.models.GetModel, models_pb2.GetModelRequest(name=name)).sha256
+    except DataLoss:
+        found = pages(connection, connection.models.ListModels, models_pb2.ListModelsRequest())
+        return next((model.sha256 for page in found for model in page.models if model.name == name), "")
+
+
+def umask() -> int:
     """What a file made in the ordinary way lacks; mkstemp makes private ones."""
     mask = os.umask(0o077)
     os.umask(mask)

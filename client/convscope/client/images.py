@@ -6,9 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.client import tensors
+from convscope.client.verdicts import Spread, Verdict
 from convscope.v1 import visualize_pb2
 
 __all__ = ["FeatureImage", "OptimizedImage", "Trace"]
+
+
+_NO_PIXELS: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -16,7 +20,7 @@ class OptimizedImage:
     """An image at some point of its ascent.
 
     Attributes:
-        pixels: float32 [height, width, channels], 0 to 1.
+        pixels: float32 [height, width, channels], 0 to 1; [0, 0, 0] where the image was fetched as PNG.
         objective: Value of the objective at this very image.
         predicted_class: The class the model takes it for.
         probability: The model's softmax probability of that class, 0 to 1.
@@ -33,7 +37,7 @@ class OptimizedImage:
     def from_wire(cls, message: visualize_pb2.OptimizedImage) -> "OptimizedImage":
         """The image of a message."""
         return cls(
-            pixels=tensors.decode(message.pixels),
+            pixels=tensors.decode(message.pixels) if message.HasField("pixels") else _NO_PIXELS,
             objective=message.objective,
             predicted_class=message.predicted_class,
             probability=message.probability,
@@ -72,11 +76,16 @@ class FeatureImage:
     """What a feature likes to see the most.
 
     Attributes:
-        layer: Name of the layer.
-        feature: Number of the feature in its layer.
+        layer: Name of the layer; for an objective of one's own its name, or `objectives[i]`.
+        feature: Number of the feature in its layer; 0 for an objective.
         final: The image after the last update.
         best: The image with the highest objective of all that the ascent went through.
         trace: What happened at each iteration; None unless it was asked for.
+        restart: Which of the feature's restarts it is, from 0.
+        verdict: Whether it can be believed; None from a server that does not say.
+        spread: How all restarts ended; only where there were several and this is the best of them.
+        digest: Names the image: SHA-256 of the model, what is maximized, and every setting.
+        png: The best image as a PNG file; only where it was fetched as one.
     """
 
     layer: str
@@ -84,9 +93,14 @@ class FeatureImage:
     final: OptimizedImage
     best: OptimizedImage
     trace: Trace | None = None
+    restart: int = 0
+    verdict: Verdict | None = None
+    spread: Spread | None = None
+    digest: str = ""
+    png: bytes = b""
 
     @classmethod
-    def from_wire(cls, message: visualize_pb2.FeatureImage) -> "FeatureImage":
+    def from_wire(cls, message: visualize_pb2.FeatureImage, png: bytes = b"") -> "FeatureImage":
         """The image of a message."""
         return cls(
             layer=message.layer,
@@ -94,4 +108,9 @@ class FeatureImage:
             final=OptimizedImage.from_wire(message.final),
             best=OptimizedImage.from_wire(message.best),
             trace=Trace.from_wire(message.trace) if message.HasField("trace") else None,
+            restart=message.restart,
+            verdict=Verdict.from_wire(message.verdict) if message.HasField("verdict") else None,
+            spread=Spread.from_wire(message.spread) if message.HasField("spread") else None,
+            digest=message.digest,
+            png=png,
         )

@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from convscope.client import checks
 from convscope.client.connection import Connection
-from convscope.client.enums import JobKind, JobState, from_wire
+from convscope.client.enums import Device, JobKind, JobState, Priority, from_wire
 from convscope.client.errors import DataLoss, DeadlineExceeded, JobCancelled, JobFailed, NotFound, ProtocolError
 from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
 from convscope.client.history import History
@@ -45,6 +45,10 @@ class JobInfo:
         sequence: Sequence number of its latest event, >= 1.
         cancel_requested: Whether it was asked to stop.
         failure: Why it failed; None unless it did, or was cancelled with a reason.
+        priority: How soon it is taken up.
+        device: What it runs on.
+        parts: Number of its parts, each computed by one worker in one go.
+        parts_done: How many of them have ended.
     """
 
     name: str
@@ -59,6 +63,10 @@ class JobInfo:
     sequence: int
     cancel_requested: bool
     failure: Failure | None
+    priority: Priority = Priority.NORMAL
+    device: Device = Device.ANY
+    parts: int = 1
+    parts_done: int = 0
 
     @classmethod
     def from_wire(cls, message: jobs_pb2.Job) -> "JobInfo":
@@ -80,6 +88,10 @@ class JobInfo:
             sequence=message.sequence,
             cancel_requested=message.cancel_requested,
             failure=failure_from_wire(message.failure) if message.HasField("failure") else None,
+            priority=from_wire(Priority, jobs_pb2.Priority.Name, message.priority or jobs_pb2.PRIORITY_NORMAL),
+            device=from_wire(Device, jobs_pb2.Device.Name, message.device or jobs_pb2.DEVICE_ANY),
+            parts=max(message.parts, 1),
+            parts_done=message.parts_done,
         )
 
 
@@ -194,12 +206,12 @@ class Job(Generic[R]):
             if info.state.is_terminal:
                 return self._conclude(info.state, info.failure, result_from_wire(record.result), ())
             after = max(info.sequence - 1, 0)
-        images: dict[tuple[str, int], FeatureImage] = {}  # the last one counts, should an image come twice
+        images: dict[tuple[str, int, int], FeatureImage] = {}  # the last one counts, should an image come twice
         for message in watch(self._connection, self.name, after, deadline=deadline):
             event = event_from_wire(message)
             show(event)
             if isinstance(event, ImageReady):
-                images[event.image.layer, event.image.feature] = event.image
+                images[event.image.layer, event.image.feature, event.image.restart] = event.image
             elif isinstance(event, Finished):
                 return self._conclude(event.state, event.failure, event.result, images.values())
         raise ProtocolError(f"the events of {self.name} ended before the job")  # pragma: no cover
@@ -215,7 +227,7 @@ class Job(Generic[R]):
         if isinstance(result, TrainResult):
             return self._with_history(result)
         if isinstance(result, VisualizeResult):
-            return VisualizeResult.of(images, result.seconds, asked_features(self.info.spec))
+            return VisualizeResult.of(images, result.seconds, asked_features(self.info.spec), known=result.known)
         return result
 
     def _with_history(self, result: TrainResult) -> TrainResult:

@@ -11,6 +11,7 @@ from convscope.client.errors import InvalidValue
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.history import History
 from convscope.client.images import FeatureImage, OptimizedImage
+from convscope.client.verdicts import Verdict
 from convscope.v1 import jobs_pb2, train_pb2
 
 __all__ = ["ImageStack", "LayerImages", "Result", "TrainResult", "VisualizeResult"]
@@ -78,17 +79,21 @@ class ImageStack:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerImages:
-    """The images of n features of one layer, by rising feature number.
+    """The images of n features of one layer, by rising feature number; several restarts of one follow each other.
 
     Attributes:
         layer: Name of the layer.
         features: int32 [n], feature numbers.
+        restarts: int32 [n], which of its feature's restarts each is.
+        verdicts: Whether each can be believed; None where the server does not say.
         final: The images after the last update.
         best: The images with the highest objective that each ascent went through.
     """
 
     layer: str
     features: NDArray[np.int32]
+    restarts: NDArray[np.int32]
+    verdicts: tuple[Verdict | None, ...]
     final: ImageStack
     best: ImageStack
 
@@ -98,12 +103,15 @@ class VisualizeResult:
     """Outcome of a visualization.
 
     Attributes:
-        images: One for each feature, in the order of the layers asked for, each by rising feature number.
+        images: In the order of the layers and then the objectives asked for, each by rising feature number: one for
+            each feature, or all its restarts.
         seconds: Time from the first ascent to the last image, with compiling.
+        known: How many of the images were stored already.
     """
 
     images: tuple[FeatureImage, ...]
     seconds: float
+    known: int = 0
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -122,18 +130,23 @@ class VisualizeResult:
         return LayerImages(
             layer=name,
             features=np.array([image.feature for image in images], np.int32),
+            restarts=np.array([image.restart for image in images], np.int32),
+            verdicts=tuple(image.verdict for image in images),
             final=ImageStack.of([image.final for image in images]),
             best=ImageStack.of([image.best for image in images]),
         )
 
     @classmethod
     def of(
-        cls, images: Iterable[FeatureImage], seconds: float, asked: Iterable[tuple[str, int]] = ()
+        cls, images: Iterable[FeatureImage], seconds: float, asked: Iterable[tuple[str, int]] = (), *, known: int = 0
     ) -> "VisualizeResult":
         """The result of images in any order, put in the order of the layers and features asked for."""
         places = {feature: place for place, feature in enumerate(asked)}
-        ordered = sorted(images, key=lambda image: places.get((image.layer, image.feature), len(places)))
-        return cls(images=tuple(ordered), seconds=seconds)
+
+        def place(image: FeatureImage) -> tuple[int, int]:
+            return places.get((image.layer, image.feature), len(places)), image.restart
+
+        return cls(images=tuple(sorted(images, key=place)), seconds=seconds, known=known)
 
 
 # What any job can find.
@@ -148,5 +161,5 @@ def result_from_wire(message: jobs_pb2.JobResult) -> Result | None:
         case "evaluate":
             return EvaluateResult.from_wire(message.evaluate)
         case "visualize":
-            return VisualizeResult.of((), message.visualize.seconds)
+            return VisualizeResult.of((), message.visualize.seconds, known=message.visualize.known)
     return None

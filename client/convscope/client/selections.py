@@ -44,9 +44,11 @@ def selections(layers: Layers) -> list[visualize_pb2.LayerSelection]:
 
 
 def asked_features(spec: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """The layers and features of a visualization's spec, as the server spells them out, in their order."""
+    """The layers and features of a visualization's spec, as the server spells them out, then its objectives."""
     chosen = [(selection.get("name", ""), selection.get("list", {})) for selection in spec.get("selections", ())]
-    return [(layer, feature) for layer, features in chosen for feature in features.get("indices", ())]
+    asked = [(layer, feature) for layer, features in chosen for feature in features.get("indices", ())]
+    names = [each.get("name") or f"objectives[{index}]" for index, each in enumerate(spec.get("objectives", ()))]
+    return asked + [(name, 0) for name in names]
 
 
 def _selection(layer: object, features: Features) -> visualize_pb2.LayerSelection:

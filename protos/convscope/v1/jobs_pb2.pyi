@@ -91,6 +91,62 @@ JOB_KIND_VISUALIZE: JobKind.ValueType  # 3
 """Has a VisualizeSpec."""
 Global___JobKind: typing_extensions.TypeAlias = JobKind
 
+class _Priority:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _PriorityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Priority.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    PRIORITY_UNSPECIFIED: _Priority.ValueType  # 0
+    """Not set; stands for PRIORITY_NORMAL."""
+    PRIORITY_LOW: _Priority.ValueType  # 1
+    """Only when nothing else waits for the same workers."""
+    PRIORITY_NORMAL: _Priority.ValueType  # 2
+    """In order of submission."""
+    PRIORITY_HIGH: _Priority.ValueType  # 3
+    """Before all others that have not started."""
+
+class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
+    """How soon a job's parts are taken up."""
+
+PRIORITY_UNSPECIFIED: Priority.ValueType  # 0
+"""Not set; stands for PRIORITY_NORMAL."""
+PRIORITY_LOW: Priority.ValueType  # 1
+"""Only when nothing else waits for the same workers."""
+PRIORITY_NORMAL: Priority.ValueType  # 2
+"""In order of submission."""
+PRIORITY_HIGH: Priority.ValueType  # 3
+"""Before all others that have not started."""
+Global___Priority: typing_extensions.TypeAlias = Priority
+
+class _Device:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _DeviceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Device.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    DEVICE_UNSPECIFIED: _Device.ValueType  # 0
+    """Not set; stands for DEVICE_ANY."""
+    DEVICE_ANY: _Device.ValueType  # 1
+    """Whatever is free first."""
+    DEVICE_CPU: _Device.ValueType  # 2
+    """A processor: the job is left to workers without a GPU."""
+    DEVICE_GPU: _Device.ValueType  # 3
+    """A GPU: the job waits until a worker has one."""
+
+class Device(_Device, metaclass=_DeviceEnumTypeWrapper):
+    """What a job is to run on."""
+
+DEVICE_UNSPECIFIED: Device.ValueType  # 0
+"""Not set; stands for DEVICE_ANY."""
+DEVICE_ANY: Device.ValueType  # 1
+"""Whatever is free first."""
+DEVICE_CPU: Device.ValueType  # 2
+"""A processor: the job is left to workers without a GPU."""
+DEVICE_GPU: Device.ValueType  # 3
+"""A GPU: the job waits until a worker has one."""
+Global___Device: typing_extensions.TypeAlias = Device
+
 @typing.final
 class JobSpec(google.protobuf.message.Message):
     """What a job is to do."""
@@ -234,6 +290,10 @@ class Job(google.protobuf.message.Message):
     CANCEL_REQUESTED_FIELD_NUMBER: builtins.int
     FAILURE_FIELD_NUMBER: builtins.int
     RESULT_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    DEVICE_FIELD_NUMBER: builtins.int
+    PARTS_FIELD_NUMBER: builtins.int
+    PARTS_DONE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Resource name, `jobs/{id}`."""
     state: Global___JobState.ValueType
@@ -246,6 +306,14 @@ class Job(google.protobuf.message.Message):
     """Sequence number of its latest event, >= 1."""
     cancel_requested: builtins.bool
     """Whether it was asked to stop."""
+    priority: Global___Priority.ValueType
+    """How soon it is taken up."""
+    device: Global___Device.ValueType
+    """What it runs on."""
+    parts: builtins.int
+    """Number of its parts, each computed by one worker in one go; >= 1."""
+    parts_done: builtins.int
+    """How many of them have ended."""
     @property
     def spec(self) -> Global___JobSpec:
         """What it does, every default filled in."""
@@ -285,9 +353,13 @@ class Job(google.protobuf.message.Message):
         cancel_requested: builtins.bool = ...,
         failure: Global___Failure | None = ...,
         result: Global___JobResult | None = ...,
+        priority: Global___Priority.ValueType = ...,
+        device: Global___Device.ValueType = ...,
+        parts: builtins.int = ...,
+        parts_done: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "result", b"result", "spec", b"spec", "start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "model", b"model", "name", b"name", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "end_time", b"end_time", "failure", b"failure", "model", b"model", "name", b"name", "parts", b"parts", "parts_done", b"parts_done", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state"]) -> None: ...
 
 Global___Job: typing_extensions.TypeAlias = Job
 
@@ -588,10 +660,16 @@ class CreateJobRequest(google.protobuf.message.Message):
 
     SPEC_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    DEVICE_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Makes the request safe to repeat: 1 to 128 printable ASCII characters, unique among all jobs. The same id with
     the same spec answers with the job made before. Default: none.
     """
+    priority: Global___Priority.ValueType
+    """How soon it is taken up. Default PRIORITY_NORMAL."""
+    device: Global___Device.ValueType
+    """What it is to run on. Default DEVICE_ANY."""
     @property
     def spec(self) -> Global___JobSpec:
         """What to do. Required."""
@@ -601,9 +679,11 @@ class CreateJobRequest(google.protobuf.message.Message):
         *,
         spec: Global___JobSpec | None = ...,
         request_id: builtins.str = ...,
+        priority: Global___Priority.ValueType = ...,
+        device: Global___Device.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["request_id", b"request_id", "spec", b"spec"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["device", b"device", "priority", b"priority", "request_id", b"request_id", "spec", b"spec"]) -> None: ...
 
 Global___CreateJobRequest: typing_extensions.TypeAlias = CreateJobRequest
 

@@ -67,6 +67,8 @@ class _LayerKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """A hidden fully connected layer; its features are units."""
     LAYER_KIND_LOGITS: _LayerKind.ValueType  # 5
     """The last layer before the softmax; its features are classes."""
+    LAYER_KIND_OTHER: _LayerKind.ValueType  # 6
+    """Anything else: normalization, addition, activation, dropout, ...; it has no features of its own."""
 
 class LayerKind(_LayerKind, metaclass=_LayerKindEnumTypeWrapper):
     """What a layer does."""
@@ -83,6 +85,8 @@ LAYER_KIND_DENSE: LayerKind.ValueType  # 4
 """A hidden fully connected layer; its features are units."""
 LAYER_KIND_LOGITS: LayerKind.ValueType  # 5
 """The last layer before the softmax; its features are classes."""
+LAYER_KIND_OTHER: LayerKind.ValueType  # 6
+"""Anything else: normalization, addition, activation, dropout, ...; it has no features of its own."""
 Global___LayerKind: typing_extensions.TypeAlias = LayerKind
 
 @typing.final

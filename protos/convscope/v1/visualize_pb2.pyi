@@ -5,9 +5,12 @@ isort:skip_file
 
 import builtins
 import collections.abc
+import convscope.v1.objective_pb2
+import convscope.v1.render_pb2
 import convscope.v1.tensor_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
 import typing
@@ -18,6 +21,30 @@ else:
     import typing_extensions
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _Restarts:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _RestartsEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Restarts.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    RESTARTS_UNSPECIFIED: _Restarts.ValueType  # 0
+    """Not set; stands for RESTARTS_BEST."""
+    RESTARTS_BEST: _Restarts.ValueType  # 1
+    """The one whose best image has the highest objective."""
+    RESTARTS_ALL: _Restarts.ValueType  # 2
+    """All, in order."""
+
+class Restarts(_Restarts, metaclass=_RestartsEnumTypeWrapper):
+    """Which restarts of a feature to return."""
+
+RESTARTS_UNSPECIFIED: Restarts.ValueType  # 0
+"""Not set; stands for RESTARTS_BEST."""
+RESTARTS_BEST: Restarts.ValueType  # 1
+"""The one whose best image has the highest objective."""
+RESTARTS_ALL: Restarts.ValueType  # 2
+"""All, in order."""
+Global___Restarts: typing_extensions.TypeAlias = Restarts
 
 @typing.final
 class FeatureList(google.protobuf.message.Message):
@@ -102,13 +129,14 @@ Global___LayerSelection: typing_extensions.TypeAlias = LayerSelection
 
 @typing.final
 class VisualizeSpec(google.protobuf.message.Message):
-    """Finds, for each chosen feature, the image that maximizes it, by the method of the TensorFlow tutorial 13-B:
-    gradient ascent on an image that starts as 0.1 * U[0, 1) + 0.45, each step scaled by
-    1 / (standard deviation of its gradient + 1e-8), pixels clipped to [0, 1].
+    """Finds, for each chosen feature or objective, the image that maximizes it.
 
     The objective of a convolution's feature (channel) is the mean over space of its output before bias and
     activation; that of a dense unit is its pre-activation with bias; that of a class is its logit.
-    The same seed gives the same bits, whichever features are asked for together.
+    The preset `PRESET_TUTORIAL` is the method of the TensorFlow tutorial 13-B: gradient ascent on an image that starts as
+    0.1 * U[0, 1) + 0.45, each step scaled by 1 / (standard deviation of its gradient + 1e-8), pixels clipped to [0, 1].
+
+    The same request gives the same bits on the same kind of processor, however many workers share it and whatever dies.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -118,17 +146,41 @@ class VisualizeSpec(google.protobuf.message.Message):
     ITERATIONS_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     TRACE_FIELD_NUMBER: builtins.int
+    OBJECTIVES_FIELD_NUMBER: builtins.int
+    PRESET_FIELD_NUMBER: builtins.int
+    RENDER_FIELD_NUMBER: builtins.int
+    RESTARTS_FIELD_NUMBER: builtins.int
+    KEEP_FIELD_NUMBER: builtins.int
+    RECOMPUTE_FIELD_NUMBER: builtins.int
     model: builtins.str
     """`models/{id}`. Required. It may still be in training: the job waits for it."""
     iterations: builtins.int
-    """Ascent steps per image, 1 to 10,000. Default 30."""
+    """Ascent steps per image, 1 to 10,000. Default: the preset's, 30 for the tutorial."""
     seed: builtins.int
-    """Decides the starting images. Default 0."""
+    """Decides the starting images and the transforms. Default 0."""
     trace: builtins.bool
     """Whether to record what happens at each iteration. Default false."""
+    preset: convscope.v1.render_pb2.Preset.ValueType
+    """Where every setting comes from that `render` leaves out. Default PRESET_TUTORIAL."""
+    restarts: builtins.int
+    """Ascents per feature or objective, each from a start of its own, 1 to 1,000. Default 1."""
+    keep: Global___Restarts.ValueType
+    """Which of them to return. Default RESTARTS_BEST."""
+    recompute: builtins.bool
+    """Compute images even where the same ones are stored. Default false."""
     @property
     def selections(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LayerSelection]:
-        """Layers and features. Default: every feature of every convolution, hidden dense layer and of `logits`."""
+        """Layers and features. Default: every feature of every convolution, hidden dense layer and of `logits`; none if there
+        are `objectives`.
+        """
+
+    @property
+    def objectives(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[convscope.v1.objective_pb2.Objective]:
+        """Objectives of one's own, each of which gets images; at most 1,000."""
+
+    @property
+    def render(self) -> convscope.v1.render_pb2.Render:
+        """Settings that differ from the preset's. After the job is accepted: all settings as they will be used."""
 
     def __init__(
         self,
@@ -138,10 +190,19 @@ class VisualizeSpec(google.protobuf.message.Message):
         iterations: builtins.int | None = ...,
         seed: builtins.int = ...,
         trace: builtins.bool = ...,
+        objectives: collections.abc.Iterable[convscope.v1.objective_pb2.Objective] | None = ...,
+        preset: convscope.v1.render_pb2.Preset.ValueType = ...,
+        render: convscope.v1.render_pb2.Render | None = ...,
+        restarts: builtins.int | None = ...,
+        keep: Global___Restarts.ValueType = ...,
+        recompute: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_iterations", b"_iterations", "iterations", b"iterations"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_iterations", b"_iterations", "iterations", b"iterations", "model", b"model", "seed", b"seed", "selections", b"selections", "trace", b"trace"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_iterations", b"_iterations", "_restarts", b"_restarts", "iterations", b"iterations", "render", b"render", "restarts", b"restarts"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_iterations", b"_iterations", "_restarts", b"_restarts", "iterations", b"iterations", "keep", b"keep", "model", b"model", "objectives", b"objectives", "preset", b"preset", "recompute", b"recompute", "render", b"render", "restarts", b"restarts", "seed", b"seed", "selections", b"selections", "trace", b"trace"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_iterations", b"_iterations"]) -> typing.Literal["iterations"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_restarts", b"_restarts"]) -> typing.Literal["restarts"] | None: ...
 
 Global___VisualizeSpec: typing_extensions.TypeAlias = VisualizeSpec
 
@@ -234,8 +295,111 @@ class Trace(google.protobuf.message.Message):
 Global___Trace: typing_extensions.TypeAlias = Trace
 
 @typing.final
+class Verdict(google.protobuf.message.Message):
+    """Whether an image can be believed to show what its feature likes."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    class _Outcome:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _OutcomeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Verdict._Outcome.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        OUTCOME_UNSPECIFIED: Verdict._Outcome.ValueType  # 0
+        """Not set; never sent."""
+        OUTCOME_NORMAL: Verdict._Outcome.ValueType  # 1
+        """The objective rose, and the image shows something."""
+        OUTCOME_CONSTANT: Verdict._Outcome.ValueType  # 2
+        """All pixels of the best image are alike, up to 1/255."""
+        OUTCOME_UNREACHABLE: Verdict._Outcome.ValueType  # 3
+        """The objective never rose above that of the starting image: the gradient was nil."""
+        OUTCOME_NOT_A_NUMBER: Verdict._Outcome.ValueType  # 4
+        """The gradient or the objective was no number, at `iteration`; the image is the best one before."""
+
+    class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
+        """Kinds of outcome."""
+
+    OUTCOME_UNSPECIFIED: Verdict.Outcome.ValueType  # 0
+    """Not set; never sent."""
+    OUTCOME_NORMAL: Verdict.Outcome.ValueType  # 1
+    """The objective rose, and the image shows something."""
+    OUTCOME_CONSTANT: Verdict.Outcome.ValueType  # 2
+    """All pixels of the best image are alike, up to 1/255."""
+    OUTCOME_UNREACHABLE: Verdict.Outcome.ValueType  # 3
+    """The objective never rose above that of the starting image: the gradient was nil."""
+    OUTCOME_NOT_A_NUMBER: Verdict.Outcome.ValueType  # 4
+    """The gradient or the objective was no number, at `iteration`; the image is the best one before."""
+
+    OUTCOME_FIELD_NUMBER: builtins.int
+    ITERATION_FIELD_NUMBER: builtins.int
+    UPPER_BOUND_FIELD_NUMBER: builtins.int
+    REACHED_FIELD_NUMBER: builtins.int
+    RESCUED_FIELD_NUMBER: builtins.int
+    outcome: Global___Verdict.Outcome.ValueType
+    """What came out."""
+    iteration: builtins.int
+    """Where the ascent broke off; only with OUTCOME_NOT_A_NUMBER."""
+    upper_bound: builtins.float
+    """No image with pixels from 0 to 1 can reach more than this; only where a bound is cheap: exact for a channel of a
+    convolution of the image itself, by interval arithmetic elsewhere.
+    """
+    reached: builtins.float
+    """How much of the way from the starting image's objective to the bound the best image went, up to 1; only with a bound."""
+    rescued: builtins.bool
+    """Whether the starting gradient was nil and gradients were sent through inactive ReLUs to get the ascent going."""
+    def __init__(
+        self,
+        *,
+        outcome: Global___Verdict.Outcome.ValueType = ...,
+        iteration: builtins.int | None = ...,
+        upper_bound: builtins.float | None = ...,
+        reached: builtins.float | None = ...,
+        rescued: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_iteration", b"_iteration", "_reached", b"_reached", "_upper_bound", b"_upper_bound", "iteration", b"iteration", "reached", b"reached", "upper_bound", b"upper_bound"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_iteration", b"_iteration", "_reached", b"_reached", "_upper_bound", b"_upper_bound", "iteration", b"iteration", "outcome", b"outcome", "reached", b"reached", "rescued", b"rescued", "upper_bound", b"upper_bound"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_iteration", b"_iteration"]) -> typing.Literal["iteration"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_reached", b"_reached"]) -> typing.Literal["reached"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_upper_bound", b"_upper_bound"]) -> typing.Literal["upper_bound"] | None: ...
+
+Global___Verdict: typing_extensions.TypeAlias = Verdict
+
+@typing.final
+class Spread(google.protobuf.message.Message):
+    """How the restarts of a feature ended."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OBJECTIVES_FIELD_NUMBER: builtins.int
+    MEAN_FIELD_NUMBER: builtins.int
+    DEVIATION_FIELD_NUMBER: builtins.int
+    mean: builtins.float
+    """Their mean."""
+    deviation: builtins.float
+    """Their population standard deviation."""
+    @property
+    def objectives(self) -> convscope.v1.tensor_pb2.Tensor:
+        """Highest objective of each restart's best image, by restart: float32 [restarts]."""
+
+    def __init__(
+        self,
+        *,
+        objectives: convscope.v1.tensor_pb2.Tensor | None = ...,
+        mean: builtins.float = ...,
+        deviation: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["objectives", b"objectives"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["deviation", b"deviation", "mean", b"mean", "objectives", b"objectives"]) -> None: ...
+
+Global___Spread: typing_extensions.TypeAlias = Spread
+
+@typing.final
 class FeatureImage(google.protobuf.message.Message):
-    """What a feature likes to see the most."""
+    """What a feature likes to see."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -244,21 +408,39 @@ class FeatureImage(google.protobuf.message.Message):
     FINAL_FIELD_NUMBER: builtins.int
     BEST_FIELD_NUMBER: builtins.int
     TRACE_FIELD_NUMBER: builtins.int
+    RESTART_FIELD_NUMBER: builtins.int
+    VERDICT_FIELD_NUMBER: builtins.int
+    SPREAD_FIELD_NUMBER: builtins.int
+    DIGEST_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the layer."""
+    """Name of the layer; for one of the spec's `objectives` `objectives[i]` by its index or its name if it has one."""
     feature: builtins.int
-    """Number of the feature in its layer."""
+    """Number of the feature in its layer; 0 for an objective."""
+    restart: builtins.int
+    """Which of the feature's restarts it is, from 0."""
+    digest: builtins.str
+    """Names the image: SHA-256, in hexadecimal, of the model, what is maximized, and every setting."""
     @property
     def final(self) -> Global___OptimizedImage:
         """The image after the last update."""
 
     @property
     def best(self) -> Global___OptimizedImage:
-        """The image with the highest objective of all that the ascent went through, start and final image included."""
+        """The image with the highest objective of all that the ascent went through, start and final image included. The
+        objective is that of the image as it is given here: untransformed, without regularizers.
+        """
 
     @property
     def trace(self) -> Global___Trace:
         """Only if the spec asks for it."""
+
+    @property
+    def verdict(self) -> Global___Verdict:
+        """Whether it can be believed."""
+
+    @property
+    def spread(self) -> Global___Spread:
+        """How all restarts ended; only with RESTARTS_BEST and more than one restart."""
 
     def __init__(
         self,
@@ -268,9 +450,16 @@ class FeatureImage(google.protobuf.message.Message):
         final: Global___OptimizedImage | None = ...,
         best: Global___OptimizedImage | None = ...,
         trace: Global___Trace | None = ...,
+        restart: builtins.int = ...,
+        verdict: Global___Verdict | None = ...,
+        spread: Global___Spread | None = ...,
+        digest: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_trace", b"_trace", "best", b"best", "final", b"final", "trace", b"trace"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_trace", b"_trace", "best", b"best", "feature", b"feature", "final", b"final", "layer", b"layer", "trace", b"trace"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "final", b"final", "spread", b"spread", "trace", b"trace", "verdict", b"verdict"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "digest", b"digest", "feature", b"feature", "final", b"final", "layer", b"layer", "restart", b"restart", "spread", b"spread", "trace", b"trace", "verdict", b"verdict"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_spread", b"_spread"]) -> typing.Literal["spread"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_trace", b"_trace"]) -> typing.Literal["trace"] | None: ...
 
 Global___FeatureImage: typing_extensions.TypeAlias = FeatureImage
@@ -284,10 +473,13 @@ class ImageReady(google.protobuf.message.Message):
     IMAGE_FIELD_NUMBER: builtins.int
     COMPLETED_FIELD_NUMBER: builtins.int
     TOTAL_FIELD_NUMBER: builtins.int
+    KNOWN_FIELD_NUMBER: builtins.int
     completed: builtins.int
     """Images ready so far, this one included."""
     total: builtins.int
     """Images in the whole job."""
+    known: builtins.bool
+    """Whether it was stored already and not computed again."""
     @property
     def image(self) -> Global___FeatureImage:
         """The image."""
@@ -298,30 +490,35 @@ class ImageReady(google.protobuf.message.Message):
         image: Global___FeatureImage | None = ...,
         completed: builtins.int = ...,
         total: builtins.int = ...,
+        known: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["image", b"image"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["completed", b"completed", "image", b"image", "total", b"total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["completed", b"completed", "image", b"image", "known", b"known", "total", b"total"]) -> None: ...
 
 Global___ImageReady: typing_extensions.TypeAlias = ImageReady
 
 @typing.final
 class VisualizeResult(google.protobuf.message.Message):
-    """Outcome of a visualization; the images themselves are in the events."""
+    """Outcome of a visualization; the images themselves are in the events, and in Visualizations."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     IMAGES_FIELD_NUMBER: builtins.int
     SECONDS_FIELD_NUMBER: builtins.int
+    KNOWN_FIELD_NUMBER: builtins.int
     images: builtins.int
     """Number of images."""
     seconds: builtins.float
-    """Time from the first ascent to the last image, in seconds, with compiling."""
+    """Time from the start of the job's first attempt to its end, in seconds."""
+    known: builtins.int
+    """How many of the images were stored already."""
     def __init__(
         self,
         *,
         images: builtins.int = ...,
         seconds: builtins.float = ...,
+        known: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["images", b"images", "seconds", b"seconds"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["images", b"images", "known", b"known", "seconds", b"seconds"]) -> None: ...
 
 Global___VisualizeResult: typing_extensions.TypeAlias = VisualizeResult

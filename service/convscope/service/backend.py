@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.store import BlobStore, JobStore, ModelStore, StoreSettings, Sweeper, connect_promptly
 from convscope.store.errors import BlobError
 
@@ -25,10 +26,12 @@ class Backend:
 
     Args:
         settings: where Redis and the artifacts are.
+        max_cost: seconds that one worker may take for a visualization, by estimate.
     """
 
-    def __init__(self, settings: StoreSettings) -> None:
+    def __init__(self, settings: StoreSettings, *, max_cost: float = DEFAULT_MAX_COST) -> None:
         self.settings = settings
+        self.max_cost = max_cost
         self.redis = connect_promptly(settings.redis_url)
         self.jobs = JobStore(self.redis)
         self.models = ModelStore(self.redis)

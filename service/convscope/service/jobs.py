@@ -14,6 +14,7 @@ from convscope.service.requests import known_values, name_to_id
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
 from convscope.store import dispatch, settle_waiters
+from convscope.store.planning import plan_visualization
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -23,6 +24,7 @@ from convscope.v1.jobs_pb2 import (
     Job,
     JobEvent,
     JobKind,
+    JobSpec,
     JobState,
     ListJobsRequest,
     ListJobsResponse,
@@ -79,11 +81,28 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
     known = backend.jobs.of_request(request.request_id, request_digest(request))
     if known is not None:  # before the spec is checked: its model may be gone by now
         return _dispatched(backend, known)
-    plan = plan_job(request, backend.models)
+    plan = plan_job(request, backend.models, max_cost=backend.max_cost)
+    parts, digest = _parts(backend, plan.spec)
     job, _ = backend.jobs.create(
-        plan.spec, request_digest=plan.digest, request_id=request.request_id, needs=plan.needs, model=plan.model
+        plan.spec,
+        request_digest=plan.digest,
+        request_id=request.request_id,
+        needs=plan.needs,
+        model=plan.model,
+        priority=plan.priority,
+        device=plan.device,
+        parts=parts,
+        plan=digest,
     )
     return _dispatched(backend, job)
+
+
+def _parts(backend: Backend, spec: JobSpec) -> tuple[int, str]:
+    """Cut a visualization into parts; returns their number, and the digest of the plan."""
+    if spec.WhichOneof("kind") != "visualize":
+        return 1, ""
+    plan = plan_visualization(spec.visualize, backend.models.get(spec.visualize.model).layers)
+    return len(plan.parts), backend.blobs.put(plan.to_bytes())
 
 
 def _dispatched(backend: Backend, job: Job) -> Job:

@@ -22,8 +22,9 @@ from convscope.service.reconciling import keep_reconciling
 from convscope.service.settings import ServiceSettings
 from convscope.service.tasks import end_tasks, keep_running
 from convscope.service.tls import server_credentials
+from convscope.service.visualizations import VisualizationsService
 from convscope.store import StoreSettings, check_policy
-from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc
+from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc
 
 __all__ = ["ListenError", "serve"]
 
@@ -59,7 +60,7 @@ async def serve(
         ValueError: if certificate or key cannot be used.
         PolicyError: if Redis answers and may evict records.
     """
-    async with _background(store) as (backend, hub, health_servicer):
+    async with _background(service, store) as (backend, hub, health_servicer):
         with contextlib.suppress(redis.RedisError):  # it may come later
             await backend.run(check_policy, backend.redis)
         server = _build(service, backend, hub, health_servicer)
@@ -75,8 +76,11 @@ async def serve(
 
 
 @contextlib.asynccontextmanager
-async def _background(store: StoreSettings) -> AsyncIterator[tuple[Backend, NotifyHub, health.aio.HealthServicer]]:
-    backend, hub, health_servicer = Backend(store), NotifyHub(store.redis_url), health.aio.HealthServicer()
+async def _background(
+    service: ServiceSettings, store: StoreSettings
+) -> AsyncIterator[tuple[Backend, NotifyHub, health.aio.HealthServicer]]:
+    backend = Backend(store, max_cost=service.max_cost)
+    hub, health_servicer = NotifyHub(store.redis_url), health.aio.HealthServicer()
     works = {
         "the reading of news": hub.run,
         "the watch over Redis": lambda: keep_health(backend, health_servicer),
@@ -98,6 +102,7 @@ def _build(
     jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(backend, hub), server)
     models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(backend), server)
     datasets_pb2_grpc.add_DatasetsServicer_to_server(DatasetsService(), server)
+    visualizations_pb2_grpc.add_VisualizationsServicer_to_server(VisualizationsService(backend), server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection([*filter(None, SERVICES), health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     return server

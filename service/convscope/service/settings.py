@@ -1,14 +1,18 @@
 """How the service listens, read from the environment once."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DEFAULT_LISTEN", "ServiceSettings"]
+__all__ = ["DEFAULT_LISTEN", "DEFAULT_MAX_COST", "ServiceSettings"]
 
 # Reachable from this machine only.
 DEFAULT_LISTEN = "localhost:50051"
+
+# Seconds that one worker may take for a visualization, by estimate: a week.
+DEFAULT_MAX_COST = 7 * 86_400.0
 
 LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "[::1]"}
 
@@ -23,6 +27,7 @@ class ServiceSettings:
         key: PEM file of its private key (``CONVSCOPE_TLS_KEY``).
         token: what clients must present (``CONVSCOPE_TOKEN``).
         insecure: permit other machines to connect without TLS and token (``CONVSCOPE_INSECURE=1``).
+        max_cost: seconds that one worker may take for a visualization, by estimate (``CONVSCOPE_MAX_COST``).
 
     Raises:
         ValueError: for settings that contradict each other or would expose an unprotected service.
@@ -33,6 +38,7 @@ class ServiceSettings:
     key: Path | None = None
     token: str | None = None
     insecure: bool = False
+    max_cost: float = DEFAULT_MAX_COST
 
     def __post_init__(self) -> None:
         """Refuse half of a TLS configuration, and an open door."""
@@ -41,6 +47,8 @@ class ServiceSettings:
         for variable, path in (("CONVSCOPE_TLS_CERT", self.certificate), ("CONVSCOPE_TLS_KEY", self.key)):
             if path is not None and not path.is_file():
                 raise ValueError(f"{variable} is {path}, which is not a file")
+        if not 0 < self.max_cost < math.inf:
+            raise ValueError(f"CONVSCOPE_MAX_COST must be a number of seconds above 0, not {self.max_cost:g}")
         protected = self.certificate is not None and self.token
         if not (self.is_local or protected or self.insecure):
             raise ValueError(
@@ -64,8 +72,16 @@ class ServiceSettings:
             key=_path(environment.get("CONVSCOPE_TLS_KEY")),
             token=environment.get("CONVSCOPE_TOKEN") or None,
             insecure=environment.get("CONVSCOPE_INSECURE") == "1",
+            max_cost=_seconds("CONVSCOPE_MAX_COST", environment.get("CONVSCOPE_MAX_COST")),
         )
 
 
 def _path(value: str | None) -> Path | None:
     return Path(value) if value else None
+
+
+def _seconds(variable: str, value: str | None) -> float:
+    try:
+        return float(value) if value else DEFAULT_MAX_COST
+    except ValueError:
+        raise ValueError(f"{variable} must be a number of seconds above 0, not {value!r}") from None

@@ -34,7 +34,7 @@ def main() -> int:
         os.environ["CONVSCOPE_HOME"] = str(arguments.home.absolute())
     try:
         service = ServiceSettings.from_environment(arguments.listen)
-        asyncio.run(_run(service, StoreSettings.from_environment(), arguments.workers, arguments.threads))
+        asyncio.run(_run(service, StoreSettings.from_environment(), _workers(arguments)))
     except (ValueError, EmbeddedRedisError, ChildError) as error:
         print(f"convscope up: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
         return 2
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--threads", type=_positive, metavar="N", help="threads of each worker (default: one per processor)"
     )
+    parser.add_argument("--gpus", choices=["all"], help="run a worker for each GPU instead, if this machine has any")
     parser.add_argument(
         "--home", type=Path, help="where to keep everything (default: CONVSCOPE_HOME, else ~/.convscope)"
     )
@@ -63,7 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(service: ServiceSettings, store: StoreSettings, workers: int, threads: int | None) -> None:
+def _workers(arguments: argparse.Namespace) -> list[list[str]]:
+    """Return the arguments of each worker to be run."""
+    limit = ["--threads", str(arguments.threads)] if arguments.threads else []
+    if arguments.gpus:
+        return [["--gpus", arguments.gpus, *limit]]
+    return [limit] * int(arguments.workers)
+
+
+async def _run(service: ServiceSettings, store: StoreSettings, workers: list[list[str]]) -> None:
     stop = asyncio.Event()
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -77,7 +86,7 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: int, thr
                 redis.start()
             if stop.is_set():
                 return
-        children = _children(service, environment, workers, threads)
+        children = _children(service, environment, workers)
         for child in children:
             stack.push_async_callback(child.stop)
         started = asyncio.gather(*(child.start() for child in children))
@@ -96,11 +105,13 @@ async def _keep(redis: EmbeddedRedis | None, stop: asyncio.Event) -> None:
         await asyncio.sleep(REDIS_PERIOD_S)
 
 
-def _children(service: ServiceSettings, environment: dict[str, str], workers: int, threads: int | None) -> list[Child]:
-    limit = ["--threads", str(threads)] if threads else []
+def _children(service: ServiceSettings, environment: dict[str, str], workers: list[list[str]]) -> list[Child]:
     return [
         Child("service", ["convscope.service", "--listen", service.listen], environment),
-        *(Child(f"worker {number}", ["convscope.worker", *limit], environment) for number in range(1, workers + 1)),
+        *(
+            Child(f"worker {number}", ["convscope.worker", *arguments], environment)
+            for number, arguments in enumerate(workers, 1)
+        ),
     ]
 
 

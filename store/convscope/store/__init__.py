@@ -10,9 +10,11 @@ from convscope.store.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs import JobStore
 from convscope.store.losses import lose_holder
 from convscope.store.models import ModelStore
+from convscope.store.part_scripts import ResultWanted
 from convscope.store.policy import PolicyError, check_policy
-from convscope.store.queue import dispatch, open_queue
+from convscope.store.queue import dispatch, open_queue, queue_names
 from convscope.store.reconciler import Reconciler
+from convscope.store.scripted import Image
 from convscope.store.settings import StoreSettings
 from convscope.store.sweeping import Sweeper
 from convscope.store.waiting import settle_waiters
@@ -21,12 +23,14 @@ __all__ = [
     "Attempt",
     "BlobStore",
     "Checkpoint",
+    "Image",
     "JobStore",
     "LogEntry",
     "LogPage",
     "ModelStore",
     "PolicyError",
     "Reconciler",
+    "ResultWanted",
     "StoreSettings",
     "Sweeper",
     "await_redis",
@@ -37,6 +41,7 @@ __all__ = [
     "hydrate",
     "lose_holder",
     "open_queue",
+    "queue_names",
     "read_log",
     "settle_waiters",
 ]

@@ -37,20 +37,28 @@ class LogEntry:
 
     Attributes:
         sequence: its number.
-        event: its bytes.
-        blob: digest of the blob that completes it, or ``""``.
+        event: its bytes, without what is kept elsewhere.
+        blob: digest of the image or result that completes it, or ``""``.
         token: stands for the log up to it; ``""`` if it was stored before there were tokens.
+        completed: number of images so far, for the event of an image; else 0.
     """
 
     sequence: int
     event: bytes
     blob: str
     token: str
+    completed: int = 0
 
     @classmethod
     def from_fields(cls, sequence: int, fields: Mapping[bytes, bytes]) -> "LogEntry":
         """Make an entry from a stream entry's fields."""
-        return cls(sequence, fields[b"event"], fields[b"blob"].decode(), fields.get(b"token", b"").decode())
+        return cls(
+            sequence,
+            fields[b"event"],
+            fields[b"blob"].decode(),
+            fields.get(b"token", b"").decode(),
+            int(fields.get(b"completed", b"0")),
+        )
 
     def follows(self, token: str) -> bool:
         """Whether it was appended to the log that a token stands for; ``""`` stands for any."""
@@ -106,6 +114,8 @@ def hydrate(entry: LogEntry, blobs: BlobStore) -> JobEvent:
     event = JobEvent.FromString(entry.event)
     event.sequence = entry.sequence
     event.log_token = entry.token
+    if entry.completed:
+        event.image_ready.completed = entry.completed
     if entry.blob and event.HasField("image_ready"):
         event.image_ready.image.ParseFromString(blobs.get(entry.blob))
     elif entry.blob and event.HasField("finished"):

@@ -16,6 +16,7 @@ from convscope.store.names import new_id, parse_name
 from convscope.store.scripted import Refused, Scripts, Write
 from convscope.v1.jobs_pb2 import (
     CancelRequested,
+    Device,
     Failure,
     Job,
     JobEvent,
@@ -23,16 +24,13 @@ from convscope.v1.jobs_pb2 import (
     JobSpec,
     JobState,
     JobWaiting,
+    Priority,
 )
 from convscope.v1.models_pb2 import Model
 
 __all__ = ["JobStore"]
 
 ENDED_NAMES = tuple(records.state_name(state) for state in sorted(records.ENDED))
-# How often a request to stop is tried against a job that keeps changing its state.
-CANCEL_TRIES = 10
-
-NOT_STARTED_NAMES = ("waiting", "queued")
 
 
 class JobStore:
@@ -43,7 +41,17 @@ class JobStore:
         self._scripts = Scripts(connection)
 
     def create(
-        self, spec: JobSpec, *, request_digest: str, request_id: str = "", needs: str = "", model: Model | None = None
+        self,
+        spec: JobSpec,
+        *,
+        request_digest: str,
+        request_id: str = "",
+        needs: str = "",
+        model: Model | None = None,
+        priority: Priority.ValueType = Priority.PRIORITY_NORMAL,
+        device: Device.ValueType = Device.DEVICE_ANY,
+        parts: int = 1,
+        plan: str = "",
     ) -> tuple[Job, bool]:
         """Store a job with its first event; returns it and whether it is new.
 
@@ -53,6 +61,10 @@ class JobStore:
             request_id: makes the call safe to repeat; may be empty.
             needs: ``models/{id}`` that the job works on; if its training has not ended, the job waits for it.
             model: description of the model that the job will make; its name is allotted here.
+            priority: how soon its parts are taken up.
+            device: what they run on.
+            parts: in how many parts the job is computed, at least 1.
+            plan: digest of the blob that says what each part does; may be empty.
 
         Raises:
             RequestConflictError: if the request id was used for something else.
@@ -75,9 +87,14 @@ class JobStore:
                 "makes": model_id,
                 "needs": needs,
                 "created": records.now_ms(),
+                "priority": _stored(Priority.Name(priority)),
+                "device": _stored(Device.Name(device)),
+                "parts": parts,
+                "plan": plan,
             },
             model_id=model_id,
             model_fields=_new_model_fields(job_id, model) if model else {},
+            plan=plan,
         )
         if status == "exists":
             return self._known_request(value, request_id, request_digest), False
@@ -122,50 +139,29 @@ class JobStore:
             NotFoundError: if there is no such job.
         """
         job_id = parse_name("jobs", name)
-        asked = (records.timed(JobEvent(cancel_requested=CancelRequested())), "")
-        ended = (records.finished(JobState.JOB_STATE_CANCELLED), "")
-        makes = self._fields(job_id).get(b"makes", b"").decode()
-        at_once = Write(
-            expect={"state": NOT_STARTED_NAMES},
-            fields={"state": "cancelled", "cancel": 1, "ended": records.now_ms()},
-            model_id=makes,
-            model_fields={"state": "failed"} if makes else {},
-            events=[asked, ended],
-        )
-        told = Write(
-            expect={"state": ["running"], "cancel": [""]},
-            fields={"cancel": 1, "cancel_time": records.now_ms()},
-            events=[asked],
-        )
-        for _ in range(CANCEL_TRIES):  # between two writes the job may be taken up, or given back
-            if self._first_allowed(job_id, at_once, told) or self._stopping(job_id):
-                break
+        asked = records.timed(JobEvent(cancel_requested=CancelRequested()))
+        ended = records.finished(JobState.JOB_STATE_CANCELLED)
+        self._scripts.cancel(job_id, records.now_ms(), asked, ended)
         return self.get(name)
-
-    def _stopping(self, job_id: str) -> bool:
-        fields = records.read_record(self._redis, keys.job_key(job_id))
-        return bool(fields.get(b"cancel") or fields.get(b"ended"))
 
     def release(self, job_id: str) -> bool:
         """Queue a job that waited for its model; returns whether it did wait."""
-        queued = (records.timed(JobEvent(queued=JobQueued())), "")
-        return self._first_allowed(
-            job_id, Write(expect={"state": ["waiting"]}, fields={"state": "queued"}, events=[queued])
-        )
+        return self._scripts.release(job_id, records.timed(JobEvent(queued=JobQueued())))
 
     def abandon(self, job_id: str, failure: Failure) -> bool:
         """Fail a job that waits for a model that will not come; returns whether it did wait."""
         makes = records.read_record(self._redis, keys.job_key(job_id)).get(b"makes", b"").decode()
-        return self._first_allowed(
-            job_id,
-            Write(
-                expect={"state": ["waiting"]},
-                fields={"state": "failed", "failure": failure.SerializeToString(), "ended": records.now_ms()},
-                model_id=makes,
-                model_fields={"state": "failed"} if makes else {},
-                events=[(records.finished(JobState.JOB_STATE_FAILED, failure), "")],
-            ),
+        write = Write(
+            expect={"state": ["waiting"]},
+            fields={"state": "failed", "failure": failure.SerializeToString(), "ended": records.now_ms()},
+            made={"state": "failed"} if makes else {},
+            events=[(records.finished(JobState.JOB_STATE_FAILED, failure), "")],
         )
+        try:
+            self._scripts.write(job_id, write)
+        except (Refused, NotFoundError):  # it goes on, has ended, or was deleted meanwhile
+            return False
+        return True
 
     def delete(self, name: str) -> list[str]:
         """Delete an ended job with its events; returns the digests of the blobs that nothing points to any more.
@@ -178,6 +174,7 @@ class JobStore:
         job_id = parse_name("jobs", name)
         request_id = self._fields(job_id).get(b"request_id", b"").decode()
         related = [keys.job_key(job_id), keys.JOBS, keys.blobs_key(job_id), keys.events_key(job_id)]
+        related += [keys.parts_key(job_id), keys.written_key(job_id), keys.images_key(job_id)]
         if request_id:
             related.append(keys.request_key(request_id))
         status, *rest = self._scripts.delete(job_id, related, ENDED_NAMES)
@@ -186,17 +183,6 @@ class JobStore:
         if status == "state":
             raise StateError(f"{name} is {rest[0]}; cancel it and wait for its end before deleting it")
         return rest
-
-    def _first_allowed(self, job_id: str, *writes: Write) -> bool:
-        for write in writes:
-            try:
-                self._scripts.write(job_id, write)
-            except Refused:
-                continue
-            except NotFoundError:
-                return False  # deleted meanwhile: nothing of it is left to change
-            return True
-        return False
 
     def _fields(self, job_id: str) -> records.Fields:
         fields = records.read_record(self._redis, keys.job_key(job_id))
@@ -215,6 +201,11 @@ def _new_model_fields(job_id: str, model: Model) -> dict[str, str | bytes]:
     model.create_time.GetCurrentTime()
     model.lineage.job = f"jobs/{job_id}"
     return {"state": "pending", "model": model.SerializeToString()}
+
+
+def _stored(name: str) -> str:
+    """Return how a priority or device is stored: ``high`` for ``PRIORITY_HIGH``."""
+    return name.partition("_")[2].lower()
 
 
 def _model_error(name: str, state: str) -> Exception:

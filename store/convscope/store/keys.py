@@ -10,12 +10,16 @@ __all__ = [
     "SWEPT",
     "blobs_key",
     "events_key",
+    "images_key",
     "job_key",
+    "known_key",
     "lease_key",
     "model_blobs_key",
     "model_key",
+    "parts_key",
     "request_key",
     "waiters_key",
+    "written_key",
 ]
 
 # Ids of all jobs, in a sorted set with equal scores: ordered by id, which is by time.
@@ -50,6 +54,16 @@ def events_key(job_id: str) -> str:
     return f"convscope:{{job:{job_id}}}:events"
 
 
+def parts_key(job_id: str) -> str:
+    """Hash: ``state``, ``attempt``, ``holder``, ... ``:part`` of each part that is queued or running."""
+    return f"convscope:{{job:{job_id}}}:parts"
+
+
+def written_key(job_id: str) -> str:
+    """Hash: token of the last write to each part."""
+    return f"convscope:{{job:{job_id}}}:written"
+
+
 def lease_key(job_id: str, part: int) -> str:
     """Return the key whose value is the attempt that holds a part; it goes when the attempt gives no sign of life."""
     return f"convscope:{{job:{job_id}}}:lease:{part}"
@@ -58,6 +72,11 @@ def lease_key(job_id: str, part: int) -> str:
 def blobs_key(job_id: str) -> str:
     """Set: digests of the blobs that the job points to."""
     return f"convscope:{{job:{job_id}}}:blobs"
+
+
+def images_key(job_id: str) -> str:
+    """Hash: the blob's digest of each image that is ready, by its number in the order of the spec, from 0."""
+    return f"convscope:{{job:{job_id}}}:images"
 
 
 def request_key(request_id: str) -> str:
@@ -73,6 +92,11 @@ def model_key(model_id: str) -> str:
 def model_blobs_key(model_id: str) -> str:
     """Set: digests of the blobs that the model points to."""
     return f"convscope:{{model:{model_id}}}:blobs"
+
+
+def known_key(model_id: str) -> str:
+    """Hash: digest of the blob of each image computed for the model, by the image's name."""
+    return f"convscope:{{model:{model_id}}}:images"
 
 
 def waiters_key(model_id: str) -> str:

@@ -67,7 +67,7 @@ class ModelStore:
             StateError: if its training has not ended.
         """
         model_id = parse_name("models", name)
-        related = [keys.model_key(model_id), keys.MODELS, keys.model_blobs_key(model_id)]
+        related = [keys.model_key(model_id), keys.MODELS, keys.model_blobs_key(model_id), keys.known_key(model_id)]
         status, *rest = self._scripts.delete(model_id, related, ("ready", "failed"))
         if status == "missing":
             raise NotFoundError(f"{name} does not exist")

@@ -4,15 +4,16 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import redis
 
 from convscope.store import keys, lua
 from convscope.store.losses import lose_attempt
+from convscope.store.parts import PartRecord, read_parts
 from convscope.store.queue import dispatch, queued_parts, stop_part
-from convscope.store.records import Fields, now_ms, text
+from convscope.store.records import now_ms, text
 from convscope.store.waiting import settle_waiters
 
 __all__ = ["Reconciler"]
@@ -35,17 +36,34 @@ MAX_PAUSE_S = 3.0
 # How long a job may take to stop by itself before its horse is killed, in milliseconds.
 CANCEL_GRACE_MS = 10_000
 
-# Only single-part jobs exist so far.
-PART = 0
-
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
     """A part that looks lost; the attempt tells one loss from the next."""
 
     job_id: str
+    part: int
     state: str
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveJob:
+    """A job that is queued or running, when it was asked to stop (0: never), and its parts that are under way."""
+
+    job_id: str
+    cancel_time: int
+    parts: Mapping[int, PartRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class ActivePart:
+    """One of them, and whether its attempt has a lease."""
+
+    job: ActiveJob
+    number: int
+    record: PartRecord
+    leased: bool
 
 
 class Reconciler:
@@ -93,47 +111,56 @@ class Reconciler:
     def _look(self, now: float) -> None:
         queued = queued_parts(self._redis)
         suspects: dict[Suspect, float] = {}
-        for job_id, fields, leased in self._active():
-            suspect = self._judge(job_id, fields, leased=leased, queued=(job_id, PART) in queued)
-            if suspect is not None:
+        jobs = self._active()
+        for part in self._parts(jobs):
+            self._hurry(part)
+            queues = part.record.state == "queued" and (part.job.job_id, part.number) in queued
+            if not queues and not part.leased:
+                suspect = Suspect(part.job.job_id, part.number, part.record.state, part.record.attempt)
                 suspects[suspect] = self._since.get(suspect, now)
         lost = [suspect for suspect, since in suspects.items() if now - since >= GRACE_S]
         for suspect in lost:
             self._repair(suspect)
         self._since = {suspect: since for suspect, since in suspects.items() if suspect not in lost}
 
-    def _active(self) -> Iterator[tuple[str, Fields, bool]]:
+    def _active(self) -> list[ActiveJob]:
+        """Return the jobs that are queued or running; those that wait are settled, if there is something to settle."""
         job_ids = [text(each) for each in self._redis.smembers(keys.ACTIVE)]
         with self._redis.pipeline(transaction=False) as pipeline:
             for job_id in job_ids:
-                pipeline.hgetall(keys.job_key(job_id))
-                pipeline.exists(keys.lease_key(job_id, PART))
+                pipeline.hmget(keys.job_key(job_id), "state", "needs", "cancel_time")
+                pipeline.hgetall(keys.parts_key(job_id))
             replies = pipeline.execute()
-        for job_id, fields, leased in zip(job_ids, replies[::2], replies[1::2], strict=True):
-            if fields:
-                yield job_id, fields, bool(leased)
+        jobs = []
+        for job_id, (state, needs, cancel_time), parts in zip(job_ids, replies[::2], replies[1::2], strict=True):
+            if state == b"waiting":
+                settle_waiters(self._redis, text(needs).removeprefix("models/"))
+            elif state is not None:
+                jobs.append(ActiveJob(job_id, int(cancel_time or 0), read_parts(parts)))
+        return jobs
 
-    def _judge(self, job_id: str, fields: Fields, *, leased: bool, queued: bool) -> Suspect | None:
-        state = fields[b"state"].decode()
-        if state == "waiting":
-            settle_waiters(self._redis, fields[b"needs"].decode().removeprefix("models/"))
-            return None
-        if state == "running" and leased:
-            self._hurry(job_id, fields)
-            return None
-        if state == "queued" and queued:
-            return None
-        return Suspect(job_id, state, int(fields.get(b"attempt:%d" % PART, b"0")))
+    def _parts(self, jobs: list[ActiveJob]) -> list[ActivePart]:
+        """Return the parts of jobs, and which of them are leased."""
+        found = [(job, number, record) for job in jobs for number, record in job.parts.items()]
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for job, number, _ in found:
+                pipeline.exists(keys.lease_key(job.job_id, number))
+            leases = pipeline.execute()
+        return [
+            ActivePart(job, number, record, leased=bool(lease) and record.state == "running")
+            for (job, number, record), lease in zip(found, leases, strict=True)
+        ]
 
-    def _hurry(self, job_id: str, fields: Fields) -> None:
-        asked = int(fields.get(b"cancel_time", b"0"))
-        if asked and now_ms() - asked > CANCEL_GRACE_MS:
-            log.warning("jobs/%s does not stop by itself; its horse is killed", job_id)
-            stop_part(self._redis, job_id, PART)
+    def _hurry(self, part: ActivePart) -> None:
+        asked = part.job.cancel_time
+        if part.leased and asked and now_ms() - asked > CANCEL_GRACE_MS:
+            log.warning("jobs/%s does not stop by itself; its horse is killed", part.job.job_id)
+            stop_part(self._redis, part.record.carrier)
 
     def _repair(self, suspect: Suspect) -> None:
+        job_id, part = suspect.job_id, suspect.part
         if suspect.state == "queued":
-            log.warning("jobs/%s is on no queue; it is dispatched again", suspect.job_id)
-            dispatch(self._redis, suspect.job_id, PART)
-        elif lose_attempt(self._redis, suspect.job_id, PART, suspect.attempt, "its worker fell silent"):
-            log.warning("jobs/%s: attempt %d fell silent; it is queued again", suspect.job_id, suspect.attempt)
+            log.warning("jobs/%s: part %d is on no queue; it is dispatched again", job_id, part)
+            dispatch(self._redis, job_id, part)
+        elif lose_attempt(self._redis, job_id, part, suspect.attempt, "its worker fell silent"):
+            log.warning("jobs/%s: attempt %d at part %d fell silent", job_id, suspect.attempt, part)

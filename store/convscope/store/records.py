@@ -7,7 +7,7 @@ from typing import cast
 import redis
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobFinished, JobSpec, JobState
+from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobFinished, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model, ModelState
 
 __all__ = [
@@ -88,6 +88,10 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
         end_time=_timestamp(fields.get(b"ended")),
         sequence=int(fields[b"sequence"]),
         cancel_requested=bool(fields.get(b"cancel")),
+        priority=Priority.Value(f"PRIORITY_{fields.get(b'priority', b'normal').decode().upper()}"),
+        device=Device.Value(f"DEVICE_{fields.get(b'device', b'any').decode().upper()}"),
+        parts=int(fields.get(b"parts", b"1")),
+        parts_done=int(fields.get(b"done", b"0")),
     )
     if b"failure" in fields:
         job.failure.ParseFromString(fields[b"failure"])

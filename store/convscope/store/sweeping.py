@@ -7,12 +7,16 @@ lately are removed. Whoever points to a blob must have written it within that ti
 import logging
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import redis
 
 from convscope.store import keys
 from convscope.store.blobs import BlobStore
 from convscope.store.jobs import JobStore
+from convscope.store.models import ModelStore
+from convscope.store.names import parse_name
+from convscope.store.records import Fields, text
 
 __all__ = ["Sweeper"]
 
@@ -79,7 +83,19 @@ class Sweeper:
             orphans = self._unreferenced([blob.digest for blob in batch if blob.written < oldest])
             self._blobs.delete(orphans)
             removed += len(orphans)
+        self._forget()
         return removed
+
+    def _forget(self) -> None:
+        """Strike images off those known that no job has any more; a look-up would do so too, if one came."""
+        for model in ModelStore(self._redis).newest_first():
+            known, cursor, ended = keys.known_key(parse_name("models", model.name)), 0, False
+            while not ended:
+                cursor, found = cast("tuple[int, Fields]", self._redis.hscan(known, cursor, count=1_000))
+                gone = set(self._unreferenced([text(digest) for digest in found.values()]))
+                if stale := [name for name, digest in found.items() if text(digest) in gone]:
+                    self._redis.hdel(known, *stale)
+                ended = not cursor
 
     def _unreferenced(self, digests: Collection[str]) -> list[str]:
         if not digests:

@@ -9,20 +9,26 @@ from importlib import import_module
 
 from convscope.store import PolicyError, StoreSettings, await_redis, check_policy, connect_patiently
 from convscope.store.names import new_id
-from convscope.worker.variables import THREADS_VARIABLE, check_variables, positive
+from convscope.worker.gpu_workers import run_gpu_workers
+from convscope.worker.gpus import find_gpus
+from convscope.worker.variables import DEVICE_VARIABLE, THREADS_VARIABLE, check_variables, device, positive
 
 __all__ = ["main"]
 
+log = logging.getLogger(__name__)
 
-def main() -> int:
-    """Run a worker until SIGINT or SIGTERM; returns the exit code."""
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="convscope worker",
         description="Run a worker. Any number, on any machine, can share one Redis and one artifact store. "
         "When told to stop, it gives the job that it computes back to the queue.",
         epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME, CONVSCOPE_DATA, "
-        "CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_CHECKPOINT_STEPS.",
+        "CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_DEVICE, CONVSCOPE_CHECKPOINT_STEPS.",
     )
+    on = parser.add_mutually_exclusive_group()
+    on.add_argument("--device", choices=["cpu", "gpu"], help="what to compute on (default: CONVSCOPE_DEVICE, else cpu)")
+    on.add_argument("--gpus", choices=["all"], help="run one worker for each GPU of this machine")
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="threads to compute with (default: one per processor)"
     )
@@ -30,21 +36,44 @@ def main() -> int:
         "--finish", action="store_true", help="when told to stop, finish the job that it computes instead"
     )
     parser.add_argument("--burst", action="store_true", help="stop as soon as the queue is empty")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Run a worker until SIGINT or SIGTERM; returns the exit code."""
+    arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    if arguments.device:
+        os.environ[DEVICE_VARIABLE] = arguments.device
     try:
         settings = StoreSettings.from_environment()
         check_variables()
     except ValueError as error:
         return _refuse(error)
+    gpus = find_gpus() if arguments.gpus or device() == "gpu" else []
+    if gpus and arguments.gpus:
+        return run_gpu_workers(gpus, _passed_on(arguments))
+    if arguments.gpus:
+        log.warning("there is no GPU on this machine: going on as one worker on its processors")
+        os.environ[DEVICE_VARIABLE] = "cpu"
+    elif device() == "gpu" and not gpus:
+        return _refuse(ValueError("there is no GPU on this machine; use --device cpu"))
     _prepare(arguments.threads)
     return _work(settings, burst=arguments.burst, finish=arguments.finish)
+
+
+def _passed_on(arguments: argparse.Namespace) -> list[str]:
+    """Return the arguments that each GPU's worker gets."""
+    flags = [f"--{name}" for name in ("finish", "burst") if getattr(arguments, name)]
+    return [*flags, *(["--threads", str(arguments.threads)] if arguments.threads else [])]
 
 
 def _prepare(threads: int | None) -> None:
     """Import what the horses need: they are forked from this process and start in milliseconds."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong reaches us as exceptions
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else this user uses Keras with
+    if device() == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before TensorFlow is imported: others may have the GPU
     if threads:
         os.environ[THREADS_VARIABLE] = str(threads)
     import_module("convscope.worker.warm").warm()

@@ -12,8 +12,17 @@ from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult, EvaluateSpec,
 from convscope.v1.models_pb2 import Layer, LayerKind
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import Activation, Network, Precision, TrainProgress, TrainSpec
-from convscope.v1.visualize_pb2 import FeatureImage, OptimizedImage, Trace, VisualizeSpec
+from convscope.v1.visualize_pb2 import (
+    FeatureImage,
+    OptimizedImage,
+    Restarts,
+    Spread,
+    Trace,
+    Verdict,
+    VisualizeSpec,
+)
 from convscope.worker import evaluation, network, settings, training, visualization
+from convscope.worker.convert_render import render_settings
 
 __all__ = [
     "SPLITS",
@@ -58,6 +67,14 @@ LAYER_KINDS = {
     "flatten": LayerKind.LAYER_KIND_FLATTEN,
     "dense": LayerKind.LAYER_KIND_DENSE,
     "logits": LayerKind.LAYER_KIND_LOGITS,
+    "other": LayerKind.LAYER_KIND_OTHER,
+}
+
+OUTCOMES = {
+    "normal": Verdict.OUTCOME_NORMAL,
+    "constant": Verdict.OUTCOME_CONSTANT,
+    "unreachable": Verdict.OUTCOME_UNREACHABLE,
+    "not_a_number": Verdict.OUTCOME_NOT_A_NUMBER,
 }
 
 
@@ -145,7 +162,14 @@ def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classe
 
 def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
     """Take the settings out of a spec whose defaults are filled in."""
-    return settings.VisualizeSettings(iterations=spec.iterations, seed=spec.seed, trace=spec.trace)
+    return settings.VisualizeSettings(
+        iterations=spec.iterations,
+        seed=spec.seed,
+        trace=spec.trace,
+        restarts=max(1, spec.restarts),
+        keep_all=spec.keep == Restarts.RESTARTS_ALL,
+        render=render_settings(spec.render),
+    )
 
 
 def feature_image(image: visualization.FeatureImage) -> FeatureImage:
@@ -156,12 +180,29 @@ def feature_image(image: visualization.FeatureImage) -> FeatureImage:
         final=_optimized_image(image.final),
         best=_optimized_image(image.best),
         trace=_trace(image.trace) if image.trace else None,
+        restart=image.restart,
+        verdict=_verdict(image.verdict),
+        spread=_spread(image.spread) if image.spread else None,
     )
 
 
 def feature_name(image: visualization.FeatureImage) -> FeatureImage:
     """Pack only whose image it is."""
-    return FeatureImage(layer=image.layer, feature=image.feature)
+    return FeatureImage(layer=image.layer, feature=image.feature, restart=image.restart)
+
+
+def _verdict(verdict: visualization.Verdict) -> Verdict:
+    return Verdict(
+        outcome=OUTCOMES[verdict.outcome],
+        iteration=verdict.iteration,
+        upper_bound=verdict.upper_bound,
+        reached=verdict.reached,
+        rescued=verdict.rescued,
+    )
+
+
+def _spread(spread: visualization.Spread) -> Spread:
+    return Spread(objectives=tensor(spread.objectives), mean=spread.mean, deviation=spread.deviation)
 
 
 def _optimized_image(image: visualization.OptimizedImage) -> OptimizedImage:

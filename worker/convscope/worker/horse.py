@@ -1,4 +1,4 @@
-"""What a horse does: claims a part, computes it, and ends the job with a result or a reason."""
+"""What a horse does: claims a part, computes it, and goes on with the next part of the job as long as it may."""
 
 import logging
 import os
@@ -6,16 +6,27 @@ import signal
 
 import redis
 
-from convscope.store import Attempt, BlobStore, StoreSettings, connect_patiently, dispatch, settle_waiters
+from convscope.store import (
+    Attempt,
+    BlobStore,
+    StoreSettings,
+    connect_patiently,
+    connect_promptly,
+    dispatch,
+    queue_names,
+    settle_waiters,
+)
 from convscope.store.errors import BlobDamagedError, BlobError, NotFoundError, StaleAttemptError, StateError
+from convscope.store.queue import carrier
+from convscope.store.scripted import Scripts
 from convscope.v1.jobs_pb2 import Failure
 from convscope.worker.environment import environment
 from convscope.worker.errors import ComputationError, DatasetError, ModelFileError
-from convscope.worker.horse_jobs import RUNNERS
+from convscope.worker.horse_jobs import runners
 from convscope.worker.horse_lease import LeaseKeeper
-from convscope.worker.horse_report import CancelledError, DrainedError, Reporter
+from convscope.worker.horse_report import CancelledError, DrainedError, Reporter, Wishes
 from convscope.worker.threads import configure_threads
-from convscope.worker.variables import THREADS_VARIABLE, WORKER_VARIABLE, number_in
+from convscope.worker.variables import THREADS_VARIABLE, WORKER_VARIABLE, device, number_in
 
 __all__ = ["run_part"]
 
@@ -23,47 +34,85 @@ log = logging.getLogger(__name__)
 
 
 def run_part(job_id: str, part: int) -> None:
-    """Compute a part of a job; the only function that the queue may name."""
+    """Compute a part of a job, and others of it after it; the only function that the queue may name."""
     settings = StoreSettings.from_environment()
     connection = connect_patiently(settings.redis_url)
     # Here, not in the parent: asking for the number of threads initializes TensorFlow's devices.
     configure_threads(number_in(THREADS_VARIABLE))
-    worker = os.environ.get(WORKER_VARIABLE, "")
-    attempt = Attempt.claim(connection, job_id, part, worker=worker, environment=environment())
-    if attempt is None:
-        log.info("jobs/%s: nothing to do", job_id)
-        return
-    log.info("jobs/%s: %s, attempt %d", job_id, attempt.kind, attempt.number)
-    lease = LeaseKeeper(attempt, settings.redis_url)
-    lease.start()
-    try:
-        _run(connection, attempt, settings, lease)
-    except StaleAttemptError as error:
-        log.warning("jobs/%s: %s", job_id, error)
-    finally:
-        lease.end()
+    Horse(settings, connection, carrier(job_id, part)).run(job_id, part)
 
 
-def _run(connection: redis.Redis, attempt: Attempt, settings: StoreSettings, lease: LeaseKeeper) -> None:
-    try:
-        reporter = Reporter(connection, attempt, BlobStore(settings.artifacts_url), lease)
-        signal.signal(signal.SIGTERM, lambda *_: reporter.drain())
-        RUNNERS[attempt.kind](reporter)
-        log.info("jobs/%s: succeeded", attempt.job_id)
-    except DrainedError:
-        log.info("jobs/%s: given back, because its worker stops", attempt.job_id)
-        if attempt.hand_back():
-            dispatch(connection, attempt.job_id, attempt.part)
-            return
-    except CancelledError:
-        attempt.cancelled()
-        log.info("jobs/%s: cancelled", attempt.job_id)
-    except StaleAttemptError:
-        raise
-    except Exception as error:
-        log.exception("jobs/%s failed", attempt.job_id)
-        attempt.fail(_failure(error))
-    settle_waiters(connection, attempt.makes)
+class Horse:
+    """A process that computes, with what it keeps from part to part.
+
+    Args:
+        settings: where things are.
+        connection: a patient connection to Redis.
+        entry: the queue's entry that it was forked for.
+    """
+
+    def __init__(self, settings: StoreSettings, connection: redis.Redis, entry: str) -> None:
+        self._redis = connection
+        self._entry = entry
+        self._worker = os.environ.get(WORKER_VARIABLE, "")
+        self._environment = environment()
+        self._queues = queue_names(device())
+        self._blobs = BlobStore(settings.artifacts_url)
+        # A connection of its own: while Redis is away the computation may wait for it, the lease's thread tries again.
+        self._lease_scripts = Scripts(connect_promptly(settings.redis_url))
+        self._runners = runners()
+        self._wishes = Wishes()
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self._wishes, "drain", True))
+        signal.signal(signal.SIGUSR1, lambda *_: setattr(self._wishes, "last", True))
+
+    def run(self, job_id: str, part: int | None) -> None:
+        """Compute a part, then others of the same job as long as nobody else is kept waiting by it."""
+        while part is not None:
+            part = self._compute(job_id, part)
+
+    def _compute(self, job_id: str, part: int) -> int | None:
+        """Compute a part; returns the one to go on with, or None."""
+        attempt = Attempt.claim(
+            self._redis, job_id, part, worker=self._worker, environment=self._environment, entry=self._entry
+        )
+        if attempt is None:
+            log.info("jobs/%s: nothing to do", job_id)
+            return None
+        log.info("jobs/%s: %s, part %d, attempt %d", job_id, attempt.kind, part, attempt.number)
+        lease = LeaseKeeper(attempt, self._lease_scripts)
+        lease.start()
+        try:
+            done = self._run(attempt, lease)
+        except StaleAttemptError as error:
+            log.warning("jobs/%s: %s", job_id, error)
+            return None
+        finally:
+            lease.end()
+        goes_on = done and attempt.parts > 1 and not (self._wishes.drain or self._wishes.last)
+        return attempt.next_part(self._queues) if goes_on else None
+
+    def _run(self, attempt: Attempt, lease: LeaseKeeper) -> bool:
+        """Compute the part of an attempt; returns whether it is done."""
+        done = False
+        try:
+            self._runners[attempt.kind](Reporter(self._redis, attempt, self._blobs, lease, self._wishes))
+            log.info("jobs/%s: part %d is done", attempt.job_id, attempt.part)
+            done = True
+        except DrainedError:
+            log.info("jobs/%s: given back, because its worker stops", attempt.job_id)
+            if attempt.hand_back():
+                dispatch(self._redis, attempt.job_id, attempt.part)
+                return False
+        except CancelledError:
+            attempt.cancelled()
+            log.info("jobs/%s: cancelled", attempt.job_id)
+        except StaleAttemptError:
+            raise
+        except Exception as error:
+            log.exception("jobs/%s failed", attempt.job_id)
+            attempt.fail(_failure(error))
+        settle_waiters(self._redis, attempt.makes)
+        return done
 
 
 # The first class that an error is an instance of decides; anything else is a fault of the computation.

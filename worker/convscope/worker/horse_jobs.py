@@ -3,25 +3,23 @@
 from collections.abc import Callable, Mapping
 from time import perf_counter
 
-import keras
-
 from convscope.store import ModelStore
 from convscope.v1.evaluate_pb2 import EvaluateProgress
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainProgress, TrainResult
-from convscope.v1.visualize_pb2 import ImageReady, VisualizeResult
 from convscope.worker import convert
 from convscope.worker.data import load_dataset
 from convscope.worker.evaluation import evaluate
 from convscope.worker.horse_checkpoints import environments, train_with_checkpoints
+from convscope.worker.horse_models import load_model
 from convscope.worker.horse_report import Reporter
-from convscope.worker.keras_files import model_from_bytes, model_to_bytes
+from convscope.worker.horse_visualize import VisualizeRunner
+from convscope.worker.keras_files import model_to_bytes
 from convscope.worker.network import describe
 from convscope.worker.training import Checkpoints, TrainOutcome, TrainReport, train
-from convscope.worker.visualization import FeatureImage, Visualizer
 
-__all__ = ["RUNNERS"]
+__all__ = ["runners"]
 
 
 def _train(reporter: Reporter) -> None:
@@ -34,7 +32,7 @@ def _train(reporter: Reporter) -> None:
             reporter.event(JobEvent(train_progress=convert.train_progress(found)))
 
     def run(checkpoints: Checkpoints) -> TrainOutcome:
-        parent, parent_file = _load(reporter, spec.continue_from) if spec.continue_from else (None, None)
+        parent, parent_file = load_model(reporter, spec.continue_from) if spec.continue_from else (None, None)
         return train(
             dataset,
             convert.train_settings(spec),
@@ -74,7 +72,7 @@ def _succeed_with_model(reporter: Reporter, outcome: TrainOutcome, history: list
 
 def _evaluate(reporter: Reporter) -> None:
     spec = reporter.attempt.spec.evaluate
-    model, file = _load(reporter, spec.model)
+    model, file = load_model(reporter, spec.model)
     dataset = load_dataset(model.dataset)
     split = getattr(dataset, convert.SPLITS[spec.split])
     throttle = Throttle()
@@ -97,35 +95,9 @@ def _evaluate(reporter: Reporter) -> None:
     reporter.attempt.succeed(_store(reporter, JobResult(evaluate=result)))
 
 
-def _visualize(reporter: Reporter) -> None:
-    spec = reporter.attempt.spec.visualize
-    _, file = _load(reporter, spec.model)
-    started = perf_counter()
-    total = sum(len(selection.list.indices) for selection in spec.selections)
-    images = (event.image_ready.image for event in reporter.logged() if event.HasField("image_ready"))
-    stored = {(image.layer, image.feature) for image in images}
-
-    def ready(image: FeatureImage) -> None:
-        stored.add((image.layer, image.feature))
-        blob = reporter.blobs.put(convert.feature_image(image).SerializeToString())
-        event = ImageReady(image=convert.feature_name(image), completed=len(stored), total=total)
-        reporter.event(JobEvent(image_ready=event), blob, kept=len(stored))
-
-    visualizer = Visualizer(file)
-    settings = convert.visualize_settings(spec)
-    for selection in spec.selections:
-        missing = [feature for feature in selection.list.indices if (selection.name, feature) not in stored]
-        if missing:
-            visualizer.run(selection.name, missing, settings, ready=ready, pulse=reporter.pulse)
-    result = VisualizeResult(images=len(stored), seconds=perf_counter() - started)
-    reporter.attempt.succeed(_store(reporter, JobResult(visualize=result)))
-
-
-RUNNERS: Mapping[str, Callable[[Reporter], None]] = {
-    "train": _train,
-    "evaluate": _evaluate,
-    "visualize": _visualize,
-}
+def runners() -> Mapping[str, Callable[[Reporter], None]]:
+    """Return what computes a part of each kind of job; to be kept by a horse that computes several parts."""
+    return {"train": _train, "evaluate": _evaluate, "visualize": VisualizeRunner()}
 
 
 class Throttle:
@@ -143,11 +115,6 @@ class Throttle:
             return False
         self._next = now + self.PERIOD_S
         return True
-
-
-def _load(reporter: Reporter, name: str) -> tuple[Model, keras.Model]:
-    model = ModelStore(reporter.redis).ready(name)
-    return model, model_from_bytes(reporter.blobs.get(model.sha256))
 
 
 def _history(reporter: Reporter, name: str) -> list[TrainProgress]:

@@ -5,7 +5,7 @@ import threading
 
 import redis
 
-from convscope.store import Attempt, connect_promptly
+from convscope.store import Attempt
 from convscope.store.errors import StaleAttemptError
 from convscope.store.scripted import Scripts
 
@@ -22,18 +22,21 @@ class LeaseKeeper(threading.Thread):
 
     It lives in the horse, not in its parent: a horse that hangs or is stopped must lose its lease.
 
+    Args:
+        attempt: whose lease it is.
+        scripts: on a connection that the computation does not use, and that does not wait for an absent Redis.
+
     Attributes:
         cancelled: the job was asked to stop.
         over: somebody else has the part, or the job has ended.
     """
 
-    def __init__(self, attempt: Attempt, redis_url: str) -> None:
+    def __init__(self, attempt: Attempt, scripts: Scripts) -> None:
         super().__init__(name="lease", daemon=True)
         self.cancelled = False
         self.over = False
         self._attempt = attempt
-        # A connection of its own: while Redis is away the computation may wait for it, this thread tries again.
-        self._scripts = Scripts(connect_promptly(redis_url))
+        self._scripts = scripts
         self._ended = threading.Event()
 
     def run(self) -> None:

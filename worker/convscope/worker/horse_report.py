@@ -1,6 +1,7 @@
 """Turns the callbacks of a computation into events, and requests to stop into exceptions."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import redis
 
@@ -10,7 +11,7 @@ from convscope.v1.jobs_pb2 import JobEvent
 from convscope.worker.horse_lease import LeaseKeeper
 from convscope.worker.pulse import Interruption
 
-__all__ = ["CancelledError", "DrainedError", "Reporter"]
+__all__ = ["CancelledError", "DrainedError", "Reporter", "Wishes"]
 
 
 # Events read from the log at a time.
@@ -25,6 +26,19 @@ class DrainedError(Interruption):
     """The worker stops; another one is to take the part up."""
 
 
+@dataclass(slots=True)
+class Wishes:
+    """What a worker wants of its horse; set by signal handlers.
+
+    Attributes:
+        drain: give the part back at the next pulse.
+        last: take up no other part after this one.
+    """
+
+    drain: bool = False
+    last: bool = False
+
+
 class Reporter:
     """One attempt's way to the outside.
 
@@ -33,18 +47,17 @@ class Reporter:
         attempt: holds the part.
         blobs: where images and results go.
         lease: keeps the attempt alive.
+        wishes: what the worker wants of its horse.
     """
 
-    def __init__(self, connection: redis.Redis, attempt: Attempt, blobs: BlobStore, lease: LeaseKeeper) -> None:
+    def __init__(
+        self, connection: redis.Redis, attempt: Attempt, blobs: BlobStore, lease: LeaseKeeper, wishes: Wishes
+    ) -> None:
         self.redis = connection
         self.attempt = attempt
         self.blobs = blobs
         self._lease = lease
-        self._drained = False
-
-    def drain(self) -> None:
-        """Have the next pulse end the computation; safe to call from a signal handler."""
-        self._drained = True
+        self._wishes = wishes
 
     def pulse(self) -> None:
         """Stop the computation if somebody asked for it; to be called at least twice a second.
@@ -58,7 +71,7 @@ class Reporter:
             raise StaleAttemptError(f"attempt {self.attempt.number} at jobs/{self.attempt.job_id} is over")
         if self._lease.cancelled:
             raise CancelledError
-        if self._drained:
+        if self._wishes.drain:
             raise DrainedError
 
     def logged(self) -> Iterator[JobEvent]:

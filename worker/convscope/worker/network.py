@@ -2,18 +2,27 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import keras
 
-from convscope.worker.errors import ComputationError, ModelFileError
+from convscope.worker.errors import ComputationError
 from convscope.worker.randomness import seed31
 from convscope.worker.settings import ConvolutionSettings, NetworkSettings
 from convscope.worker.threads import thread_count
+from convscope.worker.visualization.graph import Graph, Step
+from convscope.worker.visualization.layers import has_features
 
 __all__ = ["LayerDescription", "LayerKind", "build_network", "describe"]
 
-LayerKind: TypeAlias = Literal["convolution", "pooling", "flatten", "dense", "logits"]
+LayerKind: TypeAlias = Literal["convolution", "pooling", "flatten", "dense", "logits", "other"]
+
+POOLINGS: Final = (
+    keras.layers.AveragePooling2D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.MaxPooling2D,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +65,13 @@ def compile_model(model: keras.Model, learning_rate: float) -> None:
 
 
 def describe(model: keras.Model) -> list[LayerDescription]:
-    """Return the model's layers from input to logits.
+    """Return the model's layers from input to output; those of nested models as `outer/inner`.
 
-    Raises ModelFileError for a layer of a kind that this code does not know.
+    Raises ModelFileError for a model that is not made of layers between one image and one output.
     """
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    return [_describe(layer, last=layer is layers[-1]) for layer in layers]
+    graph = Graph(model)
+    logits = _logits(graph)
+    return [_describe(step, is_logits=step is logits) for step in graph.by_name.values()]
 
 
 def _convolve(inputs: keras.KerasTensor, settings: ConvolutionSettings, number: int, seed: int) -> keras.KerasTensor:
@@ -93,25 +103,29 @@ def _glorot(name: str, seed: int) -> keras.initializers.Initializer:
     return keras.initializers.GlorotUniform(seed=seed31("weights", seed, name))
 
 
-def _describe(layer: keras.layers.Layer, *, last: bool) -> LayerDescription:
-    kind = _kind(layer, last=last)
-    shape = tuple(layer.output.shape[1:])
+def _describe(step: Step, *, is_logits: bool) -> LayerDescription:
     return LayerDescription(
-        name=layer.name,
-        kind=kind,
-        output_shape=shape,
-        features=shape[-1] if kind in {"convolution", "dense", "logits"} else 0,
-        parameters=sum(math.prod(weight.shape) for weight in layer.trainable_weights),
+        name=step.name,
+        kind="logits" if is_logits else _kind(step.layer),
+        output_shape=step.shape,
+        features=step.shape[-1] if has_features(step.layer) else 0,
+        parameters=sum(math.prod(weight.shape) for weight in getattr(step.layer, "trainable_weights", ())),
     )
 
 
-def _kind(layer: keras.layers.Layer, *, last: bool) -> LayerKind:
-    kinds: dict[type, LayerKind] = {
-        keras.layers.Conv2D: "convolution",
-        keras.layers.MaxPooling2D: "pooling",
-        keras.layers.Flatten: "flatten",
-        keras.layers.Dense: "logits" if last else "dense",
-    }
-    if type(layer) not in kinds:
-        raise ModelFileError(f"layer {layer.name!r} is a {type(layer).__name__}, which is not supported")
-    return kinds[type(layer)]
+def _kind(layer: keras.layers.Layer) -> LayerKind:
+    if isinstance(layer, keras.layers.Dense):
+        return "dense"
+    if has_features(layer):
+        return "convolution"
+    if isinstance(layer, POOLINGS):
+        return "pooling"
+    return "flatten" if isinstance(layer, keras.layers.Flatten) else "other"
+
+
+def _logits(graph: Graph) -> Step | None:
+    """Return the dense layer that gives the output, or what its activation gives; None if there is none."""
+    step = graph.output_step
+    while isinstance(step.layer, keras.layers.Activation | keras.layers.Softmax):
+        step = graph.maker(step.reads[0])
+    return step if isinstance(step.layer, keras.layers.Dense) else None

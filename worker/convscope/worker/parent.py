@@ -13,9 +13,10 @@ from rq import Queue, Worker
 from rq.executions import Execution
 from rq.job import Job
 
-from convscope.store import Reconciler, lose_holder, open_queue
+from convscope.store import Reconciler, lose_holder, queue_names
 from convscope.store.processes import die_with_parent
 from convscope.store.queue import PART_FUNCTION
+from convscope.worker.variables import device
 
 __all__ = ["PartWorker"]
 
@@ -51,7 +52,7 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         self._heard = True  # whether the last call to itself has come
         self._next_call = 0.0
         super().__init__(
-            [open_queue(connection)],
+            queue_names(device()),
             name=name,
             connection=connection,
             serializer="json",
@@ -74,14 +75,14 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             job.delete()
 
     def handle_warm_shutdown_request(self) -> None:
-        """Have the horse give its part back, so that another worker takes it up."""
+        """Have the horse give its part back, so that another worker takes it up, or end after it."""
         super().handle_warm_shutdown_request()
         self._drain()
 
     def _drain(self) -> None:
-        if self.horse_pid and not self._finish:
+        if self.horse_pid:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.horse_pid, signal.SIGTERM)
+                os.kill(self.horse_pid, signal.SIGUSR1 if self._finish else signal.SIGTERM)
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """Ignore repeated signals: the horse is giving its part back already."""
@@ -90,7 +91,8 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         """Let the horse die with its parent; it handles SIGTERM itself."""
         super().setup_work_horse_signals()
         die_with_parent()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until the horse says what to do with it
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)  # until the horse says what to do with it
 
     def heartbeat(self, *args: object, **kwargs: object) -> None:
         """Say that this worker lives, and look after what others left behind; RQ calls it every second."""

@@ -6,6 +6,9 @@ Whoever makes them has checked them: they come from a specification whose ranges
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from convscope.worker import render_settings
+from convscope.worker.render_settings import RenderSettings
+
 __all__ = [
     "TUTORIAL",
     "Activation",
@@ -87,8 +90,16 @@ class EvaluateSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisualizeSettings:
-    """Ascent steps per image, the seed of the starting images, and whether to record every iteration."""
+    """How to visualize.
+
+    Each feature is climbed `iterations` steps from each of `restarts` starts; the best image of them is returned, or
+    with `keep_all` all are. `seed` decides starts and transforms. `trace` records every iteration. `render` says how an
+    image is optimized.
+    """
 
     iterations: int = 30
     seed: int = 0
     trace: bool = False
+    restarts: int = 1
+    keep_all: bool = False
+    render: RenderSettings = render_settings.TUTORIAL

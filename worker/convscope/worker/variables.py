@@ -4,9 +4,11 @@ import os
 
 __all__ = [
     "CHECKPOINT_VARIABLE",
+    "DEVICE_VARIABLE",
     "THREADS_VARIABLE",
     "WORKER_VARIABLE",
     "check_variables",
+    "device",
     "number_in",
     "positive",
 ]
@@ -16,6 +18,9 @@ CHECKPOINT_VARIABLE = "CONVSCOPE_CHECKPOINT_STEPS"
 
 # Number of threads to compute with; one for each processor if unset.
 THREADS_VARIABLE = "CONVSCOPE_THREADS"
+
+# What the worker computes on: ``cpu`` or ``gpu``.
+DEVICE_VARIABLE = "CONVSCOPE_DEVICE"
 
 # Name of the worker; set by RQ.
 WORKER_VARIABLE = "RQ_WORKER_ID"
@@ -46,11 +51,24 @@ def positive(text: str) -> int:
     return number
 
 
+def device() -> str:
+    """Return what this worker computes on, ``cpu`` or ``gpu``.
+
+    Raises:
+        ValueError: if the variable has another value; names it.
+    """
+    found = os.environ.get(DEVICE_VARIABLE) or "cpu"
+    if found not in {"cpu", "gpu"}:
+        raise ValueError(f"{DEVICE_VARIABLE} is {found!r}; it must be cpu or gpu")
+    return found
+
+
 def check_variables() -> None:
-    """Refuse numbers that horses could not read.
+    """Refuse values that horses could not read.
 
     Raises:
         ValueError: naming the variable.
     """
     for variable in (CHECKPOINT_VARIABLE, THREADS_VARIABLE):
         number_in(variable)
+    device()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from convscope.client.cli import datasets, demo, evaluate, jobs, launch, models, train, visualize
+from convscope.client.cli import datasets, demo, evaluate, images, jobs, launch, models, train, visualize
 from convscope.client.cli.faults import Commands
 from convscope.client.cli.help import Command
 from convscope.client.cli.options import Address, Json, Settings
@@ -53,6 +53,7 @@ def convscope(
 app.command(cls=Command, rich_help_panel="Start here")(demo.demo)
 for _command in (train.train, evaluate.evaluate, visualize.visualize):
     app.command(cls=Command, rich_help_panel="Work")(_command)
-for _name, _group in {"jobs": jobs.app, "models": models.app, "datasets": datasets.app}.items():
+_groups = {"jobs": jobs.app, "images": images.app, "models": models.app, "datasets": datasets.app}
+for _name, _group in _groups.items():
     app.add_typer(_group, name=_name, rich_help_panel="Look")
 launch.register(app, panel="Run servers")

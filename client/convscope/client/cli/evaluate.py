@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from convscope.client.cli.files import save_evaluation
-from convscope.client.cli.options import Address, Detach, Json, RequestId, settings_of
+from convscope.client.cli.options import Address, Detach, DeviceOption, Json, PriorityOption, RequestId, settings_of
 from convscope.client.cli.output import console, print_json, table
 from convscope.client.cli.waiting import await_result
 from convscope.client.enums import Split
@@ -30,6 +30,8 @@ def evaluate(
     plots: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Save confusion-matrix.png and example-errors.png there.")
     ] = None,
+    priority: PriorityOption = None,
+    device: DeviceOption = None,
     request_id: RequestId = None,
     detach: Detach = False,
     address: Address = None,
@@ -40,7 +42,15 @@ def evaluate(
     if plots:
         require_matplotlib()
     with settings.client() as client:
-        job = client.evaluate(model, split=split, batch_size=batch_size, max_errors=max_errors, request_id=request_id)
+        job = client.evaluate(
+            model,
+            split=split,
+            batch_size=batch_size,
+            max_errors=max_errors,
+            request_id=request_id,
+            priority=priority,
+            device=device,
+        )
         result = await_result(job, detach=detach, json=settings.json)
     files = save_evaluation(result, plots) if plots else []
     if settings.json:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from convscope.client import plots
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.images import Trace
-from convscope.client.results import ImageStack, VisualizeResult
+from convscope.client.results import ImageStack, LayerImages, VisualizeResult
 
 __all__ = ["save_evaluation", "save_grids", "save_images"]
 
@@ -28,14 +28,17 @@ def save_evaluation(result: EvaluateResult, folder: Path) -> list[Path]:
 def save_images(result: VisualizeResult, file: Path) -> Path:
     """Saves every array of a visualization in one .npz file.
 
-    For each layer: `conv1/features`, then `final` and `best`, each with `pixels`, `objective`, `predicted_class`,
-    `probability` and `iteration` (`conv1/best/pixels`), and `trace` with its figures if there are any.
+    For each layer: `conv1/features`, `conv1/restarts` and `conv1/verdicts` (text), then `final` and `best`, each with
+    `pixels`, `objective`, `predicted_class`, `probability` and `iteration` (`conv1/best/pixels`), and `trace` with its
+    figures if there are any.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, NDArray[Any]] = {}
     for name in result.layers:
         layer = result.layer(name)
         arrays[f"{name}/features"] = layer.features
+        arrays[f"{name}/restarts"] = layer.restarts
+        arrays[f"{name}/verdicts"] = np.array([str(verdict or "") for verdict in layer.verdicts])
         for which, stack in (("final", layer.final), ("best", layer.best)):
             arrays |= {f"{name}/{which}/{field}": getattr(stack, field) for field in ImageStack.__dataclass_fields__}
         arrays |= _traces(name, [image.trace for image in result.images if image.layer == name])
@@ -49,10 +52,17 @@ def save_grids(result: VisualizeResult, folder: Path) -> list[Path]:
     files = []
     for name in result.layers:
         layer = result.layer(name)
-        file = folder / f"{name}.png"
-        plots.plot_features(layer.best.pixels, layer.features, title=name).savefig(file)
+        file = folder / f"{name.replace('/', '_')}.png"
+        _grid(layer).savefig(file)
         files.append(file)
     return files
+
+
+def _grid(layer: LayerImages) -> Any:
+    """A figure with all images of a layer."""
+    if len(np.unique(layer.features)) < len(layer.features):
+        return plots.plot_restarts(layer)
+    return plots.plot_features(layer.best.pixels, layer.features, verdicts=layer.verdicts, title=layer.layer)
 
 
 def _traces(layer: str, traces: list[Trace | None]) -> dict[str, NDArray[Any]]:

@@ -124,6 +124,10 @@ def _print(info: JobInfo) -> None:
     rows.add_row("kind", info.kind)
     rows.add_row("state", info.state + (" (asked to stop)" if info.cancel_requested else ""))
     rows.add_row("model", info.model)
+    rows.add_row("priority", info.priority)
+    rows.add_row("device", info.device)
+    if info.parts > 1:
+        rows.add_row("parts", f"{info.parts_done} of {info.parts} done")
     for label, moment in (("created", info.create_time), ("started", info.start_time), ("ended", info.end_time)):
         rows.add_row(label, when(moment))
     if info.failure:

@@ -6,7 +6,7 @@ from convscope.client.errors import InvalidValue
 from convscope.client.network import Convolution, Dense
 from convscope.client.selections import Features
 
-__all__ = ["parse_convolutions", "parse_dense", "parse_layers"]
+__all__ = ["parse_convolutions", "parse_dense", "parse_features", "parse_layers"]
 
 _CONVOLUTION = re.compile(r"(?P<filters>\d+)(@(?P<kernel>\d+))?(:(?P<activation>\w+))?(/(?P<pool>\d+))?")
 _DENSE = re.compile(r"(?P<units>\d+)(:(?P<activation>\w+))?")
@@ -35,8 +35,14 @@ def parse_layers(texts: list[str]) -> dict[str | int, Features] | None:
         layer, _, features = text.partition(":")
         if not layer:
             raise InvalidValue(f"layers: {text!r} names no layer")
-        chosen[int(layer) if layer.isdecimal() else layer] = _features(features) if features else None
+        chosen[int(layer) if layer.isdecimal() else layer] = parse_features(features) if features else None
     return chosen or None
+
+
+def parse_features(text: str) -> range | list[int]:
+    """The features of `0-7,9`: a range where it is a single one, else a list."""
+    ranges = [_range(item.strip()) for item in text.split(",")]
+    return ranges[0] if len(ranges) == 1 else [number for numbers in ranges for number in numbers]
 
 
 def _items(text: str) -> list[str]:
@@ -58,12 +64,6 @@ def _convolution(item: str) -> Convolution:
         activation=layer["activation"] or "relu",
         pool_size=int(layer["pool"] or 2),
     )
-
-
-def _features(text: str) -> range | list[int]:
-    """A range where it is a single one, else a list."""
-    ranges = [_range(item.strip()) for item in text.split(",")]
-    return ranges[0] if len(ranges) == 1 else [number for numbers in ranges for number in numbers]
 
 
 def _range(item: str) -> range:

@@ -8,13 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from convscope.client.client import Client
+from convscope.client.enums import Device, Priority
 
 __all__ = [
     "Address",
     "Detach",
+    "DeviceOption",
     "Folder",
     "Json",
     "Limit",
+    "PriorityOption",
     "RequestId",
     "Seed",
     "Settings",
@@ -42,6 +45,22 @@ RequestId = Annotated[
     str | None, typer.Option(metavar="ID", help="Makes the submission safe to repeat: the same id is the same job.")
 ]
 Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")]
+PriorityOption = Annotated[
+    Priority | None,
+    typer.Option(
+        "--priority",
+        metavar="PRIORITY",
+        help="How soon it is taken up: low, normal or high. [dim]Default: normal.[/]",
+    ),
+]
+DeviceOption = Annotated[
+    Device | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="What it is to run on: any, cpu or gpu. [dim]Default: any.[/]",
+    ),
+]
 Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for the files; made if need be.")]
 
 

@@ -5,7 +5,16 @@ from typing import Annotated
 import typer
 
 from convscope.client.cli.layers import parse_convolutions, parse_dense
-from convscope.client.cli.options import Address, Detach, Json, RequestId, Seed, settings_of
+from convscope.client.cli.options import (
+    Address,
+    Detach,
+    DeviceOption,
+    Json,
+    PriorityOption,
+    RequestId,
+    Seed,
+    settings_of,
+)
 from convscope.client.cli.output import console, print_json
 from convscope.client.cli.waiting import await_result
 from convscope.client.enums import Precision
@@ -53,6 +62,8 @@ def train(
     continue_from: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Go on from this model, with its optimizer and step count.")
     ] = None,
+    priority: PriorityOption = None,
+    device: DeviceOption = None,
     request_id: RequestId = None,
     detach: Detach = False,
     address: Address = None,
@@ -74,6 +85,8 @@ def train(
             seed=seed,
             continue_from=continue_from,
             request_id=request_id,
+            priority=priority,
+            device=device,
         )
         result = await_result(job, detach=detach, json=settings.json)
     print_json({"job": job.name, "result": result}) if settings.json else _print(result)

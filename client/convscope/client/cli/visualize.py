@@ -8,12 +8,26 @@ import typer
 
 from convscope.client.cli.files import save_grids, save_images
 from convscope.client.cli.layers import parse_layers
-from convscope.client.cli.options import Address, Detach, Folder, Json, RequestId, Seed, settings_of
+from convscope.client.cli.objective_text import parse_objectives, parse_settings
+from convscope.client.cli.options import (
+    Address,
+    Detach,
+    DeviceOption,
+    Folder,
+    Json,
+    PriorityOption,
+    RequestId,
+    Seed,
+    settings_of,
+)
 from convscope.client.cli.output import console, print_json, table
 from convscope.client.cli.waiting import await_result
-from convscope.client.results import VisualizeResult
+from convscope.client.enums import Outcome, Preset, Restarts
+from convscope.client.results import LayerImages, VisualizeResult
 
 __all__ = ["visualize"]
+
+_WHAT, _HOW = "What to visualize", "How"
 
 
 def visualize(
@@ -27,15 +41,72 @@ def visualize(
             "-l",
             metavar="LAYER[:FEATURES]",
             help="A layer's name or index among the convolutions, and features as in 0-7,9; may be repeated. "
-            "[dim]Default: every feature of every layer.[/]",
+            "[dim]Default: every feature of every layer, unless there is an --objective.[/]",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    objectives: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--objective",
+            "-o",
+            metavar="OBJECTIVE",
+            help="A weighted sum to maximize, as in conv2:3 or edges=conv2:3 - 0.5*conv1 (edges names its images); "
+            "may be repeated. Terms: conv2:3 (a feature), conv2:3@5,6 (at a row and column; conv2:3@ in the middle), "
+            "conv1 (a whole layer), logits:\\[1,0,-1] (a direction), diversity(conv2), and post(TERM) for after the "
+            "activation.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    preset: Annotated[
+        Preset | None,
+        typer.Option(metavar="PRESET", help="tutorial or robust. [dim]Default: tutorial.[/]", rich_help_panel=_HOW),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="SETTING=VALUE",
+            help="A setting that differs from the preset's, as in transforms.jitter=0.1, adam.learning_rate=0.02, "
+            "fourier; may be repeated.",
+            rich_help_panel=_HOW,
         ),
     ] = None,
     iterations: Annotated[
-        int | None, typer.Option("--iterations", "-n", metavar="N", help="Ascent steps per image. [dim]Default: 30.[/]")
+        int | None,
+        typer.Option(
+            "--iterations",
+            "-n",
+            metavar="N",
+            help="Ascent steps per image. [dim]Default: the preset's; 30 for the tutorial.[/]",
+            rich_help_panel=_HOW,
+        ),
+    ] = None,
+    restarts: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Ascents of each feature. [dim]Default: 1.[/]", rich_help_panel=_HOW),
+    ] = None,
+    keep: Annotated[
+        Restarts | None,
+        typer.Option(
+            metavar="WHICH", help="Restarts to return: best or all. [dim]Default: best.[/]", rich_help_panel=_HOW
+        ),
     ] = None,
     seed: Seed = 0,
-    trace: Annotated[bool, typer.Option("--trace", metavar="", help="Record what happens at each iteration.")] = False,
+    trace: Annotated[
+        bool,
+        typer.Option("--trace", metavar="", help="Record what happens at each iteration.", rich_help_panel=_HOW),
+    ] = False,
+    recompute: Annotated[
+        bool,
+        typer.Option(
+            "--recompute", metavar="", help="Compute images also where the same are stored.", rich_help_panel=_HOW
+        ),
+    ] = False,
     output: Folder = Path("visualization"),
+    priority: PriorityOption = None,
+    device: DeviceOption = None,
     request_id: RequestId = None,
     detach: Detach = False,
     address: Address = None,
@@ -43,31 +114,52 @@ def visualize(
 ) -> None:
     """Find the image that each feature likes to see the most.
 
-    Saves images.npz and, with matplotlib, one grid of images for each layer.
+    Saves images.npz and, with matplotlib, one grid of images for each layer and objective.
     """
-    settings = settings_of(ctx, address, json=json)
-    with settings.client() as client:
+    chosen = settings_of(ctx, address, json=json)
+    with chosen.client() as client:
         job = client.visualize(
-            model, parse_layers(layers or []), iterations=iterations, seed=seed, trace=trace, request_id=request_id
+            model,
+            parse_layers(layers or []),
+            objectives=parse_objectives(objectives or []),
+            preset=preset,
+            render=parse_settings(settings or []),
+            iterations=iterations,
+            restarts=restarts,
+            keep=keep,
+            seed=seed,
+            trace=trace,
+            recompute=recompute,
+            request_id=request_id,
+            priority=priority,
+            device=device,
         )
-        result = await_result(job, detach=detach, json=settings.json)
+        result = await_result(job, detach=detach, json=chosen.json)
     files = [save_images(result, output / "images.npz")]
     files += save_grids(result, output) if find_spec("matplotlib") else []
-    if settings.json:
+    if chosen.json:
         print_json({"job": job.name, "result": result, "files": files})
     else:
         _print(result, files)
 
 
 def _print(result: VisualizeResult, files: list[Path]) -> None:
-    rows = table("layer", ">features", ">lowest objective", ">highest objective")
+    rows = table("layer", ">images", ">lowest objective", ">highest objective", "not normal")
     for name in result.layers:
         layer = result.layer(name)
         best = layer.best.objective
-        rows.add_row(name, str(len(layer.features)), f"{best.min():.3f}", f"{best.max():.3f}")
+        rows.add_row(name, str(len(layer.features)), f"{best.min():.3f}", f"{best.max():.3f}", _unusual(layer))
     out = console()
     out.print(rows)
+    if result.known:
+        out.print(f"[dim]{result.known} of {len(result.images)} images were stored already[/]")
     for file in files:
         typer.echo(file)
     if len(files) == 1:
         out.print("[dim]for pictures: pip install 'convscope\\[plot]'[/]")
+
+
+def _unusual(layer: LayerImages) -> str:
+    """How many images have each verdict that is a warning, as `2 constant, 1 unreachable`."""
+    outcomes = [str(verdict) for verdict in layer.verdicts if verdict and verdict.outcome is not Outcome.NORMAL]
+    return ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))

@@ -8,6 +8,7 @@ from convscope.client.plots.confusion import plot_confusion_matrix
 from convscope.client.plots.curve import plot_training_curve
 from convscope.client.plots.images import plot_features, plot_image, plot_images
 from convscope.client.plots.overview import plot_overview
+from convscope.client.plots.restarts import plot_restarts
 
 __all__ = [
     "plot_confusion_matrix",
@@ -15,5 +16,6 @@ __all__ = [
     "plot_image",
     "plot_images",
     "plot_overview",
+    "plot_restarts",
     "plot_training_curve",
 ]

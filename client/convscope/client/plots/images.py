@@ -9,12 +9,15 @@ import numpy as np
 
 from convscope.client.errors import InvalidValue
 from convscope.client.plots.canvas import GREY, INK, checked_images, new_figure, show_image
+from convscope.client.plots.verdicts import check_verdicts, mark_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
+
+    from convscope.client.verdicts import Verdict
 
 __all__ = ["plot_features", "plot_image", "plot_images"]
 
@@ -74,6 +77,7 @@ def plot_features(
     smooth: bool = True,
     title: str | None = None,
     columns: int | None = None,
+    verdicts: Sequence[Verdict | None] | None = None,
 ) -> Figure:
     """A grid of images, each titled with the number of its feature.
 
@@ -83,6 +87,7 @@ def plot_features(
         smooth: Interpolate between pixels (spline16); else each pixel is a square.
         title: Above the grid.
         columns: Columns of the grid. Default: as many as fill a wide rectangle with few empty places.
+        verdicts: n verdicts; what is not normal is written below its image.
 
     Raises:
         InvalidValue: Lengths that differ, no image, or a shape that is no image.
@@ -92,6 +97,7 @@ def plot_features(
     numbers = range(len(images)) if features is None else features
     if len(numbers) != len(images):
         raise InvalidValue(f"features: {len(numbers)} numbers for {len(images)} images")
+    check_verdicts(verdicts, len(images))
     columns = columns or _columns(len(images))
     rows = math.ceil(len(images) / columns)
     side = 0.8 if columns > 8 else 1.0
@@ -100,6 +106,7 @@ def plot_features(
         if i < len(images):
             show_image(axes, images[i], smooth=smooth)
             axes.set_title(str(numbers[i]), fontsize=7, color=INK, pad=2.5)
+            mark_verdict(axes, verdicts[i] if verdicts else None)
         else:
             axes.set_axis_off()
     return figure

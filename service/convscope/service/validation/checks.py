@@ -1,11 +1,35 @@
 """Checks of single fields that collect what is wrong instead of stopping at the first fault."""
 
+from dataclasses import dataclass
+
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 
 from convscope.service.errors import InvalidRequestError, Violation
 
-__all__ = ["Checks"]
+__all__ = ["Checks", "Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A range of real numbers; ``above`` leaves its lower end out."""
+
+    low: float
+    high: float
+    above: bool = False
+
+    def allow(self, value: float) -> bool:
+        """Return whether a value is in the range."""
+        return self.low <= value <= self.high and not (self.above and value == self.low)
+
+    def __str__(self) -> str:
+        if self.above:
+            return f"greater than {_spelled(self.low)} and at most {_spelled(self.high)}"
+        return f"{_spelled(self.low)} to {_spelled(self.high)}"
+
+
+def _spelled(number: float) -> str:
+    return f"{number:,.0f}" if number == int(number) else f"{number:g}"
 
 
 class Checks:
@@ -38,6 +62,12 @@ class Checks:
         value = getattr(message, field)
         if not low <= value <= high:
             self.refuse(field, f"must be {low:,} to {high:,}, not {value:,}")
+
+    def real(self, message: Message, field: str, limits: "Limits") -> None:
+        """Check a real number's range, which NaN is not in."""
+        value = getattr(message, field)
+        if not limits.allow(value):
+            self.refuse(field, f"must be {limits}, not {value:g}")
 
     def choice(self, message: Message, field: str, kind: EnumDescriptor, *, default: int) -> None:
         """Check that an enum has a known value, after filling in its default where it is not set."""

@@ -1,17 +1,19 @@
 """From a request to a job that can be stored: looks up what the spec names, checks it, fills in its defaults."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from convscope.service.catalogue import find_dataset
 from convscope.service.errors import InvalidRequestError, Violation
+from convscope.service.requests import known_value
+from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.evaluate import check_evaluate
 from convscope.service.validation.train import check_network, check_train
 from convscope.service.validation.unknown import unknown_fields
 from convscope.service.validation.visualize import check_visualize
 from convscope.store import ModelStore
-from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
+from convscope.v1.jobs_pb2 import CreateJobRequest, Device, JobSpec, Priority
 from convscope.v1.models_pb2 import Model
 
 __all__ = ["Plan", "plan_job", "request_digest"]
@@ -28,16 +30,25 @@ class Plan:
         digest: SHA-256 of the spec as it was sent; tells whether a request is a repetition.
         needs: ``models/{id}`` that the job works on, or empty.
         model: description of the model that it will make, if it trains.
+        priority: how soon it is taken up.
+        device: what it is to run on.
     """
 
     spec: JobSpec
     digest: str
     needs: str = ""
     model: Model | None = None
+    priority: Priority.ValueType = Priority.PRIORITY_NORMAL
+    device: Device.ValueType = Device.DEVICE_ANY
 
 
-def plan_job(request: CreateJobRequest, models: ModelStore) -> Plan:
+def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
     """Check a request.
+
+    Args:
+        request: what is asked for.
+        models: those that it may name.
+        max_cost: seconds that one worker may take for a visualization, by estimate.
 
     Raises:
         InvalidRequestError: naming every field that cannot be right.
@@ -46,6 +57,13 @@ def plan_job(request: CreateJobRequest, models: ModelStore) -> Plan:
     _check_request_id(request.request_id)
     if unknown := list(unknown_fields(request)):
         raise InvalidRequestError(*unknown)
+    plan = _plan_spec(request, models, max_cost)
+    priority = known_value("priority", request.priority, Priority.DESCRIPTOR, default=Priority.PRIORITY_NORMAL)
+    device = known_value("device", request.device, Device.DESCRIPTOR, default=Device.DEVICE_ANY)
+    return replace(plan, priority=Priority.ValueType(priority), device=Device.ValueType(device))
+
+
+def _plan_spec(request: CreateJobRequest, models: ModelStore, max_cost: float) -> Plan:
     digest = request_digest(request)
     spec = JobSpec()
     spec.CopyFrom(request.spec)
@@ -59,7 +77,7 @@ def plan_job(request: CreateJobRequest, models: ModelStore) -> Plan:
         case "visualize":
             model = _required_model(spec.visualize.model, "spec.visualize.model", models)
             checks = Checks("spec.visualize")
-            check_visualize(spec.visualize, model.layers, checks)
+            check_visualize(spec.visualize, model, max_cost, checks)
         case _:
             raise InvalidRequestError(Violation("spec", "must have one of train, evaluate, visualize"))
     checks.finish()

@@ -1,88 +1,38 @@
-"""Checks of visualization specs: every selection becomes a layer's name and a list of its features."""
-
-from collections.abc import Sequence
+"""Checks of visualization specs: afterwards every setting is there, and every layer and feature is spelled out."""
 
 from convscope.service.validation.checks import Checks
-from convscope.v1.models_pb2 import Layer, LayerKind
-from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
+from convscope.service.validation.cost import check_cost
+from convscope.service.validation.objectives import check_objectives
+from convscope.service.validation.presets import preset_render
+from convscope.service.validation.render import check_render
+from convscope.service.validation.selections import check_selections
+from convscope.v1.models_pb2 import Model
+from convscope.v1.render_pb2 import Preset
+from convscope.v1.visualize_pb2 import Restarts, VisualizeSpec
 
 __all__ = ["check_visualize"]
 
-
 MAX_ITERATIONS = 10_000
+MAX_RESTARTS = 1_000
 
 
-def check_visualize(spec: VisualizeSpec, layers: Sequence[Layer], checks: Checks) -> None:
-    """Check all but the model's existence, and spell out layers and features.
+def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: Checks) -> None:
+    """Check all but the model's existence, and fill in the defaults.
 
     Args:
         spec: what is asked for; changed in place.
-        layers: those of the model.
+        model: the one it names.
+        max_cost: seconds that one worker may take, by estimate.
         checks: collects what is wrong.
     """
-    checks.number(spec, "iterations", 1, MAX_ITERATIONS, default=30)
-    visible = {layer.name: layer for layer in layers if layer.features}
-    selections = list(spec.selections) or [LayerSelection(name=name) for name in visible]
     before = checks.count
-    chosen: dict[str, set[int]] = {}
-    for index, selection in enumerate(selections):
-        inside = checks.inside(f"selections[{index}]")
-        layer = _layer(selection, visible, layers, inside)
-        if layer is not None:
-            chosen.setdefault(layer.name, set()).update(_features(selection, layer, inside))
+    checks.choice(spec, "preset", Preset.DESCRIPTOR, default=Preset.PRESET_TUTORIAL)
+    checks.choice(spec, "keep", Restarts.DESCRIPTOR, default=Restarts.RESTARTS_BEST)
+    checks.number(spec, "restarts", 1, MAX_RESTARTS, default=1)
+    if spec.preset in Preset.values():
+        checks.number(spec, "iterations", 1, MAX_ITERATIONS, default=preset_render(spec.preset)[1])
+        check_render(spec, model.input_shape[-1] if model.input_shape else 1, checks)
+    check_selections(spec, model.layers, checks)
+    check_objectives(spec, model.layers, checks)
     if checks.count == before:
-        del spec.selections[:]
-        spec.selections.extend(
-            LayerSelection(name=name, list=FeatureList(indices=sorted(features))) for name, features in chosen.items()
-        )
-
-
-def _layer(
-    selection: LayerSelection, visible: dict[str, Layer], layers: Sequence[Layer], checks: Checks
-) -> Layer | None:
-    which = selection.WhichOneof("layer")
-    if which is None:
-        checks.refuse("layer", f"is required: a name ({', '.join(visible)}) or the index of a convolution")
-    elif which == "convolution":
-        return _convolution(selection.convolution, visible, checks)
-    elif selection.name in visible:
-        return visible[selection.name]
-    elif any(layer.name == selection.name for layer in layers):
-        checks.refuse(
-            "name", f"{selection.name!r} has no features of its own; layers with features: {', '.join(visible)}"
-        )
-    else:
-        checks.refuse("name", f"{selection.name!r} is not a layer of the model; allowed: {', '.join(visible)}")
-    return None
-
-
-def _convolution(index: int, visible: dict[str, Layer], checks: Checks) -> Layer | None:
-    convolutions = [layer for layer in visible.values() if layer.kind == LayerKind.LAYER_KIND_CONVOLUTION]
-    if 0 <= index < len(convolutions):
-        return convolutions[index]
-    allowed = f"0 to {len(convolutions) - 1}" if convolutions else "none: the model has no convolution"
-    checks.refuse("convolution", f"{index} is not the index of a convolution; allowed: {allowed}")
-    return None
-
-
-def _features(selection: LayerSelection, layer: Layer, checks: Checks) -> Sequence[int]:
-    which = selection.WhichOneof("features")
-    if which is None:
-        return range(layer.features)
-    if which == "range":
-        return _range(selection.range.start, selection.range.stop, layer, checks)
-    if not selection.list.indices:
-        checks.refuse("list.indices", f"must name at least one feature, 0 to {layer.features - 1}")
-    for index, feature in enumerate(selection.list.indices):
-        if not 0 <= feature < layer.features:
-            description = f"{feature} is not a feature of {layer.name}; allowed: 0 to {layer.features - 1}"
-            checks.refuse(f"list.indices[{index}]", description)
-    return selection.list.indices
-
-
-def _range(start: int, stop: int, layer: Layer, checks: Checks) -> Sequence[int]:
-    if not 0 <= start < layer.features:
-        checks.refuse("range.start", f"must be 0 to {layer.features - 1} for {layer.name}, not {start}")
-    elif not start < stop <= layer.features:
-        checks.refuse("range.stop", f"must be {start + 1} to {layer.features} for {layer.name}, not {stop}")
-    return range(start, stop) if 0 <= start < stop <= layer.features else ()
+        check_cost(spec, model.layers, max_cost, checks)

@@ -5,6 +5,10 @@ from importlib.resources import files
 __all__ = ["source"]
 
 
-def source(name: str) -> str:
-    """Return the text of a script, with the functions that all scripts share in front."""
-    return "".join((files(__name__) / f"{part}.lua").read_text(encoding="utf-8") for part in ("prelude", name))
+def source(*names: str) -> str:
+    """Return the text of a script, with the functions that all scripts share in front.
+
+    Args:
+        names: files that make up the script; those about a job begin with ``job``.
+    """
+    return "".join((files(__name__) / f"{part}.lua").read_text(encoding="utf-8") for part in ("prelude", *names))

@@ -7,15 +7,16 @@ local function take()
   return ARGV[at - 1]
 end
 
--- Appends an event under the next sequence number, and carries it to the watchers. An empty digest means no blob.
--- Its token, `link` in events.py, is a link of a chain: it depends on every event before.
-local function append(record, events, notify, id, event, blob)
+-- Appends an event under the next sequence number, and carries it to the watchers. An empty digest means no blob;
+-- `completed` is the number of images so far, for the event of an image. Its token, `link` in events.py, is a link of a
+-- chain: it depends on every event before.
+local function append(record, events, notify, id, event, blob, completed)
   local sequence = redis.call('HINCRBY', record, 'sequence', 1)
   local token = string.sub(redis.sha1hex((redis.call('HGET', record, 'log_token') or '') .. event .. blob), 1, 16)
   redis.call('HSET', record, 'log_token', token)
-  redis.call('XADD', events, sequence .. '-0', 'event', event, 'blob', blob, 'token', token)
+  redis.call('XADD', events, sequence .. '-0', 'event', event, 'blob', blob, 'token', token, 'completed', completed or 0)
   redis.call('XADD', notify, 'MAXLEN', '~', 10000, '*',
-    'job', id, 'sequence', sequence, 'event', event, 'blob', blob, 'token', token)
+    'job', id, 'sequence', sequence, 'event', event, 'blob', blob, 'token', token, 'completed', completed or 0)
 end
 
 -- Sets the fields that follow in ARGV: their number, then each name and value.

@@ -1,10 +1,33 @@
 """What every filter, unit and class of a network likes to see the most: gradient ascent on images.
 
-`starts` makes the images to start from, `objectives` says what is to rise, `chunks` which features ascend together,
-`ascent` climbs, and `visualizer` brings them together.
+`graph` opens a model, `objectives` says what is to rise, `parameterization` what is optimized, `transforms` how it is
+looked at, `regularizers` what is held against it and `optimizers` how it moves; `ascent` climbs with these, `chunks`
+says what climbs together, `verdicts` judges, and `visualizer` brings them together.
 """
 
-from convscope.worker.visualization.images import FeatureImage, OptimizedImage, Trace
+from convscope.worker.visualization.images import FeatureImage, OptimizedImage, Spread, Trace
+from convscope.worker.visualization.objectives import (
+    Direction,
+    Diversity,
+    Feature,
+    Layer,
+    Neuron,
+    Objective,
+)
+from convscope.worker.visualization.verdicts import Verdict
 from convscope.worker.visualization.visualizer import Visualizer
 
-__all__ = ["FeatureImage", "OptimizedImage", "Trace", "Visualizer"]
+__all__ = [
+    "Direction",
+    "Diversity",
+    "Feature",
+    "FeatureImage",
+    "Layer",
+    "Neuron",
+    "Objective",
+    "OptimizedImage",
+    "Spread",
+    "Trace",
+    "Verdict",
+    "Visualizer",
+]

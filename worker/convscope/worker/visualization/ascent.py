@@ -1,133 +1,210 @@
-"""The ascent of a chunk of images, as one compiled loop over the part of the network below the target layer."""
+"""The ascent of a chunk of images, as one compiled loop."""
 
+import threading
 from collections.abc import Sequence
+from dataclasses import astuple
+from functools import cached_property
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from convscope.worker.visualization.below import Below, Network
-from convscope.worker.visualization.objectives import LinearObjective, linear_objective
+from convscope.worker.render_settings import RenderSettings
+from convscope.worker.visualization.items import ItemKey
+from convscope.worker.visualization.optimizers import make_optimizer
+from convscope.worker.visualization.parameterization import make_parameterization
+from convscope.worker.visualization.regularizers import penalty
+from convscope.worker.visualization.slopes import Slope, Slopes
+from convscope.worker.visualization.transforms import transform_seeds, transformed
 
 __all__ = ["Ascent", "State"]
 
-# Keeps the step finite where the gradient is constant.
-EPSILON = 1e-8
+# The iteration at which an image broke that did not.
+UNBROKEN = -1
 
 
 class State(NamedTuple):
     """Where the ascent of n images stands; tensors, float32 unless said otherwise.
 
     iteration: int32, updates made so far; -1 before the first evaluation.
-    image, gradient: [n, h, w, c], the image and the gradient of the objective there.
-    step_size, objective: [n], both at the image.
+    parameters, slots: [n, ...], what is optimized, and what the optimizer remembers.
+    image, gradient: [n, h, w, c], the image and the gradient there of what is climbed: the objective through the
+        transforms, less the penalties.
+    objective: [n], at the image itself.
     best_image, best_objective, best_iteration: the best image so far; the last is int32 [n].
+    broken: int32 [n], the iteration at which gradient or objective was no number; such an image is left alone.
+    dead: bool [n], whether the objective's gradient at the image is nil everywhere; False where nobody would rescue it.
     """
 
     iteration: Any
+    parameters: Any
+    slots: tuple[Any, ...]
     image: Any
     gradient: Any
-    step_size: Any
     objective: Any
     best_image: Any
     best_objective: Any
     best_iteration: Any
+    broken: Any
+    dead: Any
+
+
+class Batch(NamedTuple):
+    """What n images climb: their features, int32 [n], and the seeds of their transforms, int32 [n, 2]."""
+
+    features: Any
+    seeds: Any
 
 
 class Ascent:
-    """Climbs the objectives of one layer, in chunks of one size; may be used from many threads at once."""
+    """Climbs one target in batches of one size; may be used from many threads at once."""
 
-    def __init__(self, model: keras.Model, layer: keras.layers.Layer, rows: int) -> None:
-        self._layer = layer
-        self._below = Below(model, layer)
-        signature = _signature(rows, model.inputs[0].shape[1:])
-        self._compiled = tf.function(self._climb, autograph=False).get_concrete_function(*signature)
+    def __init__(self, slopes: Slopes, render: RenderSettings, image_shape: Sequence[int], rows: int) -> None:
+        self._slopes = slopes
+        self._render = render
+        self._parameterization = make_parameterization(
+            render.parameterization, image_shape, decorrelate=render.decorrelate
+        )
+        self._optimizer = make_optimizer(render.optimizer)
+        self._image_shape = tuple(image_shape)
+        self._rows = rows
+        self._compiling = threading.Lock()
 
-    def start(self, images: npt.NDArray[np.float32]) -> State:
-        """Return the state before the first evaluation of images [n, h, w, c]."""
-        image, none = tf.constant(images), tf.zeros(len(images))
+    def batch(self, items: Sequence[ItemKey]) -> Batch:
+        """Return what items climb; as many as the batch has rows."""
+        seeds = transform_seeds(items) if _any_set(self._render.transforms) else np.zeros([len(items), 2], np.int32)
+        return Batch(tf.constant([item.feature for item in items]), tf.constant(seeds))
+
+    def start(self, items: Sequence[ItemKey]) -> State:
+        """Return the state before the first evaluation of the items' images."""
+        parameters = tf.constant(self._parameterization.start(items))
+        nothing, image = tf.zeros(self._rows), tf.zeros([self._rows, *self._image_shape])
         return State(
             iteration=tf.constant(-1),
+            parameters=parameters,
+            slots=self._optimizer.slots(parameters),
             image=image,
-            gradient=tf.zeros_like(image),
-            step_size=none,
-            objective=none,
-            best_image=image,
-            best_objective=none - np.inf,
-            best_iteration=tf.zeros(len(images), tf.int32),
+            gradient=image,
+            objective=nothing,
+            best_image=self._parameterization.images(parameters),
+            best_objective=nothing - np.inf,
+            best_iteration=tf.zeros(self._rows, tf.int32),
+            broken=tf.fill([self._rows], UNBROKEN),
+            dead=tf.fill([self._rows], value=False),
         )
 
-    def climb(self, state: State, features: Sequence[int], count: int) -> State:
-        """Return the state `count` iterations later, of images that each climb the objective of one feature.
+    def climb(self, state: State, batch: Batch, count: int) -> State:
+        """Return the state `count` iterations later.
 
-        An iteration updates the image, then evaluates it: n updates of a new state take n + 1 iterations, the first of
-        which only evaluates. The bits do not depend on how many iterations a call does.
+        An iteration updates the images, then evaluates them: n updates of a new state take n + 1 iterations, the first
+        of which only evaluates. The bits do not depend on how many iterations a call does.
         """
-        return State(*self._compiled(state, tf.constant(features), tf.constant(count)))
+        return State(*self._plain(state, batch, tf.constant(count)))
 
-    def _climb(self, state: State, features: Any, count: Any) -> State:
-        network, objective = self._below.network(), linear_objective(self._layer, features)
+    def rescue(self, state: State, batch: Batch, count: int, dead: Any) -> State:
+        """Climb with gradients redirected through inactive ReLUs for the images that `dead`, bool [n], marks."""
+        with self._compiling:
+            redirecting = self._redirecting
+        return State(*redirecting(state, batch, tf.constant(count), tf.convert_to_tensor(dead)))
+
+    def compile(self) -> None:
+        """Make the compiled function; `climb` does so by itself, but not in two threads at once."""
+        with self._compiling:
+            _ = self._plain
+
+    @cached_property
+    def _plain(self) -> Any:
+        return tf.function(self._climb_plainly, autograph=False).get_concrete_function(*self._signature())
+
+    @cached_property
+    def _redirecting(self) -> Any:
+        dead = tf.TensorSpec([self._rows], tf.bool)
+        return tf.function(self._climb, autograph=False).get_concrete_function(*self._signature(), dead)
+
+    def _signature(self) -> list[Any]:
+        items = [ItemKey(seed=0, layer="", feature=0)] * self._rows
+        state, batch = self.start(items), self.batch(items)
+        given = [state, batch, tf.constant(0)]
+        return [tf.nest.map_structure(tf.TensorSpec.from_tensor, each) for each in given]
+
+    def _climb_plainly(self, state: State, batch: Batch, count: Any) -> State:
+        return self._climb(state, batch, count, None)
+
+    def _climb(self, state: State, batch: Batch, count: Any, dead: Any) -> State:
+        slope = self._slopes.at(batch.features, dead)
 
         def body(done: Any, state: State) -> tuple[Any, State]:
-            return done + 1, _iterated(state, network, objective)
+            return done + 1, self._iterated(state, slope, batch.seeds)
 
         climbed: State
         _, climbed = tf.while_loop(lambda done, _: done < count, body, (tf.constant(0), state), parallel_iterations=1)
         return climbed
 
+    def _iterated(self, state: State, slope: Slope, seeds: Any) -> State:
+        iteration = state.iteration + 1
+        parameters, slots = self._updated(state)
+        image = self._parameterization.images(parameters)
+        gradient, value = self._evaluated(image, slope, seeds, iteration)
+        dead = _all(tf.equal(gradient, 0.0)) if self._render.rescue else state.dead
+        if _any_set(self._render.regularizers):
+            gradient -= self._penalty(image)
+        sound = tf.math.is_finite(value) & _all(tf.math.is_finite(gradient))
+        better = (value > state.best_objective) & (value < np.inf)  # false for NaN
+        return State(
+            iteration=iteration,
+            parameters=parameters,
+            slots=slots,
+            image=image,
+            gradient=gradient,
+            objective=value,
+            best_image=tf.where(_along(better, image), image, state.best_image),
+            best_objective=tf.where(better, value, state.best_objective),
+            best_iteration=tf.where(better, iteration, state.best_iteration),
+            broken=tf.where(sound | (state.broken != UNBROKEN), state.broken, iteration),
+            dead=dead,
+        )
 
-def _iterated(state: State, network: Network, objective: LinearObjective) -> State:
-    iteration, image = state.iteration + 1, _updated(state)
-    gradient, value = _evaluated(image, network, objective)
-    better = value > state.best_objective  # false for NaN
-    return State(
-        iteration=iteration,
-        image=image,
-        gradient=gradient,
-        step_size=1.0 / (tf.math.reduce_std(gradient, axis=[1, 2, 3]) + EPSILON),
-        objective=value,
-        best_image=tf.where(_along(better), image, state.best_image),
-        best_objective=tf.where(better, value, state.best_objective),
-        best_iteration=tf.where(better, iteration, state.best_iteration),
-    )
+    def _updated(self, state: State) -> tuple[Any, tuple[Any, ...]]:
+        """Return parameters and slots after a step; broken images stay, and all before the first evaluation."""
+        gradient = self._by_parameters(state)
+        moved, slots = self._optimizer.update(state.parameters, gradient, state.slots, state.iteration)
+        moving = (state.broken == UNBROKEN) & (state.iteration >= 0)
+        moved = self._parameterization.constrained(moved)
+        return tf.where(_along(moving, moved), moved, state.parameters), slots
+
+    def _by_parameters(self, state: State) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(state.parameters)
+            image = self._parameterization.images(state.parameters)
+        if image is state.parameters:
+            return state.gradient
+        return tape.gradient(image, state.parameters, output_gradients=state.gradient)
+
+    def _evaluated(self, image: Any, slope: Slope, seeds: Any, iteration: Any) -> tuple[Any, Any]:
+        """Return the gradient of the objective through the transforms, and the objective of the images as they are."""
+        if not _any_set(self._render.transforms):
+            return slope.gradient(image)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(image)
+            seen = transformed(image, self._render.transforms, seeds, iteration)
+        return tape.gradient(seen, image, output_gradients=slope.gradient(seen)[0]), slope.value(image)
+
+    def _penalty(self, image: Any) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(image)
+            value = penalty(image, self._render.regularizers)
+        return tape.gradient(value, image)
 
 
-def _updated(state: State) -> Any:
-    """Return the images after a step along their gradients; one whose gradient is no number stays as it is."""
-    change = _along(state.step_size) * state.gradient
-    alive = tf.reduce_all(tf.math.is_finite(change), axis=[1, 2, 3], keepdims=True)
-    return tf.where(alive, tf.clip_by_value(state.image + change, 0.0, 1.0), state.image)
+def _any_set(settings: Any) -> bool:
+    """Tell whether any number of the settings is not 0."""
+    return any(astuple(settings))
 
 
-def _evaluated(image: Any, network: Network, objective: LinearObjective) -> tuple[Any, Any]:
-    """Return gradient [n, h, w, c] and value [n] of the objective: the chain rule below the layer, a constant above."""
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(image)
-        inputs = network(image)
-    gradient = tape.gradient(inputs, image, output_gradients=objective.cotangents)
-    products = tf.reshape(inputs * objective.cotangents, [inputs.shape[0], -1])
-    return gradient, tf.reduce_sum(products, axis=1) + objective.biases
+def _all(flags: Any) -> Any:
+    return tf.reduce_all(flags, axis=list(range(1, flags.shape.rank)))
 
 
-def _along(values: Any) -> Any:
-    """Return one value for each image, [n], shaped to go along with images [n, h, w, c]."""
-    return tf.reshape(values, [-1, 1, 1, 1])
-
-
-def _signature(rows: int, image_shape: Sequence[int]) -> list[Any]:
-    image = tf.TensorSpec([rows, *image_shape], tf.float32)
-    number, whole = tf.TensorSpec([rows], tf.float32), tf.TensorSpec([rows], tf.int32)
-    count = tf.TensorSpec([], tf.int32)
-    state = State(
-        iteration=count,
-        image=image,
-        gradient=image,
-        step_size=number,
-        objective=number,
-        best_image=image,
-        best_objective=number,
-        best_iteration=whole,
-    )
-    return [state, whole, count]
+def _along(flags: Any, values: Any) -> Any:
+    """Return one flag for each image, [n], shaped to go along with values [n, ...]."""
+    return tf.reshape(flags, [-1, *[1] * (values.shape.rank - 1)])

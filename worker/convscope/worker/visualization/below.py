@@ -1,57 +1,84 @@
-"""The part of a network below a layer, as a function whose gradient by the images is cheap."""
+"""What a model computes from images up to some of its layers, as a function whose gradient by the images is cheap."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import keras
+import tensorflow as tf
 
+from convscope.worker.visualization.graph import IMAGE, Graph, Step
+from convscope.worker.visualization.layers import biased, has_features, kernel_of, linear
+from convscope.worker.visualization.redirect import relu_of
+from convscope.worker.visualization.running import activate, keep, run_step
+from convscope.worker.visualization.taps import Tap
 from convscope.worker.visualization.thin import thin_convolution
 
 __all__ = ["Below", "Network"]
 
-# Takes images [n, h, w, c]; returns the layer's input for each.
-Network: TypeAlias = Callable[[Any], Any]
+# Takes images [n, h, w, c]; returns what is tapped, float32 tensors [n, ...].
+Network: TypeAlias = Callable[[Any], dict[Tap, Any]]
 
 # With so few channels the gradient by the images is worth computing in blocks.
 THIN_CHANNELS = 4
 
 
 class Below:
-    """What a model computes from images up to the input of one of its layers."""
+    """The part of a graph that some taps depend on."""
 
-    def __init__(self, model: keras.Model, layer: keras.layers.Layer) -> None:
-        self._is_identity = layer.input is model.inputs[0]
-        self._first = _thin_first(model)
-        if self._is_identity:
-            return
-        start = model.inputs[0] if self._first is None else self._first.output
-        self._rest = None if layer.input is start else keras.Model(start, layer.input)
+    def __init__(self, graph: Graph, taps: Iterable[Tap]) -> None:
+        self._taps = {tap: graph.by_name[tap.layer] for tap in taps}
+        self._steps = graph.towards(value for tap, step in self._taps.items() for value in _needed(tap, step))
+        thin = _thin_first(graph)
+        self._thin = thin if thin in self._steps else None
 
-    def network(self) -> Network:
-        """Return the function, with the weights as they are now; call it inside the function that uses it."""
-        if self._is_identity:
-            return lambda images: images
-        if self._first is None:
-            return self._finish
-        convolve = thin_convolution(self._first)
-        return lambda images: self._finish(convolve(images))
+    def network(self, dead: Any = None) -> Network:
+        """Return the function, with the weights as they are now; call it inside the function that uses it.
 
-    def _finish(self, values: Any) -> Any:
-        return values if self._rest is None else self._rest(values, training=False)
+        For images that `dead`, bool [n], marks, gradients are redirected through inactive ReLUs.
+        """
+        thin = thin_convolution(self._thin.layer) if self._thin else None
+
+        def run(images: Any) -> dict[Tap, Any]:
+            values, linears = {IMAGE: images}, {}
+            for step in self._steps:
+                if self._is_split(step, dead):
+                    linears[step.name] = _linear(step, values, thin if step is self._thin else None)
+                    keep(step, activate(step.layer, biased(step.layer, linears[step.name]), dead), values)
+                else:
+                    run_step(step, values, dead)
+            return {tap: _tapped(tap, step, values, linears) for tap, step in self._taps.items()}
+
+        return run
+
+    def _is_split(self, step: Step, dead: Any) -> bool:
+        """Tell whether a layer is computed in parts: it is tapped inside, thin, or its ReLU is to be redirected."""
+        inside = any(tap.place == "linear" and its is step for tap, its in self._taps.items())
+        redirecting = dead is not None and relu_of(step.layer) is not None
+        return has_features(step.layer) and (inside or step is self._thin or redirecting)
 
 
-def _thin_first(model: keras.Model) -> keras.layers.Layer | None:
+def _needed(tap: Tap, step: Step) -> tuple[int, ...]:
+    """Return the values that a tap needs: before a layer that is nothing but an activation, what it reads."""
+    pure = isinstance(step.layer, keras.layers.Activation | keras.layers.ReLU | keras.layers.Softmax)
+    return step.reads if tap.place == "input" or (tap.place == "linear" and pure) else step.makes
+
+
+def _tapped(tap: Tap, step: Step, values: dict[int, Any], linears: dict[str, Any]) -> Any:
+    is_linear = tap.place == "linear" and step.name in linears
+    return tf.cast(linears[step.name] if is_linear else values[_needed(tap, step)[0]], tf.float32)
+
+
+def _linear(step: Step, values: dict[int, Any], thin: Callable[[Any], Any] | None) -> Any:
+    inputs = values[step.reads[0]]
+    return thin(inputs) if thin else linear(step.layer, inputs, kernel_of(step.layer))
+
+
+def _thin_first(graph: Graph) -> Step | None:
     """Return the convolution that alone sees the images, if it is one whose gradient can be computed in blocks."""
-    image = model.inputs[0]
-    readers = [layer for layer in model.layers if any(each is image for each in _inputs(layer))]
-    if len(readers) != 1 or type(readers[0]) is not keras.layers.Conv2D:
+    readers = graph.readers(IMAGE)
+    if len(readers) != 1 or type(readers[0].layer) is not keras.layers.Conv2D:
         return None
-    (first,) = readers
+    first = readers[0].layer
     plain = (first.strides, first.dilation_rate, first.groups, first.padding) == ((1, 1), (1, 1), 1, "same")
-    return first if plain and first.data_format == "channels_last" and image.shape[-1] <= THIN_CHANNELS else None
-
-
-def _inputs(layer: keras.layers.Layer) -> list[keras.KerasTensor]:
-    if isinstance(layer, keras.layers.InputLayer):
-        return []
-    return layer.input if isinstance(layer.input, list) else [layer.input]
+    usual = first.data_format == "channels_last" and first.compute_dtype == "float32"
+    return readers[0] if plain and usual and graph.image_shape[-1] <= THIN_CHANNELS else None

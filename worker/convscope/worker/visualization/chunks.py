@@ -1,41 +1,47 @@
-"""Which features of a layer ascend together.
+"""Which ascents of a target go together.
 
-A feature's last bits depend on the number of images beside it and on its place among them (other kernels, other
-vector lanes), never on what these images show. So both are fixed for each feature: chunks have one size for a layer,
-and feature f is always row f % size of chunk f // size.
+Its items are numbered feature * restarts + restart, all of the layer's features counted, asked for or not. An item's
+last bits depend on the number of images beside it and on its place among them (other kernels, other vector lanes),
+never on what these images show. So both are fixed: item i is always row i % rows of chunk i // rows.
 """
 
-import math
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-import keras
-
-__all__ = ["chunk_size", "chunks"]
-
-# A batch of this many small images keeps a core's caches warm; more brings nothing, less costs overhead.
-MAX_ROWS: Final = 16
-# A batch of one takes other kernels, slower ones.
-MIN_ROWS: Final = 2
-# Bounds the activations of one chunk, in float32 values (256 MiB); the gradient takes as much again.
-MAX_VALUES: Final = 64 * 2**20
+__all__ = ["Chunk", "chunks", "halves"]
 
 
-def chunk_size(model: keras.Model, features: int) -> int:
-    """Return how many features of a layer ascend together: a function of the model's and the layer's shapes alone.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A batch of items from `first` on, `rows` long; those beyond `last`, the target's last item, repeat it.
 
-    Chunks are equal up to rounding, and even in number where there are many, so that they fill two threads or four.
+    `wanted` are the items whose images are asked for.
     """
-    values: int = sum(math.prod(layer.output.shape[1:]) for layer in model.layers)
-    rows = max(MIN_ROWS, min(MAX_ROWS, MAX_VALUES // values))
-    count = -(-features // rows)
-    even = count + count % 2
-    return max(MIN_ROWS, -(-features // even))
+
+    first: int
+    rows: int
+    last: int
+    wanted: tuple[int, ...]
+
+    @property
+    def items(self) -> list[int]:
+        """The item of each row."""
+        return [min(item, self.last) for item in range(self.first, self.first + self.rows)]
 
 
-def chunks(features: Iterable[int], size: int) -> list[list[int]]:
-    """Return the features without duplicates, in rising order, grouped by the chunk that each belongs to."""
+def chunks(features: Iterable[int], *, of: int, restarts: int, rows: int) -> list[Chunk]:
+    """Return the chunks that hold all restarts of some of a target's `of` features, in rising order."""
+    wanted = sorted({feature * restarts + restart for feature in features for restart in range(restarts)})
+    return _grouped(wanted, rows, of * restarts - 1)
+
+
+def halves(chunk: Chunk) -> list[Chunk]:
+    """Return chunks of half as many rows, rounded up, that hold what is wanted of one of at least two."""
+    return _grouped(chunk.wanted, -(-chunk.rows // 2), chunk.last)
+
+
+def _grouped(wanted: Sequence[int], rows: int, last: int) -> list[Chunk]:
     groups: dict[int, list[int]] = {}
-    for feature in sorted(set(features)):
-        groups.setdefault(feature // size, []).append(feature)
-    return list(groups.values())
+    for item in wanted:
+        groups.setdefault(item // rows, []).append(item)
+    return [Chunk(first=number * rows, rows=rows, last=last, wanted=tuple(group)) for number, group in groups.items()]

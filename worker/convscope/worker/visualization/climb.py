@@ -1,118 +1,90 @@
-"""The way of one chunk of features from its starting images to its final ones."""
+"""The way of one batch of items from their starting images to their final ones."""
 
 import threading
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from convscope.worker.classification import Classifier
 from convscope.worker.pace import Pace
 from convscope.worker.parallel import Stopped
 from convscope.worker.pulse import PULSE_SECONDS
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization.ascent import State
-from convscope.worker.visualization.images import FeatureImage, OptimizedImage, Trace
-from convscope.worker.visualization.starts import starting_images
-from convscope.worker.visualization.target import Target
+from convscope.worker.visualization.ascent import UNBROKEN, Ascent, Batch, State
+from convscope.worker.visualization.items import ItemKey
 
-__all__ = ["ChunkClimb"]
+__all__ = ["Climb", "Climbed", "Look"]
 
-# What happened in an iteration: the fields of Trace, each [rows].
-Moment: TypeAlias = dict[str, npt.NDArray[Any]]
+# Takes the state after each evaluation, in order.
+Look: TypeAlias = Callable[[State], None]
 
 
-class ChunkClimb:
-    """Climbs with a whole chunk, and keeps the images of the features that are wanted."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Climbed:
+    """What became of a batch of images.
 
-    def __init__(self, target: Target, settings: VisualizeSettings, classify: Classifier) -> None:
-        self._target = target
-        self._settings = settings
-        self._classify = classify
+    `start_objective` (float32 [rows]) are the objectives at the start, `rescued` (bool [rows]) tells whose gradients
+    were redirected, `state` is the last.
+    """
 
-    def __call__(self, wanted: Sequence[int], stop: threading.Event) -> list[FeatureImage]:
-        """Return the images of features of one chunk; raises Stopped if told to stop on the way."""
-        target, features = self._target, self._target.chunk(wanted[0])
-        starts = starting_images(
-            target.image_shape, seed=self._settings.seed, layer=target.layer.name, features=features
-        )
-        state = target.ascent.start(starts)
-        moments: list[Moment] = []
-        if self._settings.trace:
-            state, moments = self._trace(state, features, stop)
-        else:
-            state = self._climb(state, features, self._settings.iterations + 1, stop)
-        return self._images(state, moments, wanted)
+    start_objective: npt.NDArray[np.float32]
+    rescued: npt.NDArray[np.bool_]
+    state: State
 
-    def _climb(self, state: State, features: Sequence[int], iterations: int, stop: threading.Event) -> State:
-        pace = Pace(PULSE_SECONDS)
-        while iterations:
-            _check(stop)
-            count = pace.next(iterations)
-            with pace.measured(count):
-                state = self._target.ascent.climb(state, features, count)
-            iterations -= count
+    @property
+    def broken(self) -> npt.NDArray[np.int32]:
+        """The iteration at which each ascent broke off, [rows]; UNBROKEN for those that did not."""
+        return np.asarray(self.state.broken)
+
+    @property
+    def final_iteration(self) -> npt.NDArray[np.int32]:
+        """The updates that each final image has seen, [rows]."""
+        return np.where(self.broken == UNBROKEN, self.state.iteration, self.broken)
+
+
+class Climb:
+    """Climbs with one batch, a bounded time per call.
+
+    Args:
+        ascent: of as many rows as there are items.
+        items: whose images climb.
+        stop: once set, the climb raises Stopped.
+        look: given, the state is shown to it at each iteration.
+    """
+
+    def __init__(
+        self, ascent: Ascent, items: Sequence[ItemKey], stop: threading.Event, look: Look | None = None
+    ) -> None:
+        self._ascent = ascent
+        self._items = items
+        self._batch = ascent.batch(items)
+        self._stop = stop
+        self._look = look
+        self._pace = Pace(PULSE_SECONDS)
+
+    def run(self, iterations: int, *, rescue: int) -> Climbed:
+        """Make `iterations` updates; where a start has no gradient, the first `rescue` are with redirected ones."""
+        first = state = self._go(self._ascent.start(self._items), 1, self._ascent.climb, self._look)
+        dead = np.asarray(first.dead)
+        redirected = min(rescue, iterations) if dead.any() else 0
+        if redirected:
+            state = self._go(self._ascent.start(self._items), 1, self._redirecting(dead), None)
+            state = self._go(state, redirected, self._redirecting(dead), self._look)
+        state = self._go(state, iterations - redirected, self._ascent.climb, self._look)
+        return Climbed(start_objective=np.asarray(first.objective), rescued=dead & (redirected > 0), state=state)
+
+    def _redirecting(self, dead: npt.NDArray[np.bool_]) -> Callable[[State, Batch, int], State]:
+        return lambda state, batch, count: self._ascent.rescue(state, batch, count, dead)
+
+    def _go(self, state: State, count: int, climb: Callable[[State, Batch, int], State], look: Look | None) -> State:
+        while count:
+            if self._stop.is_set():
+                raise Stopped
+            calls = self._pace.next(count) if look is None else 1
+            with self._pace.measured(calls):
+                state = climb(state, self._batch, calls)
+            count -= calls
+            if look is not None:
+                look(state)
         return state
-
-    def _trace(self, state: State, features: Sequence[int], stop: threading.Event) -> tuple[State, list[Moment]]:
-        """Climb one iteration at a time, looking at the image before each update."""
-        moments = []
-        for _ in range(self._settings.iterations):
-            _check(stop)
-            state = self._target.ascent.climb(state, features, 1)
-            moments.append(self._moment(state))
-        return self._target.ascent.climb(state, features, 1), moments
-
-    def _moment(self, state: State) -> Moment:
-        predicted, probability = self._classify(state.image)
-        gradient = state.gradient.numpy()
-        return {
-            "predicted_class": predicted,
-            "probability": probability,
-            "gradient_min": gradient.min(axis=(1, 2, 3)),
-            "gradient_max": gradient.max(axis=(1, 2, 3)),
-            "step_size": state.step_size.numpy(),
-            "objective": state.objective.numpy(),
-        }
-
-    def _images(self, state: State, moments: Sequence[Moment], wanted: Sequence[int]) -> list[FeatureImage]:
-        iterations = np.full(self._target.rows, state.iteration)
-        final = self._optimized(state.image, state.objective, iterations)
-        best = self._optimized(state.best_image, state.best_objective, state.best_iteration)
-        rows = [feature % self._target.rows for feature in wanted]
-        return [
-            FeatureImage(
-                layer=self._target.layer.name,
-                feature=feature,
-                final=final[row],
-                best=best[row],
-                trace=_trace_of(moments, row) if moments else None,
-            )
-            for feature, row in zip(wanted, rows, strict=True)
-        ]
-
-    def _optimized(self, images: Any, objectives: Any, iterations: Any) -> list[OptimizedImage]:
-        predicted, probability = self._classify(images)
-        values = np.asarray(objectives, np.float64)
-        return [
-            OptimizedImage(
-                pixels=pixels,
-                objective=float(objective) if np.isfinite(objective) else float("nan"),
-                predicted_class=int(number),
-                probability=float(share),
-                iteration=int(iteration),
-            )
-            for pixels, objective, number, share, iteration in zip(
-                images.numpy(), values, predicted, probability, np.asarray(iterations), strict=True
-            )
-        ]
-
-
-def _trace_of(moments: Sequence[Moment], row: int) -> Trace:
-    return Trace(**{name: np.stack([moment[name][row] for moment in moments]) for name in moments[0]})
-
-
-def _check(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise Stopped

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FeatureImage", "OptimizedImage", "Trace"]
+from convscope.worker.visualization.verdicts import Verdict
+
+__all__ = ["FeatureImage", "OptimizedImage", "Spread", "Trace"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,8 +30,9 @@ class OptimizedImage:
 class Trace:
     """What happened at each iteration, before its update; every array is [iterations].
 
-    `predicted_class` is int32, the others float32: its probability, the smallest and largest element of the gradient of
-    the objective by the image, 1 / (standard deviation of the gradient + 1e-8), and the objective.
+    `predicted_class` is int32, the others float32: its probability, the smallest and largest element of the gradient
+    by the image, 1 / (standard deviation of that gradient + 1e-8), and the objective. The gradient is that of what is
+    climbed: the objective, through the transforms and less the penalties, if there are any.
     """
 
     predicted_class: npt.NDArray[np.int32]
@@ -41,10 +44,25 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spread:
+    """How the restarts of a feature ended.
+
+    `objectives` is float32 [restarts], the highest of each, NaN for one that never had any; `mean` and `deviation`
+    (population standard deviation) are of those that are numbers, NaN if there are none.
+    """
+
+    objectives: npt.NDArray[np.float32]
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FeatureImage:
     """What a feature likes to see: the image after the last update, and the best one of all that came along.
 
-    `best` counts start and final image in; of equally good ones it is the first. `trace` is there if it was asked for.
+    `best` counts start and final image in; of equally good ones it is the first. `restart` says from which start it
+    came, `verdict` whether to believe it. `trace` is there if it was asked for, `spread` where the best of several
+    restarts was.
     """
 
     layer: str
@@ -52,3 +70,6 @@ class FeatureImage:
     final: OptimizedImage
     best: OptimizedImage
     trace: Trace | None
+    verdict: Verdict
+    restart: int = 0
+    spread: Spread | None = None

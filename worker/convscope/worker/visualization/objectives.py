@@ -1,79 +1,192 @@
-"""What is to rise: the pre-activation of a feature of a convolution or dense layer.
+"""What is to rise, as immutable values: terms, and weighted sums of them made with `+`, `-` and `*`.
 
-It is linear in the layer's input: <input, cotangent>, plus a bias. The cotangent is the gradient of the objective by
-the layer's input. It is the same at every iteration, so the layer itself never has to be computed during the ascent.
+    Feature("conv2", 3) - 0.5 * Neuron("conv2", 7) + 2 * Diversity("conv2")
 
-For a channel of a convolution the objective is the mean over space of its output before bias and activation; for a
-dense unit its pre-activation with bias; for a class its logit.
+A term says where it taps the network, and what it makes of the values there. Most are linear in them: see LinearTerm.
+`features` is a number, or an int32 tensor [n] with one for each image.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from convscope.worker.errors import ComputationError
+from convscope.worker.visualization.taps import Tap
 
-__all__ = ["LinearObjective", "linear_objective", "target_layer"]
+__all__ = ["Direction", "Diversity", "Feature", "Layer", "LinearTerm", "Neuron", "Objective", "Sum", "Term", "times"]
 
 
-class LinearObjective(NamedTuple):
-    """Objectives of n features of one layer: <input, cotangents> + biases.
+class Objective:
+    """Something to maximize: a weighted sum of terms."""
 
-    `cotangents` is a float32 tensor [n, *shape of the layer's input], `biases` one of shape [n].
+    __slots__ = ()
+
+    @property
+    def summands(self) -> "tuple[tuple[float, Term], ...]":
+        """Weights and terms."""
+        raise NotImplementedError
+
+    @property
+    def taps(self) -> frozenset[Tap]:
+        """Where the network is tapped."""
+        return frozenset(term.tap for _, term in self.summands)
+
+    def value(self, tapped: Mapping[Tap, Any]) -> Any:
+        """Return the objective of each image, float32 [n], from what is tapped, float32 tensors [n, ..., features]."""
+        return tf.add_n([times(weight, term.of(tapped[term.tap])) for weight, term in self.summands])
+
+    def __add__(self, other: "Objective") -> "Sum":
+        return Sum((*self.summands, *other.summands))
+
+    def __sub__(self, other: "Objective") -> "Sum":
+        return self + -other
+
+    def __neg__(self) -> "Sum":
+        return self * -1
+
+    def __mul__(self, factor: float) -> "Sum":
+        return Sum(tuple((weight * factor, term) for weight, term in self.summands))
+
+    __rmul__ = __mul__
+
+
+@dataclass(frozen=True, slots=True)
+class Sum(Objective):
+    """A weighted sum; flat, so that weights never compound unseen."""
+
+    weighted: "tuple[tuple[float, Term], ...]"
+
+    @property
+    def summands(self) -> "tuple[tuple[float, Term], ...]":
+        """Weights and terms."""
+        return self.weighted
+
+
+class Term(Objective):
+    """One thing to maximize, at one place of the network; `post` taps it after the activation instead of before."""
+
+    __slots__ = ()
+    layer: str
+    post: bool
+
+    @property
+    def summands(self) -> "tuple[tuple[float, Term], ...]":
+        """The term itself."""
+        return ((1.0, self),)
+
+    @property
+    def tap(self) -> Tap:
+        """Where the network is tapped."""
+        return Tap(layer=self.layer, place="output" if self.post else "linear")
+
+    def of(self, values: Any) -> Any:
+        """Return the value for each image, [n], of what is tapped, [n, ..., features]."""
+        raise NotImplementedError
+
+
+class LinearTerm(Term):
+    """A term that is linear in what is tapped: <values, functional>."""
+
+    __slots__ = ()
+
+    def functional(self, shape: Sequence[int]) -> Any:
+        """Return the functional for values [n, *shape], shaped to be broadcast to these: [n or 1, ..., features]."""
+        raise NotImplementedError
+
+    def of(self, values: Any) -> Any:
+        """Return the value for each image, [n], of what is tapped, [n, ..., features]."""
+        return _sum(values * self.functional(values.shape[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Feature(LinearTerm):
+    """The mean over space of a convolution's channel; a unit of a dense layer; the logit of a class."""
+
+    layer: str
+    feature: Any
+    post: bool = False
+
+    def functional(self, shape: Sequence[int]) -> Any:
+        """Return 1 / positions at the feature, else 0: [n or 1, 1, ..., features]."""
+        positions = np.float32(np.prod(shape[:-1], dtype=np.int64))
+        chosen = tf.one_hot(self.feature, shape[-1]) / positions
+        return tf.reshape(chosen, [-1, *[1] * (len(shape) - 1), shape[-1]])
+
+
+@dataclass(frozen=True, slots=True)
+class Neuron(LinearTerm):
+    """One position of a convolution's channel; row and column are the middle ones if not given."""
+
+    layer: str
+    channel: int
+    row: int | None = None
+    column: int | None = None
+    post: bool = False
+
+    def functional(self, shape: Sequence[int]) -> Any:
+        """Return 1 at the position of the channel, else 0: [1, h, w, channels]."""
+        height, width, _ = shape
+        chosen = np.zeros([1, *shape], np.float32)
+        row = height // 2 if self.row is None else self.row
+        chosen[0, row, width // 2 if self.column is None else self.column, self.channel] = 1
+        return tf.constant(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Direction(LinearTerm):
+    """The mean over space of the scalar product of a layer's values with a vector, used as given."""
+
+    layer: str
+    vector: tuple[float, ...]
+    post: bool = False
+
+    def functional(self, shape: Sequence[int]) -> Any:
+        """Return the vector over the number of positions: [1, 1, ..., features]."""
+        vector = np.asarray(self.vector, np.float32) / np.float32(np.prod(shape[:-1], dtype=np.int64))
+        return tf.reshape(tf.constant(vector), [1] * len(shape) + [-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Layer(Term):
+    """The mean square of a layer's values (DeepDream)."""
+
+    layer: str
+    post: bool = False
+
+    def of(self, values: Any) -> Any:
+        """Return the mean square for each image, [n]."""
+        return tf.reduce_mean(tf.square(values), axis=list(range(1, values.shape.rank)))
+
+
+@dataclass(frozen=True, slots=True)
+class Diversity(Term):
+    """How little the images of a batch resemble each other, the same value for each of them.
+
+    The negative mean over all pairs of images of the cosine similarity of the Gram matrices of a convolution's channels
+    (Lucid's `diversity`, Olah et al. 2017). Of fewer than two images it is 0.
     """
 
-    cotangents: Any
-    biases: Any
+    layer: str
+    post: bool = False
+
+    def of(self, values: Any) -> Any:
+        """Return the value for each image, [n]; each image's part in the sum of all is what it can change."""
+        count, channels = values.shape[0], values.shape[-1]
+        if count < 2:
+            return tf.zeros([count])
+        flat = tf.reshape(values, [count, -1, channels])
+        grams = tf.reshape(tf.matmul(flat, flat, transpose_a=True), [count, -1])
+        units = tf.math.l2_normalize(grams, axis=1, epsilon=1e-10)
+        similar = tf.matmul(units, units, transpose_b=True) * (1 - tf.eye(count))
+        return -tf.reduce_sum(similar, axis=1) / (count - 1)
 
 
-def target_layer(model: keras.Model, name: str) -> keras.layers.Layer:
-    """Return the layer called `name`; raises ComputationError if there is none, or it has no features."""
-    kinds = keras.layers.Conv2D | keras.layers.Dense
-    having = {layer.name: layer for layer in model.layers if isinstance(layer, kinds)}
-    if name not in having:
-        raise ComputationError(
-            f"the model has no layer {name!r} with features; those that have are {', '.join(having)}"
-        )
-    return having[name]
+def times(weight: float, values: Any) -> Any:
+    """Return values times a weight; where that is 1, the very values."""
+    return values if weight == 1 else np.float32(weight) * values
 
 
-def linear_objective(layer: keras.layers.Layer, features: Any) -> LinearObjective:
-    """Return the objectives of features, an int32 tensor [n] of static size, with the layer's weights as they are now.
-
-    To be called inside a compiled function, which drops the operations that only serve to derive the gradient.
-    """
-    count = features.shape[0]
-    kernel = tf.convert_to_tensor(layer.kernel.value)
-    sound = tf.math.is_finite(kernel)
-    inputs = tf.zeros([count, *layer.input.shape[1:]])
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(inputs)
-        outputs = _linear(layer, inputs, tf.where(sound, kernel, 0.0))
-    positions = tf.cast(tf.size(outputs[0, ..., 0]), tf.float32)
-    chosen = tf.one_hot(features, outputs.shape[-1]) / positions
-    upstream = tf.broadcast_to(_along(chosen, outputs), outputs.shape)
-    cotangents = tape.gradient(outputs, inputs, output_gradients=upstream)
-    # A weight that is no number spoils its own feature, not those that are computed along with it.
-    broken = tf.reduce_any(tf.logical_not(sound), axis=list(range(kernel.shape.rank - 1)))
-    spoilt = tf.where(tf.gather(broken, features), np.float32(np.nan), 0.0)
-    return LinearObjective(cotangents + _along(spoilt, cotangents), _biases(layer, features))
-
-
-def _linear(layer: keras.layers.Layer, inputs: Any, kernel: Any) -> Any:
-    """Compute the layer without its bias and activation."""
-    if isinstance(layer, keras.layers.Conv2D):
-        return layer.convolution_op(inputs, kernel)
-    return keras.ops.matmul(inputs, kernel)
-
-
-def _along(values: Any, others: Any) -> Any:
-    """Return values, [n] or [n, channels], with axes of length 1 put in, to go along with [n, ..., channels]."""
-    return tf.reshape(values, [values.shape[0], *[1] * (others.shape.rank - 2), -1])
-
-
-def _biases(layer: keras.layers.Layer, features: Any) -> Any:
-    if isinstance(layer, keras.layers.Dense) and layer.use_bias:
-        return tf.gather(layer.bias.value, features)
-    return tf.zeros(features.shape)
+def _sum(values: Any) -> Any:
+    return tf.reduce_sum(tf.reshape(values, [values.shape[0], -1]), axis=1)

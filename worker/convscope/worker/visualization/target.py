@@ -1,44 +1,94 @@
-"""A layer to visualize."""
+"""What is visualized: the features of a layer, or an objective."""
 
-from collections.abc import Iterable
-
-import keras
+from collections.abc import Iterable, Sequence
+from threading import Lock
 
 from convscope.worker.errors import ComputationError
+from convscope.worker.render_settings import RenderSettings
 from convscope.worker.visualization.ascent import Ascent
-from convscope.worker.visualization.chunks import chunk_size
-from convscope.worker.visualization.objectives import target_layer
+from convscope.worker.visualization.bounds import Bounds
+from convscope.worker.visualization.checks import check_objective, feature_step
+from convscope.worker.visualization.graph import Graph, Step
+from convscope.worker.visualization.objectives import Diversity, Feature, Objective
+from convscope.worker.visualization.slopes import ObjectiveOf, Slopes
 
-__all__ = ["Target"]
+__all__ = ["Target", "layer_target", "objective_target"]
 
 
 class Target:
-    """A layer of a model, the size of its chunks, and its ascent, which is compiled once.
+    """Something with numbered features, and its ascents in batches of any size, each compiled once.
 
-    Raises ComputationError if the model has no layer of this name, or it has no features.
+    Attributes:
+        name: what its images are listed under.
+        key: names its randomness; alike for targets that are the same.
+        features: how many it has.
+        divisible: whether its batches may be cut; not where the images of a batch look at each other.
     """
 
-    def __init__(self, model: keras.Model, name: str) -> None:
-        self.layer = target_layer(model, name)
-        self.features: int = self.layer.output.shape[-1]
-        self.image_shape: tuple[int, ...] = tuple(model.inputs[0].shape[1:])
-        self.rows = chunk_size(model, self.features)
-        self.ascent = Ascent(model, self.layer, self.rows)
+    def __init__(
+        self,
+        graph: Graph,
+        objective_of: ObjectiveOf,
+        render: RenderSettings,
+        *,
+        name: str,
+        key: str,
+        features: int,
+        bounded: Step | None = None,
+    ) -> None:
+        self.name = name
+        self.key = key
+        self.features = features
+        self.divisible = not any(isinstance(term, Diversity) for _, term in objective_of(0).summands)
+        self._image_shape = graph.image_shape
+        self._render = render
+        self._slopes = Slopes(graph, objective_of)
+        self._bounds = Bounds(graph, bounded) if bounded else None
+        self._ascents: dict[int, Ascent] = {}
+        self._lock = Lock()
+
+    @property
+    def rescue(self) -> int:
+        """For how many iterations gradients are redirected where a start is dead."""
+        return self._render.rescue
+
+    def ascent(self, rows: int) -> Ascent:
+        """Return the ascent for batches of a size, compiled."""
+        with self._lock:
+            if rows not in self._ascents:
+                self._ascents[rows] = Ascent(self._slopes, self._render, self._image_shape, rows)
+                self._ascents[rows].compile()
+            return self._ascents[rows]
+
+    def upper_bounds(self, features: Sequence[int]) -> list[float | None]:
+        """Return what no image can exceed, for each feature; None where no bound is known."""
+        with self._lock:
+            return self._bounds.upper(features) if self._bounds else [None] * len(features)
 
     def checked(self, features: Iterable[int]) -> list[int]:
-        """Return the features; raises ComputationError if the layer lacks one."""
+        """Return the features; raises ComputationError if the target lacks one."""
         asked = list(features)
         unknown = [feature for feature in asked if not 0 <= feature < self.features]
         if unknown:
-            raise ComputationError(
-                f"layer {self.layer.name!r} has no feature {unknown[0]}; it has 0 to {self.features - 1}"
-            )
+            raise ComputationError(f"layer {self.name!r} has no feature {unknown[0]}; it has 0 to {self.features - 1}")
         return asked
 
-    def chunk(self, feature: int) -> list[int]:
-        """Return the features of the chunk that a feature belongs to, row by row.
 
-        Rows beyond the layer's last feature repeat it.
-        """
-        first = feature // self.rows * self.rows
-        return [min(each, self.features - 1) for each in range(first, first + self.rows)]
+def layer_target(graph: Graph, layer: str, render: RenderSettings) -> Target:
+    """Return the features of a layer as a target; raises ComputationError if there is no such layer with features."""
+    step = feature_step(graph, layer)
+    return Target(
+        graph,
+        lambda features: Feature(layer, features),
+        render,
+        name=layer,
+        key=layer,
+        features=step.shape[-1],
+        bounded=step,
+    )
+
+
+def objective_target(graph: Graph, name: str, objective: Objective, render: RenderSettings) -> Target:
+    """Return an objective as a target with one feature; raises ComputationError if it asks for what the model lacks."""
+    check_objective(graph, objective)
+    return Target(graph, lambda _: objective, render, name=name, key=repr(objective), features=1)

@@ -20,7 +20,7 @@ BLOCK: Final = 4
 
 
 def thin_convolution(layer: keras.layers.Layer) -> Callable[[Any], Any]:
-    """Return the layer, a convolution of stride 1 and padding "same", as a function of images [n, h, w, c]."""
+    """Return a convolution of stride 1 and padding "same" as a function of images [n, h, w, c], before the bias."""
     kernel = tf.convert_to_tensor(layer.kernel.value)
     blocked = _blocked(kernel)
 
@@ -28,11 +28,8 @@ def thin_convolution(layer: keras.layers.Layer) -> Callable[[Any], Any]:
         outputs = tf.nn.conv2d(images, kernel, 1, "SAME")
         return outputs, lambda upstream: _input_gradient(upstream, blocked, kernel.shape, images.shape)
 
-    def apply(images: Any) -> Any:
-        outputs = tf.custom_gradient(convolve)(images)
-        return layer.activation(tf.nn.bias_add(outputs, layer.bias.value) if layer.use_bias else outputs)
-
-    return apply
+    convolution: Callable[[Any], Any] = tf.custom_gradient(convolve)
+    return convolution
 
 
 def _blocked(kernel: Any) -> Any:

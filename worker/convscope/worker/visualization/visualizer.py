@@ -1,56 +1,112 @@
 """Finds the images that features of a model like to see the most."""
 
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import closing
+from typing import Final, TypeAlias
 
 import keras
 
 from convscope.worker.classification import Classifier
+from convscope.worker.errors import ComputationError
 from convscope.worker.parallel import in_order
 from convscope.worker.pulse import Pulse, no_pulse
 from convscope.worker.settings import VisualizeSettings
 from convscope.worker.threads import thread_count
+from convscope.worker.visualization.chunk_climb import ChunkClimb
 from convscope.worker.visualization.chunks import chunks
-from convscope.worker.visualization.climb import ChunkClimb
+from convscope.worker.visualization.graph import Graph
 from convscope.worker.visualization.images import FeatureImage
-from convscope.worker.visualization.target import Target
+from convscope.worker.visualization.objectives import Objective
+from convscope.worker.visualization.restarts import all_images, best_images
+from convscope.worker.visualization.target import Target, layer_target, objective_target
 
 __all__ = ["Visualizer"]
+
+# Takes each image as it is ready.
+Ready: TypeAlias = Callable[[FeatureImage], None]
+
+# Bounds the compiled functions that are kept: targets, those used last.
+MOST_TARGETS: Final = 16
 
 
 class Visualizer:
     """Visualizes features of one model; keeps what it compiles, so that one serves many requests.
 
-    An image is a function of the model's weights, the layer, the feature, the seed and the number of iterations, to the
-    last bit on one kind of machine: not of what it is asked for with, nor of the number of threads.
+    An image is a function of the model's weights, the layer and feature or the objective, the restart, the settings and
+    the number of rows, to the last bit on one kind of machine: not of what it is asked for with, nor of the number of
+    threads. Raises ModelFileError for a model that is not made of layers between one image and one output.
     """
 
     def __init__(self, model: keras.Model) -> None:
         self._threads = thread_count()
-        self._model = model
+        self._graph = Graph(model)
         self._classify = Classifier(model)
-        self._targets: dict[str, Target] = {}
+        self._targets: OrderedDict[Hashable, Target] = OrderedDict()
 
     def run(
         self,
-        layer_name: str,
+        layer: str,
         features: Iterable[int],
         settings: VisualizeSettings,
         *,
-        ready: Callable[[FeatureImage], None],
+        rows: int,
+        ready: Ready,
         pulse: Pulse = no_pulse,
     ) -> None:
-        """Find the images of features of a layer, and hand each to `ready`, in rising order without duplicates.
+        """Find the images of features of a layer, `rows` at a time; see `chunk_rows` of the planning.
 
-        Raises ComputationError if the model has no such layer or the layer no such feature. What `ready` or `pulse`
-        raise ends the run.
+        Each is handed to `ready`, in rising order of features and restarts, without duplicates. Raises ComputationError
+        if the model has no such layer, the layer no such feature, or the machine not the memory for a single image.
+        What `ready` or `pulse` raise ends the run.
         """
-        if layer_name not in self._targets:
-            self._targets[layer_name] = Target(self._model, layer_name)
-        target = self._targets[layer_name]
-        climb = ChunkClimb(target, settings, self._classify)
-        wanted = chunks(target.checked(features), target.rows)
-        with closing(in_order(climb, wanted, threads=self._threads, pulse=pulse)) as finished:
-            for images in finished:
-                for image in images:
-                    ready(image)
+        target = self._target((layer, settings.render), lambda: layer_target(self._graph, layer, settings.render))
+        self._run(target, features, settings, rows=rows, ready=ready, pulse=pulse)
+
+    def run_objective(
+        self,
+        name: str,
+        objective: Objective,
+        settings: VisualizeSettings,
+        *,
+        rows: int,
+        ready: Ready,
+        pulse: Pulse = no_pulse,
+    ) -> None:
+        """Find the images of an objective, listed as feature 0 of `name`; the same images whatever the name.
+
+        With a diversity term all restarts must be in one batch: `rows` is their number. Else as `run`.
+        """
+        render = settings.render
+        target = self._target((name, objective, render), lambda: objective_target(self._graph, name, objective, render))
+        if not target.divisible and rows != settings.restarts:
+            raise ComputationError(f"{settings.restarts} diverse restarts need a batch of as many rows, not {rows}")
+        self._run(target, [0], settings, rows=rows, ready=ready, pulse=pulse)
+
+    def _target(self, key: Hashable, make: Callable[[], Target]) -> Target:
+        if key not in self._targets:
+            self._targets[key] = make()
+        self._targets.move_to_end(key)
+        while len(self._targets) > MOST_TARGETS:
+            self._targets.popitem(last=False)
+        return self._targets[key]
+
+    def _run(
+        self,
+        target: Target,
+        features: Iterable[int],
+        settings: VisualizeSettings,
+        *,
+        rows: int,
+        ready: Ready,
+        pulse: Pulse,
+    ) -> None:
+        work = ChunkClimb(target, settings, self._classify)
+        wanted = chunks(target.checked(features), of=target.features, restarts=settings.restarts, rows=rows)
+        target.ascent(rows)
+        with closing(in_order(work, wanted, threads=self._threads, pulse=pulse)) as finished:
+            found = (result for results in finished for result in results)
+            choosing = settings.restarts > 1 and not settings.keep_all
+            images = best_images(target.name, found, self._classify) if choosing else all_images(target.name, found)
+            for image in images:
+                ready(image)

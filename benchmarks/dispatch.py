@@ -1,0 +1,133 @@
+"""What it costs to hand out a part: processor time of Redis and of workers whose parts only sleep."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import redis
+
+from benchmarks.figures import Family, Figure
+from benchmarks.rounds import Round
+from benchmarks.yardstick import ROOT
+from convscope.store import BlobStore, JobStore, connect_promptly, dispatch
+from convscope.store.embedded import EmbeddedRedis
+from convscope.v1.jobs_pb2 import JobSpec, JobState
+from convscope.v1.visualize_pb2 import VisualizeSpec
+
+__all__ = ["FAMILY"]
+
+WARM = Figure(
+    name="dispatch-cost",
+    what="16 workers, 5,000 parts that only sleep: processor time of Redis, RQ, store and forks per part",
+    target=20.0,
+    unit="ms",
+    bound="at most",
+)
+COLD = Figure(
+    name="dispatch-cost-cold",
+    what="the same for 500 parts of two jobs in turn, so that each has a process of its own",
+    target=20.0,
+    unit="ms",
+    bound="at most",
+)
+
+WORKERS = 16
+
+# How often the benchmark looks, in seconds.
+PERIOD_S = 0.5
+
+# Runs workers that are forked from one process which has imported everything; their parts sleep for some seconds.
+PROGRAM = """
+import os, sys, time
+from convscope.store import ResultWanted, connect_patiently
+from convscope.worker import horse, warm
+from convscope.worker.parent import PartWorker
+
+def sleep(reporter):
+    time.sleep(float(sys.argv[2]))
+    try:
+        reporter.attempt.finish()
+    except ResultWanted:
+        reporter.attempt.succeed("")
+
+horse.runners = lambda: {"visualize": sleep}
+for number in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        connection = connect_patiently(os.environ["CONVSCOPE_REDIS_URL"])
+        PartWorker(connection, f"worker{number}").work(logging_level="ERROR")
+        os._exit(0)
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+"""
+
+
+def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
+    """Run workers of their own on a Redis of their own."""
+    if WARM.name in names:
+        yield WARM.name, milliseconds_per_part(jobs=1, parts=5_000, sleep_s=0.05)
+    if COLD.name in names:
+        yield COLD.name, milliseconds_per_part(jobs=2, parts=250, sleep_s=0.05)
+
+
+def milliseconds_per_part(*, jobs: int, parts: int, sleep_s: float) -> float:
+    """Return the processor time of Redis and all workers for each part, in milliseconds."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cs-") as folder,
+        EmbeddedRedis(Path(folder) / "redis").running() as server,
+        connect_promptly(server.url) as connection,
+    ):
+        environment = {**os.environ, "CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": folder}
+        with subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(WORKERS), str(sleep_s)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as workers:
+            assert workers.stdout is not None
+            for _ in range(WORKERS):
+                assert "is ready" in workers.stdout.readline()
+            parent = psutil.Process(workers.pid)
+            processes = [*parent.children(), psutil.Process(connection.info("server")["process_id"])]
+            before = processor_seconds(processes)
+            blobs = BlobStore(f"file://{folder}/artifacts")
+            names = [create(connection, blobs, parts) for _ in range(jobs)]
+            await_ends(JobStore(connection), names, parent)
+            used = processor_seconds(processes) - before
+            for each in parent.children():
+                each.terminate()
+    return used / (jobs * parts) * 1000
+
+
+def create(connection: redis.Redis, blobs: BlobStore, parts: int) -> str:
+    """Create a job of many parts."""
+    spec = JobSpec(visualize=VisualizeSpec())
+    job, _ = JobStore(connection).create(spec, request_digest="d", parts=parts, plan=blobs.put(b"none"))
+    dispatch(connection, job.name.removeprefix("jobs/"))
+    return job.name
+
+
+def await_ends(jobs: JobStore, names: list[str], workers: psutil.Process) -> None:
+    """Wait until jobs have succeeded, and nobody computes any more."""
+    while not all(jobs.get(name).HasField("end_time") for name in names):
+        time.sleep(PERIOD_S)
+    assert {jobs.get(name).state for name in names} == {JobState.JOB_STATE_SUCCEEDED}
+    while any(worker.children() for worker in workers.children()):
+        time.sleep(PERIOD_S)
+
+
+def processor_seconds(processes: list[psutil.Process]) -> float:
+    """Return the processor time of processes and of their children that have ended."""
+    return sum(sum(each.cpu_times()[:4]) for each in processes)
+
+
+FAMILY = Family(figures=(WARM, COLD), measure=measure, once=True, quick=False)

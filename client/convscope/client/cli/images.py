@@ -1,0 +1,143 @@
+"""`convscope images`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convscope.client.cli.help import Command, Group
+from convscope.client.cli.layers import parse_features
+from convscope.client.cli.options import Address, Json, settings_of
+from convscope.client.cli.output import console, print_json, table
+from convscope.client.enums import ExportFormat
+from convscope.client.errors import InvalidValue
+from convscope.client.images import FeatureImage
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    cls=Group, no_args_is_help=True, help="List, show and export the images of a visualization, also while it runs."
+)
+
+Name = Annotated[str, typer.Argument(metavar="JOB", help="Name of the visualization, jobs/ID or ID.")]
+
+
+@app.command("list", cls=Command)
+def list_images(
+    ctx: typer.Context,
+    *,
+    name: Name,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            "--layer",
+            "-l",
+            metavar="LAYER[:FEATURES]",
+            help="Only images of this layer or objective, and features as in 0-7,9.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most this many.")] = None,
+    address: Address = None,
+    json: Json = False,
+) -> None:
+    """List the images that are ready, in the order in which they were asked for."""
+    settings = settings_of(ctx, address, json=json)
+    chosen, _, features = (layer or "").partition(":")
+    rows = table("layer", ">feature", ">restart", ">objective", ">class", ">probability", "verdict")
+    with settings.client() as client:
+        numbers = parse_features(features) if features else None
+        found = client.visualizations.list(name, chosen or None, numbers, format="png")
+        for count, image in enumerate(found, start=1):
+            print_json(_described(image)) if settings.json else rows.add_row(*_row(image))
+            if count == limit:
+                break
+    if not settings.json:
+        console().print(rows if rows.row_count else "no images are ready")
+
+
+@app.command(cls=Command)
+def show(
+    ctx: typer.Context,
+    *,
+    name: Name,
+    image: Annotated[
+        str, typer.Argument(metavar="LAYER:FEATURE", help="Which image; the name of an objective needs no number.")
+    ],
+    restart: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Which restart. [dim]Default: the first that is kept.[/]")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the image as this PNG file.")] = None,
+    address: Address = None,
+    json: Json = False,
+) -> None:
+    """Show what is known of an image, and save it as a PNG if a file is named."""
+    settings = settings_of(ctx, address, json=json)
+    layer, feature = _image_name(image)
+    with settings.client() as client:
+        found = client.visualizations.get(name, layer, feature, restart=restart, format="png")
+    if output:
+        output.write_bytes(found.png)
+    print_json({**_described(found), "file": output}) if settings.json else _print(found, output)
+
+
+@app.command(cls=Command)
+def export(
+    ctx: typer.Context,
+    *,
+    name: Name,
+    folder: Annotated[
+        Path | None, typer.Argument(help="New folder to write. [dim]Default: the job's ID here.[/]")
+    ] = None,
+    format: Annotated[  # noqa: A002  the option's name
+        ExportFormat,
+        typer.Option(metavar="FORMAT", help="npz (one archive of arrays) or png (a picture for each image)."),
+    ] = ExportFormat.NPZ,
+    address: Address = None,
+    json: Json = False,
+) -> None:
+    """Save all images that are ready in a new folder, with index.json that describes each."""
+    settings = settings_of(ctx, address, json=json)
+    with settings.client() as client:
+        made = client.visualizations.export(name, folder or Path(name.rpartition("/")[2]), format=format)
+    print_json({"folder": made}) if settings.json else typer.echo(made)
+
+
+def _image_name(text: str) -> tuple[str, int]:
+    layer, colon, feature = text.rpartition(":")
+    if colon and feature.isdecimal():
+        return layer, int(feature)
+    if colon:
+        raise InvalidValue(f"image: {text!r} is not of the form LAYER:FEATURE")
+    return text, 0
+
+
+def _row(image: FeatureImage) -> tuple[str, ...]:
+    best = image.best
+    figures = (f"{best.objective:.3f}", str(best.predicted_class), f"{best.probability:.1%}")
+    verdict = str(image.verdict or "") + (" (rescued)" if image.verdict and image.verdict.rescued else "")
+    return image.layer, str(image.feature), str(image.restart), *figures, verdict
+
+
+def _described(image: FeatureImage) -> dict[str, object]:
+    """What is known of an image, without its pixels."""
+    names = [name for name in image.__dataclass_fields__ if name not in {"png", "trace"}]
+    return {name: getattr(image, name) for name in names}
+
+
+def _print(image: FeatureImage, file: Path | None) -> None:
+    rows = table("image", f"{image.layer}:{image.feature}")
+    rows.add_row("restart", str(image.restart))
+    rows.add_row("objective", f"{image.best.objective:.4f} after {image.best.iteration} steps")
+    rows.add_row("taken for", f"class {image.best.predicted_class} at {image.best.probability:.1%}")
+    if verdict := image.verdict:
+        rows.add_row("verdict", str(verdict) + (f", at iteration {verdict.iteration}" if verdict.iteration else ""))
+        if verdict.upper_bound is not None:
+            share = "" if verdict.reached is None else f", of which {verdict.reached:.1%} of the way"
+            rows.add_row("upper bound", f"{verdict.upper_bound:.4f}{share}")
+    if spread := image.spread:
+        count = len(spread.objectives)
+        rows.add_row("restarts", f"{count}: objective {spread.mean:.4f} ± {spread.deviation:.4f}")
+    rows.add_row("digest", image.digest)
+    if file:
+        rows.add_row("file", str(file))
+    console().print(rows)

@@ -1,0 +1,102 @@
+"""Objectives and settings as they are written on the command line."""
+
+import re
+
+from convscope.client import objectives
+from convscope.client.enums import Tap
+from convscope.client.errors import InvalidValue
+from convscope.client.objectives import Objective
+
+__all__ = ["parse_objectives", "parse_settings"]
+
+_NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
+_NAMED = re.compile(r"(?:(?P<name>[\w.-]+)=)?(?P<sum>.+)", re.ASCII | re.DOTALL)
+_SIGNS = re.compile(r"\s+([+-])\s+")
+_WEIGHTED = re.compile(rf"(?P<minus>-)?(?:(?P<weight>{_NUMBER})\*)?(?P<what>.+)")
+_CALL = re.compile(r"(?P<function>post|diversity)\((?P<inside>.+)\)")
+_FEATURE = re.compile(r"(?P<layer>[^:@]+):(?P<feature>\d+)(?:@(?:(?P<row>\d+),(?P<column>\d+))?)?")
+_DIRECTION = re.compile(r"(?P<layer>[^:@]+):\[(?P<vector>[^\]]*)\]")
+_LAYER = re.compile(r"[^:@\[\]()*\s]+")
+
+
+def parse_objectives(texts: list[str]) -> dict[str, Objective] | list[Objective] | None:
+    """The objectives of `edges=conv2:3 - 0.5*conv1`, `conv2:3@5,6`, `post(dense1:7)`: all with names, or none."""
+    matches = [_NAMED.fullmatch(text.strip()) for text in texts]
+    parsed = [(match["name"], _sum(match["sum"])) for match in matches if match]
+    if len(parsed) < len(texts):
+        raise InvalidValue("objectives: an empty text is not of the form [NAME=]TERM [+ TERM ...]")
+    named = {name: objective for name, objective in parsed if name}
+    if not named:
+        return [objective for _, objective in parsed] or None
+    if len(named) < len(parsed):
+        raise InvalidValue("objectives: give a name of its own to each of them, or to none")
+    return named
+
+
+def parse_settings(texts: list[str]) -> dict[str, float | bool | None] | None:
+    """The settings of `transforms.jitter=0.1`, `decorrelate=false`, `fourier`."""
+    found: dict[str, float | bool | None] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        found[name] = _value(name, value) if equals else None
+    return found or None
+
+
+def _sum(text: str) -> Objective:
+    first, *rest = _SIGNS.split(text.strip())
+    total = _term(first)
+    for sign, term in zip(rest[::2], rest[1::2], strict=True):
+        total = total + _term(term) if sign == "+" else total - _term(term)
+    return total
+
+
+def _term(text: str) -> Objective:
+    match = _WEIGHTED.fullmatch(text.strip())
+    if not match:
+        raise _unknown(text)
+    term = _what(match["what"].strip())
+    weight = float(match["weight"] or 1) * (-1 if match["minus"] else 1)
+    return term if weight == 1 else weight * term
+
+
+def _what(text: str, tap: str | None = None) -> Objective:
+    if call := _CALL.fullmatch(text):
+        return _call(call["function"], call["inside"].strip(), tap)
+    if found := _FEATURE.fullmatch(text):
+        if "@" in text:
+            place = [None if found[name] is None else int(found[name]) for name in ("row", "column")]
+            return objectives.neuron(found["layer"], int(found["feature"]), *place, tap=tap)
+        return objectives.channel(found["layer"], int(found["feature"]), tap=tap)
+    if found := _DIRECTION.fullmatch(text):
+        vector = [_real(component) for component in found["vector"].split(",")]
+        return objectives.direction(found["layer"], vector, tap=tap)
+    if _LAYER.fullmatch(text):
+        return objectives.layer(text, tap=tap)
+    raise _unknown(text)
+
+
+def _call(function: str, inside: str, tap: str | None) -> Objective:
+    if tap is not None:
+        raise _unknown(f"post({function}({inside}))")
+    return objectives.diversity(inside) if function == "diversity" else _what(inside, Tap.POST_ACTIVATION)
+
+
+def _real(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise _unknown(text) from None
+
+
+def _value(name: str, text: str) -> float | bool:
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    try:
+        return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+    except ValueError:
+        raise InvalidValue(f"render.{name}: {text!r} is neither a number nor true or false") from None
+
+
+def _unknown(text: str) -> InvalidValue:
+    forms = "LAYER:FEATURE, LAYER:CHANNEL@ROW,COLUMN, LAYER, LAYER:[NUMBERS], diversity(LAYER), post(TERM)"
+    return InvalidValue(f"objectives: {text.strip()!r} is none of {forms}, each with WEIGHT* before it if need be")

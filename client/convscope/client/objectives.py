@@ -1,0 +1,187 @@
+"""What a visualization maximizes: values that are added, subtracted and weighted.
+
+    from convscope.client import objectives
+
+    edges = objectives.channel("conv2", 3) - 0.5 * objectives.layer("conv1")
+    client.visualize(model, objectives={"edges": edges, "two": objectives.logit(2)})
+
+Every function takes `tap`: `pre_activation` (the default; a unit that does not fire has a gradient all the same) or
+`post_activation`.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeAlias
+
+from convscope.client import checks
+from convscope.client.enums import Tap, member, to_wire
+from convscope.client.errors import InvalidType, InvalidValue
+from convscope.v1 import objective_pb2
+
+__all__ = [
+    "Objective",
+    "Objectives",
+    "Term",
+    "channel",
+    "direction",
+    "diversity",
+    "layer",
+    "logit",
+    "neuron",
+    "objective_messages",
+    "unit",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A summand: what is maximized, and how much it counts.
+
+    Attributes:
+        kind: `feature`, `neuron`, `layer`, `direction` or `diversity`.
+        fields: The fields of its message in the contract.
+        weight: Factor; negative to minimize.
+        tap: Where the layer is tapped; None for diversity, and where the server is to choose.
+    """
+
+    kind: str
+    fields: tuple[tuple[str, str | int | tuple[float, ...]], ...]
+    weight: float = 1.0
+    tap: Tap | None = None
+
+    def message(self) -> objective_pb2.Term:
+        """The term as the contract has it."""
+        made = objective_pb2.Term(weight=self.weight)
+        if self.tap is not None:
+            made.tap = to_wire(Tap, objective_pb2.Tap.Value, "tap", self.tap)
+        what = getattr(made, self.kind)
+        what.SetInParent()
+        for name, value in self.fields:
+            if isinstance(value, tuple):
+                getattr(what, name).extend(value)
+            else:
+                setattr(what, name, value)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A weighted sum of terms. Objectives are values: `+`, `-`, `*` and `/` make new ones."""
+
+    terms: tuple[Term, ...]
+
+    # NumPy's numbers leave multiplication to us instead of taking an objective for an array.
+    __array_ufunc__: ClassVar[None] = None
+
+    def __add__(self, other: object) -> "Objective":
+        if not isinstance(other, Objective):
+            return NotImplemented
+        return Objective(self.terms + other.terms)
+
+    def __radd__(self, other: object) -> "Objective":
+        """What `sum` begins with is 0."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    def __sub__(self, other: object) -> "Objective":
+        if not isinstance(other, Objective):
+            return NotImplemented
+        return self + -other
+
+    def __mul__(self, factor: object) -> "Objective":
+        if isinstance(factor, Objective):
+            return NotImplemented
+        number = checks.real("weight", factor)
+        if not math.isfinite(number) or number == 0:
+            raise InvalidValue(f"weight: {number:g} is not a finite number other than 0")
+        return Objective(tuple(replace(term, weight=term.weight * number) for term in self.terms))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: object) -> "Objective":
+        number = checks.real("weight", divisor)
+        if number == 0:
+            raise InvalidValue("weight: an objective cannot be divided by 0")
+        return self * (1 / number)
+
+    def __neg__(self) -> "Objective":
+        return self * -1.0
+
+
+# One, several, or some by the names that their images are to have.
+Objectives: TypeAlias = Objective | Iterable[Objective] | Mapping[str, Objective] | None
+
+
+def channel(layer: str, index: int, *, tap: str | None = None) -> Objective:
+    """The mean over space of a convolution's channel, from 0."""
+    return _one("feature", tap, layer=checks.text("layer", layer), feature=checks.int32("index", index))
+
+
+def unit(layer: str, index: int, *, tap: str | None = None) -> Objective:
+    """A unit of a dense layer, from 0."""
+    return channel(layer, index, tap=tap)
+
+
+def logit(index: int, *, layer: str = "logits") -> Objective:
+    """The logit of a class, from 0."""
+    return channel(layer, index)
+
+
+def neuron(
+    layer: str, channel: int, row: int | None = None, column: int | None = None, *, tap: str | None = None
+) -> Objective:
+    """One position of a convolution's channel, each from 0. Default: the middle of the map."""
+    place = {"row": row, "column": column}
+    given = {name: checks.int32(name, value) for name, value in place.items() if value is not None}
+    return _one("neuron", tap, layer=checks.text("layer", layer), channel=checks.int32("channel", channel), **given)
+
+
+def layer(name: str, *, tap: str | None = None) -> Objective:
+    """The mean square of a layer's output: whatever it sees in the image, more of it (DeepDream)."""
+    return _one("layer", tap, layer=checks.text("name", name))
+
+
+def direction(layer: str, vector: Iterable[float], *, tap: str | None = None) -> Objective:
+    """The mean over space of the scalar product of a layer's output with a vector, one component for each feature."""
+    if isinstance(vector, str | bytes | Mapping) or not isinstance(vector, Iterable):
+        raise InvalidType(f"vector: {vector!r} is not a list of numbers")
+    components = tuple(checks.real("vector", component) for component in vector)
+    return _one("direction", tap, layer=checks.text("layer", layer), vector=components)
+
+
+def diversity(layer: str) -> Objective:
+    """How little 2 to 16 restarts resemble each other in a convolution; added to what else is maximized."""
+    return _one("diversity", None, layer=checks.text("layer", layer))
+
+
+def objective_messages(objectives: object) -> list[objective_pb2.Objective]:
+    """The messages of a choice of objectives, `Objectives`.
+
+    Raises:
+        InvalidType: Something that is no objective.
+        InvalidValue: An empty choice or name.
+    """
+    if objectives is None:
+        return []
+    if isinstance(objectives, Objective):
+        named: list[tuple[str, object]] = [("", objectives)]
+    elif isinstance(objectives, Mapping):
+        named = [(checks.text("objectives", name), each) for name, each in objectives.items()]
+    elif isinstance(objectives, Iterable) and not isinstance(objectives, str | bytes):
+        named = [("", each) for each in objectives]
+    else:
+        raise InvalidType(f"objectives: {objectives!r} is neither an objective nor a list or mapping of them")
+    if not named:
+        raise InvalidValue("objectives: none is given; leave it out for none")
+    return [_message(name, each) for name, each in named]
+
+
+def _message(name: str, objective: object) -> objective_pb2.Objective:
+    if not isinstance(objective, Objective):
+        raise InvalidType(f"objectives: {objective!r} is not an objective")
+    return objective_pb2.Objective(name=name, terms=[term.message() for term in objective.terms])
+
+
+def _one(kind: str, tap: str | None, **fields: str | int | tuple[float, ...]) -> Objective:
+    where = None if tap is None else member(Tap, "tap", tap)
+    return Objective((Term(kind, tuple(fields.items()), tap=where),))

@@ -1,0 +1,80 @@
+"""The messages that submit jobs."""
+
+import uuid
+from typing import Any
+
+from convscope.client import checks
+from convscope.client.enums import Device, Precision, Priority, Split, to_wire
+from convscope.client.naming import dataset_name, model_name
+from convscope.v1 import datasets_pb2, evaluate_pb2, jobs_pb2, train_pb2
+
+__all__ = ["create_request", "evaluate_spec", "train_spec"]
+
+
+def create_request(
+    spec: jobs_pb2.JobSpec, request_id: str | None, priority: str | None, device: str | None
+) -> jobs_pb2.CreateJobRequest:
+    """Always with a request id, so that a call that broke can be sent again.
+
+    Raises:
+        InvalidValue, InvalidType: A value that cannot be right.
+    """
+    identity = uuid.uuid4().hex if request_id is None else checks.text("request_id", request_id)
+    request = jobs_pb2.CreateJobRequest(spec=spec, request_id=identity)
+    if priority is not None:
+        request.priority = to_wire(Priority, jobs_pb2.Priority.Value, "priority", priority)
+    if device is not None:
+        request.device = to_wire(Device, jobs_pb2.Device.Value, "device", device)
+    return request
+
+
+def train_spec(
+    *,
+    network: train_pb2.Network | None,
+    learning_rate: float | None,
+    batch_size: int | None,
+    iterations: int | None,
+    report_interval: int | None,
+    validation_interval: int | None,
+    seed: int,
+    dataset: Any,
+    precision: str | None,
+    continue_from: Any,
+) -> train_pb2.TrainSpec:
+    """The message of a training; what is None is left to the server.
+
+    Raises:
+        InvalidValue, InvalidType: A value that cannot be right.
+    """
+    spec = train_pb2.TrainSpec(
+        network=network,
+        learning_rate=None if learning_rate is None else checks.real("learning_rate", learning_rate),
+        batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
+        iterations=None if iterations is None else checks.int64("iterations", iterations),
+        report_interval=None if report_interval is None else checks.int64("report_interval", report_interval),
+        validation_interval=None
+        if validation_interval is None
+        else checks.int64("validation_interval", validation_interval),
+        seed=checks.uint64("seed", seed),
+    )
+    if dataset is not None:
+        spec.dataset = dataset_name(dataset)
+    if precision is not None:
+        spec.precision = to_wire(Precision, train_pb2.Precision.Value, "precision", precision)
+    if continue_from is not None:
+        spec.continue_from = model_name("continue_from", continue_from)
+    return spec
+
+
+def evaluate_spec(model: str, split: str, batch_size: int | None, max_errors: int | None) -> evaluate_pb2.EvaluateSpec:
+    """The message of an evaluation; what is None is left to the server.
+
+    Raises:
+        InvalidValue, InvalidType: A value that cannot be right.
+    """
+    return evaluate_pb2.EvaluateSpec(
+        model=model,
+        split=to_wire(Split, datasets_pb2.Split.Value, "split", split),
+        batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
+        max_errors=None if max_errors is None else checks.int32("max_errors", max_errors),
+    )

@@ -1,0 +1,66 @@
+"""How far an image can be believed, and how its feature's other restarts ended."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.client import tensors
+from convscope.client.enums import Outcome, from_wire
+from convscope.v1 import visualize_pb2
+
+__all__ = ["Spread", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether an image can be believed to show what its feature likes.
+
+    Attributes:
+        outcome: What came out; all but `normal` is a warning.
+        iteration: Where the ascent broke off; only with `not_a_number`.
+        upper_bound: No image with pixels from 0 to 1 can reach more; None where no bound is cheap.
+        reached: How much of the way from the start to the bound the best image went, up to 1; only with a bound.
+        rescued: Whether gradients were sent through inactive ReLUs to get the ascent going.
+    """
+
+    outcome: Outcome
+    iteration: int | None = None
+    upper_bound: float | None = None
+    reached: float | None = None
+    rescued: bool = False
+
+    def __str__(self) -> str:
+        """What came out, in a word or two."""
+        return str(self.outcome).replace("_", " ")
+
+    @classmethod
+    def from_wire(cls, message: visualize_pb2.Verdict) -> "Verdict":
+        """The verdict of a message."""
+        return cls(
+            outcome=from_wire(Outcome, visualize_pb2.Verdict.Outcome.Name, message.outcome),
+            iteration=message.iteration if message.HasField("iteration") else None,
+            upper_bound=message.upper_bound if message.HasField("upper_bound") else None,
+            reached=message.reached if message.HasField("reached") else None,
+            rescued=message.rescued,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spread:
+    """How the restarts of a feature ended.
+
+    Attributes:
+        objectives: float32 [restarts], the highest objective of each.
+        mean: Their mean.
+        deviation: Their population standard deviation.
+    """
+
+    objectives: NDArray[np.float32]
+    mean: float
+    deviation: float
+
+    @classmethod
+    def from_wire(cls, message: visualize_pb2.Spread) -> "Spread":
+        """The spread of a message."""
+        return cls(objectives=tensors.decode(message.objectives), mean=message.mean, deviation=message.deviation)

@@ -1,0 +1,55 @@
+"""A job's images as one NumPy archive: for each layer the images, and which features and restarts they are."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from convscope.service.image_index import ImageIndex
+from convscope.service.job_images import JobImages
+from convscope.service.npz import NpzWriter
+from convscope.store.images import ImageTarget
+
+__all__ = ["ARCHIVE", "archive"]
+
+ARCHIVE = "visualizations.npz"
+
+
+def archive(images: JobImages, ready: Sequence[int], index: ImageIndex) -> Iterator[bytes]:
+    """Yield the archive, and add its images to the index.
+
+    Args:
+        images: the job's.
+        ready: numbers of the images to put in, rising.
+        index: what is to list them.
+    """
+    writer = NpzWriter()
+    for target in images.order.targets:
+        first, stop = (bisect_left(ready, bound) for bound in (target.numbers.start, target.numbers.stop))
+        if first < stop:
+            yield from _layer(writer, images, target, ready[first:stop], index)
+    writer.finish()
+    yield writer.take()
+
+
+def _layer(
+    writer: NpzWriter, images: JobImages, target: ImageTarget, numbers: Sequence[int], index: ImageIndex
+) -> Iterator[bytes]:
+    names = []
+    for row, (number, digest) in enumerate(images.ready(numbers)):
+        image = images.load(number, digest)
+        if row == 0:
+            writer.begin(f"{target.layer}/best", "<f4", (len(numbers), *image.best.pixels.shape))
+        writer.write(image.best.pixels.data)
+        index.add(image, file=ARCHIVE, array=f"{target.layer}/best", row=row)
+        names.append((image.feature, image.restart))
+        yield writer.take()
+    for row, (number, digest) in enumerate(images.ready(numbers)):
+        pixels = images.load(number, digest).final.pixels
+        if row == 0:
+            writer.begin(f"{target.layer}/final", "<f4", (len(numbers), *pixels.shape))
+        writer.write(pixels.data)
+        yield writer.take()
+    for name, column in zip(("features", "restarts"), np.array(names, "<i4").T, strict=True):
+        writer.begin(f"{target.layer}/{name}", "<i4", column.shape)
+        writer.write(column.tobytes())

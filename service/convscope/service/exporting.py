@@ -1,0 +1,74 @@
+"""A job's images as files, made and sent piece by piece: memory holds a few images and one piece."""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from convscope.service.archive import ARCHIVE, archive
+from convscope.service.image_index import ImageIndex
+from convscope.service.job_images import JobImages, as_png
+from convscope.store.errors import StateError
+from convscope.v1.visualize_pb2 import FeatureImage
+
+__all__ = ["Piece", "export_files"]
+
+# Pieces of this many bytes stream fastest.
+PIECE = 2**20
+
+INDEX = "index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The next bytes of a file."""
+
+    path: str
+    data: bytes
+
+
+def export_files(images: JobImages, *, as_pictures: bool) -> Iterator[Piece]:
+    """Yield the images that are ready as one archive, or each as a PNG file, and then the index.
+
+    Raises:
+        StateError: if no image is ready.
+        BlobDamagedError: if an image is missing or damaged.
+        InvalidRequestError: if the images cannot be PNG files.
+    """
+    ready = array("q", (number for number, _ in images.ready(range(images.order.total))))
+    if not ready:
+        raise StateError(f"no image of {images.name} is ready")
+    with ImageIndex(images) as index:
+        if as_pictures:
+            yield from _pictures(images, ready, index)
+        else:
+            yield from _pieces(ARCHIVE, archive(images, ready, index))
+        yield from _pieces(INDEX, index.read())
+
+
+def _pictures(images: JobImages, ready: "array[int]", index: ImageIndex) -> Iterator[Piece]:
+    for number, digest in images.ready(ready):
+        image = images.load(number, digest)
+        path = _path(image, restart=images.all_restarts)
+        index.add(image, file=path)
+        yield from _pieces(path, iter([as_png(image)]))
+
+
+def _path(image: FeatureImage, *, restart: bool) -> str:
+    return f"{_folder(image.layer)}/{image.feature}{f'-{image.restart}' if restart else ''}.png"
+
+
+def _folder(layer: str) -> str:
+    """Return a layer's name as a path within the export: it must not lead out of it, nor be the index's."""
+    names = ["".join("%2E" for _ in name) if set(name) == {"."} else name for name in layer.split("/") if name]
+    return "%69ndex.json" if names == [INDEX] else "/".join(names)
+
+
+def _pieces(path: str, chunks: Iterator[bytes]) -> Iterator[Piece]:
+    """Cut a file into pieces."""
+    waiting = bytearray()
+    for chunk in chunks:
+        waiting += chunk
+        while len(waiting) > PIECE:
+            yield Piece(path, bytes(waiting[:PIECE]))
+            del waiting[:PIECE]
+    yield Piece(path, bytes(waiting))

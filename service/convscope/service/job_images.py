@@ -1,0 +1,81 @@
+"""A job's stored images, read one by one."""
+
+from collections.abc import Iterator, Sequence
+
+from convscope.service.backend import Backend
+from convscope.service.errors import InvalidRequestError, Violation
+from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
+from convscope.service.requests import name_to_id
+from convscope.store.images import ImageOrder, ready_images
+from convscope.v1.visualizations_pb2 import ImageFormat, Visualization
+from convscope.v1.visualize_pb2 import FeatureImage, Restarts
+
+__all__ = ["JobImages", "as_png"]
+
+
+class JobImages:
+    """The images of one visualization.
+
+    Args:
+        backend: the store.
+        name: ``jobs/{id}``.
+
+    Raises:
+        InvalidRequestError: if the name is malformed, or the job is not a visualization.
+        NotFoundError: if there is no such job.
+    """
+
+    def __init__(self, backend: Backend, name: str) -> None:
+        self._backend = backend
+        self._job_id = name_to_id("jobs", name, field="job")
+        job = backend.jobs.get(name)
+        if not job.spec.HasField("visualize"):
+            raise InvalidRequestError(Violation("job", f"{name} is not a visualization and has no images"))
+        self.name = name
+        self.spec = job.spec.visualize
+        self.order = ImageOrder(self.spec)
+        self.all_restarts = self.spec.keep == Restarts.RESTARTS_ALL
+
+    def ready(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Yield the number and the blob's digest of each of these images that is ready, in the given order."""
+        return ready_images(self._backend.redis, self._job_id, numbers)
+
+    def load(self, number: int, digest: str) -> FeatureImage:
+        """Return an image under the name that it has in this job: images are shared by jobs that ask for the same.
+
+        Raises:
+            BlobDamagedError: if it is missing or damaged.
+        """
+        image = FeatureImage.FromString(self._backend.blobs.get(digest))
+        place = self.order.place(number)
+        image.layer, image.feature = place.layer, place.feature
+        return image
+
+    def visualization(self, number: int, digest: str, image_format: ImageFormat.ValueType) -> Visualization:
+        """Return an image as a request wants it.
+
+        Raises:
+            BlobDamagedError: if it is missing or damaged.
+            InvalidRequestError: if it cannot be had in this format.
+        """
+        image = self.load(number, digest)
+        if image_format != ImageFormat.IMAGE_FORMAT_PNG:
+            return Visualization(image=image)
+        file = as_png(image)
+        for optimized in (image.final, image.best):
+            optimized.ClearField("pixels")
+        image.ClearField("trace")
+        return Visualization(image=image, png=file)
+
+
+def as_png(image: FeatureImage) -> bytes:
+    """Return the best image as a PNG file.
+
+    Raises:
+        InvalidRequestError: if it has other than 1, 3 or 4 channels.
+    """
+    pixels = pixels_of(image.best.pixels)
+    if pixels.shape[-1] not in PNG_CHANNELS:
+        described = f"a PNG holds images with 1, 3 or 4 channels, not {pixels.shape[-1]}; ask for float32 or npz"
+        raise InvalidRequestError(Violation("format", described))
+    return png(pixels)

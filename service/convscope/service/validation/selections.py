@@ -1,0 +1,73 @@
+"""Checks of selections: every one becomes a layer's name and a list of its features."""
+
+from collections.abc import Sequence
+
+from convscope.service.validation.checks import Checks
+from convscope.service.validation.layers import find_layer, visible_layers
+from convscope.v1.models_pb2 import Layer, LayerKind
+from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
+
+__all__ = ["check_selections"]
+
+
+def check_selections(spec: VisualizeSpec, layers: Sequence[Layer], checks: Checks) -> None:
+    """Spell out layers and features; the default is everything, unless there are objectives."""
+    visible = visible_layers(layers)
+    selections = list(spec.selections)
+    if not selections and not spec.objectives:
+        selections = [LayerSelection(name=layer.name) for layer in visible]
+    before = checks.count
+    chosen: dict[str, set[int]] = {}
+    for index, selection in enumerate(selections):
+        inside = checks.inside(f"selections[{index}]")
+        layer = _layer(selection, layers, inside)
+        if layer is not None:
+            chosen.setdefault(layer.name, set()).update(_features(selection, layer, inside))
+    if checks.count == before:
+        del spec.selections[:]
+        spec.selections.extend(
+            LayerSelection(name=name, list=FeatureList(indices=sorted(features))) for name, features in chosen.items()
+        )
+
+
+def _layer(selection: LayerSelection, layers: Sequence[Layer], checks: Checks) -> Layer | None:
+    match selection.WhichOneof("layer"):
+        case "name":
+            return find_layer(selection.name, layers, checks, field="name")
+        case "convolution":
+            return _convolution(selection.convolution, layers, checks)
+    names = ", ".join(layer.name for layer in visible_layers(layers))
+    checks.refuse("layer", f"is required: a name ({names}) or the index of a convolution")
+    return None
+
+
+def _convolution(index: int, layers: Sequence[Layer], checks: Checks) -> Layer | None:
+    convolutions = [layer for layer in visible_layers(layers) if layer.kind == LayerKind.LAYER_KIND_CONVOLUTION]
+    if 0 <= index < len(convolutions):
+        return convolutions[index]
+    allowed = f"0 to {len(convolutions) - 1}" if convolutions else "none: the model has no convolution"
+    checks.refuse("convolution", f"{index} is not the index of a convolution; allowed: {allowed}")
+    return None
+
+
+def _features(selection: LayerSelection, layer: Layer, checks: Checks) -> Sequence[int]:
+    which = selection.WhichOneof("features")
+    if which is None:
+        return range(layer.features)
+    if which == "range":
+        return _range(selection.range.start, selection.range.stop, layer, checks)
+    if not selection.list.indices:
+        checks.refuse("list.indices", f"must name at least one feature, 0 to {layer.features - 1}")
+    for index, feature in enumerate(selection.list.indices):
+        if not 0 <= feature < layer.features:
+            description = f"{feature} is not a feature of {layer.name}; allowed: 0 to {layer.features - 1}"
+            checks.refuse(f"list.indices[{index}]", description)
+    return selection.list.indices
+
+
+def _range(start: int, stop: int, layer: Layer, checks: Checks) -> Sequence[int]:
+    if not 0 <= start < layer.features:
+        checks.refuse("range.start", f"must be 0 to {layer.features - 1} for {layer.name}, not {start}")
+    elif not start < stop <= layer.features:
+        checks.refuse("range.stop", f"must be {start + 1} to {layer.features} for {layer.name}, not {stop}")
+    return range(start, stop) if 0 <= start < stop <= layer.features else ()

@@ -1,0 +1,26 @@
+-- Finds another part of a job for a horse that has just ended one, as long as nobody else is kept waiting by that.
+--
+-- KEYS: those of the job, then the queues that the horse's worker listens to, best first
+-- ARGV: job id, what precedes the id of an entry of a queue in the name of its record
+-- Returns the part, which is queued in the record and on no queue, or -1.
+local id, prefix = take(), take()
+local job = redis.call('HMGET', record, 'state', 'cancel')
+if job[1] ~= 'running' or job[2] then
+  return -1
+end
+for number = JOB_KEYS + 1, #KEYS do
+  local entry = redis.call('LINDEX', KEYS[number], 0)
+  while entry do
+    local owner, part = string.match(entry, '^(.*)%-(%d+)$')
+    if owner ~= id then
+      return -1
+    end
+    redis.call('LPOP', KEYS[number])
+    redis.call('DEL', prefix .. entry)
+    if redis.call('HGET', parts, 'state:' .. part) == 'queued' then
+      return tonumber(part)
+    end
+    entry = redis.call('LINDEX', KEYS[number], 0)
+  end
+end
+return queue_next()

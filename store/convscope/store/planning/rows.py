@@ -1,0 +1,32 @@
+"""How many images ascend together.
+
+An image's last bits depend on the number of images beside it and on its place among them (other kernels, other vector
+lanes), never on what these images show. So both are fixed: a target has chunks of one size, and item i is always row
+i % size of chunk i // size.
+"""
+
+from typing import Final
+
+__all__ = ["chunk_rows"]
+
+# A batch of this many small images keeps a core's caches warm; more brings nothing, less costs overhead.
+MAX_ROWS: Final = 16
+# A batch of one takes other kernels, slower ones.
+MIN_ROWS: Final = 2
+# Bounds the activations of one chunk, in float32 values (256 MiB); the gradient takes as much again.
+MAX_VALUES: Final = 64 * 2**20
+
+
+def chunk_rows(values: int, items: int) -> int:
+    """Return how many ascents of a target go together, at least 2.
+
+    Chunks are equal up to rounding, and even in number where there are many, so that they fill two threads or four.
+
+    Args:
+        values: numbers that the model's layers put out for one image, all layers together.
+        items: ascents of the target, asked for or not.
+    """
+    rows = max(MIN_ROWS, min(MAX_ROWS, MAX_VALUES // max(values, 1)))
+    count = -(-items // rows)
+    even = count + count % 2
+    return max(MIN_ROWS, -(-items // even))

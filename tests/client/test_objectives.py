@@ -1,0 +1,243 @@
+"""Objectives are values; settings have names; both arrive as they were given."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convscope.client import (
+    Adam,
+    Client,
+    Fourier,
+    InvalidType,
+    InvalidValue,
+    NormalizedStep,
+    Pixels,
+    Regularizers,
+    Render,
+    Transforms,
+    objectives,
+)
+from convscope.client.cli.objective_text import parse_objectives, parse_settings
+from convscope.client.render import render_message, setting_names
+from convscope.v1 import jobs_pb2, objective_pb2, render_pb2, visualize_pb2
+from fake_service import FakeService, job
+
+CHANNEL, LAYER = objectives.channel("conv2", 3), objectives.layer("conv1")
+
+
+@pytest.fixture
+def sent(fake: FakeService, client: Client) -> Callable[..., jobs_pb2.CreateJobRequest]:
+    """Calls `visualize` and returns the request that reached the server."""
+
+    def call(**kwargs: Any) -> jobs_pb2.CreateJobRequest:
+        fake.handlers["CreateJob"] = lambda *_: job("visualize")
+        client.visualize("models/m", **kwargs)
+        request: jobs_pb2.CreateJobRequest = fake.requests[-1]
+        return request
+
+    return call
+
+
+def weights(objective: objectives.Objective) -> list[float]:
+    return [term.weight for term in objective.terms]
+
+
+def test_arithmetic() -> None:
+    assert weights(CHANNEL - 0.5 * LAYER) == [1, -0.5]
+    assert weights(-(2 * CHANNEL + LAYER / 4)) == [-2, -0.25]
+    assert weights(CHANNEL * np.float32(0.5)) == weights(np.float32(0.5) * CHANNEL) == [0.5]
+    assert weights(sum([CHANNEL, LAYER, CHANNEL])) == [1, 1, 1]  # type: ignore[arg-type]  # sum's 0 is taken
+
+
+@given(st.lists(st.floats(0.125, 8), min_size=1, max_size=5))
+def test_operands_stay_as_they_are(factors: list[float]) -> None:
+    """What is built of an objective leaves it alone, however often it is used: weights do not compound."""
+    before = repr(CHANNEL)
+    total = sum((factor * CHANNEL for factor in factors[1:]), factors[0] * CHANNEL)
+    assert weights(total) == factors
+    assert repr(CHANNEL) == before
+    assert hash(CHANNEL) == hash(objectives.channel("conv2", 3))
+    assert objectives.channel("conv2", 3) == CHANNEL != LAYER
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "said"),
+    [
+        (lambda: 0 * CHANNEL, InvalidValue, "weight: 0 is not a finite number other than 0"),
+        (lambda: float("nan") * CHANNEL, InvalidValue, "weight: nan"),
+        (lambda: CHANNEL / 0, InvalidValue, "divided by 0"),
+        (lambda: CHANNEL * "2", InvalidType, "weight: '2' is not a number"),
+        (lambda: CHANNEL * LAYER, TypeError, "unsupported operand"),
+        (lambda: CHANNEL + 1, TypeError, "unsupported operand"),
+        (lambda: objectives.channel("", 1), InvalidValue, "layer: must not be empty"),
+        (lambda: objectives.channel("conv1", 1.5), InvalidType, "index: 1.5"),  # type: ignore[arg-type]
+        (lambda: objectives.channel("conv1", 1, tap="after"), InvalidValue, "tap: unknown 'after'; allowed are pre_"),
+        (lambda: objectives.direction("conv1", "12"), InvalidType, "vector: '12'"),  # type: ignore[arg-type]
+        (lambda: objectives.direction("conv1", ["1"]), InvalidType, "vector: '1'"),  # type: ignore[list-item]
+    ],
+)
+def test_what_is_no_objective(make: Callable[[], Any], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        make()
+
+
+def test_every_kind_arrives(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> None:
+    asked = [
+        objectives.unit("dense1", 7, tap="post_activation"),
+        objectives.neuron("conv2", 3, 5),
+        objectives.direction("logits", np.array([1, 0, -1], np.float32)) + objectives.diversity("conv2"),
+        objectives.logit(2),
+    ]
+    found = sent(objectives=asked).spec.visualize.objectives
+    assert [objective.name for objective in found] == [""] * 4
+    unit, neuron = found[0].terms[0], found[1].terms[0].neuron
+    assert (unit.feature.layer, unit.feature.feature) == ("dense1", 7)
+    assert unit.tap == objective_pb2.TAP_POST_ACTIVATION
+    assert (neuron.channel, neuron.row, neuron.HasField("column")) == (3, 5, False)
+    assert list(found[2].terms[0].direction.vector) == [1, 0, -1]
+    assert found[2].terms[1].diversity.layer == "conv2"
+    assert (found[3].terms[0].feature.layer, found[3].terms[0].weight) == ("logits", 1)
+
+
+def test_objectives_can_have_names(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> None:
+    found = sent(objectives={"edges": CHANNEL - LAYER, "two": objectives.logit(2)}).spec.visualize.objectives
+    assert [(objective.name, len(objective.terms)) for objective in found] == [("edges", 2), ("two", 1)]
+    assert len(sent(objectives=CHANNEL).spec.visualize.objectives) == 1
+
+
+def test_every_setting_of_a_visualization_arrives(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> None:
+    request = sent(
+        preset="robust", restarts=50, keep="all", recompute=True, priority="high", device="gpu", iterations=7, seed=3
+    )
+    spec = request.spec.visualize
+    assert spec.preset == render_pb2.PRESET_ROBUST
+    assert (spec.restarts, spec.keep, spec.recompute) == (50, visualize_pb2.RESTARTS_ALL, True)
+    assert (request.priority, request.device) == (jobs_pb2.PRIORITY_HIGH, jobs_pb2.DEVICE_GPU)
+    assert not spec.HasField("render")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ({"preset": "best"}, InvalidValue, "preset: unknown 'best'; allowed are tutorial, robust"),
+        ({"keep": "none"}, InvalidValue, "keep: unknown 'none'; allowed are best, all"),
+        ({"priority": 3}, InvalidType, "priority: 3 is not a string"),
+        ({"device": "tpu"}, InvalidValue, "device: unknown 'tpu'; allowed are any, cpu, gpu"),
+        ({"restarts": 2.0}, InvalidType, "restarts: 2.0"),
+        ({"recompute": 1}, InvalidType, "recompute: 1 is neither True nor False"),
+        ({"objectives": []}, InvalidValue, "objectives: none is given"),
+        ({"objectives": "conv1"}, InvalidType, "objectives: 'conv1' is neither"),
+        ({"objectives": ["conv1"]}, InvalidType, "objectives: 'conv1' is not an objective"),
+        ({"objectives": {"": CHANNEL}}, InvalidValue, "objectives: must not be empty"),
+        ({"render": 3}, InvalidType, "render: 3 is neither a Render nor a mapping"),
+        ({"render": {"jitter": 1}}, InvalidValue, "render: unknown 'jitter'; allowed are pixels, fourier.decay"),
+        ({"render": {"transforms.jiter": 1}}, InvalidValue, "render: unknown 'transforms.jiter'"),
+        ({"render": {"rescue.x": 1}}, InvalidValue, "render: unknown 'rescue.x'"),
+        ({"render": {"rescue": 1.5}}, InvalidType, "render.rescue: 1.5 is not a whole number"),
+        ({"render": {"rescue": None}}, InvalidType, "render.rescue: None is not a whole number"),
+        ({"render": {"decorrelate": 1}}, InvalidType, "render.decorrelate: 1 is neither True nor False"),
+        ({"render": {"transforms.pad": "0.1"}}, InvalidType, "render.transforms.pad: '0.1' is not a number"),
+        ({"render": {"transforms": 0.1}}, InvalidType, "render.transforms: 0.1 is not a value of it"),
+        ({"render": {"pixels": None, "fourier.decay": 1}}, InvalidValue, "pixels and fourier exclude each other"),
+        ({"render": {"fourier": None, "pixels": None}}, InvalidValue, "fourier and pixels exclude each other"),
+    ],
+)
+def test_what_cannot_be_right_is_not_sent(
+    *, client: Client, fake: FakeService, arguments: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        client.visualize("m", **arguments)
+    assert not fake.requests
+
+
+def test_settings_as_values_and_by_name_are_the_same() -> None:
+    values = Render(
+        parameterization=Fourier(decay=0.85),
+        decorrelate=True,
+        transforms=Transforms(jitter=0.1, rotate=5),
+        regularizers=Regularizers(l2=0),
+        optimizer=Adam(),
+        rescue=16,
+    )
+    names = {
+        "fourier.decay": 0.85,
+        "decorrelate": True,
+        "transforms.jitter": 0.1,
+        "transforms.rotate": 5,
+        "regularizers.l2": 0,
+        "adam": None,
+        "rescue": 16,
+    }
+    message = render_message(values)
+    assert message == render_message(names)
+    assert message is not None
+    assert message.WhichOneof("optimizer") == "adam"
+    assert message.regularizers.HasField("l2")
+    assert not message.regularizers.HasField("l1")
+    assert not message.adam.HasField("learning_rate")
+    steps = render_message(Render(parameterization=Pixels(), optimizer=NormalizedStep(decay=0.99)))
+    assert steps == render_pb2.Render(pixels=render_pb2.Pixels(), normalized=render_pb2.NormalizedStep(decay=0.99))
+    assert render_message(None) is None
+    assert render_message(Render()) == render_pb2.Render()
+
+
+def test_every_setting_can_be_named() -> None:
+    for name in setting_names():
+        value: Any = None if name == "pixels" else (name == "decorrelate") or 1
+        message = render_message({name: value})
+        assert message is not None
+        assert message.ByteSize()
+
+
+SUMS = [
+    ("conv2:3", CHANNEL),
+    (" conv2:3 - 0.5*conv1", CHANNEL - 0.5 * LAYER),
+    ("-conv2:3 + 2e-1*conv1", -CHANNEL + 0.2 * LAYER),
+    ("-3*conv2:3", -3 * CHANNEL),
+    ("conv2:3@5,6", objectives.neuron("conv2", 3, 5, 6)),
+    ("conv2:3@", objectives.neuron("conv2", 3)),
+    ("post(conv1)", objectives.layer("conv1", tap="post_activation")),
+    ("0.5*post(conv2:3@1,2)", 0.5 * objectives.neuron("conv2", 3, 1, 2, tap="post_activation")),
+    ("logits:[1, -0.5,2e1]", objectives.direction("logits", [1, -0.5, 20])),
+    ("conv2:3 + diversity(conv2)", CHANNEL + objectives.diversity("conv2")),
+    ("block-1/conv_2:0", objectives.channel("block-1/conv_2", 0)),
+]
+
+
+@pytest.mark.parametrize(("text", "meant"), SUMS)
+def test_objectives_on_the_command_line(text: str, meant: objectives.Objective) -> None:
+    assert parse_objectives([text]) == [meant]
+    assert parse_objectives([f"my-name.1={text}"]) == {"my-name.1": meant}
+
+
+NO_SUMS = ["", "conv2:", "conv2:x", "conv2:3@5", "2*", "conv1+conv2:3:4", "post(post(conv1))", "post(diversity(conv1))"]
+NO_SUMS += ["sum(conv1)", "logits:[1,x]", "conv1 conv2", "conv2:-1", "0*conv1"]
+
+
+@pytest.mark.parametrize("text", NO_SUMS)
+def test_what_is_no_objective_on_the_command_line(text: str) -> None:
+    with pytest.raises(InvalidValue):
+        parse_objectives([text])
+
+
+def test_some_names_are_too_few() -> None:
+    assert parse_objectives([]) is None
+    for texts in (["a=conv1", "conv2"], ["a=conv1", "a=conv2"]):
+        with pytest.raises(InvalidValue, match="a name of its own to each of them, or to none"):
+            parse_objectives(texts)
+
+
+def test_settings_on_the_command_line() -> None:
+    assert parse_settings(["transforms.jitter=0.1", "rescue = 16", "decorrelate=False", "fourier"]) == {
+        "transforms.jitter": 0.1,
+        "rescue": 16,
+        "decorrelate": False,
+        "fourier": None,
+    }
+    assert parse_settings([]) is None
+    with pytest.raises(InvalidValue, match=r"render\.rescue: 'many' is neither a number nor true or false"):
+        parse_settings(["rescue=many"])

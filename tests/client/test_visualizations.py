@@ -1,0 +1,280 @@
+"""Images fetched and exported by the client: of a real service, and of one that misbehaves."""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import redis
+from PIL import Image
+
+from convscope.client import (
+    Client,
+    DataLoss,
+    FailedPrecondition,
+    ImageReady,
+    InvalidArgument,
+    InvalidValue,
+    NotFound,
+    Outcome,
+    ProtocolError,
+    Unavailable,
+    Verdict,
+)
+from convscope.client.cli.app import app
+from convscope.store import BlobStore
+from convscope.store.embedded import EmbeddedRedis
+from convscope.v1 import jobs_pb2, tensor_pb2, visualizations_pb2, visualize_pb2
+from convscope.v1.objective_pb2 import Objective
+from fake_service import FakeService, event, finished, job
+from service_alone import service_alone
+from stored_images import Store, image, pixels
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def real(redis_server: EmbeddedRedis, home: Path) -> Iterator[Client]:
+    with service_alone(redis_server.url, home) as (address, _), Client(address) as client:
+        yield client
+
+
+@pytest.fixture
+def store(connection: redis.Redis, home: Path) -> Store:
+    return Store(connection, BlobStore((home / "artifacts").as_uri()))
+
+
+@pytest.fixture
+def visualization(store: Store) -> str:
+    """The name of a job of three features with two restarts each, of which one is not ready, and an objective."""
+    layers = {"conv1": [2, 5], "logits": [7]}
+    return store.job(layers, restarts=2, every=True, missing=[3], objectives=[Objective(name="mine")]).name
+
+
+def test_images_are_listed(real: Client, visualization: str) -> None:
+    found = list(real.visualizations.list(visualization))
+    assert [(each.layer, each.feature, each.restart) for each in found] == [
+        ("conv1", 2, 0),
+        ("conv1", 2, 1),
+        ("conv1", 5, 0),
+        ("logits", 7, 0),
+        ("logits", 7, 1),
+        ("mine", 0, 0),
+        ("mine", 0, 1),
+    ]
+    np.testing.assert_array_equal(found[1].best.pixels, pixels(1))
+    assert found[1].verdict == Verdict(outcome=Outcome.NORMAL, upper_bound=3, reached=0.5)
+    assert found[1].digest == f"{1:064x}"
+    assert [each.digest for each in real.visualizations.list(visualization, "conv1", 2)] == [
+        f"{n:064x}" for n in (0, 1)
+    ]
+    assert len(list(real.visualizations.list(visualization, "conv1", np.array([5])))) == 1
+
+
+def test_images_are_fetched(real: Client, visualization: str) -> None:
+    handle = real.job(visualization)
+    found = real.visualizations.get(handle, "conv1", 2, restart=1)
+    np.testing.assert_array_equal(found.final.pixels, pixels(1, final=True))
+    picture = real.visualizations.get(handle, "mine", format="png")
+    assert picture.best.pixels.shape == (0, 0, 0)
+    assert picture.trace is None
+    with Image.open(io.BytesIO(picture.png)) as read:
+        np.testing.assert_array_equal(np.asarray(read), np.rint(pixels(6)[..., 0] * 255))
+
+
+def test_archives_are_saved(real: Client, visualization: str, tmp_path: Path) -> None:
+    folder = real.visualizations.export(visualization, tmp_path / "out")
+    assert {path.name for path in folder.iterdir()} == {"index.json", "visualizations.npz"}
+    assert len(json.loads((folder / "index.json").read_text())["images"]) == 7
+    with np.load(folder / "visualizations.npz") as arrays:
+        assert arrays["conv1/restarts"].tolist() == [0, 1, 0]
+    assert list(tmp_path.iterdir()) == [folder]
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert folder.stat().st_mode == plain.stat().st_mode
+
+
+def test_pictures_are_saved(real: Client, visualization: str, tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    assert real.visualizations.export(visualization, folder, format="png") == folder
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == {entry["file"] for entry in json.loads((folder / "index.json").read_text())["images"]} | {
+        "index.json"
+    }
+    assert "conv1/2-1.png" in files
+
+
+def test_refusals_have_their_errors(real: Client, store: Store, visualization: str, tmp_path: Path) -> None:
+    for refused, error in (
+        (lambda: real.visualizations.get(visualization, "conv1", 3), NotFound),
+        (lambda: real.visualizations.get("none", "conv1"), NotFound),
+        (lambda: list(real.visualizations.list(visualization, "conv9")), InvalidArgument),
+        (lambda: real.visualizations.list(visualization, format="jpeg"), InvalidValue),
+        (
+            lambda: real.visualizations.export(store.job({"c": [0]}, missing=[0]).name, tmp_path / "x"),
+            FailedPrecondition,
+        ),
+        (lambda: real.visualizations.export(visualization, tmp_path), FileExistsError),
+        (lambda: real.visualizations.export(visualization, tmp_path / "no" / "folder"), FileNotFoundError),
+    ):
+        (tmp_path / "occupied").touch()
+        with pytest.raises(error):
+            refused()
+    assert [path.name for path in tmp_path.iterdir()] == ["occupied"]
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(real: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs `convscope images` in this process and an empty folder; returns its code and what it printed."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            app(["--address", real.address, "images", *arguments], prog_name="convscope")
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+def test_the_command_line_lists(run: Run, visualization: str) -> None:
+    _, lines, _ = run("list", visualization)
+    assert re.search(r"conv1\s+2\s+1\s+1\.500\s+1\s+25\.0%\s+normal", lines)
+    _, lines, _ = run("list", visualization, "-l", "conv1:2", "--json")
+    found = [json.loads(line) for line in lines.splitlines()]
+    assert [(each["restart"], each["verdict"]["outcome"]) for each in found] == [(0, "normal"), (1, "normal")]
+    assert len(run("list", visualization, "--limit", "2", "--json")[1].splitlines()) == 2
+    code, lines, said = run("list", visualization, "-l", "conv1:0-2")
+    assert (code, lines) == (2, "")
+    assert "0 of conv1 is not in" in said
+
+
+def test_the_command_line_shows(run: Run, visualization: str, tmp_path: Path) -> None:
+    code, lines, _ = run("show", visualization, "logits:7", "--restart", "1", "--output", "seven.png")
+    assert code == 0
+    assert re.search(r"upper bound\s+11\.0000, of which 50\.0% of the way", lines)
+    assert (tmp_path / "seven.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads(run("show", visualization, "mine", "--json")[1])["layer"] == "mine"
+    assert run("show", visualization, "conv1:x")[0] == 2
+
+
+def test_the_command_line_exports(run: Run, visualization: str, tmp_path: Path) -> None:
+    identifier = visualization.removeprefix("jobs/")
+    assert run("export", visualization, "--format", "png") == (0, f"{identifier}\n", "")
+    assert (tmp_path / identifier / "index.json").exists()
+    assert run("export", visualization) == (1, "", f"convscope: {identifier}: exists already\n")
+
+
+def exporting(fake: FakeService, *pieces: tuple[str, bytes], ends: str = "") -> None:
+    def answer(_: Any, context: grpc.ServicerContext) -> Any:
+        for path, data in pieces:
+            yield visualizations_pb2.ExportVisualizationsResponse(path=path, data=data)
+        if ends:
+            context.abort(grpc.StatusCode[ends], "as the test wants it")
+
+    fake.handlers["ExportVisualizations"] = answer
+
+
+INDEX = ("index.json", b"{}")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "ends", "error"),
+    [
+        ([("a.npz", b"1")], "", DataLoss),
+        ([], "", DataLoss),
+        ([("a.npz", b"1"), INDEX], "DATA_LOSS", DataLoss),
+        ([("a.npz", b"1")], "UNAVAILABLE", Unavailable),
+        ([("../a", b"1"), INDEX], "", ProtocolError),
+        ([("/a", b"1"), INDEX], "", ProtocolError),
+        ([("x/../../a", b"1"), INDEX], "", ProtocolError),
+        ([("", b"1"), INDEX], "", ProtocolError),
+        ([(".", b"1"), INDEX], "", ProtocolError),
+        ([("a\0b", b"1"), INDEX], "", ProtocolError),
+        ([("a", b"1"), ("b", b"1"), ("a", b"1"), INDEX], "", ProtocolError),
+        ([("a", b"1"), ("a/b", b"1"), INDEX], "", ProtocolError),
+    ],
+)
+def test_nothing_half_written_stays(
+    *,
+    fake: FakeService,
+    client: Client,
+    tmp_path: Path,
+    pieces: list[tuple[str, bytes]],
+    ends: str,
+    error: type[Exception],
+) -> None:
+    exporting(fake, *pieces, ends=ends)
+    folder = tmp_path / "here" / "out"
+    folder.parent.mkdir()
+    with pytest.raises(error):
+        client.visualizations.export("j", folder)
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+def test_a_file_comes_in_pieces(fake: FakeService, client: Client, tmp_path: Path) -> None:
+    exporting(fake, ("x/a.png", b"1"), ("x/a.png", b"2"), ("b", b""), INDEX)
+    folder = client.visualizations.export("j", tmp_path / "out", format="png")
+    assert fake.requests[-1].format == visualizations_pb2.EXPORT_FORMAT_PNG
+    assert (folder / "x" / "a.png").read_bytes() == b"12"
+    assert (folder / "b").read_bytes() == b""
+
+
+def test_an_image_keeps_what_is_known_of_it(fake: FakeService, client: Client) -> None:
+    sent = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name="x")]), 0)
+    sent.verdict.CopyFrom(
+        visualize_pb2.Verdict(outcome=visualize_pb2.Verdict.OUTCOME_NOT_A_NUMBER, iteration=4, rescued=True)
+    )
+    spread = tensor_pb2.Tensor(
+        element_type=tensor_pb2.ELEMENT_TYPE_FLOAT32, shape=[2], data=np.array([1, 3], "<f4").tobytes()
+    )
+    sent.spread.CopyFrom(visualize_pb2.Spread(objectives=spread, mean=2, deviation=1))
+    sent.ClearField("trace")
+    fake.handlers["GetVisualization"] = lambda *_: visualizations_pb2.Visualization(image=sent)
+    found = client.visualizations.get("j", "x")
+    assert found.verdict == Verdict(outcome=Outcome.NOT_A_NUMBER, iteration=4, rescued=True)
+    assert str(found.verdict) == "not a number"
+    assert found.spread is not None
+    assert (found.spread.objectives.tolist(), found.spread.mean, found.spread.deviation) == ([1, 3], 2, 1)
+    sent.ClearField("verdict")
+    assert client.visualizations.get("j", "x").verdict is None
+
+
+def ready(sequence: int, spec: visualize_pb2.VisualizeSpec, number: int, **fields: Any) -> jobs_pb2.JobEvent:
+    shown = image(spec, number)
+    shown.ClearField("trace")
+    return event(sequence, image_ready=visualize_pb2.ImageReady(image=shown, completed=sequence, total=4, **fields))
+
+
+def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -> None:
+    """Parts end in any order, and may send an image again."""
+    spec = visualize_pb2.VisualizeSpec(restarts=2, keep=visualize_pb2.RESTARTS_ALL, objectives=[Objective(name="x")])
+    spec.selections.add(name="conv1").list.indices.extend([4])
+    described = job("visualize", parts=3, parts_done=1, priority=jobs_pb2.PRIORITY_LOW)
+    described.spec.visualize.CopyFrom(spec)
+    fake.handlers["GetJob"] = lambda *_: described
+    result = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=4, seconds=2, known=1))
+    events = [ready(1, spec, 3), ready(2, spec, 1, known=True), ready(3, spec, 1), ready(4, spec, 0), ready(5, spec, 2)]
+    fake.handlers["WatchJob"] = lambda *_: iter([*events, finished(6, result=result)])
+    handle = client.job("j")
+    seen: list[Any] = []
+    found = handle.result(progress=seen.append)
+    assert [(each.layer, each.restart) for each in found.images] == [("conv1", 0), ("conv1", 1), ("x", 0), ("x", 1)]
+    assert (found.known, found.seconds) == (1, 2)
+    assert [each.known for each in seen if isinstance(each, ImageReady)] == [False, True, False, False, False]
+    layer = found.layer("conv1")
+    assert (layer.features.tolist(), layer.restarts.tolist()) == ([4, 4], [0, 1])
+    assert [str(verdict) for verdict in layer.verdicts] == ["normal", "normal"]
+    assert (handle.info.priority, handle.info.device, handle.info.parts, handle.info.parts_done) == ("low", "any", 3, 1)

@@ -1,0 +1,305 @@
+"""Visualization specs: whatever is right is completed, and every single fault is refused by the name of its field."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convscope.service.errors import InvalidRequestError
+from convscope.service.settings import ServiceSettings
+from convscope.service.validation import plan_job
+from convscope.service.validation.checks import Checks
+from convscope.service.validation.visualize import check_visualize
+from convscope.store import ModelStore
+from convscope.v1.jobs_pb2 import CreateJobRequest, Device, JobSpec, Priority
+from convscope.v1.objective_pb2 import (
+    DirectionTerm,
+    DiversityTerm,
+    FeatureTerm,
+    LayerTerm,
+    NeuronTerm,
+    Objective,
+    Tap,
+    Term,
+)
+from convscope.v1.render_pb2 import Adam, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import LayerSelection, Restarts, VisualizeSpec
+from visualize_specs import model, specs
+
+ENOUGH = 1e12
+
+FEATURE = Term(feature=FeatureTerm(layer="conv2", feature=3))
+DIVERSITY = Term(diversity=DiversityTerm(layer="conv2"))
+
+
+def checked(spec: VisualizeSpec, *, channels: int = 1, max_cost: float = ENOUGH) -> VisualizeSpec:
+    """The spec as it would be stored."""
+    found = VisualizeSpec()
+    found.CopyFrom(spec)
+    checks = Checks("spec.visualize")
+    check_visualize(found, model(channels), max_cost, checks)
+    checks.finish()
+    return found
+
+
+def refused(spec: VisualizeSpec, **settings: Any) -> dict[str, str]:
+    with pytest.raises(InvalidRequestError) as caught:
+        checked(spec, **settings)
+    return {each.field.removeprefix("spec.visualize."): each.description for each in caught.value.violations}
+
+
+def complete(spec: VisualizeSpec) -> None:
+    """Every default is filled in."""
+    render = spec.render
+    assert spec.preset
+    assert spec.keep
+    assert spec.HasField("iterations")
+    assert spec.HasField("restarts")
+    assert spec.selections or spec.objectives
+    for selection in spec.selections:
+        assert selection.name
+        assert list(selection.list.indices) == sorted(set(selection.list.indices))
+    assert render.HasField("decorrelate")
+    assert render.HasField("rescue")
+    chosen = [render.WhichOneof("parameterization"), render.WhichOneof("optimizer")]
+    assert None not in chosen
+    for part in ("transforms", "regularizers", *(each for each in chosen if each)):
+        message = getattr(render, part)
+        assert all(message.HasField(field.name) for field in message.DESCRIPTOR.fields)
+    for objective in spec.objectives:
+        assert objective.name
+        for term in objective.terms:
+            assert term.HasField("weight")
+            assert bool(term.tap) != term.HasField("diversity")
+            if term.HasField("neuron"):
+                assert term.neuron.HasField("row")
+                assert term.neuron.HasField("column")
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), channels=st.sampled_from([1, 3]))
+def test_what_is_right_is_completed_once(data: st.DataObject, channels: int) -> None:
+    spec = data.draw(specs(channels))
+    found = checked(spec, channels=channels)
+    complete(found)
+    assert checked(found, channels=channels) == found
+
+
+@settings(max_examples=60, deadline=None)
+@given(spec=specs())
+def test_what_was_asked_for_stays(spec: VisualizeSpec) -> None:
+    found = checked(spec)
+    optional: tuple[Literal["iterations", "restarts"], ...] = ("iterations", "restarts")
+    for name in optional:
+        if spec.HasField(name):
+            assert getattr(found, name) == getattr(spec, name)
+    assert (found.seed, found.trace, found.recompute) == (spec.seed, spec.trace, spec.recompute)
+    merged = Render()
+    merged.CopyFrom(found.render)
+    merged.MergeFrom(spec.render)
+    assert merged == found.render
+
+
+def test_the_default_is_the_tutorial() -> None:
+    found = checked(VisualizeSpec())
+    assert [selection.name for selection in found.selections] == ["conv1", "conv2", "dense1", "logits"]
+    assert (found.iterations, found.restarts, found.keep) == (30, 1, Restarts.RESTARTS_BEST)
+    assert found.preset == Preset.PRESET_TUTORIAL
+    assert found.render.HasField("pixels")
+    assert (found.render.normalized.size, found.render.normalized.decay, found.render.rescue) == (1, 1, 0)
+
+
+def test_objectives_alone_are_all() -> None:
+    found = checked(VisualizeSpec(objectives=[Objective(terms=[FEATURE]), Objective(name="b", terms=[FEATURE])]))
+    assert not found.selections
+    assert [objective.name for objective in found.objectives] == ["objectives[0]", "b"]
+    assert found.objectives[0].terms[0].tap == Tap.TAP_PRE_ACTIVATION
+    assert found.objectives[0].terms[0].weight == 1
+
+
+def test_a_neuron_is_in_the_middle() -> None:
+    found = checked(VisualizeSpec(objectives=[Objective(terms=[Term(neuron=NeuronTerm(layer="conv2"))])]))
+    neuron = found.objectives[0].terms[0].neuron
+    assert (neuron.row, neuron.column) == (7, 6)
+
+
+def test_colours_are_decorrelated_where_there_are_some() -> None:
+    robust = VisualizeSpec(preset=Preset.PRESET_ROBUST)
+    assert checked(robust, channels=3).render.decorrelate
+    assert not checked(robust, channels=1).render.decorrelate
+    pixels = VisualizeSpec(preset=Preset.PRESET_ROBUST, render=Render(pixels=Pixels()))
+    assert not checked(pixels, channels=3).render.decorrelate
+
+
+def test_traces_go_with_the_best_restart() -> None:
+    assert checked(VisualizeSpec(trace=True, restarts=5)).trace
+
+
+def term(**fields: Any) -> VisualizeSpec:
+    return VisualizeSpec(objectives=[Objective(terms=[FEATURE]), Objective(terms=[FEATURE, Term(**fields)])])
+
+
+def render(**fields: Any) -> VisualizeSpec:
+    return VisualizeSpec(render=Render(**fields))
+
+
+def direction(*vector: float) -> VisualizeSpec:
+    return term(direction=DirectionTerm(layer="logits", vector=vector))
+
+
+def diverse(restarts: int, *terms: Term) -> VisualizeSpec:
+    return VisualizeSpec(restarts=restarts, objectives=[Objective(terms=terms)])
+
+
+def named(*names: str) -> VisualizeSpec:
+    return VisualizeSpec(objectives=[Objective(name=name, terms=[FEATURE]) for name in names])
+
+
+TERM = "objectives[1].terms[1]"
+NAN, INF = math.nan, math.inf
+
+FAULTS: list[tuple[VisualizeSpec, str, str]] = [
+    (VisualizeSpec(iterations=0), "iterations", "must be 1 to 10,000, not 0"),
+    (VisualizeSpec(iterations=10_001), "iterations", "must be 1 to 10,000"),
+    (VisualizeSpec(restarts=0), "restarts", "must be 1 to 1,000, not 0"),
+    (VisualizeSpec(restarts=1_001), "restarts", "must be 1 to 1,000, not 1,001"),
+    (VisualizeSpec(keep=3), "keep", "unknown value 3; allowed: RESTARTS_BEST, RESTARTS_ALL"),  # type: ignore[arg-type]
+    (VisualizeSpec(preset=9), "preset", "unknown value 9; allowed: PRESET_TUTORIAL, PRESET_ROBUST"),  # type: ignore[arg-type]
+    (VisualizeSpec(selections=[LayerSelection(name="pool1")]), "selections[0].name", "no features of its own"),
+    (VisualizeSpec(objectives=[Objective()]), "objectives[0].terms", "must be 1 to 16, not 0"),
+    (VisualizeSpec(objectives=[Objective(terms=[FEATURE] * 17)]), "objectives[0].terms", "must be 1 to 16, not 17"),
+    (VisualizeSpec(objectives=[Objective(terms=[FEATURE])] * 1_001), "objectives", "at most 1,000, not 1,001"),
+    (named("a", "b", "a"), "objectives[2].name", "'a' is objectives[0]'s name already"),
+    (named("conv1"), "objectives[0].name", "'conv1' is a layer's name already"),
+    (named("pool1"), "objectives[0].name", "'pool1' is a layer's name already"),
+    (named("a b"), "objectives[0].name", "letters, digits, '_', '-' and '.', not 'a b'"),
+    (named("x" * 65), "objectives[0].name", "must be 1 to 64"),
+    (named("a", "objectives[0]"), "objectives[1].name", "must be 1 to 64 of letters"),
+    (term(weight=0, layer=LayerTerm(layer="conv1")), f"{TERM}.weight", "must be 1e-06 to 1,000,000"),
+    (term(weight=NAN, layer=LayerTerm(layer="conv1")), f"{TERM}.weight", "not nan"),
+    (term(weight=-INF, layer=LayerTerm(layer="conv1")), f"{TERM}.weight", "not -inf"),
+    (term(tap=3, layer=LayerTerm(layer="conv1")), f"{TERM}.tap", "allowed: TAP_PRE_ACTIVATION, TAP_POST_ACTIVATION"),
+    (term(), f"{TERM}.what", "is required: one of feature, neuron, layer, direction, diversity"),
+    (term(layer=LayerTerm(layer="pool1")), f"{TERM}.layer.layer", "'pool1' has no features of its own"),
+    (term(layer=LayerTerm()), f"{TERM}.layer.layer", "'' is not a layer"),
+    (term(feature=FeatureTerm(layer="conv9")), f"{TERM}.feature.layer", "allowed: conv1, conv2, dense1, logits"),
+    (term(feature=FeatureTerm(layer="conv2", feature=6)), f"{TERM}.feature.feature", "must be 0 to 5, not 6"),
+    (term(feature=FeatureTerm(layer="conv2", feature=-1)), f"{TERM}.feature.feature", "must be 0 to 5, not -1"),
+    (term(neuron=NeuronTerm(layer="dense1")), f"{TERM}.neuron.layer", "'dense1' is not a convolution; allowed: conv1"),
+    (term(neuron=NeuronTerm(layer="conv2", channel=6)), f"{TERM}.neuron.channel", "must be 0 to 5, not 6"),
+    (term(neuron=NeuronTerm(layer="conv2", row=14)), f"{TERM}.neuron.row", "must be 0 to 13, not 14"),
+    (term(neuron=NeuronTerm(layer="conv2", column=13)), f"{TERM}.neuron.column", "must be 0 to 12, not 13"),
+    (term(neuron=NeuronTerm(layer="conv2", row=-1)), f"{TERM}.neuron.row", "must be 0 to 13, not -1"),
+    (direction(), f"{TERM}.direction.vector", "must have 3 components, one for each feature of logits, not 0"),
+    (direction(1, 2), f"{TERM}.direction.vector", "not 2"),
+    (direction(0, 0, 0), f"{TERM}.direction.vector", "largest component of 1e-06 to 1,000,000"),
+    (direction(1, NAN, 0), f"{TERM}.direction.vector[1]", "must be a finite number, not nan"),
+    (direction(1, 0, -INF), f"{TERM}.direction.vector[2]", "must be a finite number, not -inf"),
+    (direction(1, 1e7, 0), f"{TERM}.direction.vector", "not 1e+07"),
+    (diverse(1, FEATURE, DIVERSITY), "restarts", "must be 2 to 16 for an objective with diversity, objectives[0]"),
+    (diverse(17, FEATURE, DIVERSITY), "restarts", "not 17"),
+    (diverse(4, DIVERSITY), "objectives[0].terms", "must have more than diversity"),
+    (
+        diverse(4, FEATURE, Term(diversity=DiversityTerm(layer="logits"))),
+        "objectives[0].terms[1].diversity.layer",
+        "'logits' is not a convolution",
+    ),
+    (
+        diverse(4, FEATURE, Term(diversity=DiversityTerm(layer="conv1"), tap=Tap.TAP_POST_ACTIVATION)),
+        "objectives[0].terms[1].tap",
+        "must not be set for diversity",
+    ),
+    (render(fourier=Fourier(), normalized=NormalizedStep()), "render.normalized", "goes with pixels only"),
+    (render(decorrelate=True, fourier=Fourier()), "render.decorrelate", "needs images with 3 channels"),
+    (render(fourier=Fourier(decay=4.5)), "render.fourier.decay", "must be 0 to 4, not 4.5"),
+    (render(fourier=Fourier(deviation=0)), "render.fourier.deviation", "greater than 0 and at most 10, not 0"),
+    (render(transforms=Transforms(pad=0.6)), "render.transforms.pad", "must be 0 to 0.5"),
+    (render(transforms=Transforms(jitter=-0.1)), "render.transforms.jitter", "must be 0 to 0.5, not -0.1"),
+    (render(transforms=Transforms(scale=1)), "render.transforms.scale", "must be 0 to 0.9"),
+    (render(transforms=Transforms(rotate=NAN)), "render.transforms.rotate", "must be 0 to 180, not nan"),
+    (render(transforms=Transforms(noise=INF)), "render.transforms.noise", "must be 0 to 1, not inf"),
+    (render(regularizers=Regularizers(l1=-1)), "render.regularizers.l1", "must be 0 to 1,000,000"),
+    (render(regularizers=Regularizers(l2=INF)), "render.regularizers.l2", "not inf"),
+    (render(regularizers=Regularizers(total_variation=NAN)), "render.regularizers.total_variation", "not nan"),
+    (render(regularizers=Regularizers(blur=2e6)), "render.regularizers.blur", "not 2e+06"),
+    (render(normalized=NormalizedStep(size=0)), "render.normalized.size", "greater than 0 and at most 1,000"),
+    (render(normalized=NormalizedStep(decay=1.1)), "render.normalized.decay", "greater than 0 and at most 1, not 1.1"),
+    (render(adam=Adam(learning_rate=NAN)), "render.adam.learning_rate", "at most 1,000, not nan"),
+    (render(rescue=-1), "render.rescue", "must be 0 to 1,000, not -1"),
+    (render(rescue=1_001), "render.rescue", "must be 0 to 1,000"),
+]
+
+
+@pytest.mark.parametrize(("spec", "field", "said"), FAULTS, ids=[field for _, field, _ in FAULTS])
+def test_every_fault_is_refused_by_name(spec: VisualizeSpec, field: str, said: str) -> None:
+    found = refused(spec)
+    assert list(found) == [field]
+    assert said in found[field]
+
+
+def test_decorrelation_needs_fourier() -> None:
+    found = refused(VisualizeSpec(render=Render(decorrelate=True)), channels=3)
+    assert "needs a Fourier parameterization" in found["render.decorrelate"]
+
+
+def test_a_preset_is_named_in_what_contradicts_it() -> None:
+    spec = VisualizeSpec(preset=Preset.PRESET_ROBUST, render=Render(normalized=NormalizedStep()))
+    assert "of PRESET_ROBUST" in refused(spec)["render.normalized"]
+
+
+BREAKS: list[tuple[str, Callable[[VisualizeSpec], Any]]] = [
+    ("iterations", lambda spec: setattr(spec, "iterations", 0)),
+    ("restarts", lambda spec: setattr(spec, "restarts", 1_001)),
+    ("keep", lambda spec: setattr(spec, "keep", 7)),
+    ("preset", lambda spec: setattr(spec, "preset", 7)),
+    ("selections", lambda spec: spec.selections.add(name="pool1")),
+    ("objectives", lambda spec: spec.objectives.add(name="*")),
+    ("render.rescue", lambda spec: setattr(spec.render, "rescue", -1)),
+    ("render.transforms.noise", lambda spec: setattr(spec.render.transforms, "noise", NAN)),
+    ("render.regularizers.blur", lambda spec: setattr(spec.render.regularizers, "blur", -INF)),
+    ("render.decorrelate", lambda spec: setattr(spec.render, "decorrelate", True)),
+]
+
+
+@settings(max_examples=80, deadline=None)
+@given(spec=specs(), fault=st.sampled_from(BREAKS))
+def test_one_fault_spoils_any_spec(spec: VisualizeSpec, fault: tuple[str, Callable[[VisualizeSpec], Any]]) -> None:
+    field, spoil = fault
+    spoil(spec)
+    found = refused(spec)
+    named = [each for each in found if each.startswith(field)]
+    assert named
+    assert len(named) == len(found) or (field, set(found) - set(named)) == ("restarts", {"restarts"})
+
+
+def test_what_costs_too_much_is_refused() -> None:
+    assert "(CONVSCOPE_MAX_COST)" in refused(VisualizeSpec(iterations=10_000), max_cost=1)["iterations"]
+    found = refused(VisualizeSpec(iterations=10_000, restarts=1_000), max_cost=120)
+    assert "more than the 2 minutes that are allowed" in found["restarts"]
+    assert checked(VisualizeSpec(iterations=10_000), max_cost=ENOUGH)
+
+
+def test_the_most_that_a_job_may_cost_is_a_setting() -> None:
+    assert ServiceSettings.from_environment(environment={}).max_cost == 7 * 86_400
+    assert ServiceSettings.from_environment(environment={"CONVSCOPE_MAX_COST": "90.5"}).max_cost == 90.5
+    for wrong in ("0", "-1", "nan", "inf", "much"):
+        with pytest.raises(ValueError, match="CONVSCOPE_MAX_COST must be a number of seconds above 0"):
+            ServiceSettings.from_environment(environment={"CONVSCOPE_MAX_COST": wrong})
+
+
+def test_priority_and_device_have_defaults(connection: Any) -> None:
+    spec, models = JobSpec(train=TrainSpec()), ModelStore(connection)
+    planned = plan_job(CreateJobRequest(spec=spec), models)
+    assert (planned.priority, planned.device) == (Priority.PRIORITY_NORMAL, Device.DEVICE_ANY)
+    chosen = CreateJobRequest(spec=spec, priority=Priority.PRIORITY_HIGH, device=Device.DEVICE_GPU)
+    planned = plan_job(chosen, models)
+    assert (planned.priority, planned.device) == (Priority.PRIORITY_HIGH, Device.DEVICE_GPU)
+    for field in ("priority", "device"):
+        wrong = CreateJobRequest(spec=spec)
+        setattr(wrong, field, 9)
+        with pytest.raises(InvalidRequestError, match=f"{field}: has the unknown value 9; allowed"):
+            plan_job(wrong, models)

@@ -1,0 +1,133 @@
+"""Images are numbered, counted and written once; what was computed for one job is known to the next."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+
+from convscope.store import Attempt, BlobStore, JobStore, ModelStore, Sweeper, hydrate, keys, lose_holder, read_log
+from convscope.store.errors import StaleAttemptError
+from convscope.store.images import ready_images
+from convscope.v1.jobs_pb2 import Job
+from convscope.v1.visualize_pb2 import FeatureImage, ImageReady
+from store.part_jobs import claim, create, image, kinds, ready_model
+
+
+def images(connection: redis.Redis, job: Job, blobs: BlobStore) -> list[ImageReady]:
+    """The job's images as watchers see them."""
+    entries = read_log(connection, job.name.removeprefix("jobs/"), 0, 1000).entries
+    events = [hydrate(entry, blobs) for entry in entries]
+    return [event.image_ready for event in events if event.HasField("image_ready")]
+
+
+def store(blobs: BlobStore, number: int) -> str:
+    return blobs.put(FeatureImage(layer="conv1", feature=number, digest=f"name{number}").SerializeToString())
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path.as_uri())
+
+
+@pytest.fixture
+def model(connection: redis.Redis) -> str:
+    return ready_model(connection)
+
+
+def computed(connection: redis.Redis, blobs: BlobStore, model: str, numbers: range) -> Attempt:
+    """A job of one part that has computed images."""
+    attempt = claim(connection, create(connection, 1, model=model))
+    attempt.report_images([image(number, store(blobs, number)) for number in numbers], len(numbers))
+    return attempt
+
+
+def test_images_of_all_parts_are_counted_together(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+    job = create(connection, 2, model=model)
+    first, second = claim(connection, job, 0, "a"), claim(connection, job, 1, "b")
+    for attempt, numbers in ((second, [7, 5]), (first, [0]), (second, [6]), (first, [2, 1])):
+        attempt.report_images([image(number, store(blobs, number)) for number in numbers], len(numbers))
+    found = images(connection, job, blobs)
+    assert [(each.image.feature, each.completed) for each in found] == [(7, 1), (5, 2), (0, 3), (6, 4), (2, 5), (1, 6)]
+    assert {each.total for each in found} == {100}
+    ready = dict(ready_images(connection, first.job_id, range(10)))
+    assert sorted(ready) == [0, 1, 2, 5, 6, 7]
+    assert blobs.get(ready[5]) == FeatureImage(layer="conv1", feature=5, digest="name5").SerializeToString()
+
+
+def test_an_image_is_told_once_by_whoever_computes_it(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+    job = create(connection, 1, model=model)
+    attempt = claim(connection, job)
+    attempt.report_images([image(0, store(blobs, 0))], 1)
+    lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
+    again = claim(connection, job)
+    again.report_images([image(number, store(blobs, number)) for number in (0, 1)], 2)
+    assert [each.completed for each in images(connection, job, blobs)] == [1, 2]
+    with pytest.raises(StaleAttemptError):
+        attempt.report_images([image(2, "x")], 1)
+    with pytest.raises(StaleAttemptError):
+        attempt.take_known([image(2)])
+
+
+def test_what_another_job_computed_is_taken_over(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+    computed(connection, blobs, model, range(3)).succeed("")
+    job = create(connection, 1, model=model)
+    attempt = claim(connection, job)
+    assert attempt.take_known([image(number, known=True) for number in (1, 9, 2)]) == {1, 2}
+    assert attempt.take_known([image(number, known=True) for number in (1, 9, 2)]) == {1, 2}  # its reply was lost
+    found = images(connection, job, blobs)
+    assert [(each.image.feature, each.image.digest, each.completed, each.known) for each in found] == [
+        (1, "name1", 1, True),
+        (2, "name2", 2, True),
+    ]
+    assert attempt.figures()[1] == 2
+
+
+def test_nothing_is_known_of_another_model(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+    computed(connection, blobs, model, range(3))
+    other = claim(connection, create(connection, 1, model=ready_model(connection)))
+    assert other.take_known([image(0)]) == set()
+
+
+def test_an_image_is_known_as_long_as_a_job_has_it(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+    first = computed(connection, blobs, model, range(2))
+    first.succeed("")
+    second = claim(connection, create(connection, 1, model=model))
+    assert second.take_known([image(0)]) == {0}
+    second.succeed("")
+    gone = JobStore(connection).delete(f"jobs/{first.job_id}")
+    assert gone == [store(blobs, 1)]  # the second job has the other one
+    third = claim(connection, create(connection, 1, model=model))
+    assert third.take_known([image(0), image(1)]) == {0}
+    known = connection.hkeys(keys.known_key(model.removeprefix("models/")))
+    assert known == [b"name0"]
+
+
+def test_what_is_known_goes_with_its_model(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+    attempt = computed(connection, blobs, model, range(2))
+    known = keys.known_key(model.removeprefix("models/"))
+    assert connection.hlen(known) == 2
+    ModelStore(connection).delete(model)
+    attempt.report_images([image(2, store(blobs, 2))], 3)  # it goes on
+    assert connection.exists(known) == 0
+    assert len(images(connection, JobStore(connection).get(f"jobs/{attempt.job_id}"), blobs)) == 3
+
+
+def test_the_sweeper_forgets_what_no_job_has(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+    first = computed(connection, blobs, model, range(2))
+    computed(connection, blobs, model, range(1, 4))
+    first.succeed("")
+    JobStore(connection).delete(f"jobs/{first.job_id}")
+    assert Sweeper(connection, blobs).sweep(timedelta(0)) == 1
+    known = connection.hkeys(keys.known_key(model.removeprefix("models/")))
+    assert set(known) == {b"name1", b"name2", b"name3"}
+
+
+def test_a_deleted_job_leaves_nothing(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+    attempt = computed(connection, blobs, model, range(2))
+    attempt.succeed("")
+    job = JobStore(connection).get(f"jobs/{attempt.job_id}")
+    assert kinds(connection, job).count("image_ready") == 2
+    JobStore(connection).delete(job.name)
+    left = {key.decode() for key in connection.keys(f"convscope:*{attempt.job_id}*")}  # type: ignore[union-attr]
+    assert left == {keys.lease_key(attempt.job_id, 0)}  # which runs out

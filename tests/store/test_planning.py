@@ -1,0 +1,254 @@
+"""How a visualization is cut up: everything once, in order, in sizes that depend on the description alone."""
+
+from collections import Counter
+from itertools import pairwise
+from math import prod
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convscope.store.images import ImageOrder
+from convscope.store.planning import (
+    ImageNames,
+    Target,
+    VisualizationPlan,
+    chunk_rows,
+    estimate_seconds,
+    plan_visualization,
+    targets,
+)
+from convscope.store.planning.cost import Costs
+from convscope.store.planning.parts import MAX_PARTS, PART_S, atoms
+from convscope.v1.models_pb2 import Layer
+from convscope.v1.objective_pb2 import DiversityTerm, FeatureTerm, LayerTerm, Objective, Term
+from convscope.v1.render_pb2 import Adam, Render
+from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, Restarts, VisualizeSpec
+
+# The tutorial's network, and the sizes of what its layers put out.
+LAYERS = [
+    Layer(name="conv1", output_shape=[28, 28, 16], features=16, parameters=416),
+    Layer(name="pool1", output_shape=[14, 14, 16]),
+    Layer(name="conv2", output_shape=[14, 14, 36], features=36, parameters=14_436),
+    Layer(name="pool2", output_shape=[7, 7, 36]),
+    Layer(name="flatten", output_shape=[1764]),
+    Layer(name="dense1", output_shape=[128], features=128, parameters=225_920),
+    Layer(name="logits", output_shape=[10], features=10, parameters=1_290),
+]
+FEATURES = {layer.name: layer.features for layer in LAYERS if layer.features}
+SHA256 = "0" * 64
+
+
+def select(name: str, features: list[int] | range | None = None) -> LayerSelection:
+    return LayerSelection(name=name, list=FeatureList(indices=range(FEATURES[name]) if features is None else features))
+
+
+def objective(*layers: str, name: str = "", diverse: bool = False) -> Objective:
+    terms = [Term(feature=FeatureTerm(layer=layer, feature=1)) for layer in layers]
+    return Objective(name=name, terms=[*terms, *([Term(diversity=DiversityTerm(layer="conv1"))] if diverse else [])])
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> VisualizeSpec:
+    """Some features of some layers, and objectives; every default filled in."""
+    names = draw(st.lists(st.sampled_from(sorted(FEATURES)), unique=True, max_size=4))
+    chosen = [(name, draw(st.sets(st.integers(0, FEATURES[name] - 1), min_size=1))) for name in names]
+    return VisualizeSpec(
+        selections=[select(name, sorted(features)) for name, features in chosen],
+        objectives=[objective("conv1", "dense1")] * draw(st.integers(0, 3)),
+        iterations=draw(st.sampled_from([1, 30, 500, 10_000])),
+        restarts=draw(st.sampled_from([1, 2, 3, 16, 50, 1000])),
+        keep=draw(st.sampled_from([Restarts.RESTARTS_BEST, Restarts.RESTARTS_ALL])),
+    )
+
+
+def wanted(spec: VisualizeSpec) -> list[tuple[int, int]]:
+    """Target and feature of everything, in order."""
+    return [(number, feature) for number, each in enumerate(targets(spec, LAYERS)) for feature in each.features]
+
+
+def planned(spec: VisualizeSpec, plan: VisualizationPlan) -> list[list[tuple[int, int]]]:
+    """Target and feature of what each part computes."""
+    found = targets(spec, LAYERS)
+    return [
+        [
+            (each.target, feature)
+            for each in part
+            for feature in found[each.target].features[each.start : each.start + each.count]
+        ]
+        for part in plan.parts
+    ]
+
+
+def chunks(target: Target, features: list[int]) -> set[int]:
+    """The chunks that have ascents of features, counted one by one."""
+    return {
+        (feature * target.restarts + restart) // target.rows
+        for feature in features
+        for restart in range(target.restarts)
+    }
+
+
+@given(specs())
+def test_parts_have_everything_once_and_in_order(spec: VisualizeSpec) -> None:
+    parts = planned(spec, plan_visualization(spec, LAYERS))
+    assert [each for part in parts for each in part] == wanted(spec)
+    assert all(parts) or not wanted(spec)
+    assert 1 <= len(parts) <= MAX_PARTS
+
+
+@given(specs())
+def test_a_chunk_is_not_computed_twice_with_one_restart(spec: VisualizeSpec) -> None:
+    spec.restarts = 1
+    found = targets(spec, LAYERS)
+    counted = Counter(
+        (number, chunk)
+        for part in planned(spec, plan_visualization(spec, LAYERS))
+        for number in {target for target, _ in part}
+        for chunk in chunks(found[number], [feature for target, feature in part if target == number])
+    )
+    assert set(counted.values()) <= {1}
+
+
+@given(specs())
+def test_parts_cost_little_more_than_aimed_at(spec: VisualizeSpec) -> None:
+    costs, found = Costs(spec, LAYERS), targets(spec, LAYERS)
+    plan = plan_visualization(spec, LAYERS)
+    dearest = max(
+        (costs.features(each, each.features[atom.start : atom.stop]) for each in found for atom in atoms(each, costs)),
+        default=0.0,
+    )
+    once = sum(costs.compiling(each) for each in found)
+    aimed = max(1.5 * PART_S, 1.2 * estimate_seconds(spec, LAYERS) / MAX_PARTS)
+    for part in plan.parts:
+        price = sum(
+            costs.features(found[each.target], found[each.target].features[each.start : each.start + each.count])
+            for each in part
+        )
+        assert price <= aimed + dearest + once + 1e-6
+
+
+@given(specs())
+def test_chunks_are_counted_right(spec: VisualizeSpec) -> None:
+    for target in targets(spec, LAYERS):
+        assert target.chunks_of(target.features) == len(chunks(target, list(target.features)))
+
+
+@given(specs(), st.randoms())
+def test_the_order_of_features_does_not_matter(spec: VisualizeSpec, random: object) -> None:
+    mixed = VisualizeSpec()
+    mixed.CopyFrom(spec)
+    for selection in mixed.selections:
+        indices = list(selection.list.indices) * 2
+        random.shuffle(indices)  # type: ignore[attr-defined]  # hypothesis gives a random.Random
+        selection.list.indices[:] = indices
+    assert plan_visualization(mixed, LAYERS) == plan_visualization(spec, LAYERS)
+
+
+@given(specs())
+def test_a_plan_is_read_as_it_was_written(spec: VisualizeSpec) -> None:
+    plan = plan_visualization(spec, LAYERS)
+    assert VisualizationPlan.from_bytes(plan.to_bytes()) == plan
+
+
+@given(st.integers(1, 10**9), st.integers(1, 10**6))
+def test_chunks_are_even_and_never_of_one(values: int, items: int) -> None:
+    rows = chunk_rows(values, items)
+    assert 2 <= rows <= 16
+    assert rows == 2 or rows * values <= 64 * 2**20
+    count = -(-items // rows)
+    assert count * rows - items < 2 * rows  # two chunks at most are not full
+
+
+def test_the_tutorials_chunks_stay_what_they_are() -> None:
+    values = sum(prod(layer.output_shape) for layer in LAYERS)
+    assert [chunk_rows(values, features) for features in (16, 36, 128, 10)] == [8, 9, 16, 5]
+
+
+def test_the_tutorials_features_are_one_part() -> None:
+    spec = VisualizeSpec(selections=[select(name) for name in ("conv1", "conv2", "logits")], iterations=30, restarts=1)
+    assert len(plan_visualization(spec, LAYERS).parts) == 1
+    spec.restarts = 50
+    assert 3 <= len(plan_visualization(spec, LAYERS).parts) <= 5
+
+
+def test_parts_do_not_grow_without_end() -> None:
+    spec = VisualizeSpec(selections=[select("dense1")], iterations=10_000, restarts=1_000)
+    plan = plan_visualization(spec, LAYERS)
+    assert len(plan.parts) <= MAX_PARTS
+    assert [each for part in planned(spec, plan) for each in part] == wanted(spec)
+
+
+def test_what_is_deeper_or_longer_costs_more() -> None:
+    def seconds(layer: str, iterations: int = 30, restarts: int = 1) -> float:
+        spec = VisualizeSpec(selections=[select(layer, range(8))], iterations=iterations, restarts=restarts)
+        return estimate_seconds(spec, LAYERS)
+
+    for cheap, dear in pairwise([seconds("conv1"), seconds("conv2"), seconds("conv2", 300), seconds("conv2", 300, 20)]):
+        assert cheap < dear
+
+
+def test_an_objective_goes_as_deep_as_its_deepest_term() -> None:
+    spec = VisualizeSpec(objectives=[objective("dense1", "conv1", name="mine"), objective("conv1")], restarts=3)
+    first, second = targets(spec, LAYERS)
+    assert (first.name, first.depth, first.features, first.objective) == ("mine", 6, (0,), 0)
+    assert (second.name, second.depth) == ("objectives[1]", 1)
+
+
+@pytest.mark.parametrize("restarts", [2, 7, 16])
+def test_diverse_restarts_are_one_chunk(restarts: int) -> None:
+    spec = VisualizeSpec(objectives=[objective("conv2", diverse=True)], restarts=restarts)
+    (target,) = targets(spec, LAYERS)
+    assert target.rows == restarts
+    assert target.chunks_of(target.features) == 1
+
+
+def test_a_layer_that_the_model_lacks_is_named() -> None:
+    for spec in (
+        VisualizeSpec(selections=[LayerSelection(name="conv9", list=FeatureList(indices=[0]))]),
+        VisualizeSpec(objectives=[Objective(terms=[Term(layer=LayerTerm(layer="conv9"))])]),
+    ):
+        with pytest.raises(ValueError, match="'conv9'"):
+            plan_visualization(spec, LAYERS)
+
+
+@given(specs())
+def test_every_image_has_a_name_of_its_own(spec: VisualizeSpec) -> None:
+    spec.restarts = min(spec.restarts, 3)
+    order, names = ImageOrder(spec), ImageNames(spec, SHA256)
+    digests = [names.digest(order.place(number)) for number in range(order.total)]
+    assert len(set(digests)) == order.total
+
+
+def test_what_decides_an_image_decides_its_name() -> None:
+    base = VisualizeSpec(selections=[select("conv1")], iterations=30, restarts=2, keep=Restarts.RESTARTS_BEST)
+    changes = [
+        VisualizeSpec(iterations=31),
+        VisualizeSpec(seed=1),
+        VisualizeSpec(trace=True),
+        VisualizeSpec(restarts=3),
+        VisualizeSpec(keep=Restarts.RESTARTS_ALL),
+        VisualizeSpec(render=Render(adam=Adam(learning_rate=1.0))),
+    ]
+    names = {name(base), name(base, sha256="1" * 64)}
+    for change in changes:
+        spec = VisualizeSpec()
+        spec.CopyFrom(base)
+        spec.MergeFrom(change)
+        names.add(name(spec))
+    assert len(names) == 2 + len(changes)
+
+
+def test_what_does_not_decide_an_image_does_not_decide_its_name() -> None:
+    base = VisualizeSpec(selections=[select("conv1")], iterations=30, restarts=1)
+    other = VisualizeSpec(
+        model="models/x", selections=[select("conv1", [3])], iterations=30, restarts=1, recompute=True
+    )
+    assert name(base, feature=3) == name(other, feature=3, number=0)
+
+
+def name(spec: VisualizeSpec, *, sha256: str = SHA256, feature: int = 0, number: int | None = None) -> str:
+    order = ImageOrder(spec)
+    place = order.place(feature * order.each if number is None else number)
+    assert place.feature == feature
+    return ImageNames(spec, sha256).digest(place)

@@ -1,0 +1,197 @@
+"""A visualization over several workers: the same images as from one, each once, whatever dies."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+from rq import Worker
+
+from api import Api, connect
+from convscope.store.queue import queued_parts
+from convscope.v1.jobs_pb2 import AttemptStarted, CancelJobRequest, Failure, Job, JobEvent, JobState
+from convscope.v1.models_pb2 import GetModelRequest
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, Restarts, VisualizeSpec
+from stack import Stack, running_stack
+from system.many_parts import by_feature, create_parts, images
+
+# Seconds of a part, by estimate; what a layer's compiling is taken for is more than all the rest.
+SHORT = 0.1
+
+LAYERS = [LayerSelection(name="conv1"), LayerSelection(name="conv2", list=FeatureList(indices=range(0, 36, 2)))]
+TOTAL = 16 + 18
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A convscope with two workers of one thread each, which is to be harmed."""
+    with running_stack(workers=2, environment={"CONVSCOPE_THREADS": "1"}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api(stack: Stack) -> Iterator[Api]:
+    with connect(stack.address) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def model(api: Api) -> str:
+    return api.finish(api.create(TrainSpec(iterations=50))).model
+
+
+@pytest.fixture(scope="module")
+def whole(api: Api, model: str) -> Job:
+    """A job of one part, which one worker computes."""
+    job = api.finish(api.create(VisualizeSpec(model=model, selections=LAYERS, iterations=40, recompute=True)))
+    assert (job.state, job.parts) == (JobState.JOB_STATE_SUCCEEDED, 1)
+    return job
+
+
+@pytest.fixture(scope="module")
+def expected(api: Api, whole: Job) -> dict[tuple[str, int], FeatureImage]:
+    return by_feature(images(api.watch(whole)))
+
+
+def attempts(events: list[JobEvent]) -> list[AttemptStarted]:
+    return [event.attempt_started for event in events if event.HasField("attempt_started")]
+
+
+def holder(stack: Stack, name: str) -> psutil.Process:
+    """The horse of a worker."""
+    with redis.Redis.from_url(stack.redis_url) as connection:
+        (worker,) = [each for each in Worker.all(connection=connection, serializer="json") if each.name == name]
+    (horse,) = psutil.Process(worker.pid).children()
+    return horse
+
+
+def on_queues(stack: Stack) -> set[tuple[str, int]]:
+    with redis.Redis.from_url(stack.redis_url) as connection:
+        return queued_parts(connection)
+
+
+def check(api: Api, job: Job, expected: dict[tuple[str, int], FeatureImage]) -> list[JobEvent]:
+    """The job ended well, and has just the images that one worker computes, each once."""
+    ended = api.finish(job)
+    assert ended.state == JobState.JOB_STATE_SUCCEEDED, ended.failure.message
+    assert ended.parts_done == ended.parts == job.parts
+    assert ended.result.visualize.images == TOTAL
+    events = list(api.watch(job))
+    found = images(events)
+    assert len(found) == TOTAL
+    assert {each.total for each in found} == {TOTAL}
+    assert by_feature(found) == expected
+    return events
+
+
+def test_two_workers_give_what_one_gives(
+    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+) -> None:
+    job = create_parts(stack, api, whole.spec.visualize, SHORT)
+    assert job.parts >= 4
+    started = attempts(check(api, job, expected))
+    assert sorted(each.part for each in started) == list(range(job.parts))
+    assert len({each.worker for each in started}) == 2
+    assert on_queues(stack) == set()
+
+
+def test_a_worker_that_is_killed_is_made_up_for(
+    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+) -> None:
+    job = create_parts(stack, api, whole.spec.visualize, SHORT)
+    for event in api.watch(job):
+        if event.attempt_started.part == 2:  # which a warm horse holds: RQ knows it by another part
+            holder(stack, event.attempt_started.worker).kill()
+            break
+    events = check(api, job, expected)
+    assert any(event.HasField("attempt_lost") for event in events)
+
+
+def test_the_last_part_may_be_lost_too(
+    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+) -> None:
+    job = create_parts(stack, api, whole.spec.visualize, SHORT)
+    for event in api.watch(job):
+        if event.attempt_started.part == job.parts - 1:
+            holder(stack, event.attempt_started.worker).kill()
+            break
+    check(api, job, expected)
+
+
+def test_a_small_job_does_not_wait_for_a_large_one(stack: Stack, api: Api, whole: Job) -> None:
+    spec = VisualizeSpec()
+    spec.CopyFrom(whole.spec.visualize)
+    spec.iterations = 200
+    large = create_parts(stack, api, spec, SHORT)
+    next(event for event in api.watch(large) if event.attempt_started.part == 1)
+    small = api.finish(api.create(TrainSpec(iterations=0)))
+    overtaken = [
+        event
+        for event in api.watch(large)
+        if event.HasField("attempt_started")
+        and small.create_time.ToNanoseconds() < event.time.ToNanoseconds() < small.start_time.ToNanoseconds()
+    ]
+    # The one that was on the queue already; and one more if it was claimed while the small job was being made.
+    assert len(overtaken) <= 2
+    assert api.finish(large).state == JobState.JOB_STATE_SUCCEEDED
+
+
+def test_a_job_of_many_parts_is_cancelled(stack: Stack, api: Api, whole: Job) -> None:
+    spec = VisualizeSpec()
+    spec.CopyFrom(whole.spec.visualize)
+    spec.iterations = 5_000
+    job = create_parts(stack, api, spec, SHORT)
+    next(event for event in api.watch(job) if event.attempt_started.part == 1)
+    api.jobs.CancelJob(CancelJobRequest(name=job.name))
+    ended = api.finish(job)
+    assert ended.state == JobState.JOB_STATE_CANCELLED
+    assert ended.parts_done < ended.parts
+    assert not [part for part in on_queues(stack) if f"jobs/{part[0]}" == job.name]
+    assert [event.WhichOneof("event") for event in api.watch(job)][-1] == "finished"
+
+
+def test_what_is_known_needs_no_model(
+    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+) -> None:
+    model = api.models.GetModel(GetModelRequest(name=whole.spec.visualize.model))
+    (file,) = stack.home.glob(f"artifacts/blobs/*/{model.sha256}")
+    hidden = file.rename(Path(stack.home) / "hidden")
+    try:
+        spec = VisualizeSpec(model=model.name, selections=LAYERS, iterations=40)
+        again = api.finish(api.create(spec))
+        assert (again.result.visualize.images, again.result.visualize.known) == (TOTAL, TOTAL)
+        found = images(api.watch(again))
+        assert all(each.known for each in found)
+        assert by_feature(found) == expected
+        spec.recompute = True
+        failed = api.finish(api.create(spec))
+        assert failed.failure.reason == Failure.REASON_MODEL
+    finally:
+        hidden.rename(file)
+
+
+def test_overlapping_requests_compute_what_is_missing(
+    api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+) -> None:
+    selection = LayerSelection(name="conv2", list=FeatureList(indices=[4, 5]))
+    spec = VisualizeSpec(model=whole.spec.visualize.model, selections=[selection], iterations=40)
+    found = images(api.watch(api.create(spec)))
+    assert {each.image.feature: each.known for each in found} == {4: True, 5: False}
+    assert by_feature(found)["conv2", 4] == expected["conv2", 4]
+
+
+def test_restarts_in_parts_are_those_of_one_part(stack: Stack, api: Api, model: str) -> None:
+    selection = LayerSelection(name="conv2", list=FeatureList(indices=[1, 2, 9]))
+    base = VisualizeSpec(
+        model=model, selections=[selection], iterations=10, restarts=5, keep=Restarts.RESTARTS_ALL, recompute=True
+    )
+    one = api.finish(api.create(base))
+    many = create_parts(stack, api, one.spec.visualize, 0.01)
+    assert (one.parts, many.parts) == (1, 3)
+    expected, found = (
+        {(each.image.feature, each.image.restart): each.image for each in images(api.watch(job))} for job in (one, many)
+    )
+    assert len(expected) == 15
+    assert found == expected

@@ -1,0 +1,93 @@
+"""Workers on GPUs: how these are found, and what becomes of a worker where there are none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+
+from convscope.store import JobStore, dispatch, read_log
+from convscope.store.embedded import EmbeddedRedis
+from convscope.v1.jobs_pb2 import Device, JobEvent, JobSpec, JobState
+from convscope.v1.models_pb2 import Model
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.worker.gpus import find_gpus
+
+HAS_GPU = bool(find_gpus())
+
+
+def fake_tool(folder: Path, gpus: int) -> Path:
+    """The driver's tool, of a machine with so many GPUs."""
+    tool = folder / "nvidia-smi"
+    lines = "".join(f"echo 'GPU {number}: Some GPU (UUID: GPU-{number})'\n" for number in range(gpus))
+    tool.write_text(f"#!/bin/sh\n{lines}")
+    tool.chmod(0o755)
+    return folder
+
+
+def worker(*arguments: str, redis_url: str, home: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "CONVSCOPE_REDIS_URL": redis_url, "CONVSCOPE_HOME": str(home)}
+    if path is not None:
+        environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
+    return subprocess.run(
+        [sys.executable, "-m", "convscope.worker", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
+    for name in ("nvidia0", "nvidia2", "nvidia10", "nvidiactl", "nvidia-uvm", "null"):
+        (tmp_path / name).touch()
+    assert find_gpus(tmp_path) == [0, 2, 10]
+
+
+def test_gpus_are_found_by_the_drivers_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(fake_tool(tmp_path, 2)))
+    assert find_gpus(tmp_path) == [0, 1]
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    assert find_gpus(tmp_path) == []
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert find_gpus(tmp_path) == []
+
+
+@pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
+def test_without_a_gpu_a_worker_says_so_and_goes_on(
+    redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
+) -> None:
+    done = worker("--gpus", "all", "--burst", redis_url=redis_server.url, home=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.count("is ready") == 1
+    (line,) = [line for line in done.stderr.splitlines() if "no GPU" in line]
+    assert "going on as one worker on its processors" in line
+
+
+@pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
+def test_without_a_gpu_a_worker_for_one_is_refused(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    done = worker("--device", "gpu", redis_url=redis_server.url, home=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "convscope worker: there is no GPU on this machine; use --device cpu\n",
+    )
+
+
+@pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
+def test_each_gpu_has_a_worker_that_takes_its_jobs(
+    redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
+) -> None:
+    job, _ = JobStore(connection).create(
+        JobSpec(train=TrainSpec(dataset="datasets/none")), request_digest="d", model=Model(), device=Device.DEVICE_GPU
+    )
+    job_id = job.name.removeprefix("jobs/")
+    dispatch(connection, job_id)
+    done = worker("--gpus", "all", "--burst", redis_url=redis_server.url, home=tmp_path, path=fake_tool(tmp_path, 2))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("is ready") == 2
+    assert JobStore(connection).get(job.name).state == JobState.JOB_STATE_FAILED  # there is no such dataset
+    events = [JobEvent.FromString(entry.event) for entry in read_log(connection, job_id, 0, 10).entries]
+    assert [event.WhichOneof("event") for event in events] == ["queued", "attempt_started", "finished"]

@@ -1,0 +1,189 @@
+"""Visualization specs that are right, for tests of what becomes of them."""
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from convscope.v1.models_pb2 import Layer, LayerKind, Model
+from convscope.v1.objective_pb2 import (
+    DirectionTerm,
+    DiversityTerm,
+    FeatureTerm,
+    LayerTerm,
+    NeuronTerm,
+    Objective,
+    Tap,
+    Term,
+)
+from convscope.v1.render_pb2 import (
+    Adam,
+    Fourier,
+    NormalizedStep,
+    Pixels,
+    Preset,
+    Regularizers,
+    Render,
+    Transforms,
+)
+from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, Restarts, VisualizeSpec
+
+CONVOLUTION, DENSE = LayerKind.LAYER_KIND_CONVOLUTION, LayerKind.LAYER_KIND_DENSE
+
+LAYERS = (
+    Layer(name="conv1", kind=CONVOLUTION, output_shape=[28, 28, 4], features=4, parameters=104),
+    Layer(name="pool1", kind=LayerKind.LAYER_KIND_POOLING, output_shape=[14, 14, 4]),
+    Layer(name="conv2", kind=CONVOLUTION, output_shape=[14, 13, 6], features=6, parameters=606),
+    Layer(name="flatten", kind=LayerKind.LAYER_KIND_FLATTEN, output_shape=[1092]),
+    Layer(name="dense1", kind=DENSE, output_shape=[5], features=5, parameters=5465),
+    Layer(name="logits", kind=LayerKind.LAYER_KIND_LOGITS, output_shape=[3], features=3, parameters=18),
+)
+FEATURES = {layer.name: layer.features for layer in LAYERS if layer.features}
+MAPS = {layer.name: tuple(layer.output_shape) for layer in LAYERS if layer.kind == CONVOLUTION}
+
+
+def model(channels: int = 1) -> Model:
+    """A network of two convolutions, a dense layer and three classes."""
+    return Model(name="models/m", input_shape=[28, 28, channels], layers=LAYERS)
+
+
+def maybe(values: st.SearchStrategy[float]) -> st.SearchStrategy[float | None]:
+    return st.none() | values
+
+
+def reals(low: float, high: float, *, above: bool = False) -> st.SearchStrategy[float | None]:
+    return maybe(st.floats(low, high, exclude_min=above))
+
+
+def features(layer: str) -> st.SearchStrategy[int]:
+    return st.integers(0, FEATURES[layer] - 1)
+
+
+@st.composite
+def selections(draw: st.DrawFn) -> LayerSelection:
+    """A layer by name or by index, with all features, some, or a range."""
+    name = draw(st.sampled_from(list(FEATURES)))
+    made = LayerSelection(name=name)
+    if name in MAPS and draw(st.booleans()):
+        made = LayerSelection(convolution=list(MAPS).index(name))
+    match draw(st.sampled_from(["all", "list", "range"])):
+        case "list":
+            made.list.CopyFrom(FeatureList(indices=draw(st.lists(features(name), min_size=1, max_size=5))))
+        case "range":
+            start = draw(features(name))
+            stop = draw(st.integers(start + 1, FEATURES[name]))
+            made.range.CopyFrom(FeatureRange(start=start, stop=stop))
+    return made
+
+
+magnitudes = st.floats(1e-6, 1e6) | st.floats(-1e6, -1e-6)
+
+
+@st.composite
+def directions(draw: st.DrawFn) -> DirectionTerm:
+    name = draw(st.sampled_from(list(FEATURES)))
+    size = FEATURES[name]
+    vector = draw(st.lists(st.floats(-1e6, 1e6, width=32), min_size=size, max_size=size))
+    vector[draw(st.integers(0, size - 1))] = draw(st.floats(0.5, 1e6, width=32))
+    return DirectionTerm(layer=name, vector=vector)
+
+
+@st.composite
+def neurons(draw: st.DrawFn) -> NeuronTerm:
+    name = draw(st.sampled_from(list(MAPS)))
+    height, width, channels = MAPS[name]
+    return NeuronTerm(
+        layer=name,
+        channel=draw(st.integers(0, channels - 1)),
+        row=draw(st.none() | st.integers(0, height - 1)),
+        column=draw(st.none() | st.integers(0, width - 1)),
+    )
+
+
+@st.composite
+def single_features(draw: st.DrawFn) -> FeatureTerm:
+    name = draw(st.sampled_from(list(FEATURES)))
+    return FeatureTerm(layer=name, feature=draw(features(name)))
+
+
+@st.composite
+def terms(draw: st.DrawFn) -> Term:
+    """Any term but diversity."""
+    made = Term(weight=draw(st.none() | magnitudes), tap=draw(st.sampled_from(Tap.values())))
+    match draw(st.sampled_from(["feature", "neuron", "layer", "direction"])):
+        case "feature":
+            made.feature.CopyFrom(draw(single_features()))
+        case "neuron":
+            made.neuron.CopyFrom(draw(neurons()))
+        case "layer":
+            made.layer.CopyFrom(LayerTerm(layer=draw(st.sampled_from(list(FEATURES)))))
+        case "direction":
+            made.direction.CopyFrom(draw(directions()))
+    return made
+
+
+@st.composite
+def objectives(draw: st.DrawFn, names: Sequence[str], restarts: int) -> list[Objective]:
+    """Some objectives with different names or none; with diversity where there are restarts for it."""
+    found = [Objective(name=name, terms=draw(st.lists(terms(), min_size=1, max_size=4))) for name in names]
+    for each in found:
+        if 2 <= restarts <= 16 and draw(st.booleans()):
+            diversity = DiversityTerm(layer=draw(st.sampled_from(list(MAPS))))
+            each.terms.append(Term(weight=draw(st.none() | magnitudes), diversity=diversity))
+    return found
+
+
+@st.composite
+def renders(draw: st.DrawFn, preset: Preset.ValueType, channels: int) -> Render:
+    """Settings that go together."""
+    made = Render(rescue=draw(st.none() | st.integers(0, 1000)))
+    fourier = preset == Preset.PRESET_ROBUST
+    match draw(st.sampled_from(["preset", "pixels", "fourier"])):
+        case "pixels":
+            made.pixels.CopyFrom(Pixels())
+            fourier = False
+        case "fourier":
+            made.fourier.CopyFrom(Fourier(decay=draw(reals(0, 4)), deviation=draw(reals(0, 10, above=True))))
+            fourier = True
+    match draw(st.sampled_from(["preset", "normalized", "adam"])):
+        case "normalized" if not fourier:
+            steps = NormalizedStep(size=draw(reals(0, 1000, above=True)), decay=draw(reals(0, 1, above=True)))
+            made.normalized.CopyFrom(steps)
+        case "adam":
+            made.adam.CopyFrom(Adam(learning_rate=draw(reals(0, 1000, above=True))))
+    if draw(st.booleans()):
+        made.decorrelate = draw(st.booleans()) and fourier and channels == 3
+    if draw(st.booleans()):
+        shares = {name: draw(reals(0, 0.5)) for name in ("pad", "jitter")}
+        made.transforms.CopyFrom(
+            Transforms(**shares, scale=draw(reals(0, 0.9)), rotate=draw(reals(0, 180)), noise=draw(reals(0, 1)))
+        )
+    if draw(st.booleans()):
+        weights = {name: draw(reals(0, 1e6)) for name in ("l1", "l2", "total_variation", "blur")}
+        made.regularizers.CopyFrom(Regularizers(**weights))
+    return made
+
+
+names = st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True).filter(lambda name: name not in FEATURES)
+
+
+@st.composite
+def specs(draw: st.DrawFn, channels: int = 1) -> VisualizeSpec:
+    """A whole spec with any of its fields left out."""
+    preset = draw(st.sampled_from(Preset.values()))
+    restarts = draw(st.none() | st.integers(1, 1000) | st.integers(1, 16))
+    called = draw(st.lists(names | st.just(""), max_size=3, unique_by=lambda name: name or object()))
+    spec = VisualizeSpec(
+        model="models/m",
+        selections=draw(st.lists(selections(), max_size=3)),
+        iterations=draw(st.none() | st.integers(1, 10_000)),
+        seed=draw(st.integers(0, 2**64 - 1)),
+        trace=draw(st.booleans()),
+        objectives=draw(objectives([name for name in called if name not in {"pool1", "flatten"}], restarts or 1)),
+        preset=preset,
+        restarts=restarts,
+        keep=draw(st.sampled_from(Restarts.values())),
+        recompute=draw(st.booleans()),
+    )
+    if draw(st.booleans()):
+        spec.render.CopyFrom(draw(renders(preset, channels)))
+    return spec

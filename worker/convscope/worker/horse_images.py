@@ -1,0 +1,50 @@
+"""Images on their way from the computation to the log: those of a chunk are written together."""
+
+from dataclasses import replace
+
+from convscope.store import Image
+from convscope.worker.horse_report import CancelledError, Reporter
+
+__all__ = ["ImageBuffer"]
+
+# Images that are held back at most.
+MOST = 64
+
+
+class ImageBuffer:
+    """Holds images back until the computation pauses: between two chunks, it does.
+
+    Args:
+        reporter: where they go.
+        kept: how many images of the part are stored already.
+    """
+
+    def __init__(self, reporter: Reporter, kept: int) -> None:
+        self._reporter = reporter
+        self._kept = kept
+        self._images: list[Image] = []
+
+    def add(self, image: Image, data: bytes) -> None:
+        """Store an image; its event follows."""
+        self._images.append(replace(image, blob=self._reporter.blobs.put(data)))
+        if len(self._images) >= MOST:
+            self.flush()
+
+    def pulse(self) -> None:
+        """Write what was held back, then see whether the computation is to stop: see ``Reporter.pulse``."""
+        self.flush()
+        self._reporter.pulse()
+
+    def flush(self) -> None:
+        """Write the events of the images that were held back.
+
+        Raises:
+            CancelledError: if the job was asked to stop.
+            StaleAttemptError: if another attempt has taken over.
+        """
+        images, self._images = self._images, []
+        if not images:
+            return
+        self._kept += len(images)
+        if self._reporter.attempt.report_images(images, self._kept).cancel_requested:
+            raise CancelledError

@@ -1,0 +1,133 @@
+"""Parts of visualization jobs: what is known already is taken over, what is missing is computed."""
+
+from dataclasses import dataclass
+
+from convscope.store import Image, ModelStore, ResultWanted
+from convscope.store.images import ImageOrder, ImagePlace, ready_images
+from convscope.store.planning import ImageNames, VisualizationPlan
+from convscope.v1.jobs_pb2 import JobEvent, JobResult
+from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeResult, VisualizeSpec
+from convscope.worker import convert
+from convscope.worker.convert_objective import objective
+from convscope.worker.horse_images import ImageBuffer
+from convscope.worker.horse_report import Reporter
+from convscope.worker.keras_files import model_from_bytes
+from convscope.worker.visualization import FeatureImage as ComputedImage
+from convscope.worker.visualization import Visualizer
+
+__all__ = ["VisualizeRunner"]
+
+# Known images that are taken over in one step of Redis, which does nothing else meanwhile.
+KNOWN_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Features of one target that a part computes."""
+
+    target: int
+    layer: str
+    features: tuple[int, ...]
+
+
+class VisualizeRunner:
+    """Computes parts of one job after another; the model and what is compiled for it are kept from part to part."""
+
+    def __init__(self) -> None:
+        self._job: _Job | None = None
+
+    def __call__(self, reporter: Reporter) -> None:
+        """Compute the part that the reporter's attempt holds."""
+        if self._job is None or self._job.job_id != reporter.attempt.job_id:
+            self._job = _Job(reporter)
+        self._job.compute(reporter)
+        attempt = reporter.attempt
+        try:
+            attempt.finish()
+        except ResultWanted:
+            seconds, known = attempt.figures()
+            result = VisualizeResult(images=self._job.order.total, seconds=seconds, known=known)
+            attempt.succeed(reporter.blobs.put(JobResult(visualize=result).SerializeToString()))
+
+
+class _Job:
+    """What the parts of a job have in common."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        attempt = reporter.attempt
+        self.job_id = attempt.job_id
+        self._spec: VisualizeSpec = attempt.spec.visualize
+        self.order = ImageOrder(self._spec)
+        self._plan = VisualizationPlan.from_bytes(reporter.blobs.get(attempt.plan))
+        self._sha256 = ModelStore(reporter.redis).ready(self._spec.model).sha256
+        self._names = ImageNames(self._spec, self._sha256)
+        self._settings = convert.visualize_settings(self._spec)
+        self._visualizer: Visualizer | None = None
+
+    def compute(self, reporter: Reporter) -> None:
+        """Report every image of the part that the job does not have yet."""
+        spans = self._spans(reporter.attempt.part)
+        numbers = [number for span in spans for feature in span.features for number in self._numbers(span, feature)]
+        have = {number for number, _ in ready_images(reporter.redis, self.job_id, numbers)}
+        if not self._spec.recompute:
+            have |= self._take_known(reporter, [number for number in numbers if number not in have])
+        buffer = ImageBuffer(reporter, kept=len(have))
+        for span in spans:
+            features = [each for each in span.features if not have.issuperset(self._numbers(span, each))]
+            if features:
+                self._run(reporter, buffer, span, features)
+        buffer.flush()
+
+    def _spans(self, part: int) -> list[Span]:
+        found = []
+        for each in self._plan.parts[part]:
+            target = self.order.targets[each.target]
+            features = tuple(target.features[each.start : each.start + each.count])
+            found.append(Span(target=each.target, layer=target.layer, features=features))
+        return found
+
+    def _numbers(self, span: Span, feature: int) -> range:
+        return self.order.of_feature(self.order.targets[span.target], feature)
+
+    def _take_known(self, reporter: Reporter, numbers: list[int]) -> set[int]:
+        found: set[int] = set()
+        for start in range(0, len(numbers), KNOWN_BATCH):
+            reporter.pulse()
+            images = [self._image(number, known=True) for number in numbers[start : start + KNOWN_BATCH]]
+            found |= reporter.attempt.take_known(images)
+        return found
+
+    def _run(self, reporter: Reporter, buffer: ImageBuffer, span: Span, features: list[int]) -> None:
+        def ready(computed: ComputedImage) -> None:
+            buffer.add(*self._stored(reporter, computed))
+
+        visualizer, rows = self._loaded(reporter), self._plan.rows[span.target]
+        index = span.target - len(self._spec.selections)
+        if index < 0:
+            visualizer.run(span.layer, features, self._settings, rows=rows, ready=ready, pulse=buffer.pulse)
+        else:
+            what = objective(self._spec.objectives[index])
+            visualizer.run_objective(span.layer, what, self._settings, rows=rows, ready=ready, pulse=buffer.pulse)
+
+    def _loaded(self, reporter: Reporter) -> Visualizer:
+        if self._visualizer is None:
+            self._visualizer = Visualizer(model_from_bytes(reporter.blobs.get(self._sha256)))
+        return self._visualizer
+
+    def _stored(self, reporter: Reporter, computed: ComputedImage) -> tuple[Image, bytes]:
+        """Return an image as the job has it, and its bytes."""
+        message = convert.feature_image(computed)
+        restart = message.restart if self.order.each > 1 else 0
+        number = self.order.number(ImagePlace(layer=message.layer, feature=message.feature, restart=restart))
+        if number is None:
+            raise KeyError(f"{message.layer} {message.feature} was computed, and nobody wants it")
+        image = self._image(number, known=False)
+        message.digest = image.name
+        return image, message.SerializeToString(deterministic=True)
+
+    def _image(self, number: int, *, known: bool) -> Image:
+        place = self.order.place(number)
+        name = self._names.digest(place)
+        whose = FeatureImage(layer=place.layer, feature=place.feature, restart=place.restart, digest=name)
+        event = ImageReady(image=whose, total=self.order.total, known=known)
+        return Image(number=number, name=name, event=JobEvent(image_ready=event))

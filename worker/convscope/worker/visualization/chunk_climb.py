@@ -1,0 +1,73 @@
+"""The climb of a chunk: all of it at once, or in halves where memory does not suffice."""
+
+import logging
+import threading
+from dataclasses import replace
+
+import tensorflow as tf
+
+from convscope.worker.classification import Classifier
+from convscope.worker.errors import ComputationError
+from convscope.worker.settings import VisualizeSettings
+from convscope.worker.visualization.chunks import Chunk, halves
+from convscope.worker.visualization.climb import Climb
+from convscope.worker.visualization.items import ItemKey
+from convscope.worker.visualization.moments import Moments
+from convscope.worker.visualization.results import Result, results, seen
+from convscope.worker.visualization.target import Target
+
+__all__ = ["ChunkClimb"]
+
+logger = logging.getLogger(__name__)
+
+
+class ChunkClimb:
+    """Climbs with whole chunks of a target, and keeps what is wanted of them."""
+
+    def __init__(self, target: Target, settings: VisualizeSettings, classify: Classifier) -> None:
+        self._target = target
+        self._settings = settings
+        self._classify = classify
+
+    def __call__(self, chunk: Chunk, stop: threading.Event) -> list[Result]:
+        """Return the results of the wanted items.
+
+        Raises Stopped if told to stop on the way, ComputationError if there is not the memory for a single image.
+        """
+        try:
+            return self._climbed(chunk, stop)
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            reason = str(error).partition("\n")[0]
+        # Out of the except clause, which would hold on to the memory of what failed.
+        if chunk.rows == 1 or not self._target.divisible:
+            raise ComputationError(
+                f"there is not enough memory to visualize {chunk.rows} image(s) of {self._target.name!r}: {reason}"
+            )
+        parts = halves(chunk)
+        logger.warning(
+            "out of memory with %d images of %s at a time; going on with %d",
+            chunk.rows,
+            self._target.name,
+            parts[0].rows,
+        )
+        return [result for part in parts for result in self(part, stop)]
+
+    def _climbed(self, chunk: Chunk, stop: threading.Event) -> list[Result]:
+        target, settings = self._target, self._settings
+        items = [self._key(item) for item in chunk.items]
+        rows = [item - chunk.first for item in chunk.wanted]
+        moments = Moments(self._classify) if settings.trace else None
+        climb = Climb(target.ascent(chunk.rows), items, stop, moments.look if moments else None)
+        climbed = climb.run(settings.iterations, rescue=target.rescue)
+        bounds = target.upper_bounds([items[row].feature for row in rows])
+        found = results(climbed, items, rows, bounds, moments)
+        if settings.restarts > 1 and not settings.keep_all:
+            return found  # only the best will be classified
+        final, best = self._classify(climbed.state.image), self._classify(climbed.state.best_image)
+        return [
+            replace(result, seen=(seen(final, row), seen(best, row))) for result, row in zip(found, rows, strict=True)
+        ]
+
+    def _key(self, item: int) -> ItemKey:
+        feature, restart = divmod(item, self._settings.restarts)
+        return ItemKey(seed=self._settings.seed, layer=self._target.key, feature=feature, restart=restart)

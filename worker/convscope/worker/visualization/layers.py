@@ -1,0 +1,67 @@
+"""Layers in parts: what is linear in the input, then the bias, then the activation."""
+
+from typing import Any, Final, TypeAlias
+
+import keras
+import tensorflow as tf
+
+__all__ = ["FEATURE_LAYERS", "FeatureLayer", "activation_of", "biased", "has_features", "kernel_of", "linear"]
+
+FeatureLayer: TypeAlias = (
+    keras.layers.Conv2D
+    | keras.layers.Conv2DTranspose
+    | keras.layers.DepthwiseConv2D
+    | keras.layers.SeparableConv2D
+    | keras.layers.Dense
+)
+
+# Layers whose output channels are features of their own.
+FEATURE_LAYERS: Final = (
+    keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+    keras.layers.Dense,
+)
+
+
+def has_features(layer: Any) -> bool:
+    """Tell whether a layer's output channels are features that can be visualized."""
+    return isinstance(layer, FEATURE_LAYERS)
+
+
+def kernel_of(layer: FeatureLayer) -> Any:
+    """Return the weights that decide a layer's outputs one by one: the last axis, for depthwise ones the last two."""
+    return layer.pointwise_kernel if isinstance(layer, keras.layers.SeparableConv2D) else layer.kernel
+
+
+def linear(layer: FeatureLayer, inputs: Any, kernel: Any) -> Any:
+    """Compute a layer without bias and activation, with `kernel` in place of its own (see `kernel_of`)."""
+    inputs, kernel = (tf.cast(each, layer.compute_dtype) for each in (inputs, kernel))
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        kernels = (tf.cast(layer.depthwise_kernel, layer.compute_dtype), kernel)
+        return keras.ops.separable_conv(inputs, *kernels, **_placing(layer), dilation_rate=layer.dilation_rate)
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        return keras.ops.depthwise_conv(inputs, kernel, **_placing(layer), dilation_rate=layer.dilation_rate)
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        more = {"output_padding": layer.output_padding, "dilation_rate": layer.dilation_rate}
+        return keras.ops.conv_transpose(inputs, kernel, **_placing(layer), **more)
+    if isinstance(layer, keras.layers.Dense):
+        return keras.ops.matmul(inputs, kernel)
+    return layer.convolution_op(inputs, kernel)
+
+
+def biased(layer: FeatureLayer, outputs: Any) -> Any:
+    """Go on from a layer's linear part to its output before the activation: add the bias, if it has one."""
+    return tf.nn.bias_add(outputs, tf.cast(layer.bias, outputs.dtype)) if layer.use_bias else outputs
+
+
+def activation_of(layer: Any) -> Any:
+    """Return the activation function that a layer applies last; None if it has none."""
+    activation = getattr(layer, "activation", None)
+    return None if activation is keras.activations.linear else activation
+
+
+def _placing(layer: Any) -> dict[str, Any]:
+    strides = layer.strides if isinstance(layer.strides, int) else tuple(layer.strides)
+    return {"strides": strides, "padding": layer.padding, "data_format": layer.data_format}
