@@ -26,7 +26,8 @@ PAIRS = 4
 
 PROGRAM = """
 import json, sys, time
-from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, connect_patiently
+from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, connect_patiently, connect_promptly
+from convscope.store.scripted import Scripts
 from convscope.v1 import jobs_pb2, train_pb2
 from convscope.worker.data import load_dataset
 from convscope.worker.horse_lease import LeaseKeeper
@@ -43,7 +44,7 @@ def bare():
 def kept():
     job, _ = JobStore(connection).create(jobs_pb2.JobSpec(train=train_pb2.TrainSpec()), request_digest="")
     attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="bench", environment={})
-    lease = LeaseKeeper(attempt, redis_url)
+    lease = LeaseKeeper(attempt, Scripts(connect_promptly(redis_url)))
     lease.start()
     def save(step, model):
         attempt.save_checkpoint(Checkpoint(step, blobs.put(state_to_bytes(model))))

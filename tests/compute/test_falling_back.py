@@ -8,6 +8,7 @@ import redis
 
 from convscope.store import Attempt, BlobStore, Checkpoint, JobStore
 from convscope.store.embedded import EmbeddedRedis
+from convscope.store.scripted import Scripts
 from convscope.v1.jobs_pb2 import CheckpointUnreadable, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
@@ -15,7 +16,7 @@ from convscope.worker.data import Dataset
 from convscope.worker.environment import environment
 from convscope.worker.horse_checkpoints import environments, train_with_checkpoints
 from convscope.worker.horse_lease import LeaseKeeper
-from convscope.worker.horse_report import Reporter
+from convscope.worker.horse_report import Reporter, Wishes
 from convscope.worker.network import build_network
 from convscope.worker.settings import TrainSettings
 from convscope.worker.training import Checkpoints, TrainOutcome, state_to_bytes, train
@@ -24,16 +25,13 @@ from convscope.worker.training import Checkpoints, TrainOutcome, state_to_bytes,
 class Runs:
     """A training job whose attempts come one after the other."""
 
-    def __init__(
-        self, connection: redis.Redis, url: str, blobs: BlobStore, dataset: Dataset, how: TrainSettings
-    ) -> None:
+    def __init__(self, connection: redis.Redis, blobs: BlobStore, dataset: Dataset, how: TrainSettings) -> None:
         job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
         self.job_id = job.name.removeprefix("jobs/")
         self.blobs = blobs
         self.states: list[tuple[int, bytes]] = []  # saved by the latest run
         self.resumed: list[int] = []  # where each run went on, 0 where it began
         self._connection = connection
-        self._url = url
         self._dataset = dataset
         self._how = how
         self.reporter = self.next_attempt()
@@ -43,7 +41,9 @@ class Runs:
         conditions = {**environment(), **conditions}
         attempt = Attempt.claim(self._connection, self.job_id, 0, worker="w", environment=conditions)
         assert attempt is not None
-        self.reporter = Reporter(self._connection, attempt, self.blobs, LeaseKeeper(attempt, self._url))
+        self.reporter = Reporter(
+            self._connection, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self._connection)), Wishes()
+        )
         return self.reporter
 
     def give_back(self) -> None:
@@ -86,7 +86,7 @@ def runs(
     mnist: Dataset,
     small_settings: TrainSettings,
 ) -> Runs:
-    return Runs(connection, redis_server.url, BlobStore(tmp_path.as_uri()), mnist, small_settings)
+    return Runs(connection, BlobStore(tmp_path.as_uri()), mnist, small_settings)
 
 
 def test_a_state_that_cannot_be_restored_falls_back_to_the_one_before(runs: Runs, mnist: Dataset) -> None:
