@@ -7,7 +7,6 @@ import pytest
 import redis
 
 from convscope.store import Attempt, BlobStore, Checkpoint, JobStore
-from convscope.store.embedded import EmbeddedRedis
 from convscope.store.scripted import Scripts
 from convscope.v1.jobs_pb2 import CheckpointUnreadable, JobSpec
 from convscope.v1.models_pb2 import Model
@@ -81,7 +80,6 @@ class Runs:
 @pytest.fixture
 def runs(
     connection: redis.Redis,
-    redis_server: EmbeddedRedis,
     tmp_path: Path,
     mnist: Dataset,
     small_settings: TrainSettings,
