@@ -1,5 +1,6 @@
 """A visualization over several workers: the same images as from one, each once, whatever dies."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +122,23 @@ def test_a_worker_that_is_stopped_gives_its_part_back(
             break
     events = check(api, job, expected)
     assert not any(event.HasField("attempt_lost") for event in events)
+
+
+def test_a_horse_that_is_to_take_up_no_more_ends_after_its_part(stack: Stack, api: Api, whole: Job) -> None:
+    spec = VisualizeSpec()
+    spec.CopyFrom(whole.spec.visualize)
+    spec.iterations = 200
+    job = create_parts(stack, api, spec, SHORT)
+    for event in api.watch(job):
+        if event.HasField("attempt_started"):
+            horse = holder(stack, event.attempt_started.worker)
+            break
+    horse.send_signal(signal.SIGUSR1)  # as `convscope worker --finish` does when it is stopped
+    horse.wait(60)
+    assert api.get(job).state == JobState.JOB_STATE_RUNNING
+    api.jobs.CancelJob(CancelJobRequest(name=job.name))
+    api.finish(job)
+    assert not any(event.HasField("attempt_lost") for event in api.watch(job))
 
 
 def test_the_last_part_may_be_lost_too(
