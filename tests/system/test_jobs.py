@@ -15,14 +15,12 @@ from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     CreateJobRequest,
     DeleteJobRequest,
-    Device,
     GetJobRequest,
     Job,
     JobKind,
     JobSpec,
     JobState,
     ListJobsRequest,
-    Priority,
     WatchJobRequest,
 )
 from convscope.v1.models_pb2 import (
@@ -126,27 +124,6 @@ def test_a_queued_job_is_cancelled_at_once(api: Api) -> None:
     api.finish(busy)
     events = [event.WhichOneof("event") for event in api.watch(queued)]
     assert events == ["queued", "cancel_requested", "finished"]
-
-
-def test_priorities_decide_who_comes_next(api: Api) -> None:
-    busy = api.create(ENDLESS)
-    wait_until_it_computes(api, busy)
-    priorities = [Priority.PRIORITY_LOW, Priority.PRIORITY_UNSPECIFIED, Priority.PRIORITY_HIGH]
-    spec = JobSpec(train=TrainSpec(iterations=0))
-    jobs = [api.jobs.CreateJob(CreateJobRequest(spec=spec, priority=each)) for each in priorities]
-    assert [job.priority for job in jobs] == [Priority.PRIORITY_LOW, Priority.PRIORITY_NORMAL, Priority.PRIORITY_HIGH]
-    cancel(api, busy)
-    started = [api.finish(job).start_time.ToNanoseconds() for job in jobs]
-    assert started == sorted(started, reverse=True)
-
-
-def test_a_job_waits_for_its_device(api: Api) -> None:
-    spec = JobSpec(train=TrainSpec(iterations=0))
-    waiting = api.jobs.CreateJob(CreateJobRequest(spec=spec, device=Device.DEVICE_GPU))
-    done = api.finish(api.jobs.CreateJob(CreateJobRequest(spec=spec, device=Device.DEVICE_CPU)))
-    assert (done.state, done.device) == (JobState.JOB_STATE_SUCCEEDED, Device.DEVICE_CPU)
-    assert (api.get(waiting).state, waiting.device) == (JobState.JOB_STATE_QUEUED, Device.DEVICE_GPU)
-    assert cancel(api, waiting).state == JobState.JOB_STATE_CANCELLED
 
 
 def test_a_request_id_makes_one_job(api: Api) -> None:
