@@ -9,6 +9,7 @@ from benchmarks import (
     keeping,
     latency,
     recovery,
+    robustness,
     training,
     visualization,
 )
@@ -20,6 +21,7 @@ FAMILIES: tuple[Family, ...] = (
     training.FAMILY,
     accuracy.FAMILY,
     visualization.FAMILY,
+    robustness.FAMILY,
     latency.FAMILY,
     client_costs.FAMILY,
     events.FAMILY,

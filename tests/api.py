@@ -1,11 +1,12 @@
 """The contract's stubs on one channel, and the few steps that most tests take."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
@@ -70,6 +71,13 @@ def connect(address: str) -> Iterator[Api]:
             datasets_pb2_grpc.DatasetsStub(channel),
             visualizations_pb2_grpc.VisualizationsStub(channel),
         )
+
+
+def refused(call: Callable[[], object]) -> grpc.RpcError:
+    """Return the error that a call ends with."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    return caught.value
 
 
 def violations(error: grpc.RpcError) -> dict[str, str]:

@@ -79,7 +79,11 @@ VERDICTS = [Verdict(outcome=outcome) if outcome else None for outcome in OUTCOME
 def stack(pixels: np.ndarray[Any, Any], objectives: list[float]) -> ImageStack:
     zeros = np.zeros(len(pixels), np.int32)
     return ImageStack(
-        pixels=pixels, objective=np.array(objectives), predicted_class=zeros, probability=zeros * 0.5, iteration=zeros
+        pixels=pixels,
+        objective=np.array(objectives),
+        predicted_class=zeros,
+        probability=zeros.astype(np.float64),
+        iteration=zeros,
     )
 
 

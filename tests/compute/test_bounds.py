@@ -26,14 +26,14 @@ def objectives(model: keras.Model, layer: str) -> Callable[[Any], Any]:
     whole = keras.Model(model.inputs, target.output)
     without_bias = tf.zeros([]) if isinstance(target, layers.Dense) or not target.use_bias else target.bias.value
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, *model.input_shape[1:]])])
     def values(images: Any) -> Any:
         outputs = whole(images, training=False) - without_bias
         return tf.reduce_mean(outputs, axis=list(range(1, outputs.shape.rank - 1)))
 
-    values.get_concrete_function()  # while the activation is away
-    target.activation = activation
-    return values
+    signature = [tf.TensorSpec([None, *model.input_shape[1:]])]
+    compiled: Callable[[Any], Any] = tf.function(values, autograph=False).get_concrete_function(*signature)
+    target.activation = activation  # it was away while the function was made
+    return compiled
 
 
 def climbed(model: keras.Model, layer: str, images: Image, steps: int = 40) -> Image:

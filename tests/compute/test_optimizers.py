@@ -68,6 +68,22 @@ def test_adam_by_its_own_formulas() -> None:
         np.testing.assert_allclose(after, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1e-20, 1e-12, 1e6])
+def test_adam_does_not_mind_the_scale_of_the_objective(scale: float) -> None:
+    start, goal = random(2, 5, 4, 1), 3 * random(2, 5, 4, 1)[::-1]
+    expected = steps(AdamSettings(), start, lambda values: goal - values, 5)[-1]
+    found = steps(AdamSettings(), start, lambda values: np.float32(scale) * (goal - values), 5)[-1]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_adam_starts_when_there_is_a_gradient() -> None:
+    start = random(2, 3, 3, 1)
+    pending = iter([np.zeros_like(start), np.zeros_like(start), start])
+    _, before, after = steps(AdamSettings(), start, lambda _: next(pending), 3)
+    assert np.array_equal(before, start)
+    assert np.array_equal(after > start, start > 0)
+
+
 @given(kind=st.sampled_from(KINDS), row=st.integers(0, 3), broken=st.integers(0, 3))
 @settings(max_examples=25, deadline=None)
 def test_an_image_does_not_depend_on_the_others(kind: OptimizerSettings, row: int, broken: int) -> None:

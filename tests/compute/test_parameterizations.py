@@ -15,7 +15,7 @@ from convscope.worker.visualization.items import ItemKey
 from convscope.worker.visualization.parameterization import Parameterization, make_parameterization
 
 SHAPES = [(28, 28, 1), (17, 23, 2), (96, 64, 3), (1, 5, 4), (1, 1, 1)]
-KINDS = [PixelSettings(), FourierSettings()]
+KINDS: list[ParameterizationSettings] = [PixelSettings(), FourierSettings()]
 
 kinds = st.sampled_from(KINDS)
 items = st.builds(

@@ -86,7 +86,8 @@ def test_the_gradient_is_that_of_a_linear_map(shape: tuple[int, int, int]) -> No
 def moved(kind: TransformSettings, image: Any, count: int = 200) -> npt.NDArray[np.float32]:
     """Return one image transformed in many ways, [count, h, w]."""
     images = np.repeat(image[np.newaxis, ..., np.newaxis], count, axis=0).astype(np.float32)
-    return transformed(images, kind, seeds(count), 0).numpy()[..., 0]
+    found: npt.NDArray[np.float32] = transformed(images, kind, seeds(count), 0).numpy()
+    return found[..., 0]
 
 
 def centres(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

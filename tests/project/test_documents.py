@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -44,15 +45,16 @@ def test_python_session(stack: Stack, tmp_path: Path) -> None:
     assert re.search(r"^\d+\.\d% \(\d+ / 10000\)$", output, re.MULTILINE)
     assert "(16, 28, 28, 1)" in output
     assert (tmp_path / "conv2.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((tmp_path / "classes" / "logits").glob("*.png"))) == 10
 
 
 def test_shell_session(stack: Stack, tmp_path: Path) -> None:
-    lines = [line.partition("#")[0].split() for line in short(block("From the shell")).splitlines()]
+    lines = [shlex.split(line, comments=True) for line in short(block("From the shell")).splitlines()]
     assert {Path(words[0]) for words in lines} == {Path(".venv/bin/convscope")}
     (model,) = set(re.findall(r"models/\w+", run([str(BIN / "convscope"), *lines[0][1:]], stack, tmp_path)))
     for words in lines[1:]:
         run([str(BIN / "convscope"), *(model if word == "MODEL" else word for word in words[1:])], stack, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"figures", "model.keras"}
+    assert {path.name for path in tmp_path.iterdir()} == {"figures", "mixed", "model.keras"}
     assert {"confusion-matrix.png", "conv2.png", "logits.png"} <= {
         path.name for path in (tmp_path / "figures").iterdir()
     }

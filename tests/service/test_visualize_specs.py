@@ -9,12 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.service.errors import InvalidRequestError
-from convscope.service.settings import ServiceSettings
-from convscope.service.validation import plan_job
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.visualize import check_visualize
-from convscope.store import ModelStore
-from convscope.v1.jobs_pb2 import CreateJobRequest, Device, JobSpec, Priority
 from convscope.v1.objective_pb2 import (
     DirectionTerm,
     DiversityTerm,
@@ -26,7 +22,6 @@ from convscope.v1.objective_pb2 import (
     Term,
 )
 from convscope.v1.render_pb2 import Adam, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
-from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import LayerSelection, Restarts, VisualizeSpec
 from visualize_specs import model, specs
 
@@ -281,25 +276,3 @@ def test_what_costs_too_much_is_refused() -> None:
     found = refused(VisualizeSpec(iterations=10_000, restarts=1_000), max_cost=120)
     assert "more than the 2 minutes that are allowed" in found["restarts"]
     assert checked(VisualizeSpec(iterations=10_000), max_cost=ENOUGH)
-
-
-def test_the_most_that_a_job_may_cost_is_a_setting() -> None:
-    assert ServiceSettings.from_environment(environment={}).max_cost == 7 * 86_400
-    assert ServiceSettings.from_environment(environment={"CONVSCOPE_MAX_COST": "90.5"}).max_cost == 90.5
-    for wrong in ("0", "-1", "nan", "inf", "much"):
-        with pytest.raises(ValueError, match="CONVSCOPE_MAX_COST must be a number of seconds above 0"):
-            ServiceSettings.from_environment(environment={"CONVSCOPE_MAX_COST": wrong})
-
-
-def test_priority_and_device_have_defaults(connection: Any) -> None:
-    spec, models = JobSpec(train=TrainSpec()), ModelStore(connection)
-    planned = plan_job(CreateJobRequest(spec=spec), models)
-    assert (planned.priority, planned.device) == (Priority.PRIORITY_NORMAL, Device.DEVICE_ANY)
-    chosen = CreateJobRequest(spec=spec, priority=Priority.PRIORITY_HIGH, device=Device.DEVICE_GPU)
-    planned = plan_job(chosen, models)
-    assert (planned.priority, planned.device) == (Priority.PRIORITY_HIGH, Device.DEVICE_GPU)
-    for field in ("priority", "device"):
-        wrong = CreateJobRequest(spec=spec)
-        setattr(wrong, field, 9)
-        with pytest.raises(InvalidRequestError, match=f"{field}: has the unknown value 9; allowed"):
-            plan_job(wrong, models)

@@ -2,13 +2,14 @@
 
 import redis
 
-from convscope.store import Attempt, Image, JobStore, dispatch, queue_names, read_log
-from convscope.v1.jobs_pb2 import Device, Job, JobEvent, JobSpec, Priority
+from convscope.store import Attempt, Image, JobStore, dispatch, open_queue, queue_names, read_log
+from convscope.store.queue import queued_parts
+from convscope.v1.jobs_pb2 import Device, Job, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeSpec
 
-__all__ = ["CPU", "claim", "create", "image", "kinds", "ready_model", "take"]
+__all__ = ["CPU", "claim", "create", "image", "kinds", "pop", "ready_model", "state", "take", "waiting"]
 
 CPU = queue_names("cpu")
 
@@ -63,3 +64,18 @@ def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
     entries = read_log(connection, job.name.removeprefix("jobs/"), 0, 1000).entries
     assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
     return [JobEvent.FromString(entry.event).WhichOneof("event") for entry in entries]
+
+
+def waiting(connection: redis.Redis, job: Job) -> list[int]:
+    """Parts of the job that are on a queue."""
+    return sorted(part for job_id, part in queued_parts(connection) if f"jobs/{job_id}" == job.name)
+
+
+def pop(connection: redis.Redis) -> int:
+    """Take the first part off the queue, as a worker does."""
+    entry: bytes = connection.lpop(open_queue(connection).key)  # type: ignore[assignment]
+    return int(entry.decode().partition("-")[2])
+
+
+def state(connection: redis.Redis, job: Job) -> JobState.ValueType:
+    return JobStore(connection).get(job.name).state

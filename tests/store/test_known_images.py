@@ -113,6 +113,18 @@ def test_what_is_known_goes_with_its_model(connection: redis.Redis, blobs: BlobS
     assert len(images(connection, JobStore(connection).get(f"jobs/{attempt.job_id}"), blobs)) == 3
 
 
+def test_the_file_of_a_model_is_kept_for_the_jobs_that_run_on_it(connection: redis.Redis, model: str) -> None:
+    job = create(connection, 2, model=model)
+    claim(connection, job, 0).keep_model("file")
+    assert ModelStore(connection).delete(model) == []
+    second = claim(connection, job, 1)
+    assert second.model_file == "file"
+    JobStore(connection).request_cancel(job.name)
+    second.cancelled()
+    lose_holder(connection, second.job_id, 0, "w", "SIGKILL")
+    assert connection.hgetall(keys.REFERENCES) == {}
+
+
 def test_the_sweeper_forgets_what_no_job_has(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     first = computed(connection, blobs, model, range(2))
     computed(connection, blobs, model, range(1, 4))

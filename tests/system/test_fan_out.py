@@ -1,5 +1,6 @@
 """A visualization over several workers: the same images as from one, each once, whatever dies."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rq import Worker
 from api import Api, connect
 from convscope.store.queue import queued_parts
 from convscope.v1.jobs_pb2 import AttemptStarted, CancelJobRequest, Failure, Job, JobEvent, JobState
-from convscope.v1.models_pb2 import GetModelRequest
+from convscope.v1.models_pb2 import DeleteModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, Restarts, VisualizeSpec
 from stack import Stack, running_stack
@@ -109,6 +110,37 @@ def test_a_worker_that_is_killed_is_made_up_for(
     assert any(event.HasField("attempt_lost") for event in events)
 
 
+def test_a_worker_that_is_stopped_gives_its_part_back(
+    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+) -> None:
+    job = create_parts(stack, api, whole.spec.visualize, SHORT)
+    for event in api.watch(job):
+        if event.attempt_started.part == 2:
+            parent = holder(stack, event.attempt_started.worker).parent()
+            assert parent is not None
+            parent.terminate()
+            break
+    events = check(api, job, expected)
+    assert not any(event.HasField("attempt_lost") for event in events)
+
+
+def test_a_horse_that_is_to_take_up_no_more_ends_after_its_part(stack: Stack, api: Api, whole: Job) -> None:
+    spec = VisualizeSpec()
+    spec.CopyFrom(whole.spec.visualize)
+    spec.iterations = 200
+    job = create_parts(stack, api, spec, SHORT)
+    for event in api.watch(job):
+        if event.HasField("attempt_started"):
+            horse = holder(stack, event.attempt_started.worker)
+            break
+    horse.send_signal(signal.SIGUSR1)  # as `convscope worker --finish` does when it is stopped
+    horse.wait(60)
+    assert api.get(job).state == JobState.JOB_STATE_RUNNING
+    api.jobs.CancelJob(CancelJobRequest(name=job.name))
+    api.finish(job)
+    assert not any(event.HasField("attempt_lost") for event in api.watch(job))
+
+
 def test_the_last_part_may_be_lost_too(
     stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
 ) -> None:
@@ -123,7 +155,7 @@ def test_the_last_part_may_be_lost_too(
 def test_a_small_job_does_not_wait_for_a_large_one(stack: Stack, api: Api, whole: Job) -> None:
     spec = VisualizeSpec()
     spec.CopyFrom(whole.spec.visualize)
-    spec.iterations = 200
+    spec.iterations = 100
     large = create_parts(stack, api, spec, SHORT)
     next(event for event in api.watch(large) if event.attempt_started.part == 1)
     small = api.finish(api.create(TrainSpec(iterations=0)))
@@ -150,6 +182,16 @@ def test_a_job_of_many_parts_is_cancelled(stack: Stack, api: Api, whole: Job) ->
     assert ended.parts_done < ended.parts
     assert not [part for part in on_queues(stack) if f"jobs/{part[0]}" == job.name]
     assert [event.WhichOneof("event") for event in api.watch(job)][-1] == "finished"
+
+
+def test_a_job_goes_on_when_its_model_is_deleted(stack: Stack, api: Api) -> None:
+    doomed = api.finish(api.create(TrainSpec(iterations=0, seed=5))).model
+    spec = VisualizeSpec(model=doomed, selections=LAYERS, iterations=100)
+    job = create_parts(stack, api, api.create(spec).spec.visualize, SHORT)
+    next(event for event in api.watch(job) if event.attempt_started.part == 1)
+    api.models.DeleteModel(DeleteModelRequest(name=doomed))
+    ended = api.finish(job)
+    assert (ended.state, ended.result.visualize.images) == (JobState.JOB_STATE_SUCCEEDED, TOTAL), ended.failure.message
 
 
 def test_what_is_known_needs_no_model(

@@ -108,7 +108,8 @@ def describe(event: events.Event) -> str:
         case events.EvaluateProgress():
             return f"{event.completed}/{event.total} images"
         case events.ImageReady():
-            return f"{event.completed}/{event.total} images  {event.image.layer}"
+            known = ", stored already" if event.known else ""
+            return f"{event.completed}/{event.total} images  {event.image.layer}{known}"
         case events.Finished():
             return f"{event.state}: {event.failure.message}" if event.failure else str(event.state)
     return _beginning(event)
@@ -123,7 +124,7 @@ def _beginning(event: events.Event) -> str:
         case events.AttemptStarted():
             again = "" if event.attempt == 1 else f", attempt {event.attempt}"
             kept = f", going on from {event.resumed_from}" if event.resumed_from else ""
-            return f"starting on {event.worker}{again}{kept}"
+            return f"starting {_part(event)}on {event.worker}{again}{kept}"
         case events.CancelRequested():
             return "asked to stop"
     return _mishap(event)
@@ -132,10 +133,15 @@ def _beginning(event: events.Event) -> str:
 def _mishap(event: events.Event) -> str:
     match event:
         case events.AttemptLost():
-            return f"attempt {event.attempt} was lost: {event.cause}"
+            return f"attempt {event.attempt} {_part(event, 'at ')}was lost: {event.cause}"
         case events.CheckpointUnreadable():
             return f"the checkpoint of step {event.step} cannot be read: {event.reason}"
     return "something that this client does not know"
+
+
+def _part(event: events.AttemptStarted | events.AttemptLost, word: str = "") -> str:
+    """Which part it is about; jobs of one part need not say."""
+    return f"{word}part {event.part} " if event.part else ""
 
 
 def _training(event: events.TrainProgress) -> str:

@@ -134,7 +134,9 @@ class DirectionTerm(google.protobuf.message.Message):
     """Name of the layer. Required."""
     @property
     def vector(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """One component for each feature of the layer; not all 0. It is used as given, not normalized."""
+        """One component for each feature of the layer, the largest with a magnitude of 1e-6 to 1e6. It is used as given, not
+        normalized.
+        """
 
     def __init__(
         self,
@@ -180,7 +182,7 @@ class Term(google.protobuf.message.Message):
     DIRECTION_FIELD_NUMBER: builtins.int
     DIVERSITY_FIELD_NUMBER: builtins.int
     weight: builtins.float
-    """Factor; negative to minimize. Not 0. Default 1."""
+    """Factor; negative to minimize. Its magnitude is 1e-6 to 1e6. Default 1."""
     tap: Global___Tap.ValueType
     """Where the layer is tapped; not for diversity."""
     @property

@@ -1,5 +1,6 @@
 """The Visualizations service."""
 
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeAlias
 
@@ -67,8 +68,8 @@ class VisualizationsService(visualizations_pb2_grpc.VisualizationsServicer):
 def _list(backend: Backend, request: ListVisualizationsRequest) -> ListVisualizationsResponse:
     size, image_format = check_size(request.page_size), _format(request.format)
     images = JobImages(backend, request.job)
-    after = _position(request.page_token, images.order.total)
-    numbers = [number for number in _wanted(images, request) if number > after]
+    wanted = _wanted(images, request)
+    numbers = wanted[bisect_right(wanted, _position(request.page_token, images.order.total)) :]
     page, last, used = ListVisualizationsResponse(), 0, 0
     for number, digest in images.ready(numbers):
         if len(page.visualizations) == size or used >= PAGE_BYTES:

@@ -52,6 +52,7 @@ class Attempt:
         makes: id of the model that it makes, or ``""``.
         needs: id of the model that it works on, or ``""``.
         plan: digest of the plan that says what each part does, or ``""``.
+        model_file: digest of the file that the job works on, once ``keep_model`` was called, or ``""``.
         checkpoints: states that training can go on from, the latest first.
     """
 
@@ -69,6 +70,7 @@ class Attempt:
         self.makes = fields.get(b"makes", b"").decode()
         self.needs = fields.get(b"needs", b"").decode().removeprefix("models/")
         self.plan = fields.get(b"plan", b"").decode()
+        self.model_file = fields.get(b"model_file", b"").decode()
         stored = (fields.get(name, b"").decode() for name in (b"checkpoint", b"checkpoint_before"))
         self.checkpoints = [found for found in map(Checkpoint.parse, stored) if found]
 
@@ -240,6 +242,10 @@ class Attempt:
             queues: those that the worker listens to. While somebody else's part waits there, nothing is found.
         """
         return self._part_scripts.more(self.job_id, queues)
+
+    def keep_model(self, sha256: str) -> None:
+        """Keep the file of the model for all parts of the job, also if the model is deleted meanwhile."""
+        self._write(Write(fields={"model_file": sha256}, blobs=[sha256]))
 
     def figures(self) -> tuple[float, int]:
         """Return the seconds since the job's first attempt began, and how many of its images were known."""

@@ -59,10 +59,16 @@ class _Job:
         self._spec: VisualizeSpec = attempt.spec.visualize
         self.order = ImageOrder(self._spec)
         self._plan = VisualizationPlan.from_bytes(reporter.blobs.get(attempt.plan))
-        self._sha256 = ModelStore(reporter.redis).ready(self._spec.model).sha256
+        self._sha256 = attempt.model_file or self._kept_model(reporter)
         self._names = ImageNames(self._spec, self._sha256)
         self._settings = convert.visualize_settings(self._spec)
         self._visualizer: Visualizer | None = None
+
+    def _kept_model(self, reporter: Reporter) -> str:
+        """Return the digest of the model's file, which all parts of the job are to use."""
+        sha256 = ModelStore(reporter.redis).ready(self._spec.model).sha256
+        reporter.attempt.keep_model(sha256)
+        return sha256
 
     def compute(self, reporter: Reporter) -> None:
         """Report every image of the part that the job does not have yet."""

@@ -26,11 +26,13 @@ TUTORIAL: Final = Render(
     normalized=NormalizedStep(size=1, decay=1),
     rescue=0,
 )
-# In the manner of Lucid, with sizes at which a digit of 28 pixels stays whole.
+# In the manner of Lucid, with sizes at which a digit of 28 pixels stays whole. The noise is what makes other networks
+# recognize the images. Penalties stay out: objectives of different layers differ by orders of magnitude, so that a
+# weight that smooths the image of a class flattens that of a filter to one grey.
 ROBUST: Final = Render(
     fourier=Fourier(decay=1, deviation=0.01),
     decorrelate=True,
-    transforms=Transforms(pad=0, jitter=0.06, scale=0.1, rotate=10, noise=0.05),
+    transforms=Transforms(pad=0, jitter=0.06, scale=0.1, rotate=10, noise=0.2),
     regularizers=Regularizers(l1=0, l2=0, total_variation=0, blur=0),
     adam=Adam(learning_rate=0.05),
     rescue=16,

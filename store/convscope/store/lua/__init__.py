@@ -1,10 +1,12 @@
 """The scripts that run inside Redis: each change of state is one of them, so that it happens whole or not at all."""
 
+from functools import cache
 from importlib.resources import files
 
 __all__ = ["source"]
 
 
+@cache
 def source(*names: str) -> str:
     """Return the text of a script, with the functions that all scripts share in front.
 

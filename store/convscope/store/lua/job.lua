@@ -24,11 +24,12 @@ end
 local function retire(id)
   redis.call('SREM', active, id)
   redis.call('DEL', parts)
-  local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'plan')
+  local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'plan', 'model_file')
   for _, checkpoint in ipairs({ kept[1] or '', kept[2] or '' }) do
     unpoint(blobs, references, string.match(checkpoint, ':(.*)$') or '') -- nobody goes on from it any more
   end
   unpoint(blobs, references, kept[3] or '')
+  unpoint(blobs, references, kept[4] or '')
 end
 
 -- Ends the job, as a model's if it makes one; success is said by whoever brings the model.

@@ -42,8 +42,10 @@ class Below:
             values, linears = {IMAGE: images}, {}
             for step in self._steps:
                 if self._is_split(step, dead):
-                    linears[step.name] = _linear(step, values, thin if step is self._thin else None)
-                    keep(step, activate(step.layer, biased(step.layer, linears[step.name]), dead), values)
+                    plain = _linear(step, values, thin if step is self._thin else None)
+                    full = biased(step.layer, plain)
+                    linears[step.name] = full if isinstance(step.layer, keras.layers.Dense) else plain
+                    keep(step, activate(step.layer, full, dead), values)
                 else:
                     run_step(step, values, dead)
             return {tap: _tapped(tap, step, values, linears) for tap, step in self._taps.items()}

@@ -58,7 +58,8 @@ def _upper(layer: Any, features: Sequence[int], given: Any) -> npt.NDArray[np.fl
     cotangents = _cotangents(layer, features, given.low.shape[1:])
     low, high = (np.asarray(end, np.float64) for end in given)
     products = np.where(cotangents > 0, cotangents * high, cotangents * low)
-    return products.reshape(len(features), -1).sum(axis=1) + _biases(layer, features)
+    sums: npt.NDArray[np.float64] = products.reshape(len(features), -1).sum(axis=1)
+    return sums + _biases(layer, features)
 
 
 def _cotangents(layer: Any, features: Sequence[int], shape: Sequence[int]) -> npt.NDArray[np.float64]:

@@ -165,11 +165,11 @@ class Diversity(Term):
     """How little the images of a batch resemble each other, the same value for each of them.
 
     The negative mean over all pairs of images of the cosine similarity of the Gram matrices of a convolution's channels
-    (Lucid's `diversity`, Olah et al. 2017). Of fewer than two images it is 0.
+    (Lucid's `diversity`), after the activation: before it, they hardly differ. Of fewer than two images it is 0.
     """
 
     layer: str
-    post: bool = False
+    post: bool = True
 
     def of(self, values: Any) -> Any:
         """Return the value for each image, [n]; each image's part in the sum of all is what it can change."""

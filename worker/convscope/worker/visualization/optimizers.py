@@ -9,7 +9,7 @@ from convscope.worker.render_settings import AdamSettings, NormalizedStepSetting
 
 __all__ = ["EPSILON", "Optimizer", "Slots", "make_optimizer"]
 
-# What an optimizer remembers, tensors shaped like the parameters.
+# What an optimizer remembers, tensors [n, ...].
 Slots: TypeAlias = tuple[Any, ...]
 
 # Keeps a step finite where the gradient is constant.
@@ -56,22 +56,34 @@ class _NormalizedStep:
 
 
 class _Adam:
-    """Adam, upwards."""
+    """Adam, upwards.
+
+    Each image's gradients are measured in units of the largest element of its first one that is not nil. That changes
+    nothing but what EPSILON is compared with: deep in a network without training gradients are 1e-12 and less.
+    """
 
     def __init__(self, settings: AdamSettings) -> None:
         self._rate = settings.learning_rate
 
     def slots(self, parameters: Any) -> Slots:
-        return tf.zeros_like(parameters), tf.zeros_like(parameters)
+        nothing = tf.zeros_like(parameters)
+        return nothing, nothing, _largest(nothing)
 
     def update(self, parameters: Any, gradient: Any, slots: Slots, iteration: Any) -> tuple[Any, Slots]:
-        mean, square = slots
+        mean, square, unit = slots
+        unit = tf.where(unit > 0, unit, _largest(gradient))
+        gradient = tf.math.divide_no_nan(gradient, unit)
         mean += (1 - BETA_1) * (gradient - mean)
         square += (1 - BETA_2) * (tf.square(gradient) - square)
         count = tf.cast(iteration + 1, tf.float32)
         unbiased = mean / (1 - tf.pow(BETA_1, count))
         deviation = tf.sqrt(square / (1 - tf.pow(BETA_2, count)))
-        return parameters + self._rate * unbiased / (deviation + EPSILON), (mean, square)
+        return parameters + self._rate * unbiased / (deviation + EPSILON), (mean, square, unit)
+
+
+def _largest(gradient: Any) -> Any:
+    """Return the largest absolute element of each image's gradient, [n, 1, ...]."""
+    return tf.reduce_max(tf.abs(gradient), axis=list(range(1, gradient.shape.rank)), keepdims=True)
 
 
 _MAKERS: Final[dict[type, Callable[[Any], Optimizer]]] = {NormalizedStepSettings: _NormalizedStep, AdamSettings: _Adam}

@@ -5,8 +5,8 @@ from typing import Literal, TypeAlias
 
 __all__ = ["Place", "Tap"]
 
-# What a layer reads; its output before bias and activation (before the activation, where it is nothing else; what it
-# gives, where it has neither); what it gives.
+# What a layer reads; its output before the activation, that of a convolution before the bias too (what it gives, if it
+# has no activation); what it gives.
 Place: TypeAlias = Literal["input", "linear", "output"]
 
 

@@ -1,0 +1,35 @@
+"""A service by itself whose images are put into the store by hand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from api import Api, connect
+from convscope.store import BlobStore
+from convscope.store.embedded import EmbeddedRedis
+from service_alone import service_alone
+from stored_images import Store
+
+
+@pytest.fixture(scope="session")
+def image_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the service has its artifacts."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def image_api(redis_server: EmbeddedRedis, image_home: Path) -> Iterator[Api]:
+    """The stubs of a service that lets a visualization cost two minutes."""
+    with (
+        service_alone(redis_server.url, image_home, CONVSCOPE_MAX_COST="120") as (address, _),
+        connect(address) as found,
+    ):
+        yield found
+
+
+@pytest.fixture
+def image_store(connection: redis.Redis, image_home: Path) -> Store:
+    """Its store, empty."""
+    return Store(connection, BlobStore((image_home / "artifacts").as_uri()))

@@ -1,0 +1,171 @@
+"""Images of a job as files: what a service sends, and what others make of it."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from api import Api, refused, violations
+from convscope.service import npz
+from convscope.service.pixels import png
+from convscope.v1.jobs_pb2 import Job
+from convscope.v1.objective_pb2 import Objective
+from convscope.v1.visualizations_pb2 import ExportFormat, ExportVisualizationsRequest
+from stored_images import Store, pixels
+
+LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
+
+
+@pytest.fixture
+def api(image_api: Api) -> Api:
+    return image_api
+
+
+@pytest.fixture
+def store(image_store: Store) -> Store:
+    return image_store
+
+
+def exported(api: Api, job: Job, file_format: ExportFormat.ValueType) -> dict[str, bytes]:
+    request = ExportVisualizationsRequest(job=job.name, format=file_format)
+    files: dict[str, bytes] = {}
+    for piece in api.visualizations.ExportVisualizations(request, timeout=60):
+        assert len(piece.data) <= 2**20
+        assert piece.path not in files or piece.path == next(reversed(files)), "pieces of a file follow each other"
+        files[piece.path] = files.get(piece.path, b"") + piece.data
+    return files
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    channels=st.sampled_from([1, 3, 4]),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    seed=st.integers(0, 1000),
+)
+def test_pngs_are_read_by_others(channels: int, height: int, width: int, seed: int) -> None:
+    array = np.random.default_rng(seed).random((height, width, channels), np.float32)
+    array.flat[0], array.flat[-1] = 0, 1
+    with Image.open(io.BytesIO(png(array))) as picture:
+        assert picture.mode == {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+        read = np.asarray(picture).reshape(array.shape)
+    np.testing.assert_array_equal(read, np.rint(array * 255))
+
+
+def test_an_archive_has_every_image(api: Api, store: Store) -> None:
+    job = store.job(LAYERS, restarts=2, every=True, missing=[3, 9], objectives=[Objective()])
+    files = exported(api, job, ExportFormat.EXPORT_FORMAT_UNSPECIFIED)
+    assert list(files) == ["visualizations.npz", "index.json"]
+    index = json.loads(files["index.json"])
+    with np.load(io.BytesIO(files["visualizations.npz"])) as arrays:
+        assert arrays["conv2/features"].tolist() == [3, 3, 5, 8, 8]
+        assert arrays["conv2/restarts"].tolist() == [0, 1, 0, 0, 1]
+        assert arrays["conv2/restarts"].dtype == np.int32
+        assert arrays["objectives[0]/best"].shape == (2, *((6, 5, 1)))
+        for row, number in enumerate((0, 1, 2, 4, 5)):
+            np.testing.assert_array_equal(arrays["conv2/best"][row], pixels(number))
+            np.testing.assert_array_equal(arrays["conv2/final"][row], pixels(number, final=True))
+        for entry in index["images"]:
+            number = int(entry["digest"], 16)
+            np.testing.assert_array_equal(arrays[entry["array"]][entry["row"]], pixels(number))
+    assert len(index["images"]) == 10
+    assert (index["job"], index["spec"]["restarts"]) == (job.name, 2)
+
+
+def test_pictures_lie_in_folders(api: Api, store: Store) -> None:
+    job = store.job(LAYERS, missing=[3])
+    files = exported(api, job, ExportFormat.EXPORT_FORMAT_PNG)
+    assert list(files) == ["conv2/3.png", "conv2/5.png", "conv2/8.png", "logits/1.png", "index.json"]
+    index = json.loads(files["index.json"])
+    assert [entry["file"] for entry in index["images"]] == list(files)[:-1]
+    assert index["images"][1] == {
+        "file": "conv2/5.png",
+        "layer": "conv2",
+        "feature": 5,
+        "restart": 0,
+        "objective": 1.5,
+        "predicted_class": 1,
+        "probability": 0.25,
+        "iteration": 30,
+        "verdict": {"outcome": "normal", "rescued": False, "upper_bound": 3, "reached": 0.5},
+        "digest": f"{1:064x}",
+    }
+    with Image.open(io.BytesIO(files["conv2/5.png"])) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), np.rint(pixels(1)[..., 0] * 255))
+
+
+def test_restarts_are_in_the_names_of_pictures(api: Api, store: Store) -> None:
+    job = store.job({"conv1": [4]}, restarts=2, every=True)
+    assert list(exported(api, job, ExportFormat.EXPORT_FORMAT_PNG)) == [
+        "conv1/4-0.png",
+        "conv1/4-1.png",
+        "index.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layer", "path"),
+    [
+        ("block/conv", "block/conv/0.png"),
+        ("../x", "%2E%2E/x/0.png"),
+        ("/etc", "etc/0.png"),
+        ("a/./b", "a/%2E/b/0.png"),
+        ("index.json", "%69ndex.json/0.png"),
+    ],
+)
+def test_pictures_stay_in_their_folder(api: Api, store: Store, layer: str, path: str) -> None:
+    job = store.job({layer: [0]})
+    assert list(exported(api, job, ExportFormat.EXPORT_FORMAT_PNG)) == [path, "index.json"]
+
+
+def test_exports_that_cannot_be(api: Api, store: Store) -> None:
+    nothing: Any = refused(lambda: exported(api, store.job({"c": [0]}, missing=[0]), ExportFormat.EXPORT_FORMAT_PNG))
+    assert nothing.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert "no image of jobs/" in nothing.details()
+    two = store.job({"c": [0]}, shape=(3, 3, 2))
+    assert (
+        "1, 3 or 4 channels, not 2"
+        in violations(refused(lambda: exported(api, two, ExportFormat.EXPORT_FORMAT_PNG)))["format"]
+    )
+    assert len(exported(api, two, ExportFormat.EXPORT_FORMAT_NPZ)) == 2
+    unknown = refused(lambda: exported(api, two, 8))  # type: ignore[arg-type]
+    assert list(violations(unknown)) == ["format"]
+
+
+def test_an_archive_is_made_without_being_held(tmp_path: Path) -> None:
+    """What waits to be taken never has more than what was just written."""
+    writer = npz.NpzWriter()
+    path, most = tmp_path / "a.npz", 0
+    with path.open("wb") as file:
+        for name in "ab":
+            writer.begin(f"x/{name}", "<f4", (50, 1000))
+            for row in range(50):
+                writer.write(np.full(1000, row, "<f4").tobytes())
+                most = max(most, file.write(writer.take()))
+        writer.finish()
+        file.write(writer.take())
+    assert most < 4_500
+    assert zipfile.ZipFile(path).testzip() is None
+    with np.load(path) as arrays:
+        np.testing.assert_array_equal(arrays["x/b"], np.tile(np.arange(50, dtype=np.float32)[:, None], 1000))
+
+
+def test_large_members_are_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The zip format counts bytes in 32 bits unless told before; here the limit is lower, not the array larger."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1_000)
+    monkeypatch.setattr(npz, "BIG", 900)
+    writer = npz.NpzWriter()
+    for name in ("small", "large"):
+        writer.begin(name, "<f4", (300 if name == "large" else 3,))
+        writer.write(bytes(1_200 if name == "large" else 12))
+    writer.finish()
+    with np.load(io.BytesIO(writer.take())) as arrays:
+        assert arrays["large"].shape == (300,)

@@ -1,0 +1,54 @@
+"""What else decides about visualizations: the cost allowed, priorities, devices, and presets as documented."""
+
+from pathlib import Path
+
+import pytest
+import redis
+
+from convscope.service.errors import InvalidRequestError
+from convscope.service.settings import ServiceSettings
+from convscope.service.validation import plan_job
+from convscope.service.validation.presets import preset_render
+from convscope.store import ModelStore
+from convscope.v1.jobs_pb2 import CreateJobRequest, Device, JobSpec, Priority
+from convscope.v1.render_pb2 import Preset
+from convscope.v1.train_pb2 import TrainSpec
+
+
+def test_the_most_that_a_job_may_cost_is_a_setting() -> None:
+    assert ServiceSettings.from_environment(environment={}).max_cost == 7 * 86_400
+    assert ServiceSettings.from_environment(environment={"CONVSCOPE_MAX_COST": "90.5"}).max_cost == 90.5
+    for wrong in ("0", "-1", "nan", "inf", "much"):
+        with pytest.raises(ValueError, match="CONVSCOPE_MAX_COST must be a number of seconds above 0"):
+            ServiceSettings.from_environment(environment={"CONVSCOPE_MAX_COST": wrong})
+
+
+def test_priority_and_device_have_defaults(connection: redis.Redis) -> None:
+    spec, models = JobSpec(train=TrainSpec()), ModelStore(connection)
+    planned = plan_job(CreateJobRequest(spec=spec), models)
+    assert (planned.priority, planned.device) == (Priority.PRIORITY_NORMAL, Device.DEVICE_ANY)
+    chosen = CreateJobRequest(spec=spec, priority=Priority.PRIORITY_HIGH, device=Device.DEVICE_GPU)
+    planned = plan_job(chosen, models)
+    assert (planned.priority, planned.device) == (Priority.PRIORITY_HIGH, Device.DEVICE_GPU)
+    for field in ("priority", "device"):
+        wrong = CreateJobRequest(spec=spec)
+        setattr(wrong, field, 9)
+        with pytest.raises(InvalidRequestError, match=f"{field}: has the unknown value 9; allowed"):
+            plan_job(wrong, models)
+
+
+def test_the_document_has_the_presets() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "visualization.md").read_text()
+    rows = [line.split("|")[1:4] for line in text.splitlines() if line.startswith("| `")]
+    told = {row[0].strip(" `"): [cell.strip(" `") for cell in row[1:]] for row in rows}
+    for column, preset in enumerate((Preset.PRESET_TUTORIAL, Preset.PRESET_ROBUST)):
+        settings, iterations = preset_render(preset)
+        flat = {"iterations": str(iterations), "pixels` or `fourier": settings.WhichOneof("parameterization")}
+        flat |= {"normalized` or `adam": settings.WhichOneof("optimizer"), "rescue": str(settings.rescue)}
+        flat["decorrelate"] = str(settings.decorrelate).lower()
+        for name in ("fourier", "normalized", "adam", "transforms", "regularizers"):
+            part = getattr(settings, name)
+            for field in part.DESCRIPTOR.fields:
+                there = settings.HasField(name)
+                flat[f"{name}.{field.name}"] = f"{getattr(part, field.name):g}" if there else "-"
+        assert {name: told[name][column] for name in flat} == flat
