@@ -158,6 +158,8 @@ def test_visualization_saves_files(run: Run, training: Job[TrainResult], tmp_pat
     found = json.loads(done(run(*arguments, "--json")))
     assert [Path(file).name for file in found["files"]] == ["images.npz", "conv1.png", "logits.png"]
     assert "pixels" not in json.dumps(found)
+    assert "png" not in found["result"]["images"][0]
+    assert found["result"]["images"][0]["verdict"]["outcome"] in {"normal", "constant", "unreachable"}
     assert len(found["result"]["images"]) == 4
 
 

@@ -120,8 +120,7 @@ def _row(image: FeatureImage) -> tuple[str, ...]:
 
 def _described(image: FeatureImage) -> dict[str, object]:
     """What is known of an image, without its pixels."""
-    names = [name for name in image.__dataclass_fields__ if name not in {"png", "trace"}]
-    return {name: getattr(image, name) for name in names}
+    return {name: getattr(image, name) for name in image.__dataclass_fields__ if name not in {"png", "trace"}}
 
 
 def _print(image: FeatureImage, file: Path | None) -> None:

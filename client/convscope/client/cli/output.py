@@ -68,4 +68,4 @@ def when(moment: datetime | None) -> str:
 
 
 def _is_image(value: object) -> bool:
-    return isinstance(value, np.ndarray) and value.ndim > 2
+    return isinstance(value, bytes) or (isinstance(value, np.ndarray) and value.ndim > 2)
