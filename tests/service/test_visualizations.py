@@ -110,6 +110,15 @@ def test_a_png_is_the_best_image(api: Api, store: Store) -> None:
     assert found.image.verdict.upper_bound == 1
 
 
+def test_what_is_known_of_an_image_can_be_had_without_pixels(api: Api, store: Store) -> None:
+    job = store.job({"conv1": [0]}, shape=(4, 7, 2))
+    (found,) = listed(api, job, format=ImageFormat.IMAGE_FORMAT_NONE)
+    assert not found.png
+    assert not found.image.final.HasField("pixels")
+    assert not found.image.HasField("trace")
+    assert found.image.best.objective == 0.5
+
+
 def test_an_image_is_fetched(api: Api, store: Store) -> None:
     job = store.job(LAYERS, restarts=3, every=True)
     request = GetVisualizationRequest(job=job.name, layer="conv2", feature=5, restart=2)
@@ -159,7 +168,7 @@ def test_an_image_of_another_job_has_the_name_it_has_here(api: Api, store: Store
         ({"page_token": "-1"}, "INVALID_ARGUMENT", "page_token", "is not a token"),
         ({"page_token": "9" * 30}, "INVALID_ARGUMENT", "page_token", "is not a token"),
         ({"page_token": "\u0663"}, "INVALID_ARGUMENT", "page_token", "is not a token"),
-        ({"format": 9}, "INVALID_ARGUMENT", "format", "allowed: IMAGE_FORMAT_FLOAT32, IMAGE_FORMAT_PNG"),
+        ({"format": 9}, "INVALID_ARGUMENT", "format", "allowed: IMAGE_FORMAT_FLOAT32, IMAGE_FORMAT_PNG, IMAGE_FORMAT_NONE"),
     ],
 )
 def test_listings_that_cannot_be_right(

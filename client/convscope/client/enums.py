@@ -139,6 +139,7 @@ class ImageFormat(StrEnum):
 
     FLOAT32 = "float32"
     PNG = "png"
+    NONE = "none"
 
 
 class ExportFormat(StrEnum):

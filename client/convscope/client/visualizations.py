@@ -39,7 +39,8 @@ class Visualizations:
             job: The visualization.
             layer: Only images of this layer or named objective.
             features: Only images of these features; needs `layer`.
-            format: `float32`, or `png` for the best image as a file and no pixels and trace.
+            format: `float32`; `png` for the best image as a file, without pixels and trace; `none` for what is known of
+                the image, without either.
 
         Raises:
             NotFound: No such job.

@@ -28,8 +28,8 @@ class _PresetEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     PRESET_TUTORIAL: _Preset.ValueType  # 1
     """The tutorial's algorithm, exactly: plain pixels, normalized steps, 30 iterations."""
     PRESET_ROBUST: _Preset.ValueType  # 2
-    """Fourier parameterization, transforms, regularizers and Adam, in the manner of Lucid, with sizes that follow the
-    image's, so that it works on small grey images too.
+    """Fourier parameterization, transforms and Adam, in the manner of Lucid, with sizes that follow the image's, so that it
+    works on small grey images too.
     """
 
 class Preset(_Preset, metaclass=_PresetEnumTypeWrapper):
@@ -40,8 +40,8 @@ PRESET_UNSPECIFIED: Preset.ValueType  # 0
 PRESET_TUTORIAL: Preset.ValueType  # 1
 """The tutorial's algorithm, exactly: plain pixels, normalized steps, 30 iterations."""
 PRESET_ROBUST: Preset.ValueType  # 2
-"""Fourier parameterization, transforms, regularizers and Adam, in the manner of Lucid, with sizes that follow the
-image's, so that it works on small grey images too.
+"""Fourier parameterization, transforms and Adam, in the manner of Lucid, with sizes that follow the image's, so that it
+works on small grey images too.
 """
 Global___Preset: typing_extensions.TypeAlias = Preset
 
@@ -96,7 +96,9 @@ class Transforms(google.protobuf.message.Message):
     ROTATE_FIELD_NUMBER: builtins.int
     NOISE_FIELD_NUMBER: builtins.int
     pad: builtins.float
-    """Grey border added on each side, as a share of the image's shorter side, 0 to 0.5. 0: none."""
+    """Grey border added on each side, as a share of the image's shorter side, 0 to 0.5; image and border are shown to the
+    network at the size of its input. 0: none, and where the image is moved away its edge is repeated.
+    """
     jitter: builtins.float
     """Largest shift in each direction, as a share of the image's shorter side, 0 to 0.5. 0: none."""
     scale: builtins.float

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from convscope.v1 import visualize_pb2 as convscope_dot_v1_dot_visualize__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!convscope/v1/visualizations.proto\x12\x0c\x63onvscope.v1\x1a\x1c\x63onvscope/v1/visualize.proto\"G\n\rVisualization\x12)\n\x05image\x18\x01 \x01(\x0b\x32\x1a.convscope.v1.FeatureImage\x12\x0b\n\x03png\x18\x02 \x01(\x0c\"\x9b\x01\n\x19ListVisualizationsRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12)\n\x06\x66ormat\x18\x06 \x01(\x0e\x32\x19.convscope.v1.ImageFormat\"j\n\x1aListVisualizationsResponse\x12\x33\n\x0evisualizations\x18\x01 \x03(\x0b\x32\x1b.convscope.v1.Visualization\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x93\x01\n\x17GetVisualizationRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x03 \x01(\x05\x12\x14\n\x07restart\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12)\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x19.convscope.v1.ImageFormatB\n\n\x08_restart\"V\n\x1b\x45xportVisualizationsRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12*\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1a.convscope.v1.ExportFormat\":\n\x1c\x45xportVisualizationsResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c*[\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14IMAGE_FORMAT_FLOAT32\x10\x01\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x02*[\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_NPZ\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_PNG\x10\x02\x32\xc2\x02\n\x0eVisualizations\x12g\n\x12ListVisualizations\x12\'.convscope.v1.ListVisualizationsRequest\x1a(.convscope.v1.ListVisualizationsResponse\x12V\n\x10GetVisualization\x12%.convscope.v1.GetVisualizationRequest\x1a\x1b.convscope.v1.Visualization\x12o\n\x14\x45xportVisualizations\x12).convscope.v1.ExportVisualizationsRequest\x1a*.convscope.v1.ExportVisualizationsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!convscope/v1/visualizations.proto\x12\x0c\x63onvscope.v1\x1a\x1c\x63onvscope/v1/visualize.proto\"G\n\rVisualization\x12)\n\x05image\x18\x01 \x01(\x0b\x32\x1a.convscope.v1.FeatureImage\x12\x0b\n\x03png\x18\x02 \x01(\x0c\"\x9b\x01\n\x19ListVisualizationsRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12)\n\x06\x66ormat\x18\x06 \x01(\x0e\x32\x19.convscope.v1.ImageFormat\"j\n\x1aListVisualizationsResponse\x12\x33\n\x0evisualizations\x18\x01 \x03(\x0b\x32\x1b.convscope.v1.Visualization\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x93\x01\n\x17GetVisualizationRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x03 \x01(\x05\x12\x14\n\x07restart\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12)\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x19.convscope.v1.ImageFormatB\n\n\x08_restart\"V\n\x1b\x45xportVisualizationsRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12*\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1a.convscope.v1.ExportFormat\":\n\x1c\x45xportVisualizationsResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c*r\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14IMAGE_FORMAT_FLOAT32\x10\x01\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x02\x12\x15\n\x11IMAGE_FORMAT_NONE\x10\x03*[\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_NPZ\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_PNG\x10\x02\x32\xc2\x02\n\x0eVisualizations\x12g\n\x12ListVisualizations\x12\'.convscope.v1.ListVisualizationsRequest\x1a(.convscope.v1.ListVisualizationsResponse\x12V\n\x10GetVisualization\x12%.convscope.v1.GetVisualizationRequest\x1a\x1b.convscope.v1.Visualization\x12o\n\x14\x45xportVisualizations\x12).convscope.v1.ExportVisualizationsRequest\x1a*.convscope.v1.ExportVisualizationsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'convscope.v1.visualizations
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_IMAGEFORMAT']._serialized_start=718
-  _globals['_IMAGEFORMAT']._serialized_end=809
-  _globals['_EXPORTFORMAT']._serialized_start=811
-  _globals['_EXPORTFORMAT']._serialized_end=902
+  _globals['_IMAGEFORMAT']._serialized_end=832
+  _globals['_EXPORTFORMAT']._serialized_start=834
+  _globals['_EXPORTFORMAT']._serialized_end=925
   _globals['_VISUALIZATION']._serialized_start=81
   _globals['_VISUALIZATION']._serialized_end=152
   _globals['_LISTVISUALIZATIONSREQUEST']._serialized_start=155
@@ -48,6 +48,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTVISUALIZATIONSREQUEST']._serialized_end=656
   _globals['_EXPORTVISUALIZATIONSRESPONSE']._serialized_start=658
   _globals['_EXPORTVISUALIZATIONSRESPONSE']._serialized_end=716
-  _globals['_VISUALIZATIONS']._serialized_start=905
-  _globals['_VISUALIZATIONS']._serialized_end=1227
+  _globals['_VISUALIZATIONS']._serialized_start=928
+  _globals['_VISUALIZATIONS']._serialized_end=1250
 # @@protoc_insertion_point(module_scope)

@@ -34,6 +34,8 @@ class _ImageFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """The best image as a PNG of 8 bits a channel, 0 black and 1 white, not rescaled; final image and trace are left out.
     Only for images with 1, 3 or 4 channels.
     """
+    IMAGE_FORMAT_NONE: _ImageFormat.ValueType  # 3
+    """Not at all: only what is known of the image."""
 
 class ImageFormat(_ImageFormat, metaclass=_ImageFormatEnumTypeWrapper):
     """How the pixels of an image are sent."""
@@ -46,6 +48,8 @@ IMAGE_FORMAT_PNG: ImageFormat.ValueType  # 2
 """The best image as a PNG of 8 bits a channel, 0 black and 1 white, not rescaled; final image and trace are left out.
 Only for images with 1, 3 or 4 channels.
 """
+IMAGE_FORMAT_NONE: ImageFormat.ValueType  # 3
+"""Not at all: only what is known of the image."""
 Global___ImageFormat: typing_extensions.TypeAlias = ImageFormat
 
 class _ExportFormat:
@@ -88,7 +92,7 @@ class Visualization(google.protobuf.message.Message):
     """The best image as a file; only with IMAGE_FORMAT_PNG."""
     @property
     def image(self) -> convscope.v1.visualize_pb2.FeatureImage:
-        """The image, with all that is known of it. With IMAGE_FORMAT_PNG without pixels and trace."""
+        """The image, with all that is known of it; pixels and trace only with IMAGE_FORMAT_FLOAT32."""
 
     def __init__(
         self,

@@ -59,9 +59,9 @@ class JobImages:
             InvalidRequestError: if it cannot be had in this format.
         """
         image = self.load(number, digest)
-        if image_format != ImageFormat.IMAGE_FORMAT_PNG:
+        if image_format == ImageFormat.IMAGE_FORMAT_FLOAT32:
             return Visualization(image=image)
-        file = as_png(image)
+        file = as_png(image) if image_format == ImageFormat.IMAGE_FORMAT_PNG else b""
         for optimized in (image.final, image.best):
             optimized.ClearField("pixels")
         image.ClearField("trace")

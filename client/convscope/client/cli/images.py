@@ -46,7 +46,7 @@ def list_images(
     rows = table("layer", ">feature", ">restart", ">objective", ">class", ">probability", "verdict")
     with settings.client() as client:
         numbers = parse_features(features) if features else None
-        found = client.visualizations.list(name, chosen or None, numbers, format="png")
+        found = client.visualizations.list(name, chosen or None, numbers, format="none")
         for count, image in enumerate(found, start=1):
             print_json(_described(image)) if settings.json else rows.add_row(*_row(image))
             if count == limit:
