@@ -1,6 +1,7 @@
 """What all tests share: a real Redis and a whole running convscope, each started once."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ import redis
 from api import Api, connect
 from convscope.store.embedded import EmbeddedRedis
 from stack import Stack, running_stack
+
+# A shell ignores Ctrl-C on behalf of what it starts in the background, and children inherit that: those of the tests
+# are to be interrupted all the same.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

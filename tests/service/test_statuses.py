@@ -15,7 +15,7 @@ from api import Api, connect
 from convscope.store import keys
 from convscope.store.blobs import FOLDER
 from convscope.store.embedded import EmbeddedRedis
-from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2
+from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, visualizations_pb2
 from convscope.v1.datasets_pb2 import GetDatasetRequest, ListDatasetsRequest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import (
@@ -35,6 +35,12 @@ from convscope.v1.models_pb2 import (
     Model,
 )
 from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualizations_pb2 import (
+    ExportVisualizationsRequest,
+    GetVisualizationRequest,
+    ListVisualizationsRequest,
+)
+from convscope.v1.visualize_pb2 import VisualizeSpec
 from service_alone import service_alone
 
 PROTOS = Path(__file__).resolve().parents[2] / "protos" / "convscope" / "v1"
@@ -55,6 +61,8 @@ class World:
     damaged: str  # the job's result and the model's file and history are missing
     failed: str  # its model is FAILED
     odd: str  # its records are none
+    drawn: str  # a visualization one of whose images is ready, but missing
+    undrawn: str  # a visualization without an image
 
 
 Request = Callable[[World], Message]
@@ -76,6 +84,19 @@ def by_page(kind: type[Message], *filters: str) -> dict[str, list[Request]]:
     """What all listings have in common."""
     bad = [{"page_size": -1}, {"page_size": 1001}, {"page_token": "?"}, *({name: [9]} for name in filters)]
     return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in bad]}  # type: ignore[misc]
+
+
+def by_job(kind: type[Message]) -> dict[str, list[Request]]:
+    """What all requests for the images of a job have in common."""
+    return {
+        "INVALID_ARGUMENT": [
+            lambda _: kind(job="x"),
+            lambda world: kind(job=f"jobs/{world.queued}"),
+            lambda world: kind(job=f"jobs/{world.drawn}", format=9),
+        ],
+        "NOT_FOUND": [lambda _: kind(job="jobs/none")],
+        "UNAVAILABLE": [lambda _: kind(job="jobs/none")],
+    }
 
 
 # For each call and status, requests that must be answered with it. UNAVAILABLE is asked of a service without Redis.
@@ -142,6 +163,31 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "DATA_LOSS": [lambda world: ExportModelRequest(name=f"models/{world.damaged}")],
         "UNAVAILABLE": [lambda _: ExportModelRequest(name="models/none")],
     },
+    "Visualizations.ListVisualizations": {
+        **by_job(ListVisualizationsRequest),
+        "INVALID_ARGUMENT": [
+            *by_job(ListVisualizationsRequest)["INVALID_ARGUMENT"],
+            *(
+                lambda world, fields=fields: ListVisualizationsRequest(job=f"jobs/{world.undrawn}", **fields)
+                for fields in ({"layer": "none"}, {"page_size": -1}, {"page_token": "?"})
+            ),
+        ],
+        "DATA_LOSS": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.drawn}")],
+    },
+    "Visualizations.GetVisualization": {
+        **by_job(GetVisualizationRequest),
+        "NOT_FOUND": [
+            lambda _: GetVisualizationRequest(job="jobs/none", layer="conv1"),
+            lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}", layer="none"),
+            lambda world: GetVisualizationRequest(job=f"jobs/{world.undrawn}", layer="conv1"),
+        ],
+        "DATA_LOSS": [lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}", layer="conv1")],
+    },
+    "Visualizations.ExportVisualizations": {
+        **by_job(ExportVisualizationsRequest),
+        "FAILED_PRECONDITION": [lambda world: ExportVisualizationsRequest(job=f"jobs/{world.undrawn}")],
+        "DATA_LOSS": [lambda world: ExportVisualizationsRequest(job=f"jobs/{world.drawn}")],
+    },
     "Datasets.ListDatasets": by_page(ListDatasetsRequest),
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
 }
@@ -151,6 +197,7 @@ ALWAYS: dict[str, dict[str, list[Request]]] = {
     "Jobs": {"INTERNAL": [lambda world: GetJobRequest(name=f"jobs/{world.odd}")]},
     "Models": {"INTERNAL": [lambda world: GetModelRequest(name=f"models/{world.odd}")]},
     "Datasets": {},
+    "Visualizations": {"INTERNAL": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.odd}")]},
 }
 
 
@@ -172,7 +219,10 @@ def world(redis_server: EmbeddedRedis, api: Api) -> World:
     queued, trimmed, damaged, failed, odd = (
         api.create(TrainSpec(), request_id=request).name.removeprefix("jobs/") for request in ("known", *"abcd")
     )
+    drawing = VisualizeSpec(model=f"models/{queued}")
+    drawn, undrawn = (api.create(drawing).name.removeprefix("jobs/") for _ in range(2))
     with redis.Redis.from_url(redis_server.url) as connection:
+        connection.hset(keys.images_key(drawn), "0", MISSING)
         api.jobs.CancelJob(CancelJobRequest(name=f"jobs/{trimmed}"), timeout=TIMEOUT_S)
         connection.xtrim(keys.events_key(trimmed), maxlen=1, approximate=False)
         connection.hset(keys.job_key(damaged), "result", MISSING)
@@ -181,7 +231,7 @@ def world(redis_server: EmbeddedRedis, api: Api) -> World:
         connection.hset(keys.model_key(failed), "state", "failed")
         for key in (keys.job_key(odd), keys.model_key(odd)):
             connection.set(key, "not a hash")
-    return World(queued, trimmed, damaged, failed, odd)
+    return World(queued, trimmed, damaged, failed, odd, drawn, undrawn)
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +296,7 @@ def test_comments_list_what_was_provoked() -> None:
 
 
 def test_no_call_is_left_out() -> None:
-    files = (datasets_pb2.DESCRIPTOR, jobs_pb2.DESCRIPTOR, models_pb2.DESCRIPTOR)
+    files = (datasets_pb2.DESCRIPTOR, jobs_pb2.DESCRIPTOR, models_pb2.DESCRIPTOR, visualizations_pb2.DESCRIPTOR)
     services = [service for file in files for service in file.services_by_name.values()]
     assert {f"{service.name}.{method.name}" for service in services for method in service.methods} == set(TABLE)
 

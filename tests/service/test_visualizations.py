@@ -168,7 +168,7 @@ def test_an_image_of_another_job_has_the_name_it_has_here(api: Api, store: Store
         ({"page_token": "-1"}, "INVALID_ARGUMENT", "page_token", "is not a token"),
         ({"page_token": "9" * 30}, "INVALID_ARGUMENT", "page_token", "is not a token"),
         ({"page_token": "\u0663"}, "INVALID_ARGUMENT", "page_token", "is not a token"),
-        ({"format": 9}, "INVALID_ARGUMENT", "format", "allowed: IMAGE_FORMAT_FLOAT32, IMAGE_FORMAT_PNG, IMAGE_FORMAT_NONE"),
+        ({"format": 9}, "INVALID_ARGUMENT", "format", "IMAGE_FORMAT_FLOAT32, IMAGE_FORMAT_PNG, IMAGE_FORMAT_NONE"),
     ],
 )
 def test_listings_that_cannot_be_right(

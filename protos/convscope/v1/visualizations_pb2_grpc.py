@@ -27,6 +27,9 @@ if _version_not_supported:
 
 class VisualizationsStub(object):
     """The images of visualization jobs, also while they run.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     def __init__(self, channel):
@@ -54,6 +57,9 @@ class VisualizationsStub(object):
 
 class VisualizationsServicer(object):
     """The images of visualization jobs, also while they run.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     def ListVisualizations(self, request, context):
@@ -118,6 +124,9 @@ def add_VisualizationsServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Visualizations(object):
     """The images of visualization jobs, also while they run.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
     """
 
     @staticmethod

@@ -74,7 +74,11 @@ _VisualizationsExportVisualizationsType = typing_extensions.TypeVar(
 )
 
 class VisualizationsStub(typing.Generic[_VisualizationsListVisualizationsType, _VisualizationsGetVisualizationType, _VisualizationsExportVisualizationsType]):
-    """The images of visualization jobs, also while they run."""
+    """The images of visualization jobs, also while they run.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    """
 
     @typing.overload
     def __init__(self: VisualizationsStub[
@@ -149,7 +153,11 @@ VisualizationsAsyncStub: typing_extensions.TypeAlias = VisualizationsStub[
 ]
 
 class VisualizationsServicer(metaclass=abc.ABCMeta):
-    """The images of visualization jobs, also while they run."""
+    """The images of visualization jobs, also while they run.
+
+    Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
+    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    """
 
     @abc.abstractmethod
     def ListVisualizations(
