@@ -2,6 +2,7 @@
 
 from benchmarks import (
     accuracy,
+    ascents,
     client_costs,
     dispatch,
     events,
@@ -21,6 +22,7 @@ FAMILIES: tuple[Family, ...] = (
     training.FAMILY,
     accuracy.FAMILY,
     visualization.FAMILY,
+    ascents.FAMILY,
     robustness.FAMILY,
     latency.FAMILY,
     client_costs.FAMILY,

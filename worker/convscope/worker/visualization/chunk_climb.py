@@ -9,7 +9,7 @@ import tensorflow as tf
 from convscope.worker.classification import Classifier
 from convscope.worker.errors import ComputationError
 from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization.chunks import Chunk, halves
+from convscope.worker.visualization.chunks import Chunk, halved, halves
 from convscope.worker.visualization.climb import Climb
 from convscope.worker.visualization.items import ItemKey
 from convscope.worker.visualization.moments import Moments
@@ -34,23 +34,31 @@ class ChunkClimb:
 
         Raises Stopped if told to stop on the way, ComputationError if there is not the memory for a single image.
         """
+        if self._target.most_rows is not None and chunk.rows > self._target.most_rows:
+            return self._halved(chunk, stop)
         try:
             return self._climbed(chunk, stop)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
             reason = str(error).partition("\n")[0]
         # Out of the except clause, which would hold on to the memory of what failed.
-        if chunk.rows == 1 or not self._target.divisible:
-            raise ComputationError(
-                f"there is not enough memory to visualize {chunk.rows} image(s) of {self._target.name!r}: {reason}"
-            )
-        parts = halves(chunk)
+        self._learn(chunk, reason)
+        return self._halved(chunk, stop)
+
+    def _halved(self, chunk: Chunk, stop: threading.Event) -> list[Result]:
+        return [result for half in halves(chunk) for result in self(half, stop)]
+
+    def _learn(self, chunk: Chunk, reason: str) -> None:
+        """Remember that memory does not suffice for a chunk: TensorFlow takes seconds to find out."""
+        target = self._target
+        if chunk.rows == 1 or not target.divisible:
+            raise ComputationError(f"there is no memory for {chunk.rows} image(s) of {target.name!r} at once: {reason}")
+        target.most_rows = halved(chunk.rows)
         logger.warning(
             "out of memory with %d images of %s at a time; going on with %d",
             chunk.rows,
-            self._target.name,
-            parts[0].rows,
+            target.name,
+            target.most_rows,
         )
-        return [result for part in parts for result in self(part, stop)]
 
     def _climbed(self, chunk: Chunk, stop: threading.Event) -> list[Result]:
         target, settings = self._target, self._settings

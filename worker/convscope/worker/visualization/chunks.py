@@ -8,7 +8,7 @@ never on what these images show. So both are fixed: item i is always row i % row
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Chunk", "chunks", "halves"]
+__all__ = ["Chunk", "chunks", "halved", "halves"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,14 @@ def chunks(features: Iterable[int], *, of: int, restarts: int, rows: int) -> lis
     return _grouped(wanted, rows, of * restarts - 1)
 
 
+def halved(rows: int) -> int:
+    """Return half as many rows, rounded up."""
+    return -(-rows // 2)
+
+
 def halves(chunk: Chunk) -> list[Chunk]:
     """Return chunks of half as many rows, rounded up, that hold what is wanted of one of at least two."""
-    return _grouped(chunk.wanted, -(-chunk.rows // 2), chunk.last)
+    return _grouped(chunk.wanted, halved(chunk.rows), chunk.last)
 
 
 def _grouped(wanted: Sequence[int], rows: int, last: int) -> list[Chunk]:

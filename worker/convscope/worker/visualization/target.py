@@ -23,6 +23,7 @@ class Target:
         key: names its randomness; alike for targets that are the same.
         features: how many it has.
         divisible: whether its batches may be cut; not where the images of a batch look at each other.
+        most_rows: how many rows memory is known not to suffice for more than; None as long as it did.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Target:
         self.key = key
         self.features = features
         self.divisible = not any(isinstance(term, Diversity) for _, term in objective_of(0).summands)
+        self.most_rows: int | None = None
         self._image_shape = graph.image_shape
         self._render = render
         self._slopes = Slopes(graph, objective_of)

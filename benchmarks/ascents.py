@@ -1,0 +1,118 @@
+"""How fast ascents of the tutorial's second convolution are, beside the machine's own matrix products.
+
+FLOPs are counted where all of them are needed: the ascent of the whole layer (the mean square of its channels) computes
+both convolutions forward and their gradients by their inputs at every evaluation. The ascent of single features needs
+less, because the gradient of its objective by the layer's input never changes: it would look better than it is.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from benchmarks.figures import Family, Figure
+from benchmarks.rounds import Round
+from benchmarks.yardstick import ROOT
+
+__all__ = ["FAMILY", "measure_here"]
+
+SHARE = Figure(
+    name="sgemm-share",
+    what="ascent of all of conv2: floating-point operations per second over those of the machine's own sgemm",
+    target=60,
+    unit="%",
+)
+RESTARTS = Figure(
+    name="restarts-batch",
+    what="36 features x 50 restarts of conv2: images per second over that of 36 requests for one image",
+    target=20,
+    unit="x",
+)
+
+FEATURES, RESTARTS_EACH, ITERATIONS = 36, 50, 30
+# Ascents of the whole layer, and how many of anything go together.
+WHOLE, ROWS, ROWS_ALONE = 192, 16, 9
+# Side of the matrices whose products are timed: large enough for the full rate, small enough for the caches.
+SIDE = 2048
+PROGRAM = "import json; from benchmarks.ascents import measure_here; print(json.dumps(measure_here()))"
+
+
+def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
+    """Measure in a process of its own: threads are configured once in a process."""
+    command = [sys.executable, "-c", PROGRAM]
+    answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    share, ratio = json.loads(answer.stdout.splitlines()[-1])
+    for figure, value in ((SHARE, share), (RESTARTS, ratio)):
+        if figure.name in names:
+            yield figure.name, value
+
+
+def measure_here() -> tuple[float, float]:
+    """Return both figures."""
+    from convscope.worker.network import build_network
+    from convscope.worker.settings import TUTORIAL, VisualizeSettings
+    from convscope.worker.visualization import Layer, Visualizer
+
+    model = build_network(TUTORIAL, image_shape=(28, 28, 1), classes=10, learning_rate=1e-3, seed=0)
+    visualizer = Visualizer(model)
+
+    def whole() -> None:
+        settings = VisualizeSettings(iterations=ITERATIONS, restarts=WHOLE)
+        visualizer.run_objective("all", Layer("conv2"), settings, rows=ROWS, ready=lambda _: None)
+
+    def together() -> None:
+        settings = VisualizeSettings(iterations=ITERATIONS, restarts=RESTARTS_EACH)
+        visualizer.run("conv2", range(FEATURES), settings, rows=ROWS, ready=lambda _: None)
+
+    def alone() -> None:
+        for feature in range(FEATURES):
+            settings = VisualizeSettings(iterations=ITERATIONS)
+            visualizer.run("conv2", [feature], settings, rows=ROWS_ALONE, ready=lambda _: None)
+
+    flops = WHOLE * (ITERATIONS + 1) * flops_of_an_evaluation()
+    share = flops / seconds(whole) / sgemm_flops_per_second()
+    return 100 * share, RESTARTS_EACH * seconds(alone) / seconds(together)
+
+
+def flops_of_an_evaluation() -> float:
+    """Return 2 for each multiplication of both convolutions, forward and for the gradient by their inputs."""
+    conv1 = 28 * 28 * 5 * 5 * 1 * 16
+    conv2 = 14 * 14 * 5 * 5 * 16 * 36
+    return 2 * 2 * (conv1 + conv2)
+
+
+def seconds(work: Callable[[], None]) -> float:
+    """Return the shortest of three runs, after one that compiles."""
+    work()
+    found = []
+    for _ in range(3):
+        started = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+def sgemm_flops_per_second() -> float:
+    """Return the rate of float32 matrix products, one at a time on each of the threads that ascents use."""
+    import tensorflow as tf
+
+    from convscope.worker.threads import thread_count
+
+    threads = thread_count()
+    matrix = tf.random.normal([SIDE, SIDE])
+    product = tf.function(lambda other: tf.matmul(matrix, other)).get_concrete_function(matrix)
+
+    def several(_: int) -> None:
+        for _ in range(8):
+            product(matrix)
+
+    def everywhere() -> None:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(several, range(threads)))
+
+    return threads * 8 * 2 * SIDE**3 / seconds(everywhere)
+
+
+FAMILY = Family(figures=(SHARE, RESTARTS), measure=measure)

@@ -1,0 +1,216 @@
+"""Any functional model: nested ones, layers of other kinds, starts that are dead, gradients that are no numbers."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from compute.ascents import Model, run
+from convscope.worker.errors import ModelFileError
+from convscope.worker.keras_files import model_from_bytes, model_to_bytes
+from convscope.worker.network import describe
+from convscope.worker.render_settings import (
+    AdamSettings,
+    FourierSettings,
+    RegularizerSettings,
+    RenderSettings,
+    TransformSettings,
+)
+from convscope.worker.settings import VisualizeSettings
+from convscope.worker.visualization import Feature, FeatureImage, Visualizer
+
+# Everything on.
+ROBUST = RenderSettings(
+    parameterization=FourierSettings(),
+    decorrelate=True,
+    transforms=TransformSettings(pad=0.1, jitter=0.1, scale=0.1, rotate=5, noise=0.02),
+    regularizers=RegularizerSettings(l1=0.1, l2=0.1, total_variation=0.1, blur=0.1),
+    optimizer=AdamSettings(),
+    rescue=4,
+)
+# The same without what holds images to grey.
+FREE = replace(ROBUST, regularizers=RegularizerSettings())
+
+
+@pytest.fixture(scope="module")
+def nested() -> keras.Model:
+    """A model with a model in a model, made for images of any size, and layers of many kinds."""
+    keras.utils.set_random_seed(1)
+    inner = keras.Sequential([layers.DepthwiseConv2D(3, depth_multiplier=2, name="deep"), layers.ReLU(6, name="six")])
+    any_size = keras.Input((None, None, 6))
+    middle = layers.Add(name="add")([layers.SeparableConv2D(6, 3, padding="same", name="apart")(any_size), any_size])
+    outer = keras.Model(any_size, layers.BatchNormalization(name="norm")(middle), name="outer")
+    image = keras.Input((12, 11, 3), name="image")
+    inner.name = "inner"
+    values = layers.ZeroPadding2D(name="pad")(image)
+    values = outer(inner(values))
+    values = layers.Conv2DTranspose(4, 2, strides=2, activation="relu", name="up")(values)
+    values = layers.Conv2D(4, 3, groups=2, activation="relu6", name="grouped")(layers.Dropout(0.5, name="drop")(values))
+    values = layers.GlobalAveragePooling2D(name="average")(values)
+    return keras.Model(image, layers.Activation("softmax", name="shares")(layers.Dense(3, name="scores")(values)))
+
+
+def test_every_layer_of_a_nested_model_is_described(nested: keras.Model) -> None:
+    found = [(each.name, each.kind, each.output_shape, each.features) for each in describe(nested)]
+    assert found == [
+        ("pad", "other", (14, 13, 3), 0),
+        ("inner/deep", "convolution", (12, 11, 6), 6),
+        ("inner/six", "other", (12, 11, 6), 0),
+        ("outer/apart", "convolution", (12, 11, 6), 6),
+        ("outer/add", "other", (12, 11, 6), 0),
+        ("outer/norm", "other", (12, 11, 6), 0),
+        ("up", "convolution", (24, 22, 4), 4),
+        ("drop", "other", (24, 22, 4), 0),
+        ("grouped", "convolution", (22, 20, 4), 4),
+        ("average", "pooling", (4,), 0),
+        ("scores", "logits", (3,), 3),
+        ("shares", "other", (3,), 0),
+    ]
+    assert sum(each.parameters for each in describe(nested)) == sum(
+        int(np.prod(weight.shape)) for weight in nested.trainable_weights
+    )
+
+
+@pytest.mark.parametrize("render", [RenderSettings(), ROBUST], ids=["tutorial", "robust"])
+def test_every_feature_layer_of_a_nested_model_rises(nested: keras.Model, render: RenderSettings) -> None:
+    visualizer = Visualizer(model_from_bytes(model_to_bytes(nested)))
+    for layer in [each for each in describe(nested) if each.features]:
+        found: list[FeatureImage] = []
+        settings = VisualizeSettings(iterations=6, trace=True, render=render)
+        visualizer.run(layer.name, range(layer.features), settings, rows=4, ready=found.append)
+        assert [image.feature for image in found] == list(range(layer.features))
+        for image in found:
+            assert image.trace is not None
+            assert image.best.pixels.shape == (12, 11, 3)
+            assert 0 <= image.best.pixels.min() <= image.best.pixels.max() <= 1
+            assert image.verdict.outcome == "normal", (layer.name, image.verdict)
+            assert image.best.objective > image.trace.objective[0]
+        shares = nested(np.stack([image.best.pixels for image in found])).numpy()
+        np.testing.assert_allclose([image.best.probability for image in found], shares.max(axis=1), rtol=1e-3)
+
+
+def test_the_objective_of_a_logit_is_before_a_softmax_of_its_own_layer(nested: keras.Model) -> None:
+    image = run(Model(nested), "scores", [1], iterations=3)[1].best
+    logits = keras.Model(nested.inputs[0], nested.get_layer("scores").output)(image.pixels[np.newaxis])
+    assert image.objective == pytest.approx(float(logits[0, 1]), rel=1e-4)
+
+
+def dead_network() -> keras.Model:
+    """Its hidden units are all inactive for grey images; the last is inactive for any."""
+    image = keras.Input((4, 4, 1))
+    hidden = layers.Dense(3, activation="relu", name="hidden")
+    model = keras.Model(image, layers.Dense(2, name="scores")(hidden(layers.Flatten()(image))))
+    kernel = np.zeros((16, 3), np.float32)
+    kernel[:8, :2], kernel[8:, :2] = 1, -1
+    hidden.set_weights([kernel, np.array([-2, -2, -2], np.float32)])
+    return model
+
+
+@pytest.mark.parametrize("rescue", [0, 8])
+def test_a_dead_start_is_rescued_and_told(rescue: int) -> None:
+    visualizer = Visualizer(dead_network())
+    found: list[FeatureImage] = []
+    settings = VisualizeSettings(iterations=12, render=RenderSettings(rescue=rescue))
+    for feature in (0, 2):
+        objective = Feature("hidden", feature, post=True)
+        visualizer.run_objective("mine", objective, settings, rows=2, ready=found.append)
+    alive, never = found
+    assert alive.verdict.rescued == never.verdict.rescued == bool(rescue)
+    assert alive.verdict.outcome == ("normal" if rescue else "unreachable")
+    assert alive.best.objective == pytest.approx(6 if rescue else 0, abs=0.5)
+    assert never.verdict.outcome == "unreachable"
+
+
+def test_a_rescue_changes_no_bit_of_images_that_need_none() -> None:
+    """A batch of a dead and a living start: the living one goes as if nothing had happened."""
+    model = dead_network()
+    hidden = model.get_layer("hidden")
+    kernel, bias = hidden.get_weights()
+    hidden.set_weights([kernel, np.array([-2, 2, -2], np.float32)])
+    visualizer = Visualizer(model)
+    scores = model.get_layer("scores")
+    scores.set_weights([np.array([[1, 0], [0, 1], [0, 0]], np.float32), np.zeros(2, np.float32)])
+    found: dict[int, list[FeatureImage]] = {0: [], 8: []}
+    for rescue, images in found.items():
+        settings = VisualizeSettings(iterations=5, render=RenderSettings(rescue=rescue))
+        visualizer.run("scores", [0, 1], settings, rows=2, ready=images.append)
+    assert [image.verdict.rescued for image in found[8]] == [True, False]
+    assert found[8][1].final.pixels.tobytes() == found[0][1].final.pixels.tobytes()
+    assert found[8][0].best.objective > found[0][0].best.objective
+    assert bias.shape == (3,)
+
+
+@pytest.mark.parametrize(
+    "maker", [lambda: layers.ReLU(6), lambda: layers.Activation("relu"), lambda: layers.ReLU(threshold=1)]
+)
+def test_whatever_relu_is_redirected(maker: object) -> None:
+    image = keras.Input((4, 4, 1))
+    outputs = maker()(layers.Dense(1, name="before")(layers.Flatten()(image)))  # type: ignore[operator]  # a layer's
+    model = keras.Model(image, layers.Dense(1, name="after")(outputs))
+    model.get_layer("before").set_weights([np.ones((16, 1), np.float32), np.array([-12], np.float32)])
+    model.get_layer("after").set_weights([np.ones((1, 1), np.float32), np.zeros(1, np.float32)])
+    found: list[FeatureImage] = []
+    settings = VisualizeSettings(iterations=12, render=RenderSettings(rescue=8))
+    Visualizer(model).run("after", [0], settings, rows=2, ready=found.append)
+    assert found[0].verdict.rescued
+    assert found[0].best.objective > 1
+
+
+class Breaking(layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Gives no number where the mean of an image is above 0.6."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        mean = tf.reduce_mean(inputs, axis=[1, 2, 3], keepdims=True)
+        return tf.where(mean > 0.6, np.float32(np.nan), inputs)
+
+
+@pytest.mark.parametrize("render", [RenderSettings(), FREE], ids=["tutorial", "robust"])
+def test_an_image_that_breaks_stops_alone_with_its_iteration_and_the_best_before(render: RenderSettings) -> None:
+    """Feature 0 makes its image bright, which breaks it; feature 1 makes it dark."""
+    image = keras.Input((6, 6, 1))
+    convolution = layers.Conv2D(2, 1, name="both", use_bias=False)
+    outputs = layers.GlobalAveragePooling2D()(convolution(Breaking()(image)))
+    model = keras.Model(image, layers.Dense(2, name="scores")(outputs))
+    convolution.set_weights([np.array([[[[1, -1]]]], np.float32)])
+    found: list[FeatureImage] = []
+    settings = VisualizeSettings(iterations=60, render=render, trace=True)
+    Visualizer(model).run("both", [0, 1], settings, rows=2, ready=found.append)
+    broken, sound = found
+    assert broken.verdict.outcome == "not_a_number"
+    assert broken.verdict.iteration == broken.final.iteration
+    assert 0 < broken.final.iteration < 60
+    assert broken.trace is not None
+    assert np.isfinite(broken.trace.objective[: broken.final.iteration]).all()
+    assert np.isnan(broken.trace.objective[broken.final.iteration :]).all()
+    assert broken.best.iteration < broken.final.iteration
+    assert broken.best.objective == max(broken.trace.objective[: broken.final.iteration])
+    assert broken.best.objective == pytest.approx(broken.best.pixels.mean(), rel=1e-4)
+    assert sound.verdict.iteration is None
+    assert sound.final.iteration == 60
+    assert sound.best.objective > broken.trace.objective[0] * -1
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: keras.Sequential([layers.Dense(2)]), "neither a functional model nor a built Sequential"),
+        (lambda: keras.Sequential([keras.Input((4,)), layers.Dense(2)]), r"shape \(4,\); it must be"),
+        (lambda: keras.Sequential([keras.Input((None, 4, 1)), layers.Conv2D(2, 1)]), "all fixed"),
+    ],
+)
+def test_a_model_that_cannot_be_looked_into_is_refused(model: object, message: str) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        describe(model())  # type: ignore[operator]  # a model's
+
+
+def test_a_mobilenet_needs_no_setting() -> None:
+    model = keras.applications.MobileNetV2(input_shape=(32, 32, 3), alpha=0.35, weights=None, classes=5)
+    described = {each.name: each for each in describe(model)}
+    assert sum(each.features for each in described.values()) == 7045
+    visualizer = Model(model)
+    for layer in ("Conv1", "block_3_depthwise", "predictions"):
+        image = run(visualizer, layer, [3], iterations=3)[3]
+        assert image.verdict.outcome == "normal"
