@@ -6,7 +6,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 import numpy as np
 import psutil
 import pytest
