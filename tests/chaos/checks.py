@@ -1,23 +1,18 @@
 """What must be true of every job, whatever happened to the processes. Each check yields what contradicts it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from chaos.history import JobHistory
-from convscope.v1.jobs_pb2 import Failure, JobEvent, JobState
+from chaos.part_checks import PART_CHECKS, kind
+from convscope.v1.jobs_pb2 import Failure, JobState
 
 __all__ = ["CHECKS"]
 
 SUCCEEDED = JobState.JOB_STATE_SUCCEEDED
 CANCELLED = JobState.JOB_STATE_CANCELLED
 FAILED = JobState.JOB_STATE_FAILED
-
-# Events that only a running attempt can cause.
-OF_AN_ATTEMPT = {"train_progress", "evaluate_progress", "image_ready", "checkpoint_unreadable"}
-
-
-def kind(event: JobEvent) -> str:
-    return event.WhichOneof("event") or "nothing"
 
 
 def ended_once(history: JobHistory) -> Iterator[str]:
@@ -51,44 +46,6 @@ def watched_as_logged(history: JobHistory) -> Iterator[str]:
     yield f"its watcher saw {len(history.watched)} events of {len(history.log)}"
 
 
-def attempts_in_turn(history: JobHistory) -> Iterator[str]:
-    """Attempts are numbered 1, 2, 3, ..., those that are lost had started, and none starts while another runs."""
-    latest, running = 0, False
-    for event in history.log:
-        match kind(event):
-            case "attempt_started":
-                if running or event.attempt_started.attempt != latest + 1:
-                    yield f"attempt {event.attempt_started.attempt} started after attempt {latest}"
-                latest, running = event.attempt_started.attempt, True
-            case "attempt_lost":
-                if not running or event.attempt_lost.attempt != latest:
-                    yield f"attempt {event.attempt_lost.attempt} was lost when it did not run"
-                running = False
-            case "queued" | "waiting":
-                running = False
-
-
-def written_by_who_runs(history: JobHistory) -> Iterator[str]:
-    """What only an attempt can cause happens while one runs; so nothing comes from one that is superseded."""
-    running = False
-    for event in history.log:
-        what = kind(event)
-        if what in OF_AN_ATTEMPT and not running:
-            yield f"{what} ({event.sequence}) came when no attempt ran: a superseded one wrote it"
-        if what in {"attempt_started", "attempt_lost", "queued", "waiting"}:
-            running = what == "attempt_started"
-
-
-def queued_before_started(history: JobHistory) -> Iterator[str]:
-    before = ""
-    for event in history.log:
-        what = kind(event)
-        if what == "attempt_started" and before != "queued":
-            yield f"attempt {event.attempt_started.attempt} started after {before or 'nothing'}"
-        if what != "cancel_requested":
-            before = what
-
-
 def progress_rises(history: JobHistory) -> Iterator[str]:
     for name, counter in (("train_progress", "step"), ("evaluate_progress", "completed")):
         figures = [getattr(getattr(event, name), counter) for event in history.log if kind(event) == name]
@@ -99,13 +56,16 @@ def progress_rises(history: JobHistory) -> Iterator[str]:
 
 def images_once(history: JobHistory) -> Iterator[str]:
     ready = [event.image_ready for event in history.log if kind(event) == "image_ready"]
-    features = [(each.image.layer, each.image.feature) for each in ready]
-    for repeated in {each for each in features if features.count(each) > 1}:
-        yield f"the image of {repeated[0]} {repeated[1]} came {features.count(repeated)} times"
+    for (layer, feature), count in Counter((each.image.layer, each.image.feature) for each in ready).items():
+        if count > 1:
+            yield f"the image of {layer} {feature} came {count} times"
     if [each.completed for each in ready] != list(range(1, len(ready) + 1)):
         yield f"its images are numbered {[each.completed for each in ready]}"
-    if history.job.state == SUCCEEDED and ready and len(ready) != ready[-1].total:
-        yield f"it has {len(ready)} images of {ready[-1].total}"
+    planned = sum(map(len, history.parts))
+    if history.job.state == SUCCEEDED and len(ready) != planned:
+        yield f"it has {len(ready)} images, planned are {planned}"
+    if {each.total for each in ready} - {planned}:
+        yield f"its images say that there are {sorted({each.total for each in ready})}, planned are {planned}"
 
 
 def ended_as_it_should(history: JobHistory) -> Iterator[str]:
@@ -142,11 +102,9 @@ CHECKS: tuple[Callable[[JobHistory], Iterator[str]], ...] = (
     ended_once,
     numbered,
     watched_as_logged,
-    attempts_in_turn,
-    written_by_who_runs,
-    queued_before_started,
     progress_rises,
     images_once,
     ended_as_it_should,
     found_the_same,
+    *PART_CHECKS,
 )

@@ -4,6 +4,7 @@ The second worker is at the far end of a wire besides, where the machine permits
 
 import contextlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -107,7 +108,8 @@ def _environment(home: Path, redis_url: str) -> dict[str, str]:
 
 
 def _service(home: Path, redis_url: str, number: int) -> Part:
-    command = python("convscope.service", "--listen", f"unix:{home}/service-{number}.sock")
+    script = Path(__file__).with_name("short_parts.py")
+    command = [sys.executable, str(script), "--listen", f"unix:{home}/service-{number}.sock"]
     return Part(f"service {number}", command, _environment(home, redis_url), home)
 
 

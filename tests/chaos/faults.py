@@ -14,6 +14,7 @@ from chaos.namespace import Wire
 from chaos.network import Cut
 from chaos.parts import PATIENCE_S, Part
 from convscope.store import keys
+from convscope.store.parts import read_parts
 from convscope.store.records import read_record, text
 
 __all__ = ["Blow", "Fault", "Faults"]
@@ -70,6 +71,7 @@ class Blow:
 
     fault: Fault
     job_id: str
+    part: int
     attempt: int
 
 
@@ -200,10 +202,15 @@ class Faults:
 
     def _some_part_has_died_often(self) -> bool:
         try:
-            deaths = [fields.get(b"deaths:0", b"0") for _, fields in self._active()]
+            deaths = [
+                int(count)
+                for _, fields in self._active()
+                for name, count in fields.items()
+                if name.startswith(b"deaths:")
+            ]
         except redis.RedisError:
             return True
-        return any(int(count) >= SPARED_DEATHS for count in deaths)
+        return any(count >= SPARED_DEATHS for count in deaths)
 
     def _note_blow(self, fault: Fault, target: object) -> None:
         """Note which attempt a killed horse or worker was at."""
@@ -212,11 +219,9 @@ class Faults:
             return
         try:
             for job_id, fields in self._active():
-                held = (
-                    fields.get(b"state:0") == b"running" and fields.get(b"holder:0", b"?").decode() in worker.greeting
-                )
-                if held:
-                    self.blows.append(Blow(fault, job_id, int(fields[b"attempt:0"])))
+                for number, part in read_parts(fields).items():
+                    if part.state == "running" and part.holder == worker.name:
+                        self.blows.append(Blow(fault, job_id, number, part.attempt))
         except redis.RedisError:
             return
 

@@ -1,5 +1,6 @@
 """What is known of a job when a run is over."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from convscope.v1.jobs_pb2 import Job, JobEvent
@@ -39,3 +40,9 @@ class JobHistory:
     needs_state: int = 0
     # What the watcher complained about.
     complaints: list[str] = field(default_factory=list)
+    # Of a visualization: layer and feature of every image of each part, as it is planned.
+    parts: Sequence[frozenset[tuple[str, int]]] = ()
+
+    def features_of(self, part: int) -> frozenset[tuple[str, int]]:
+        """Return layer and feature of every image of a part."""
+        return self.parts[part] if part < len(self.parts) else frozenset()

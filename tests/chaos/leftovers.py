@@ -31,11 +31,14 @@ MOST_EVENTS = 10_000
 
 
 def left_in_redis(connection: redis.Redis) -> Iterator[str]:
-    """Leases, active jobs, queued parts, and jobs that wait. Leases have the time that they take to run out."""
+    """Leases, parts, active jobs, jobs that wait, and entries of queues.
+
+    Leases have the time that they take to run out; workers as long to take entries of jobs that have ended.
+    """
     deadline = time.monotonic() + LEASE_MS / 1000 + 1
-    while any(connection.scan_iter(match=LEASES, count=1000)) and time.monotonic() < deadline:
+    while _goes_by_itself(connection) and time.monotonic() < deadline:
         time.sleep(0.1)
-    for pattern in (LEASES, "convscope:*:waiters"):
+    for pattern in (LEASES, "convscope:*:parts", "convscope:*:waiters"):
         for key in connection.scan_iter(match=pattern, count=1000):
             yield f"{text(key)} is left"
     active = sorted(map(text, connection.smembers(keys.ACTIVE)))
@@ -43,6 +46,10 @@ def left_in_redis(connection: redis.Redis) -> Iterator[str]:
         yield f"{keys.ACTIVE} has {active}"
     if queued := sorted(queued_parts(connection)):
         yield f"the queues have {[carrier(*each) for each in queued]}"
+
+
+def _goes_by_itself(connection: redis.Redis) -> bool:
+    return any(connection.scan_iter(match=LEASES, count=1000)) or bool(queued_parts(connection))
 
 
 def deaf(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from convscope.client import FailedPrecondition
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CancelJobRequest, CreateJobRequest, Job, JobSpec
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualize_pb2 import VisualizeSpec
+from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
 
 __all__ = ["RECIPES", "Load", "Submitted"]
 
@@ -26,8 +26,9 @@ RECIPES = {
     "long": TrainSpec(iterations=300, report_interval=50, seed=3),
 }
 
-# What follows a training, besides the continuation.
-FOLLOWERS = ("evaluate", "visualize", "continue")
+# What follows a training, and how often at most. The second visualization in parts is the same as the first: it takes
+# over whatever images that one has already.
+FOLLOWERS = {"evaluate": 1, "visualize": 1, "visualize in parts": 2, "continue": 1}
 
 # So many jobs are under way at a time.
 OPEN_JOBS = 6
@@ -49,7 +50,11 @@ def spec_of(recipe: str, kind: str, model: str) -> JobSpec:
             return JobSpec(train=TrainSpec(continue_from=model, iterations=75, report_interval=15))
         case "evaluate":
             return JobSpec(evaluate=EvaluateSpec(model=model, max_errors=5))
-    return JobSpec(visualize=VisualizeSpec(model=model, iterations=40))
+        case "visualize in parts":
+            layers = [LayerSelection(name="conv1"), LayerSelection(name="conv2")]
+            return JobSpec(visualize=VisualizeSpec(model=model, selections=layers, iterations=40, restarts=16))
+    layers = [LayerSelection(name="conv2")]  # in one part
+    return JobSpec(visualize=VisualizeSpec(model=model, selections=layers, iterations=40))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,7 +151,7 @@ class Load(threading.Thread):
             recipe = self._rng.choice(self._recipes)
             training = self._submit_maybe_cancelled(recipe, "train", None)
             yield
-            for kind in self._rng.sample(FOLLOWERS, self._rng.randint(1, len(FOLLOWERS))):
+            for kind in self._rng.sample(list(FOLLOWERS), self._rng.randint(1, 5), counts=FOLLOWERS.values()):
                 with contextlib.suppress(FailedPrecondition):  # the training has been cancelled already
                     self._submit_maybe_cancelled(recipe, kind, training)
                 yield

@@ -3,16 +3,19 @@
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 
 from chaos.calls import Calls
+from chaos.short_parts import PART_S
 from convscope.client.connection import Connection
+from convscope.store.planning import plan_visualization, targets
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, ListJobsRequest, WatchJobRequest
-from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
+from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Model
+from convscope.v1.visualize_pb2 import FeatureImage
 
-__all__ = ["found_by", "list_jobs", "read_job", "read_log", "weights_digest"]
+__all__ = ["found_by", "list_jobs", "parts_of", "read_job", "read_log", "weights_digest"]
 
 
 def read_job(calls: Calls, name: str) -> Job:
@@ -54,8 +57,39 @@ def found_by(calls: Calls, job: Job, log: list[JobEvent]) -> object:
             return _training(calls, job, log)
         case "evaluate":
             return job.result.evaluate.SerializeToString(deterministic=True)
-    images = [event.image_ready.image for event in log if event.HasField("image_ready")]
-    return {(image.layer, image.feature): image.SerializeToString(deterministic=True) for image in images}
+    return {(image.layer, image.feature): image.SerializeToString(deterministic=True) for image in _images(log)}
+
+
+def _images(log: list[JobEvent]) -> Iterator[FeatureImage]:
+    """Yield the images without their names, which depend on the model's file: it has the time at which it was made."""
+    for event in log:
+        if event.HasField("image_ready"):
+            image = FeatureImage()
+            image.CopyFrom(event.image_ready.image)
+            image.ClearField("digest")
+            yield image
+
+
+def parts_of(calls: Calls, job: Job) -> list[frozenset[tuple[str, int]]]:
+    """Return layer and feature of every image of each part of a visualization, planned anew; none for other jobs."""
+    if not job.spec.HasField("visualize"):
+        return []
+    spec = job.spec.visualize
+    layers = _model(calls, spec.model).layers
+    found = targets(spec, layers)
+    return [
+        frozenset(
+            (found[each.target].name, feature)
+            for each in part
+            for feature in found[each.target].features[each.start : each.start + each.count]
+        )
+        for part in plan_visualization(spec, layers, PART_S).parts
+    ]
+
+
+def _model(calls: Calls, name: str) -> Model:
+    request = GetModelRequest(name=name)
+    return calls.until_answered(lambda connection: connection.call(connection.models.GetModel, request))
 
 
 def _training(calls: Calls, job: Job, log: list[JobEvent]) -> object:
@@ -65,9 +99,7 @@ def _training(calls: Calls, job: Job, log: list[JobEvent]) -> object:
             piece.data for piece in connection.stream(connection.models.ExportModel, request, timeout=30)
         )
     )
-    model = calls.until_answered(
-        lambda connection: connection.call(connection.models.GetModel, GetModelRequest(name=job.model))
-    )
+    model = _model(calls, job.model)
     reports = [event.train_progress for event in log if event.HasField("train_progress")]
     consistent = list(model.history)[-len(reports) :] == reports and job.result.train.step == model.step
     figures = [(each.step, each.loss, each.batch_accuracy, each.validation_accuracy) for each in model.history]

@@ -174,6 +174,7 @@ def _histories(calls: Calls, jobs: list[Job], load: Load, violations: list[str])
                 complaints=submitted.watcher.complaints if submitted else [],
                 cancelled=bool(submitted and submitted.cancelled),
                 found=results.found_by(calls, job, log),
+                parts=results.parts_of(calls, job),
                 needs_state=needed.state if needed else 0,
             )
         )

@@ -18,9 +18,15 @@ def summary(outcome: Outcome) -> Iterator[str]:
         for each in outcome.histories
     )
     yield f"{len(outcome.histories)} jobs: {_counts(ends)}"
-    attempts = [sum(event.HasField("attempt_started") for event in each.log) for each in outcome.histories]
+    attempts = Counter(
+        (each.job.name, event.attempt_started.part)
+        for each in outcome.histories
+        for event in each.log
+        if event.HasField("attempt_started")
+    )
     events = sum(len(each.log) for each in outcome.histories)
-    yield f"{sum(attempts)} attempts, at most {max(attempts)} at a job; {events} events"
+    most = max(attempts.values(), default=0)
+    yield f"{attempts.total()} attempts at {len(attempts)} parts, at most {most} at one; {events} events"
     yield f"watches were taken up again {outcome.resumed_watches} times"
     for kind in ("kill horse", "kill worker"):
         queued, running = recovery_times(outcome, kind)
@@ -44,9 +50,9 @@ def recovery_times(outcome: Outcome, kind: str) -> tuple[list[float], list[float
             continue
         for event in log:
             after = event.time.ToMilliseconds() / 1000 - blow.fault.at
-            if event.attempt_lost.attempt == blow.attempt:
+            if (event.attempt_lost.part, event.attempt_lost.attempt) == (blow.part, blow.attempt):
                 queued.append(after)
-            if event.attempt_started.attempt == blow.attempt + 1:
+            if (event.attempt_started.part, event.attempt_started.attempt) == (blow.part, blow.attempt + 1):
                 running.append(after)
     return queued, running
 

@@ -19,5 +19,8 @@ def test_nothing_is_lost_repeated_or_left_behind() -> None:
     assert len(outcome.faults) >= 10, told
     assert len({fault.kind for fault in outcome.faults}) >= 8, told
     ends = Counter(history.asked.kind for history in outcome.histories)
-    assert set(ends) == {"train", "continue", "evaluate", "visualize"}, told
+    assert set(ends) == {"train", "continue", "evaluate", "visualize", "visualize in parts"}, told
+    assert {history.job.parts > 3 for history in outcome.histories if history.asked.kind == "visualize in parts"} == {
+        True
+    }, told
     assert outcome.resumed_watches > 0, told

@@ -53,10 +53,11 @@ def test_nothing_is_left_of_a_job_that_ended(connection: redis.Redis, job: Job, 
     assert list(leftovers.left_in_blobs(connection, blobs)) == []
 
 
-def test_an_active_job_and_its_lease_are_found(connection: redis.Redis, job: Job) -> None:
+def test_an_active_job_its_lease_and_its_parts_are_found(connection: redis.Redis, job: Job) -> None:
     claim(connection, job)
-    lease, active = leftovers.left_in_redis(connection)
+    lease, parts, active = leftovers.left_in_redis(connection)
     assert "lease:0 is left" in lease
+    assert "parts is left" in parts
     assert job.name.removeprefix("jobs/") in active
 
 

@@ -1,0 +1,132 @@
+"""What must be true of the attempts at the parts of a job, which several workers compute at once."""
+
+from collections.abc import Iterator, Mapping
+
+from chaos.history import JobHistory
+from convscope.v1.jobs_pb2 import AttemptStarted, JobEvent, JobState
+
+__all__ = ["PART_CHECKS"]
+
+# Events that only a running attempt can cause.
+OF_AN_ATTEMPT = {"train_progress", "evaluate_progress", "image_ready", "checkpoint_unreadable"}
+
+
+def kind(event: JobEvent) -> str:
+    return event.WhichOneof("event") or "nothing"
+
+
+def told(history: JobHistory) -> Iterator[tuple[JobEvent, str, Mapping[int, AttemptStarted]]]:
+    """Yield each event with its kind and, by part, the attempts that run before it as far as the log tells.
+
+    It tells of starts and losses. It does not tell of a part's end, nor of one that is given back while others run; a
+    job is queued again when no part of it runs.
+    """
+    running: dict[int, AttemptStarted] = {}
+    for event in history.log:
+        yield event, kind(event), running
+        match kind(event):
+            case "attempt_started":
+                running[event.attempt_started.part] = event.attempt_started
+            case "attempt_lost":
+                running.pop(event.attempt_lost.part, None)
+            case "queued" | "waiting":
+                running.clear()
+
+
+def attempts_in_turn(history: JobHistory) -> Iterator[str]:
+    """Attempts at a part are numbered 1, 2, 3, ..., those that are lost had started, and none starts while another
+    runs; though it may have been given back without a word if another part ran."""
+    latest: dict[int, int] = {}
+    for event, what, running in told(history):
+        if what == "attempt_started":
+            part, number = event.attempt_started.part, event.attempt_started.attempt
+            if number != latest.get(part, 0) + 1 or set(running) == {part}:
+                yield f"attempt {number} at part {part} started after attempt {latest.get(part, 0)}"
+            latest[part] = number
+        if what == "attempt_lost":
+            part, number = event.attempt_lost.part, event.attempt_lost.attempt
+            if part not in running or running[part].attempt != number:
+                yield f"attempt {number} at part {part} was lost when it did not run"
+
+
+def written_by_who_runs(history: JobHistory) -> Iterator[str]:
+    """What only an attempt can cause happens while one at that part runs: nothing comes from one that is superseded."""
+    for event, what, running in told(history):
+        if what in OF_AN_ATTEMPT and part_of(history, event) not in running:
+            yield f"{what} ({event.sequence}) came when no attempt ran: a superseded one wrote it"
+
+
+def one_part_a_worker(history: JobHistory) -> Iterator[str]:
+    """A worker starts a part when it has no other: that one is complete, lost or given back."""
+    ready: set[tuple[str, int]] = set()
+    for event, what, running in told(history):
+        if what == "image_ready":
+            ready.add(image_of(event))
+        if what != "attempt_started":
+            continue
+        started = event.attempt_started
+        for each in running.values():
+            if each.worker == started.worker and not ready.issuperset(history.features_of(each.part)):
+                yield f"{each.worker} started part {started.part} while it had part {each.part}"
+
+
+def queued_before_started(history: JobHistory) -> Iterator[str]:
+    """When no part runs, a part starts only after the job was queued."""
+    queued = False
+    for event, what, running in told(history):
+        if what == "attempt_started" and not (queued or running):
+            yield f"attempt {event.attempt_started.attempt} at part {event.attempt_started.part} was not queued"
+        if what in {"queued", "attempt_started"}:
+            queued = what == "queued"
+
+
+def resumes_with_what_is_stored(history: JobHistory) -> Iterator[str]:
+    """An attempt goes on from just those images that are stored, up to the last one that was computed."""
+    ready: dict[int, int] = {}
+    kept: dict[int, int] = {}
+    for event in history.log if history.parts else ():
+        if event.HasField("image_ready"):
+            part = part_of(history, event)
+            ready[part] = ready.get(part, 0) + 1
+            if not event.image_ready.known:
+                kept[part] = ready[part]
+        if event.HasField("attempt_started"):
+            part, resumed = event.attempt_started.part, event.attempt_started.resumed_from
+            if resumed != kept.get(part, 0):
+                yield f"part {part} was resumed from {resumed} images when {kept.get(part, 0)} were stored"
+
+
+def parts_done(history: JobHistory) -> Iterator[str]:
+    """A job that succeeded has done all of its parts, those that were planned; no job has done more than it has."""
+    job = history.job
+    planned = len(history.parts) or 1
+    if job.parts != planned:
+        yield f"it has {job.parts} parts, planned are {planned}"
+    if job.parts_done > job.parts:
+        yield f"{job.parts_done} parts of {job.parts} are done"
+    if job.state != JobState.JOB_STATE_SUCCEEDED:
+        return
+    started = {event.attempt_started.part for event in history.log if event.HasField("attempt_started")}
+    if job.parts_done != job.parts or started != set(range(job.parts)):
+        yield f"it succeeded with {job.parts_done} parts of {job.parts} done; started were {sorted(started)}"
+
+
+def part_of(history: JobHistory, event: JobEvent) -> int:
+    """Return the part that an event of an attempt belongs to; -1 for an image that is in no part."""
+    if not event.HasField("image_ready"):
+        return 0
+    return next((number for number, features in enumerate(history.parts) if image_of(event) in features), -1)
+
+
+def image_of(event: JobEvent) -> tuple[str, int]:
+    return event.image_ready.image.layer, event.image_ready.image.feature
+
+
+PART_CHECKS = (
+    attempts_in_turn,
+    written_by_who_runs,
+    one_part_a_worker,
+    queued_before_started,
+    resumes_with_what_is_stored,
+    parts_done,
+)
