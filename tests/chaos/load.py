@@ -30,9 +30,6 @@ RECIPES = {
 # over whatever images that one has already.
 FOLLOWERS = {"evaluate": 1, "visualize": 1, "visualize in parts": 2, "continue": 1}
 
-# So many jobs are under way at a time.
-OPEN_JOBS = 6
-
 # How long the jobs of an undisturbed round may take, in seconds.
 UNDISTURBED_S = 180.0
 
@@ -74,9 +71,12 @@ class Load(threading.Thread):
         addresses: of the services.
         rng: decides what is asked for.
         recipes: those to choose from.
+        open_jobs: so many jobs are under way at a time.
     """
 
-    def __init__(self, addresses: Sequence[str], rng: random.Random, recipes: Sequence[str] = tuple(RECIPES)) -> None:
+    def __init__(
+        self, addresses: Sequence[str], rng: random.Random, recipes: Sequence[str] = tuple(RECIPES), open_jobs: int = 6
+    ) -> None:
         super().__init__(name="load", daemon=True)
         self.submitted: list[Submitted] = []
         self.tried: dict[str, Asked] = {}
@@ -85,6 +85,7 @@ class Load(threading.Thread):
         self._calls = Calls(self._connections)
         self._rng = rng
         self._recipes = recipes
+        self._open_jobs = open_jobs
         self._run_id = uuid.uuid4().hex[:8]
         self._to_cancel: list[tuple[float, Submitted]] = []
         self._told = threading.Event()
@@ -94,7 +95,7 @@ class Load(threading.Thread):
         try:
             plan = self._plan()
             while not self._told.wait(0.1):
-                if sum(each.watcher.is_alive() for each in self.submitted) < OPEN_JOBS:
+                if sum(each.watcher.is_alive() for each in self.submitted) < self._open_jobs:
                     next(plan)
                 self._cancel_due()
         except BaseException as error:  # noqa: BLE001 - handed to the thread that asks for it

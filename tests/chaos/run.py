@@ -38,6 +38,7 @@ class Plan:
         most_faults: after so many there are no more.
         pause_s: shortest and longest time between two faults.
         recipes: which trainings there are.
+        open_jobs: so many jobs are under way at a time.
     """
 
     seed: int
@@ -45,6 +46,7 @@ class Plan:
     most_faults: int = 1_000_000
     pause_s: tuple[float, float] = (1.0, 7.0)
     recipes: Sequence[str] = tuple(RECIPES)
+    open_jobs: int = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,10 @@ def run(plan: Plan, tell: Callable[[str], object], *, keep: bool = False) -> Out
 
         told(f"seed {plan.seed}; everything runs in {cluster.home}")
         told("worker 2 is at the end of a wire" if cluster.wire else "no wire: network namespaces are not permitted")
-        loads = [Load(cluster.addresses, random.Random(f"{plan.seed} {name}"), plan.recipes) for name in ROUNDS]
+        loads = [
+            Load(cluster.addresses, random.Random(f"{plan.seed} {name}"), plan.recipes, plan.open_jobs)
+            for name in ROUNDS
+        ]
         undisturbed, load = (stack.enter_context(closing(each)) for each in loads)
         undisturbed.submit_each()
         told(f"{len(undisturbed.submitted)} jobs undisturbed")

@@ -8,7 +8,7 @@ import pytest
 from chaos.run import Plan, run
 from chaos.summary import summary
 
-SHORT = Plan(seed=1015, seconds=90, most_faults=11, pause_s=(1.0, 4.0), recipes=("middle",))
+SHORT = Plan(seed=1034, seconds=90, most_faults=11, pause_s=(1.0, 3.0), recipes=("middle",), open_jobs=4)
 
 
 @pytest.mark.timeout(400)
@@ -20,7 +20,6 @@ def test_nothing_is_lost_repeated_or_left_behind() -> None:
     assert len({fault.kind for fault in outcome.faults}) >= 8, told
     ends = Counter(history.asked.kind for history in outcome.histories)
     assert set(ends) == {"train", "continue", "evaluate", "visualize", "visualize in parts"}, told
-    assert {history.job.parts > 3 for history in outcome.histories if history.asked.kind == "visualize in parts"} == {
-        True
-    }, told
+    in_parts = [history.job for history in outcome.histories if history.asked.kind == "visualize in parts"]
+    assert min(job.parts for job in in_parts) > 3, told
     assert outcome.resumed_watches > 0, told
