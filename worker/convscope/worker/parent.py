@@ -74,6 +74,15 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             log.error("refused to run %s: only parts of jobs are run here", job.id)
             job.delete()
 
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Stop after the part that is computed.
+
+        That is noted before anything else: RQ's alarm, by which it looks up every second, may break off the handling of
+        a signal with its exception.
+        """
+        self._stop_requested = True
+        super().request_stop(signum, frame)
+
     def handle_warm_shutdown_request(self) -> None:
         """Have the horse give its part back, so that another worker takes it up, or end after it."""
         super().handle_warm_shutdown_request()
