@@ -1,13 +1,11 @@
 """Broken parts: each gives a reason that a person understands, and harms nothing else."""
 
-import gzip
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -30,19 +28,6 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-@pytest.fixture(scope="module")
-def private() -> Iterator[Stack]:
-    """A convscope that may be harmed, with two workers."""
-    with running_stack(workers=2) as running:
-        yield running
-
-
-@pytest.fixture
-def private_api(private: Stack) -> Iterator[Api]:
-    with connect(private.address) as api:
-        yield api
-
-
 def horses(stack: Stack) -> list[psutil.Process]:
     """The processes that compute: those whose parent runs the same program."""
     below = psutil.Process(stack.process.pid).children(recursive=True)
@@ -50,45 +35,45 @@ def horses(stack: Stack) -> list[psutil.Process]:
     return [each for each in below if each.ppid() in workers]
 
 
-def test_a_computation_that_diverges_fails_with_its_reason(private: Stack, private_api: Api) -> None:
-    good = private_api.create(TrainSpec(iterations=50))
+def test_a_computation_that_diverges_fails_with_its_reason(pair: Stack, pair_api: Api) -> None:
+    good = pair_api.create(TrainSpec(iterations=50))
     deep = Network(dense=[Dense(units=128, activation=Activation.ACTIVATION_LINEAR)] * 12)
-    bad = private_api.create(TrainSpec(iterations=5000, learning_rate=1.0, network=deep))
-    failed = private_api.finish(bad)
+    bad = pair_api.create(TrainSpec(iterations=5000, learning_rate=1.0, network=deep))
+    failed = pair_api.finish(bad)
     assert failed.state == JobState.JOB_STATE_FAILED
     assert failed.failure.reason == Failure.REASON_COMPUTATION
     assert "learning rate" in failed.failure.message
-    assert bad.name in private.log
-    assert "Traceback" in private.log
-    assert private_api.finish(good).state == JobState.JOB_STATE_SUCCEEDED
+    assert bad.name in pair.log
+    assert "Traceback" in pair.log
+    assert pair_api.finish(good).state == JobState.JOB_STATE_SUCCEEDED
 
 
-def test_a_damaged_model_is_never_used(private: Stack, private_api: Api) -> None:
-    job = private_api.finish(private_api.create(TrainSpec(iterations=0, seed=123)))
-    model = private_api.models.GetModel(GetModelRequest(name=job.model))
-    (file,) = private.home.glob(f"artifacts/blobs/*/{model.sha256}")
+def test_a_damaged_model_is_never_used(pair: Stack, pair_api: Api) -> None:
+    job = pair_api.finish(pair_api.create(TrainSpec(iterations=0, seed=123)))
+    model = pair_api.models.GetModel(GetModelRequest(name=job.model))
+    (file,) = pair.home.glob(f"artifacts/blobs/*/{model.sha256}")
     good = file.read_bytes()
     file.write_bytes(good[:-1])
     try:
-        failed = private_api.finish(private_api.create(EvaluateSpec(model=job.model)))
+        failed = pair_api.finish(pair_api.create(EvaluateSpec(model=job.model)))
         assert failed.failure.reason == Failure.REASON_MODEL
         assert f"artifact {model.sha256}" in failed.failure.message
         assert "damaged" in failed.failure.message
         with pytest.raises(grpc.RpcError) as caught:
-            list(private_api.models.ExportModel(ExportModelRequest(name=job.model)))
+            list(pair_api.models.ExportModel(ExportModelRequest(name=job.model)))
         assert caught.value.code() == grpc.StatusCode.DATA_LOSS
     finally:
         file.write_bytes(good)
-    assert private_api.finish(private_api.create(EvaluateSpec(model=job.model))).state == JobState.JOB_STATE_SUCCEEDED
+    assert pair_api.finish(pair_api.create(EvaluateSpec(model=job.model))).state == JobState.JOB_STATE_SUCCEEDED
 
 
-def test_a_store_that_cannot_be_written_fails_the_job(private: Stack, private_api: Api) -> None:
-    blobs = private.home / "artifacts" / "blobs"
+def test_a_store_that_cannot_be_written_fails_the_job(pair: Stack, pair_api: Api) -> None:
+    blobs = pair.home / "artifacts" / "blobs"
     blobs.mkdir(parents=True, exist_ok=True)
     aside = blobs.rename(blobs.with_name("aside"))
     blobs.write_text("a file where the folder should be, as on a disk that is full")
     try:
-        failed = private_api.finish(private_api.create(TrainSpec(iterations=1)))
+        failed = pair_api.finish(pair_api.create(TrainSpec(iterations=1)))
     finally:
         blobs.unlink()
         aside.rename(blobs)
@@ -96,7 +81,7 @@ def test_a_store_that_cannot_be_written_fails_the_job(private: Stack, private_ap
     assert failed.failure.reason == Failure.REASON_STORAGE
     assert "cannot write artifacts" in failed.failure.message
     assert not [path for path in blobs.rglob("*") if path.is_file() and len(path.name) != 64]  # nothing half-written
-    assert private_api.finish(private_api.create(TrainSpec(iterations=1))).state == JobState.JOB_STATE_SUCCEEDED
+    assert pair_api.finish(pair_api.create(TrainSpec(iterations=1))).state == JobState.JOB_STATE_SUCCEEDED
 
 
 def test_a_worker_that_finishes_first(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
@@ -117,33 +102,33 @@ def test_a_worker_that_finishes_first(redis_server: EmbeddedRedis, tmp_path: Pat
         assert api.get(job).state == JobState.JOB_STATE_SUCCEEDED
 
 
-def test_a_worker_that_stops_gives_its_job_back(private: Stack, private_api: Api) -> None:
-    job = private_api.create(TrainSpec(iterations=150, report_interval=10))
-    wait_for(private_api, job, "train_progress")
-    (horse,) = horses(private)
+def test_a_worker_that_stops_gives_its_job_back(pair: Stack, pair_api: Api) -> None:
+    job = pair_api.create(TrainSpec(iterations=150, report_interval=10))
+    wait_for(pair_api, job, "train_progress")
+    (horse,) = horses(pair)
     parent = horse.parent()
     assert parent is not None
     for _ in range(3):
         parent.send_signal(signal.SIGTERM)
     parent.wait(30)
-    ended = private_api.finish(job)
+    ended = pair_api.finish(job)
     assert ended.state == JobState.JOB_STATE_SUCCEEDED
-    events = list(private_api.watch(job))
+    events = list(pair_api.watch(job))
     attempts = [event.attempt_started for event in events if event.HasField("attempt_started")]
     assert [each.attempt for each in attempts] == [1, 2]
     assert attempts[0].worker != attempts[1].worker
 
 
-def test_what_is_not_a_part_is_not_run(private: Stack, private_api: Api, tmp_path: Path) -> None:
-    connection = redis.Redis.from_url(private.redis_url)
+def test_what_is_not_a_part_is_not_run(pair: Stack, pair_api: Api, tmp_path: Path) -> None:
+    connection = redis.Redis.from_url(pair.redis_url)
     queue = open_queue(connection)
     victim = tmp_path / "victim"
     victim.mkdir()
     for function, arguments in [("os.rmdir", [str(victim)]), ("convscope.worker.horse.run_part", ["x", "y", "z"])]:
         queue.enqueue(function, args=arguments)
-    assert private_api.finish(private_api.create(TrainSpec(iterations=0))).state == JobState.JOB_STATE_SUCCEEDED
+    assert pair_api.finish(pair_api.create(TrainSpec(iterations=0))).state == JobState.JOB_STATE_SUCCEEDED
     assert victim.exists()
-    assert "refused to run" in private.log
+    assert "refused to run" in pair.log
     connection.close()
 
 
@@ -221,35 +206,17 @@ def test_a_redis_that_evicts_is_refused(tmp_path_factory: pytest.TempPathFactory
             assert "Traceback" not in done.stderr
 
 
-def test_a_worker_that_is_stopped_at_once_keeps_nobody_waiting() -> None:
-    with running_stack() as stack, connect(stack.address) as api:
+def test_who_is_stopped_at_once_keeps_nobody_waiting_and_leaves_nothing_behind() -> None:
+    with running_stack(workers=2) as stack, connect(stack.address) as api:
         job = api.create(TrainSpec(iterations=1_000_000))
         wait_for(api, job, "attempt_started")  # its horse does not listen yet
+        processes = psutil.Process(stack.process.pid).children(recursive=True)
+        assert len(processes) >= 5  # Redis, the service, two workers, a horse
         started = time.monotonic()
         assert stack.stop() == 0
         assert time.monotonic() - started < 12
         assert "is killed" not in stack.log
         assert "Traceback" not in stack.log
-
-
-def test_a_dataset_that_is_damaged_fails_the_job_by_its_file(tmp_path: Path) -> None:
-    mnist = tmp_path / "mnist"
-    mnist.mkdir()
-    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
-        (mnist / f"{name}-ubyte.gz").write_bytes(gzip.compress(b"not MNIST"))
-    with running_stack(environment={"CONVSCOPE_DATA": str(tmp_path)}) as stack, connect(stack.address) as api:
-        failed = api.finish(api.create(TrainSpec(iterations=1)))
-    assert failed.failure.reason == Failure.REASON_DATASET
-    assert "-ubyte.gz" in failed.failure.message
-
-
-def test_nothing_stays_behind() -> None:
-    with running_stack(workers=2) as stack, connect(stack.address) as api:
-        job = api.create(TrainSpec(iterations=1_000_000))
-        wait_for(api, job, "train_progress")
-        processes = psutil.Process(stack.process.pid).children(recursive=True)
-        assert len(processes) >= 5  # Redis, the service, two workers, a horse
-        assert stack.stop() == 0
         assert not [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 

@@ -1,5 +1,6 @@
 """Workers on GPUs: how these are found, and what becomes of a worker where there are none."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import redis
 
 from convscope.store import JobStore, dispatch, read_log
 from convscope.store.embedded import EmbeddedRedis
-from convscope.v1.jobs_pb2 import Device, JobEvent, JobSpec, JobState
+from convscope.v1.jobs_pb2 import Device, Failure, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.worker.gpus import find_gpus
@@ -27,8 +28,10 @@ def fake_tool(folder: Path, gpus: int) -> Path:
     return folder
 
 
-def worker(*arguments: str, redis_url: str, home: Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "CONVSCOPE_REDIS_URL": redis_url, "CONVSCOPE_HOME": str(home)}
+def worker(
+    *arguments: str, redis_url: str, home: Path, path: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "CONVSCOPE_REDIS_URL": redis_url, "CONVSCOPE_HOME": str(home), **variables}
     if path is not None:
         environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
     return subprocess.run(
@@ -39,6 +42,14 @@ def worker(*arguments: str, redis_url: str, home: Path, path: Path | None = None
         timeout=100,
         check=False,
     )
+
+
+def training(connection: redis.Redis, dataset: str, device: Device.ValueType = Device.DEVICE_ANY) -> str:
+    """Queue a job that trains on a dataset; returns its name."""
+    spec = JobSpec(train=TrainSpec(dataset=dataset))
+    job, _ = JobStore(connection).create(spec, request_digest="d", model=Model(), device=device)
+    dispatch(connection, job.name.removeprefix("jobs/"))
+    return job.name
 
 
 def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
@@ -57,14 +68,21 @@ def test_gpus_are_found_by_the_drivers_tool(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
-def test_without_a_gpu_a_worker_says_so_and_goes_on(
+def test_without_a_gpu_a_worker_says_so_and_goes_on_to_a_job_whose_dataset_is_damaged(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
 ) -> None:
-    done = worker("--gpus", "all", "--burst", redis_url=redis_server.url, home=tmp_path)
-    assert done.returncode == 0
+    (tmp_path / "mnist").mkdir()
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (tmp_path / "mnist" / f"{name}-ubyte.gz").write_bytes(gzip.compress(b"not MNIST"))
+    job = training(connection, "datasets/mnist")
+    done = worker("--gpus", "all", "--burst", redis_url=redis_server.url, home=tmp_path, CONVSCOPE_DATA=str(tmp_path))
+    assert done.returncode == 0, done.stderr
     assert done.stdout.count("is ready") == 1
     (line,) = [line for line in done.stderr.splitlines() if "no GPU" in line]
     assert "going on as one worker on its processors" in line
+    failure = JobStore(connection).get(job).failure  # it took the job, whose dataset is damaged
+    assert failure.reason == Failure.REASON_DATASET
+    assert "-ubyte.gz" in failure.message
 
 
 @pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
@@ -80,14 +98,12 @@ def test_without_a_gpu_a_worker_for_one_is_refused(redis_server: EmbeddedRedis, 
 def test_each_gpu_has_a_worker_that_takes_its_jobs(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
 ) -> None:
-    job, _ = JobStore(connection).create(
-        JobSpec(train=TrainSpec(dataset="datasets/none")), request_digest="d", model=Model(), device=Device.DEVICE_GPU
-    )
-    job_id = job.name.removeprefix("jobs/")
-    dispatch(connection, job_id)
+    job = training(connection, "datasets/none", Device.DEVICE_GPU)
     done = worker("--gpus", "all", "--burst", redis_url=redis_server.url, home=tmp_path, path=fake_tool(tmp_path, 2))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("is ready") == 2
-    assert JobStore(connection).get(job.name).state == JobState.JOB_STATE_FAILED  # there is no such dataset
-    events = [JobEvent.FromString(entry.event) for entry in read_log(connection, job_id, 0, 10).entries]
+    assert JobStore(connection).get(job).state == JobState.JOB_STATE_FAILED  # there is no such dataset
+    events = [
+        JobEvent.FromString(entry.event) for entry in read_log(connection, job.removeprefix("jobs/"), 0, 10).entries
+    ]
     assert [event.WhichOneof("event") for event in events] == ["queued", "attempt_started", "finished"]

@@ -4,35 +4,32 @@ import io
 import signal
 import time
 import zipfile
-from collections.abc import Iterator
 
 import h5py
 import numpy as np
 import psutil
 import pytest
 
-from api import Api, connect
+from api import Api
 from convscope.client import Client
 from convscope.v1.jobs_pb2 import CancelJobRequest, Failure, Job, JobEvent, JobState
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import Convolution, Network, TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
-from stack import Stack, running_stack
+from stack import Stack
 
 TRAINING = TrainSpec(iterations=300, report_interval=10, seed=3)
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+def stack(pair: Stack) -> Stack:
     """A convscope with two workers, which is to be harmed."""
-    with running_stack(workers=2, environment={"CONVSCOPE_CHECKPOINT_STEPS": "25"}) as running:
-        yield running
+    return pair
 
 
 @pytest.fixture(scope="module")
-def api(stack: Stack) -> Iterator[Api]:
-    with connect(stack.address) as api:
-        yield api
+def api(pair_api: Api) -> Api:
+    return pair_api
 
 
 @pytest.fixture(scope="module")
