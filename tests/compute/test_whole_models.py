@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import layers
 
 from compute.ascents import Model, run
+from convscope.worker.classification import Classifier
 from convscope.worker.errors import ModelFileError
 from convscope.worker.keras_files import model_from_bytes, model_to_bytes
 from convscope.worker.network import describe
@@ -204,6 +205,24 @@ def test_an_image_that_breaks_stops_alone_with_its_iteration_and_the_best_before
 def test_a_model_that_cannot_be_looked_into_is_refused(model: object, message: str) -> None:
     with pytest.raises(ModelFileError, match=message):
         describe(model())  # type: ignore[operator]  # a model's
+
+
+def test_probabilities_are_found_behind_whatever_softmax() -> None:
+    image = keras.Input((4, 4, 1))
+    scores = layers.Dense(3, name="scores")
+    plain = keras.Model(image, scores(layers.Flatten()(image)))
+    pixels = np.random.default_rng(0).random((2, 4, 4, 1), np.float32)
+    expected = tf.nn.softmax(plain(pixels)).numpy().max(axis=1)
+    nesting = keras.Sequential([layers.Softmax()])
+    for model in (
+        plain,
+        keras.Model(image, layers.Softmax()(plain.output)),
+        keras.Model(image, nesting(plain.output)),
+        keras.Model(image, layers.Activation("softmax")(plain.output)),
+    ):
+        np.testing.assert_allclose(Classifier(model)(pixels)[1], expected, rtol=1e-5)
+    with pytest.raises(ModelFileError, match=r"shape \(4, 4, 1\); it must be one number for each class"):
+        Classifier(keras.Model(image, layers.ReLU()(image)))
 
 
 def test_a_mobilenet_needs_no_setting() -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from convscope.worker.data import scaled
+from convscope.worker.errors import ModelFileError
 from convscope.worker.parallel import in_order
 from convscope.worker.pulse import Pulse, no_pulse
 from convscope.worker.threads import thread_count
@@ -29,12 +30,17 @@ def no_progress(done: int, total: int) -> None:
 
 
 class Classifier:
-    """A model as a compiled function from images to classes; made once, called from any number of threads."""
+    """A model as a compiled function from images to classes; made once, called from any number of threads.
+
+    Raises ModelFileError if the model gives anything but one number for each class.
+    """
 
     def __init__(self, model: keras.Model) -> None:
+        shape = tuple(model.outputs[0].shape[1:])
+        if len(shape) != 1 or None in shape:
+            raise ModelFileError(f"the model's output has the shape {shape}; it must be one number for each class")
         self._model = model
-        # Foreign models often end in a softmax of their own.
-        self._is_softmax = getattr(model.layers[-1], "activation", None) is keras.activations.softmax
+        self._is_softmax = _ends_with_softmax(model)
 
     def __call__(self, images: Any) -> Predictions:
         """Classify images, an array or tensor float32 [n, height, width, channels], 0 to 1."""
@@ -50,6 +56,14 @@ class Classifier:
         outputs = self._model(images, training=False)
         probabilities = outputs if self._is_softmax else tf.nn.softmax(outputs)
         return tf.argmax(outputs, axis=-1, output_type=tf.int32), tf.reduce_max(probabilities, axis=-1)
+
+
+def _ends_with_softmax(model: keras.Model) -> bool:
+    """Tell whether a model gives probabilities: foreign ones often end in a softmax of their own."""
+    last = model.layers[-1]
+    if isinstance(last, keras.Model):
+        return _ends_with_softmax(last)
+    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
 
 
 def classify_all(
