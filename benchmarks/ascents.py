@@ -2,8 +2,8 @@
 
 FLOPs are counted from shapes: both convolutions forward, and their gradients by their inputs, at every evaluation. The
 ascent of single features gets to the same images with fewer, because the gradient of its objective by the layer's input
-never changes: its share tells what a plain ascent would have to reach to be as fast, and may exceed 100 %. The ascent of
-the whole layer (the mean square of its channels) really computes all of them: its share tells how busy the machine is.
+never changes: its share tells what a plain ascent would have to reach to be as fast, and may exceed 100 %. The ascent
+of the whole layer (the mean square of its channels) computes all of them: its share tells how busy the machine is.
 """
 
 import json
