@@ -1,5 +1,6 @@
 """Broken parts: each gives a reason that a person understands, and harms nothing else."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -87,12 +88,16 @@ def test_a_store_that_cannot_be_written_fails_the_job(pair: Stack, pair_api: Api
 def test_a_worker_that_finishes_first(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     with service_alone(redis_server.url, tmp_path) as (address, _), connect(address) as api:
         environment = {**os.environ, "CONVSCOPE_REDIS_URL": redis_server.url, "CONVSCOPE_HOME": str(tmp_path)}
-        with subprocess.Popen(
-            [sys.executable, "-m", "convscope.worker", "--finish"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as worker:
+        with (
+            subprocess.Popen(
+                [sys.executable, "-m", "convscope.worker", "--finish"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            ) as worker,
+            contextlib.ExitStack() as stack,
+        ):
+            stack.callback(worker.kill)  # else a failure would wait for it for ever
             job = api.create(TrainSpec(iterations=200))
             wait_for(api, job, "train_progress")
             worker.terminate()

@@ -1,5 +1,6 @@
 """While Redis is away nothing is lost, and everybody says so."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -61,7 +62,9 @@ def test_half_a_minute_without_redis_costs_nothing(tmp_path_factory: pytest.Temp
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as worker,
+        contextlib.ExitStack() as stack,
     ):
+        stack.callback(worker.kill)  # else a failure would wait for it without Redis
         job = api.create(TrainSpec(iterations=2_000, report_interval=500))
         wait_for(api, job, "train_progress")
         server.stop()
