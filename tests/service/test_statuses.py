@@ -8,7 +8,6 @@ from typing import Any
 import grpc
 import pytest
 import redis
-from listed_errors import ALWAYS, TABLE, World
 
 from api import Api, connect
 from convscope.store import keys
@@ -24,6 +23,7 @@ from convscope.v1.models_pb2 import (
 )
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
+from listed_errors import ALWAYS, TABLE, World
 from service_alone import service_alone
 
 PROTOS = Path(__file__).resolve().parents[2] / "protos" / "convscope" / "v1"
