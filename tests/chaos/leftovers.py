@@ -26,6 +26,10 @@ LEASES = "convscope:*:lease:*"
 # How long a worker may take to notice that it hears nothing, in seconds.
 HEARING_S = 25.0
 
+# How long a horse may take to end after its job has, in seconds: one whose network was cut silently waits for a reply
+# that does not come, until its connection's patience is over, and then once more for another.
+ENDING_S = 30.0
+
 # No job of a run has more.
 MOST_EVENTS = 10_000
 
@@ -96,8 +100,11 @@ def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
             yield str(error)
 
 
-def left_of_processes(home: Path, *, expected: Collection[int]) -> Iterator[str]:
-    """Processes of the cluster with this home other than those expected."""
+def left_of_processes(home: Path, *, expected: Collection[int], patience: float = ENDING_S) -> Iterator[str]:
+    """Processes of the cluster with this home other than those expected, if they do not end by themselves."""
+    deadline = time.monotonic() + patience
+    while any(each.pid not in expected for each in processes_of(home)) and time.monotonic() < deadline:
+        time.sleep(0.1)
     for process in processes_of(home):
         if process.pid not in expected:
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -116,7 +116,7 @@ def orphan(tmp_path: Path) -> Iterator[int]:
 
 
 def test_a_process_is_found(orphan: int, tmp_path: Path) -> None:
-    (found,) = leftovers.left_of_processes(tmp_path, expected=[])
+    (found,) = leftovers.left_of_processes(tmp_path, expected=[], patience=0.2)
     assert f"process {orphan} is left: sleep 60" in found
     assert list(leftovers.left_of_processes(tmp_path, expected=[orphan])) == []
     assert list(leftovers.left_of_processes(tmp_path / "another", expected=[])) == []
