@@ -113,7 +113,6 @@ def test_the_demo_on_a_server_that_runs(stack: Stack, place: Place) -> None:
     [
         ("starting", signal.SIGINT),
         ("starting", signal.SIGHUP),
-        ("training: step", signal.SIGINT),
         ("training: step", signal.SIGTERM),
     ],
 )
