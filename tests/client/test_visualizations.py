@@ -17,6 +17,7 @@ from convscope.client import (
     Client,
     DataLoss,
     FailedPrecondition,
+    FeatureImage,
     ImageReady,
     InvalidArgument,
     InvalidValue,
@@ -25,9 +26,11 @@ from convscope.client import (
     ProtocolError,
     Unavailable,
     Verdict,
+    VisualizeResult,
 )
 from convscope.client.cli.app import app
-from convscope.store import BlobStore
+from convscope.client.cli.files import save_grids
+from convscope.store import BlobStore, JobStore
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1 import jobs_pb2, tensor_pb2, visualizations_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
@@ -170,11 +173,27 @@ def test_the_command_line_shows(run: Run, visualization: str, tmp_path: Path) ->
     assert run("show", visualization, "conv1:x")[0] == 2
 
 
+def test_the_command_line_says_where_an_ascent_broke_off(run: Run, store: Store, visualization: str) -> None:
+    spec = JobStore(store.connection).get(visualization).spec.visualize
+    broken = image(spec, 0)
+    broken.verdict.outcome, broken.verdict.iteration = visualize_pb2.Verdict.OUTCOME_NOT_A_NUMBER, 0
+    store.put(jobs_pb2.Job(name=visualization), 0, broken)
+    assert re.search(r"verdict\s+not a number, at iteration 0", run("show", visualization, "conv1:2")[1])
+
+
 def test_the_command_line_exports(run: Run, visualization: str, tmp_path: Path) -> None:
     identifier = visualization.removeprefix("jobs/")
     assert run("export", visualization, "--format", "png") == (0, f"{identifier}\n", "")
     assert (tmp_path / identifier / "index.json").exists()
     assert run("export", visualization) == (1, "", f"convscope: {identifier}: exists already\n")
+
+
+@pytest.mark.parametrize("name", ["..", "a/b"])
+def test_grids_are_where_they_are_said_to_be(name: str, tmp_path: Path) -> None:
+    stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name=name)]), 0)
+    result = VisualizeResult(images=(FeatureImage.from_wire(stored),), seconds=0.0)
+    (file,) = save_grids(result, tmp_path)
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def exporting(fake: FakeService, *pieces: tuple[str, bytes], ends: str = "") -> None:

@@ -3,7 +3,9 @@
 import io
 import json
 import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -15,7 +17,11 @@ from PIL import Image
 
 from api import Api, refused, violations
 from convscope.service import npz
+from convscope.service.exporting import export_files
+from convscope.service.job_images import JobImages
 from convscope.service.pixels import png
+from convscope.store import JobStore, keys
+from convscope.store.errors import NotFoundError
 from convscope.v1.jobs_pb2 import Job
 from convscope.v1.objective_pb2 import Objective
 from convscope.v1.visualizations_pb2 import ExportFormat, ExportVisualizationsRequest
@@ -138,6 +144,22 @@ def test_exports_that_cannot_be(api: Api, store: Store) -> None:
     assert len(exported(api, two, ExportFormat.EXPORT_FORMAT_NPZ)) == 2
     unknown = refused(lambda: exported(api, two, 8))  # type: ignore[arg-type]
     assert list(violations(unknown)) == ["format"]
+
+
+@pytest.mark.parametrize("as_pictures", [False, True])
+def test_a_deletion_meanwhile_ends_an_export(store: Store, *, as_pictures: bool) -> None:
+    job = store.job({"a": range(3), "b": range(3)})
+    backend: Any = SimpleNamespace(jobs=JobStore(store.connection), redis=store.connection, blobs=store.blobs)
+    images = JobImages(backend, job.name)
+    found = images.ready
+
+    def ready(numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
+        yield from found(numbers)
+        store.connection.delete(keys.images_key(job.name.removeprefix("jobs/")))  # after all were found to be ready
+
+    images.ready = ready  # type: ignore[method-assign]  # to be at the right time
+    with pytest.raises(NotFoundError, match=f"{job.name} was deleted meanwhile"):
+        list(export_files(images, as_pictures=as_pictures))
 
 
 def test_an_archive_is_made_without_being_held(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def _layer(
     writer: NpzWriter, images: JobImages, target: ImageTarget, numbers: Sequence[int], index: ImageIndex
 ) -> Iterator[bytes]:
     names = []
-    for row, (number, digest) in enumerate(images.ready(numbers)):
+    for row, (number, digest) in enumerate(images.kept(numbers)):
         image = images.load(number, digest)
         if row == 0:
             writer.begin(f"{target.layer}/best", "<f4", (len(numbers), *image.best.pixels.shape))
@@ -44,7 +44,7 @@ def _layer(
         index.add(image, file=ARCHIVE, array=f"{target.layer}/best", row=row)
         names.append((image.feature, image.restart))
         yield writer.take()
-    for row, (number, digest) in enumerate(images.ready(numbers)):
+    for row, (number, digest) in enumerate(images.kept(numbers)):
         pixels = images.load(number, digest).final.pixels
         if row == 0:
             writer.begin(f"{target.layer}/final", "<f4", (len(numbers), *pixels.shape))

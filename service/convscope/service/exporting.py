@@ -32,6 +32,7 @@ def export_files(images: JobImages, *, as_pictures: bool) -> Iterator[Piece]:
     Raises:
         StateError: if no image is ready.
         BlobDamagedError: if an image is missing or damaged.
+        NotFoundError: if the job is deleted meanwhile.
         InvalidRequestError: if the images cannot be PNG files.
     """
     ready = array("q", (number for number, _ in images.ready(range(images.order.total))))
@@ -46,7 +47,7 @@ def export_files(images: JobImages, *, as_pictures: bool) -> Iterator[Piece]:
 
 
 def _pictures(images: JobImages, ready: "array[int]", index: ImageIndex) -> Iterator[Piece]:
-    for number, digest in images.ready(ready):
+    for number, digest in images.kept(ready):
         image = images.load(number, digest)
         path = _path(image, restart=images.all_restarts)
         index.add(image, file=path)

@@ -1,11 +1,13 @@
 """A job's stored images, read one by one."""
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
 from convscope.service.requests import name_to_id
+from convscope.store.errors import NotFoundError
 from convscope.store.images import ImageOrder, ready_images
 from convscope.v1.visualizations_pb2 import ImageFormat, Visualization
 from convscope.v1.visualize_pb2 import FeatureImage, Restarts
@@ -39,6 +41,17 @@ class JobImages:
     def ready(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
         """Yield the number and the blob's digest of each of these images that is ready, in the given order."""
         return ready_images(self._backend.redis, self._job_id, numbers)
+
+    def kept(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Yield the same of images that were ready before; none is left out.
+
+        Raises:
+            NotFoundError: if one is gone: the job was deleted meanwhile.
+        """
+        for wanted, found in zip_longest(numbers, self.ready(numbers)):
+            if found is None or found[0] != wanted:
+                raise NotFoundError(f"{self.name} was deleted meanwhile")
+            yield found
 
     def load(self, number: int, digest: str) -> FeatureImage:
         """Return an image under the name that it has in this job: images are shared by jobs that ask for the same.

@@ -53,7 +53,7 @@ def save_grids(result: VisualizeResult, folder: Path) -> list[Path]:
     for name in result.layers:
         layer = result.layer(name)
         file = folder / f"{name.replace('/', '_')}.png"
-        _grid(layer).savefig(file)
+        _grid(layer).savefig(file, format="png")  # by itself it would find no suffix in an objective's "...png"
         files.append(file)
     return files
 

@@ -129,7 +129,8 @@ def _print(image: FeatureImage, file: Path | None) -> None:
     rows.add_row("objective", f"{image.best.objective:.4f} after {image.best.iteration} steps")
     rows.add_row("taken for", f"class {image.best.predicted_class} at {image.best.probability:.1%}")
     if verdict := image.verdict:
-        rows.add_row("verdict", str(verdict) + (f", at iteration {verdict.iteration}" if verdict.iteration else ""))
+        broken = "" if verdict.iteration is None else f", at iteration {verdict.iteration}"
+        rows.add_row("verdict", f"{verdict}{broken}")
         if verdict.upper_bound is not None:
             share = "" if verdict.reached is None else f", of which {verdict.reached:.1%} of the way"
             rows.add_row("upper bound", f"{verdict.upper_bound:.4f}{share}")
