@@ -48,6 +48,7 @@ def test_without_redis_the_service_says_so_and_recovers(tmp_path_factory: pytest
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_half_a_minute_without_redis_costs_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("r")
     server = EmbeddedRedis(directory)
