@@ -17,7 +17,6 @@ from convscope.client import (
     Client,
     DataLoss,
     FailedPrecondition,
-    FeatureImage,
     ImageReady,
     InvalidArgument,
     InvalidValue,
@@ -26,10 +25,8 @@ from convscope.client import (
     ProtocolError,
     Unavailable,
     Verdict,
-    VisualizeResult,
 )
 from convscope.client.cli.app import app
-from convscope.client.cli.files import save_grids
 from convscope.store import BlobStore, JobStore
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1 import jobs_pb2, tensor_pb2, visualizations_pb2, visualize_pb2
@@ -186,14 +183,6 @@ def test_the_command_line_exports(run: Run, visualization: str, tmp_path: Path) 
     assert run("export", visualization, "--format", "png") == (0, f"{identifier}\n", "")
     assert (tmp_path / identifier / "index.json").exists()
     assert run("export", visualization) == (1, "", f"convscope: {identifier}: exists already\n")
-
-
-@pytest.mark.parametrize("name", ["..", "a/b"])
-def test_grids_are_where_they_are_said_to_be(name: str, tmp_path: Path) -> None:
-    stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name=name)]), 0)
-    result = VisualizeResult(images=(FeatureImage.from_wire(stored),), seconds=0.0)
-    (file,) = save_grids(result, tmp_path)
-    assert list(tmp_path.iterdir()) == [file]
 
 
 def exporting(fake: FakeService, *pieces: tuple[str, bytes], ends: str = "") -> None:

@@ -234,8 +234,8 @@ class Objective(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """What the images are listed under: 1 to 64 of letters, digits, `_`, `-`, `.`; unlike any layer. Default:
-    `objectives[i]`.
+    """What the images are listed under: 1 to 64 of letters, digits, `_`, `-`, `.`, not dots alone; unlike any
+    layer. Default: `objectives[i]`.
     """
     @property
     def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Term]:

@@ -313,7 +313,7 @@ class Verdict(google.protobuf.message.Message):
         OUTCOME_CONSTANT: Verdict._Outcome.ValueType  # 2
         """All pixels of the best image are alike, up to 1/255."""
         OUTCOME_UNREACHABLE: Verdict._Outcome.ValueType  # 3
-        """The objective never rose above that of the starting image: the gradient was nil."""
+        """The objective never rose above that of the starting image: there was no gradient, or no step along it helped."""
         OUTCOME_NOT_A_NUMBER: Verdict._Outcome.ValueType  # 4
         """The gradient or the objective was no number, at `iteration`; the image is the best one before."""
 
@@ -327,7 +327,7 @@ class Verdict(google.protobuf.message.Message):
     OUTCOME_CONSTANT: Verdict.Outcome.ValueType  # 2
     """All pixels of the best image are alike, up to 1/255."""
     OUTCOME_UNREACHABLE: Verdict.Outcome.ValueType  # 3
-    """The objective never rose above that of the starting image: the gradient was nil."""
+    """The objective never rose above that of the starting image: there was no gradient, or no step along it helped."""
     OUTCOME_NOT_A_NUMBER: Verdict.Outcome.ValueType  # 4
     """The gradient or the objective was no number, at `iteration`; the image is the best one before."""
 

@@ -15,6 +15,7 @@ from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
 from convscope.store import dispatch, settle_waiters
 from convscope.store.planning import plan_visualization
+from convscope.store.queue import queued_parts
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -80,7 +81,7 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 def _create(backend: Backend, request: CreateJobRequest) -> Job:
     known = backend.jobs.of_request(request.request_id, request_digest(request))
     if known is not None:  # before the spec is checked: its model may be gone by now
-        return _dispatched(backend, known)
+        return _repeated(backend, known)
     plan = plan_job(request, backend.models, max_cost=backend.max_cost)
     parts, digest = _parts(backend, plan.spec)
     job, _ = backend.jobs.create(
@@ -106,10 +107,17 @@ def _parts(backend: Backend, spec: JobSpec) -> tuple[int, str]:
 
 
 def _dispatched(backend: Backend, job: Job) -> Job:
-    """Put a queued job on the queue; also for a repeated request, since the first may have been cut off before."""
+    """Put a queued job on the queue."""
     if job.state == JobState.JOB_STATE_QUEUED:
         dispatch(backend.redis, name_to_id("jobs", job.name))
     return job
+
+
+def _repeated(backend: Backend, job: Job) -> Job:
+    """Answer a request that has made a job already; it may have been cut off before the job was on a queue."""
+    job_id = name_to_id("jobs", job.name)
+    waits = any(queued == job_id for queued, _ in queued_parts(backend.redis))
+    return job if waits else _dispatched(backend, job)
 
 
 def _get(backend: Backend, name: str) -> Job:

@@ -133,6 +133,9 @@ def _failure(error: Exception) -> Failure:
 def _explain(error: Exception) -> str:
     if isinstance(error, ComputationError):
         return str(error)
-    # TensorFlow's messages go on for pages; the first line says what happened.
-    first_line = str(error).strip().partition("\n")[0]
+    # TensorFlow's messages go on for pages; the first line says what happened, but for Keras', which says where.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first_line = next(
+        (line for line in lines if not line.startswith("Exception encountered when calling")), "no reason"
+    )
     return f"{type(error).__name__}: {first_line}; the worker's log has the details"

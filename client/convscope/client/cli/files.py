@@ -13,6 +13,9 @@ from convscope.client.results import ImageStack, LayerImages, VisualizeResult
 
 __all__ = ["save_evaluation", "save_grids", "save_images"]
 
+# Numbers of channels that can be drawn: grey and colour.
+DRAWN = (1, 3)
+
 
 def save_evaluation(result: EvaluateResult, folder: Path) -> list[Path]:
     """Draws the confusion matrix and the first nine errors; returns the files."""
@@ -47,7 +50,9 @@ def save_images(result: VisualizeResult, file: Path) -> Path:
 
 
 def save_grids(result: VisualizeResult, folder: Path) -> list[Path]:
-    """Draws each layer's best images as a grid; returns the files."""
+    """Draws each layer's best images as a grid; returns the files, none where images have no colours to be drawn in."""
+    if result.images[0].best.pixels.shape[-1] not in DRAWN:
+        return []
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name in result.layers:

@@ -74,7 +74,7 @@ def show(
     settings = settings_of(ctx, address, json=json)
     layer, feature = _image_name(image)
     with settings.client() as client:
-        found = client.visualizations.get(name, layer, feature, restart=restart, format="png")
+        found = client.visualizations.get(name, layer, feature, restart=restart, format="png" if output else "none")
     if output:
         output.write_bytes(found.png)
     print_json({**_described(found), "file": output}) if settings.json else _print(found, output)

@@ -143,6 +143,9 @@ def visualize(
         _print(result, files)
 
 
+FOR_PICTURES = "[dim]for pictures: pip install 'convscope\\[plot]'[/]"
+
+
 def _print(result: VisualizeResult, files: list[Path]) -> None:
     rows = table("layer", ">images", ">lowest objective", ">highest objective", "not normal")
     for name in result.layers:
@@ -156,7 +159,7 @@ def _print(result: VisualizeResult, files: list[Path]) -> None:
     for file in files:
         typer.echo(file)
     if len(files) == 1:
-        out.print("[dim]for pictures: pip install 'convscope\\[plot]'[/]")
+        out.print("[dim]images with these channels are not drawn[/]" if find_spec("matplotlib") else FOR_PICTURES)
 
 
 def _unusual(layer: LayerImages) -> str:

@@ -18,7 +18,7 @@ MAX_TERMS = 16
 # How many restarts can be told to differ from each other.
 LEAST_DIVERSE, MOST_DIVERSE = 2, 16
 
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+NAME = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,64}")
 
 
 def check_objectives(spec: VisualizeSpec, layers: Sequence[Layer], checks: Checks) -> None:
@@ -40,7 +40,8 @@ def _check_name(objective: Objective, index: int, taken: dict[str, str], checks:
     if objective.name in taken:
         checks.refuse("name", f"{objective.name!r} is {taken[objective.name]} name already; choose another")
     elif objective.name != objective_name(index, "") and not NAME.fullmatch(objective.name):
-        checks.refuse("name", f"must be 1 to 64 of letters, digits, '_', '-' and '.', not {objective.name!r}")
+        allowed = "must be 1 to 64 of letters, digits, '_', '-' and '.', and not dots alone"
+        checks.refuse("name", f"{allowed}, not {objective.name!r}")
     taken.setdefault(objective.name, f"objectives[{index}]'s")
 
 

@@ -1,0 +1,20 @@
+"""What a failed job says of an error that nobody foresaw."""
+
+import pytest
+
+from convscope.v1.jobs_pb2 import Failure
+from convscope.worker.horse import _failure
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("shapes differ\nTraceback of graph node\n...", "shapes differ"),
+        ("Exception encountered when calling Functional.call().\n\n  bad name\n\nArguments received", "bad name"),
+        ("", "no reason"),
+    ],
+)
+def test_the_line_that_says_why(text: str, reason: str) -> None:
+    failure = _failure(ValueError(text))
+    assert failure.reason == Failure.REASON_COMPUTATION
+    assert failure.message == f"ValueError: {reason}; the worker's log has the details"
