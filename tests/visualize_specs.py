@@ -163,7 +163,9 @@ def renders(draw: st.DrawFn, preset: Preset.ValueType, channels: int) -> Render:
     return made
 
 
-names = st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True).filter(lambda name: name not in FEATURES)
+names = st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True).filter(
+    lambda name: name not in FEATURES and name.strip(".")
+)
 
 
 @st.composite
