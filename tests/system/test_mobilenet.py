@@ -1,0 +1,72 @@
+"""A model that nobody had in mind: every feature of a MobileNetV2, over two workers, without a setting changed."""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import pytest
+import redis
+
+from convscope.client import AttemptStarted, Client, Outcome
+from convscope.store import Attempt, BlobStore, JobStore, ModelStore
+from convscope.v1.jobs_pb2 import JobResult, JobSpec
+from convscope.v1.models_pb2 import Model
+from convscope.v1.train_pb2 import TrainResult, TrainSpec
+from convscope.worker import convert
+from convscope.worker.keras_files import model_to_bytes
+from convscope.worker.network import describe
+from stack import Stack, running_stack
+
+pytestmark = pytest.mark.slow
+
+ITERATIONS = 2
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with running_stack(workers=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def placed(stack: Stack) -> Model:
+    """The model, with random weights, put where a training would have left it."""
+    keras.utils.set_random_seed(1)
+    network = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=10)
+    blobs = BlobStore(stack.artifacts_url)
+    file = model_to_bytes(network)
+    described = Model(
+        dataset="datasets/mnist",
+        input_shape=network.input_shape[1:],
+        classes=[str(number) for number in range(10)],
+        layers=convert.layers(describe(network)),
+    )
+    with redis.Redis.from_url(stack.redis_url) as connection:
+        job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=described)
+        attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="test", environment={})
+        assert attempt is not None
+        model = ModelStore(connection).get(job.model)
+        model.sha256, model.size_bytes = blobs.put(file), len(file)
+        result = JobResult(train=TrainResult(model=model.name))
+        attempt.succeed(blobs.put(result.SerializeToString()), model)
+    return model
+
+
+def test_every_feature_of_a_large_model(stack: Stack, placed: Model) -> None:
+    features = {layer.name: layer.features for layer in placed.layers if layer.features}
+    assert len(features) == 53
+    with Client(stack.address) as client:
+        job = client.visualize(placed.name, iterations=ITERATIONS)
+        result = job.result()
+        started = [event for event in job.watch() if isinstance(event, AttemptStarted)]
+    assert len({event.part for event in started}) > 10
+    assert len({event.worker for event in started}) == 2
+    found = [(image.layer, image.feature) for image in result.images]
+    assert found == [(name, feature) for name, count in features.items() for feature in range(count)]
+    for image in result.images:
+        pixels = image.best.pixels
+        assert pixels.shape == (96, 96, 3)
+        assert np.isfinite(pixels).all()
+        assert 0 <= pixels.min() <= pixels.max() <= 1
+        assert image.verdict is not None
+        assert image.verdict.outcome is not Outcome.NOT_A_NUMBER
