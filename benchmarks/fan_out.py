@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from statistics import median
 
@@ -14,7 +14,7 @@ from benchmarks.figures import Family, Figure
 from benchmarks.rounds import Round
 from benchmarks.stack import run_stack
 from benchmarks.yardstick import ROOT
-from convscope.client import AttemptStarted, Client, ImageReady
+from convscope.client import AttemptStarted, Client, Event, ImageReady, objectives
 
 __all__ = ["FAMILY"]
 
@@ -49,6 +49,9 @@ REPEATED = Figure(
 RESTARTS = 50
 
 TRIALS = 5
+
+# Parts of a large job.
+LARGE = 1_000
 
 # Prints the seconds from a model's file to its last image.
 PROGRAM = """
@@ -128,20 +131,30 @@ def _seconds_to_last_image(client: Client, model: str, layers: list[str]) -> flo
 
 
 def parts_waited(client: Client, model: str) -> float:
-    """Return the wait of a small job for its start, over the time that a part of the large one takes."""
-    large = client.visualize(model, restarts=1_000, iterations=120, recompute=True)
+    """Return the wait of a small job for its start, over the time that a part of the large one takes.
+
+    The parts of the large one are alike: each is an objective of its own, about as much as a part may be.
+    """
+    alike = {f"part-{number}": objectives.channel("conv2", number % 36) for number in range(LARGE)}
+    large = client.visualize(model, objectives=alike, restarts=80, iterations=240, recompute=True)
+    assert large.info.parts == LARGE, f"{large.info.parts} parts"
     watch = large.watch()
-    starts = [next(event.time for event in watch if isinstance(event, AttemptStarted)) for _ in range(4)]
-    waits = []
+    waits, parts = [], _two_parts(watch, 0.0)
     for _ in range(TRIALS):
         asked = time.time()
         small = client.train(iterations=0)
         began = next(event.time for event in small.watch() if isinstance(event, AttemptStarted))
         waits.append(began.timestamp() - asked)
         small.result()
-        starts += [next(event.time for event in watch if isinstance(event, AttemptStarted)) for _ in range(2)]
+        parts += _two_parts(watch, time.time())
     large.cancel()
-    return median(waits) / median((later - sooner).total_seconds() for sooner, later in pairwise(starts[1:4]))
+    return median(waits) / median(parts)
+
+
+def _two_parts(watch: Iterator[Event], since: float) -> list[float]:
+    """Return how long two parts take that start after a time, in seconds since 1970."""
+    starts = (event.time for event in watch if isinstance(event, AttemptStarted) and event.time.timestamp() > since)
+    return [(later - sooner).total_seconds() for sooner, later in pairwise(islice(starts, 3))]
 
 
 FAMILY = Family(figures=(TWO_WORKERS, IN_PARTS, SMALL_JOB, REPEATED), measure=measure, once=True, quick=False)
