@@ -17,7 +17,12 @@ from convscope.worker.keras_files import model_to_bytes
 from convscope.worker.network import describe
 from stack import Stack, running_stack
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    # Keras 3 asks TensorFlow's variables for arrays in the manner of NumPy 1.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
+]
 
 ITERATIONS = 2
 
