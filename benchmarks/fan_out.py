@@ -81,10 +81,14 @@ def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
             alone = seconds_in_process(client, model)
             yield IN_PARTS.name, seconds_for_all(client, model) / alone
     if TWO_WORKERS.name in names:
-        with model_on(threads=1) as (client, model):
-            one = seconds_for_all(client, model)
-        with model_on(threads=1, workers=2) as (client, model):
-            yield TWO_WORKERS.name, one / seconds_for_all(client, model)
+        yield TWO_WORKERS.name, gain_of_two()
+
+
+def gain_of_two() -> float:
+    """Return the seconds of one worker over those of two, in turns that favour neither on a machine that drifts."""
+    with model_on(threads=1) as one, model_on(threads=1, workers=2) as two:
+        seconds = [seconds_for_all(*system) for system in (one, two, two, one)]
+    return (seconds[0] + seconds[3]) / (seconds[1] + seconds[2])
 
 
 @contextmanager

@@ -125,6 +125,7 @@ def test_a_worker_and_its_horse_are_killed(stack: Stack, api: Api, undisturbed: 
     assert again.time.ToSeconds() - last.time.ToSeconds() <= 12
 
 
+@pytest.mark.slow  # the chaos run stops horses, too
 def test_a_horse_that_is_stopped_for_long_harms_nothing(stack: Stack, api: Api, undisturbed: Job) -> None:
     job = api.create(TRAINING)
     wait_for_step(api, job, 50)
