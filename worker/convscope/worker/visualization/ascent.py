@@ -1,7 +1,7 @@
 """The ascent of a chunk of images, as one compiled loop."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -132,9 +132,10 @@ class Ascent:
 
     def _climb(self, state: State, batch: Batch, count: Any, dead: Any) -> State:
         slope = self._slopes.at(batch.features, dead)
+        iterated = _apart(lambda state: self._iterated(state, slope, batch.seeds))
 
         def body(done: Any, state: State) -> tuple[Any, State]:
-            return done + 1, self._iterated(state, slope, batch.seeds)
+            return done + 1, iterated(state)
 
         climbed: State
         _, climbed = tf.while_loop(lambda done, _: done < count, body, (tf.constant(0), state), parallel_iterations=1)
@@ -194,6 +195,16 @@ class Ascent:
             tape.watch(image)
             value = penalty(image, self._render.regularizers)
         return tape.gradient(value, image)
+
+
+def _apart(iterate: Callable[[State], State]) -> Any:
+    """Return a function that stays a graph of its own inside of a loop.
+
+    Loops are flattened into graphs with cycles. TensorFlow's choice of kernels walks those in an order that differs from
+    process to process, and takes oneDNN's gradient of a max-pooling only if it saw the pooling before: an ascent of the
+    tutorial's conv2 took once or twice the time, by luck. A call costs some 50 microseconds of an iteration.
+    """
+    return tf.function(iterate, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def _any_set(settings: Any) -> bool:
