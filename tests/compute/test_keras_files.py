@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from convscope.worker.errors import ModelFileError
 from convscope.worker.keras_config import LAYERS, check_config
 from convscope.worker.keras_files import model_from_bytes, model_to_bytes
+from convscope.worker.network import build_network
+from convscope.worker.settings import TUTORIAL
 
 
 def small() -> keras.Model:
@@ -169,3 +171,16 @@ JSON = st.recursive(
 def test_any_configuration_is_refused_with_a_reason(config: Any) -> None:
     with pytest.raises(ModelFileError, match="not allowed"):
         check_config({"class_name": "Functional", "module": "keras", "config": config}, 10)
+
+
+def test_equal_models_give_equal_files() -> None:
+    def build() -> keras.Model:
+        return build_network(TUTORIAL, image_shape=(28, 28, 1), classes=10, learning_rate=1e-3, seed=3)
+
+    models = [build(), build()]  # both alive: what Keras names by its address has two of them
+    first, second = map(model_to_bytes, models)
+    assert first == second
+    with zipfile.ZipFile(io.BytesIO(first)) as archive:
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert list(json.loads(archive.read("metadata.json"))) == ["keras_version"]
+    assert all(map(np.array_equal, model_from_bytes(first).get_weights(), models[0].get_weights()))

@@ -10,12 +10,13 @@ import h5py
 
 from convscope.worker.errors import ModelFileError
 
-__all__ = ["count_numbers", "open_archive", "read_config"]
+__all__ = ["CONFIG", "METADATA", "count_numbers", "open_archive", "read_config"]
 
 CONFIG: Final = "config.json"
+METADATA: Final = "metadata.json"
 WEIGHTS: Final = "model.weights.h5"
 # The members of a Keras file, and how large they may be unpacked, in bytes.
-LIMITS: Final = {CONFIG: 16 * 2**20, "metadata.json": 2**16, WEIGHTS: 4 * 2**30}
+LIMITS: Final = {CONFIG: 16 * 2**20, METADATA: 2**16, WEIGHTS: 4 * 2**30}
 # Weights hardly shrink; what does by more than this is made to burst.
 MOST_SHRINKING: Final = 100
 # What NumPy calls numbers: floats, integers, booleans; Keras keeps bfloat16 as raw bytes.

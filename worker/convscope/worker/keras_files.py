@@ -11,6 +11,7 @@ import keras
 
 from convscope.worker.errors import ModelFileError
 from convscope.worker.keras_archive import count_numbers, open_archive, read_config
+from convscope.worker.keras_canonical import canonical
 from convscope.worker.keras_config import check_config
 from convscope.worker.threads import thread_count
 
@@ -18,11 +19,11 @@ __all__ = ["model_from_bytes", "model_to_bytes"]
 
 
 def model_to_bytes(model: keras.Model) -> bytes:
-    """Return the model as a Keras file, with its optimizer's state."""
+    """Return the model as a Keras file, with its optimizer's state; equal models give equal bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
-        return path.read_bytes()
+        return canonical(path.read_bytes())
 
 
 def model_from_bytes(data: bytes) -> keras.Model:
