@@ -60,7 +60,7 @@ class _Job:
         self.order = ImageOrder(self._spec)
         self._plan = VisualizationPlan.from_bytes(reporter.blobs.get(attempt.plan))
         self._sha256 = attempt.model_file or self._kept_model(reporter)
-        self._names = ImageNames(self._spec, self._sha256)
+        self._names = ImageNames(self._spec, self._sha256, self._plan.rows)
         self._settings = convert.visualize_settings(self._spec)
         self._visualizer: Visualizer | None = None
 
