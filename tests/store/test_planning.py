@@ -240,7 +240,7 @@ def test_the_tutorials_features_are_one_part() -> None:
 
 
 def test_parts_do_not_grow_without_end() -> None:
-    spec = VisualizeSpec(selections=[select("dense1")], iterations=10_000, restarts=1_000)
+    spec = VisualizeSpec(selections=[select("dense1")], iterations=10_000, restarts=200)
     plan = plan_visualization(spec, LAYERS)
     assert MAX_PARTS / 2 <= len(plan.parts) <= MAX_PARTS
     assert [each for part in planned(spec, plan) for each in part] == wanted(spec)

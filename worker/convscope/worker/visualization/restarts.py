@@ -12,7 +12,7 @@ from convscope.worker.classification import Classifier
 from convscope.worker.visualization.images import FeatureImage, Spread
 from convscope.worker.visualization.results import Result, feature_image, seen
 
-__all__ = ["all_images", "best_images", "best_of_runs"]
+__all__ = ["Objectives", "all_images", "best_images", "best_of_runs"]
 
 # The highest objective of each of some restarts, float32 [restarts], NaN for one that never had any.
 Objectives: TypeAlias = npt.NDArray[np.float32]

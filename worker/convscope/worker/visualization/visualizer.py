@@ -21,7 +21,7 @@ from convscope.worker.visualization.objectives import Objective
 from convscope.worker.visualization.restarts import all_images, best_images
 from convscope.worker.visualization.target import Target, layer_target, objective_target
 
-__all__ = ["Visualizer"]
+__all__ = ["Ready", "Visualizer"]
 
 # Takes each image as it is ready.
 Ready: TypeAlias = Callable[[FeatureImage], None]
