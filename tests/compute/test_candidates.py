@@ -13,6 +13,7 @@ from convscope.store import Attempt, BlobStore, JobStore, Sweeper, dispatch, key
 from convscope.store.errors import BlobError
 from convscope.store.images import ready_images
 from convscope.store.planning import Segment, VisualizationPlan
+from convscope.store.records import text
 from convscope.store.scripted import Scripts
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.render_pb2 import Preset
@@ -141,7 +142,7 @@ def test_a_part_of_a_feature_that_is_ready_does_nothing(system: System) -> None:
     VisualizeRunner()(first)
     assert system.image() == image
     assert JobStore(system.redis).get(system.job.name).parts_done == 3
-    needed = set(map(bytes.decode, system.redis.smembers(keys.blobs_key(system.job_id))))
+    needed = set(map(text, system.redis.smembers(keys.blobs_key(system.job_id))))
     assert {system.blobs.put(image.SerializeToString(deterministic=True))} < needed
     assert len(needed) == 2  # and the result
 

@@ -8,6 +8,7 @@ import redis
 from convscope.store import Attempt, Candidate, JobStore, keys, lose_holder, read_candidates
 from convscope.store.errors import StaleAttemptError
 from convscope.store.losses import MAX_DEATHS
+from convscope.store.records import text
 from convscope.v1.jobs_pb2 import Failure, Job, JobState
 from store.part_jobs import claim, create, image, ready_model, state
 
@@ -18,7 +19,7 @@ def candidate(number: int, first: int, restarts: int = 4) -> Candidate:
 
 def references(connection: redis.Redis) -> dict[str, int]:
     """How often each blob is pointed to, but for plans and models."""
-    counts = {digest.decode(): int(count) for digest, count in connection.hgetall(keys.REFERENCES).items()}
+    counts = {text(digest): int(count) for digest, count in connection.hgetall(keys.REFERENCES).items()}
     return {digest: count for digest, count in counts.items() if digest not in {"plan", "file"}}
 
 
