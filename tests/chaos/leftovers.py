@@ -35,14 +35,14 @@ MOST_EVENTS = 10_000
 
 
 def left_in_redis(connection: redis.Redis) -> Iterator[str]:
-    """Leases, parts, active jobs, jobs that wait, and entries of queues.
+    """Leases, parts, candidates, active jobs, jobs that wait, and entries of queues.
 
     Leases have the time that they take to run out; workers as long to take entries of jobs that have ended.
     """
     deadline = time.monotonic() + LEASE_MS / 1000 + 1
     while _goes_by_itself(connection) and time.monotonic() < deadline:
         time.sleep(0.1)
-    for pattern in (LEASES, "convscope:*:parts", "convscope:*:waiters"):
+    for pattern in (LEASES, "convscope:*:parts", "convscope:*:candidates", "convscope:*:waiters"):
         for key in connection.scan_iter(match=pattern, count=1000):
             yield f"{text(key)} is left"
     active = sorted(map(text, connection.smembers(keys.ACTIVE)))

@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
 
 import keras
 import numpy as np
 import pytest
 
+from convscope.worker.convert import feature_image
 from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import FeatureImage, Visualizer
+from convscope.worker.visualization import FeatureImage, Visualizer, best_of_runs
 from convscope.worker.visualization.chunks import Chunk, chunks, halves
 
 
@@ -17,11 +21,23 @@ def visualizer(trained: keras.Model) -> Visualizer:
     return Visualizer(trained)
 
 
-def run(visualizer: Visualizer, features: list[int], *, rows: int = 4, **settings: object) -> list[FeatureImage]:
+def run(
+    visualizer: Visualizer,
+    features: list[int],
+    *,
+    rows: int = 4,
+    some: Mapping[int, range] | None = None,
+    **settings: object,
+) -> list[FeatureImage]:
     found: list[FeatureImage] = []
     chosen = VisualizeSettings(iterations=6, **settings)  # type: ignore[arg-type]  # each test's own
-    visualizer.run("conv2", features, chosen, rows=rows, ready=found.append)
+    visualizer.run("conv2", features, chosen, rows=rows, restarts=some or {}, ready=found.append)
     return found
+
+
+def bits(image: FeatureImage) -> bytes:
+    """Everything about an image."""
+    return feature_image(image).SerializeToString(deterministic=True)
 
 
 def test_the_best_of_the_restarts_is_kept_with_the_spread_of_all(visualizer: Visualizer) -> None:
@@ -41,6 +57,49 @@ def test_the_best_of_the_restarts_is_kept_with_the_spread_of_all(visualizer: Vis
         assert image.spread.objectives.tolist() == pytest.approx(objectives)
         assert image.spread.mean == pytest.approx(np.mean(objectives))
         assert image.spread.deviation == pytest.approx(np.std(objectives), rel=1e-4)
+
+
+@pytest.mark.parametrize("cuts", [(2, 6), (1,), (1, 2, 3, 9)])
+def test_restarts_that_are_computed_apart_are_those_computed_together(
+    visualizer: Visualizer, cuts: tuple[int, ...]
+) -> None:
+    runs = [range(start, stop) for start, stop in pairwise((0, *cuts, 10))]
+    # Item 70 is in the middle of a chunk, so the first cuts are between chunks.
+    apart = [run(visualizer, [7], restarts=10, some={7: each}, keep_all=True, trace=True) for each in runs]
+    together = run(visualizer, [7], restarts=10, keep_all=True, trace=True)
+    assert [bits(image) for images in apart for image in images] == [bits(image) for image in together]
+    candidates = [run(visualizer, [7], restarts=10, some={7: each})[0] for each in runs]
+    assert [image.spread.objectives.shape for image in candidates if image.spread] == [(len(each),) for each in runs]
+    chosen, spread = best_of_runs([image.spread.objectives for image in candidates if image.spread])
+    (best,) = run(visualizer, [7], restarts=10)
+    assert bits(replace(candidates[chosen], spread=spread)) == bits(best)
+
+
+def test_some_restarts_of_one_feature_and_all_of_the_next_share_chunks(visualizer: Visualizer) -> None:
+    every = run(visualizer, [7, 8], restarts=3, keep_all=True)
+    some = run(visualizer, [7, 8], restarts=3, some={7: range(2, 3)}, keep_all=True)
+    assert [bits(image) for image in some] == [bits(image) for image in every[2:]]
+    asked = chunks([7, 8], of=36, restarts=3, rows=4, some={7: range(2, 3)})
+    assert [chunk.wanted for chunk in asked] == [(23,), (24, 25, 26)]
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "objectives",
+    [[1, 3, 2, 3, 3], [NAN, NAN, 1, NAN, 1], [NAN] * 5, [-1, NAN, -3, -0.5, NAN], [float("-inf"), 1, 1, 1, 1]],
+)
+def test_the_best_of_runs_is_the_best_of_all(objectives: list[float]) -> None:
+    every = np.array(objectives, np.float32)
+    whole = best_of_runs([every])[1]
+    comparable = np.where(np.isfinite(every), every, -np.inf)
+    for cuts in [(2,), (1, 3), (1, 2, 3, 4), (4,)]:
+        runs = np.split(every, cuts)
+        chosen, spread = best_of_runs(runs)
+        assert chosen == np.searchsorted(cuts, np.argmax(comparable), side="right")
+        assert spread.objectives.tobytes() == every.tobytes()
+        assert np.array([spread.mean, spread.deviation]).tobytes() == np.array([whole.mean, whole.deviation]).tobytes()
 
 
 def test_restarts_differ_and_company_changes_no_bit(visualizer: Visualizer) -> None:

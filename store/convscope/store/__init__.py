@@ -5,6 +5,7 @@ State is in Redis and changes only by scripts that run inside it; artifacts are 
 
 from convscope.store.attempts import Attempt, Checkpoint
 from convscope.store.blobs import BlobStore
+from convscope.store.candidates import Candidate, read_candidates
 from convscope.store.connection import await_redis, connect_patiently, connect_promptly
 from convscope.store.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs import JobStore
@@ -22,6 +23,7 @@ from convscope.store.waiting import settle_waiters
 __all__ = [
     "Attempt",
     "BlobStore",
+    "Candidate",
     "Checkpoint",
     "Image",
     "JobStore",
@@ -42,6 +44,7 @@ __all__ = [
     "lose_holder",
     "open_queue",
     "queue_names",
+    "read_candidates",
     "read_log",
     "settle_waiters",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import redis
 
 from convscope.store import keys, records
+from convscope.store.candidates import Candidate
 from convscope.store.errors import NotFoundError, StaleAttemptError
 from convscope.store.part_scripts import Leave, Left, PartScripts
 from convscope.store.queue import carrier, dispatch
@@ -138,6 +139,10 @@ class Attempt:
         for image in images:
             records.timed(image.event)
         return self._write(Write(fields=self._kept(kept), needs=self.needs, images=images))
+
+    def report_candidate(self, candidate: Candidate) -> Written:
+        """Note a candidate for an image, unless the job has the image; its blob is kept until then."""
+        return self._write(Write(fields={f"deaths:{self.part}": 0}, candidates=[candidate]))
 
     def take_known(self, images: Sequence[Image]) -> set[int]:
         """Give the job those images that are stored already, with their events.

@@ -175,6 +175,7 @@ class JobStore:
         request_id = self._fields(job_id).get(b"request_id", b"").decode()
         related = [keys.job_key(job_id), keys.JOBS, keys.blobs_key(job_id), keys.events_key(job_id)]
         related += [keys.parts_key(job_id), keys.written_key(job_id), keys.images_key(job_id)]
+        related.append(keys.candidates_key(job_id))
         if request_id:
             related.append(keys.request_key(request_id))
         status, *rest = self._scripts.delete(job_id, related, ENDED_NAMES)

@@ -9,6 +9,7 @@ __all__ = [
     "REFERENCES",
     "SWEPT",
     "blobs_key",
+    "candidates_key",
     "events_key",
     "images_key",
     "job_key",
@@ -77,6 +78,11 @@ def blobs_key(job_id: str) -> str:
 def images_key(job_id: str) -> str:
     """Hash: the blob's digest of each image that is ready, by its number in the order of the spec, from 0."""
     return f"convscope:{{job:{job_id}}}:images"
+
+
+def candidates_key(job_id: str) -> str:
+    """Hash: the candidates for each image that is not ready, by its number; see ``candidates.py``."""
+    return f"convscope:{{job:{job_id}}}:candidates"
 
 
 def request_key(request_id: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import redis
 
 from convscope.store import keys, lua
+from convscope.store.candidates import Candidate
 from convscope.store.errors import NotFoundError
 from convscope.v1.jobs_pb2 import JobEvent
 
@@ -56,6 +57,7 @@ class Write:
         events: events to append, each with the digest of its blob or ``""``.
         needs: id of the model whose images these are.
         images: images to append.
+        candidates: candidates to note for images that the job lacks.
     """
 
     part: int = 0
@@ -68,6 +70,7 @@ class Write:
     events: Sequence[tuple[JobEvent, str]] = ()
     needs: str = ""
     images: Sequence[Image] = ()
+    candidates: Sequence[Candidate] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,9 @@ class Scripts:
         arguments.append(len(write.images))
         for image in write.images:
             arguments += [image.number, image.name, image.event.SerializeToString(), image.blob]
+        arguments.append(len(write.candidates))
+        for each in write.candidates:
+            arguments += [each.number, each.first, each.restarts, each.blob]
         names = [*job_keys(job_id), keys.model_key(write.needs), keys.known_key(write.needs)]
         status, *rest = self._write(keys=names, args=arguments)
         if status == b"missing":
@@ -209,6 +215,7 @@ def job_keys(job_id: str) -> list[str]:
         keys.REFERENCES,
         keys.model_key(job_id),
         keys.model_blobs_key(job_id),
+        keys.candidates_key(job_id),
     ]
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "feature_image",
     "feature_name",
     "layers",
+    "spread",
     "tensor",
     "train_progress",
     "train_settings",
@@ -182,7 +183,7 @@ def feature_image(image: visualization.FeatureImage) -> FeatureImage:
         trace=_trace(image.trace) if image.trace else None,
         restart=image.restart,
         verdict=_verdict(image.verdict),
-        spread=_spread(image.spread) if image.spread else None,
+        spread=spread(image.spread) if image.spread else None,
     )
 
 
@@ -201,7 +202,8 @@ def _verdict(verdict: visualization.Verdict) -> Verdict:
     )
 
 
-def _spread(spread: visualization.Spread) -> Spread:
+def spread(spread: visualization.Spread) -> Spread:
+    """Pack how the restarts of a feature ended."""
     return Spread(objectives=tensor(spread.objectives), mean=spread.mean, deviation=spread.deviation)
 
 

@@ -1,6 +1,8 @@
 """Parts of visualization jobs: what is known already is taken over, what is missing is computed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from convscope.store import Image, ModelStore, ResultWanted
 from convscope.store.images import ImageOrder, ImagePlace, ready_images
@@ -9,11 +11,14 @@ from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeResult, VisualizeSpec
 from convscope.worker import convert
 from convscope.worker.convert_objective import objective
+from convscope.worker.horse_candidates import Candidates
 from convscope.worker.horse_images import ImageBuffer
 from convscope.worker.horse_report import Reporter
 from convscope.worker.keras_files import model_from_bytes
+from convscope.worker.pulse import Pulse
 from convscope.worker.visualization import FeatureImage as ComputedImage
 from convscope.worker.visualization import Visualizer
+from convscope.worker.visualization.visualizer import Ready
 
 __all__ = ["VisualizeRunner"]
 
@@ -23,11 +28,12 @@ KNOWN_BATCH = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Features of one target that a part computes."""
+    """Features of one target that a part computes; of those that are `parted`, only these restarts."""
 
     target: int
     layer: str
     features: tuple[int, ...]
+    parted: Mapping[int, range]
 
 
 class VisualizeRunner:
@@ -60,7 +66,7 @@ class _Job:
         self.order = ImageOrder(self._spec)
         self._plan = VisualizationPlan.from_bytes(reporter.blobs.get(attempt.plan))
         self._sha256 = attempt.model_file or self._kept_model(reporter)
-        self._names = ImageNames(self._spec, self._sha256)
+        self._names = ImageNames(self._spec, self._sha256, self._plan.rows)
         self._settings = convert.visualize_settings(self._spec)
         self._visualizer: Visualizer | None = None
 
@@ -79,21 +85,31 @@ class _Job:
             have |= self._take_known(reporter, [number for number in numbers if number not in have])
         buffer = ImageBuffer(reporter, kept=len(have))
         for span in spans:
-            features = [each for each in span.features if not have.issuperset(self._numbers(span, each))]
-            if features:
-                self._run(reporter, buffer, span, features)
+            missing = [each for each in span.features if not have.issuperset(self._numbers(span, each))]
+            self._compute_span(reporter, buffer, span, missing)
         buffer.flush()
 
     def _spans(self, part: int) -> list[Span]:
         found = []
-        for each in self._plan.parts[part]:
-            target = self.order.targets[each.target]
-            features = tuple(target.features[each.start : each.start + each.count])
-            found.append(Span(target=each.target, layer=target.layer, features=features))
+        for number, group in groupby(self._plan.parts[part], key=lambda each: each.target):
+            target, features, parted = self.order.targets[number], list[int](), dict[int, range]()
+            for each in group:
+                features += target.features[each.start : each.start + each.count]
+                if each.restarts is not None:
+                    parted[features[-1]] = range(each.first, each.first + each.restarts)
+            found.append(Span(target=number, layer=target.layer, features=tuple(features), parted=parted))
         return found
 
     def _numbers(self, span: Span, feature: int) -> range:
-        return self.order.of_feature(self.order.targets[span.target], feature)
+        """Return the numbers of a feature's images that a span has to do with."""
+        numbers = self.order.of_feature(self.order.targets[span.target], feature)
+        if self._competes(span, feature) or feature not in span.parted:
+            return numbers
+        return numbers[span.parted[feature].start : span.parted[feature].stop]
+
+    def _competes(self, span: Span, feature: int) -> bool:
+        """Whether a span computes no more than a candidate for the image of a feature."""
+        return feature in span.parted and not self._settings.keep_all
 
     def _take_known(self, reporter: Reporter, numbers: list[int]) -> set[int]:
         found: set[int] = set()
@@ -103,26 +119,46 @@ class _Job:
             found |= reporter.attempt.take_known(images)
         return found
 
-    def _run(self, reporter: Reporter, buffer: ImageBuffer, span: Span, features: list[int]) -> None:
-        def ready(computed: ComputedImage) -> None:
-            buffer.add(*self._stored(reporter, computed))
+    def _compute_span(self, reporter: Reporter, buffer: ImageBuffer, span: Span, features: list[int]) -> None:
+        candidates = Candidates(reporter, self._settings.restarts)
 
-        visualizer, rows = self._loaded(reporter), self._plan.rows[span.target]
+        def choose(feature: int) -> None:
+            if best := candidates.best(self._numbers(span, feature)[0]):
+                buffer.add(*self._stored(best))
+
+        def ready(computed: ComputedImage) -> None:
+            message, feature = convert.feature_image(computed), computed.feature
+            if self._competes(span, feature):
+                candidates.add(self._numbers(span, feature)[0], span.parted[feature], message)
+                choose(feature)
+            else:
+                buffer.add(*self._stored(message))
+
+        competing = [each for each in features if self._competes(span, each)]
+        stored = {each for each in competing if candidates.has(self._numbers(span, each)[0], span.parted[each])}
+        for feature in stored:  # by an attempt that ended before the feature's image was stored
+            choose(feature)
+        if missing := [each for each in features if each not in stored]:
+            self._run(reporter, span, missing, ready, buffer.pulse)
+
+    def _run(self, reporter: Reporter, span: Span, features: list[int], ready: Ready, pulse: Pulse) -> None:
+        visualizer, rows, settings = self._loaded(reporter), self._plan.rows[span.target], self._settings
         index = span.target - len(self._spec.selections)
         if index < 0:
-            visualizer.run(span.layer, features, self._settings, rows=rows, ready=ready, pulse=buffer.pulse)
+            visualizer.run(span.layer, features, settings, rows=rows, restarts=span.parted, ready=ready, pulse=pulse)
         else:
             what = objective(self._spec.objectives[index])
-            visualizer.run_objective(span.layer, what, self._settings, rows=rows, ready=ready, pulse=buffer.pulse)
+            visualizer.run_objective(
+                span.layer, what, settings, rows=rows, restarts=span.parted, ready=ready, pulse=pulse
+            )
 
     def _loaded(self, reporter: Reporter) -> Visualizer:
         if self._visualizer is None:
             self._visualizer = Visualizer(model_from_bytes(reporter.blobs.get(self._sha256)))
         return self._visualizer
 
-    def _stored(self, reporter: Reporter, computed: ComputedImage) -> tuple[Image, bytes]:
+    def _stored(self, message: FeatureImage) -> tuple[Image, bytes]:
         """Return an image as the job has it, and its bytes."""
-        message = convert.feature_image(computed)
         restart = message.restart if self.order.each > 1 else 0
         number = self.order.number(ImagePlace(layer=message.layer, feature=message.feature, restart=restart))
         if number is None:

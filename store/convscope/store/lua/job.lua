@@ -1,8 +1,9 @@
 -- Shared by the scripts about one job: put in front of each, after the prelude.
 
 -- Every such script has these keys first.
-local record, parts, written, images, events, notify, active, blobs, references, made, made_blobs = unpack(KEYS, 1, 11)
-local JOB_KEYS = 11
+local record, parts, written, images, events, notify, active, blobs, references, made, made_blobs, candidates =
+  unpack(KEYS, 1, 12)
+local JOB_KEYS = 12
 
 -- Parts of a job that are on a queue at once: the others wait in the record, so that jobs behind it do not wait for them.
 local WINDOW = 1
@@ -20,8 +21,40 @@ local function set_job_fields()
   end
 end
 
+-- Notes the best image of a run of a feature's restarts, which the job points to until it has the feature's image.
+-- Candidates are noted as `candidates.py` reads them: "first restart:restarts:digest ", one after another.
+local function note_candidate(number, first, restarts, blob)
+  local noted = redis.call('HGET', candidates, number) or ''
+  if redis.call('HEXISTS', images, number) == 1 or string.find(' ' .. noted, ' ' .. first .. ':', 1, true) then
+    return
+  end
+  redis.call('HSET', candidates, number, noted .. first .. ':' .. restarts .. ':' .. blob .. ' ')
+  point(blobs, references, blob)
+end
+
+local function drop_candidates(number)
+  for blob in string.gmatch(redis.call('HGET', candidates, number) or '', '%d+:%d+:(%S*) ') do
+    unpoint(blobs, references, blob)
+  end
+  redis.call('HDEL', candidates, number)
+end
+
+-- Gives the job an image, with its event, unless it has it already; returns whether it had not.
+local function add_image(id, number, event, blob)
+  if redis.call('HSETNX', images, number, blob) == 0 then
+    return false
+  end
+  point(blobs, references, blob)
+  append(record, events, notify, id, event, blob, redis.call('HLEN', images))
+  drop_candidates(number)
+  return true
+end
+
 -- Takes everything away that only an active job needs.
 local function retire(id)
+  for _, number in ipairs(redis.call('HKEYS', candidates)) do
+    drop_candidates(number)
+  end
   redis.call('SREM', active, id)
   redis.call('DEL', parts)
   local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'plan', 'model_file')

@@ -15,10 +15,8 @@ while at <= #ARGV do
   if redis.call('HEXISTS', images, number) == 1 then
     reply[#reply + 1] = tonumber(number) -- sent again, because the reply was lost
   elseif blob and redis.call('HEXISTS', references, blob) == 1 then
-    redis.call('HSET', images, number, blob)
-    point(blobs, references, blob)
+    add_image(id, number, event, blob)
     redis.call('HINCRBY', record, 'known', 1)
-    append(record, events, notify, id, event, blob, redis.call('HLEN', images))
     reply[#reply + 1] = tonumber(number)
   elseif blob then
     redis.call('HDEL', known, name) -- the last job that had it is gone, and the image with it

@@ -10,6 +10,7 @@
 --       number of blobs that the job points to no longer, then each digest
 --       number of events, then for each: bytes, digest of its blob or ""
 --       number of images, then for each: number, name, event, digest of its blob; those that are there already are left out
+--       number of candidates, then for each: number of the image, first restart, restarts, digest of its blob
 -- Returns {"ok", sequence, cancel}, {"missing"}, or {"refused", field, its value}.
 local id, part, token = take(), take(), take()
 if token ~= '' and redis.call('HGET', written, part) == token then
@@ -46,13 +47,14 @@ end
 local needed, known = KEYS[JOB_KEYS + 1], KEYS[JOB_KEYS + 2]
 for _ = 1, tonumber(take()) do
   local number, name, event, blob = take(), take(), take(), take()
-  if redis.call('HSETNX', images, number, blob) == 1 then
-    point(blobs, references, blob)
-    append(record, events, notify, id, event, blob, redis.call('HLEN', images))
-  end
+  add_image(id, number, event, blob)
   if redis.call('EXISTS', needed) == 1 then -- it may have been deleted meanwhile
     redis.call('HSET', known, name, blob)
   end
+end
+for _ = 1, tonumber(take()) do
+  local number, first, restarts, blob = take(), take(), take(), take()
+  note_candidate(number, first, restarts, blob)
 end
 local after = redis.call('HMGET', record, 'sequence', 'cancel', 'ended')
 if after[3] then

@@ -5,9 +5,9 @@ All of it is a pure function of the spec and the model's layers, so that service
 
 from convscope.store.planning.cost import estimate_seconds
 from convscope.store.planning.digests import ENGINE_VERSION, ImageNames
-from convscope.store.planning.parts import Segment
 from convscope.store.planning.plan import VisualizationPlan, plan_visualization
 from convscope.store.planning.rows import chunk_rows
+from convscope.store.planning.segments import Segment
 from convscope.store.planning.targets import Target, targets
 
 __all__ = [

@@ -4,7 +4,6 @@ No more than an estimate: it decides how a job is cut into parts and what is ref
 """
 
 from collections.abc import Sequence
-from math import prod
 from typing import Final
 
 from convscope.store.planning.targets import Target, targets
@@ -23,18 +22,14 @@ COMPILE_LAYER_S: Final = 0.03
 
 
 class Costs:
-    """Seconds of one worker for pieces of a visualization."""
+    """Seconds of one worker for pieces of a visualization of so many iterations."""
 
-    def __init__(self, spec: VisualizeSpec, layers: Sequence[Layer]) -> None:
-        self._iterations = spec.iterations + 1  # the last image is looked at as well
-        self._flops = [0.0]
-        for layer in layers:
-            self._flops.append(self._flops[-1] + layer_flops(layer))
+    def __init__(self, iterations: int) -> None:
+        self._iterations = iterations + 1  # the last image is looked at as well
 
     def chunk(self, target: Target) -> float:
-        """Return what a chunk costs: forward, and the gradient by the image, at every iteration."""
-        step = 2 * self._flops[target.depth] * target.rows
-        return self._iterations * (step / RATE + ITERATION_S)
+        """Return what a chunk costs."""
+        return target.flops * target.rows / RATE + self._iterations * ITERATION_S
 
     def compiling(self, target: Target) -> float:
         """Return what a target costs once in each process that has anything of it."""
@@ -55,10 +50,5 @@ def estimate_seconds(spec: VisualizeSpec, layers: Sequence[Layer]) -> float:
     Raises:
         ValueError: if the model lacks a layer that is named.
     """
-    costs = Costs(spec, layers)
+    costs = Costs(spec.iterations)
     return sum(costs.compiling(target) + costs.features(target, target.features) for target in targets(spec, layers))
-
-
-def layer_flops(layer: Layer) -> float:
-    """Return the operations of a layer for one image: each weight is multiplied and added at each position."""
-    return 2.0 * layer.parameters * prod(layer.output_shape[:-1])

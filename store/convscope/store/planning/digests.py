@@ -1,9 +1,10 @@
 """Names of images: the digest of everything that decides an image's bits on one kind of machine."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
-from convscope.store.images import ImagePlace, objective_name
+from convscope.store.images import ImageOrder, ImagePlace, objective_name
 from convscope.store.planning.targets import restarts_of
 from convscope.v1.objective_pb2 import Objective
 from convscope.v1.visualize_pb2 import VisualizeSpec
@@ -20,9 +21,11 @@ class ImageNames:
     Args:
         spec: every default filled in.
         model_sha256: that of the model's file, in hexadecimal.
+        rows: ascents in one chunk, by target: see ``VisualizationPlan``.
     """
 
-    def __init__(self, spec: VisualizeSpec, model_sha256: str) -> None:
+    def __init__(self, spec: VisualizeSpec, model_sha256: str, rows: Sequence[int]) -> None:
+        self._rows = {target.layer: each for target, each in zip(ImageOrder(spec).targets, rows, strict=True)}
         self._objectives = {objective_name(index, each.name): each for index, each in enumerate(spec.objectives)}
         shared = VisualizeSpec(
             iterations=spec.iterations,
@@ -37,7 +40,7 @@ class ImageNames:
     def digest(self, place: ImagePlace) -> str:
         """Return an image's name: SHA-256 in hexadecimal."""
         objective = self._objectives.get(place.layer)
-        numbers = f"{place.feature}.{place.restart}".encode()
+        numbers = f"{place.feature}.{place.restart} of {self._rows[place.layer]}".encode()
         named = _joined(place.layer.encode(), _bytes(objective) if objective else b"", numbers)
         return hashlib.sha256(self._shared + named).hexdigest()
 

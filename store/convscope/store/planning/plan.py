@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convscope.store.planning.cost import Costs
-from convscope.store.planning.parts import PART_S, Segment, cut
+from convscope.store.planning.parts import PART_S, cut
+from convscope.store.planning.segments import Segment
 from convscope.store.planning.targets import targets
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.visualize_pb2 import VisualizeSpec
@@ -27,12 +28,12 @@ class VisualizationPlan:
 
     def to_bytes(self) -> bytes:
         """Return the plan as JSON."""
-        parts = [[(each.target, each.start, each.count) for each in part] for part in self.parts]
+        parts = [[each.numbers for each in part] for part in self.parts]
         return json.dumps({"rows": self.rows, "parts": parts}, separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "VisualizationPlan":
-        """Read what ``to_bytes`` wrote."""
+        """Read what ``to_bytes`` wrote, also before features could be parted."""
         found = json.loads(data)
         parts = tuple(tuple(Segment(*each) for each in part) for part in found["parts"])
         return cls(rows=tuple(found["rows"]), parts=parts)
@@ -50,7 +51,7 @@ def plan_visualization(spec: VisualizeSpec, layers: Sequence[Layer], part_second
         ValueError: if the model lacks a layer that is named.
     """
     found = targets(spec, layers)
-    parts = cut(found, Costs(spec, layers), part_seconds)
+    parts = cut(found, Costs(spec.iterations), part_seconds)
     return VisualizationPlan(
         rows=tuple(target.rows for target in found), parts=tuple(tuple(part) for part in parts) or ((),)
     )

@@ -2,7 +2,7 @@
 
 An image's last bits depend on the number of images beside it and on its place among them (other kernels, other vector
 lanes), never on what these images show. So both are fixed: a target has chunks of one size, and item i is always row
-i % size of chunk i // size.
+i % size of chunk i // size. The size is part of an image's name.
 """
 
 from typing import Final
@@ -15,9 +15,13 @@ MAX_ROWS: Final = 16
 MIN_ROWS: Final = 2
 # Bounds the activations of one chunk, in float32 values (256 MiB); the gradient takes as much again.
 MAX_VALUES: Final = 64 * 2**20
+# Bounds the operations of one chunk, which cannot be parted: some three seconds, as a part takes.
+MAX_FLOPS: Final = 3e11
+# Where that is the bound: a batch of fewer images is slower by the image.
+MIN_LONG_ROWS: Final = 4
 
 
-def chunk_rows(values: int, items: int) -> int:
+def chunk_rows(values: int, items: int, flops: float = 0.0) -> int:
     """Return how many ascents of a target go together, at least 2.
 
     Chunks are equal up to rounding, and even in number where there are many, so that they fill two threads or four.
@@ -25,8 +29,10 @@ def chunk_rows(values: int, items: int) -> int:
     Args:
         values: numbers that the model's layers put out for one image, all layers together.
         items: ascents of the target, asked for or not.
+        flops: floating-point operations of one ascent.
     """
-    rows = max(MIN_ROWS, min(MAX_ROWS, MAX_VALUES // max(values, 1)))
-    count = -(-items // rows)
+    in_memory = max(MIN_ROWS, MAX_VALUES // max(values, 1))
+    in_time = max(MIN_LONG_ROWS, int(MAX_FLOPS // max(flops, 1.0)))
+    count = -(-items // min(MAX_ROWS, in_memory, in_time))
     even = count + count % 2
     return max(MIN_ROWS, -(-items // even))

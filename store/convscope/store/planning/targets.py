@@ -1,10 +1,11 @@
 """What a visualization climbs: layers with their features, and objectives of the user's own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from convscope.store.images import objective_name
+from convscope.store.planning.flops import ascent_flops
 from convscope.store.planning.rows import chunk_rows
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.objective_pb2 import Objective
@@ -23,7 +24,9 @@ class Target:
         restarts: ascents of each feature.
         rows: ascents in one chunk.
         depth: number of the model's layers that an ascent goes through.
+        flops: floating-point operations of one ascent.
         objective: which of the spec's objectives, from 0; None for a layer.
+        divisible: whether restarts may be computed apart; not where they look at each other.
     """
 
     name: str
@@ -31,14 +34,24 @@ class Target:
     restarts: int
     rows: int
     depth: int
+    flops: float
     objective: int | None = None
+    divisible: bool = True
+
+    def items(self, feature: int) -> range:
+        """Return the numbers of a feature's ascents among those of all of the target's features, asked for or not."""
+        return range(feature * self.restarts, (feature + 1) * self.restarts)
 
     def chunks_of(self, features: Sequence[int]) -> int:
         """Return how many chunks have ascents of these features, which rise."""
+        return self.chunks_with(map(self.items, features))
+
+    def chunks_with(self, runs: Iterable[range]) -> int:
+        """Return how many chunks have any of these ascents, which rise."""
         count, after = 0, 0
-        for feature in features:
-            first = max(after, feature * self.restarts // self.rows)
-            after = ((feature + 1) * self.restarts - 1) // self.rows + 1
+        for items in runs:
+            first = max(after, items.start // self.rows)
+            after = (items.stop - 1) // self.rows + 1
             count += after - first
         return count
 
@@ -53,41 +66,50 @@ def targets(spec: VisualizeSpec, layers: Sequence[Layer]) -> list[Target]:
     Raises:
         ValueError: if the model lacks a layer that is named.
     """
-    values = sum(prod(layer.output_shape) for layer in layers)
-    places = {layer.name: place for place, layer in enumerate(layers)}
-    found = [_layer(spec, index, layers, values) for index in range(len(spec.selections))]
-    return found + [_objective(spec, index, places, values) for index in range(len(spec.objectives))]
+    found = [_layer(spec, index, layers) for index in range(len(spec.selections))]
+    return found + [_objective(spec, index, layers) for index in range(len(spec.objectives))]
 
 
-def _layer(spec: VisualizeSpec, index: int, layers: Sequence[Layer], values: int) -> Target:
+def _layer(spec: VisualizeSpec, index: int, layers: Sequence[Layer]) -> Target:
     selection = spec.selections[index]
     depth = next((place for place, layer in enumerate(layers, 1) if layer.name == selection.name), 0)
     if not depth:
         raise ValueError(f"the model has no layer {selection.name!r}")
+    flops = ascent_flops(layers[:depth], spec.iterations)
     return Target(
         name=selection.name,
         features=tuple(sorted(set(selection.list.indices))),
         restarts=restarts_of(spec),
-        rows=chunk_rows(values, layers[depth - 1].features * restarts_of(spec)),
+        rows=chunk_rows(_values(layers), layers[depth - 1].features * restarts_of(spec), flops),
         depth=depth,
+        flops=flops,
     )
 
 
-def _objective(spec: VisualizeSpec, index: int, places: dict[str, int], values: int) -> Target:
+def _objective(spec: VisualizeSpec, index: int, layers: Sequence[Layer]) -> Target:
     objective = spec.objectives[index]
+    places = {layer.name: place for place, layer in enumerate(layers, 1)}
     names = [_tapped(objective, number) for number in range(len(objective.terms))]
     if unknown := [name for name in names if name not in places]:
         raise ValueError(f"the model has no layer {unknown[0]!r}")
-    restarts = restarts_of(spec)
+    restarts, depth = restarts_of(spec), max(places[name] for name in names)
+    flops = ascent_flops(layers[:depth], spec.iterations)
     together = any(term.HasField("diversity") for term in objective.terms)
     return Target(
         name=objective_name(index, objective.name),
         features=(0,),
         restarts=restarts,
-        rows=max(2, restarts) if together else chunk_rows(values, restarts),
-        depth=1 + max(places[name] for name in names),
+        rows=max(2, restarts) if together else chunk_rows(_values(layers), restarts, flops),
+        depth=depth,
+        flops=flops,
         objective=index,
+        divisible=not together,
     )
+
+
+def _values(layers: Sequence[Layer]) -> int:
+    """Return how many numbers all layers put out for one image."""
+    return sum(prod(layer.output_shape) for layer in layers)
 
 
 def _tapped(objective: Objective, number: int) -> str:

@@ -14,6 +14,7 @@ from convscope.worker.visualization.objectives import (
     Neuron,
     Objective,
 )
+from convscope.worker.visualization.restarts import best_of_runs
 from convscope.worker.visualization.verdicts import Verdict
 from convscope.worker.visualization.visualizer import Visualizer
 
@@ -30,4 +31,5 @@ __all__ = [
     "Trace",
     "Verdict",
     "Visualizer",
+    "best_of_runs",
 ]

@@ -5,10 +5,15 @@ last bits depend on the number of images beside it and on its place among them (
 never on what these images show. So both are fixed: item i is always row i % rows of chunk i // rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
-__all__ = ["Chunk", "chunks", "halved", "halves"]
+__all__ = ["ALL", "Chunk", "chunks", "halved", "halves"]
+
+# Which restarts to compute, by feature, where that is not all of them.
+ALL: Final[Mapping[int, range]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +34,15 @@ class Chunk:
         return [min(item, self.last) for item in range(self.first, self.first + self.rows)]
 
 
-def chunks(features: Iterable[int], *, of: int, restarts: int, rows: int) -> list[Chunk]:
-    """Return the chunks that hold all restarts of some of a target's `of` features, in rising order."""
-    wanted = sorted({feature * restarts + restart for feature in features for restart in range(restarts)})
+def chunks(
+    features: Iterable[int], *, of: int, restarts: int, rows: int, some: Mapping[int, range] = ALL
+) -> list[Chunk]:
+    """Return the chunks that hold restarts of some of a target's `of` features, in rising order.
+
+    Of each feature it is `some`, if these are given, else all of its `restarts`.
+    """
+    every = range(restarts)
+    wanted = sorted({feature * restarts + restart for feature in features for restart in some.get(feature, every)})
     return _grouped(wanted, rows, of * restarts - 1)
 
 

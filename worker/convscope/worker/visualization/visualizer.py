@@ -1,7 +1,7 @@
 """Finds the images that features of a model like to see the most."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import closing
 from typing import Final, TypeAlias
 
@@ -14,14 +14,14 @@ from convscope.worker.pulse import Pulse, no_pulse
 from convscope.worker.settings import VisualizeSettings
 from convscope.worker.threads import thread_count
 from convscope.worker.visualization.chunk_climb import ChunkClimb
-from convscope.worker.visualization.chunks import chunks
+from convscope.worker.visualization.chunks import ALL, chunks
 from convscope.worker.visualization.graph import Graph
 from convscope.worker.visualization.images import FeatureImage
 from convscope.worker.visualization.objectives import Objective
 from convscope.worker.visualization.restarts import all_images, best_images
 from convscope.worker.visualization.target import Target, layer_target, objective_target
 
-__all__ = ["Visualizer"]
+__all__ = ["Ready", "Visualizer"]
 
 # Takes each image as it is ready.
 Ready: TypeAlias = Callable[[FeatureImage], None]
@@ -51,17 +51,19 @@ class Visualizer:
         settings: VisualizeSettings,
         *,
         rows: int,
+        restarts: Mapping[int, range] = ALL,
         ready: Ready,
         pulse: Pulse = no_pulse,
     ) -> None:
         """Find the images of features of a layer, `rows` at a time; see `chunk_rows` of the planning.
 
-        Each is handed to `ready`, in rising order of features and restarts, without duplicates. Raises ComputationError
-        if the model has no such layer, the layer no such feature, or the machine not the memory for a single image.
-        What `ready` or `pulse` raise ends the run.
+        Each is handed to `ready`, in rising order of features and restarts, without duplicates. Of a feature that is
+        in `restarts` only these are computed, and the best is that of these: see `best_of_runs`. Raises
+        ComputationError if the model has no such layer, the layer no such feature, or the machine not the memory for a
+        single image. What `ready` or `pulse` raise ends the run.
         """
         target = self._target((layer, settings.render), lambda: layer_target(self._graph, layer, settings.render))
-        self._run(target, features, settings, rows=rows, ready=ready, pulse=pulse)
+        self._run(target, features, settings, rows=rows, restarts=restarts, ready=ready, pulse=pulse)
 
     def run_objective(
         self,
@@ -70,6 +72,7 @@ class Visualizer:
         settings: VisualizeSettings,
         *,
         rows: int,
+        restarts: Mapping[int, range] = ALL,
         ready: Ready,
         pulse: Pulse = no_pulse,
     ) -> None:
@@ -81,7 +84,7 @@ class Visualizer:
         target = self._target((name, objective, render), lambda: objective_target(self._graph, name, objective, render))
         if not target.divisible and rows != settings.restarts:
             raise ComputationError(f"{settings.restarts} diverse restarts need a batch of as many rows, not {rows}")
-        self._run(target, [0], settings, rows=rows, ready=ready, pulse=pulse)
+        self._run(target, [0], settings, rows=rows, restarts=restarts, ready=ready, pulse=pulse)
 
     def _target(self, key: Hashable, make: Callable[[], Target]) -> Target:
         if key not in self._targets:
@@ -98,15 +101,17 @@ class Visualizer:
         settings: VisualizeSettings,
         *,
         rows: int,
+        restarts: Mapping[int, range],
         ready: Ready,
         pulse: Pulse,
     ) -> None:
         work = ChunkClimb(target, settings, self._classify)
-        wanted = chunks(target.checked(features), of=target.features, restarts=settings.restarts, rows=rows)
+        asked, count = target.checked(features), settings.restarts
+        wanted = chunks(asked, of=target.features, restarts=count, rows=rows, some=restarts)
         target.ascent(rows)
         with closing(in_order(work, wanted, threads=self._threads, pulse=pulse)) as finished:
             found = (result for results in finished for result in results)
-            choosing = settings.restarts > 1 and not settings.keep_all
+            choosing = count > 1 and not settings.keep_all
             images = best_images(target.name, found, self._classify) if choosing else all_images(target.name, found)
             for image in images:
                 ready(image)

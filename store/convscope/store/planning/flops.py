@@ -1,0 +1,23 @@
+"""Floating-point operations of layers and ascents, counted from shapes alone."""
+
+from collections.abc import Sequence
+from math import prod
+
+from convscope.v1.models_pb2 import Layer
+
+__all__ = ["ascent_flops", "layer_flops"]
+
+
+def ascent_flops(layers: Sequence[Layer], iterations: int) -> float:
+    """Return the operations of one ascent through layers: forward, and the gradient by the image, at every iteration.
+
+    Args:
+        layers: from the model's first to the deepest that the ascent goes through.
+        iterations: updates of the image; the last image is looked at as well.
+    """
+    return 2.0 * (iterations + 1) * sum(layer_flops(layer) for layer in layers)
+
+
+def layer_flops(layer: Layer) -> float:
+    """Return the operations of a layer for one image: each weight is multiplied and added at each position."""
+    return 2.0 * layer.parameters * prod(layer.output_shape[:-1])

@@ -1,0 +1,172 @@
+"""Parts of one feature: whoever comes last chooses among the candidates, whatever dies on the way."""
+
+from datetime import timedelta
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import redis
+
+from convscope.service.validation.presets import preset_render
+from convscope.store import Attempt, BlobStore, JobStore, Sweeper, dispatch, keys, lose_holder, read_candidates
+from convscope.store.errors import BlobError
+from convscope.store.images import ready_images
+from convscope.store.planning import Segment, VisualizationPlan
+from convscope.store.records import text
+from convscope.store.scripted import Scripts
+from convscope.v1.jobs_pb2 import Job, JobSpec
+from convscope.v1.render_pb2 import Preset
+from convscope.v1.visualize_pb2 import (
+    FeatureImage,
+    FeatureList,
+    LayerSelection,
+    OptimizedImage,
+    VisualizeSpec,
+)
+from convscope.worker import convert
+from convscope.worker.horse_candidates import Candidates
+from convscope.worker.horse_lease import LeaseKeeper
+from convscope.worker.horse_report import Reporter, Wishes
+from convscope.worker.horse_visualize import VisualizeRunner
+from convscope.worker.visualization import best_of_runs
+from store.part_jobs import claim, ready_model
+
+# The objectives of a feature's restarts, and where they are cut: the best one is in the second run.
+OBJECTIVES = np.array([1, 3, float("nan"), 2, 5, 5, 4, 0.1], np.float32)
+RUNS = [range(3), range(3, 6), range(6, 8)]
+BEST = 4
+
+
+class System:
+    """A job that has each run of restarts of one feature in a part of its own."""
+
+    def __init__(self, connection: redis.Redis, folder: Path) -> None:
+        self.redis = connection
+        self.blobs = BlobStore(folder.as_uri())
+        selection = LayerSelection(name="conv1", list=FeatureList(indices=[3]))
+        render, _ = preset_render(Preset.PRESET_TUTORIAL)
+        spec = VisualizeSpec(model=ready_model(connection), selections=[selection], restarts=8, render=render)
+        parts = tuple((Segment(0, 0, 1, run.start, len(run)),) for run in RUNS)
+        plan = self.blobs.put(VisualizationPlan(rows=(3,), parts=parts).to_bytes())
+        self.job: Job
+        self.job, _ = JobStore(connection).create(
+            JobSpec(visualize=spec), request_digest="d", needs=spec.model, parts=3, plan=plan
+        )
+        self.job_id = self.job.name.removeprefix("jobs/")
+        dispatch(connection, self.job_id)
+
+    def reporter(self, part: int) -> Reporter:
+        """That of a horse which has just claimed a part."""
+        attempt = claim(self.redis, self.job, part, f"w{part}")
+        return Reporter(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), Wishes())
+
+    def add(self, reporter: Reporter) -> Candidates:
+        """Store what a part has computed."""
+        run = RUNS[reporter.attempt.part]
+        candidates = Candidates(reporter, len(OBJECTIVES))
+        candidates.add(0, run, of_restarts(run))
+        return candidates
+
+    def lose(self, attempt: Attempt) -> None:
+        lose_holder(self.redis, self.job_id, attempt.part, f"w{attempt.part}", "SIGKILL")
+
+    def image(self) -> FeatureImage | None:
+        for _, digest in ready_images(self.redis, self.job_id, [0]):
+            return FeatureImage.FromString(self.blobs.get(digest))
+        return None
+
+
+def of_restarts(restarts: range) -> FeatureImage:
+    """What a part that computes these restarts finds."""
+    objectives = OBJECTIVES[restarts.start : restarts.stop]
+    best = restarts.start + int(np.nanargmax(objectives))
+    return FeatureImage(
+        layer="conv1",
+        feature=3,
+        restart=best,
+        best=OptimizedImage(objective=float(OBJECTIVES[best])),
+        spread=convert.spread(best_of_runs([objectives])[1]),
+    )
+
+
+WHOLE = of_restarts(range(8))
+
+
+@pytest.fixture
+def system(connection: redis.Redis, tmp_path: Path) -> System:
+    return System(connection, tmp_path)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_last_one_chooses_what_one_part_would_have(system: System, order: tuple[int, ...]) -> None:
+    reporters = [system.reporter(part) for part in range(3)]
+    assert WHOLE.restart == BEST
+    for part in order[:-1]:
+        assert system.add(reporters[part]).best(0) is None
+    best = system.add(reporters[order[-1]]).best(0)
+    assert best == WHOLE
+    assert best.SerializeToString(deterministic=True) == WHOLE.SerializeToString(deterministic=True)
+
+
+def test_a_horse_that_dies_before_it_chooses_is_made_up_for_without_computing(system: System) -> None:
+    first, second, third = (system.reporter(part) for part in range(3))
+    for reporter in (third, first):
+        system.add(reporter)
+        reporter.attempt.finish()
+    system.add(second)
+    system.lose(second.attempt)
+    assert system.image() is None
+    VisualizeRunner()(system.reporter(1))  # there is no file of the model that could be loaded
+    found = system.image()
+    assert found
+    assert found.digest
+    found.ClearField("digest")
+    assert found == WHOLE
+    job = JobStore(system.redis).get(system.job.name)
+    assert (job.HasField("end_time"), job.parts_done) == (True, 3)
+    assert read_candidates(system.redis, system.job_id, 0) == []
+
+
+def test_a_part_of_a_feature_that_is_ready_does_nothing(system: System) -> None:
+    first, second, third = (system.reporter(part) for part in range(3))
+    for reporter in (first, second):
+        system.add(reporter)
+    system.add(third)
+    system.lose(third.attempt)
+    VisualizeRunner()(system.reporter(2))
+    image = system.image()
+    assert image
+    system.lose(second.attempt)
+    VisualizeRunner()(system.reporter(1))
+    VisualizeRunner()(first)
+    assert system.image() == image
+    assert JobStore(system.redis).get(system.job.name).parts_done == 3
+    needed = set(map(text, system.redis.smembers(keys.blobs_key(system.job_id))))
+    assert {system.blobs.put(image.SerializeToString(deterministic=True))} < needed
+    assert len(needed) == 2  # and the result
+
+
+def test_two_that_choose_at_the_same_time_agree(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = (system.reporter(part) for part in range(3))
+    for reporter in (first, second):
+        system.add(reporter)
+    slow = system.add(third)
+    read = slow._read(0)  # it has seen that they are complete, and then it takes its time
+    monkeypatch.setattr(slow, "_read", lambda number: read)
+    same = slow.best(0)
+    system.lose(second.attempt)
+    VisualizeRunner()(system.reporter(1))
+    assert same == WHOLE
+    Sweeper(system.redis, system.blobs).sweep(timedelta(0))
+    assert slow.best(0) is None  # the other one has the image, and the candidates are gone
+
+
+def test_a_candidate_that_is_lost_is_a_fault_of_the_storage(system: System) -> None:
+    reporters = [system.reporter(part) for part in range(3)]
+    for reporter in reporters:
+        candidates = system.add(reporter)
+    system.blobs.delete([read_candidates(system.redis, system.job_id, 0)[1].blob])
+    with pytest.raises(BlobError, match="is missing from") as caught:
+        candidates.best(0)
+    assert type(caught.value) is BlobError

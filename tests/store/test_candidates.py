@@ -1,0 +1,114 @@
+"""Candidates for images are kept for as long as somebody may choose among them, and no longer."""
+
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from convscope.store import Attempt, Candidate, JobStore, keys, lose_holder, read_candidates
+from convscope.store.errors import StaleAttemptError
+from convscope.store.losses import MAX_DEATHS
+from convscope.store.records import text
+from convscope.v1.jobs_pb2 import Failure, Job, JobState
+from store.part_jobs import claim, create, image, ready_model, state
+
+
+def candidate(number: int, first: int, restarts: int = 4) -> Candidate:
+    return Candidate(number=number, first=first, restarts=restarts, blob=f"blob{number}.{first}")
+
+
+def references(connection: redis.Redis) -> dict[str, int]:
+    """How often each blob is pointed to, but for plans and models."""
+    counts = {text(digest): int(count) for digest, count in connection.hgetall(keys.REFERENCES).items()}
+    return {digest: count for digest, count in counts.items() if digest not in {"plan", "file"}}
+
+
+@pytest.fixture
+def model(connection: redis.Redis) -> str:
+    return ready_model(connection)
+
+
+@pytest.fixture
+def job(connection: redis.Redis, model: str) -> Job:
+    return create(connection, 3, model=model)
+
+
+def test_candidates_are_found_by_image_in_the_order_of_restarts(connection: redis.Redis, job: Job) -> None:
+    attempts = [claim(connection, job, part) for part in range(3)]
+    job_id = attempts[0].job_id
+    assert read_candidates(connection, job_id, 7) == []
+    for attempt, first in zip(attempts, (4, 12, 0), strict=True):
+        attempt.report_candidate(candidate(7, first))
+    attempts[0].report_candidate(candidate(17, 4))
+    attempts[0].report_candidate(candidate(7, 4))  # again
+    assert read_candidates(connection, job_id, 7) == [candidate(7, first) for first in (0, 4, 12)]
+    assert read_candidates(connection, job_id, 17) == [candidate(17, 4)]
+    assert set(references(connection).values()) == {1}
+
+
+def test_an_image_takes_the_place_of_its_candidates(connection: redis.Redis, job: Job) -> None:
+    first, second = claim(connection, job, 0, "a"), claim(connection, job, 1, "b")
+    for each in (candidate(7, 0), candidate(7, 4), candidate(8, 0)):
+        first.report_candidate(each)
+    for attempt in (first, second):  # both have chosen
+        attempt.report_images([image(7, "image")], 1)
+    second.report_candidate(candidate(7, 8))  # too late
+    assert read_candidates(connection, first.job_id, 7) == []
+    assert references(connection) == {"image": 1, "blob8.0": 1}
+    assert connection.hlen(keys.images_key(first.job_id)) == 1
+
+
+def test_a_known_image_takes_their_place_too(connection: redis.Redis, job: Job, model: str) -> None:
+    first = claim(connection, job, 0, "a")
+    first.report_candidate(candidate(7, 0))
+    claim(connection, create(connection, 1, model=model)).report_images([image(7, "image")], 1)
+    assert first.take_known([image(7, known=True)]) == {7}
+    assert references(connection) == {"image": 2}
+    assert first.figures()[1] == 1
+
+
+def test_an_attempt_that_is_over_has_no_candidates(connection: redis.Redis, job: Job) -> None:
+    attempt = claim(connection, job)
+    lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
+    with pytest.raises(StaleAttemptError):
+        attempt.report_candidate(candidate(7, 0))
+    assert read_candidates(connection, attempt.job_id, 7) == []
+
+
+def test_a_candidate_is_progress(connection: redis.Redis, job: Job) -> None:
+    for number in range(2 * MAX_DEATHS):
+        attempt = claim(connection, job)
+        if number == MAX_DEATHS - 1:
+            attempt.report_candidate(candidate(7, 0))
+        lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
+        if state(connection, job) == JobState.JOB_STATE_FAILED:
+            break
+    assert number == 2 * MAX_DEATHS - 2
+
+
+def fail(connection: redis.Redis, attempt: Attempt) -> None:
+    attempt.fail(Failure(message="it broke"))
+
+
+def cancel(connection: redis.Redis, attempt: Attempt) -> None:
+    JobStore(connection).request_cancel(f"jobs/{attempt.job_id}")
+    attempt.cancelled()
+
+
+def succeed(connection: redis.Redis, attempt: Attempt) -> None:
+    for part in (1, 2):
+        claim(connection, JobStore(connection).get(f"jobs/{attempt.job_id}"), part).finish()
+    attempt.succeed("")
+
+
+@pytest.mark.parametrize("end", [fail, cancel, succeed])
+def test_nothing_is_left_when_the_job_ends(
+    connection: redis.Redis, job: Job, end: Callable[[redis.Redis, Attempt], None]
+) -> None:
+    attempt = claim(connection, job)
+    for each in (candidate(7, 0), candidate(7, 4), candidate(8, 0)):
+        attempt.report_candidate(each)
+    end(connection, attempt)
+    assert JobStore(connection).get(job.name).HasField("end_time")
+    assert references(connection) == {}
+    assert connection.exists(keys.candidates_key(attempt.job_id)) == 0
