@@ -29,6 +29,7 @@ class ProgressBar:
         terminal = self._console.is_terminal and not self._console.is_dumb_terminal
         notebook = self._console.is_jupyter  # there, rich's own redrawing would need ipywidgets
         self._next_line = 0.0
+        self._begun = False
         self._last = ""
         self._bar = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
@@ -73,17 +74,19 @@ class ProgressBar:
                 self._finish(event)
             case _:
                 self._bar.update(self._task, description=f"{self._verb}: {describe(event)}")
-                self._say(describe(event))
+                # Each part of a job has its start; whatever else happens on the way is rare and worth a line.
+                self._say(describe(event), at_once=not isinstance(event, events.AttemptStarted))
 
     def _show(self, event: events.Event, done: int, total: int, figures: str) -> None:
         self._last = describe(event)
         self._bar.update(self._task, description=self._verb, completed=done, total=total, figures=figures)
-        self._say(self._last)
+        self._say(self._last, at_once=not self._begun)
+        self._begun = True
 
-    def _say(self, text: str) -> None:
-        """Prints a line where no bar can be drawn, now and then."""
+    def _say(self, text: str, *, at_once: bool) -> None:
+        """Prints a line where no bar can be drawn: now and then, or at once."""
         now = time.monotonic()
-        if self._lines and now >= self._next_line:
+        if self._lines and (at_once or now >= self._next_line):
             self._next_line = now + _LINE_INTERVAL
             self._line(f"{self._verb}: {text}")
 
