@@ -140,7 +140,7 @@ def parts_waited(client: Client, model: str) -> float:
     The parts of the large one are alike: each is an objective of its own, about as much as a part may be.
     """
     alike = {f"part-{number}": objectives.channel("conv2", number % 36) for number in range(LARGE)}
-    large = client.visualize(model, objectives=alike, restarts=80, iterations=240, recompute=True)
+    large = client.visualize(model, objectives=alike, restarts=64, iterations=240, recompute=True)
     assert large.info.parts == LARGE, f"{large.info.parts} parts"
     watch = large.watch()
     waits, parts = [], _two_parts(watch, 0.0)
