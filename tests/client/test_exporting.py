@@ -56,5 +56,7 @@ def test_a_broken_stream_leaves_nothing(fake: FakeService, client: Client, tmp_p
 
 @pytest.mark.usefixtures("model")
 def test_a_missing_folder_is_named(client: Client, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        client.export_model("m", tmp_path / "nowhere" / "m.keras")
+    path = tmp_path / "nowhere" / "m.keras"
+    with pytest.raises(FileNotFoundError) as caught:
+        client.export_model("m", path)
+    assert caught.value.filename == str(path)

@@ -1,5 +1,6 @@
 """Objectives are values; settings have names; both arrive as they were given."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -224,11 +225,18 @@ def test_what_is_no_objective_on_the_command_line(text: str) -> None:
         parse_objectives([text])
 
 
-def test_some_names_are_too_few() -> None:
+def test_objectives_with_and_without_names_can_be_mixed() -> None:
     assert parse_objectives([]) is None
-    for texts in (["a=conv1", "conv2"], ["a=conv1", "a=conv2"]):
-        with pytest.raises(InvalidValue, match="a name of its own to each of them, or to none"):
-            parse_objectives(texts)
+    mixed = parse_objectives(["a=conv1", "conv2:3", "b = conv1"])
+    assert mixed == {"a": LAYER, "objectives[1]": CHANNEL, "b": LAYER}
+    with pytest.raises(InvalidValue, match="two have the name 'a'; give each a name of its own"):
+        parse_objectives(["a=conv1", "a=conv2"])
+
+
+@pytest.mark.parametrize("name", ["ü", "", "a b", "..", "objectives[0]", "a/b", "x" * 65])
+def test_what_cannot_name_an_objective_is_told(name: str) -> None:
+    with pytest.raises(InvalidValue, match=f"{re.escape(repr(name))} cannot name an objective; a name has 1 to 64 of"):
+        parse_objectives([f"{name}=logits:2"])
 
 
 def test_settings_on_the_command_line() -> None:

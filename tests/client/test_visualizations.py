@@ -2,7 +2,13 @@
 
 import io
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -91,12 +97,12 @@ def test_images_are_fetched(real: Client, visualization: str) -> None:
 
 
 def test_archives_are_saved(real: Client, visualization: str, tmp_path: Path) -> None:
-    folder = real.visualizations.export(visualization, tmp_path / "out")
+    folder = real.visualizations.export(visualization, tmp_path / "with" / "its" / "parents")
     assert {path.name for path in folder.iterdir()} == {"index.json", "visualizations.npz"}
     assert len(json.loads((folder / "index.json").read_text())["images"]) == 7
     with np.load(folder / "visualizations.npz") as arrays:
         assert arrays["conv1/restarts"].tolist() == [0, 1, 0]
-    assert list(tmp_path.iterdir()) == [folder]
+    assert list(folder.parent.iterdir()) == [folder]
     plain = tmp_path / "plain"
     plain.mkdir()
     assert folder.stat().st_mode == plain.stat().st_mode
@@ -124,7 +130,7 @@ def test_refusals_have_their_errors(real: Client, store: Store, visualization: s
             FailedPrecondition,
         ),
         (lambda: real.visualizations.export(visualization, tmp_path), FileExistsError),
-        (lambda: real.visualizations.export(visualization, tmp_path / "no" / "folder"), FileNotFoundError),
+        (lambda: real.visualizations.export(visualization, tmp_path / "occupied" / "x" / "y"), NotADirectoryError),
     ):
         (tmp_path / "occupied").touch()
         with pytest.raises(error):
@@ -225,11 +231,41 @@ def test_nothing_half_written_stays(
     error: type[Exception],
 ) -> None:
     exporting(fake, *pieces, ends=ends)
-    folder = tmp_path / "here" / "out"
-    folder.parent.mkdir()
+    (tmp_path / "here").mkdir()
     with pytest.raises(error):
-        client.visualizations.export("j", folder)
+        client.visualizations.export("j", tmp_path / "here" / "there" / "out")
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(fake: FakeService, client: Client) -> None:
+    exporting(fake, INDEX)
+    with pytest.raises(OSError, match=r"^.* '/proc/self/out'$"):
+        client.visualizations.export("j", "/proc/self/out")
+
+
+def test_ctrl_c_leaves_nothing(fake: FakeService, tmp_path: Path) -> None:
+    under_way = threading.Event()
+
+    def answer(_: Any, context: grpc.ServicerContext) -> Any:
+        yield visualizations_pb2.ExportVisualizationsResponse(path="conv1/0.png", data=b"1")
+        yield visualizations_pb2.ExportVisualizationsResponse(path="conv1/1.png", data=b"1")
+        under_way.set()
+        ended = threading.Event()
+        context.add_callback(ended.set)
+        ended.wait(60)
+
+    fake.handlers["ExportVisualizations"] = answer
+    command = [str(Path(sys.executable).with_name("convscope")), "images", "export", "j", "new/out"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, "CONVSCOPE_ADDRESS": fake.address}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert under_way.wait(60)
+        while not any(tmp_path.rglob("1.png")):  # no event tells of a file; the test's own limit ends this
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == (None, "")
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_comes_in_pieces(fake: FakeService, client: Client, tmp_path: Path) -> None:

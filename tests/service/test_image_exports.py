@@ -122,7 +122,11 @@ def test_restarts_are_in_the_names_of_pictures(api: Api, store: Store) -> None:
     [
         ("block/conv", "block/conv/0.png"),
         ("../x", "%2E%2E/x/0.png"),
-        ("/etc", "etc/0.png"),
+        ("/etc", "%/etc/0.png"),
+        ("a//b", "a/%/b/0.png"),
+        ("a/1.png", "a/%31.png/0.png"),
+        ("index.json/x", "%69ndex.json/x/0.png"),
+        ("50%\n", "50%25%0A/0.png"),
         ("a/./b", "a/%2E/b/0.png"),
         ("index.json", "%69ndex.json/0.png"),
     ],

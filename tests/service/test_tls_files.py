@@ -52,6 +52,17 @@ def test_what_cannot_be_used_is_named(folder: Path, certificate: str, key: str, 
         server_credentials(folder / certificate, folder / key)
 
 
+@pytest.mark.parametrize("certificate", ["none", "text", "."])
+def test_a_health_check_with_no_certificate_to_use_says_so(folder: Path, certificate: str) -> None:
+    path = folder / certificate
+    command = [sys.executable, "-m", "convscope.service.health", "localhost:1"]
+    environment = {**os.environ, "CONVSCOPE_TLS_CERT": str(path)}
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 1
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith(f"convscope: CONVSCOPE_TLS_CERT is {path}, which ")
+
+
 def test_the_program_says_so_in_its_last_line(folder: Path) -> None:
     files = {"CONVSCOPE_TLS_CERT": str(folder / "a-cert.pem"), "CONVSCOPE_TLS_KEY": str(folder / "b-key.pem")}
     environment = {**os.environ, **files, "CONVSCOPE_HOME": str(folder), "CONVSCOPE_REDIS_URL": f"unix://{folder}/none"}

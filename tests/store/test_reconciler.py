@@ -11,9 +11,11 @@ from convscope.store import reconciler as module
 from convscope.store.errors import StaleAttemptError
 from convscope.store.losses import MAX_DEATHS
 from convscope.v1.evaluate_pb2 import EvaluateSpec
-from convscope.v1.jobs_pb2 import Failure, JobEvent, JobSpec, JobState
+from convscope.v1.jobs_pb2 import Device, Failure, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model, ModelState
 from convscope.v1.train_pb2 import TrainSpec
+from store.part_jobs import create as create_parts
+from store.part_jobs import pop
 
 
 class Clock:
@@ -222,3 +224,33 @@ def test_blobs_are_counted_by_who_points_to_them(connection: redis.Redis) -> Non
     assert ModelStore(connection).delete(f"models/{first}") == ["model a"]
     assert set(ModelStore(connection).delete(f"models/{second}")) == {"model b", "history"}
     assert connection.hgetall(keys.REFERENCES) == {}
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_queue_that_no_worker_serves_keeps_nothing_of_a_cancelled_job(
+    connection: redis.Redis, clock: Clock, deleted: bool
+) -> None:
+    jobs = JobStore(connection)
+    ended, open_ = (create_parts(connection, 2, device=Device.DEVICE_GPU) for _ in range(2))
+    jobs.request_cancel(ended.name)
+    if deleted:
+        jobs.delete(ended.name)
+    watch_over(Reconciler(connection), clock, 0.5)
+    entry = f"{open_.name.removeprefix('jobs/')}-0".encode()
+    assert connection.lrange(open_queue(connection, device="gpu").key, 0, -1) == [entry]
+    assert connection.keys("rq:job:*") == [b"rq:job:" + entry]
+
+
+def test_the_parts_that_a_running_job_had_queued_go_with_it(connection: redis.Redis, clock: Clock) -> None:
+    job = create_parts(connection, 3)
+    job_id = job.name.removeprefix("jobs/")
+    pop(connection)
+    attempt = take(connection, job_id)  # which queues the part that follows
+    reconciler = Reconciler(connection)
+    JobStore(connection).request_cancel(job.name)
+    watch_over(reconciler, clock, 0.5)
+    assert on_queue(connection) == [[job_id, 1]]
+    attempt.cancelled()
+    watch_over(reconciler, clock, 1)
+    assert on_queue(connection) == []
+    assert connection.keys("rq:job:*") == [f"rq:job:{job_id}-0".encode()]  # which is its worker's to remove

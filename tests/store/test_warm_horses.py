@@ -1,5 +1,6 @@
 """Horses that go on from part to part: with their own job, and only while nobody else is kept waiting by it."""
 
+import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -84,6 +85,20 @@ def test_a_warm_horse_of_a_low_job_makes_way_for_a_higher_one(connection: redis.
     attempt = claim(connection, job, 1)
     create(connection, 1, priority=Priority.PRIORITY_NORMAL)
     attempt.finish()
+    assert attempt.next_part(CPU) is None
+
+
+@pytest.mark.parametrize("device", [Device.DEVICE_ANY, Device.DEVICE_CPU])
+def test_a_warm_horse_goes_on_while_only_lower_jobs_wait(connection: redis.Redis, device: Device.ValueType) -> None:
+    job = create(connection, 4)
+    attempt = claim(connection, job)
+    create(connection, 1, priority=Priority.PRIORITY_LOW, device=device)
+    attempt.finish()
+    assert attempt.next_part(CPU) == 1  # from the job's own queue
+    claim(connection, job, 1, "other").finish()
+    connection.delete(open_queue(connection).key)
+    assert attempt.next_part(CPU) == 3  # which is on no queue: another worker has taken part 2
+    create(connection, 1, device=device)
     assert attempt.next_part(CPU) is None
 
 

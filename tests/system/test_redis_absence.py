@@ -8,6 +8,7 @@ import time
 
 import grpc
 import pytest
+import redis
 from grpc_health.v1 import health_pb2
 
 from api import PATIENCE_S, connect, wait_for
@@ -45,6 +46,28 @@ def test_without_redis_the_service_says_so_and_recovers(tmp_path_factory: pytest
                 list(watch)
             assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
             await_health(api, NOT_SERVING)
+
+
+def test_a_redis_that_takes_no_writes_is_like_none(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("r")
+    with (
+        EmbeddedRedis(directory).running() as server,
+        service_alone(server.url, directory) as (address, _),
+        connect(address) as api,
+        contextlib.closing(redis.Redis.from_url(server.url)) as admin,
+    ):
+        job = api.create(TrainSpec(iterations=0))
+        await_health(api, SERVING)
+        admin.replicaof("127.0.0.1", 1)  # where nobody is
+        await_health(api, NOT_SERVING)
+        with pytest.raises(grpc.RpcError) as caught:
+            api.create(TrainSpec(iterations=0))
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert "Redis cannot be used right now: it takes no writes: READONLY" in (caught.value.details() or "")
+        assert api.get(job).state == JobState.JOB_STATE_QUEUED  # reading goes on
+        admin.replicaof("no", "one")
+        await_health(api, SERVING)
+        assert api.create(TrainSpec(iterations=0)).state == JobState.JOB_STATE_QUEUED
 
 
 @pytest.mark.slow

@@ -3,8 +3,8 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from convscope.client.connection import Connection
@@ -12,7 +12,7 @@ from convscope.client.errors import DataLoss
 from convscope.client.paging import pages
 from convscope.v1 import models_pb2
 
-__all__ = ["export_model", "save", "umask"]
+__all__ = ["blaming", "export_model", "save", "umask"]
 
 
 def export_model(connection: Connection, name: str, path: Path) -> Path:
@@ -36,7 +36,8 @@ def save(pieces: Iterable[bytes], path: Path, sha256: str) -> None:
         DataLoss: The bytes do not have this SHA-256; whatever was at `path` is left as it was.
         OSError: The folder does not exist or cannot be written.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with blaming(path):
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     digest = hashlib.sha256()
     try:
         with os.fdopen(handle, "wb") as file:
@@ -60,6 +61,15 @@ def _sha256(connection: Connection, name: str) -> str:
     except DataLoss:
         found = pages(connection, connection.models.ListModels, models_pb2.ListModelsRequest())
         return next((model.sha256 for page in found for model in page.models if model.name == name), "")
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """Has errors of the file system name this path, which the user knows, and not a temporary one beside it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def umask() -> int:

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from convscope.client.errors import DataLoss, ProtocolError
-from convscope.client.exporting import umask
+from convscope.client.exporting import blaming, umask
 
 __all__ = ["save_folder"]
 
@@ -18,7 +18,7 @@ def save_folder(pieces: Iterable[tuple[str, bytes]], folder: Path, *, last: str)
 
     Args:
         pieces: Path and next bytes, the pieces of a file one after another.
-        folder: Must not exist, or be empty.
+        folder: Must not exist, or be empty. The folders above it are made if need be.
         last: The path that the last file must have.
 
     Raises:
@@ -36,17 +36,37 @@ def save_folder(pieces: Iterable[tuple[str, bytes]], folder: Path, *, last: str)
         if path != last:
             raise DataLoss(f"{folder.name}: the server broke off before {last}")
         made.chmod(0o777 & ~umask())
-        made.replace(folder)
+        with blaming(folder):
+            made.replace(folder)
     return folder
 
 
 @contextlib.contextmanager
 def _temporary(folder: Path) -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
+    """A folder beside the one that is wanted; what is left of it and of the folders made above it goes at the end."""
+    above = folder.absolute().parent
+    missing = [each for each in (above, *above.parents) if not each.exists()]
     try:
-        yield made
+        above.mkdir(parents=True, exist_ok=True)
+        with blaming(folder):
+            made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=above))
+        try:
+            yield made
+        finally:
+            _remove(made)
     finally:
+        with contextlib.suppress(OSError):  # those that hold something stay, and so do those above them
+            for each in missing:
+                each.rmdir()
+
+
+def _remove(made: Path) -> None:
+    """Removes a folder, also if Ctrl-C is pressed once more."""
+    try:
         shutil.rmtree(made, ignore_errors=True)
+    except KeyboardInterrupt:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
 
 
 def _inside(path: str) -> PurePosixPath:

@@ -99,7 +99,7 @@ class Visualizations:
 
         Args:
             job: The visualization.
-            folder: Where; it must not exist yet, or be empty.
+            folder: Where; it must not exist yet, or be empty. The folders above it are made if need be.
             format: `npz`: one archive, `visualizations.npz`. `png`: the best images, `{layer}/{feature}.png`.
                 Beside them is `index.json`, which lists every image with its objective, verdict and digest.
 

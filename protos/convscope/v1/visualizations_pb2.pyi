@@ -62,10 +62,13 @@ class _ExportFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     """Not set; stands for EXPORT_FORMAT_NPZ."""
     EXPORT_FORMAT_NPZ: _ExportFormat.ValueType  # 1
     """One NumPy archive, `visualizations.npz`: for each layer `{layer}/best` and `{layer}/final`, float32
-    [images, height, width, channels], and `{layer}/features`, `{layer}/restarts`, int32 [images].
+    [images, height, width, channels], and `{layer}/features`, `{layer}/restarts`, int32 [images]. In `layer`, `%` and
+    control characters are escaped as in URLs.
     """
     EXPORT_FORMAT_PNG: _ExportFormat.ValueType  # 2
-    """A folder of PNGs, `{layer}/{feature}.png`, or `{layer}/{feature}-{restart}.png` with RESTARTS_ALL."""
+    """A folder of PNGs, `{layer}/{feature}.png`, or `{layer}/{feature}-{restart}.png` with RESTARTS_ALL. In `layer`, the
+    same are escaped, and what would be taken for another file or folder.
+    """
 
 class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
     """As what images are exported."""
@@ -74,10 +77,13 @@ EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
 """Not set; stands for EXPORT_FORMAT_NPZ."""
 EXPORT_FORMAT_NPZ: ExportFormat.ValueType  # 1
 """One NumPy archive, `visualizations.npz`: for each layer `{layer}/best` and `{layer}/final`, float32
-[images, height, width, channels], and `{layer}/features`, `{layer}/restarts`, int32 [images].
+[images, height, width, channels], and `{layer}/features`, `{layer}/restarts`, int32 [images]. In `layer`, `%` and
+control characters are escaped as in URLs.
 """
 EXPORT_FORMAT_PNG: ExportFormat.ValueType  # 2
-"""A folder of PNGs, `{layer}/{feature}.png`, or `{layer}/{feature}-{restart}.png` with RESTARTS_ALL."""
+"""A folder of PNGs, `{layer}/{feature}.png`, or `{layer}/{feature}-{restart}.png` with RESTARTS_ALL. In `layer`, the
+same are escaped, and what would be taken for another file or folder.
+"""
 Global___ExportFormat: typing_extensions.TypeAlias = ExportFormat
 
 @typing.final

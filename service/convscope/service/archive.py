@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from convscope.service.export_names import array_name
 from convscope.service.image_index import ImageIndex
 from convscope.service.job_images import JobImages
 from convscope.service.npz import NpzWriter
@@ -35,21 +36,21 @@ def archive(images: JobImages, ready: Sequence[int], index: ImageIndex) -> Itera
 def _layer(
     writer: NpzWriter, images: JobImages, target: ImageTarget, numbers: Sequence[int], index: ImageIndex
 ) -> Iterator[bytes]:
-    names = []
+    names, layer = [], array_name(target.layer)
     for row, (number, digest) in enumerate(images.kept(numbers)):
         image = images.load(number, digest)
         if row == 0:
-            writer.begin(f"{target.layer}/best", "<f4", (len(numbers), *image.best.pixels.shape))
+            writer.begin(f"{layer}/best", "<f4", (len(numbers), *image.best.pixels.shape))
         writer.write(image.best.pixels.data)
-        index.add(image, file=ARCHIVE, array=f"{target.layer}/best", row=row)
+        index.add(image, file=ARCHIVE, array=f"{layer}/best", row=row)
         names.append((image.feature, image.restart))
         yield writer.take()
     for row, (number, digest) in enumerate(images.kept(numbers)):
         pixels = images.load(number, digest).final.pixels
         if row == 0:
-            writer.begin(f"{target.layer}/final", "<f4", (len(numbers), *pixels.shape))
+            writer.begin(f"{layer}/final", "<f4", (len(numbers), *pixels.shape))
         writer.write(pixels.data)
         yield writer.take()
     for name, column in zip(("features", "restarts"), np.array(names, "<i4").T, strict=True):
-        writer.begin(f"{target.layer}/{name}", "<i4", column.shape)
+        writer.begin(f"{layer}/{name}", "<i4", column.shape)
         writer.write(column.tobytes())

@@ -40,8 +40,8 @@ CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
     (ShuttingDownError, Code.UNAVAILABLE),
 )
 
-# What redis-py raises while Redis cannot be reached, is loading its data or is out of memory.
-REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.OutOfMemoryError)
+# What is raised while Redis cannot be reached, is loading its data or takes no writes.
+REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
 
 
 # A status's details travel in trailers, of which 8 KiB are sure to arrive, and are in its message once more.

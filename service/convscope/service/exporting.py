@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from convscope.service.archive import ARCHIVE, archive
+from convscope.service.export_names import INDEX, folder_name
 from convscope.service.image_index import ImageIndex
 from convscope.service.job_images import JobImages, as_png
 from convscope.store.errors import StateError
@@ -14,8 +15,6 @@ __all__ = ["Piece", "export_files"]
 
 # Pieces of this many bytes stream fastest.
 PIECE = 2**20
-
-INDEX = "index.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +54,7 @@ def _pictures(images: JobImages, ready: "array[int]", index: ImageIndex) -> Iter
 
 
 def _path(image: FeatureImage, *, restart: bool) -> str:
-    return f"{_folder(image.layer)}/{image.feature}{f'-{image.restart}' if restart else ''}.png"
-
-
-def _folder(layer: str) -> str:
-    """Return a layer's name as a path within the export: it must not lead out of it, nor be the index's."""
-    names = ["".join("%2E" for _ in name) if set(name) == {"."} else name for name in layer.split("/") if name]
-    return "%69ndex.json" if names == [INDEX] else "/".join(names)
+    return f"{folder_name(image.layer)}/{image.feature}{f'-{image.restart}' if restart else ''}.png"
 
 
 def _pieces(path: str, chunks: Iterator[bytes]) -> Iterator[Piece]:

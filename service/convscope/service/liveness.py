@@ -1,4 +1,4 @@
-"""Keeps the standard health service true: SERVING exactly while Redis answers."""
+"""Keeps the standard health service true: SERVING exactly while Redis answers and takes writes."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from convscope.service.backend import Backend
-from convscope.store import PolicyError, check_policy
+from convscope.store import PolicyError, check_policy, check_writes
 
 __all__ = ["SERVICES", "keep_health"]
 
@@ -25,22 +25,27 @@ async def keep_health(backend: Backend, servicer: health.aio.HealthServicer) -> 
     """Set the health of all services until cancelled."""
     known = None
     while True:
-        serving = await _redis_answers(backend)
+        serving = await _redis_serves(backend, was_serving=known)
         if serving != known:
-            log.info("Redis answers; serving" if serving else "Redis does not answer; not serving")
             await _set_all(servicer, serving=serving)
             known = serving
         await asyncio.sleep(PERIOD_S)
 
 
-async def _redis_answers(backend: Backend) -> bool:
+async def _redis_serves(backend: Backend, *, was_serving: bool | None) -> bool:
+    """Whether Redis can be used; what has changed is logged."""
     try:
         await backend.run(check_policy, backend.redis)
-    except redis.RedisError:
+        await backend.run(check_writes, backend.redis)
+    except redis.RedisError as error:
+        if was_serving is not False:
+            log.warning("not serving, because Redis cannot be used: %s", error)
         return False
     except PolicyError as error:
         log.error("%s", error)  # noqa: TRY400 - a setting to be changed, not a fault to be traced
         return False
+    if not was_serving:
+        log.info("Redis can be used; serving")
     return True
 
 

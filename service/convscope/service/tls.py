@@ -5,7 +5,21 @@ from pathlib import Path
 
 import grpc
 
-__all__ = ["server_credentials"]
+__all__ = ["read_certificate", "server_credentials"]
+
+
+def read_certificate(path: Path) -> bytes:
+    """Read the PEM file of the server's certificate chain.
+
+    Raises:
+        ValueError: naming the variable and the file, if it cannot be read or is of another form.
+    """
+    chain = _read("CONVSCOPE_TLS_CERT", path)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=chain.decode("ascii"))
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError(f"CONVSCOPE_TLS_CERT is {path}, which is not a certificate in PEM form") from error
+    return chain
 
 
 def server_credentials(certificate: Path, key: Path) -> grpc.ServerCredentials:
@@ -15,12 +29,8 @@ def server_credentials(certificate: Path, key: Path) -> grpc.ServerCredentials:
         ValueError: naming the variable and the file, if one cannot be read, is of another form, or they do not belong
             together.
     """
-    chain, secret = _read("CONVSCOPE_TLS_CERT", certificate), _read("CONVSCOPE_TLS_KEY", key)
+    chain, secret = read_certificate(certificate), _read("CONVSCOPE_TLS_KEY", key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_verify_locations(cadata=chain.decode("ascii"))
-    except (ssl.SSLError, ValueError) as error:
-        raise ValueError(f"CONVSCOPE_TLS_CERT is {certificate}, which is not a certificate in PEM form") from error
     try:
         context.load_cert_chain(certificate, key, password="")  # with one, it does not ask the terminal
     except (ssl.SSLError, ValueError, OSError) as error:

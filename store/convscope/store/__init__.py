@@ -15,6 +15,7 @@ from convscope.store.part_scripts import ResultWanted
 from convscope.store.policy import PolicyError, check_policy
 from convscope.store.queue import dispatch, open_queue, queue_names
 from convscope.store.reconciler import Reconciler
+from convscope.store.refusals import WritesRefusedError, check_writes
 from convscope.store.scripted import Image
 from convscope.store.settings import StoreSettings
 from convscope.store.sweeping import Sweeper
@@ -35,8 +36,10 @@ __all__ = [
     "ResultWanted",
     "StoreSettings",
     "Sweeper",
+    "WritesRefusedError",
     "await_redis",
     "check_policy",
+    "check_writes",
     "connect_patiently",
     "connect_promptly",
     "dispatch",

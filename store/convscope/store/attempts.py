@@ -244,7 +244,8 @@ class Attempt:
         """Find another part of the job, once this one has ended: to be claimed at once.
 
         Args:
-            queues: those that the worker listens to. While somebody else's part waits there, nothing is found.
+            queues: those that the worker listens to. Nothing is found while another job's part is first there, but for
+                jobs of a lower priority.
         """
         return self._part_scripts.more(self.job_id, queues)
 

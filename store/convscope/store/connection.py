@@ -6,7 +6,8 @@ import time
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.retry import Retry
+
+from convscope.store.refusals import PatientRetry
 
 __all__ = ["await_redis", "connect_patiently", "connect_promptly"]
 
@@ -24,22 +25,22 @@ PATIENT_RETRIES = 300
 
 
 def connect_promptly(url: str) -> redis.Redis:
-    """Connect for answering requests: an absent Redis is an error within seconds."""
+    """Connect for answering requests: a Redis that is absent or takes no writes is an error within seconds."""
     return redis.Redis.from_url(
         url,
         socket_timeout=PROMPT_TIMEOUT_S,
         socket_connect_timeout=PROMPT_TIMEOUT_S,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), retries=2),
+        retry=PatientRetry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), retries=2),
     )
 
 
 def connect_patiently(url: str) -> redis.Redis:
-    """Connect for long work: an absent Redis is waited for."""
+    """Connect for long work: a Redis that is absent or takes no writes is waited for."""
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=PROMPT_TIMEOUT_S,
         socket_timeout=SILENCE_S,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.2, cap=2), retries=PATIENT_RETRIES),
+        retry=PatientRetry(ExponentialWithJitterBackoff(base=0.2, cap=2), retries=PATIENT_RETRIES),
     )
 
 

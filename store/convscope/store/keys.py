@@ -5,6 +5,7 @@ __all__ = [
     "JOBS",
     "LEADER",
     "MODELS",
+    "NOTHING",
     "NOTIFY",
     "REFERENCES",
     "SWEPT",
@@ -43,6 +44,9 @@ REFERENCES = "convscope:references"
 
 # One stream that carries every event once more, so that a service wakes its watchers with a single blocking read.
 NOTIFY = "convscope:notify"
+
+# Never there: deleting it tells whether Redis takes writes.
+NOTHING = "convscope:nothing"
 
 
 def job_key(job_id: str) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "queue_names",
     "queued_parts",
     "stop_part",
+    "withdraw",
 ]
 
 # The only function that workers run.
@@ -76,12 +77,21 @@ def dispatch(connection: redis.Redis, job_id: str, part: int = 0) -> None:
 
 def queued_parts(connection: redis.Redis) -> set[tuple[str, int]]:
     """Return job id and part of everything on the queues."""
-    names = [_name(priority, device) for priority in PRIORITIES for device in DEVICES]
     with connection.pipeline(transaction=True) as pipeline:
-        for key in queue_keys(names):
+        for key in queue_keys(_every_name()):
             pipeline.lrange(key, 0, -1)
         waiting = [text(entry) for entries in pipeline.execute() for entry in entries]
     return {(job_id, int(part)) for job_id, _, part in (each.partition("-") for each in waiting) if part.isdigit()}
+
+
+def withdraw(connection: redis.Redis, job_id: str, part: int) -> None:
+    """Take the entries of a part off the queues.
+
+    One that a worker has just taken off keeps its record, of which the worker disposes.
+    """
+    entry = carrier(job_id, part)
+    if sum(connection.lrem(key, 0, entry) for key in queue_keys(_every_name())):
+        connection.delete(ENTRY_PREFIX + entry)
 
 
 def stop_part(connection: redis.Redis, entry: str) -> None:
@@ -98,6 +108,10 @@ def stop_part(connection: redis.Redis, entry: str) -> None:
 def carrier(job_id: str, part: int) -> str:
     """Return the id of the entry that carries a part, under which RQ knows the horse as long as it lives."""
     return f"{job_id}-{part}"
+
+
+def _every_name() -> list[str]:
+    return [_name(priority, device) for priority in PRIORITIES for device in DEVICES]
 
 
 def _name(priority: str, device: str) -> str:

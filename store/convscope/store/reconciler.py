@@ -1,10 +1,13 @@
-"""Puts right what deaths leave behind: parts that nobody has, silent attempts, requests to stop that went unheard."""
+"""Puts right what deaths leave behind: parts that nobody has, silent attempts, requests to stop that went unheard.
+
+It clears up as well: entries of ended jobs are taken off the queues, of which some may have no worker that would.
+"""
 
 import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -12,7 +15,7 @@ import redis
 from convscope.store import keys, lua
 from convscope.store.losses import lose_attempt
 from convscope.store.parts import PartRecord, read_parts
-from convscope.store.queue import dispatch, queued_parts, stop_part
+from convscope.store.queue import dispatch, queued_parts, stop_part, withdraw
 from convscope.store.records import now_ms, text
 from convscope.store.waiting import settle_waiters
 
@@ -111,7 +114,9 @@ class Reconciler:
     def _look(self, now: float) -> None:
         queued = queued_parts(self._redis)
         suspects: dict[Suspect, float] = {}
-        jobs = self._active()
+        active = {text(each) for each in self._redis.smembers(keys.ACTIVE)}
+        self._clear(queued, active)
+        jobs = self._jobs(sorted(active))
         for part in self._parts(jobs):
             self._hurry(part)
             queues = part.record.state == "queued" and (part.job.job_id, part.number) in queued
@@ -123,9 +128,14 @@ class Reconciler:
             self._repair(suspect)
         self._since = {suspect: since for suspect, since in suspects.items() if suspect not in lost}
 
-    def _active(self) -> list[ActiveJob]:
-        """Return the jobs that are queued or running; those that wait are settled, if there is something to settle."""
-        job_ids = [text(each) for each in self._redis.smembers(keys.ACTIVE)]
+    def _clear(self, queued: Collection[tuple[str, int]], active: Collection[str]) -> None:
+        """Take off the queues what belongs to no active job: it has ended since, as jobs are active before queued."""
+        for job_id, part in sorted(queued):
+            if job_id not in active:
+                withdraw(self._redis, job_id, part)
+
+    def _jobs(self, job_ids: Sequence[str]) -> list[ActiveJob]:
+        """Return those of the jobs that are queued or running; those that wait are settled, where it is time."""
         with self._redis.pipeline(transaction=False) as pipeline:
             for job_id in job_ids:
                 pipeline.hmget(keys.job_key(job_id), "state", "needs", "cancel_time")

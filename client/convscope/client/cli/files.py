@@ -1,5 +1,6 @@
 """Saving results as files."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,41 +34,50 @@ def save_images(result: VisualizeResult, file: Path) -> Path:
 
     For each layer: `conv1/features`, `conv1/restarts` and `conv1/verdicts` (text), then `final` and `best`, each with
     `pixels`, `objective`, `predicted_class`, `probability` and `iteration` (`conv1/best/pixels`), and `trace` with its
-    figures if there are any.
+    figures if there are any. In the name of a layer, `%` and control characters are escaped as in URLs.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, NDArray[Any]] = {}
-    for name in result.layers:
-        layer = result.layer(name)
+    for each in result.layers:
+        layer, name = result.layer(each), _escaped(each, "%")
         arrays[f"{name}/features"] = layer.features
         arrays[f"{name}/restarts"] = layer.restarts
         arrays[f"{name}/verdicts"] = np.array([str(verdict or "") for verdict in layer.verdicts])
         for which, stack in (("final", layer.final), ("best", layer.best)):
             arrays |= {f"{name}/{which}/{field}": getattr(stack, field) for field in ImageStack.__dataclass_fields__}
-        arrays |= _traces(name, [image.trace for image in result.images if image.layer == name])
+        arrays |= _traces(name, [image.trace for image in result.images if image.layer == each])
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file
 
 
 def save_grids(result: VisualizeResult, folder: Path) -> list[Path]:
-    """Draws each layer's best images as a grid; returns the files, none where images have no colours to be drawn in."""
+    """Draws each layer's best images as a grid; returns the files, none where images have no colours to be drawn in.
+
+    A file has the layer's name; in it `/`, `%` and control characters are escaped as in URLs.
+    """
     if result.images[0].best.pixels.shape[-1] not in DRAWN:
         return []
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for name in result.layers:
         layer = result.layer(name)
-        file = folder / f"{name.replace('/', '_')}.png"
+        file = folder / f"{_escaped(name, '%/')}.png"
         _grid(layer).savefig(file, format="png")  # by itself it would find no suffix in an objective's "...png"
         files.append(file)
     return files
 
 
+def _escaped(name: str, characters: str) -> str:
+    """A name without control characters and some others, from which `urllib.parse.unquote` makes the name again."""
+    return re.sub(rf"[{characters}\x00-\x1f\x7f]", lambda found: f"%{ord(found[0]):02X}", name)
+
+
 def _grid(layer: LayerImages) -> Any:
     """A figure with all images of a layer."""
+    title = _escaped(layer.layer, "")
     if len(np.unique(layer.features)) < len(layer.features):
-        return plots.plot_restarts(layer)
-    return plots.plot_features(layer.best.pixels, layer.features, verdicts=layer.verdicts, title=layer.layer)
+        return plots.plot_restarts(layer, title=title)
+    return plots.plot_features(layer.best.pixels, layer.features, verdicts=layer.verdicts, title=title)
 
 
 def _traces(layer: str, traces: list[Trace | None]) -> dict[str, NDArray[Any]]:

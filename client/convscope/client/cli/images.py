@@ -86,7 +86,8 @@ def export(
     *,
     name: Name,
     folder: Annotated[
-        Path | None, typer.Argument(help="New folder to write. [dim]Default: the job's ID here.[/]")
+        Path | None,
+        typer.Argument(help="New folder to write, with those above it. [dim]Default: the job's ID here.[/]"),
     ] = None,
     format: Annotated[  # noqa: A002  the option's name
         ExportFormat,

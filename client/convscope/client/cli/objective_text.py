@@ -10,7 +10,7 @@ from convscope.client.objectives import Objective
 __all__ = ["parse_objectives", "parse_settings"]
 
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
-_NAMED = re.compile(r"(?:(?P<name>[\w.-]+)=)?(?P<sum>.+)", re.ASCII | re.DOTALL)
+_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,64}")
 _SIGNS = re.compile(r"\s+([+-])\s+")
 _WEIGHTED = re.compile(rf"(?P<minus>-)?(?:(?P<weight>{_NUMBER})\*)?(?P<what>.+)")
 _CALL = re.compile(r"(?P<function>post|diversity)\((?P<inside>.+)\)")
@@ -20,17 +20,17 @@ _LAYER = re.compile(r"[^:@\[\]()*\s]+")
 
 
 def parse_objectives(texts: list[str]) -> dict[str, Objective] | list[Objective] | None:
-    """The objectives of `edges=conv2:3 - 0.5*conv1`, `conv2:3@5,6`, `post(dense1:7)`: all with names, or none."""
-    matches = [_NAMED.fullmatch(text.strip()) for text in texts]
-    parsed = [(match["name"], _sum(match["sum"])) for match in matches if match]
-    if len(parsed) < len(texts):
-        raise InvalidValue("objectives: an empty text is not of the form [NAME=]TERM [+ TERM ...]")
-    named = {name: objective for name, objective in parsed if name}
-    if not named:
+    """The objectives of `edges=conv2:3 - 0.5*conv1`, `conv2:3@5,6`, `post(dense1:7)`, by name if any has one.
+
+    One without a name among others with names has the one that the server gives it, as `objectives[1]`.
+    """
+    parsed = [_named(text.strip()) for text in texts]
+    if not any(name for name, _ in parsed):
         return [objective for _, objective in parsed] or None
-    if len(named) < len(parsed):
-        raise InvalidValue("objectives: give a name of its own to each of them, or to none")
-    return named
+    names = [name or f"objectives[{number}]" for number, (name, _) in enumerate(parsed)]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InvalidValue(f"objectives: two have the name {twice!r}; give each a name of its own")
+    return {name: objective for name, (_, objective) in zip(names, parsed, strict=True)}
 
 
 def parse_settings(texts: list[str]) -> dict[str, float | bool | None] | None:
@@ -40,6 +40,17 @@ def parse_settings(texts: list[str]) -> dict[str, float | bool | None] | None:
         name, equals, value = (part.strip() for part in text.partition("="))
         found[name] = _value(name, value) if equals else None
     return found or None
+
+
+def _named(text: str) -> tuple[str, Objective]:
+    before, equals, after = text.partition("=")
+    name, total = (before.strip(), after) if equals else ("", text)
+    if equals and not _NAME.fullmatch(name):
+        allowed = "1 to 64 of the letters A to Z and a to z, digits, '_', '-' and '.', and not dots alone"
+        raise InvalidValue(f"objectives: {name!r} cannot name an objective; a name has {allowed}")
+    if not total.strip():
+        raise InvalidValue(f"objectives: {text!r} is not of the form [NAME=]TERM [+ TERM ...]")
+    return name, _sum(total)
 
 
 def _sum(text: str) -> Objective:

@@ -51,7 +51,8 @@ def visualize(
             "--objective",
             "-o",
             metavar="OBJECTIVE",
-            help="A weighted sum to maximize, as in conv2:3 or edges=conv2:3 - 0.5*conv1 (edges names its images); "
+            help="A weighted sum to maximize, as in conv2:3 or edges=conv2:3 - 0.5*conv1 (edges names its images; a "
+            "name has letters, digits, _, - and .); "
             "may be repeated. Terms: conv2:3 (a feature), conv2:3@5,6 (at a row and column; conv2:3@ in the middle), "
             "conv1 (a whole layer), logits:\\[1,0,-1] (a direction), diversity(conv2), and post(TERM) for after the "
             "activation.",

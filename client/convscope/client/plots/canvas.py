@@ -37,7 +37,7 @@ def new_figure(width: float, height: float, title: str | None = None) -> Figure:
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
     figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05)  # type: ignore[union-attr, call-arg]  # constrained's own
     if title:
-        figure.suptitle(title, color=INK, fontsize=11)
+        figure.suptitle(title, color=INK, fontsize=11, parse_math=False)
     return figure
 
 
