@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.store.images import ImageOrder
 from convscope.store.planning import (
-    ImageNames,
     Segment,
     Target,
     VisualizationPlan,
@@ -22,47 +20,9 @@ from convscope.store.planning import (
 )
 from convscope.store.planning.cost import Costs
 from convscope.store.planning.parts import MAX_PARTS, PART_S, price
-from convscope.v1.models_pb2 import Layer
-from convscope.v1.objective_pb2 import DiversityTerm, FeatureTerm, LayerTerm, Objective, Term
-from convscope.v1.render_pb2 import Adam, Render
-from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, Restarts, VisualizeSpec
-
-# The tutorial's network, and the sizes of what its layers put out.
-LAYERS = [
-    Layer(name="conv1", output_shape=[28, 28, 16], features=16, parameters=416),
-    Layer(name="pool1", output_shape=[14, 14, 16]),
-    Layer(name="conv2", output_shape=[14, 14, 36], features=36, parameters=14_436),
-    Layer(name="pool2", output_shape=[7, 7, 36]),
-    Layer(name="flatten", output_shape=[1764]),
-    Layer(name="dense1", output_shape=[128], features=128, parameters=225_920),
-    Layer(name="logits", output_shape=[10], features=10, parameters=1_290),
-]
-FEATURES = {layer.name: layer.features for layer in LAYERS if layer.features}
-SHA256 = "0" * 64
-
-
-def select(name: str, features: list[int] | range | None = None) -> LayerSelection:
-    return LayerSelection(name=name, list=FeatureList(indices=range(FEATURES[name]) if features is None else features))
-
-
-def objective(*layers: str, name: str = "", diverse: bool = False) -> Objective:
-    terms = [Term(feature=FeatureTerm(layer=layer, feature=1)) for layer in layers]
-    return Objective(name=name, terms=[*terms, *([Term(diversity=DiversityTerm(layer="conv1"))] if diverse else [])])
-
-
-@st.composite
-def specs(draw: st.DrawFn) -> VisualizeSpec:
-    """Some features of some layers, and objectives; every default filled in."""
-    names = draw(st.lists(st.sampled_from(sorted(FEATURES)), unique=True, max_size=4))
-    chosen = [(name, draw(st.sets(st.integers(0, FEATURES[name] - 1), min_size=1))) for name in names]
-    return VisualizeSpec(
-        selections=[select(name, sorted(features)) for name, features in chosen],
-        objectives=[objective("conv1", "dense1")] * draw(st.integers(0, 3)),
-        iterations=draw(st.sampled_from([1, 30, 500, 10_000])),
-        restarts=draw(st.sampled_from([1, 2, 3, 16, 50, 203])),
-        keep=draw(st.sampled_from([Restarts.RESTARTS_BEST, Restarts.RESTARTS_ALL])),
-    )
-
+from convscope.v1.objective_pb2 import LayerTerm, Objective, Term
+from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
+from planning_specs import FEATURES, LAYERS, objective, rows, select, specs
 
 # Target, feature and restart of an ascent.
 Item = tuple[int, int, int]
@@ -277,49 +237,3 @@ def test_a_layer_that_the_model_lacks_is_named() -> None:
     ):
         with pytest.raises(ValueError, match="'conv9'"):
             plan_visualization(spec, LAYERS)
-
-
-@given(specs())
-def test_every_image_has_a_name_of_its_own(spec: VisualizeSpec) -> None:
-    spec.restarts = min(spec.restarts, 3)
-    order, names = ImageOrder(spec), ImageNames(spec, SHA256, rows(spec))
-    digests = [names.digest(order.place(number)) for number in range(order.total)]
-    assert len(set(digests)) == order.total
-
-
-def test_what_decides_an_image_decides_its_name() -> None:
-    base = VisualizeSpec(selections=[select("conv1")], iterations=30, restarts=2, keep=Restarts.RESTARTS_BEST)
-    changes = [
-        VisualizeSpec(iterations=31),
-        VisualizeSpec(seed=1),
-        VisualizeSpec(trace=True),
-        VisualizeSpec(restarts=3),
-        VisualizeSpec(keep=Restarts.RESTARTS_ALL),
-        VisualizeSpec(render=Render(adam=Adam(learning_rate=1.0))),
-    ]
-    names = {name(base), name(base, sha256="1" * 64)}
-    for change in changes:
-        spec = VisualizeSpec()
-        spec.CopyFrom(base)
-        spec.MergeFrom(change)
-        names.add(name(spec))
-    assert len(names) == 2 + len(changes)
-
-
-def test_what_does_not_decide_an_image_does_not_decide_its_name() -> None:
-    base = VisualizeSpec(selections=[select("conv1")], iterations=30, restarts=1)
-    other = VisualizeSpec(
-        model="models/x", selections=[select("conv1", [3])], iterations=30, restarts=1, recompute=True
-    )
-    assert name(base, feature=3) == name(other, feature=3, number=0)
-
-
-def name(spec: VisualizeSpec, *, sha256: str = SHA256, feature: int = 0, number: int | None = None) -> str:
-    order = ImageOrder(spec)
-    place = order.place(feature * order.each if number is None else number)
-    assert place.feature == feature
-    return ImageNames(spec, sha256, rows(spec)).digest(place)
-
-
-def rows(spec: VisualizeSpec) -> tuple[int, ...]:
-    return plan_visualization(spec, LAYERS).rows

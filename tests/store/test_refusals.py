@@ -59,7 +59,7 @@ def without_disk(admin: redis.Redis, directory: Path) -> Iterator[None]:
         pass
     yield
     admin.config_set("save", "")
-    admin.config_set("dir", before)
+    admin.config_set("dir", str(before))
 
 
 Trouble = Callable[[redis.Redis, Path], contextlib.AbstractContextManager[None]]
@@ -100,7 +100,7 @@ def test_who_is_in_a_hurry_is_told(server: EmbeddedRedis, admin: redis.Redis, tm
 def test_who_is_patient_waits(server: EmbeddedRedis, admin: redis.Redis, tmp_path: Path, word: str) -> None:
     patient, done = connect_patiently(server.url), threading.Event()
     with TROUBLES[word](admin, tmp_path / "gone"):
-        thread = threading.Thread(target=lambda: (submit(patient), done.set()))
+        thread = threading.Thread(target=_submit_and_tell, args=(patient, done))
         thread.start()
         assert not done.wait(0.3)
     assert done.wait(30)
@@ -116,3 +116,8 @@ def test_other_errors_stay_what_they_are(server: EmbeddedRedis, admin: redis.Red
     with pytest.raises(redis.ResponseError, match="not an integer"):
         prompt.incr("READONLY text")
     prompt.close()
+
+
+def _submit_and_tell(connection: redis.Redis, done: threading.Event) -> None:
+    submit(connection)
+    done.set()

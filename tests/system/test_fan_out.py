@@ -12,19 +12,11 @@ import redis
 from rq import Worker
 
 from api import PATIENCE_S, Api
-from convscope.store import keys
-from convscope.store.planning import plan_visualization
 from convscope.store.queue import queued_parts
 from convscope.v1.jobs_pb2 import AttemptStarted, CancelJobRequest, Failure, Job, JobEvent, JobState
-from convscope.v1.models_pb2 import DeleteModelRequest, ExportModelRequest, GetModelRequest
-from convscope.v1.objective_pb2 import FeatureTerm, Objective, Term
+from convscope.v1.models_pb2 import DeleteModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, Restarts, VisualizeSpec
-from convscope.worker import convert
-from convscope.worker.convert_objective import objective
-from convscope.worker.keras_files import model_from_bytes
-from convscope.worker.visualization import FeatureImage as ComputedImage
-from convscope.worker.visualization import Visualizer
+from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, VisualizeSpec
 from stack import Stack
 from system.many_parts import by_feature, create_parts, images
 
@@ -263,66 +255,3 @@ def test_overlapping_requests_compute_what_is_missing(
     found = images(api.watch(api.create(spec)))
     assert {each.image.feature: each.known for each in found} == {4: True, 5: False}
     assert by_feature(found)["conv2", 4] == expected["conv2", 4]
-
-
-def test_restarts_in_parts_are_those_of_one_part(stack: Stack, api: Api, model: str) -> None:
-    selection = LayerSelection(name="conv2", list=FeatureList(indices=[1, 2, 9]))
-    base = VisualizeSpec(
-        model=model, selections=[selection], iterations=10, restarts=5, keep=Restarts.RESTARTS_ALL, recompute=True
-    )
-    one = api.finish(api.create(base))
-    many = create_parts(stack, api, one.spec.visualize, 0.01)
-    assert (one.parts, many.parts) == (1, 3)
-    expected, found = (
-        {(each.image.feature, each.image.restart): each.image for each in images(api.watch(job))} for job in (one, many)
-    )
-    assert len(expected) == 15
-    assert found == expected
-
-
-@pytest.mark.parametrize("keep", [Restarts.RESTARTS_BEST, Restarts.RESTARTS_ALL])
-def test_restarts_of_one_feature_in_parts_are_those_of_one_process(
-    stack: Stack, api: Api, model: str, keep: Restarts.ValueType
-) -> None:
-    conv2 = LayerSelection(name="conv2", list=FeatureList(indices=[1, 2]))
-    logit = Objective(terms=[Term(feature=FeatureTerm(layer="logits", feature=2))])
-    asked = VisualizeSpec(
-        model=model, selections=[conv2], objectives=[logit], iterations=5, restarts=20, keep=keep, recompute=True
-    )
-    job = create_parts(stack, api, validated(api, asked), 0.01)
-    assert job.parts == 5  # three chunks of the features, two of the objective
-    ended = api.finish(job)
-    assert ended.parts_done == 5, ended.failure.message
-    ready = images(api.watch(job))
-    found = {(each.image.layer, each.image.feature, each.image.restart): each.image for each in ready}
-    for image in found.values():
-        assert image.digest
-        image.ClearField("digest")
-    expected = in_one_process(api, job.spec.visualize)
-    assert len(expected) == ended.result.visualize.images == (60 if keep == Restarts.RESTARTS_ALL else 3)
-    assert found == expected
-    with redis.Redis.from_url(stack.redis_url) as connection:
-        job_id = job.name.removeprefix("jobs/")
-        assert connection.exists(keys.candidates_key(job_id)) == 0
-        assert connection.scard(keys.blobs_key(job_id)) == len(expected) + 1  # and the result
-
-
-def validated(api: Api, spec: VisualizeSpec) -> VisualizeSpec:
-    """The spec with every default filled in, as that of a job."""
-    job = api.create(spec)
-    api.jobs.CancelJob(CancelJobRequest(name=job.name))
-    return job.spec.visualize
-
-
-def in_one_process(api: Api, spec: VisualizeSpec) -> dict[tuple[str, int, int], FeatureImage]:
-    """What this process finds, all at once, by layer, feature and restart."""
-    file = b"".join(piece.data for piece in api.models.ExportModel(ExportModelRequest(name=spec.model)))
-    layers = api.models.GetModel(GetModelRequest(name=spec.model)).layers
-    visualizer, settings = Visualizer(model_from_bytes(file)), convert.visualize_settings(spec)
-    rows = plan_visualization(spec, layers).rows
-    found: list[ComputedImage] = []
-    for selection, each in zip(spec.selections, rows, strict=False):
-        visualizer.run(selection.name, selection.list.indices, settings, rows=each, ready=found.append)
-    (what,) = spec.objectives
-    visualizer.run_objective("objectives[0]", objective(what), settings, rows=rows[-1], ready=found.append)
-    return {(each.layer, each.feature, each.restart): convert.feature_image(each) for each in found}
