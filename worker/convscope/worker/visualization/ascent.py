@@ -200,9 +200,9 @@ class Ascent:
 def _apart(iterate: Callable[[State], State]) -> Any:
     """Return a function that stays a graph of its own inside of a loop.
 
-    Loops are flattened into graphs with cycles. TensorFlow's choice of kernels walks those in an order that differs from
-    process to process, and takes oneDNN's gradient of a max-pooling only if it saw the pooling before: an ascent of the
-    tutorial's conv2 took once or twice the time, by luck. A call costs some 50 microseconds of an iteration.
+    Loops are flattened into graphs with cycles. TensorFlow's choice of kernels walks those in an order that differs
+    from process to process, and takes oneDNN's gradient of a max-pooling only if it saw the pooling before: an ascent
+    of the tutorial's conv2 took once or twice the time, by luck. A call costs some 50 microseconds of an iteration.
     """
     return tf.function(iterate, autograph=False, experimental_attributes={"_noinline": True})
 
