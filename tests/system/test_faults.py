@@ -22,6 +22,7 @@ from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, JobState
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import Activation, Dense, Network, TrainSpec
+from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
 from service_alone import service_alone
 from stack import Stack, running_stack
 
@@ -196,6 +197,27 @@ def test_a_worker_refuses_numbers_that_are_none(variable: str, value: str) -> No
     done = run_module("convscope.worker", **{variable: value})
     assert done.returncode == 2
     assert done.stderr == f"convscope worker: {variable} is {value!r}; it must be a positive whole number\n"
+
+
+@pytest.mark.parametrize("value", ["much", "12", "2GB"])
+def test_a_worker_refuses_a_memory_that_is_none(value: str) -> None:
+    told = "it must be 1MiB or more: bytes, or with KiB, MiB, GiB, TiB"
+    done = run_module("convscope.worker", CONVSCOPE_MEMORY=value)
+    assert (done.returncode, done.stderr) == (2, f"convscope worker: CONVSCOPE_MEMORY is {value!r}; {told}\n")
+    done = run_module("convscope.worker", "--memory", value)
+    assert done.returncode == 2
+    assert f"argument --memory: {value!r} is" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_worker_with_little_memory_cuts_its_batches() -> None:
+    with running_stack(environment={"CONVSCOPE_MEMORY": "3MiB", "CONVSCOPE_THREADS": "2"}) as stack:
+        with connect(stack.address) as api:
+            training = api.create(TrainSpec(iterations=2))
+            spec = VisualizeSpec(model=training.model, iterations=2, selections=[LayerSelection(name="conv2")])
+            events = list(api.watch(api.create(spec)))
+        assert sum(event.HasField("image_ready") for event in events) == 36
+        assert "more than the 3 MiB of this worker; going on with 1 x 3" in stack.log
 
 
 def test_a_redis_that_evicts_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -11,7 +11,15 @@ from convscope.store import PolicyError, StoreSettings, await_redis, check_polic
 from convscope.store.names import new_id
 from convscope.worker.gpu_workers import run_gpu_workers
 from convscope.worker.gpus import find_gpus
-from convscope.worker.variables import DEVICE_VARIABLE, THREADS_VARIABLE, check_variables, device, positive
+from convscope.worker.memory import parse_memory
+from convscope.worker.variables import (
+    DEVICE_VARIABLE,
+    MEMORY_VARIABLE,
+    THREADS_VARIABLE,
+    check_variables,
+    device,
+    positive,
+)
 
 __all__ = ["main"]
 
@@ -24,7 +32,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Run a worker. Any number, on any machine, can share one Redis and one artifact store. "
         "When told to stop, it gives the job that it computes back to the queue.",
         epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME, CONVSCOPE_DATA, "
-        "CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_DEVICE, CONVSCOPE_CHECKPOINT_STEPS.",
+        "CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_MEMORY, CONVSCOPE_DEVICE, "
+        "CONVSCOPE_CHECKPOINT_STEPS.",
     )
     on = parser.add_mutually_exclusive_group()
     on.add_argument("--device", choices=["cpu", "gpu"], help="what to compute on (default: CONVSCOPE_DEVICE, else cpu)")
@@ -33,10 +42,24 @@ def _parser() -> argparse.ArgumentParser:
         "--threads", type=positive, metavar="N", help="threads to compute with (default: one per processor)"
     )
     parser.add_argument(
+        "--memory",
+        type=memory,
+        metavar="SIZE",
+        help="memory for images while they are computed, such as 2GiB or 512MiB (default: half of the machine's)",
+    )
+    parser.add_argument(
         "--finish", action="store_true", help="when told to stop, finish the job that it computes instead"
     )
     parser.add_argument("--burst", action="store_true", help="stop as soon as the queue is empty")
     return parser
+
+
+def memory(text: str) -> int:
+    """Read an amount of memory from the command line."""
+    try:
+        return parse_memory(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def main() -> int:
@@ -45,6 +68,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     if arguments.device:
         os.environ[DEVICE_VARIABLE] = arguments.device
+    if arguments.memory:
+        os.environ[MEMORY_VARIABLE] = str(arguments.memory)
     try:
         settings = StoreSettings.from_environment()
         check_variables()

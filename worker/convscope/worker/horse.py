@@ -25,8 +25,9 @@ from convscope.worker.errors import ComputationError, DatasetError, ModelFileErr
 from convscope.worker.horse_jobs import runners
 from convscope.worker.horse_lease import LeaseKeeper
 from convscope.worker.horse_report import CancelledError, DrainedError, Reporter, Wishes
+from convscope.worker.memory import bound_tensorflow, default_memory
 from convscope.worker.threads import configure_threads
-from convscope.worker.variables import THREADS_VARIABLE, WORKER_VARIABLE, device, number_in
+from convscope.worker.variables import MEMORY_VARIABLE, THREADS_VARIABLE, WORKER_VARIABLE, device, memory_in, number_in
 
 __all__ = ["run_part"]
 
@@ -37,6 +38,7 @@ def run_part(job_id: str, part: int) -> None:
     """Compute a part of a job, and others of it after it; the only function that the queue may name."""
     settings = StoreSettings.from_environment()
     connection = connect_patiently(settings.redis_url)
+    bound_tensorflow(memory_in(MEMORY_VARIABLE) or default_memory())
     # Here, not in the parent: asking for the number of threads initializes TensorFlow's devices.
     configure_threads(number_in(THREADS_VARIABLE))
     Horse(settings, connection, carrier(job_id, part)).run(job_id, part)

@@ -16,6 +16,7 @@ from convscope.worker.horse_images import ImageBuffer
 from convscope.worker.horse_report import Reporter
 from convscope.worker.keras_files import model_from_bytes
 from convscope.worker.pulse import Pulse
+from convscope.worker.variables import MEMORY_VARIABLE, memory_in
 from convscope.worker.visualization import FeatureImage as ComputedImage
 from convscope.worker.visualization import Visualizer
 from convscope.worker.visualization.visualizer import Ready
@@ -154,7 +155,9 @@ class _Job:
 
     def _loaded(self, reporter: Reporter) -> Visualizer:
         if self._visualizer is None:
-            self._visualizer = Visualizer(model_from_bytes(reporter.blobs.get(self._sha256)))
+            self._visualizer = Visualizer(
+                model_from_bytes(reporter.blobs.get(self._sha256)), memory_in(MEMORY_VARIABLE)
+            )
         return self._visualizer
 
     def _stored(self, message: FeatureImage) -> tuple[Image, bytes]:

@@ -2,13 +2,17 @@
 
 import os
 
+from convscope.worker.memory import parse_memory
+
 __all__ = [
     "CHECKPOINT_VARIABLE",
     "DEVICE_VARIABLE",
+    "MEMORY_VARIABLE",
     "THREADS_VARIABLE",
     "WORKER_VARIABLE",
     "check_variables",
     "device",
+    "memory_in",
     "number_in",
     "positive",
 ]
@@ -21,6 +25,9 @@ THREADS_VARIABLE = "CONVSCOPE_THREADS"
 
 # What the worker computes on: ``cpu`` or ``gpu``.
 DEVICE_VARIABLE = "CONVSCOPE_DEVICE"
+
+# Memory that images may take while they are computed; half of what the machine allows if unset.
+MEMORY_VARIABLE = "CONVSCOPE_MEMORY"
 
 # Name of the worker; set by RQ.
 WORKER_VARIABLE = "RQ_WORKER_ID"
@@ -37,6 +44,21 @@ def number_in(variable: str) -> int | None:
         return positive(text) if text else None
     except ValueError as error:
         raise ValueError(f"{variable} is {text!r}; it must be a positive whole number") from error
+
+
+def memory_in(variable: str) -> int | None:
+    """Return the amount of memory in a variable, in bytes; None if it is unset or empty.
+
+    Raises:
+        ValueError: if it is none, or less than 1 MiB; names the variable.
+    """
+    text = os.environ.get(variable)
+    try:
+        return parse_memory(text) if text else None
+    except ValueError as error:
+        raise ValueError(
+            f"{variable} is {text!r}; it must be 1MiB or more: bytes, or with KiB, MiB, GiB, TiB"
+        ) from error
 
 
 def positive(text: str) -> int:
@@ -71,4 +93,5 @@ def check_variables() -> None:
     """
     for variable in (CHECKPOINT_VARIABLE, THREADS_VARIABLE):
         number_in(variable)
+    memory_in(MEMORY_VARIABLE)
     device()

@@ -1,5 +1,6 @@
 """What a model computes from images up to some of its layers, as a function whose gradient by the images is cheap."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -26,10 +27,16 @@ class Below:
     """The part of a graph that some taps depend on."""
 
     def __init__(self, graph: Graph, taps: Iterable[Tap]) -> None:
+        self._graph = graph
         self._taps = {tap: graph.by_name[tap.layer] for tap in taps}
         self._steps = graph.towards(value for tap, step in self._taps.items() for value in _needed(tap, step))
         thin = _thin_first(graph)
         self._thin = thin if thin in self._steps else None
+
+    @property
+    def values(self) -> int:
+        """How many numbers are computed for one image."""
+        return sum(math.prod(self._graph.shape(value)) for step in self._steps for value in step.makes)
 
     def network(self, dead: Any = None) -> Network:
         """Return the function, with the weights as they are now; call it inside the function that uses it.

@@ -1,5 +1,6 @@
 """What the objective of a feature cannot exceed, whatever the image."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final
@@ -15,8 +16,11 @@ from convscope.worker.visualization.layers import kernel_of, linear
 
 __all__ = ["Bounds"]
 
-# Features whose bounds are computed together; a fixed partition, so that a bound's bits do not depend on what is asked.
-BLOCK: Final = 16
+# Most features whose bounds are computed together; a fixed partition, so that a bound's bits do not depend on what is
+# asked.
+MOST_FEATURES: Final = 16
+# Bounds the memory that this takes: values of a layer's input or output for a block (32 MiB of float64).
+MOST_VALUES: Final = 4 * 2**20
 
 
 class Bounds:
@@ -36,7 +40,8 @@ class Bounds:
         """Return the bound of each feature, up to float32 rounding; None where none is known."""
         if self._input is None:
             return [None] * len(features)
-        found = [self._block(feature // BLOCK)[feature % BLOCK] for feature in features]
+        size = self._size
+        found = [self._block(feature // size)[feature % size] for feature in features]
         return [float(bound) if np.isfinite(bound) else None for bound in found]
 
     @cached_property
@@ -46,10 +51,16 @@ class Bounds:
         known = len(reads) == 1 and has_sound_weights(self._step.layer)
         return interval_of(self._graph, reads[0]) if known else None
 
+    @cached_property
+    def _size(self) -> int:
+        """Features in a block."""
+        values = max(math.prod(self._graph.shape(self._step.reads[0])), math.prod(self._step.shape))
+        return max(1, min(MOST_FEATURES, MOST_VALUES // values))
+
     def _block(self, number: int) -> npt.NDArray[np.float64]:
         if number not in self._blocks:
-            first = number * BLOCK
-            block = range(first, min(first + BLOCK, self._step.shape[-1]))
+            first = number * self._size
+            block = range(first, min(first + self._size, self._step.shape[-1]))
             self._blocks[number] = _upper(self._step.layer, block, self._input)
         return self._blocks[number]
 

@@ -22,10 +22,11 @@ logger = logging.getLogger(__name__)
 
 
 class ChunkClimb:
-    """Climbs with whole chunks of a target, and keeps what is wanted of them."""
+    """Climbs with whole chunks of a target, or with parts of them of at most `most_rows`; keeps what is wanted."""
 
-    def __init__(self, target: Target, settings: VisualizeSettings, classify: Classifier) -> None:
+    def __init__(self, target: Target, settings: VisualizeSettings, classify: Classifier, most_rows: int) -> None:
         self._target = target
+        self._most_rows = most_rows
         self._settings = settings
         self._classify = classify
 
@@ -34,7 +35,7 @@ class ChunkClimb:
 
         Raises Stopped if told to stop on the way, ComputationError if there is not the memory for a single image.
         """
-        if self._target.most_rows is not None and chunk.rows > self._target.most_rows:
+        if chunk.rows > min(self._most_rows, self._target.most_rows or self._most_rows):
             return self._halved(chunk, stop)
         try:
             return self._climbed(chunk, stop)

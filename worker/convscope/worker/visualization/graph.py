@@ -1,5 +1,6 @@
 """A Keras model as one flat list of steps: nested models are opened, so that each layer can be addressed and tapped."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,6 +69,11 @@ class Graph:
     def output_step(self) -> Step:
         """The step that makes the model's output."""
         return self.maker(self.output)
+
+    @cached_property
+    def largest(self) -> int:
+        """The most numbers that one step makes for one image."""
+        return max(math.prod(self.shape(value)) for step in self.steps for value in step.makes)
 
     def maker(self, value: int) -> Step:
         """Return the step that makes a value other than the image."""

@@ -70,11 +70,16 @@ def interval_of(graph: Graph, value: int) -> Interval | None:
     """
     shape = [1, *graph.image_shape]
     known = {0: Interval(tf.zeros(shape), tf.ones(shape))}
-    for step in graph.towards([value]):
+    steps = graph.towards([value])
+    last_read = {each: number for number, step in enumerate(steps) for each in step.reads}
+    for number, step in enumerate(steps):
         made = _after(step, [known[each] for each in step.reads])
         if made is None or len(step.makes) != 1:
             return None
         known[step.makes[0]] = made
+        for each in step.reads:
+            if last_read[each] == number:
+                known.pop(each, None)  # a step may read a value twice
     return known[value]
 
 

@@ -1,6 +1,7 @@
 """The value of an objective at images, and its gradient by them."""
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, Protocol, TypeAlias
 
 import tensorflow as tf
@@ -40,6 +41,14 @@ class Slopes:
         self._linear = linear_step(graph, example)
         taps = example.taps if self._linear is None else [Tap(layer=self._linear.name, place="input")]
         self._below = Below(graph, taps)
+
+    @property
+    def values(self) -> int:
+        """How many numbers, about, are in memory for one image while its gradient is computed, but for the image's."""
+        if self._linear is None:
+            return self._below.values
+        # The functional and what it becomes in the layer's input.
+        return self._below.values + prod(self._linear.shape) + prod(self._graph.shape(self._linear.reads[0]))
 
     def at(self, features: Any, dead: Any = None) -> Slope:
         """Return the slope for the features of a batch, int32 [n], with the weights as they are now.

@@ -1,7 +1,9 @@
 """What is visualized: the features of a layer, or an objective."""
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from threading import Lock
+from typing import Final
 
 from convscope.worker.errors import ComputationError
 from convscope.worker.render_settings import RenderSettings
@@ -14,6 +16,14 @@ from convscope.worker.visualization.slopes import ObjectiveOf, Slopes
 
 __all__ = ["Target", "layer_target", "objective_target"]
 
+# Four float32: a value, its gradient, what lies between two steps, and the allocator's gaps. Processes grew by up to
+# 3.6 of them (plain convolutions of 224 and 512 pixels, MobileNetV2; one thread and two; plain and redirected
+# gradients), upper bounds and classification included; and by up to 7.6 where a single image climbed, of which the
+# bounds take half.
+BYTES_PER_VALUE: Final = 16
+# What optimizer, best image and transforms hold besides, in images.
+IMAGES: Final = 12
+
 
 class Target:
     """Something with numbered features, and its ascents in batches of any size, each compiled once.
@@ -22,6 +32,7 @@ class Target:
         name: what its images are listed under.
         key: names its randomness; alike for targets that are the same.
         features: how many it has.
+        bytes_per_image: memory that a climbing image takes at most, by estimate; see BYTES_PER_VALUE.
         divisible: whether its batches may be cut; not where the images of a batch look at each other.
         most_rows: how many rows memory is known not to suffice for more than; None as long as it did.
     """
@@ -45,6 +56,8 @@ class Target:
         self._image_shape = graph.image_shape
         self._render = render
         self._slopes = Slopes(graph, objective_of)
+        values = max(self._slopes.values + IMAGES * prod(graph.image_shape), graph.largest)
+        self.bytes_per_image = BYTES_PER_VALUE * values
         self._bounds = Bounds(graph, bounded) if bounded else None
         self._ascents: dict[int, Ascent] = {}
         self._lock = Lock()

@@ -9,12 +9,14 @@ import keras
 
 from convscope.worker.classification import Classifier
 from convscope.worker.errors import ComputationError
+from convscope.worker.memory import default_memory
 from convscope.worker.parallel import in_order
 from convscope.worker.pulse import Pulse, no_pulse
 from convscope.worker.settings import VisualizeSettings
 from convscope.worker.threads import thread_count
 from convscope.worker.visualization.chunk_climb import ChunkClimb
 from convscope.worker.visualization.chunks import ALL, chunks
+from convscope.worker.visualization.fitting import Fitting
 from convscope.worker.visualization.graph import Graph
 from convscope.worker.visualization.images import FeatureImage
 from convscope.worker.visualization.objectives import Objective
@@ -36,10 +38,13 @@ class Visualizer:
     An image is a function of the model's weights, the layer and feature or the objective, the restart, the settings and
     the number of rows, to the last bit on one kind of machine: not of what it is asked for with, nor of the number of
     threads. Raises ModelFileError for a model that is not made of layers between one image and one output.
+
+    `memory` bounds what images that climb at once may take, in bytes, by estimate; by default half of what the machine
+    allows. Where that is too little for `rows` images on each thread, fewer climb together.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        self._threads = thread_count()
+    def __init__(self, model: keras.Model, memory: int | None = None) -> None:
+        self._fitting = Fitting(thread_count(), memory or default_memory())
         self._graph = Graph(model)
         self._classify = Classifier(model)
         self._targets: OrderedDict[Hashable, Target] = OrderedDict()
@@ -105,11 +110,12 @@ class Visualizer:
         ready: Ready,
         pulse: Pulse,
     ) -> None:
-        work = ChunkClimb(target, settings, self._classify)
         asked, count = target.checked(features), settings.restarts
+        fit = self._fitting(target, rows, count)
+        work = ChunkClimb(target, settings, self._classify, fit.rows)
         wanted = chunks(asked, of=target.features, restarts=count, rows=rows, some=restarts)
-        target.ascent(rows)
-        with closing(in_order(work, wanted, threads=self._threads, pulse=pulse)) as finished:
+        target.ascent(fit.rows)
+        with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse)) as finished:
             found = (result for results in finished for result in results)
             choosing = count > 1 and not settings.keep_all
             images = best_images(target.name, found, self._classify) if choosing else all_images(target.name, found)
