@@ -21,7 +21,7 @@ from convscope.worker.render_settings import (
     TransformSettings,
 )
 from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import Feature, FeatureImage, Visualizer
+from convscope.worker.visualization import Feature, FeatureImage, Layer, Visualizer
 
 # Everything on.
 ROBUST = RenderSettings(
@@ -123,6 +123,21 @@ def test_a_dead_start_is_rescued_and_told(rescue: int) -> None:
     assert alive.verdict.outcome == ("normal" if rescue else "unreachable")
     assert alive.best.objective == pytest.approx(6 if rescue else 0, abs=0.5)
     assert never.verdict.outcome == "unreachable"
+    assert never.verdict.without_gradient
+    assert alive.verdict.without_gradient == (not rescue)
+
+
+def test_a_start_that_is_the_best_already_had_a_gradient() -> None:
+    """The objective is the negative mean square, and a step of the tutorial's length goes far beyond the optimum."""
+    image = keras.Input((4, 4, 1))
+    around = layers.Rescaling(1.0, offset=-0.5, name="around")(image)
+    model = keras.Model(image, layers.Dense(2, name="scores")(layers.Flatten()(around)))
+    found: list[FeatureImage] = []
+    visualizer, settings = Visualizer(model), VisualizeSettings(iterations=5)
+    visualizer.run_objective("grey", -1 * Layer("around"), settings, rows=2, ready=found.append)
+    (only,) = found
+    assert (only.verdict.outcome, only.best.iteration) == ("unreachable", 0)
+    assert not only.verdict.without_gradient
 
 
 def test_a_rescue_changes_no_bit_of_images_that_need_none() -> None:
@@ -192,6 +207,39 @@ def test_an_image_that_breaks_stops_alone_with_its_iteration_and_the_best_before
     assert sound.verdict.iteration is None
     assert sound.final.iteration == 60
     assert sound.best.objective > broken.trace.objective[0] * -1
+
+
+class Steep(layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Gives the image; the gradient is no number where the mean of an image is above 0.6."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        bright = tf.reduce_mean(inputs, axis=[1, 2, 3], keepdims=True) > 0.6
+
+        def forward(values: tf.Tensor) -> tf.Tensor:
+            return values, lambda upstream: tf.where(bright, np.float32(np.nan), upstream)
+
+        return tf.custom_gradient(forward)(inputs)
+
+
+def test_a_gradient_alone_that_is_no_number_stops_its_image_alone() -> None:
+    def found(first: layers.Layer) -> list[FeatureImage]:
+        image = keras.Input((6, 6, 1))
+        convolution = layers.Conv2D(2, 1, name="both", use_bias=False)
+        outputs = layers.GlobalAveragePooling2D()(convolution(first(image)))
+        model = keras.Model(image, layers.Dense(2, name="scores")(outputs))
+        convolution.set_weights([np.array([[[[1, -1]]]], np.float32)])
+        images: list[FeatureImage] = []
+        settings = VisualizeSettings(iterations=40)
+        Visualizer(model).run("both", [0, 1], settings, rows=2, ready=images.append)
+        return images
+
+    broken, beside = found(Steep())
+    whole, alone = found(layers.Identity())
+    assert broken.verdict.outcome == "not_a_number"
+    assert broken.verdict.iteration == broken.final.iteration < whole.final.iteration == 40
+    assert np.isfinite(broken.best.objective)
+    assert beside.verdict.outcome == alone.verdict.outcome == "constant"
+    assert beside.final.pixels.tobytes() == alone.final.pixels.tobytes()
 
 
 @pytest.mark.parametrize(

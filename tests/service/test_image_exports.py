@@ -101,7 +101,7 @@ def test_pictures_lie_in_folders(api: Api, store: Store) -> None:
         "predicted_class": 1,
         "probability": 0.25,
         "iteration": 30,
-        "verdict": {"outcome": "normal", "rescued": False, "upper_bound": 3, "reached": 0.5},
+        "verdict": {"outcome": "normal", "rescued": False, "without_gradient": False, "upper_bound": 3, "reached": 0.5},
         "digest": f"{1:064x}",
     }
     with Image.open(io.BytesIO(files["conv2/5.png"])) as picture:

@@ -22,6 +22,8 @@ class Verdict:
         upper_bound: No image with pixels from 0 to 1 can reach more; None where no bound is cheap.
         reached: How much of the way from the start to the bound the best image went, up to 1; only with a bound.
         rescued: Whether gradients were sent through inactive ReLUs to get the ascent going.
+        without_gradient: Whether there was no gradient at any image of the ascent, also after a rescue. Where an
+            `unreachable` feature had one, no step along it helped.
     """
 
     outcome: Outcome
@@ -29,6 +31,7 @@ class Verdict:
     upper_bound: float | None = None
     reached: float | None = None
     rescued: bool = False
+    without_gradient: bool = False
 
     def __str__(self) -> str:
         """What came out, in a word or two."""
@@ -43,6 +46,7 @@ class Verdict:
             upper_bound=message.upper_bound if message.HasField("upper_bound") else None,
             reached=message.reached if message.HasField("reached") else None,
             rescued=message.rescued,
+            without_gradient=message.without_gradient,
         )
 
 

@@ -152,6 +152,9 @@ Global___DirectionTerm: typing_extensions.TypeAlias = DirectionTerm
 class DiversityTerm(google.protobuf.message.Message):
     """How little the restarts of an objective resemble each other: the negative mean cosine similarity of the Gram matrices
     of a convolution's channels, over all pairs of restarts (Lucid's `diversity`). Needs at least 2 restarts, at most 16.
+
+    Alone of all terms it always looks after the activation, as Lucid's does: which channels fire together is what
+    describes an image's style. The reason for the others' default does not apply: some channels of a layer always fire.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -184,7 +187,7 @@ class Term(google.protobuf.message.Message):
     weight: builtins.float
     """Factor; negative to minimize. Its magnitude is 1e-6 to 1e6. Default 1."""
     tap: Global___Tap.ValueType
-    """Where the layer is tapped; not for diversity."""
+    """Where the layer is tapped; not for diversity, which looks at what comes after the activation."""
     @property
     def feature(self) -> Global___FeatureTerm:
         """A channel, unit or class."""

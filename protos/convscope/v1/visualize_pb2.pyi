@@ -313,7 +313,10 @@ class Verdict(google.protobuf.message.Message):
         OUTCOME_CONSTANT: Verdict._Outcome.ValueType  # 2
         """All pixels of the best image are alike, up to 1/255."""
         OUTCOME_UNREACHABLE: Verdict._Outcome.ValueType  # 3
-        """The objective never rose above that of the starting image: there was no gradient, or no step along it helped."""
+        """The objective never rose: no image that the ascent went through was better than the starting one, which is the
+        best image then. `without_gradient` tells whether there was nothing to follow, or whether no step along the
+        gradient helped, because the start was the best already or the steps were too long.
+        """
         OUTCOME_NOT_A_NUMBER: Verdict._Outcome.ValueType  # 4
         """The gradient or the objective was no number, at `iteration`; the image is the best one before."""
 
@@ -327,7 +330,10 @@ class Verdict(google.protobuf.message.Message):
     OUTCOME_CONSTANT: Verdict.Outcome.ValueType  # 2
     """All pixels of the best image are alike, up to 1/255."""
     OUTCOME_UNREACHABLE: Verdict.Outcome.ValueType  # 3
-    """The objective never rose above that of the starting image: there was no gradient, or no step along it helped."""
+    """The objective never rose: no image that the ascent went through was better than the starting one, which is the
+    best image then. `without_gradient` tells whether there was nothing to follow, or whether no step along the
+    gradient helped, because the start was the best already or the steps were too long.
+    """
     OUTCOME_NOT_A_NUMBER: Verdict.Outcome.ValueType  # 4
     """The gradient or the objective was no number, at `iteration`; the image is the best one before."""
 
@@ -336,6 +342,7 @@ class Verdict(google.protobuf.message.Message):
     UPPER_BOUND_FIELD_NUMBER: builtins.int
     REACHED_FIELD_NUMBER: builtins.int
     RESCUED_FIELD_NUMBER: builtins.int
+    WITHOUT_GRADIENT_FIELD_NUMBER: builtins.int
     outcome: Global___Verdict.Outcome.ValueType
     """What came out."""
     iteration: builtins.int
@@ -348,6 +355,10 @@ class Verdict(google.protobuf.message.Message):
     """How much of the way from the starting image's objective to the bound the best image went, up to 1; only with a bound."""
     rescued: builtins.bool
     """Whether the starting gradient was nil and gradients were sent through inactive ReLUs to get the ascent going."""
+    without_gradient: builtins.bool
+    """Whether the objective's gradient was nil at all pixels of every image that the ascent went through, those of a
+    rescue not counted: with `rescued`, that did not help either.
+    """
     def __init__(
         self,
         *,
@@ -356,9 +367,10 @@ class Verdict(google.protobuf.message.Message):
         upper_bound: builtins.float | None = ...,
         reached: builtins.float | None = ...,
         rescued: builtins.bool = ...,
+        without_gradient: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_iteration", b"_iteration", "_reached", b"_reached", "_upper_bound", b"_upper_bound", "iteration", b"iteration", "reached", b"reached", "upper_bound", b"upper_bound"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_iteration", b"_iteration", "_reached", b"_reached", "_upper_bound", b"_upper_bound", "iteration", b"iteration", "outcome", b"outcome", "reached", b"reached", "rescued", b"rescued", "upper_bound", b"upper_bound"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_iteration", b"_iteration", "_reached", b"_reached", "_upper_bound", b"_upper_bound", "iteration", b"iteration", "outcome", b"outcome", "reached", b"reached", "rescued", b"rescued", "upper_bound", b"upper_bound", "without_gradient", b"without_gradient"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_iteration", b"_iteration"]) -> typing.Literal["iteration"] | None: ...
     @typing.overload

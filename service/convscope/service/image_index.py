@@ -70,7 +70,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         if verdict.HasField(name)
     }
     outcome = Verdict.Outcome.Name(verdict.outcome).removeprefix("OUTCOME_").lower()
-    return {"outcome": outcome, "rescued": verdict.rescued, **optional}
+    return {"outcome": outcome, "rescued": verdict.rescued, "without_gradient": verdict.without_gradient, **optional}
 
 
 def _number(value: float) -> float | None:

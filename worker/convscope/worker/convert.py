@@ -199,6 +199,7 @@ def _verdict(verdict: visualization.Verdict) -> Verdict:
         upper_bound=verdict.upper_bound,
         reached=verdict.reached,
         rescued=verdict.rescued,
+        without_gradient=verdict.without_gradient,
     )
 
 

@@ -33,7 +33,8 @@ class State(NamedTuple):
     objective: [n], at the image itself.
     best_image, best_objective, best_iteration: the best image so far; the last is int32 [n].
     broken: int32 [n], the iteration at which gradient or objective was no number; such an image is left alone.
-    dead: bool [n], whether the objective's gradient at the image is nil everywhere; False where nobody would rescue it.
+    dead, alive: bool [n], whether the objective's gradient is nil at all pixels of the image, and whether there was an
+        image where it was not, the gradients that are redirected left out.
     """
 
     iteration: Any
@@ -47,6 +48,7 @@ class State(NamedTuple):
     best_iteration: Any
     broken: Any
     dead: Any
+    alive: Any
 
 
 class Batch(NamedTuple):
@@ -91,6 +93,7 @@ class Ascent:
             best_iteration=tf.zeros(self._rows, tf.int32),
             broken=tf.fill([self._rows], UNBROKEN),
             dead=tf.fill([self._rows], value=False),
+            alive=tf.fill([self._rows], value=False),
         )
 
     def climb(self, state: State, batch: Batch, count: int) -> State:
@@ -132,7 +135,8 @@ class Ascent:
 
     def _climb(self, state: State, batch: Batch, count: Any, dead: Any) -> State:
         slope = self._slopes.at(batch.features, dead)
-        iterated = _apart(lambda state: self._iterated(state, slope, batch.seeds))
+        own = True if dead is None else tf.logical_not(dead)
+        iterated = _apart(lambda state: self._iterated(state, slope, batch.seeds, own))
 
         def body(done: Any, state: State) -> tuple[Any, State]:
             return done + 1, iterated(state)
@@ -141,12 +145,13 @@ class Ascent:
         _, climbed = tf.while_loop(lambda done, _: done < count, body, (tf.constant(0), state), parallel_iterations=1)
         return climbed
 
-    def _iterated(self, state: State, slope: Slope, seeds: Any) -> State:
+    def _iterated(self, state: State, slope: Slope, seeds: Any, own: Any) -> State:
+        """Return the state an iteration later; `own` tells whose gradients are not redirected."""
         iteration = state.iteration + 1
         parameters, slots = self._updated(state)
         image = self._parameterization.images(parameters)
         gradient, value = self._evaluated(image, slope, seeds, iteration)
-        dead = _all(tf.equal(gradient, 0.0)) if self._render.rescue else state.dead
+        dead = _all(tf.equal(gradient, 0.0))
         if _any_set(self._render.regularizers):
             gradient -= self._penalty(image)
         sound = tf.math.is_finite(value) & _all(tf.math.is_finite(gradient))
@@ -163,6 +168,7 @@ class Ascent:
             best_iteration=tf.where(better, iteration, state.best_iteration),
             broken=tf.where(sound | (state.broken != UNBROKEN), state.broken, iteration),
             dead=dead,
+            alive=state.alive | (own & ~dead),
         )
 
     def _updated(self, state: State) -> tuple[Any, tuple[Any, ...]]:

@@ -25,11 +25,12 @@ class Climbed:
     """What became of a batch of images.
 
     `start_objective` (float32 [rows]) are the objectives at the start, `rescued` (bool [rows]) tells whose gradients
-    were redirected, `state` is the last.
+    were redirected, `state` is the last. `dead` (bool [rows]) tells which objectives never had a gradient of their own.
     """
 
     start_objective: npt.NDArray[np.float32]
     rescued: npt.NDArray[np.bool_]
+    dead: npt.NDArray[np.bool_]
     state: State
 
     @property
@@ -72,7 +73,12 @@ class Climb:
             state = self._go(self._ascent.start(self._items), 1, self._redirecting(dead), None)
             state = self._go(state, redirected, self._redirecting(dead), self._look)
         state = self._go(state, iterations - redirected, self._ascent.climb, self._look)
-        return Climbed(start_objective=np.asarray(first.objective), rescued=dead & (redirected > 0), state=state)
+        return Climbed(
+            start_objective=np.asarray(first.objective),
+            rescued=dead & (redirected > 0),
+            dead=dead & ~np.asarray(state.alive),
+            state=state,
+        )
 
     def _redirecting(self, dead: npt.NDArray[np.bool_]) -> Callable[[State, Batch, int], State]:
         return lambda state, batch, count: self._ascent.rescue(state, batch, count, dead)

@@ -165,7 +165,8 @@ class Diversity(Term):
     """How little the images of a batch resemble each other, the same value for each of them.
 
     The negative mean over all pairs of images of the cosine similarity of the Gram matrices of a convolution's channels
-    (Lucid's `diversity`), after the activation: before it, they hardly differ. Of fewer than two images it is 0.
+    (Lucid's `diversity`), after the activation as there: which channels fire together is an image's style. Of fewer
+    than two images it is 0.
     """
 
     layer: str

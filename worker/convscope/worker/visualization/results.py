@@ -77,6 +77,7 @@ def results(
                 broken_at=None if broken[row] == UNBROKEN else int(broken[row]),
                 upper_bound=bound,
                 rescued=bool(climbed.rescued[row]),
+                without_gradient=bool(climbed.dead[row]),
             ),
             trace=moments.trace(row) if moments else None,
         )

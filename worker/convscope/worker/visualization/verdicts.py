@@ -20,10 +20,12 @@ class Verdict:
     """What came of an ascent.
 
     `outcome` is "normal" where the objective rose and the image shows something, "constant" where all pixels of the
-    best image are alike up to 1/255, "unreachable" where the objective never rose above the start's, "not_a_number"
-    where gradient or objective was none, at `iteration`. `upper_bound` is what no image can exceed, `reached` the share
-    of the way there from the start, 0 to 1; both are None where no bound is known. `rescued` tells whether gradients
-    were sent through inactive ReLUs.
+    best image are alike up to 1/255, "unreachable" where no image of the ascent was better than the start,
+    "not_a_number" where gradient or objective was none, at `iteration`. `upper_bound` is what no image can exceed,
+    `reached` the share of the way there from the start, 0 to 1; both are None where no bound is known. `rescued` tells
+    whether gradients were sent through inactive ReLUs; `without_gradient` whether the objective had none of its own at
+    any image. An unreachable feature without one is dead along the way, also after a rescue; with one, no step along it
+    helped: the start was the best already, or the steps were too long.
     """
 
     outcome: Outcome
@@ -31,6 +33,7 @@ class Verdict:
     upper_bound: float | None = None
     reached: float | None = None
     rescued: bool = False
+    without_gradient: bool = False
 
 
 def judge(
@@ -41,6 +44,7 @@ def judge(
     broken_at: int | None = None,
     upper_bound: float | None = None,
     rescued: bool = False,
+    without_gradient: bool = False,
 ) -> Verdict:
     """Judge an ascent by the objectives of its starting and best image, and the best image, [h, w, c].
 
@@ -55,6 +59,7 @@ def judge(
         upper_bound=upper_bound,
         reached=None if upper_bound is None else _reached(start, best, upper_bound),
         rescued=rescued,
+        without_gradient=without_gradient,
     )
 
 
