@@ -5,16 +5,10 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import pytest
-import redis
 
 from convscope.client import AttemptStarted, Client, Outcome
-from convscope.store import Attempt, BlobStore, JobStore, ModelStore
-from convscope.v1.jobs_pb2 import JobResult, JobSpec
 from convscope.v1.models_pb2 import Model
-from convscope.v1.train_pb2 import TrainResult, TrainSpec
-from convscope.worker import convert
-from convscope.worker.keras_files import model_to_bytes
-from convscope.worker.network import describe
+from placed_models import place
 from stack import Stack, running_stack
 
 pytestmark = [
@@ -38,23 +32,7 @@ def placed(stack: Stack) -> Model:
     """The model, with random weights, put where a training would have left it."""
     keras.utils.set_random_seed(1)
     network = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=10)
-    blobs = BlobStore(stack.artifacts_url)
-    file = model_to_bytes(network)
-    described = Model(
-        dataset="datasets/mnist",
-        input_shape=network.input_shape[1:],
-        classes=[str(number) for number in range(10)],
-        layers=convert.layers(describe(network)),
-    )
-    with redis.Redis.from_url(stack.redis_url) as connection:
-        job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=described)
-        attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="test", environment={})
-        assert attempt is not None
-        model = ModelStore(connection).get(job.model)
-        model.sha256, model.size_bytes = blobs.put(file), len(file)
-        result = JobResult(train=TrainResult(model=model.name))
-        attempt.succeed(blobs.put(result.SerializeToString()), model)
-    return model
+    return place(stack, network)
 
 
 def test_every_feature_of_a_large_model(stack: Stack, placed: Model) -> None:

@@ -101,7 +101,9 @@ class Layer(google.protobuf.message.Message):
     FEATURES_FIELD_NUMBER: builtins.int
     PARAMETERS_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Its name, unique in the model."""
+    """Its name, unique in the model: 1 to 200 letters (A to Z, a to z), digits, `_`, `.`, `-` and `>`, the first a letter, digit
+    or `.`. One in a nested model has that model's name and `/` before its own.
+    """
     kind: Global___LayerKind.ValueType
     """What it does."""
     features: builtins.int

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from convscope.worker.errors import ModelFileError
+from convscope.worker.layer_names import check_config_names
 
 __all__ = ["LAYERS", "check_config"]
 
@@ -79,6 +80,7 @@ def check_config(config: Any, numbers: int) -> None:
     for each in _objects(config, 0):
         _check_class(each)
         _check_size(each, numbers)
+        _check_names(each)
 
 
 def _objects(value: Any, depth: int) -> Iterator[dict[str, Any]]:
@@ -117,6 +119,15 @@ def _check_size(each: dict[str, Any], numbers: int) -> None:
     least = math.prod(size for size in [*sizes, *channels] if isinstance(size, int))
     if least > numbers * (grouped if isinstance(grouped, int) else 1):
         raise ModelFileError(f"layer {config.get('name')!r} needs {least} weights, and the file has {numbers} in all")
+
+
+def _check_names(each: dict[str, Any]) -> None:
+    """Refuse odd names of a model's layers, but for inputs, which compute nothing; what is no list is left to Keras."""
+    config = each.get("config")
+    listed = config.get("layers") if isinstance(config, dict) else None
+    layers = [layer for layer in listed if isinstance(layer, dict)] if isinstance(listed, list) else []
+    configs = [layer.get("config") for layer in layers if layer.get("class_name") != "InputLayer"]
+    check_config_names([config["name"] for config in configs if isinstance(config, dict) and "name" in config])
 
 
 def _sizes(value: Any) -> list[int]:

@@ -13,6 +13,7 @@ from convscope.worker.errors import ModelFileError
 from convscope.worker.keras_archive import count_numbers, open_archive, read_config
 from convscope.worker.keras_canonical import canonical
 from convscope.worker.keras_config import check_config
+from convscope.worker.layer_names import check_model_name
 from convscope.worker.threads import thread_count
 
 __all__ = ["model_from_bytes", "model_to_bytes"]
@@ -29,7 +30,8 @@ def model_to_bytes(model: keras.Model) -> bytes:
 def model_from_bytes(data: bytes) -> keras.Model:
     """Return the model in a Keras file, with its optimizer's state.
 
-    Raises ModelFileError if the file is damaged, or holds anything but layers that are known and their weights.
+    Raises ModelFileError if the file is damaged, or holds anything but layers that are known, with names that can be
+    used (see `layer_names`), and their weights.
     """
     thread_count()  # before TensorFlow's first operation, which loading is
     with open_archive(data) as archive:
@@ -38,9 +40,11 @@ def model_from_bytes(data: bytes) -> keras.Model:
         path = Path(folder) / "model.keras"
         path.write_bytes(data)
         try:
-            return keras.saving.load_model(path, safe_mode=True)
+            model = keras.saving.load_model(path, safe_mode=True)
         except Exception as error:  # what Keras raises for a bad file has no common class
             raise ModelFileError(f"the model's file cannot be loaded: {_first_line(error)}") from error
+    check_model_name(model.name)
+    return model
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 import keras
 
 from convscope.worker.errors import ComputationError
+from convscope.worker.layer_names import check_layer_names, check_model_name
 from convscope.worker.randomness import seed31
 from convscope.worker.settings import ConvolutionSettings, NetworkSettings
 from convscope.worker.threads import thread_count
@@ -67,9 +68,12 @@ def compile_model(model: keras.Model, learning_rate: float) -> None:
 def describe(model: keras.Model) -> list[LayerDescription]:
     """Return the model's layers from input to output; those of nested models as `outer/inner`.
 
-    Raises ModelFileError for a model that is not made of layers between one image and one output.
+    Raises ModelFileError for a model that is not made of layers between one image and one output, or with odd names
+    (see `layer_names`).
     """
     graph = Graph(model)
+    check_model_name(model.name)
+    check_layer_names(graph.steps)
     logits = _logits(graph)
     return [_describe(step, is_logits=step is logits) for step in graph.by_name.values()]
 

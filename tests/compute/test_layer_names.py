@@ -1,0 +1,111 @@
+"""Layers are addressed by name: each has one of its own that can be written down, or the model is refused."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import pytest
+from keras import layers
+
+from compute.test_keras_files import configured
+from convscope.worker.errors import ModelFileError
+from convscope.worker.keras_config import check_config
+from convscope.worker.keras_files import model_from_bytes, model_to_bytes
+from convscope.worker.network import describe
+
+ODD = ["", "a b", "a\nb", "a\0b", "a'b", 'a"b', "a\\b", "ü", "50%", "a:b", "_a", "-a", "x" * 201]
+FINE = ["conv_1-a.b", "a>b", "0", "..", "1.png", "x" * 200]
+
+
+def network(*names: str) -> keras.Model:
+    """A convolution of each name, one after another."""
+    values = image = keras.Input((6, 6, 1), name="image")
+    for name in names:
+        values = layers.Conv2D(2, 3, padding="same", name=name)(values)
+    return keras.Model(image, layers.Dense(2, name="scores")(layers.Flatten(name="flat")(values)))
+
+
+def renamed(model: keras.Model, old: str, new: str) -> keras.Model:
+    """Keras lets layers be called what it would not have made them as."""
+    model.get_layer(old).name = new
+    return model
+
+
+def around(name: str, inner: keras.Model) -> keras.Model:
+    inner.name = name
+    image = keras.Input((6, 6, 1))
+    return keras.Model(image, layers.Dense(2, name="last")(inner(image)))
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_names_that_can_be_written_down_are_kept(name: str) -> None:
+    found = model_from_bytes(model_to_bytes(network(name, "b")))
+    assert [each.name for each in describe(found)] == [name, "b", "flat", "scores"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        *((lambda name=name: network(name), "cannot have this name; a layer's name is of") for name in ODD),
+        (lambda: renamed(network("a", "b"), "b", "a"), "layer 'a' is there twice"),
+        (lambda: renamed(network("a", "b"), "b", "a/b"), "layer 'a/b' cannot have this name"),
+        (lambda: renamed(network("a"), "flat", "fl at"), "layer 'fl at' cannot have this name"),
+        (lambda: around("a\n", network("b")), r"layer 'a\\n/b' cannot have this name"),
+        (lambda: around("x" * 100, network("y" * 100)), r"layer 'x{59}\.\.\. cannot have this name"),
+    ],
+)
+def test_a_model_with_other_names_is_not_described(make: Callable[[], keras.Model], message: str) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        describe(make())
+
+
+@pytest.mark.parametrize("name", [*ODD, "a/b", "\ud800", None, 3, ["a"]])
+def test_a_file_with_other_names_is_refused_before_keras_sees_it(name: Any) -> None:
+    def rename(config: Any) -> None:
+        config["config"]["layers"][1]["config"]["name"] = name
+
+    with pytest.raises(ModelFileError, match=r"the model's layer .* cannot have this name; a layer's name is of 1"):
+        model_from_bytes(configured(model_to_bytes(network("a")), rename))
+
+
+def test_a_file_with_a_name_twice_is_refused() -> None:
+    def rename(config: Any) -> None:
+        config["config"]["layers"][1]["config"]["layers"][2]["config"]["name"] = "flat"
+
+    with pytest.raises(ModelFileError, match="the model's layer 'flat' is there twice"):
+        model_from_bytes(configured(model_to_bytes(around("inner", network("a", "b"))), rename))
+
+
+def test_a_layer_or_model_that_is_called_twice_is_one() -> None:
+    image = keras.Input((6, 6, 2), name="image")
+    inner = keras.Sequential([layers.Conv2D(2, 1, name="c")], name="inner")
+    shared = layers.Conv2D(2, 1, name="shared")
+    values = layers.Flatten(name="flat")(shared(inner(inner(shared(image)))))
+    found = model_from_bytes(model_to_bytes(keras.Model(image, layers.Dense(2, name="last")(values))))
+    assert [each.name for each in describe(found)] == ["shared", "inner/c", "flat", "last"]
+
+
+def test_what_is_no_list_of_layers_is_left_to_keras() -> None:
+    config = json.loads(network("a").to_json())
+    kinds: list[Any] = [None, 3, [3], [{"config": 3}], [{"config": {}}]]
+    for odd in kinds:
+        config["config"]["layers"] = odd
+        check_config(config, 10**6)
+
+
+@pytest.mark.parametrize(("name", "usable"), [("", True), ("my.model-1", True), ("my model", False), ("_model", False)])
+def test_a_model_has_a_name_that_tensorflow_can_compute_under(name: str, *, usable: bool) -> None:
+    model = network("a")
+    model.name = name
+    refusal = pytest.raises(ModelFileError, match=r"the model cannot have the name '.+'; a model's name is of")
+    for look in (describe, lambda model: model_from_bytes(model_to_bytes(model))):
+        with contextlib.nullcontext() if usable else refusal:
+            look(model)
+
+
+def test_an_input_may_be_called_anything() -> None:
+    image = keras.Input((6, 6, 1), name="my input")
+    model = keras.Model(image, layers.Dense(2, name="last")(layers.Flatten(name="flat")(image)))
+    assert [each.name for each in describe(model_from_bytes(model_to_bytes(model)))] == ["flat", "last"]
