@@ -17,7 +17,7 @@ from convscope.worker.visualization.slopes import ObjectiveOf, Slopes
 __all__ = ["Target", "layer_target", "objective_target"]
 
 # Four float32: a value, its gradient, what lies between two steps, and the allocator's gaps. Processes grew by up to
-# 3.6 of them (plain convolutions of 224 and 512 pixels, MobileNetV2; one thread and two; plain and redirected
+# 3.9 of them (plain convolutions of 224 and 512 pixels, MobileNetV2; one thread and two; plain and redirected
 # gradients), upper bounds and classification included; and by up to 7.6 where a single image climbed, of which the
 # bounds take half.
 BYTES_PER_VALUE: Final = 16
