@@ -14,9 +14,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from convscope.client import Client, Job, TrainResult
-from convscope.client.cli.layers import parse_convolutions, parse_dense, parse_layers
+from convscope.client.cli.layers import (
+    features_text,
+    parse_convolutions,
+    parse_dense,
+    parse_features,
+    parse_layers,
+)
 from convscope.client.errors import InvalidValue
 from convscope.client.network import Convolution, Dense
 from stack import Stack
@@ -205,6 +213,7 @@ FAULTS = [
     (["evaluate", "m", "--split", "exam"], 2, "exam"),
     (["visualize", "m", "-l", "conv1:9-3"], 2, "counts backwards"),
     (["visualize", "m", "-o", "2*"], 2, "objectives: '2*' is none of LAYER:FEATURE"),
+    (["visualize", "m", "--output", "/dev/null"], 1, "/dev/null: not a folder"),
     (["visualize", "m", "--set", "jitter=1"], 2, "render: unknown 'jitter'; allowed are pixels"),
     (["visualize", "m", "--preset", "best"], 2, "'best' is not one of 'tutorial', 'robust'"),
     (["images", "list", "nothing"], 1, "jobs/nothing"),
@@ -280,6 +289,15 @@ def test_layers_on_the_command_line() -> None:
     assert parse_layers([]) is None
     assert parse_layers(["conv1", "1:0-2,7", "logits:2"]) == {"conv1": None, 1: [0, 1, 2, 7], "logits": range(2, 3)}
     assert parse_layers(["conv2:0-2000000000"]) == {"conv2": range(2_000_000_001)}  # and no list of them
-    for wrong in ([":3"], ["conv1:a"], ["conv1:3-1"], ["conv1:-1"]):
+    assert parse_layers(["conv1:0-1", "conv2", "conv1:7,3"]) == {"conv1": [0, 1, 7, 3], "conv2": None}
+    assert parse_layers(["0:1", "0", "0:2"]) == {0: None}
+    for wrong in ([":3"], ["conv1:a"], ["conv1:3-1"], ["conv1:-1"], ["conv1:"], [""]):
         with pytest.raises(InvalidValue):
             parse_layers(wrong)
+
+
+@given(st.sets(st.integers(0, 30), min_size=1))
+def test_features_are_written_as_they_are_read(features: set[int]) -> None:
+    text = features_text(sorted(features))
+    assert list(parse_features(text)) == sorted(features)
+    assert len(text.split(",")) == sum(feature - 1 not in features for feature in features)

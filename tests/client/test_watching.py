@@ -62,6 +62,16 @@ def test_a_watch_is_taken_up_with_the_token_of_the_last_event(fake: FakeService,
     assert [(each.after_sequence, each.after_token) for each in fake.requests] == [(0, ""), (2, "token 2")]
 
 
+def test_a_watch_of_another_program_is_taken_up_with_its_token(fake: FakeService, client: Client) -> None:
+    fake.handlers["WatchJob"] = lambda request, _: iter(log_of(4)[request.after_sequence :])
+    seen = events.event_from_wire(jobs_pb2.JobEvent(sequence=2, log_token="t", queued=jobs_pb2.JobQueued()))
+    following = list(client.job("j").watch(seen.sequence, after_token=seen.log_token))
+    assert [each.sequence for each in following] == [3, 4]
+    assert [(each.after_sequence, each.after_token) for each in fake.requests] == [(2, "t")]
+    with pytest.raises(errors.InvalidType, match="after_token: 3 is not a string"):
+        client.job("j").watch(2, after_token=3)  # type: ignore[arg-type]
+
+
 def test_a_server_that_repeats_itself_is_not_believed(fake: FakeService, client: Client) -> None:
     fake.handlers["WatchJob"] = lambda *_: iter([event(1), event(2), event(1), event(2), finished(3)])
     assert [seen.sequence for seen in client.job("j").watch()] == [1, 2, 3]

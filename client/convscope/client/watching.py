@@ -23,9 +23,11 @@ _jitter = random.SystemRandom()
 
 
 def watch(
-    connection: Connection, name: str, after_sequence: int, *, deadline: float | None = None
+    connection: Connection, name: str, after_sequence: int, token: str = "", *, deadline: float | None = None
 ) -> Generator[jobs_pb2.JobEvent]:
     """The job's events after a sequence number, until it ends or the monotonic clock reads `deadline`.
+
+    `token` is that of the event with this number, "" if it is not known.
 
     Raises:
         Unavailable: The server could not be reached for as long as the configured patience.
@@ -34,7 +36,6 @@ def watch(
         ServiceError: Any other refusal.
     """
     outage = _Outage(connection.config.patience)
-    token = ""
     while True:
         fault: ServiceError = Unavailable(f"the server ended the watch of {name} before the job ended")
         started = time.monotonic()
