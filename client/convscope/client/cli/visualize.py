@@ -28,6 +28,7 @@ from convscope.client.results import LayerImages, VisualizeResult
 __all__ = ["visualize"]
 
 _WHAT, _HOW = "What to visualize", "How"
+_FOR_PICTURES = "[dim]for pictures: pip install 'convscope\\[plot]'[/]"
 
 
 def visualize(
@@ -118,6 +119,8 @@ def visualize(
     Saves images.npz and, with matplotlib, one grid of images for each layer and objective.
     """
     chosen = settings_of(ctx, address, json=json)
+    if output.exists() and not output.is_dir():  # told before anything is computed
+        raise NotADirectoryError(20, "not a folder", str(output))
     with chosen.client() as client:
         job = client.visualize(
             model,
@@ -144,9 +147,6 @@ def visualize(
         _print(result, files)
 
 
-FOR_PICTURES = "[dim]for pictures: pip install 'convscope\\[plot]'[/]"
-
-
 def _print(result: VisualizeResult, files: list[Path]) -> None:
     rows = table("layer", ">images", ">lowest objective", ">highest objective", "not normal")
     for name in result.layers:
@@ -155,12 +155,13 @@ def _print(result: VisualizeResult, files: list[Path]) -> None:
         rows.add_row(name, str(len(layer.features)), f"{best.min():.3f}", f"{best.max():.3f}", _unusual(layer))
     out = console()
     out.print(rows)
-    if result.known:
-        out.print(f"[dim]{result.known} of {len(result.images)} images were stored already[/]")
+    count = len(result.images)
+    known = f"; {result.known} of {count} images were stored already" if result.known else ""
+    out.print(f"[dim]{count} images in {result.seconds:.1f} s{known}[/]")
     for file in files:
         typer.echo(file)
     if len(files) == 1:
-        out.print("[dim]images with these channels are not drawn[/]" if find_spec("matplotlib") else FOR_PICTURES)
+        out.print("[dim]images with these channels are not drawn[/]" if find_spec("matplotlib") else _FOR_PICTURES)
 
 
 def _unusual(layer: LayerImages) -> str:
