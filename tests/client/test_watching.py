@@ -171,6 +171,19 @@ def test_result_gives_up_after_a_timeout(fake: FakeService, client: Client) -> N
         client.job("j").result(timeout=0.3)
 
 
+@pytest.mark.parametrize("kind", ["train", "visualize"])
+def test_a_server_that_is_away_does_not_outlast_the_timeout(kind: str) -> None:
+    with running_fake() as gone:
+        gone.handlers["GetJob"] = lambda *_: job(kind)
+        client = Client(gone.address, patience=60)
+        known, unknown = client.job("j"), client.job("j")
+        known.refresh()
+    with client:
+        for handle in (known, unknown):
+            with pytest.raises(errors.DeadlineExceeded, match=r"jobs/j has not ended within 0\.2 s; it goes on"):
+                handle.result(timeout=0.2)
+
+
 def test_result_calls_back_with_each_event(fake: FakeService, client: Client) -> None:
     fake.handlers["GetJob"] = lambda *_: job("visualize")
     done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=0, seconds=2.0))

@@ -185,7 +185,7 @@ class Job(Generic[R]):
         """
         deadline = None if timeout is None else time.monotonic() + checks.real("timeout", timeout)
         try:
-            info = self._info or patiently(self._connection, self.refresh)
+            info = self._info or patiently(self._connection, self.refresh, deadline=deadline)
             with _display(info, progress) as show:
                 found = self._wait(show, deadline)
         except DeadlineExceeded:
@@ -211,7 +211,7 @@ class Job(Generic[R]):
         """The result, from the record where the job has ended already, else from the events."""
         after = 0
         if self.kind is not JobKind.VISUALIZE:
-            record = patiently(self._connection, self._get)
+            record = patiently(self._connection, self._get, deadline=deadline)
             self._info = info = JobInfo.from_wire(record)
             if info.state.is_terminal:
                 return self._conclude(info.state, info.failure, result_from_wire(record.result), ())
