@@ -34,13 +34,14 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first."""
     settings = settings_of(ctx, address, json=json)
-    rows = table("job", "kind", "state", "model", "created")
+    rows = table("job", "kind", "state", ">parts", "model", "created")
     with settings.client() as client:
         for _, job in zip(range(limit), client.jobs(states=states or (), kinds=kinds or ()), strict=False):
             info = job.info
             if settings.json:
                 print_json(info)
-            rows.add_row(info.name, info.kind, info.state, info.model, when(info.create_time))
+            parts = f"{info.parts_done}/{info.parts}" if info.parts > 1 else ""
+            rows.add_row(info.name, info.kind, info.state, parts, info.model, when(info.create_time))
     if not settings.json:
         console().print(rows if rows.row_count else "no jobs")
 

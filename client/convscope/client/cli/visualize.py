@@ -117,6 +117,8 @@ def visualize(
     """Find the image that each feature likes to see the most.
 
     Saves images.npz and, with matplotlib, one grid of images for each layer and objective.
+
+    Thousands of large images fill this machine's memory: --detach, then [bold]convscope images export[/].
     """
     chosen = settings_of(ctx, address, json=json)
     if output.exists() and not output.is_dir():  # told before anything is computed
