@@ -79,8 +79,7 @@ def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
             yield SMALL_JOB.name, parts_waited(client, model)
     if IN_PARTS.name in names:
         with model_on() as (client, model):
-            alone = seconds_in_process(client, model)
-            yield IN_PARTS.name, seconds_for_all(client, model) / alone
+            yield IN_PARTS.name, overhead_of_parts(client, model)
     if TWO_WORKERS.name in names:
         yield TWO_WORKERS.name, gain_of_two()
 
@@ -90,6 +89,13 @@ def gain_of_two() -> float:
     with model_on(threads=1) as one, model_on(threads=1, workers=2) as two:
         seconds = [seconds_for_all(*system) for system in (one, two, two, one)]
     return (seconds[0] + seconds[3]) / (seconds[1] + seconds[2])
+
+
+def overhead_of_parts(client: Client, model: str) -> float:
+    """Return the seconds in parts over those in one process, in turns as above."""
+    turns = (seconds_in_process, seconds_for_all, seconds_for_all, seconds_in_process)
+    seconds = [turn(client, model) for turn in turns]
+    return (seconds[1] + seconds[2]) / (seconds[0] + seconds[3])
 
 
 @contextmanager
