@@ -173,6 +173,8 @@ class Job(Generic[R]):
     def result(self, *, progress: bool | Callable[[Event], None] = False, timeout: float | None = None) -> R:
         """Waits for the job to end and returns what it found.
 
+        That of a visualization holds all of its images; `watch` and `Client.visualizations` give them one by one.
+
         Args:
             progress: True shows a progress bar in a terminal or notebook; a function is called with each event.
             timeout: Seconds to wait at most.
