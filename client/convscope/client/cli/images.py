@@ -87,7 +87,9 @@ def export(
     name: Name,
     folder: Annotated[
         Path | None,
-        typer.Argument(help="New folder to write, with those above it. [dim]Default: the job's ID here.[/]"),
+        typer.Argument(
+            metavar="FOLDER", help="New folder to write, with those above it. [dim]Default: the job's ID here.[/]"
+        ),
     ] = None,
     format: Annotated[  # noqa: A002  the option's name
         ExportFormat,
