@@ -18,6 +18,7 @@ ODD = "shape [batch, 28] at [/job:localhost/task:0] is [bold]wrong[/bold]"
 def test_messages_are_shown_whole(fake: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
     reason = jobs_pb2.Failure.REASON_COMPUTATION
     failed = job("visualize", "FAILED", failure=jobs_pb2.Failure(reason=reason, message=f"{ODD}: {'x' * 300}"))
+    failed.spec.visualize.model = "models/m"
     for layer, features in {"conv1": [0, 1, 2, 7], "logits": [9]}.items():
         failed.spec.visualize.selections.add(name=layer).list.indices.extend(features)
     fake.handlers["GetJob"] = lambda *_: failed
@@ -27,6 +28,7 @@ def test_messages_are_shown_whole(fake: FakeService, capsys: pytest.CaptureFixtu
     assert ODD in shown
     assert shown.count("x") >= 300
     assert "conv1:0-2,7 logits:9" in shown
+    assert shown.count(" model ") == 1
 
 
 def test_cells_and_headings_are_shown_whole() -> None:

@@ -143,6 +143,8 @@ def _print(info: JobInfo) -> None:
     if info.failure:
         rows.add_row("failure", info.failure.message)
     for field, value in info.spec.items():
+        if field == "model":  # it stands above
+            continue
         rows.add_row(field, _chosen(value) if field == "selections" else str(value))
     console().print(rows)
 
