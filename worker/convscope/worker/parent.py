@@ -66,6 +66,12 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         super().bootstrap(*args, **kwargs)
         print(f"convscope worker {self.name} is ready", flush=True)  # noqa: T201 - the parent process waits for this
 
+    def reorder_queues(self, reference_queue: Queue) -> None:
+        """Take next from the other queue of the same priority, if it has anything, so that neither is kept waiting."""
+        place = self._ordered_queues.index(reference_queue)
+        pair = slice(place - place % 2, place - place % 2 + 2)
+        self._ordered_queues[pair] = sorted(self._ordered_queues[pair], key=lambda each: each == reference_queue)
+
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a part; anything else that somebody put on the queue is refused."""
         if _is_part(job):
