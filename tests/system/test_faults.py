@@ -123,6 +123,7 @@ def test_a_worker_that_stops_gives_its_job_back(pair: Stack, pair_api: Api) -> N
     attempts = [event.attempt_started for event in events if event.HasField("attempt_started")]
     assert [each.attempt for each in attempts] == [1, 2]
     assert attempts[0].worker != attempts[1].worker
+    assert f"{job.name}: part 0 is on no queue" not in pair.log  # it need not be missed before it goes on
 
 
 def test_what_is_not_a_part_is_not_run(pair: Stack, pair_api: Api, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from rq import Queue, Worker
 from rq.executions import Execution
 from rq.job import Job
 
-from convscope.store import Reconciler, lose_holder, queue_names
+from convscope.store import Reconciler, dispatch_queued, lose_holder, queue_names
 from convscope.store.processes import die_with_parent
 from convscope.store.queue import PART_FUNCTION
 from convscope.worker.variables import device
@@ -156,7 +156,7 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         return ended
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
-        """Watch the horse; if it died, have its part queued again.
+        """Watch the horse; if it died or gave its part back, have that queued again.
 
         Only after RQ has closed its own books: they are kept under the part's name, and another worker may open them
         anew the moment the part is queued.
@@ -165,6 +165,8 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         super().monitor_work_horse(job, queue, execution)
         if self._cause:
             self._lose(job, self._cause)
+        elif self._stop_requested:
+            dispatch_queued(self.connection, *job.args)
 
     def handle_work_horse_killed(self, job: Job, retpid: int | None, ret_val: int | None, rusage: object) -> None:
         """Note how the horse died."""
