@@ -135,15 +135,20 @@ class Attempt:
 
         Args:
             images: what is ready, with their blobs.
-            kept: how many images of the part are stored with these.
+            kept: how many images of the part are stored with these; see ``report_candidate``.
         """
         for image in images:
             records.timed(image.event)
         return self._write(Write(fields=self._kept(kept), needs=self.needs, images=images))
 
-    def report_candidate(self, candidate: Candidate) -> Written:
-        """Note a candidate for an image, unless the job has the image; its blob is kept until then."""
-        return self._write(Write(fields={f"deaths:{self.part}": 0}, candidates=[candidate]))
+    def report_candidate(self, candidate: Candidate, kept: int) -> Written:
+        """Note a candidate for an image, unless the job has the image; its blob is kept until then.
+
+        Args:
+            candidate: with its blob.
+            kept: how many images of the part are stored with this, those counted that it has stored a candidate for.
+        """
+        return self._write(Write(fields=self._kept(kept), candidates=[candidate]))
 
     def take_known(self, images: Sequence[Image]) -> set[int]:
         """Give the job those images that are stored already, with their events.
