@@ -34,19 +34,10 @@ from convscope.v1.visualizations_pb2 import (
     ImageFormat,
     ListVisualizationsRequest,
 )
+from convscope.v1.visualize_pb2 import FeatureImage
 from stored_images import Store, pixels
 
 LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
-
-
-@pytest.fixture
-def api(image_api: Api) -> Api:
-    return image_api
-
-
-@pytest.fixture
-def store(image_store: Store) -> Store:
-    return image_store
 
 
 def exported(api: Api, job: Job, file_format: ExportFormat.ValueType) -> dict[str, bytes]:
@@ -187,11 +178,33 @@ def test_what_is_ready_can_be_had_whatever_becomes_of_the_job(api: Api, store: S
     assert len(api.visualizations.ListVisualizations(listing, timeout=60).visualizations) == 4
 
 
+def images_of(job: Job, store: Store, get: Callable[[str], bytes] | None = None) -> JobImages:
+    """The images of a job; ``get`` reads their files in the store's place."""
+    blobs = SimpleNamespace(get=get or store.blobs.get)
+    backend: Any = SimpleNamespace(jobs=JobStore(store.connection), redis=store.connection, blobs=blobs)
+    return JobImages(backend, job.name)
+
+
+def test_what_becomes_ready_meanwhile_is_left_to_the_next_export(store: Store) -> None:
+    job = store.job({"a": range(3)}, missing=[1])
+
+    def get(digest: str) -> bytes:
+        data = store.blobs.get(digest)
+        store.put(job, 1, FeatureImage.FromString(data))
+        return data
+
+    files: dict[str, bytes] = {}
+    for piece in export_files(images_of(job, store, get), as_pictures=False):
+        files[piece.path] = files.get(piece.path, b"") + piece.data
+    with np.load(io.BytesIO(files["visualizations.npz"])) as arrays:
+        assert arrays["a/features"].tolist() == [0, 2]
+        assert len(arrays["a/best"]) == len(arrays["a/final"]) == len(json.loads(files["index.json"])["images"]) == 2
+
+
 @pytest.mark.parametrize("as_pictures", [False, True])
 def test_a_deletion_meanwhile_ends_an_export(store: Store, *, as_pictures: bool) -> None:
     job = store.job({"a": range(3), "b": range(3)})
-    backend: Any = SimpleNamespace(jobs=JobStore(store.connection), redis=store.connection, blobs=store.blobs)
-    images = JobImages(backend, job.name)
+    images = images_of(job, store)
     found = images.ready
 
     def ready(numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
@@ -211,10 +224,8 @@ def test_files_of_a_job_deleted_meanwhile_are_no_loss(store: Store) -> None:
         store.blobs.delete([digest])
         return store.blobs.get(digest)
 
-    blobs = SimpleNamespace(get=get)
-    backend: Any = SimpleNamespace(jobs=JobStore(store.connection), redis=store.connection, blobs=blobs)
     with pytest.raises(NotFoundError, match=f"{job.name} was deleted meanwhile"):
-        list(export_files(JobImages(backend, job.name), as_pictures=False))
+        list(export_files(images_of(job, store, get), as_pictures=False))
 
 
 async def test_a_deletion_meanwhile_is_not_the_end_of_a_listing(

@@ -30,16 +30,6 @@ from stored_images import Store, pixels
 LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
 
 
-@pytest.fixture
-def api(image_api: Api) -> Api:
-    return image_api
-
-
-@pytest.fixture
-def store(image_store: Store) -> Store:
-    return image_store
-
-
 def listed(api: Api, job: Job, **request: Any) -> list[Visualization]:
     """All pages of a listing."""
     found: list[Visualization] = []
