@@ -224,7 +224,7 @@ class OptimizedImage(google.protobuf.message.Message):
     PROBABILITY_FIELD_NUMBER: builtins.int
     ITERATION_FIELD_NUMBER: builtins.int
     objective: builtins.float
-    """Value of the objective at this very image."""
+    """Value of the objective at this very image; no number only with OUTCOME_NOT_A_NUMBER."""
     predicted_class: builtins.int
     """The class the model takes it for."""
     probability: builtins.float
@@ -352,7 +352,7 @@ class Verdict(google.protobuf.message.Message):
     outcome: Global___Verdict.Outcome.ValueType
     """What came out."""
     iteration: builtins.int
-    """Where the ascent broke off; only with OUTCOME_NOT_A_NUMBER."""
+    """After how many updates the ascent broke off, from 0; only with OUTCOME_NOT_A_NUMBER."""
     upper_bound: builtins.float
     """No image with pixels from 0 to 1 can reach more than this; only where a bound is cheap: exact for a channel of a
     convolution of the image itself, by interval arithmetic elsewhere.
