@@ -717,7 +717,7 @@ class ListJobsRequest(google.protobuf.message.Message):
     STATES_FIELD_NUMBER: builtins.int
     KINDS_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """At most this many, 1 to 1000; 0 means 50."""
+    """At most this many, 1 to 1000; 0 means 50. Jobs with long specs are fewer on a page."""
     page_token: builtins.str
     """`next_page_token` of the page before; empty for the first page."""
     @property
