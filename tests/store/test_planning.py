@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convscope.store.errors import TooNewError
 from convscope.store.planning import (
     Segment,
     Target,
@@ -175,6 +176,11 @@ def test_plans_from_before_features_were_parted_are_read() -> None:
     assert plan.rows == (8, 9)
     assert plan.parts == ((Segment(0, 0, 16), Segment(1, 0, 9)), (Segment(1, 9, 27),))
     assert VisualizationPlan.from_bytes(b'{"rows":[4],"parts":[[[0,3,1,8,4]]]}').parts == ((Segment(0, 3, 1, 8, 4),),)
+
+
+def test_a_plan_of_a_newer_version_is_not_guessed_at() -> None:
+    with pytest.raises(TooNewError, match="plans of version 3"):
+        VisualizationPlan.from_bytes(b'{"version":3,"rows":[8],"parts":[[[0,0,16]]]}')
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**6), st.floats(0, 1e15))

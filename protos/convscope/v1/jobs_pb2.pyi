@@ -427,8 +427,9 @@ class AttemptStarted(google.protobuf.message.Message):
     worker: builtins.str
     """Name of the worker."""
     resumed_from: builtins.int
-    """What is kept of the attempts before: the step of the checkpoint that training goes on from, or the number of images
-    that are stored already; 0 where it starts anew.
+    """What is kept of the attempts before: the step of the checkpoint that training goes on from, or how many of the
+    part's images are stored already; where a feature's restarts are cut into several parts, its image counts as soon
+    as the best of this part's restarts is stored. 0 where the attempt starts anew.
     """
     @property
     def environment(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
