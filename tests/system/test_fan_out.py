@@ -11,13 +11,14 @@ import pytest
 import redis
 from rq import Worker
 
-from api import PATIENCE_S, Api
+from api import PATIENCE_S, Api, connect
 from convscope.store.queue import queued_parts
 from convscope.v1.jobs_pb2 import AttemptStarted, CancelJobRequest, Failure, Job, JobEvent, JobState
 from convscope.v1.models_pb2 import DeleteModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, VisualizeSpec
-from stack import Stack
+from stack import Stack, running_stack
+from system.conftest import ENVIRONMENT
 from system.many_parts import by_feature, create_parts, images
 
 # Seconds of a part, by estimate; what a layer's compiling is taken for is more than all the rest.
@@ -40,6 +41,10 @@ def api(pair_api: Api) -> Api:
 
 @pytest.fixture(scope="module")
 def model(api: Api) -> str:
+    return train(api)
+
+
+def train(api: Api) -> str:
     return api.finish(api.create(TrainSpec(iterations=50))).model
 
 
@@ -100,6 +105,19 @@ def test_two_workers_give_what_one_gives(
     assert sorted(each.part for each in started) == list(range(job.parts))
     assert len({each.worker for each in started}) == 2
     wait_for_empty_queues(stack)
+
+
+@pytest.mark.slow
+def test_four_workers_of_another_system_give_what_one_gives(
+    whole: Job, expected: dict[tuple[str, int], FeatureImage]
+) -> None:
+    with running_stack(workers=4, environment=ENVIRONMENT) as stack, connect(stack.address) as api:
+        spec = VisualizeSpec()
+        spec.CopyFrom(whole.spec.visualize)
+        spec.model = train(api)  # the same bytes
+        job = create_parts(stack, api, spec, SHORT)
+        started = attempts(check(api, job, expected))
+        assert len({each.worker for each in started}) == 4
 
 
 def test_a_worker_that_is_killed_is_made_up_for(

@@ -47,8 +47,7 @@ end
 local needed, known = KEYS[JOB_KEYS + 1], KEYS[JOB_KEYS + 2]
 for _ = 1, tonumber(take()) do
   local number, name, event, blob = take(), take(), take(), take()
-  add_image(id, number, event, blob)
-  if redis.call('EXISTS', needed) == 1 then -- it may have been deleted meanwhile
+  if add_image(id, number, event, blob) and redis.call('EXISTS', needed) == 1 then -- it may have been deleted meanwhile
     redis.call('HSET', known, name, blob)
   end
 end

@@ -1,0 +1,118 @@
+"""What a horse computes of a visualization: only what is missing, and with what it has loaded and compiled already."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+import redis
+
+from convscope.service.validation.presets import preset_render
+from convscope.store import BlobStore, JobStore, dispatch, keys
+from convscope.store.planning import Segment, VisualizationPlan
+from convscope.store.scripted import Scripts
+from convscope.v1.jobs_pb2 import Job, JobSpec
+from convscope.v1.models_pb2 import Model
+from convscope.v1.render_pb2 import Preset
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, Restarts, VisualizeSpec
+from convscope.worker import horse_visualize
+from convscope.worker.horse_lease import LeaseKeeper
+from convscope.worker.horse_report import Reporter, Wishes
+from convscope.worker.horse_visualize import VisualizeRunner
+from convscope.worker.keras_files import model_to_bytes
+from convscope.worker.visualization import Visualizer
+from convscope.worker.visualization.ascent import Ascent
+from store.part_jobs import claim, kinds
+
+Parts = tuple[tuple[Segment, ...], ...]
+ONE_PART: Parts = ((Segment(0, 0, 2),),)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[int, range]]:
+    """Which restarts are computed."""
+    found: list[Mapping[int, range]] = []
+    run = Visualizer.run
+
+    def spied(self: Visualizer, *args: Any, restarts: Mapping[int, range], **settings: Any) -> None:
+        found.append(dict(restarts))
+        run(self, *args, restarts=restarts, **settings)
+
+    monkeypatch.setattr(Visualizer, "run", spied)
+    return found
+
+
+@pytest.fixture
+def model(connection: redis.Redis, blobs: BlobStore, trained: keras.Model) -> str:
+    """The name of a model that is stored."""
+    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
+    claim(connection, job).succeed("", Model(sha256=blobs.put(model_to_bytes(trained))))
+    return job.model
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> BlobStore:
+    return BlobStore(tmp_path.as_uri())
+
+
+def visualize(connection: redis.Redis, blobs: BlobStore, model: str, parts: Parts = ONE_PART) -> Job:
+    """All of six restarts of two features by one horse; the images are numbered from 0 to 11."""
+    selection = LayerSelection(name="conv1", list=FeatureList(indices=[3, 4]))
+    render, _ = preset_render(Preset.PRESET_TUTORIAL)
+    spec = VisualizeSpec(
+        model=model, selections=[selection], iterations=2, restarts=6, keep=Restarts.RESTARTS_ALL, render=render
+    )
+    plan = blobs.put(VisualizationPlan(rows=(4,), parts=parts).to_bytes())
+    job, _ = JobStore(connection).create(
+        JobSpec(visualize=spec), request_digest="d", needs=model, plan=plan, parts=len(parts)
+    )
+    dispatch(connection, job.name.removeprefix("jobs/"))
+    runner = VisualizeRunner()
+    for part in range(len(parts)):
+        attempt = claim(connection, job, part)
+        runner(Reporter(connection, attempt, blobs, LeaseKeeper(attempt, Scripts(connection)), Wishes()))
+    return JobStore(connection).get(job.name)
+
+
+def images(connection: redis.Redis, job: Job) -> dict[int, bytes]:
+    found: Any = connection.hgetall(keys.images_key(job.name.removeprefix("jobs/")))
+    return {int(number): digest for number, digest in found.items()}
+
+
+def test_only_restarts_that_are_missing_are_computed(
+    connection: redis.Redis, blobs: BlobStore, model: str, asked: list[Mapping[int, range]]
+) -> None:
+    whole = images(connection, visualize(connection, blobs, model))
+    assert set(whole) == set(range(12))
+    forgotten = {whole[number] for number in (2, 4, 11)}
+    known_key = keys.known_key(model.removeprefix("models/"))
+    known: Any = connection.hgetall(known_key)
+    for name in (name for name, digest in known.items() if digest in forgotten):
+        connection.hdel(known_key, name)
+    again = visualize(connection, blobs, model)
+    assert images(connection, again) == whole
+    assert asked[0] == {3: range(6), 4: range(6)}
+    assert asked[1] == {3: range(2, 5), 4: range(5, 6)}
+    assert kinds(connection, again).count("image_ready") == 12
+
+
+def test_the_next_part_finds_the_model_loaded_and_its_ascent_compiled(
+    connection: redis.Redis, blobs: BlobStore, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def count(owner: Any, name: str) -> None:
+        original = getattr(owner, name)
+
+        def counted(*args: Any, **settings: Any) -> Any:
+            made.append(name)
+            return original(*args, **settings)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    count(horse_visualize, "model_from_bytes")
+    count(Ascent, "__init__")
+    visualize(connection, blobs, model, parts=((Segment(0, 0, 1),), (Segment(0, 1, 1),)))
+    assert sorted(made) == ["__init__", "model_from_bytes"]
