@@ -21,7 +21,11 @@ from convscope.worker.render_settings import (
     TransformSettings,
 )
 from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import Feature, FeatureImage, Layer, Visualizer
+from convscope.worker.visualization import Direction, Feature, FeatureImage, Layer, Neuron, Visualizer
+from convscope.worker.visualization.ascent import Ascent
+from convscope.worker.visualization.below import Below
+from convscope.worker.visualization.graph import Graph
+from convscope.worker.visualization.taps import Tap
 
 # Everything on.
 ROBUST = RenderSettings(
@@ -125,6 +129,75 @@ def test_a_dead_start_is_rescued_and_told(rescue: int) -> None:
     assert never.verdict.outcome == "unreachable"
     assert never.verdict.without_gradient
     assert alive.verdict.without_gradient == (not rescue)
+
+
+def test_a_layer_that_is_called_twice_is_tapped_at_its_first_call_in_a_rescue_too() -> None:
+    keras.utils.set_random_seed(3)
+    image = keras.Input((5, 5, 2))
+    shared = layers.Conv2D(2, 3, padding="same", activation="relu", name="shared")
+    scores = layers.Dense(2, name="scores")(layers.Flatten()(shared(shared(image))))
+    below = Below(Graph(keras.Model(image, scores)), [Tap(layer="shared"), Tap(layer="scores")])
+    images = np.random.default_rng(0).random((2, 5, 5, 2), np.float32)
+    plain, redirected = below.network()(images), below.network(tf.constant([True, False]))(images)
+    for tap, values in plain.items():
+        np.testing.assert_allclose(redirected[tap], values, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "maker",
+    [layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU, layers.Softmax, lambda: layers.Activation("tanh")],
+)
+def test_before_a_layer_that_is_nothing_but_an_activation_is_what_it_reads(maker: object) -> None:
+    image = keras.Input((4, 4, 2))
+    activation = maker()  # type: ignore[operator]  # a layer's class
+    before = layers.Rescaling(3.0, offset=-2.0)(image)
+    model = keras.Model(image, layers.Flatten()(activation(before)))
+    tap = Tap(layer=activation.name)
+    images = np.random.default_rng(0).random((1, 4, 4, 2), np.float32)
+    np.testing.assert_allclose(Below(Graph(model), [tap]).network()(images)[tap], 3 * images - 2, rtol=1e-5)
+
+
+def test_a_dense_layer_over_space_adds_its_bias_at_every_position() -> None:
+    image = keras.Input((5, 4, 2))
+    dense = layers.Dense(3, name="each")
+    model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(dense(image))))
+    dense.set_weights([np.array([[1, 2, 3], [-1, 0.5, 1]], np.float32), np.array([10, 20, -30], np.float32)])
+    outputs = keras.Model(image, dense.output)
+    found: list[FeatureImage] = []
+    for objective in (Feature("each", 1), Neuron("each", 2, 1, 1), Direction("each", (1.0, 2.0, -1.0))):
+        Visualizer(model).run_objective("mine", objective, VisualizeSettings(iterations=1), rows=2, ready=found.append)
+    values = outputs(np.stack([each.final.pixels for each in found])).numpy()
+    expected = [values[0, ..., 1].mean(), values[1, 1, 1, 2], (values[2] @ [1, 2, -1]).mean()]
+    np.testing.assert_allclose([each.final.objective for each in found], expected, rtol=1e-5)
+
+
+def test_models_that_compute_in_half_precision_rise() -> None:
+    keras.utils.set_random_seed(2)
+    image = keras.Input((8, 8, 1))
+    half = layers.Conv2D(3, 3, activation="relu", name="half", dtype="mixed_bfloat16")(image)
+    scores = layers.Dense(2, name="scores", dtype="float32")(layers.GlobalAveragePooling2D()(half))
+    visualizer = Visualizer(keras.Model(image, scores))
+    found: list[FeatureImage] = []
+    for layer in ("half", "scores"):
+        visualizer.run(layer, [0, 1], VisualizeSettings(iterations=4), rows=2, ready=found.append)
+    assert [image.verdict.outcome for image in found] == ["normal"] * 4
+    assert [image.verdict.upper_bound for image in found] == [None] * 4
+
+
+def test_one_function_serves_all_features_and_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    climb = Ascent._climb
+
+    def counted(*arguments: object) -> object:
+        made.append(1)
+        return climb(*arguments)  # type: ignore[arg-type]  # its own
+
+    monkeypatch.setattr(Ascent, "_climb", counted)
+    visualizer = Visualizer(dead_network())
+    for features, seed, iterations in (([0], 0, 3), ([2, 1], 0, 2), (range(3), 5, 4)):
+        settings = VisualizeSettings(iterations=iterations, seed=seed)
+        visualizer.run("hidden", features, settings, rows=2, ready=lambda _: None)
+    assert made == [1]
 
 
 def test_a_start_that_is_the_best_already_had_a_gradient() -> None:
@@ -248,6 +321,7 @@ def test_a_gradient_alone_that_is_no_number_stops_its_image_alone() -> None:
         (lambda: keras.Sequential([layers.Dense(2)]), "neither a functional model nor a built Sequential"),
         (lambda: keras.Sequential([keras.Input((4,)), layers.Dense(2)]), r"shape \(4,\); it must be"),
         (lambda: keras.Sequential([keras.Input((None, 4, 1)), layers.Conv2D(2, 1)]), "all fixed"),
+        (lambda: keras.Model(image := keras.Input((4, 4, 1)), image), "no layers"),
     ],
 )
 def test_a_model_that_cannot_be_looked_into_is_refused(model: object, message: str) -> None:
