@@ -112,7 +112,7 @@ class Visualizer:
     ) -> None:
         asked, count = target.checked(features), settings.restarts
         fit = self._fitting(target, rows, count)
-        work = ChunkClimb(target, settings, self._classify, fit.rows)
+        work = ChunkClimb(target, settings, self._classify, rows=rows, most_rows=fit.rows)
         wanted = chunks(asked, of=target.features, restarts=count, rows=rows, some=restarts)
         target.ascent(fit.rows)
         with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse)) as finished:
