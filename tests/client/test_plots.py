@@ -91,8 +91,8 @@ def stack(pixels: np.ndarray[Any, Any], objectives: list[float]) -> ImageStack:
 def test_what_is_not_normal_is_marked() -> None:
     figure = plots.plot_features(rng.random((5, 28, 28, 1)), verdicts=[*VERDICTS, STUCK])
     said = [axes.get_xlabel() for axes in figure.axes if axes.get_images()]
-    assert said == ["", "", "constant", "not a number", "unreachable\n(without gradient)"]
-    assert str(STUCK) == "unreachable (without gradient)"
+    assert said == ["", "", "constant", "not a number", "unreachable\nwithout a gradient"]
+    assert str(STUCK) == "unreachable, without a gradient"
 
 
 def test_restarts_are_drawn_from_the_best_on() -> None:

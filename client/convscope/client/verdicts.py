@@ -36,7 +36,7 @@ class Verdict:
     def __str__(self) -> str:
         """What came out, in a few words."""
         outcome = str(self.outcome).replace("_", " ")
-        return f"{outcome} (without gradient)" if self.without_gradient else outcome
+        return f"{outcome}, without a gradient" if self.without_gradient else outcome
 
     @classmethod
     def from_wire(cls, message: visualize_pb2.Verdict) -> "Verdict":
