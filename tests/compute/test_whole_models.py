@@ -171,17 +171,19 @@ def test_a_dense_layer_over_space_adds_its_bias_at_every_position() -> None:
     np.testing.assert_allclose([each.final.objective for each in found], expected, rtol=1e-5)
 
 
-def test_models_that_compute_in_half_precision_rise() -> None:
+@pytest.mark.parametrize("last", ["mixed_bfloat16", "float32"])
+def test_models_that_compute_in_half_precision_rise(last: str) -> None:
     keras.utils.set_random_seed(2)
     image = keras.Input((8, 8, 1))
     half = layers.Conv2D(3, 3, activation="relu", name="half", dtype="mixed_bfloat16")(image)
-    scores = layers.Dense(2, name="scores", dtype="float32")(layers.GlobalAveragePooling2D()(half))
+    scores = layers.Dense(2, name="scores", dtype=last)(layers.GlobalAveragePooling2D()(half))
     visualizer = Visualizer(keras.Model(image, scores))
     found: list[FeatureImage] = []
     for layer in ("half", "scores"):
-        visualizer.run(layer, [0, 1], VisualizeSettings(iterations=4), rows=2, ready=found.append)
+        visualizer.run(layer, [0, 1], VisualizeSettings(iterations=4, trace=True), rows=2, ready=found.append)
     assert [image.verdict.outcome for image in found] == ["normal"] * 4
     assert [image.verdict.upper_bound for image in found] == [None] * 4
+    assert all(image.trace and image.trace.probability.dtype == np.float32 for image in found)
 
 
 def test_one_function_serves_all_features_and_requests(monkeypatch: pytest.MonkeyPatch) -> None:
