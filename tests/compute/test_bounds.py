@@ -102,6 +102,18 @@ def test_no_image_exceeds_its_bound(model: keras.Model, layer: str) -> None:
     assert np.all(upper - reached < 50)
 
 
+def test_transposed_convolutions_and_minima_are_understood() -> None:
+    image = keras.Input((5, 4, 2))
+    values = layers.Conv2DTranspose(3, 2, strides=2, activation="relu", name="up")(image)
+    values = layers.Minimum()([values, layers.Conv2D(3, 3, padding="same", name="beside")(values)])
+    model = scrambled(keras.Model(image, layers.Conv2D(2, 3, name="last")(values)), seed=3)
+    upper = np.array(bounds(model, "last"), np.float64)
+    images = np.random.default_rng(0).random((100, 5, 4, 2), np.float32)
+    for tried in (images, np.round(images)):
+        assert np.all(objectives(model, "last")(tried).numpy() <= upper + 1e-4)
+    assert np.all(climbed(model, "last", images[:2], steps=20) <= upper + 1e-4)
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize(("strides", "dilation"), [(1, 1), (2, 1), (1, 2)])
 def test_a_convolution_of_the_image_reaches_its_bound(padding: str, strides: int, dilation: int) -> None:

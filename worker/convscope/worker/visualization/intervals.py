@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
 Rule: TypeAlias = Callable[[Any, Sequence[Interval]], Interval | None]
 
-# Layers that never lower an output when an input rises. An average is one, a maximum too.
+# Layers that never lower an output when an input rises: averages, maxima, minima.
 MONOTONE: Final = (
     layers.Add,
     layers.Average,
@@ -40,6 +40,7 @@ MONOTONE: Final = (
     layers.Identity,
     layers.MaxPooling2D,
     layers.Maximum,
+    layers.Minimum,
     layers.Permute,
     layers.Reshape,
     layers.SpatialDropout2D,
@@ -139,6 +140,7 @@ RULES: Final[dict[type, Rule]] = {
     layers.Activation: _activation,
     layers.BatchNormalization: _affine,
     layers.Conv2D: _weighted,
+    layers.Conv2DTranspose: _weighted,
     layers.Dense: _weighted,
     layers.DepthwiseConv2D: _weighted,
     layers.LeakyReLU: _rectified,
