@@ -156,6 +156,10 @@ TABLE: dict[str, dict[str, list[Request]]] = {
     },
     "Visualizations.GetVisualization": {
         **by_job(GetVisualizationRequest),
+        "INVALID_ARGUMENT": [
+            *by_job(GetVisualizationRequest)["INVALID_ARGUMENT"],
+            lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}"),
+        ],
         "NOT_FOUND": [
             lambda _: GetVisualizationRequest(job="jobs/none", layer="conv1"),
             lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}", layer="none"),

@@ -35,6 +35,7 @@ LAYERS = (
     Layer(name="conv2", kind=CONVOLUTION, output_shape=[14, 13, 6], features=6, parameters=606),
     Layer(name="flatten", kind=LayerKind.LAYER_KIND_FLATTEN, output_shape=[1092]),
     Layer(name="dense1", kind=DENSE, output_shape=[5], features=5, parameters=5465),
+    Layer(name="dropout", kind=LayerKind.LAYER_KIND_OTHER, output_shape=[5]),
     Layer(name="logits", kind=LayerKind.LAYER_KIND_LOGITS, output_shape=[3], features=3, parameters=18),
 )
 FEATURES = {layer.name: layer.features for layer in LAYERS if layer.features}
@@ -164,7 +165,7 @@ def renders(draw: st.DrawFn, preset: Preset.ValueType, channels: int) -> Render:
 
 
 names = st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True).filter(
-    lambda name: name not in FEATURES and name.strip(".")
+    lambda name: name not in {layer.name for layer in LAYERS} and name.strip(".")
 )
 
 
@@ -180,7 +181,7 @@ def specs(draw: st.DrawFn, channels: int = 1) -> VisualizeSpec:
         iterations=draw(st.none() | st.integers(1, 10_000)),
         seed=draw(st.integers(0, 2**64 - 1)),
         trace=draw(st.booleans()),
-        objectives=draw(objectives([name for name in called if name not in {"pool1", "flatten"}], restarts or 1)),
+        objectives=draw(objectives(called, restarts or 1)),
         preset=preset,
         restarts=restarts,
         keep=draw(st.sampled_from(Restarts.values())),

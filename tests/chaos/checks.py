@@ -61,7 +61,7 @@ def images_once(history: JobHistory) -> Iterator[str]:
             yield f"the image of {layer} {feature} came {count} times"
     if [each.completed for each in ready] != list(range(1, len(ready) + 1)):
         yield f"its images are numbered {[each.completed for each in ready]}"
-    planned = sum(map(len, history.parts))
+    planned = len(history.planned)
     if history.job.state == SUCCEEDED and len(ready) != planned:
         yield f"it has {len(ready)} images, planned are {planned}"
     if {each.total for each in ready} - {planned}:

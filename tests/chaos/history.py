@@ -1,5 +1,6 @@
 """What is known of a job when a run is over."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -42,6 +43,17 @@ class JobHistory:
     complaints: list[str] = field(default_factory=list)
     # Of a visualization: layer and feature of every image of each part, as it is planned.
     parts: Sequence[frozenset[tuple[str, int]]] = ()
+
+    @property
+    def planned(self) -> frozenset[tuple[str, int]]:
+        """Layer and feature of every image."""
+        return frozenset().union(*self.parts)
+
+    @property
+    def shared(self) -> frozenset[tuple[str, int]]:
+        """Those whose restarts are in several parts: the image comes when all of them have stored a candidate."""
+        parts = Counter(image for part in self.parts for image in part)
+        return frozenset(image for image, count in parts.items() if count > 1)
 
     def features_of(self, part: int) -> frozenset[tuple[str, int]]:
         """Return layer and feature of every image of a part."""

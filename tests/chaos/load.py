@@ -15,7 +15,7 @@ from convscope.client import FailedPrecondition
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CancelJobRequest, CreateJobRequest, Job, JobSpec
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
+from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
 
 __all__ = ["RECIPES", "Load", "Submitted"]
 
@@ -28,7 +28,7 @@ RECIPES = {
 
 # What follows a training, and how often at most. The second visualization in parts is the same as the first: it takes
 # over whatever images that one has already.
-FOLLOWERS = {"evaluate": 1, "visualize": 1, "visualize in parts": 2, "continue": 1}
+FOLLOWERS = {"evaluate": 1, "visualize": 1, "visualize in parts": 2, "visualize restarts": 1, "continue": 1}
 
 # How long the jobs of an undisturbed round may take, in seconds.
 UNDISTURBED_S = 180.0
@@ -50,6 +50,9 @@ def spec_of(recipe: str, kind: str, model: str) -> JobSpec:
         case "visualize in parts":
             layers = [LayerSelection(name="conv1"), LayerSelection(name="conv2")]
             return JobSpec(visualize=VisualizeSpec(model=model, selections=layers, iterations=40, restarts=16))
+        case "visualize restarts":  # of each feature in several parts, one of which has some of both
+            layers = [LayerSelection(name="conv2", list=FeatureList(indices=[5, 6]))]
+            return JobSpec(visualize=VisualizeSpec(model=model, selections=layers, iterations=40, restarts=130))
     layers = [LayerSelection(name="conv2")]  # in one part
     return JobSpec(visualize=VisualizeSpec(model=model, selections=layers, iterations=40))
 
@@ -152,7 +155,7 @@ class Load(threading.Thread):
             recipe = self._rng.choice(self._recipes)
             training = self._submit_maybe_cancelled(recipe, "train", None)
             yield
-            for kind in self._rng.sample(list(FOLLOWERS), self._rng.randint(1, 5), counts=FOLLOWERS.values()):
+            for kind in self._rng.sample(list(FOLLOWERS), self._rng.randint(1, 6), counts=FOLLOWERS.values()):
                 with contextlib.suppress(FailedPrecondition):  # the training has been cancelled already
                     self._submit_maybe_cancelled(recipe, kind, training)
                 yield

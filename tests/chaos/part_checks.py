@@ -1,5 +1,6 @@
 """What must be true of the attempts at the parts of a job, which several workers compute at once."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from chaos.history import JobHistory
@@ -52,12 +53,13 @@ def attempts_in_turn(history: JobHistory) -> Iterator[str]:
 def written_by_who_runs(history: JobHistory) -> Iterator[str]:
     """What only an attempt can cause happens while one at that part runs: nothing comes from one that is superseded."""
     for event, what, running in told(history):
-        if what in OF_AN_ATTEMPT and part_of(history, event) not in running:
+        if what in OF_AN_ATTEMPT and not parts_of(history, event) & running.keys():
             yield f"{what} ({event.sequence}) came when no attempt ran: a superseded one wrote it"
 
 
 def one_part_a_worker(history: JobHistory) -> Iterator[str]:
-    """A worker starts a part when it has no other: that one is complete, lost or given back."""
+    """A worker starts a part when it has no other: that one is complete, lost or given back; not counted
+    what it shares with others, since candidates are not told."""
     ready: set[tuple[str, int]] = set()
     for event, what, running in told(history):
         if what == "image_ready":
@@ -66,7 +68,7 @@ def one_part_a_worker(history: JobHistory) -> Iterator[str]:
             continue
         started = event.attempt_started
         for each in running.values():
-            if each.worker == started.worker and not ready.issuperset(history.features_of(each.part)):
+            if each.worker == started.worker and not ready.issuperset(history.features_of(each.part) - history.shared):
                 yield f"{each.worker} started part {started.part} while it had part {each.part}"
 
 
@@ -81,19 +83,22 @@ def queued_before_started(history: JobHistory) -> Iterator[str]:
 
 
 def resumes_with_what_is_stored(history: JobHistory) -> Iterator[str]:
-    """An attempt goes on from just those images that are stored, up to the last one that was computed."""
-    ready: dict[int, int] = {}
-    kept: dict[int, int] = {}
+    """An attempt goes on from just those images that are stored, up to the last one that was computed; besides, from
+    any number of candidates for images that the part shares."""
+    ready: Counter[int] = Counter()
+    kept: Counter[int] = Counter()
     for event in history.log if history.parts else ():
-        if event.HasField("image_ready"):
-            part = part_of(history, event)
-            ready[part] = ready.get(part, 0) + 1
-            if not event.image_ready.known:
-                kept[part] = ready[part]
+        if event.HasField("image_ready") and image_of(event) not in history.shared:
+            for part in parts_of(history, event):
+                ready[part] += 1
+                if not event.image_ready.known:
+                    kept[part] = ready[part]
         if event.HasField("attempt_started"):
             part, resumed = event.attempt_started.part, event.attempt_started.resumed_from
-            if resumed != kept.get(part, 0):
-                yield f"part {part} was resumed from {resumed} images when {kept.get(part, 0)} were stored"
+            candidates = len(history.features_of(part) & history.shared)
+            most = ready[part] + candidates if candidates else kept[part]
+            if not kept[part] <= resumed <= most:
+                yield f"part {part} was resumed from {resumed} images when {kept[part]} to {most} were stored"
 
 
 def parts_done(history: JobHistory) -> Iterator[str]:
@@ -111,11 +116,11 @@ def parts_done(history: JobHistory) -> Iterator[str]:
         yield f"it succeeded with {job.parts_done} parts of {job.parts} done; started were {sorted(started)}"
 
 
-def part_of(history: JobHistory, event: JobEvent) -> int:
-    """Return the part that an event of an attempt belongs to; -1 for an image that is in no part."""
+def parts_of(history: JobHistory, event: JobEvent) -> set[int]:
+    """Return the parts of which one may have caused an event; none for an image that is in no part."""
     if not event.HasField("image_ready"):
-        return 0
-    return next((number for number, features in enumerate(history.parts) if image_of(event) in features), -1)
+        return {0}
+    return {number for number, features in enumerate(history.parts) if image_of(event) in features}
 
 
 def image_of(event: JobEvent) -> tuple[str, int]:

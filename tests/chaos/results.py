@@ -3,7 +3,7 @@
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import h5py
 
@@ -13,7 +13,6 @@ from convscope.client.connection import Connection
 from convscope.store.planning import plan_visualization, targets
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, ListJobsRequest, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Model
-from convscope.v1.visualize_pb2 import FeatureImage
 
 __all__ = ["found_by", "list_jobs", "parts_of", "read_job", "read_log", "weights_digest"]
 
@@ -57,17 +56,8 @@ def found_by(calls: Calls, job: Job, log: list[JobEvent]) -> object:
             return _training(calls, job, log)
         case "evaluate":
             return job.result.evaluate.SerializeToString(deterministic=True)
-    return {(image.layer, image.feature): image.SerializeToString(deterministic=True) for image in _images(log)}
-
-
-def _images(log: list[JobEvent]) -> Iterator[FeatureImage]:
-    """Yield the images without their names, which depend on the model's file: it has the time at which it was made."""
-    for event in log:
-        if event.HasField("image_ready"):
-            image = FeatureImage()
-            image.CopyFrom(event.image_ready.image)
-            image.ClearField("digest")
-            yield image
+    images = [event.image_ready.image for event in log if event.HasField("image_ready")]
+    return {(each.layer, each.feature): each.SerializeToString(deterministic=True) for each in images}
 
 
 def parts_of(calls: Calls, job: Job) -> list[frozenset[tuple[str, int]]]:

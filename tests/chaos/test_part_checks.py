@@ -18,6 +18,14 @@ def parted(*events: JobEvent, done: int | None = None) -> JobHistory:
     return history(*events, finished(), parts=PARTS, done=done)
 
 
+# Three images, of which the middle one has restarts in both parts.
+SHARING = [planned(2)[0], frozenset({("conv1", 1), ("conv1", 2)})]
+
+
+def sharing(*events: JobEvent) -> JobHistory:
+    return history(*events, finished(), parts=SHARING)
+
+
 # The images of each part, in the order in which they come when nothing happens.
 FIRST = [image(0, 1, 4), image(1, 2, 4)]
 SECOND = [image(2, 3, 4), image(3, 4, 4)]
@@ -59,6 +67,29 @@ GOOD = {
         started(1, part=1),
         *SECOND,
     ),
+    "an image comes from whichever of its parts is last": sharing(
+        QUEUED,
+        started(1),
+        started(1, part=1),
+        image(2, 1, 3),
+        image(0, 2, 3),
+        lost(1),
+        image(1, 3, 3),
+        started(2, resumed=2),
+    ),
+    "candidates are kept": sharing(
+        QUEUED,
+        started(1),
+        image(0, 1, 3),
+        lost(1),
+        QUEUED,
+        started(2, resumed=2),
+        started(1, part=1),
+        lost(1, part=1),
+        started(2, part=1, resumed=1),
+        image(1, 2, 3),
+        image(2, 3, 3),
+    ),
     "one of them is cancelled": history(
         QUEUED, started(1), FIRST[0], ASKED_TO_STOP, finished(CANCELLED), state=CANCELLED, parts=PARTS
     ),
@@ -96,6 +127,10 @@ BAD = [
     (part_checks.resumes_with_what_is_stored, parted(*FIRST_LOST, started(2))),
     (part_checks.resumes_with_what_is_stored, parted(*FIRST_LOST, started(2, resumed=2))),
     (part_checks.resumes_with_what_is_stored, parted(QUEUED, started(1), *FIRST, started(1, part=1, resumed=2))),
+    (part_checks.written_by_who_runs, sharing(QUEUED, started(1), image(0, 1, 3), lost(1), image(1, 2, 3))),
+    (part_checks.one_part_a_worker, sharing(QUEUED, started(1, worker="v"), started(1, part=1, worker="v"))),
+    (part_checks.resumes_with_what_is_stored, sharing(QUEUED, started(1), image(0, 1, 3), lost(1), started(2))),
+    (part_checks.resumes_with_what_is_stored, sharing(QUEUED, started(1), lost(1), started(2, resumed=2))),
     (part_checks.parts_done, parted(QUEUED, started(1), *FIRST, started(1, part=1), *SECOND, done=1)),
     (part_checks.parts_done, parted(QUEUED, started(1), *FIRST, *SECOND)),
     (part_checks.parts_done, history(QUEUED, started(1), state=CANCELLED, parts=PARTS, done=3)),

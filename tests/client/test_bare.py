@@ -48,20 +48,12 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
     subprocess.run(build, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
-    venv.create(folder / "venv", with_pip=True)
+    venv.create(folder / "venv")  # without a pip of its own, which takes seconds to install
     pins = sorted({f"{name}=={version(name)}" for name in dependencies("convscope")})
-    pip: list[str | Path] = [
-        folder / "venv/bin/python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--no-compile",  # what is not imported need not wait for it
-    ]
-    subprocess.run([*pip, wheel, *pins], check=True)
-    subprocess.run([folder / "venv/bin/python", "-m", "pip", "check"], check=True)
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "venv"]
+    # What is not compiled here is when it is imported.
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-compile", wheel, *pins], check=True)
+    subprocess.run([*pip, "check"], check=True)
     return folder / "venv/bin"
 
 

@@ -9,13 +9,23 @@ import pytest
 import redis
 
 from convscope.service.validation.presets import preset_render
-from convscope.store import Attempt, BlobStore, JobStore, Sweeper, dispatch, keys, lose_holder, read_candidates
+from convscope.store import (
+    Attempt,
+    BlobStore,
+    JobStore,
+    Sweeper,
+    dispatch,
+    keys,
+    lose_holder,
+    read_candidates,
+    read_log,
+)
 from convscope.store.errors import BlobError
 from convscope.store.images import ready_images
 from convscope.store.planning import Segment, VisualizationPlan
 from convscope.store.records import text
 from convscope.store.scripted import Scripts
-from convscope.v1.jobs_pb2 import Job, JobSpec
+from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec
 from convscope.v1.render_pb2 import Preset
 from convscope.v1.visualize_pb2 import (
     FeatureImage,
@@ -65,11 +75,16 @@ class System:
         """Store what a part has computed."""
         run = RUNS[reporter.attempt.part]
         candidates = Candidates(reporter, len(OBJECTIVES))
-        candidates.add(0, run, of_restarts(run))
+        candidates.add(0, run, of_restarts(run), kept=1)
         return candidates
 
     def lose(self, attempt: Attempt) -> None:
         lose_holder(self.redis, self.job_id, attempt.part, f"w{attempt.part}", "SIGKILL")
+
+    def resumed(self) -> list[int]:
+        """From how many images each attempt went on, in the order in which they started."""
+        events = [JobEvent.FromString(entry.event) for entry in read_log(self.redis, self.job_id, 0, 100).entries]
+        return [event.attempt_started.resumed_from for event in events if event.HasField("attempt_started")]
 
     def image(self) -> FeatureImage | None:
         for _, digest in ready_images(self.redis, self.job_id, [0]):
@@ -119,6 +134,7 @@ def test_a_horse_that_dies_before_it_chooses_is_made_up_for_without_computing(sy
     system.lose(second.attempt)
     assert system.image() is None
     VisualizeRunner()(system.reporter(1))  # there is no file of the model that could be loaded
+    assert system.resumed() == [0, 0, 0, 1]
     assert system.image() == WHOLE
     job = JobStore(system.redis).get(system.job.name)
     assert (job.HasField("end_time"), job.parts_done) == (True, 3)
@@ -130,7 +146,7 @@ def test_the_best_of_runs_has_no_name_where_one_of_them_has_none(system: System,
     reporters = [system.reporter(part) for part in range(3)]
     candidates = Candidates(reporters[0], len(OBJECTIVES))
     for number, (reporter, run) in enumerate(zip(reporters, RUNS, strict=True)):
-        Candidates(reporter, len(OBJECTIVES)).add(0, run, of_restarts(run, "" if number == cut else "named"))
+        Candidates(reporter, len(OBJECTIVES)).add(0, run, of_restarts(run, "" if number == cut else "named"), kept=1)
     assert candidates.best(0) == of_restarts(range(8), "")
 
 

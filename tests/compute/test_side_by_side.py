@@ -1,8 +1,10 @@
 import threading
+from concurrent.futures import Future
 from contextlib import closing
 
 import pytest
 
+from convscope.worker import parallel
 from convscope.worker.pace import Pace
 from convscope.worker.parallel import Stopped, in_order
 from convscope.worker.pulse import no_pulse
@@ -57,6 +59,26 @@ def test_the_works_own_error_arrives() -> None:
 
     with pytest.raises(TimeoutError, match="own"):
         list(in_order(work, range(9), threads=2, pulse=no_pulse))
+
+
+def test_work_that_ends_the_moment_its_caller_looks_up_has_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "PULSE_SECONDS", 0.001)
+
+    class Late(Future[int]):
+        def result(self, timeout: float | None = None) -> int:
+            try:
+                return super().result(timeout)
+            except TimeoutError:
+                self.set_result(7)
+                raise
+
+    late, pulses = Late(), iter(range(3))
+
+    def pulse() -> None:
+        if next(pulses) == 2:
+            late.set_result(7)
+
+    assert parallel._await(late, pulse) == 7
 
 
 def test_closing_early_ends_the_threads() -> None:

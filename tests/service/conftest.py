@@ -20,7 +20,7 @@ def image_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def image_api(redis_server: EmbeddedRedis, image_home: Path) -> Iterator[Api]:
+def api(redis_server: EmbeddedRedis, image_home: Path) -> Iterator[Api]:
     """The stubs of a service that lets a visualization cost two minutes."""
     with (
         service_alone(redis_server.url, image_home, CONVSCOPE_MAX_COST="120") as (address, _),
@@ -30,6 +30,6 @@ def image_api(redis_server: EmbeddedRedis, image_home: Path) -> Iterator[Api]:
 
 
 @pytest.fixture
-def image_store(connection: redis.Redis, image_home: Path) -> Store:
+def store(connection: redis.Redis, image_home: Path) -> Store:
     """Its store, empty."""
     return Store(connection, BlobStore((image_home / "artifacts").as_uri()))

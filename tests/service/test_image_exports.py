@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,33 +11,33 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from api import Api, refused, violations
 from convscope.service import npz
+from convscope.service.backend import Backend
 from convscope.service.exporting import export_files
 from convscope.service.job_images import JobImages
 from convscope.service.pixels import png
-from convscope.store import JobStore, keys
+from convscope.service.visualizations import VisualizationsService
+from convscope.store import Attempt, JobStore, StoreSettings, keys
+from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import NotFoundError
-from convscope.v1.jobs_pb2 import Job
+from convscope.v1.jobs_pb2 import Failure, Job, JobState
 from convscope.v1.objective_pb2 import Objective
-from convscope.v1.visualizations_pb2 import ExportFormat, ExportVisualizationsRequest
+from convscope.v1.visualizations_pb2 import (
+    ExportFormat,
+    ExportVisualizationsRequest,
+    ImageFormat,
+    ListVisualizationsRequest,
+)
+from convscope.v1.visualize_pb2 import FeatureImage
 from stored_images import Store, pixels
 
 LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
-
-
-@pytest.fixture
-def api(image_api: Api) -> Api:
-    return image_api
-
-
-@pytest.fixture
-def store(image_store: Store) -> Store:
-    return image_store
 
 
 def exported(api: Api, job: Job, file_format: ExportFormat.ValueType) -> dict[str, bytes]:
@@ -64,6 +64,14 @@ def test_pngs_are_read_by_others(channels: int, height: int, width: int, seed: i
         assert picture.mode == {1: "L", 3: "RGB", 4: "RGBA"}[channels]
         read = np.asarray(picture).reshape(array.shape)
     np.testing.assert_array_equal(read, np.rint(array * 255))
+
+
+@pytest.mark.parametrize(
+    ("value", "level"), [(0, 0), (0.5, 128), (1, 255), (np.nan, 0), (np.inf, 255), (-np.inf, 0), (-0.1, 0), (1.1, 255)]
+)
+def test_images_of_one_value_are_not_rescaled(value: float, level: int) -> None:
+    with Image.open(io.BytesIO(png(np.full((3, 4, 1), value, np.float32)))) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), np.full((3, 4), level))
 
 
 def test_an_archive_has_every_image(api: Api, store: Store) -> None:
@@ -150,11 +158,53 @@ def test_exports_that_cannot_be(api: Api, store: Store) -> None:
     assert list(violations(unknown)) == ["format"]
 
 
+ENDS: dict[str, Callable[[Attempt], object]] = {
+    "running": lambda attempt: None,
+    "succeeded": lambda attempt: attempt.succeed(""),
+    "failed": lambda attempt: attempt.fail(Failure(message="why")),
+    "cancelled": lambda attempt: attempt.cancelled(),
+}
+
+
+@pytest.mark.parametrize("state", ENDS)
+def test_what_is_ready_can_be_had_whatever_becomes_of_the_job(api: Api, store: Store, state: str) -> None:
+    job = store.job(LAYERS, missing=[3])
+    attempt = Attempt.claim(store.connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    assert attempt is not None
+    ENDS[state](attempt)
+    assert JobState.Name(api.get(job).state) == f"JOB_STATE_{state.upper()}"
+    assert len(json.loads(exported(api, job, ExportFormat.EXPORT_FORMAT_NPZ)["index.json"])["images"]) == 4
+    listing = ListVisualizationsRequest(job=job.name, format=ImageFormat.IMAGE_FORMAT_NONE)
+    assert len(api.visualizations.ListVisualizations(listing, timeout=60).visualizations) == 4
+
+
+def images_of(job: Job, store: Store, get: Callable[[str], bytes] | None = None) -> JobImages:
+    """The images of a job; ``get`` reads their files in the store's place."""
+    blobs = SimpleNamespace(get=get or store.blobs.get)
+    backend: Any = SimpleNamespace(jobs=JobStore(store.connection), redis=store.connection, blobs=blobs)
+    return JobImages(backend, job.name)
+
+
+def test_what_becomes_ready_meanwhile_is_left_to_the_next_export(store: Store) -> None:
+    job = store.job({"a": range(3)}, missing=[1])
+
+    def get(digest: str) -> bytes:
+        data = store.blobs.get(digest)
+        store.put(job, 1, FeatureImage.FromString(data))
+        return data
+
+    files: dict[str, bytes] = {}
+    for piece in export_files(images_of(job, store, get), as_pictures=False):
+        files[piece.path] = files.get(piece.path, b"") + piece.data
+    with np.load(io.BytesIO(files["visualizations.npz"])) as arrays:
+        assert arrays["a/features"].tolist() == [0, 2]
+        assert len(arrays["a/best"]) == len(arrays["a/final"]) == len(json.loads(files["index.json"])["images"]) == 2
+
+
 @pytest.mark.parametrize("as_pictures", [False, True])
 def test_a_deletion_meanwhile_ends_an_export(store: Store, *, as_pictures: bool) -> None:
     job = store.job({"a": range(3), "b": range(3)})
-    backend: Any = SimpleNamespace(jobs=JobStore(store.connection), redis=store.connection, blobs=store.blobs)
-    images = JobImages(backend, job.name)
+    images = images_of(job, store)
     found = images.ready
 
     def ready(numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
@@ -164,6 +214,36 @@ def test_a_deletion_meanwhile_ends_an_export(store: Store, *, as_pictures: bool)
     images.ready = ready  # type: ignore[method-assign]  # to be at the right time
     with pytest.raises(NotFoundError, match=f"{job.name} was deleted meanwhile"):
         list(export_files(images, as_pictures=as_pictures))
+
+
+def test_files_of_a_job_deleted_meanwhile_are_no_loss(store: Store) -> None:
+    job = store.job({"a": range(3)})
+
+    def get(digest: str) -> bytes:
+        store.connection.delete(keys.job_key(job.name.removeprefix("jobs/")))
+        store.blobs.delete([digest])
+        return store.blobs.get(digest)
+
+    with pytest.raises(NotFoundError, match=f"{job.name} was deleted meanwhile"):
+        list(export_files(images_of(job, store, get), as_pictures=False))
+
+
+async def test_a_deletion_meanwhile_is_not_the_end_of_a_listing(
+    store: Store, image_home: Path, redis_server: EmbeddedRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = store.job({"a": range(3)})
+
+    def ready(_connection: redis.Redis, job_id: str, _numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
+        store.connection.delete(keys.job_key(job_id), keys.images_key(job_id))
+        return iter(())
+
+    monkeypatch.setattr("convscope.service.job_images.ready_images", ready)
+    url = (image_home / "artifacts").as_uri()
+    backend = Backend(StoreSettings(home=image_home, redis_url=redis_server.url, artifacts_url=url))
+    context: Any = None
+    with pytest.raises(NotFoundError, match=f"{job.name} was deleted meanwhile"):
+        await VisualizationsService(backend).ListVisualizations(ListVisualizationsRequest(job=job.name), context)
+    backend.close()
 
 
 def test_an_archive_is_made_without_being_held(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from convscope.client import connection
 from convscope.service.catalogue import MNIST
 from convscope.service.health import is_serving
+from convscope.service.server import MAX_MESSAGE_BYTES
 from convscope.service.settings import ServiceSettings
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1 import datasets_pb2_grpc
@@ -154,6 +156,10 @@ def test_half_a_tls_configuration_is_refused(certificate: tuple[Path, Path]) -> 
         ServiceSettings.from_environment(
             environment={"CONVSCOPE_TLS_CERT": "/none", "CONVSCOPE_TLS_KEY": str(certificate[1])}
         )
+
+
+def test_the_client_takes_what_the_service_sends() -> None:
+    assert connection._MAX_MESSAGE == MAX_MESSAGE_BYTES
 
 
 def test_the_catalogue_tells_what_workers_have() -> None:

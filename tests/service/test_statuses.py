@@ -9,7 +9,7 @@ import grpc
 import pytest
 import redis
 
-from api import Api, connect
+from api import Api, connect, refused, violations
 from convscope.store import keys
 from convscope.store.blobs import FOLDER
 from convscope.store.embedded import EmbeddedRedis
@@ -22,7 +22,7 @@ from convscope.v1.models_pb2 import (
     Model,
 )
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualize_pb2 import VisualizeSpec
+from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
 from listed_errors import ALWAYS, TABLE, World
 from service_alone import service_alone
 
@@ -110,6 +110,18 @@ def test_an_error_of_every_call(api: Api, world: World, service: str) -> None:
             message = request(world)
             rpc = f"{service}.{type(message).__name__.removesuffix('Request')}"
             assert answer(api, rpc, message.SerializeToString()) == code
+
+
+@pytest.mark.parametrize("letter", ["a", "ü", "界"])
+def test_many_long_faults_fit_in_a_status(api: Api, world: World, letter: str) -> None:
+    """The trailers that carry a status are small, and what is too large for them arrives now and then only."""
+    selections = [LayerSelection(name=letter * 300)] * 40
+    for _ in range(20):
+        spec = VisualizeSpec(model=f"models/{world.queued}", selections=selections)
+        error: Any = refused(lambda spec=spec: api.create(spec))  # type: ignore[misc]
+        found = violations(error)
+        assert "spec.visualize.selections[0].name" in found
+        assert f"; and {40 - len(found)} more" in error.details()
 
 
 @pytest.mark.parametrize("rpc", TABLE)

@@ -30,16 +30,6 @@ from stored_images import Store, pixels
 LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
 
 
-@pytest.fixture
-def api(image_api: Api) -> Api:
-    return image_api
-
-
-@pytest.fixture
-def store(image_store: Store) -> Store:
-    return image_store
-
-
 def listed(api: Api, job: Job, **request: Any) -> list[Visualization]:
     """All pages of a listing."""
     found: list[Visualization] = []
@@ -146,12 +136,10 @@ def test_the_best_restart_keeps_its_number(api: Api, store: Store) -> None:
     assert "only restart 7" in error.details()
 
 
-def test_an_image_of_another_job_has_the_name_it_has_here(api: Api, store: Store) -> None:
-    """Objectives without names are numbered by each job in its own way, and share their images all the same."""
-    first = store.job({}, objectives=[Objective()])
-    second = store.job({}, objectives=[Objective(name="x"), Objective()])
-    store.put(second, 1, listed(api, first)[0].image)
-    assert [name for name, _, _ in names(listed(api, second))] == ["x", "objectives[1]"]
+def test_a_layer_is_required(api: Api, store: Store) -> None:
+    request = GetVisualizationRequest(job=store.job(LAYERS).name)
+    found = violations(refused(lambda: api.visualizations.GetVisualization(request, timeout=30)))
+    assert found == {"layer": "is required; there is conv2, logits"}
 
 
 @pytest.mark.parametrize(
@@ -161,13 +149,14 @@ def test_an_image_of_another_job_has_the_name_it_has_here(api: Api, store: Store
         ({"job": "jobs/none"}, "NOT_FOUND", "", "jobs/none does not exist"),
         ({"layer": "conv9"}, "INVALID_ARGUMENT", "layer", "there is conv2, logits"),
         ({"features": [1]}, "INVALID_ARGUMENT", "layer", "is required"),
-        ({"layer": "conv2", "features": [4]}, "INVALID_ARGUMENT", "features", "4 of conv2"),
+        ({"layer": "conv2", "features": [8, 4]}, "INVALID_ARGUMENT", "features[1]", "4 of conv2 is not in"),
+        ({"layer": "conv2", "features": [-1]}, "INVALID_ARGUMENT", "features[0]", "there is 3, 5, 8"),
         ({"page_size": -1}, "INVALID_ARGUMENT", "page_size", "0 (meaning 50) to 1000"),
         ({"page_size": 1001}, "INVALID_ARGUMENT", "page_size", "0 (meaning 50) to 1000"),
-        ({"page_token": "5"}, "INVALID_ARGUMENT", "page_token", "is not a token"),
-        ({"page_token": "-1"}, "INVALID_ARGUMENT", "page_token", "is not a token"),
-        ({"page_token": "9" * 30}, "INVALID_ARGUMENT", "page_token", "is not a token"),
-        ({"page_token": "\u0663"}, "INVALID_ARGUMENT", "page_token", "is not a token"),
+        *(
+            ({"page_token": token}, "INVALID_ARGUMENT", "page_token", "is not a token that this listing returned")
+            for token in ("1", "-1", "9" * 30, "\u0663", f"1-{'0' * 16}")
+        ),
         ({"format": 9}, "INVALID_ARGUMENT", "format", "IMAGE_FORMAT_FLOAT32, IMAGE_FORMAT_PNG, IMAGE_FORMAT_NONE"),
     ],
 )

@@ -165,6 +165,8 @@ FAULTS: list[tuple[VisualizeSpec, str, str]] = [
     (VisualizeSpec(keep=3), "keep", "unknown value 3; allowed: RESTARTS_BEST, RESTARTS_ALL"),  # type: ignore[arg-type]
     (VisualizeSpec(preset=9), "preset", "unknown value 9; allowed: PRESET_TUTORIAL, PRESET_ROBUST"),  # type: ignore[arg-type]
     (VisualizeSpec(selections=[LayerSelection(name="pool1")]), "selections[0].name", "no features of its own"),
+    (VisualizeSpec(selections=[LayerSelection(name="dropout")]), "selections[0].name", "with features: conv1, conv2"),
+    (VisualizeSpec(selections=[LayerSelection(name="x")] * 10_001), "selections", "at most 10,000, not 10,001"),
     (VisualizeSpec(objectives=[Objective()]), "objectives[0].terms", "must be 1 to 16, not 0"),
     (VisualizeSpec(objectives=[Objective(terms=[FEATURE] * 17)]), "objectives[0].terms", "must be 1 to 16, not 17"),
     (VisualizeSpec(objectives=[Objective(terms=[FEATURE])] * 1_001), "objectives", "at most 1,000, not 1,001"),
@@ -196,8 +198,14 @@ FAULTS: list[tuple[VisualizeSpec, str, str]] = [
     (direction(1, NAN, 0), f"{TERM}.direction.vector[1]", "must be a finite number, not nan"),
     (direction(1, 0, -INF), f"{TERM}.direction.vector[2]", "must be a finite number, not -inf"),
     (direction(1, 1e7, 0), f"{TERM}.direction.vector", "not 1e+07"),
+    (direction(0, -9e-7, 0), f"{TERM}.direction.vector", "largest component of 1e-06 to 1,000,000"),
     (diverse(1, FEATURE, DIVERSITY), "restarts", "must be 2 to 16 for an objective with diversity, objectives[0]"),
     (diverse(17, FEATURE, DIVERSITY), "restarts", "not 17"),
+    (
+        VisualizeSpec(objectives=[Objective(terms=terms) for terms in ([FEATURE], *[[FEATURE, DIVERSITY]] * 2)]),
+        "restarts",
+        "must be 2 to 16 for an objective with diversity, objectives[1], not 1",
+    ),
     (diverse(4, DIVERSITY), "objectives[0].terms", "must have more than diversity"),
     (
         diverse(4, FEATURE, Term(diversity=DiversityTerm(layer="logits"))),
@@ -209,7 +217,7 @@ FAULTS: list[tuple[VisualizeSpec, str, str]] = [
         "objectives[0].terms[1].tap",
         "must not be set for diversity",
     ),
-    (render(fourier=Fourier(), normalized=NormalizedStep()), "render.normalized", "goes with pixels only"),
+    (render(fourier=Fourier(), normalized=NormalizedStep()), "render.normalized", "Fourier coefficients; set pixels"),
     (render(decorrelate=True, fourier=Fourier()), "render.decorrelate", "needs images with 3 channels"),
     (render(fourier=Fourier(decay=4.5)), "render.fourier.decay", "must be 0 to 4, not 4.5"),
     (render(fourier=Fourier(deviation=0)), "render.fourier.deviation", "greater than 0 and at most 10, not 0"),
@@ -235,6 +243,12 @@ def test_every_fault_is_refused_by_name(spec: VisualizeSpec, field: str, said: s
     found = refused(spec)
     assert list(found) == [field]
     assert said in found[field]
+
+
+@pytest.mark.parametrize("largest", [1e-6, -1e-6, 1e6])
+def test_a_direction_may_be_as_short_and_as_long_as_told(largest: float) -> None:
+    """Although the float32 nearest to 1e-6 is below it."""
+    assert checked(direction(0, largest, 0))
 
 
 def test_decorrelation_needs_fourier() -> None:

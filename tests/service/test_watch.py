@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import redis
@@ -13,7 +15,7 @@ from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub
 from convscope.service.tasks import end_tasks
 from convscope.service.watch import watch_job
-from convscope.store import Attempt, JobStore, StoreSettings, keys, read_log
+from convscope.store import Attempt, JobStore, LogEntry, StoreSettings, keys, read_log
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import BlobDamagedError, LogLostError
 from convscope.store.events import link
@@ -121,6 +123,23 @@ async def test_news_that_the_stream_lost_are_found_in_the_log(
             pipeline.execute()
         await asyncio.to_thread(attempt.cancelled)
         assert await watch == [1, 2, 3, 4]
+
+
+async def test_news_with_a_gap_within_are_not_passed_on(connection: redis.Redis, backend: Backend) -> None:
+    """They can wait together for a watcher although the stream lost what was between them."""
+    attempt = start_job(connection)
+
+    async def take(_timeout_s: float) -> list[LogEntry]:
+        for step in range(3):
+            attempt.report(progress(step))
+        first, _, third = read_log(connection, attempt.job_id, 2, 3).entries
+        return [first, third]
+
+    hub: Any = SimpleNamespace(subscribe=lambda _: contextlib.nullcontext(SimpleNamespace(take=take)))
+    watch = watch_job(backend, hub, attempt.job_id, 0)
+    async with asyncio.timeout(PATIENCE_S):
+        assert [(await anext(watch)).sequence for _ in range(5)] == [1, 2, 3, 4, 5]
+    backend.close()
 
 
 async def test_many_watchers_of_many_jobs(connection: redis.Redis, backend: Backend) -> None:

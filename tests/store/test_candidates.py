@@ -38,9 +38,9 @@ def test_candidates_are_found_by_image_in_the_order_of_restarts(connection: redi
     job_id = attempts[0].job_id
     assert read_candidates(connection, job_id, 7) == []
     for attempt, first in zip(attempts, (4, 12, 0), strict=True):
-        attempt.report_candidate(candidate(7, first))
-    attempts[0].report_candidate(candidate(17, 4))
-    attempts[0].report_candidate(candidate(7, 4))  # again
+        attempt.report_candidate(candidate(7, first), 1)
+    attempts[0].report_candidate(candidate(17, 4), 1)
+    attempts[0].report_candidate(candidate(7, 4), 1)  # again
     assert read_candidates(connection, job_id, 7) == [candidate(7, first) for first in (0, 4, 12)]
     assert read_candidates(connection, job_id, 17) == [candidate(17, 4)]
     assert set(references(connection).values()) == {1}
@@ -49,10 +49,10 @@ def test_candidates_are_found_by_image_in_the_order_of_restarts(connection: redi
 def test_an_image_takes_the_place_of_its_candidates(connection: redis.Redis, job: Job) -> None:
     first, second = claim(connection, job, 0, "a"), claim(connection, job, 1, "b")
     for each in (candidate(7, 0), candidate(7, 4), candidate(8, 0)):
-        first.report_candidate(each)
+        first.report_candidate(each, 1)
     for attempt in (first, second):  # both have chosen
         attempt.report_images([image(7, "image")], 1)
-    second.report_candidate(candidate(7, 8))  # too late
+    second.report_candidate(candidate(7, 8), 1)  # too late
     assert read_candidates(connection, first.job_id, 7) == []
     assert references(connection) == {"image": 1, "blob8.0": 1}
     assert connection.hlen(keys.images_key(first.job_id)) == 1
@@ -60,7 +60,7 @@ def test_an_image_takes_the_place_of_its_candidates(connection: redis.Redis, job
 
 def test_a_known_image_takes_their_place_too(connection: redis.Redis, job: Job, model: str) -> None:
     first = claim(connection, job, 0, "a")
-    first.report_candidate(candidate(7, 0))
+    first.report_candidate(candidate(7, 0), 1)
     claim(connection, create(connection, 1, model=model)).report_images([image(7, "image")], 1)
     assert first.take_known([image(7, known=True)]) == {7}
     assert references(connection) == {"image": 2}
@@ -71,7 +71,7 @@ def test_an_attempt_that_is_over_has_no_candidates(connection: redis.Redis, job:
     attempt = claim(connection, job)
     lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
     with pytest.raises(StaleAttemptError):
-        attempt.report_candidate(candidate(7, 0))
+        attempt.report_candidate(candidate(7, 0), 1)
     assert read_candidates(connection, attempt.job_id, 7) == []
 
 
@@ -79,7 +79,7 @@ def test_a_candidate_is_progress(connection: redis.Redis, job: Job) -> None:
     for number in range(2 * MAX_DEATHS):
         attempt = claim(connection, job)
         if number == MAX_DEATHS - 1:
-            attempt.report_candidate(candidate(7, 0))
+            attempt.report_candidate(candidate(7, 0), 1)
         lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
         if state(connection, job) == JobState.JOB_STATE_FAILED:
             break
@@ -107,7 +107,7 @@ def test_nothing_is_left_when_the_job_ends(
 ) -> None:
     attempt = claim(connection, job)
     for each in (candidate(7, 0), candidate(7, 4), candidate(8, 0)):
-        attempt.report_candidate(each)
+        attempt.report_candidate(each, 1)
     end(connection, attempt)
     assert JobStore(connection).get(job.name).HasField("end_time")
     assert references(connection) == {}

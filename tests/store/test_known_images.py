@@ -111,6 +111,14 @@ def test_an_image_is_known_as_long_as_a_job_has_it(connection: redis.Redis, blob
     assert known == [b"name0"]
 
 
+def test_what_a_job_has_already_stays_what_is_known(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+    first = computed(connection, blobs, model, range(1))
+    first.report_images([image(0, "other bits")], 1)  # by another processor, say
+    first.succeed("")
+    again = claim(connection, create(connection, 1, model=model))
+    assert again.take_known([image(0)]) == {0}
+
+
 def test_what_is_known_goes_with_its_model(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     attempt = computed(connection, blobs, model, range(2))
     known = keys.known_key(model.removeprefix("models/"))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convscope.store.errors import TooNewError
 from convscope.store.planning import (
     Segment,
     Target,
@@ -113,6 +114,19 @@ def test_parts_cost_little_more_than_aimed_at(spec: VisualizeSpec, seconds: floa
         assert cost <= 1.5 * max(1.5 * aimed, indivisible) + once + 1e-6
 
 
+@pytest.mark.parametrize("workers", [2, 3, 4])
+@pytest.mark.parametrize("restarts", [50, 200])
+def test_workers_that_share_a_job_end_together(workers: int, restarts: int) -> None:
+    spec = VisualizeSpec(selections=[select(name) for name in FEATURES], iterations=30, restarts=restarts)
+    costs, found = Costs(spec.iterations), targets(spec, LAYERS)
+    parts = plan_visualization(spec, LAYERS).parts
+    prices = [sum(price(found[segment.target], [segment], costs) for segment in part) for part in parts]
+    ends = [0.0] * workers
+    for each in prices:  # whoever is free first takes the next
+        ends[ends.index(min(ends))] += each
+    assert max(ends) - sum(prices) / workers < PART_S / 3
+
+
 @pytest.mark.parametrize(("restarts", "iterations"), [(1000, 1000), (50, 10_000)])
 def test_the_restarts_of_a_long_objective_are_parted(restarts: int, iterations: int) -> None:
     spec = VisualizeSpec(objectives=[objective("dense1")], iterations=iterations, restarts=restarts)
@@ -164,6 +178,11 @@ def test_plans_from_before_features_were_parted_are_read() -> None:
     assert VisualizationPlan.from_bytes(b'{"rows":[4],"parts":[[[0,3,1,8,4]]]}').parts == ((Segment(0, 3, 1, 8, 4),),)
 
 
+def test_a_plan_of_a_newer_version_is_not_guessed_at() -> None:
+    with pytest.raises(TooNewError, match="plans of version 3"):
+        VisualizationPlan.from_bytes(b'{"version":3,"rows":[8],"parts":[[[0,0,16]]]}')
+
+
 @given(st.integers(1, 10**9), st.integers(1, 10**6), st.floats(0, 1e15))
 def test_chunks_are_even_and_never_of_one(values: int, items: int, flops: float) -> None:
     rows = chunk_rows(values, items, flops)
@@ -196,7 +215,7 @@ def test_the_tutorials_features_are_one_part() -> None:
     spec = VisualizeSpec(selections=[select(name) for name in ("conv1", "conv2", "logits")], iterations=30, restarts=1)
     assert len(plan_visualization(spec, LAYERS).parts) == 1
     spec.restarts = 50
-    assert 3 <= len(plan_visualization(spec, LAYERS).parts) <= 5
+    assert 3 <= len(plan_visualization(spec, LAYERS).parts) <= 8
 
 
 def test_parts_do_not_grow_without_end() -> None:

@@ -102,6 +102,21 @@ def test_a_warm_horse_goes_on_while_only_lower_jobs_wait(connection: redis.Redis
     assert attempt.next_part(CPU) is None
 
 
+@pytest.mark.parametrize(
+    ("own", "other"), [(Device.DEVICE_CPU, Device.DEVICE_ANY), (Device.DEVICE_ANY, Device.DEVICE_CPU)]
+)
+def test_a_warm_horse_makes_way_for_a_job_on_the_other_queue_of_its_priority(
+    connection: redis.Redis, own: Device.ValueType, other: Device.ValueType
+) -> None:
+    job = create(connection, 4, device=own)
+    attempt = claim(connection, job)
+    small = create(connection, 1, device=other)
+    attempt.finish()
+    assert attempt.next_part(CPU) is None
+    assert 1 in waiting(connection, job)
+    assert waiting(connection, small) == [0]
+
+
 class Crew:
     """Three workers that share a job."""
 

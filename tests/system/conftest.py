@@ -1,5 +1,6 @@
 """A convscope to be harmed: it heals by itself, and the next test goes on with it."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -23,3 +24,12 @@ def pair_api(pair: Stack) -> Iterator[Api]:
     """The stubs of that convscope."""
     with connect(pair.address) as api:
         yield api
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Gives signals back that a worker has taken for itself."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

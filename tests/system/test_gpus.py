@@ -4,6 +4,7 @@ import gzip
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,16 @@ from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.jobs_pb2 import Device, Failure, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
+from convscope.worker import gpu_workers
 from convscope.worker.gpus import find_gpus
 
 HAS_GPU = bool(find_gpus())
+
+# Of Python 3.12 and later: other tests have left threads.
+MANY_THREADS = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+
+# Takes a line of shell; returns what each worker had, and the exit code.
+Instead = Callable[[str], list[str]]
 
 
 def fake_tool(folder: Path, gpus: int) -> Path:
@@ -55,7 +63,7 @@ def training(connection: redis.Redis, dataset: str, device: Device.ValueType = D
 def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
     for name in ("nvidia0", "nvidia2", "nvidia10", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
-    assert find_gpus(tmp_path) == [0, 2, 10]
+    assert find_gpus(tmp_path) == [0, 1, 2]  # as CUDA counts them
 
 
 def test_gpus_are_found_by_the_drivers_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +73,40 @@ def test_gpus_are_found_by_the_drivers_tool(tmp_path: Path, monkeypatch: pytest.
     assert find_gpus(tmp_path) == []
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert find_gpus(tmp_path) == []
+
+
+@pytest.fixture
+def instead_of_workers(own_signals: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Instead:
+    """Runs a line of shell in place of each of two GPUs' workers."""
+    monkeypatch.setattr(gpu_workers, "PERIOD_S", 0.01)
+
+    def run(line: str) -> list[str]:
+        program, told = tmp_path / "python", tmp_path / "told"
+        had = '"$CONVSCOPE_DEVICE $CUDA_VISIBLE_DEVICES $TF_FORCE_GPU_ALLOW_GROWTH $*"'
+        program.write_text(f"#!/bin/sh\necho {had} >> {told}\n{line}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(program))
+        code = gpu_workers.run_gpu_workers([0, 1], ["--finish"])
+        return [*sorted(told.read_text().splitlines()), str(code)]
+
+    return run
+
+
+@MANY_THREADS
+def test_a_gpus_worker_sees_it_alone_and_takes_memory_as_it_needs_it(instead_of_workers: Instead) -> None:
+    common = "true -m convscope.worker --finish"
+    assert instead_of_workers("exit 0") == [f"gpu 0 {common}", f"gpu 1 {common}", "0"]
+
+
+@MANY_THREADS
+def test_a_gpus_worker_that_dies_is_started_again(tmp_path: Path, instead_of_workers: Instead) -> None:
+    found = instead_of_workers(f"mkdir {tmp_path}/$CUDA_VISIBLE_DEVICES && exit 9; exit 0")
+    assert [line[:5] for line in found] == ["gpu 0", "gpu 0", "gpu 1", "gpu 1", "0"]
+
+
+@MANY_THREADS
+def test_a_gpus_worker_that_refuses_is_not(instead_of_workers: Instead) -> None:
+    assert [line[:5] for line in instead_of_workers("exit 2")] == ["gpu 0", "gpu 1", "2"]
 
 
 @pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")

@@ -1,7 +1,6 @@
 """A worker that is told to stop does, whatever comes in between."""
 
 import signal
-from collections.abc import Iterator
 
 import pytest
 import redis
@@ -11,17 +10,6 @@ from convscope.store import connect_patiently, open_queue
 from convscope.store.embedded import EmbeddedRedis
 from convscope.worker.parent import PartWorker
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """A worker takes signals for itself."""
-    handlers = [signal.getsignal(number) for number in SIGNALS]
-    yield
-    for number, handler in zip(SIGNALS, handlers, strict=True):
-        signal.signal(number, handler)
-
 
 class Interrupted(PartWorker):
     """A worker whose alarm goes off while it handles the signal to stop."""
@@ -30,6 +18,7 @@ class Interrupted(PartWorker):
         signal.raise_signal(signal.SIGALRM)
 
 
+@pytest.mark.usefixtures("own_signals")
 def test_an_alarm_amid_the_signal_to_stop_does_not_make_a_worker_forget_it(
     redis_server: EmbeddedRedis, connection: redis.Redis
 ) -> None:

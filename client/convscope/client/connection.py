@@ -24,8 +24,8 @@ __all__ = ["Connection"]
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
-# Bytes of one message, either way: above the largest result, an evaluation with a thousand images.
-_MAX_MESSAGE = 64 * 2**20
+# Bytes of one message, either way: as many as the service sends.
+_MAX_MESSAGE = 128 * 2**20
 # Milliseconds of silence after which the connection is probed, and in which the probe must be answered.
 _KEEPALIVE_TIME, _KEEPALIVE_TIMEOUT = 30_000, 15_000
 # Milliseconds between attempts to connect anew; gRPC's own limit of two minutes would outlast a watch's patience.

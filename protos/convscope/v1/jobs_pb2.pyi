@@ -427,8 +427,9 @@ class AttemptStarted(google.protobuf.message.Message):
     worker: builtins.str
     """Name of the worker."""
     resumed_from: builtins.int
-    """What is kept of the attempts before: the step of the checkpoint that training goes on from, or the number of images
-    that are stored already; 0 where it starts anew.
+    """What is kept of the attempts before: the step of the checkpoint that training goes on from, or how many of the
+    part's images are stored already; where a feature's restarts are cut into several parts, its image counts as soon
+    as the best of this part's restarts is stored. 0 where the attempt starts anew.
     """
     @property
     def environment(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
@@ -716,7 +717,7 @@ class ListJobsRequest(google.protobuf.message.Message):
     STATES_FIELD_NUMBER: builtins.int
     KINDS_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """At most this many, 1 to 1000; 0 means 50."""
+    """At most this many, 1 to 1000; 0 means 50. Jobs with long specs are fewer on a page."""
     page_token: builtins.str
     """`next_page_token` of the page before; empty for the first page."""
     @property

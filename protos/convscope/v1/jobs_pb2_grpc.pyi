@@ -191,10 +191,11 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     CreateJob: _JobsCreateJobType
     """Checks the spec, fills in its defaults, stores the job and queues it.
 
-    Errors: INVALID_ARGUMENT for a field out of range, a field or enum value that this server does not know, or an
-    unknown layer or feature; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose training
-    failed; ALREADY_EXISTS if `request_id` was used with another spec; UNAVAILABLE while Redis is away (retry with the
-    same `request_id`).
+    Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
+    this server does not know, an unknown layer or feature, or a visualization that would take longer than the server
+    allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose training failed;
+    ALREADY_EXISTS if `request_id` was used with another spec; UNAVAILABLE while Redis is away (retry with the same
+    `request_id`).
     """
 
     GetJob: _JobsGetJobType
@@ -282,10 +283,11 @@ class JobsServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[convscope.v1.jobs_pb2.Job, collections.abc.Awaitable[convscope.v1.jobs_pb2.Job]]:
         """Checks the spec, fills in its defaults, stores the job and queues it.
 
-        Errors: INVALID_ARGUMENT for a field out of range, a field or enum value that this server does not know, or an
-        unknown layer or feature; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose training
-        failed; ALREADY_EXISTS if `request_id` was used with another spec; UNAVAILABLE while Redis is away (retry with the
-        same `request_id`).
+        Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
+        this server does not know, an unknown layer or feature, or a visualization that would take longer than the server
+        allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose training failed;
+        ALREADY_EXISTS if `request_id` was used with another spec; UNAVAILABLE while Redis is away (retry with the same
+        `request_id`).
         """
 
     @abc.abstractmethod

@@ -56,9 +56,9 @@ class FeatureTerm(google.protobuf.message.Message):
     LAYER_FIELD_NUMBER: builtins.int
     FEATURE_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the layer. Required."""
+    """Name of the layer, which must have features. Required."""
     feature: builtins.int
-    """Number of the channel, unit or class, from 0."""
+    """Number of the channel, unit or class, from 0 to below the layer's number of features."""
     def __init__(
         self,
         *,
@@ -82,11 +82,11 @@ class NeuronTerm(google.protobuf.message.Message):
     layer: builtins.str
     """Name of the convolution. Required."""
     channel: builtins.int
-    """Number of the channel, from 0."""
+    """Number of the channel, from 0 to below the layer's number of features."""
     row: builtins.int
-    """Row, from 0. Default: the middle one."""
+    """Row of the layer's output, from 0 to below its height. Default: the middle one, height / 2 rounded down."""
     column: builtins.int
-    """Column, from 0. Default: the middle one."""
+    """Column of the layer's output, from 0 to below its width. Default: the middle one, width / 2 rounded down."""
     def __init__(
         self,
         *,
@@ -112,7 +112,7 @@ class LayerTerm(google.protobuf.message.Message):
 
     LAYER_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the layer. Required."""
+    """Name of the layer, which must have features. Required."""
     def __init__(
         self,
         *,
@@ -131,11 +131,11 @@ class DirectionTerm(google.protobuf.message.Message):
     LAYER_FIELD_NUMBER: builtins.int
     VECTOR_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the layer. Required."""
+    """Name of the layer, which must have features. Required."""
     @property
     def vector(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """One component for each feature of the layer, the largest with a magnitude of 1e-6 to 1e6. It is used as given, not
-        normalized.
+        """One component for each feature of the layer, all finite, the largest with a magnitude of 1e-6 to 1e6. It is used as
+        given, not normalized.
         """
 
     def __init__(
@@ -238,8 +238,8 @@ class Objective(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """What the images are listed under: 1 to 64 of letters, digits, `_`, `-`, `.`, not dots alone; unlike any
-    layer. Default: `objectives[i]`.
+    """What the images are listed under: 1 to 64 letters (A to Z, a to z), digits, `_`, `-` and `.`, not dots alone;
+    unlike any layer of the model and any other objective. Default: `objectives[i]`, by its index.
     """
     @property
     def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Term]:

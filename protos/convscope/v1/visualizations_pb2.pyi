@@ -31,8 +31,8 @@ class _ImageFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     IMAGE_FORMAT_FLOAT32: _ImageFormat.ValueType  # 1
     """As float32 tensors, as they were computed."""
     IMAGE_FORMAT_PNG: _ImageFormat.ValueType  # 2
-    """The best image as a PNG of 8 bits a channel, 0 black and 1 white, not rescaled; final image and trace are left out.
-    Only for images with 1, 3 or 4 channels.
+    """The best image as a PNG of 8 bits a channel, 0 black and 1 white, rounded, not rescaled; pixels and trace are left
+    out. Only for images with 1, 3 or 4 channels: grey, colour, colour with opacity.
     """
     IMAGE_FORMAT_NONE: _ImageFormat.ValueType  # 3
     """Not at all: only what is known of the image."""
@@ -45,8 +45,8 @@ IMAGE_FORMAT_UNSPECIFIED: ImageFormat.ValueType  # 0
 IMAGE_FORMAT_FLOAT32: ImageFormat.ValueType  # 1
 """As float32 tensors, as they were computed."""
 IMAGE_FORMAT_PNG: ImageFormat.ValueType  # 2
-"""The best image as a PNG of 8 bits a channel, 0 black and 1 white, not rescaled; final image and trace are left out.
-Only for images with 1, 3 or 4 channels.
+"""The best image as a PNG of 8 bits a channel, 0 black and 1 white, rounded, not rescaled; pixels and trace are left
+out. Only for images with 1, 3 or 4 channels: grey, colour, colour with opacity.
 """
 IMAGE_FORMAT_NONE: ImageFormat.ValueType  # 3
 """Not at all: only what is known of the image."""
@@ -61,9 +61,9 @@ class _ExportFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     EXPORT_FORMAT_UNSPECIFIED: _ExportFormat.ValueType  # 0
     """Not set; stands for EXPORT_FORMAT_NPZ."""
     EXPORT_FORMAT_NPZ: _ExportFormat.ValueType  # 1
-    """One NumPy archive, `visualizations.npz`: for each layer `{layer}/best` and `{layer}/final`, float32
-    [images, height, width, channels], and `{layer}/features`, `{layer}/restarts`, int32 [images]. In `layer`, `%` and
-    control characters are escaped as in URLs.
+    """One NumPy archive, `visualizations.npz`: for each layer `{layer}/best` and `{layer}/final`, float32 [images,
+    height, width, channels], and `{layer}/features`, `{layer}/restarts`, int32 [images]; a layer without any image
+    that is ready is left out. In `layer`, `%` and control characters are escaped as in URLs.
     """
     EXPORT_FORMAT_PNG: _ExportFormat.ValueType  # 2
     """A folder of PNGs, `{layer}/{feature}.png`, or `{layer}/{feature}-{restart}.png` with RESTARTS_ALL. In `layer`, the
@@ -76,9 +76,9 @@ class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
 EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
 """Not set; stands for EXPORT_FORMAT_NPZ."""
 EXPORT_FORMAT_NPZ: ExportFormat.ValueType  # 1
-"""One NumPy archive, `visualizations.npz`: for each layer `{layer}/best` and `{layer}/final`, float32
-[images, height, width, channels], and `{layer}/features`, `{layer}/restarts`, int32 [images]. In `layer`, `%` and
-control characters are escaped as in URLs.
+"""One NumPy archive, `visualizations.npz`: for each layer `{layer}/best` and `{layer}/final`, float32 [images,
+height, width, channels], and `{layer}/features`, `{layer}/restarts`, int32 [images]; a layer without any image
+that is ready is left out. In `layer`, `%` and control characters are escaped as in URLs.
 """
 EXPORT_FORMAT_PNG: ExportFormat.ValueType  # 2
 """A folder of PNGs, `{layer}/{feature}.png`, or `{layer}/{feature}-{restart}.png` with RESTARTS_ALL. In `layer`, the
@@ -128,14 +128,14 @@ class ListVisualizationsRequest(google.protobuf.message.Message):
     layer: builtins.str
     """Only images of this layer or named objective; empty means all."""
     page_size: builtins.int
-    """At most this many, 1 to 1000; 0 means 50."""
+    """At most this many, 1 to 1000; 0 means 50. Images of many bytes are fewer on a page."""
     page_token: builtins.str
-    """`next_page_token` of the page before; empty for the first page."""
+    """`next_page_token` of the page before, of the same job, layer and features; empty for the first page."""
     format: Global___ImageFormat.ValueType
     """How pixels are sent. Default IMAGE_FORMAT_FLOAT32."""
     @property
     def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Only images of these features; empty means all. Needs `layer`."""
+        """Only images of these features of `layer`, in any order, each once; empty means all. Needs `layer`."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class GetVisualizationRequest(google.protobuf.message.Message):
     feature: builtins.int
     """Number of the feature, from 0."""
     restart: builtins.int
-    """Which restart, from 0; with RESTARTS_BEST there is only one image of a feature, and this is left out."""
+    """Which restart, from 0. Default: with RESTARTS_ALL the first; with RESTARTS_BEST the only one that there is."""
     format: Global___ImageFormat.ValueType
     """How pixels are sent. Default IMAGE_FORMAT_FLOAT32."""
     def __init__(
@@ -235,8 +235,14 @@ Global___ExportVisualizationsRequest: typing_extensions.TypeAlias = ExportVisual
 
 @typing.final
 class ExportVisualizationsResponse(google.protobuf.message.Message):
-    """A piece of a file. Pieces of a file follow each other; the last file is `index.json`, which lists every image with its
-    file, layer, feature, restart, objective, predicted class, probability, verdict and digest, and the job's spec.
+    """A piece of a file. Pieces of a file follow each other.
+
+    The last file is `index.json`, an object with `job`, `spec` (in the JSON of Protocol Buffers, names as in the
+    contract) and `images`, a list of objects in the order of the spec. Each has `file`; in an archive also `array` and
+    `row`, its place in `{layer}/best`, `{layer}/final`, `{layer}/features` and `{layer}/restarts`; then `layer`,
+    `feature`, `restart`; of the best image `objective`, `predicted_class`, `probability` and `iteration`; `verdict`, an
+    object with `outcome` (`normal`, `constant`, `unreachable`, `not_a_number`) and the fields of Verdict that are set;
+    and `digest`. A number that is none is null.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

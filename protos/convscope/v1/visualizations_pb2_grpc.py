@@ -66,9 +66,10 @@ class VisualizationsServicer(object):
         """Lists a job's images by layer and feature, in the order of its spec; those that are not ready yet are left out.
         Several restarts of a feature follow each other.
 
-        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format, a layer or
-        feature that the job does not have, a bad page size or token; NOT_FOUND for an unknown job; DATA_LOSS if a stored
-        image is missing or damaged; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format or one that the
+        images cannot have, a layer or feature that the job does not have, a bad page size, or a token that is not one of
+        this listing; NOT_FOUND for an unknown job, also one that is deleted meanwhile; DATA_LOSS if a stored image is
+        missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,20 +78,23 @@ class VisualizationsServicer(object):
     def GetVisualization(self, request, context):
         """Fetches one image.
 
-        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format; NOT_FOUND for
-        an unknown job, or a layer, feature or restart that the job does not have or that is not ready yet; DATA_LOSS if the
-        stored image is missing or damaged; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, no layer, an unknown format or
+        one that the image cannot have; NOT_FOUND for an unknown job, or a layer, feature or restart that the job does not
+        have or that is not ready yet; DATA_LOSS if the stored image is missing or damaged; UNAVAILABLE while Redis or the
+        artifact store is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportVisualizations(self, request, context):
-        """Sends all images of a job that are ready, as files in pieces of at most 1 MiB, the index last.
+        """Sends all images of a job that are ready at the start of the call, as files in pieces of at most 1 MiB, the index
+        last. Whether the job runs or how it ended plays no role.
 
-        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format; NOT_FOUND for
-        an unknown job; FAILED_PRECONDITION if no image is ready; DATA_LOSS if a stored image is missing or damaged;
-        UNAVAILABLE while Redis is away (start again).
+        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format or one that the
+        images cannot have; NOT_FOUND for an unknown job, also one that is deleted meanwhile; FAILED_PRECONDITION if no
+        image is ready; DATA_LOSS if a stored image is missing or damaged; UNAVAILABLE while Redis or the artifact store is
+        away (start again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -116,25 +116,29 @@ class VisualizationsStub(typing.Generic[_VisualizationsListVisualizationsType, _
     """Lists a job's images by layer and feature, in the order of its spec; those that are not ready yet are left out.
     Several restarts of a feature follow each other.
 
-    Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format, a layer or
-    feature that the job does not have, a bad page size or token; NOT_FOUND for an unknown job; DATA_LOSS if a stored
-    image is missing or damaged; UNAVAILABLE while Redis is away (retry).
+    Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format or one that the
+    images cannot have, a layer or feature that the job does not have, a bad page size, or a token that is not one of
+    this listing; NOT_FOUND for an unknown job, also one that is deleted meanwhile; DATA_LOSS if a stored image is
+    missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
     """
 
     GetVisualization: _VisualizationsGetVisualizationType
     """Fetches one image.
 
-    Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format; NOT_FOUND for
-    an unknown job, or a layer, feature or restart that the job does not have or that is not ready yet; DATA_LOSS if the
-    stored image is missing or damaged; UNAVAILABLE while Redis is away (retry).
+    Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, no layer, an unknown format or
+    one that the image cannot have; NOT_FOUND for an unknown job, or a layer, feature or restart that the job does not
+    have or that is not ready yet; DATA_LOSS if the stored image is missing or damaged; UNAVAILABLE while Redis or the
+    artifact store is away (retry).
     """
 
     ExportVisualizations: _VisualizationsExportVisualizationsType
-    """Sends all images of a job that are ready, as files in pieces of at most 1 MiB, the index last.
+    """Sends all images of a job that are ready at the start of the call, as files in pieces of at most 1 MiB, the index
+    last. Whether the job runs or how it ended plays no role.
 
-    Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format; NOT_FOUND for
-    an unknown job; FAILED_PRECONDITION if no image is ready; DATA_LOSS if a stored image is missing or damaged;
-    UNAVAILABLE while Redis is away (start again).
+    Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format or one that the
+    images cannot have; NOT_FOUND for an unknown job, also one that is deleted meanwhile; FAILED_PRECONDITION if no
+    image is ready; DATA_LOSS if a stored image is missing or damaged; UNAVAILABLE while Redis or the artifact store is
+    away (start again).
     """
 
 VisualizationsAsyncStub: typing_extensions.TypeAlias = VisualizationsStub[
@@ -168,9 +172,10 @@ class VisualizationsServicer(metaclass=abc.ABCMeta):
         """Lists a job's images by layer and feature, in the order of its spec; those that are not ready yet are left out.
         Several restarts of a feature follow each other.
 
-        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format, a layer or
-        feature that the job does not have, a bad page size or token; NOT_FOUND for an unknown job; DATA_LOSS if a stored
-        image is missing or damaged; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format or one that the
+        images cannot have, a layer or feature that the job does not have, a bad page size, or a token that is not one of
+        this listing; NOT_FOUND for an unknown job, also one that is deleted meanwhile; DATA_LOSS if a stored image is
+        missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
         """
 
     @abc.abstractmethod
@@ -181,9 +186,10 @@ class VisualizationsServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[convscope.v1.visualizations_pb2.Visualization, collections.abc.Awaitable[convscope.v1.visualizations_pb2.Visualization]]:
         """Fetches one image.
 
-        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format; NOT_FOUND for
-        an unknown job, or a layer, feature or restart that the job does not have or that is not ready yet; DATA_LOSS if the
-        stored image is missing or damaged; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, no layer, an unknown format or
+        one that the image cannot have; NOT_FOUND for an unknown job, or a layer, feature or restart that the job does not
+        have or that is not ready yet; DATA_LOSS if the stored image is missing or damaged; UNAVAILABLE while Redis or the
+        artifact store is away (retry).
         """
 
     @abc.abstractmethod
@@ -192,11 +198,13 @@ class VisualizationsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.visualizations_pb2.ExportVisualizationsRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[convscope.v1.visualizations_pb2.ExportVisualizationsResponse], collections.abc.AsyncIterator[convscope.v1.visualizations_pb2.ExportVisualizationsResponse]]:
-        """Sends all images of a job that are ready, as files in pieces of at most 1 MiB, the index last.
+        """Sends all images of a job that are ready at the start of the call, as files in pieces of at most 1 MiB, the index
+        last. Whether the job runs or how it ended plays no role.
 
-        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format; NOT_FOUND for
-        an unknown job; FAILED_PRECONDITION if no image is ready; DATA_LOSS if a stored image is missing or damaged;
-        UNAVAILABLE while Redis is away (start again).
+        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format or one that the
+        images cannot have; NOT_FOUND for an unknown job, also one that is deleted meanwhile; FAILED_PRECONDITION if no
+        image is ready; DATA_LOSS if a stored image is missing or damaged; UNAVAILABLE while Redis or the artifact store is
+        away (start again).
         """
 
 def add_VisualizationsServicer_to_server(servicer: VisualizationsServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

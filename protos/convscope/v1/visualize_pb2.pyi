@@ -55,7 +55,7 @@ class FeatureList(google.protobuf.message.Message):
     INDICES_FIELD_NUMBER: builtins.int
     @property
     def indices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """At least one; duplicates are computed once."""
+        """At least one, each from 0 to below the layer's number of features; duplicates are computed once."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class LayerSelection(google.protobuf.message.Message):
     LIST_FIELD_NUMBER: builtins.int
     RANGE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Its name: `conv1`, `dense1`, `logits`, ..."""
+    """Its name: `conv1`, `dense1`, `logits`, ... It must have features."""
     convolution: builtins.int
     """Its index among the model's convolutions, from 0."""
     @property
@@ -155,7 +155,10 @@ class VisualizeSpec(google.protobuf.message.Message):
     model: builtins.str
     """`models/{id}`. Required. It may still be in training: the job waits for it."""
     iterations: builtins.int
-    """Ascent steps per image, 1 to 10,000. Default: the preset's, 30 for the tutorial."""
+    """Ascent steps per image, 1 to 10,000. Default: the preset's. What would take one worker longer, by estimate, than
+    the server's limit (`CONVSCOPE_MAX_COST`, a week unless it is set) is refused; this is the field that is named
+    then, or `restarts` if there are several.
+    """
     seed: builtins.int
     """Decides the starting images and the transforms. Default 0."""
     trace: builtins.bool
@@ -163,15 +166,18 @@ class VisualizeSpec(google.protobuf.message.Message):
     preset: convscope.v1.render_pb2.Preset.ValueType
     """Where every setting comes from that `render` leaves out. Default PRESET_TUTORIAL."""
     restarts: builtins.int
-    """Ascents per feature or objective, each from a start of its own, 1 to 1,000. Default 1."""
+    """Ascents per feature or objective, each from a start of its own, 1 to 1,000; 2 to 16 if there is an objective with
+    diversity. Default 1.
+    """
     keep: Global___Restarts.ValueType
     """Which of them to return. Default RESTARTS_BEST."""
     recompute: builtins.bool
     """Compute images even where the same ones are stored. Default false."""
     @property
     def selections(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LayerSelection]:
-        """Layers and features. Default: every feature of every convolution, hidden dense layer and of `logits`; none if there
-        are `objectives`.
+        """Layers and features, at most 10,000 selections. Default: every feature of every convolution, hidden dense layer and
+        of `logits`; none if there are `objectives`. After the job is accepted: each layer once, by name, in the order in
+        which they are named first, each with the list of all of its chosen features, rising.
         """
 
     @property
@@ -218,7 +224,7 @@ class OptimizedImage(google.protobuf.message.Message):
     PROBABILITY_FIELD_NUMBER: builtins.int
     ITERATION_FIELD_NUMBER: builtins.int
     objective: builtins.float
-    """Value of the objective at this very image."""
+    """Value of the objective at this very image; no number only with OUTCOME_NOT_A_NUMBER."""
     predicted_class: builtins.int
     """The class the model takes it for."""
     probability: builtins.float
@@ -350,7 +356,7 @@ class Verdict(google.protobuf.message.Message):
     outcome: Global___Verdict.Outcome.ValueType
     """What came out."""
     iteration: builtins.int
-    """Where the ascent broke off; only with OUTCOME_NOT_A_NUMBER."""
+    """After how many updates the ascent broke off, from 0; only with OUTCOME_NOT_A_NUMBER."""
     upper_bound: builtins.float
     """No image with pixels from 0 to 1 can reach more than this; only where a bound is cheap: for what is linear in one
     layer before its activation (channels, neurons, units, logits, directions, and sums of these), above layers whose
@@ -432,7 +438,7 @@ class FeatureImage(google.protobuf.message.Message):
     layer: builtins.str
     """Name of the layer; for one of the spec's `objectives` `objectives[i]` by its index or its name if it has one."""
     feature: builtins.int
-    """Number of the feature in its layer; 0 for an objective."""
+    """Number of the feature in its layer, from 0; 0 for an objective."""
     restart: builtins.int
     """Which of the feature's restarts it is, from 0."""
     digest: builtins.str

@@ -20,7 +20,7 @@ def main() -> int:
         prog="convscope serve",
         description="Run the gRPC service. Any number can share one Redis and one artifact store.",
         epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME, CONVSCOPE_LISTEN, "
-        "CONVSCOPE_TLS_CERT, CONVSCOPE_TLS_KEY, CONVSCOPE_TOKEN, CONVSCOPE_INSECURE.",
+        "CONVSCOPE_TLS_CERT, CONVSCOPE_TLS_KEY, CONVSCOPE_TOKEN, CONVSCOPE_INSECURE, CONVSCOPE_MAX_COST.",
     )
     parser.add_argument("--listen", help=f"HOST:PORT or unix:/PATH (default: CONVSCOPE_LISTEN, else {DEFAULT_LISTEN})")
     arguments = parser.parse_args()

@@ -1,5 +1,6 @@
 """A job's images as one NumPy archive: for each layer the images, and which features and restarts they are."""
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
@@ -36,21 +37,20 @@ def archive(images: JobImages, ready: Sequence[int], index: ImageIndex) -> Itera
 def _layer(
     writer: NpzWriter, images: JobImages, target: ImageTarget, numbers: Sequence[int], index: ImageIndex
 ) -> Iterator[bytes]:
-    names, layer = [], array_name(target.layer)
-    for row, (number, digest) in enumerate(images.kept(numbers)):
-        image = images.load(number, digest)
+    layer, features, restarts = array_name(target.layer), array("i"), array("i")
+    for row, image in enumerate(images.kept(numbers)):
         if row == 0:
             writer.begin(f"{layer}/best", "<f4", (len(numbers), *image.best.pixels.shape))
         writer.write(image.best.pixels.data)
         index.add(image, file=ARCHIVE, array=f"{layer}/best", row=row)
-        names.append((image.feature, image.restart))
+        features.append(image.feature)
+        restarts.append(image.restart)
         yield writer.take()
-    for row, (number, digest) in enumerate(images.kept(numbers)):
-        pixels = images.load(number, digest).final.pixels
+    for row, image in enumerate(images.kept(numbers)):
         if row == 0:
-            writer.begin(f"{layer}/final", "<f4", (len(numbers), *pixels.shape))
-        writer.write(pixels.data)
+            writer.begin(f"{layer}/final", "<f4", (len(numbers), *image.final.pixels.shape))
+        writer.write(image.final.pixels.data)
         yield writer.take()
-    for name, column in zip(("features", "restarts"), np.array(names, "<i4").T, strict=True):
-        writer.begin(f"{layer}/{name}", "<i4", column.shape)
-        writer.write(column.tobytes())
+    for name, column in (("features", features), ("restarts", restarts)):
+        writer.begin(f"{layer}/{name}", "<i4", (len(numbers),))
+        writer.write(np.asarray(column, "<i4").tobytes())

@@ -4,8 +4,10 @@ Domain errors are those of ``convscope.store.errors``, faults of Redis, and Inva
 """
 
 import logging
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import grpc
 import redis
@@ -44,7 +46,8 @@ CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
 REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
 
 
-# A status's details travel in trailers, of which 8 KiB are sure to arrive, and are in its message once more.
+# A status travels in trailers, of which 8 KiB are sure to arrive: what else is in them has room as well.
+MOST_BYTES = 7_000
 MOST_VIOLATIONS = 12
 MOST_CHARACTERS = 240
 
@@ -71,10 +74,26 @@ class InvalidRequestError(Exception):
     """The request has fields that cannot be right."""
 
     def __init__(self, *violations: Violation) -> None:
-        told = violations[:MOST_VIOLATIONS]
+        told = _fitting(violations[:MOST_VIOLATIONS])
         more = f"; and {len(violations) - len(told)} more" if len(told) < len(violations) else ""
         super().__init__("; ".join(f"{each.field}: {each.description}" for each in told) + more)
         self.violations = told
+
+
+def _fitting(violations: Sequence[Violation]) -> Sequence[Violation]:
+    """Return the first violations, as many as a status has room for."""
+    return violations[: bisect_right(list(accumulate(map(_size, violations))), MOST_BYTES)]
+
+
+def _size(violation: Violation) -> int:
+    """Return how many bytes of a status tell a violation.
+
+    It is in the message, where a byte that is not printable ASCII takes three, and twice in the details, in base 64: as
+    itself, and in the message, which they repeat.
+    """
+    text = f"{violation.field}: {violation.description}; ".encode()
+    escaped = sum(not 0x20 <= byte < 0x7F or byte == ord("%") for byte in text)
+    return len(text) + 2 * escaped + 2 * len(text) * 4 // 3
 
 
 async def abort(context: "grpc.aio.ServicerContext[object, object]", error: Exception) -> None:

@@ -46,8 +46,7 @@ def export_files(images: JobImages, *, as_pictures: bool) -> Iterator[Piece]:
 
 
 def _pictures(images: JobImages, ready: "array[int]", index: ImageIndex) -> Iterator[Piece]:
-    for number, digest in images.kept(ready):
-        image = images.load(number, digest)
+    for image in images.kept(ready):
         path = _path(image, restart=images.all_restarts)
         index.add(image, file=path)
         yield from _pieces(path, iter([as_png(image)]))

@@ -7,7 +7,7 @@ from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
 from convscope.service.requests import name_to_id
-from convscope.store.errors import NotFoundError
+from convscope.store.errors import BlobDamagedError, NotFoundError
 from convscope.store.images import ImageOrder, ready_images
 from convscope.v1.visualizations_pb2 import ImageFormat, Visualization
 from convscope.v1.visualize_pb2 import FeatureImage, Restarts
@@ -38,40 +38,47 @@ class JobImages:
         self.order = ImageOrder(self.spec)
         self.all_restarts = self.spec.keep == Restarts.RESTARTS_ALL
 
+    @property
+    def layers(self) -> str:
+        """The layers and objectives that there are images of, for messages."""
+        return ", ".join(target.layer for target in self.order.targets)
+
     def ready(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
         """Yield the number and the blob's digest of each of these images that is ready, in the given order."""
         return ready_images(self._backend.redis, self._job_id, numbers)
 
-    def kept(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """Yield the same of images that were ready before; none is left out.
+    def kept(self, numbers: Sequence[int]) -> Iterator[FeatureImage]:
+        """Yield images that were ready before; none is left out.
 
         Raises:
-            NotFoundError: if one is gone: the job was deleted meanwhile.
+            BlobDamagedError: if one is missing or damaged.
+            NotFoundError: if the job was deleted meanwhile.
         """
         for wanted, found in zip_longest(numbers, self.ready(numbers)):
             if found is None or found[0] != wanted:
                 raise NotFoundError(f"{self.name} was deleted meanwhile")
-            yield found
+            yield self._load(found[1])
 
-    def load(self, number: int, digest: str) -> FeatureImage:
-        """Return an image under the name that it has in this job: images are shared by jobs that ask for the same.
+    def check_kept(self) -> None:
+        """Check that the job is still there; if not, what is missing of it is no loss.
 
         Raises:
-            BlobDamagedError: if it is missing or damaged.
+            NotFoundError: if it was deleted meanwhile.
         """
-        image = FeatureImage.FromString(self._backend.blobs.get(digest))
-        place = self.order.place(number)
-        image.layer, image.feature = place.layer, place.feature
-        return image
+        try:
+            self._backend.jobs.get(self.name)
+        except NotFoundError as error:
+            raise NotFoundError(f"{self.name} was deleted meanwhile") from error
 
-    def visualization(self, number: int, digest: str, image_format: ImageFormat.ValueType) -> Visualization:
+    def visualization(self, digest: str, image_format: ImageFormat.ValueType) -> Visualization:
         """Return an image as a request wants it.
 
         Raises:
             BlobDamagedError: if it is missing or damaged.
             InvalidRequestError: if it cannot be had in this format.
+            NotFoundError: if the job was deleted meanwhile.
         """
-        image = self.load(number, digest)
+        image = self._load(digest)
         if image_format == ImageFormat.IMAGE_FORMAT_FLOAT32:
             return Visualization(image=image)
         file = as_png(image) if image_format == ImageFormat.IMAGE_FORMAT_PNG else b""
@@ -79,6 +86,13 @@ class JobImages:
             optimized.ClearField("pixels")
         image.ClearField("trace")
         return Visualization(image=image, png=file)
+
+    def _load(self, digest: str) -> FeatureImage:
+        try:
+            return FeatureImage.FromString(self._backend.blobs.get(digest))
+        except BlobDamagedError:
+            self.check_kept()
+            raise
 
 
 def as_png(image: FeatureImage) -> bytes:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from math import prod
 from typing import IO
 
+import numpy as np
 from numpy.lib import format as npy
 
 __all__ = ["NpzWriter"]
@@ -29,7 +30,7 @@ class NpzWriter:
     def begin(self, name: str, descr: str, shape: tuple[int, ...]) -> None:
         """Begin an array of a dtype, as ``<f4``, and a shape; the one before must be whole."""
         self._stack.close()
-        big = prod(shape) * int(descr[-1]) > BIG
+        big = prod(shape) * np.dtype(descr).itemsize > BIG
         opened = self._archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=big)
         self._member = self._stack.enter_context(opened)
         npy.write_array_header_1_0(self._member, {"descr": descr, "fortran_order": False, "shape": shape})

@@ -1,24 +1,29 @@
 """Pages of a listing: the token is the id of the last item of the page before."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Protocol, TypeVar
 
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.store.names import ID_PATTERN
 
-__all__ = ["BAD_TOKEN", "check_page", "check_size", "cut_page"]
+__all__ = ["BAD_TOKEN", "PAGE_BYTES", "check_page", "check_size", "cut_page"]
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 
-BAD_TOKEN = Violation("page_token", "is not a token that a listing returned")
+# A page ends when its items have this many bytes, well below the largest message.
+PAGE_BYTES = 16 * 2**20
+
+BAD_TOKEN = Violation("page_token", "is not a token that this listing returned")
 
 
 class Named(Protocol):
-    """Anything with a resource name."""
+    """A message with a resource name."""
 
     name: str
+
+    def ByteSize(self) -> int:  # noqa: N802 - named by protobuf
+        """Return how many bytes it takes."""
 
 
 Item = TypeVar("Item", bound=Named)
@@ -49,7 +54,11 @@ def check_size(page_size: int) -> int:
 
 def cut_page(items: Iterator[Item], size: int) -> tuple[list[Item], str]:
     """Return a page's items and the token of the next page, empty if there is none."""
-    page = list(islice(items, size + 1))
-    if len(page) <= size:
-        return page, ""
-    return page[:size], page[size - 1].name.partition("/")[2]
+    page: list[Item] = []
+    used = 0
+    for item in items:
+        if len(page) == size or used >= PAGE_BYTES:
+            return page, page[-1].name.partition("/")[2]
+        page.append(item)
+        used += item.ByteSize()
+    return page, ""

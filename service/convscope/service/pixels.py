@@ -25,14 +25,14 @@ def png(pixels: NDArray[np.float32]) -> bytes:
     """Return an image as a PNG file: 0 black, 1 white, rounded to the nearest of 256 levels, not rescaled.
 
     Args:
-        pixels: float32 [height, width, channels], 0 to 1; 1, 3 or 4 channels.
+        pixels: float32 [height, width, channels], 0 to 1, what is beyond is clipped and NaN black; 1, 3 or 4 channels.
 
     Raises:
         KeyError: if there are other than 1, 3 or 4 channels.
     """
     height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, 8, PNG_CHANNELS[channels], 0, 0, 0)
-    levels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8).reshape(height, width * channels)
+    levels = np.rint(np.clip(np.nan_to_num(pixels), 0, 1) * 255).astype(np.uint8).reshape(height, width * channels)
     rows = np.pad(levels, ((0, 0), (1, 0)))  # each row begins with the number of its filter: none
     return SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows.tobytes())) + _chunk(b"IEND", b"")
 

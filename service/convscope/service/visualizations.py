@@ -9,8 +9,9 @@ import grpc  # noqa: TC002 - named in an alias
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.exporting import export_files
+from convscope.service.image_tokens import image_token, last_image
 from convscope.service.job_images import JobImages
-from convscope.service.paging import BAD_TOKEN, check_size
+from convscope.service.paging import PAGE_BYTES, check_size
 from convscope.service.requests import known_value
 from convscope.store.errors import NotFoundError
 from convscope.store.images import ImagePlace, ImageTarget
@@ -30,12 +31,6 @@ __all__ = ["VisualizationsService"]
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-# A page ends when its images have this many bytes, well below the largest message.
-PAGE_BYTES = 16 * 2**20
-
-# Digits of a page token, which is the number of an image.
-MOST_DIGITS = 12
 
 
 class VisualizationsService(visualizations_pb2_grpc.VisualizationsServicer):
@@ -69,28 +64,30 @@ def _list(backend: Backend, request: ListVisualizationsRequest) -> ListVisualiza
     size, image_format = check_size(request.page_size), _format(request.format)
     images = JobImages(backend, request.job)
     wanted = _wanted(images, request)
-    numbers = wanted[bisect_right(wanted, _position(request.page_token, images.order.total)) :]
     page, last, used = ListVisualizationsResponse(), 0, 0
-    for number, digest in images.ready(numbers):
+    for number, digest in images.ready(wanted[bisect_right(wanted, last_image(request)) :]):
         if len(page.visualizations) == size or used >= PAGE_BYTES:
-            page.next_page_token = str(last)
-            break
-        found = images.visualization(number, digest, image_format)
+            page.next_page_token = image_token(last, request)
+            return page
+        found = images.visualization(digest, image_format)
         page.visualizations.append(found)
         last, used = number, used + found.ByteSize()
+    images.check_kept()  # else it would look as if there were no more
     return page
 
 
 def _get(backend: Backend, request: GetVisualizationRequest) -> Visualization:
     image_format = _format(request.format)
     images = JobImages(backend, request.job)
+    if not request.layer:
+        raise InvalidRequestError(Violation("layer", f"is required; there is {images.layers}"))
     restart = request.restart if images.all_restarts else 0
     place = ImagePlace(layer=request.layer, feature=request.feature, restart=restart)
     number = images.order.number(place)
     if number is None:
         raise NotFoundError(f"{request.job} has no image of {_spelled(request)}")
-    for found, digest in images.ready([number]):
-        image = images.visualization(found, digest, image_format)
+    for _, digest in images.ready([number]):
+        image = images.visualization(digest, image_format)
         if request.HasField("restart") and request.restart != image.image.restart:
             raise NotFoundError(f"{request.job} keeps of {_spelled(request)} only restart {image.image.restart}")
         return image
@@ -107,15 +104,6 @@ def _format(value: ImageFormat.ValueType) -> ImageFormat.ValueType:
     return ImageFormat.ValueType(known_value("format", value, ImageFormat.DESCRIPTOR, default=default))
 
 
-def _position(token: str, total: int) -> int:
-    """Return the number of the last image of the page before; -1 if there was none."""
-    if not token:
-        return -1
-    if not (token.isascii() and token.isdecimal() and len(token) <= MOST_DIGITS and int(token) < total):
-        raise InvalidRequestError(BAD_TOKEN)
-    return int(token)
-
-
 def _wanted(images: JobImages, request: ListVisualizationsRequest) -> Sequence[int]:
     """Return the numbers of the images that a request asks for, rising."""
     if not request.layer:
@@ -124,15 +112,17 @@ def _wanted(images: JobImages, request: ListVisualizationsRequest) -> Sequence[i
         return range(images.order.total)
     target = images.order.target(request.layer)
     if target is None:
-        allowed = ", ".join(each.layer for each in images.order.targets)
-        raise InvalidRequestError(Violation("layer", f"{request.layer!r} is not in {request.job}; there is {allowed}"))
+        described = f"{request.layer!r} is not in {images.name}; there is {images.layers}"
+        raise InvalidRequestError(Violation("layer", described))
     if not request.features:
         return target.numbers
-    return [number for feature in sorted(set(request.features)) for number in _numbers(images, target, feature)]
+    chosen = {feature: images.order.of_feature(target, feature) for feature in sorted(request.features)}
+    for index, feature in enumerate(request.features):
+        if not chosen[feature]:
+            raise InvalidRequestError(Violation(f"features[{index}]", _absent(images, target, feature)))
+    return [number for numbers in chosen.values() for number in numbers]
 
 
-def _numbers(images: JobImages, target: ImageTarget, feature: int) -> range:
-    found = images.order.of_feature(target, feature)
-    if not found:
-        raise InvalidRequestError(Violation("features", f"{feature} of {target.layer} is not in {images.name}"))
-    return found
+def _absent(images: JobImages, target: ImageTarget, feature: int) -> str:
+    there = ", ".join(map(str, target.features))
+    return f"{feature} of {target.layer} is not in {images.name}; there is {there}"

@@ -70,10 +70,11 @@ class _Watch:
             if not news:
                 yield JobEvent(sequence=self._after, bookmark=Bookmark())
                 return
-            fresh = [entry for entry in news if entry.sequence > self._after]
-            if fresh and not (fresh[0].sequence == self._after + 1 and fresh[0].follows(self._token)):
-                return
-            for entry in fresh:
+            for entry in news:
+                if entry.sequence <= self._after:
+                    continue
+                if entry.sequence != self._after + 1 or not entry.follows(self._token):
+                    return
                 event = await self._event(entry)
                 self.complete = event.HasField("finished")
                 yield event

@@ -9,7 +9,7 @@ from convscope.store.candidates import Candidate, read_candidates
 from convscope.store.connection import await_redis, connect_patiently, connect_promptly
 from convscope.store.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs import JobStore
-from convscope.store.losses import lose_holder
+from convscope.store.losses import dispatch_queued, lose_holder
 from convscope.store.models import ModelStore
 from convscope.store.part_scripts import ResultWanted
 from convscope.store.policy import PolicyError, check_policy
@@ -43,6 +43,7 @@ __all__ = [
     "connect_patiently",
     "connect_promptly",
     "dispatch",
+    "dispatch_queued",
     "hydrate",
     "lose_holder",
     "open_queue",

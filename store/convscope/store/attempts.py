@@ -49,7 +49,8 @@ class Attempt:
         parts: how many it has.
         number: of the attempt at this part, from 1.
         spec: what the job is to do.
-        kind: which kind of job it is: see ``records.spec_kind``.
+        kind: which kind of job it is: ``train``, ``evaluate`` or ``visualize``; ``""`` for one that only newer versions
+            know.
         makes: id of the model that it makes, or ``""``.
         needs: id of the model that it works on, or ``""``.
         plan: digest of the plan that says what each part does, or ``""``.
@@ -67,7 +68,7 @@ class Attempt:
         self.number = number
         self.spec = JobSpec.FromString(fields[b"spec"])
         self._writes = 0
-        self.kind = records.spec_kind(self.spec)
+        self.kind = self.spec.WhichOneof("kind") or ""
         self.makes = fields.get(b"makes", b"").decode()
         self.needs = fields.get(b"needs", b"").decode().removeprefix("models/")
         self.plan = fields.get(b"plan", b"").decode()
@@ -134,15 +135,20 @@ class Attempt:
 
         Args:
             images: what is ready, with their blobs.
-            kept: how many images of the part are stored with these.
+            kept: how many images of the part are stored with these; see ``report_candidate``.
         """
         for image in images:
             records.timed(image.event)
         return self._write(Write(fields=self._kept(kept), needs=self.needs, images=images))
 
-    def report_candidate(self, candidate: Candidate) -> Written:
-        """Note a candidate for an image, unless the job has the image; its blob is kept until then."""
-        return self._write(Write(fields={f"deaths:{self.part}": 0}, candidates=[candidate]))
+    def report_candidate(self, candidate: Candidate, kept: int) -> Written:
+        """Note a candidate for an image, unless the job has the image; its blob is kept until then.
+
+        Args:
+            candidate: with its blob.
+            kept: how many images of the part are stored with this, those counted that it has stored a candidate for.
+        """
+        return self._write(Write(fields=self._kept(kept), candidates=[candidate]))
 
     def take_known(self, images: Sequence[Image]) -> set[int]:
         """Give the job those images that are stored already, with their events.
@@ -234,7 +240,7 @@ class Attempt:
         return self._leave(Leave(how="stopped", token=self._token()))
 
     def hand_back(self) -> bool:
-        """Queue the part again, for another worker, and return True: the caller dispatches it.
+        """Queue the part again, for another worker, and return True: it is to be dispatched.
 
         A job that is asked to stop need not wait for another worker: its part ends, and False is returned.
         """

@@ -6,6 +6,7 @@ StoreError
 ├── StateError               the record's state does not allow it
 │   └── ModelFailedError     the model's training did not succeed
 ├── StaleAttemptError        a newer attempt has taken over: the writer must stop
+├── TooNewError              a newer version of the software made the job: this one would do something else
 ├── LogTrimmedError          events after the asked-for sequence are gone
 ├── LogLostError             the asked-for sequence lies beyond the log
 ├── PolicyError              Redis may throw records away (see ``convscope.store.policy``)
@@ -26,6 +27,7 @@ __all__ = [
     "StaleAttemptError",
     "StateError",
     "StoreError",
+    "TooNewError",
 ]
 
 
@@ -51,6 +53,10 @@ class ModelFailedError(StateError):
 
 class StaleAttemptError(StoreError):
     """A newer attempt has taken over, or the job has ended: the writer must stop."""
+
+
+class TooNewError(StoreError):
+    """A newer version of the software made the job; names what this one does not know."""
 
 
 class LogTrimmedError(StoreError):

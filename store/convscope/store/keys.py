@@ -65,7 +65,7 @@ def parts_key(job_id: str) -> str:
 
 
 def written_key(job_id: str) -> str:
-    """Hash: token of the last write to each part."""
+    """Hash: token of the last write to each part; it goes an hour after the job's end."""
     return f"convscope:{{job:{job_id}}}:written"
 
 

@@ -13,7 +13,7 @@ from convscope.store.scripted import Refused
 from convscope.store.waiting import settle_waiters
 from convscope.v1.jobs_pb2 import AttemptLost, Failure, JobEvent
 
-__all__ = ["MAX_DEATHS", "lose_attempt", "lose_holder"]
+__all__ = ["MAX_DEATHS", "dispatch_queued", "lose_attempt", "lose_holder"]
 
 
 def lose_attempt(connection: redis.Redis, job_id: str, part: int, attempt: int, cause: str) -> bool:
@@ -57,5 +57,11 @@ def lose_holder(connection: redis.Redis, job_id: str, part: int, worker: str, ca
     held = [number for number, each in parts.items() if each.state == "running" and each.holder == worker]
     for number in held:
         lose_attempt(connection, job_id, number, parts[number].attempt, cause)
-    if not held and part in parts and parts[part].state == "queued":
+    if not held:
+        dispatch_queued(connection, job_id, part)
+
+
+def dispatch_queued(connection: redis.Redis, job_id: str, part: int) -> None:
+    """Put a part on its job's queue if its record says that it is queued."""
+    if connection.hget(keys.parts_key(job_id), f"state:{part}") == b"queued":
         dispatch(connection, job_id, part)

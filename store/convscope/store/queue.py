@@ -43,9 +43,9 @@ ENTRY_PREFIX = str(Job.redis_job_namespace_prefix)
 
 
 def queue_names(device: str) -> list[str]:
-    """Return the queues that a worker with a device listens to, ``cpu`` or ``gpu``: those taken from first come first.
+    """Return the queues that a worker with a device listens to, ``cpu`` or ``gpu``, by priority.
 
-    At the same priority, parts that need the device come before those that any worker could take.
+    There are two of each, for parts that need the device and for those that any worker could take; they take turns.
     """
     return [_name(priority, each) for priority in PRIORITIES for each in (device, "any")]
 

@@ -4,6 +4,7 @@ A blob is written before it is pointed to, so one without references may have a 
 lately are removed. Whoever points to a blob must have written it within that time.
 """
 
+import contextlib
 import logging
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import redis
 
 from convscope.store import keys
 from convscope.store.blobs import BlobStore
+from convscope.store.errors import NotFoundError
 from convscope.store.jobs import JobStore
 from convscope.store.models import ModelStore
 from convscope.store.names import parse_name
@@ -66,7 +68,8 @@ class Sweeper:
             if job.HasField("end_time") and job.end_time.ToMilliseconds() < oldest * 1000
         ]
         for name in expired:
-            jobs.delete(name)
+            with contextlib.suppress(NotFoundError):  # somebody else was faster
+                jobs.delete(name)
         return len(expired)
 
     def discard(self, digests: Collection[str], spared: timedelta = SPARED) -> None:

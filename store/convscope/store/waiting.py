@@ -16,8 +16,10 @@ def settle_waiters(connection: redis.Redis, model_id: str) -> None:
 
     Harmless to repeat, and to call while the training goes on.
     """
+    if not model_id:
+        return
     state = connection.hget(keys.model_key(model_id), "state")
-    if not model_id or state == b"pending":
+    if state == b"pending":
         return
     for waiter in sorted(map(text, connection.smembers(keys.waiters_key(model_id)))):  # by age
         if state == b"ready":

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 # How often the workers are looked after, in seconds; a worker that died is started again as soon.
 PERIOD_S = 1.0
 
+# How a worker ends that cannot do what it was told, and never will.
+REFUSED = 2
+
 
 def run_gpu_workers(gpus: Sequence[int], arguments: Sequence[str]) -> int:
     """Run a worker for each GPU until SIGINT or SIGTERM; returns the exit code.
@@ -35,14 +38,14 @@ def run_gpu_workers(gpus: Sequence[int], arguments: Sequence[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, ask)
     workers = {gpu: _start(gpu, arguments) for gpu in gpus}
-    while not stop.wait(PERIOD_S) and any(worker.poll() != 0 for worker in workers.values()):
+    while not stop.wait(PERIOD_S) and not all(worker.poll() in {0, REFUSED} for worker in workers.values()):
         for gpu, worker in workers.items():
-            if worker.poll():
+            if worker.poll() not in {None, 0, REFUSED}:
                 log.error("the worker of GPU %d died (exit code %s) and is started again", gpu, worker.returncode)
                 workers[gpu] = _start(gpu, arguments)
     for worker in workers.values():
         worker.send_signal(signal.SIGTERM)  # if it still runs
-    return max(worker.wait() for worker in workers.values())
+    return max(0, *(worker.wait() for worker in workers.values()))  # below 0: it was stopped before it listened
 
 
 def _start(gpu: int, arguments: Sequence[str]) -> subprocess.Popen[bytes]:

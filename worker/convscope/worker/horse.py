@@ -16,7 +16,15 @@ from convscope.store import (
     queue_names,
     settle_waiters,
 )
-from convscope.store.errors import BlobDamagedError, BlobError, NotFoundError, StaleAttemptError, StateError
+from convscope.store.errors import (
+    BlobDamagedError,
+    BlobError,
+    NotFoundError,
+    StaleAttemptError,
+    StateError,
+    TooNewError,
+)
+from convscope.store.newer import check_understood
 from convscope.store.queue import carrier
 from convscope.store.scripted import Scripts
 from convscope.v1.jobs_pb2 import Failure
@@ -97,13 +105,14 @@ class Horse:
         """Compute the part of an attempt; returns whether it is done."""
         done = False
         try:
+            check_understood(attempt.spec)
             self._runners[attempt.kind](Reporter(self._redis, attempt, self._blobs, lease, self._wishes))
             log.info("jobs/%s: part %d is done", attempt.job_id, attempt.part)
             done = True
         except DrainedError:
             log.info("jobs/%s: given back, because its worker stops", attempt.job_id)
             if attempt.hand_back():
-                dispatch(self._redis, attempt.job_id, attempt.part)
+                self._dispatch(attempt)
                 return False
         except CancelledError:
             attempt.cancelled()
@@ -115,6 +124,14 @@ class Horse:
             attempt.fail(_failure(error))
         settle_waiters(self._redis, attempt.makes)
         return done
+
+    def _dispatch(self, attempt: Attempt) -> None:
+        """Put a part on its queue that was given back; that which the horse was forked for is left to its worker.
+
+        RQ has not closed its books about that one yet, and would take the entry's record away with them.
+        """
+        if carrier(attempt.job_id, attempt.part) != self._entry:
+            dispatch(self._redis, attempt.job_id, attempt.part)
 
 
 # The first class that an error is an instance of decides; anything else is a fault of the computation.
@@ -135,6 +152,11 @@ def _failure(error: Exception) -> Failure:
 def _explain(error: Exception) -> str:
     if isinstance(error, ComputationError):
         return str(error)
+    if isinstance(error, TooNewError):
+        return (
+            f"the worker is older than the service that made the job, and does not know {error}: update the worker, "
+            "then submit the job again"
+        )
     # TensorFlow's messages go on for pages; the first line says what happened, but for Keras', which says where.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     first_line = next(

@@ -30,8 +30,14 @@ class Candidates:
         """Whether the best of some restarts is stored already for an image."""
         return any(each.first == restarts.start for each in self._read(number))
 
-    def add(self, number: int, restarts: range, best: FeatureImage) -> None:
+    def add(self, number: int, restarts: range, best: FeatureImage, kept: int) -> None:
         """Store the best of some restarts of an image's feature, with the image's name if it may have it.
+
+        Args:
+            number: the image's.
+            restarts: which ones.
+            best: the best of them.
+            kept: how much of the part is stored with it: see ``Attempt.report_candidate``.
 
         Raises:
             CancelledError: if the job was asked to stop.
@@ -39,7 +45,7 @@ class Candidates:
         """
         blob = self._reporter.blobs.put(best.SerializeToString(deterministic=True))
         candidate = Candidate(number=number, first=restarts.start, restarts=len(restarts), blob=blob)
-        if self._reporter.attempt.report_candidate(candidate).cancel_requested:
+        if self._reporter.attempt.report_candidate(candidate, kept).cancel_requested:
             raise CancelledError
 
     def best(self, number: int) -> FeatureImage | None:

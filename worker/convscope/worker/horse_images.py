@@ -23,10 +23,23 @@ class ImageBuffer:
         self._reporter = reporter
         self._kept = kept
         self._images: list[Image] = []
+        self._counted = 0
 
-    def add(self, image: Image, data: bytes) -> None:
-        """Store an image; its event follows."""
+    def count(self) -> int:
+        """Count an image that is not stored itself, but the part's candidate for it; returns how many now are."""
+        self._kept += 1
+        return self._kept
+
+    def add(self, image: Image, data: bytes, *, counted: bool = False) -> None:
+        """Store an image; its event follows.
+
+        Args:
+            image: without its blob.
+            data: its blob.
+            counted: whether it was counted when its candidate was stored.
+        """
         self._images.append(replace(image, blob=self._reporter.blobs.put(data)))
+        self._counted += counted
         if len(self._images) >= MOST:
             self.flush()
 
@@ -45,6 +58,7 @@ class ImageBuffer:
         images, self._images = self._images, []
         if not images:
             return
-        self._kept += len(images)
+        self._kept += len(images) - self._counted
+        self._counted = 0
         if self._reporter.attempt.report_images(images, self._kept).cancel_requested:
             raise CancelledError

@@ -1,7 +1,7 @@
 """Parts of visualization jobs: what is known already is taken over, what is missing is computed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from convscope.store import Image, ModelStore, ResultWanted
@@ -86,9 +86,20 @@ class _Job:
             have |= self._take_known(reporter, [number for number in numbers if number not in have])
         buffer = ImageBuffer(reporter, kept=len(have))
         for span in spans:
-            missing = [each for each in span.features if not have.issuperset(self._numbers(span, each))]
-            self._compute_span(reporter, buffer, span, missing)
+            self._compute_span(reporter, buffer, self._left(span, have), have)
         buffer.flush()
+
+    def _left(self, span: Span, have: Set[int]) -> Span:
+        """Return what of a span remains to be computed: features, and of those that lack some restarts just these."""
+        lacking = {
+            each: [number for number in self._numbers(span, each) if number not in have] for each in span.features
+        }
+        features = tuple(each for each, missing in lacking.items() if missing)
+        if not self._settings.keep_all:
+            return replace(span, features=features)
+        places = {each: [self.order.place(number) for number in lacking[each]] for each in features}
+        parted = {each: range(missing[0].restart, missing[-1].restart + 1) for each, missing in places.items()}
+        return replace(span, features=features, parted=parted)
 
     def _spans(self, part: int) -> list[Span]:
         found = []
@@ -122,26 +133,30 @@ class _Job:
             found |= reporter.attempt.take_known(images)
         return found
 
-    def _compute_span(self, reporter: Reporter, buffer: ImageBuffer, span: Span, features: list[int]) -> None:
+    def _compute_span(self, reporter: Reporter, buffer: ImageBuffer, span: Span, have: Set[int]) -> None:
         candidates = Candidates(reporter, self._settings.restarts)
 
         def choose(feature: int) -> None:
             if best := candidates.best(self._numbers(span, feature)[0]):
-                buffer.add(*self._stored(best))
+                buffer.add(*self._stored(best), counted=True)
 
         def ready(computed: ComputedImage) -> None:
             message, feature = self._message(computed), computed.feature
             if self._competes(span, feature):
-                candidates.add(self._numbers(span, feature)[0], span.parted[feature], message)
+                number, restarts = self._numbers(span, feature)[0], span.parted[feature]
+                candidates.add(number, restarts, message, kept=buffer.count())
                 choose(feature)
-            else:
-                buffer.add(*self._stored(message))
+                return
+            image, data = self._stored(message)
+            if image.number not in have:  # as it may be if it is between others that are missing
+                buffer.add(image, data)
 
-        competing = [each for each in features if self._competes(span, each)]
+        competing = [each for each in span.features if self._competes(span, each)]
         stored = {each for each in competing if candidates.has(self._numbers(span, each)[0], span.parted[each])}
         for feature in stored:  # by an attempt that ended before the feature's image was stored
+            buffer.count()
             choose(feature)
-        if missing := [each for each in features if each not in stored]:
+        if missing := [each for each in span.features if each not in stored]:
             self._run(reporter, span, missing, ready, buffer.pulse)
 
     def _run(self, reporter: Reporter, span: Span, features: list[int], ready: Ready, pulse: Pulse) -> None:

@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from convscope.worker.pulse import PULSE_SECONDS, Pulse
@@ -44,10 +44,7 @@ def in_order(
 
 
 def _await(future: Future[Result], pulse: Pulse) -> Result:
-    while True:
+    pulse()
+    while not wait((future,), PULSE_SECONDS).done:
         pulse()
-        try:
-            return future.result(timeout=PULSE_SECONDS)
-        except TimeoutError:
-            if future.done():  # the work's own
-                raise
+    return future.result()

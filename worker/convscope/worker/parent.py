@@ -13,7 +13,7 @@ from rq import Queue, Worker
 from rq.executions import Execution
 from rq.job import Job
 
-from convscope.store import Reconciler, lose_holder, queue_names
+from convscope.store import Reconciler, dispatch_queued, lose_holder, queue_names
 from convscope.store.processes import die_with_parent
 from convscope.store.queue import PART_FUNCTION
 from convscope.worker.variables import device
@@ -65,6 +65,12 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         """Register, and say so to whoever started this process."""
         super().bootstrap(*args, **kwargs)
         print(f"convscope worker {self.name} is ready", flush=True)  # noqa: T201 - the parent process waits for this
+
+    def reorder_queues(self, reference_queue: Queue) -> None:
+        """Take next from the other queue of the same priority, if it has anything, so that neither is kept waiting."""
+        place = self._ordered_queues.index(reference_queue)
+        pair = slice(place - place % 2, place - place % 2 + 2)
+        self._ordered_queues[pair] = sorted(self._ordered_queues[pair], key=lambda each: each == reference_queue)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a part; anything else that somebody put on the queue is refused."""
@@ -150,7 +156,7 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         return ended
 
     def monitor_work_horse(self, job: Job, queue: Queue, execution: Execution) -> None:
-        """Watch the horse; if it died, have its part queued again.
+        """Watch the horse; if it died or gave its part back, have that queued again.
 
         Only after RQ has closed its own books: they are kept under the part's name, and another worker may open them
         anew the moment the part is queued.
@@ -159,6 +165,8 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         super().monitor_work_horse(job, queue, execution)
         if self._cause:
             self._lose(job, self._cause)
+        elif self._stop_requested:
+            dispatch_queued(self.connection, *job.args)
 
     def handle_work_horse_killed(self, job: Job, retpid: int | None, ret_val: int | None, rusage: object) -> None:
         """Note how the horse died."""

@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 
 from convscope.service.errors import InvalidRequestError, Violation
 
-__all__ = ["Checks", "Limits"]
+__all__ = ["Checks", "Limits", "exact"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,12 @@ class Limits:
 
 def _spelled(number: float) -> str:
     return f"{number:,.0f}" if number == int(number) else f"{number:g}"
+
+
+def exact(value: float) -> str:
+    """Return a number in as few digits as tell it from all others: 0.5000001 is not 0.5."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 class Checks:
@@ -67,7 +73,7 @@ class Checks:
         """Check a real number's range, which NaN is not in."""
         value = getattr(message, field)
         if not limits.allow(value):
-            self.refuse(field, f"must be {limits}, not {value:g}")
+            self.refuse(field, f"must be {limits}, not {exact(value)}")
 
     def choice(self, message: Message, field: str, kind: EnumDescriptor, *, default: int) -> None:
         """Check that an enum has a known value, after filling in its default where it is not set."""

@@ -31,8 +31,7 @@ def check_objectives(spec: VisualizeSpec, layers: Sequence[Layer], checks: Check
         inside = checks.inside(f"objectives[{index}]")
         _check_name(objective, index, taken, inside)
         _check_terms(objective, layers, inside)
-        if any(term.HasField("diversity") for term in objective.terms):
-            _check_diversity(objective, spec, inside, checks)
+    _check_restarts(spec, checks)
 
 
 def _check_name(objective: Objective, index: int, taken: dict[str, str], checks: Checks) -> None:
@@ -50,11 +49,13 @@ def _check_terms(objective: Objective, layers: Sequence[Layer], checks: Checks) 
         checks.refuse("terms", f"must be 1 to {MAX_TERMS}, not {len(objective.terms):,}")
     for number, term in enumerate(objective.terms[:MAX_TERMS]):
         check_term(term, layers, checks.inside(f"terms[{number}]"))
+    if objective.terms and all(term.HasField("diversity") for term in objective.terms):
+        checks.refuse("terms", "must have more than diversity, which by itself shows nothing of the model")
 
 
-def _check_diversity(objective: Objective, spec: VisualizeSpec, inside: Checks, checks: Checks) -> None:
-    if all(term.HasField("diversity") for term in objective.terms):
-        inside.refuse("terms", "must have more than diversity, which by itself shows nothing of the model")
-    if not LEAST_DIVERSE <= spec.restarts <= MOST_DIVERSE:
+def _check_restarts(spec: VisualizeSpec, checks: Checks) -> None:
+    diverse = (each for each in spec.objectives if any(term.HasField("diversity") for term in each.terms))
+    first = next(diverse, None)
+    if first is not None and not LEAST_DIVERSE <= spec.restarts <= MOST_DIVERSE:
         allowed = f"{LEAST_DIVERSE} to {MOST_DIVERSE} for an objective with diversity"
-        checks.refuse("restarts", f"must be {allowed}, {objective.name}, not {spec.restarts}")
+        checks.refuse("restarts", f"must be {allowed}, {first.name}, not {spec.restarts:,}")

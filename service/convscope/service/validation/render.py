@@ -41,13 +41,15 @@ def check_render(spec: VisualizeSpec, channels: int, checks: Checks) -> None:
         channels: those of the model's images.
         checks: collects what is wrong.
     """
-    asked = spec.render.decorrelate if spec.render.HasField("decorrelate") else None
-    spec.render.CopyFrom(merged(spec.preset, spec.render))
-    if asked is None and channels != COLOURS:
+    asked = Render()
+    asked.CopyFrom(spec.render)
+    spec.render.CopyFrom(merged(spec.preset, asked))
+    if channels != COLOURS and not asked.HasField("decorrelate"):
         spec.render.decorrelate = False
     inside = checks.inside("render")
     _check_ranges(spec.render, inside)
-    _check_contradictions(spec.render, channels, spec.preset, inside)
+    whose = "" if asked.HasField("fourier") else f" of {Preset.Name(spec.preset)}"
+    _check_contradictions(spec.render, channels, whose, inside)
 
 
 def _check_ranges(render: Render, checks: Checks) -> None:
@@ -58,9 +60,8 @@ def _check_ranges(render: Render, checks: Checks) -> None:
     checks.number(render, "rescue", 0, MAX_RESCUE)
 
 
-def _check_contradictions(render: Render, channels: int, preset: Preset.ValueType, checks: Checks) -> None:
+def _check_contradictions(render: Render, channels: int, whose: str, checks: Checks) -> None:
     if render.HasField("normalized") and render.HasField("fourier"):
-        whose = f" of {Preset.Name(preset)}"
         checks.refuse("normalized", f"goes with pixels only, not with Fourier coefficients{whose}; set pixels, or adam")
     if render.decorrelate and channels != COLOURS:
         checks.refuse("decorrelate", f"needs images with {COLOURS} channels; those of the model have {channels}")

@@ -9,9 +9,14 @@ from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpe
 
 __all__ = ["check_selections"]
 
+MAX_SELECTIONS = 10_000
+
 
 def check_selections(spec: VisualizeSpec, layers: Sequence[Layer], checks: Checks) -> None:
     """Spell out layers and features; the default is everything, unless there are objectives."""
+    if len(spec.selections) > MAX_SELECTIONS:
+        checks.refuse("selections", f"must be at most {MAX_SELECTIONS:,}, not {len(spec.selections):,}")
+        return
     visible = visible_layers(layers)
     selections = list(spec.selections)
     if not selections and not spec.objectives:
@@ -62,6 +67,7 @@ def _features(selection: LayerSelection, layer: Layer, checks: Checks) -> Sequen
         if not 0 <= feature < layer.features:
             description = f"{feature} is not a feature of {layer.name}; allowed: 0 to {layer.features - 1}"
             checks.refuse(f"list.indices[{index}]", description)
+            break
     return selection.list.indices
 
 

@@ -4,15 +4,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from convscope.service.validation.checks import Checks, Limits
+import numpy as np
+
+from convscope.service.validation.checks import Checks, Limits, exact
 from convscope.service.validation.layers import find_convolution, find_layer
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.objective_pb2 import DirectionTerm, DiversityTerm, FeatureTerm, LayerTerm, NeuronTerm, Tap, Term
 
 __all__ = ["check_term"]
 
-# Of weights and of a direction's largest component, whatever their sign: float32 can compute with these.
+# Of weights and of a direction's largest component, whatever their sign: float32 can compute with these. Components are
+# float32 themselves, and of those the nearest to 1e-6 is a little smaller.
 MAGNITUDE = Limits(1e-6, 1e6)
+LARGEST = Limits(float(np.float32(1e-6)), 1e6)
 
 
 def check_term(term: Term, layers: Sequence[Layer], checks: Checks) -> None:
@@ -20,7 +24,7 @@ def check_term(term: Term, layers: Sequence[Layer], checks: Checks) -> None:
     if not term.HasField("weight"):
         term.weight = 1.0
     if not MAGNITUDE.allow(abs(term.weight)):
-        checks.refuse("weight", f"must be {MAGNITUDE}, or the same below 0, not {term.weight:g}")
+        checks.refuse("weight", f"must be {MAGNITUDE}, or the same below 0, not {exact(term.weight)}")
     what = term.WhichOneof("what")
     if what is None:
         checks.refuse("what", f"is required: one of {', '.join(CHECKS)}")
@@ -56,9 +60,9 @@ def _check_direction(term: DirectionTerm, layers: Sequence[Layer], checks: Check
         if not math.isfinite(component):
             checks.refuse(f"vector[{index}]", f"must be a finite number, not {component:g}")
             return
-    if term.vector and not MAGNITUDE.allow(max(map(abs, term.vector))):
-        largest = max(map(abs, term.vector))
-        checks.refuse("vector", f"must have a largest component of {MAGNITUDE}, whatever its sign, not {largest:g}")
+    largest = max(map(abs, term.vector), default=1.0)
+    if not LARGEST.allow(largest):
+        checks.refuse("vector", f"must have a largest component of {LARGEST}, whatever its sign, not {exact(largest)}")
 
 
 def _check_layer(term: LayerTerm, layers: Sequence[Layer], checks: Checks) -> None:

@@ -57,6 +57,7 @@ local function retire(id)
   end
   redis.call('SREM', active, id)
   redis.call('DEL', parts)
+  redis.call('EXPIRE', written, 3600) -- until no reply can be lost any more
   local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'plan', 'model_file')
   for _, checkpoint in ipairs({ kept[1] or '', kept[2] or '' }) do
     unpoint(blobs, references, string.match(checkpoint, ':(.*)$') or '') -- nobody goes on from it any more

@@ -10,6 +10,7 @@ if job[1] ~= 'running' or job[2] then
   return -1
 end
 local own, reached = '-' .. (job[3] or 'normal') .. '-', false -- how names of queues tell the priority
+local queue, following -- where another part of the job is first, and which one
 for number = JOB_KEYS + 1, #KEYS do
   if string.find(KEYS[number], own, 1, true) then
     reached = true
@@ -20,14 +21,19 @@ for number = JOB_KEYS + 1, #KEYS do
   while entry do
     local owner, part = string.match(entry, '^(.*)%-(%d+)$')
     if owner ~= id then
-      return -1
+      return -1 -- also if this queue comes after the job's own: those of one priority take turns
+    end
+    if redis.call('HGET', parts, 'state:' .. part) == 'queued' then
+      queue, following = KEYS[number], part
+      break
     end
     redis.call('LPOP', KEYS[number])
     redis.call('DEL', prefix .. entry)
-    if redis.call('HGET', parts, 'state:' .. part) == 'queued' then
-      return tonumber(part)
-    end
     entry = redis.call('LINDEX', KEYS[number], 0)
   end
 end
-return queue_next()
+if not queue then
+  return queue_next()
+end
+redis.call('DEL', prefix .. redis.call('LPOP', queue))
+return tonumber(following)

@@ -48,8 +48,8 @@ end
 local needed, known = KEYS[JOB_KEYS + 1], KEYS[JOB_KEYS + 2]
 for _ = 1, tonumber(take()) do
   local number, name, event, blob = take(), take(), take(), take()
-  add_image(id, number, event, blob)
-  if name ~= '' and redis.call('EXISTS', needed) == 1 then -- it may have been deleted meanwhile
+  local first = add_image(id, number, event, blob)
+  if first and name ~= '' and redis.call('EXISTS', needed) == 1 then -- it may have been deleted meanwhile
     redis.call('HSET', known, name, blob)
   end
 end

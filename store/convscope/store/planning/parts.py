@@ -15,6 +15,12 @@ __all__ = ["MAX_PARTS", "PART_S", "Atom", "atoms", "cut", "price"]
 # that nobody waits long for it.
 PART_S: Final = 3.0
 
+# Parts get shorter towards a job's end, so that its workers end together: each is at most this share of what is left,
+# but for the shortest, this share of the others. (Polychronopoulos and Kuck's guided self-scheduling, 1987, gives a
+# worker its share of what is left; here nobody knows how many workers there are.)
+SHARE_OF_LEFT: Final = 1 / 4
+SHORTEST: Final = 1 / 3
+
 # Bounds the parts of a job; the parts of longer ones are longer.
 MAX_PARTS: Final = 10_000
 
@@ -96,16 +102,23 @@ def _pieces(number: int, target: Target, length: int) -> Iterator[tuple[int, Seg
 
 
 def _grouped(found: Sequence[Atom], prices: Sequence[float], aimed: float) -> list[list[Segment]]:
-    """Return the atoms of each part, one after another until about the price aimed at is reached."""
+    """Return the atoms of each part, one after another until about its price is reached."""
     parts: list[list[Segment]] = []
-    cost = 0.0
+    whole = left = sum(prices)
+    cost = most = 0.0
     for atom, each in zip(found, prices, strict=True):
-        if not parts or cost + each / 2 > aimed:
+        if not parts or cost + each / 2 > most:
             parts.append([])
-            cost = 0.0
+            cost, most = 0.0, _aimed_now(aimed, whole, left)
         parts[-1] += atom
         cost += each
+        left -= each
     return parts
+
+
+def _aimed_now(aimed: float, whole: float, left: float) -> float:
+    """Return what the next part should cost, where so much of the whole is left; what is one part stays one."""
+    return aimed if whole <= aimed else min(aimed, max(aimed * SHORTEST, left * SHARE_OF_LEFT))
 
 
 def _price_with_compiling(target: Target, atom: Atom, costs: Costs) -> float:

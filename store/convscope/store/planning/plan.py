@@ -3,7 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from convscope.store.errors import TooNewError
 from convscope.store.planning.cost import Costs
 from convscope.store.planning.parts import PART_S, cut
 from convscope.store.planning.segments import Segment
@@ -12,6 +14,10 @@ from convscope.v1.models_pb2 import Layer
 from convscope.v1.visualize_pb2 import VisualizeSpec
 
 __all__ = ["VisualizationPlan", "plan_visualization"]
+
+# Of the form of a plan; to be raised whenever older workers would read a plan as another one. Before there were
+# versions, none was written.
+VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +35,19 @@ class VisualizationPlan:
     def to_bytes(self) -> bytes:
         """Return the plan as JSON."""
         parts = [[each.numbers for each in part] for part in self.parts]
-        return json.dumps({"rows": self.rows, "parts": parts}, separators=(",", ":")).encode()
+        found = {"version": VERSION, "rows": self.rows, "parts": parts}
+        return json.dumps(found, separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "VisualizationPlan":
-        """Read what ``to_bytes`` wrote, also before features could be parted."""
+        """Read what ``to_bytes`` wrote, also before features could be parted.
+
+        Raises:
+            TooNewError: if a newer version wrote it.
+        """
         found = json.loads(data)
+        if found.get("version", VERSION) > VERSION:
+            raise TooNewError(f"plans of version {found['version']}")
         parts = tuple(tuple(Segment(*each) for each in part) for part in found["parts"])
         return cls(rows=tuple(found["rows"]), parts=parts)
 

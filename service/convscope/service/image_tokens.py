@@ -1,0 +1,41 @@
+"""Page tokens of listings of images: the number of a page's last image, tied to what is listed.
+
+A token that was cut or changed, or is of another listing, is noticed instead of leading to a page from anywhere.
+"""
+
+import hashlib
+
+from convscope.service.errors import InvalidRequestError
+from convscope.service.paging import BAD_TOKEN
+from convscope.v1.visualizations_pb2 import ListVisualizationsRequest
+
+__all__ = ["image_token", "last_image"]
+
+# Digits of the number, and of what ties it to its listing.
+MOST_DIGITS, CHECK_DIGITS = 12, 16
+
+
+def image_token(last: int, request: ListVisualizationsRequest) -> str:
+    """Return the token of the page after the one that ends with image ``last``.
+
+    The size of pages and the format of pixels may change from page to page; job, layer and features may not.
+    """
+    listing = ListVisualizationsRequest(
+        job=request.job, layer=request.layer, features=sorted(set(request.features)), page_token=str(last)
+    )
+    return f"{last}-{hashlib.sha256(listing.SerializeToString(deterministic=True)).hexdigest()[:CHECK_DIGITS]}"
+
+
+def last_image(request: ListVisualizationsRequest) -> int:
+    """Return the number of the last image of the page before; -1 if there was none.
+
+    Raises:
+        InvalidRequestError: if the request's token is not one of this listing.
+    """
+    if not request.page_token:
+        return -1
+    number = request.page_token.partition("-")[0]
+    is_number = number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS
+    if not is_number or request.page_token != image_token(int(number), request):
+        raise InvalidRequestError(BAD_TOKEN)
+    return int(number)

@@ -1,0 +1,82 @@
+"""Specs of anything that messages can hold: refused by fields that there are, or as good as any other."""
+
+import re
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convscope.service.errors import InvalidRequestError
+from convscope.service.validation.checks import Checks
+from convscope.service.validation.visualize import check_visualize
+from convscope.store.images import ImageOrder
+from convscope.store.planning import plan_visualization
+from convscope.v1.visualize_pb2 import VisualizeSpec
+from visualize_specs import LAYERS, model
+
+NAMES = [*(layer.name for layer in LAYERS), "", "mine", "objectives[0]", "no layer"]
+NUMBERS = st.integers(-1, 7) | st.sampled_from([-(2**31), 16, 17, 1_000, 1_001, 10_000, 10_001, 2**31 - 1])
+
+VALUES: dict[int, st.SearchStrategy[Any]] = {
+    FieldDescriptor.TYPE_STRING: st.sampled_from(NAMES) | st.text(max_size=3),
+    FieldDescriptor.TYPE_INT32: NUMBERS,
+    FieldDescriptor.TYPE_UINT64: st.integers(0, 2**64 - 1),
+    FieldDescriptor.TYPE_BOOL: st.booleans(),
+    FieldDescriptor.TYPE_ENUM: st.integers(-1, 3),
+    FieldDescriptor.TYPE_DOUBLE: st.sampled_from([0.0, 0.1, 1.0]) | st.floats(),
+    FieldDescriptor.TYPE_FLOAT: st.sampled_from([0.0, 0.5, -1.0]) | st.floats(width=32),
+}
+
+
+@st.composite
+def messages(draw: st.DrawFn, kind: Descriptor) -> Message:
+    """A message with some of its fields set."""
+    made = GetMessageClass(kind)()
+    for number in sorted(draw(st.sets(st.sampled_from([0, *kind.fields_by_number]), max_size=6)) - {0}):
+        field = kind.fields_by_number[number]
+        values = messages(field.message_type) if field.message_type else VALUES[field.type]
+        if field.is_repeated:
+            getattr(made, field.name).extend(draw(st.lists(values, max_size=3)))
+        elif field.message_type:
+            getattr(made, field.name).CopyFrom(draw(values))
+        else:
+            setattr(made, field.name, draw(values))
+    return made
+
+
+def checked(spec: VisualizeSpec) -> VisualizeSpec:
+    found = VisualizeSpec()
+    found.CopyFrom(spec)
+    checks = Checks("spec")
+    check_visualize(found, model(), 1e9, checks)
+    checks.finish()
+    return found
+
+
+def exists(path: str, message: Message) -> bool:
+    """Whether a path leads to a field of a message, or to a choice of fields."""
+    name, _, rest = path.partition(".")
+    field, index = re.fullmatch(r"(\w+)(?:\[(\d+)\])?", name).groups()  # type: ignore[union-attr]
+    if field in message.DESCRIPTOR.oneofs_by_name:
+        return not rest and index is None
+    value = getattr(message, field)
+    value = value if index is None else value[int(index)]
+    return not rest or exists(rest, value)
+
+
+@settings(max_examples=80, deadline=None)
+@given(messages(VisualizeSpec.DESCRIPTOR))
+def test_any_spec_is_refused_by_fields_that_there_are_or_can_be_planned(spec: VisualizeSpec) -> None:
+    try:
+        found = checked(spec)
+    except InvalidRequestError as error:
+        for each in error.violations:
+            assert exists(each.field.removeprefix("spec."), spec), each
+            assert len(each.description) > 10
+        return
+    assert checked(found) == found
+    assert plan_visualization(found, LAYERS).parts
+    assert ImageOrder(found).total

@@ -1,0 +1,50 @@
+"""Page tokens of listings of images: good for their listing alone, and as they were given."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convscope.service.errors import InvalidRequestError
+from convscope.service.image_tokens import image_token, last_image
+from convscope.v1.visualizations_pb2 import ImageFormat, ListVisualizationsRequest
+
+LISTING: dict[str, Any] = {"job": "jobs/a", "layer": "conv2", "features": [8, 3]}
+TOKEN = image_token(105, ListVisualizationsRequest(**LISTING))
+
+
+def last(**changes: Any) -> int:
+    return last_image(ListVisualizationsRequest(**{**LISTING, "page_token": TOKEN, **changes}))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"features": [3, 8, 3]}, {"page_size": 7}, {"format": ImageFormat.IMAGE_FORMAT_PNG}]
+)
+def test_a_token_tells_where_its_listing_goes_on(changes: dict[str, Any]) -> None:
+    assert last(**changes) == 105
+    assert last(**changes, page_token="") == -1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"job": "jobs/b"}, {"layer": "conv1"}, {"layer": "", "features": []}, {"features": [3]}, {"features": []}],
+)
+def test_a_token_of_another_listing_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError, match="page_token: is not a token that this listing returned"):
+        last(**changes)
+
+
+@given(
+    st.text(max_size=30)
+    | st.integers(0, 2**64).map(str)
+    | st.integers(0, 10**12).map(lambda number: f"{number}-{TOKEN.partition('-')[2]}")
+    | st.tuples(st.integers(0, len(TOKEN)), st.characters(codec="utf-8")).map(
+        lambda cut: TOKEN[: cut[0]] + cut[1] + TOKEN[cut[0] :]
+    )
+    | st.integers(1, len(TOKEN) - 1).map(lambda end: TOKEN[:end])
+)
+def test_a_token_that_was_tampered_with_is_refused(token: str) -> None:
+    if token and token != TOKEN:
+        with pytest.raises(InvalidRequestError, match="page_token"):
+            last(page_token=token)
