@@ -74,6 +74,7 @@ def test_features_are_numbered(smooth: bool) -> None:
 
 OUTCOMES = [None, Outcome.NORMAL, Outcome.CONSTANT, Outcome.NOT_A_NUMBER]
 VERDICTS = [Verdict(outcome=outcome) if outcome else None for outcome in OUTCOMES]
+STUCK = Verdict(outcome=Outcome.UNREACHABLE, without_gradient=True)
 
 
 def stack(pixels: np.ndarray[Any, Any], objectives: list[float]) -> ImageStack:
@@ -88,8 +89,10 @@ def stack(pixels: np.ndarray[Any, Any], objectives: list[float]) -> ImageStack:
 
 
 def test_what_is_not_normal_is_marked() -> None:
-    figure = plots.plot_features(rng.random((4, 28, 28, 1)), verdicts=VERDICTS)
-    assert [axes.get_xlabel() for axes in figure.axes if axes.get_images()] == ["", "", "constant", "not a number"]
+    figure = plots.plot_features(rng.random((5, 28, 28, 1)), verdicts=[*VERDICTS, STUCK])
+    said = [axes.get_xlabel() for axes in figure.axes if axes.get_images()]
+    assert said == ["", "", "constant", "not a number", "unreachable\nwithout a gradient"]
+    assert str(STUCK) == "unreachable, without a gradient"
 
 
 def test_restarts_are_drawn_from_the_best_on() -> None:

@@ -10,13 +10,21 @@ import tensorflow as tf
 from keras import layers
 
 from compute.ascents import Image
+from convscope.worker.render_settings import RenderSettings
+from convscope.worker.visualization import Feature, Layer, Neuron, Objective
 from convscope.worker.visualization.bounds import Bounds
 from convscope.worker.visualization.graph import Graph
+from convscope.worker.visualization.target import layer_target, objective_target
+
+
+def bounds_of(model: keras.Model, layer: str) -> Bounds:
+    graph = Graph(model)
+    step = graph.by_name[layer]
+    return Bounds(graph, step, lambda features: Feature(layer, features), step.shape[-1])
 
 
 def bounds(model: keras.Model, layer: str) -> list[float | None]:
-    step = Graph(model).by_name[layer]
-    return Bounds(Graph(model), step).upper(range(step.shape[-1]))
+    return bounds_of(model, layer).upper(range(Graph(model).by_name[layer].shape[-1]))
 
 
 def objectives(model: keras.Model, layer: str) -> Callable[[Any], Any]:
@@ -94,6 +102,18 @@ def test_no_image_exceeds_its_bound(model: keras.Model, layer: str) -> None:
     assert np.all(upper - reached < 50)
 
 
+def test_transposed_convolutions_and_minima_are_understood() -> None:
+    image = keras.Input((5, 4, 2))
+    values = layers.Conv2DTranspose(3, 2, strides=2, activation="relu", name="up")(image)
+    values = layers.Minimum()([values, layers.Conv2D(3, 3, padding="same", name="beside")(values)])
+    model = scrambled(keras.Model(image, layers.Conv2D(2, 3, name="last")(values)), seed=3)
+    upper = np.array(bounds(model, "last"), np.float64)
+    images = np.random.default_rng(0).random((100, 5, 4, 2), np.float32)
+    for tried in (images, np.round(images)):
+        assert np.all(objectives(model, "last")(tried).numpy() <= upper + 1e-4)
+    assert np.all(climbed(model, "last", images[:2], steps=20) <= upper + 1e-4)
+
+
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize(("strides", "dilation"), [(1, 1), (2, 1), (1, 2)])
 def test_a_convolution_of_the_image_reaches_its_bound(padding: str, strides: int, dilation: int) -> None:
@@ -121,9 +141,55 @@ def test_the_bound_after_a_rescaling_is_exact_too(model: keras.Model) -> None:
 
 
 def test_a_bound_does_not_depend_on_what_is_asked_for(model: keras.Model) -> None:
-    step = Graph(model).by_name["hidden"]
-    together = Bounds(Graph(model), step).upper(range(6))
-    assert Bounds(Graph(model), step).upper([4, 1, 4]) == [together[4], together[1], together[4]]
+    together = bounds(model, "hidden")
+    assert bounds_of(model, "hidden").upper([4, 1, 4]) == [together[4], together[1], together[4]]
+
+
+def bound_of(model: keras.Model, objective: Objective) -> float | None:
+    target = objective_target(Graph(model), "mine", objective, RenderSettings())
+    (bound,) = target.upper_bounds([0])
+    return bound
+
+
+def test_whatever_is_linear_in_one_layer_has_a_bound(model: keras.Model) -> None:
+    (zero, one, *_), (hidden, *_) = bounds(model, "first"), bounds(model, "hidden")
+    assert zero is not None
+    assert one is not None
+    assert bound_of(model, Feature("first", 0)) == zero
+    assert bound_of(model, Feature("hidden", 0)) == hidden
+    assert bound_of(model, 2 * Feature("first", 0)) == pytest.approx(2 * zero)
+    both, lowest = bound_of(model, Feature("first", 0) + Feature("first", 1)), bound_of(model, -Feature("first", 1))
+    assert both is not None
+    assert lowest is not None
+    assert both <= zero + one + 1e-5
+    difference = bound_of(model, Feature("first", 0) - Feature("first", 1))
+    assert difference is not None
+    assert max(zero - one, both - 2 * one) - 1e-5 <= difference <= zero + lowest + 1e-5
+    neuron = bound_of(model, Neuron("first", 0))
+    assert neuron is not None
+    images = np.round(np.random.default_rng(3).random((200, 9, 8, 2), np.float32))
+    found = keras.Model(model.inputs[0], model.get_layer("first").input)(images)
+    first = model.get_layer("first")
+    middle = tf.nn.conv2d(found, first.kernel.value, 2, "SAME")[:, 2, 2, 0]
+    assert zero < middle.numpy().max() <= neuron + 1e-5
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [Feature("first", 0, post=True), Feature("first", 0) + Feature("hidden", 0), Layer("first")],
+    ids=["after the activation", "two layers", "a square"],
+)
+def test_what_is_not_has_none(model: keras.Model, objective: Objective) -> None:
+    assert bound_of(model, objective) is None
+
+
+def test_layers_that_compute_with_less_than_float32_have_no_bound() -> None:
+    image = keras.Input((6, 6, 1))
+    half = layers.Conv2D(2, 3, activation="relu", name="half", dtype="mixed_bfloat16")(image)
+    model = keras.Model(image, layers.Conv2D(2, 3, name="whole")(half))
+    for layer in ("half", "whole"):
+        target = layer_target(Graph(model), layer, RenderSettings())
+        assert target.upper_bounds([1, 0]) == [None, None]
 
 
 def test_layers_that_are_not_understood_have_no_bound() -> None:
@@ -134,9 +200,9 @@ def test_layers_that_are_not_understood_have_no_bound() -> None:
     assert None not in bounds(model, "first")  # its own activation comes after the objective
 
 
-def test_weights_that_are_no_numbers_have_no_bound(model: keras.Model) -> None:
+def test_weights_that_are_no_numbers_leave_no_bound_to_what_uses_them(model: keras.Model) -> None:
     broken = branched()
     kernel = broken.get_layer("first").kernel
     kernel.assign(np.where(np.arange(4) == 2, np.nan, kernel.numpy()))
-    assert bounds(broken, "first") == [None] * 4
+    assert [bound is None for bound in bounds(broken, "first")] == [False, False, True, False]
     assert bounds(broken, "logits") == [None] * 3

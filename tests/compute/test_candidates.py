@@ -92,7 +92,7 @@ class System:
         return None
 
 
-def of_restarts(restarts: range) -> FeatureImage:
+def of_restarts(restarts: range, name: str = "named") -> FeatureImage:
     """What a part that computes these restarts finds."""
     objectives = OBJECTIVES[restarts.start : restarts.stop]
     best = restarts.start + int(np.nanargmax(objectives))
@@ -102,6 +102,7 @@ def of_restarts(restarts: range) -> FeatureImage:
         restart=best,
         best=OptimizedImage(objective=float(OBJECTIVES[best])),
         spread=convert.spread(best_of_runs([objectives])[1]),
+        digest=name,
     )
 
 
@@ -134,14 +135,19 @@ def test_a_horse_that_dies_before_it_chooses_is_made_up_for_without_computing(sy
     assert system.image() is None
     VisualizeRunner()(system.reporter(1))  # there is no file of the model that could be loaded
     assert system.resumed() == [0, 0, 0, 1]
-    found = system.image()
-    assert found
-    assert found.digest
-    found.ClearField("digest")
-    assert found == WHOLE
+    assert system.image() == WHOLE
     job = JobStore(system.redis).get(system.job.name)
     assert (job.HasField("end_time"), job.parts_done) == (True, 3)
     assert read_candidates(system.redis, system.job_id, 0) == []
+
+
+@pytest.mark.parametrize("cut", range(3))
+def test_the_best_of_runs_has_no_name_where_one_of_them_has_none(system: System, cut: int) -> None:
+    reporters = [system.reporter(part) for part in range(3)]
+    candidates = Candidates(reporters[0], len(OBJECTIVES))
+    for number, (reporter, run) in enumerate(zip(reporters, RUNS, strict=True)):
+        Candidates(reporter, len(OBJECTIVES)).add(0, run, of_restarts(run, "" if number == cut else "named"), kept=1)
+    assert candidates.best(0) == of_restarts(range(8), "")
 
 
 def test_a_part_of_a_feature_that_is_ready_does_nothing(system: System) -> None:

@@ -112,12 +112,39 @@ def test_a_layer_larger_than_the_weights_is_refused(file: bytes) -> None:
         model_from_bytes(configured(file, grow))
 
 
+def test_a_multiplier_larger_than_the_weights_is_refused() -> None:
+    def grow(config: Any) -> None:
+        config["config"]["layers"][1]["config"]["depth_multiplier"] = 10**9
+
+    image = keras.Input((4, 4, 2))
+    values = keras.layers.DepthwiseConv2D(3, name="deep")(image)
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(values)))
+    with pytest.raises(ModelFileError, match="'deep' needs 18000000000 weights, and the file has"):
+        model_from_bytes(configured(model_to_bytes(model), grow))
+
+
+def test_a_separable_convolution_has_less_weights_than_a_full_one() -> None:
+    image = keras.Input((6, 6, 32))
+    values = keras.layers.SeparableConv2D(32, 5, name="apart")(image)
+    model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(values)))
+    assert model_from_bytes(model_to_bytes(model)).get_layer("apart").pointwise_kernel.shape == (1, 1, 32, 32)
+
+
 def external(weights: h5py.File) -> None:
     weights["evil"] = h5py.ExternalLink("/etc/passwd", "/")
 
 
 def soft(weights: h5py.File) -> None:
     weights["evil"] = h5py.SoftLink("/layers")
+
+
+def doubling(weights: h5py.File) -> None:
+    """Sixty groups that are more than can ever be walked through."""
+    group = weights.create_group("evil")
+    for _ in range(60):
+        inner = group.create_group("a")
+        group["b"] = inner
+        group = inner
 
 
 def huge(weights: h5py.File) -> None:
@@ -136,7 +163,7 @@ def text(weights: h5py.File) -> None:
     weights.create_dataset("evil", data="text")
 
 
-@pytest.mark.parametrize("change", [external, soft, huge, packed, outside, text])
+@pytest.mark.parametrize("change", [external, soft, doubling, huge, packed, outside, text])
 def test_weights_that_are_no_plain_arrays_are_refused(file: bytes, change: Callable[[h5py.File], None]) -> None:
     with pytest.raises(ModelFileError, match="weights"):
         model_from_bytes(weighted(file, change))

@@ -47,6 +47,11 @@ def test_pools_of_one_are_left_out_and_windows_that_do_not_fit_are_dropped() -> 
     }
 
 
+def test_a_model_that_is_only_an_activation_has_no_logits() -> None:
+    model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Softmax(name="shares")])
+    assert [(each.name, each.kind) for each in describe(model)] == [("shares", "other")]
+
+
 def test_without_any_hidden_layer_there_are_still_logits() -> None:
     assert [each.name for each in describe(build(NetworkSettings(convolutions=(), dense=())))] == ["flatten", "logits"]
 

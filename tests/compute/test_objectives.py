@@ -158,6 +158,11 @@ def test_the_value_of_diversity_is_the_mean_over_all_pairs() -> None:
     np.testing.assert_allclose(found.mean(), -np.mean(cosine), rtol=1e-5)
 
 
+def test_a_feature_is_chosen_without_an_array_as_large_as_the_layer() -> None:
+    chosen = Feature("any", tf.range(8)).functional([200, 200, 64])
+    assert (chosen.dtype, tuple(chosen.shape)) == (tf.float32, (8, 1, 1, 64))
+
+
 @pytest.mark.parametrize(
     ("objective", "message"),
     [

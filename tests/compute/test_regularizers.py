@@ -1,12 +1,18 @@
 """Penalties are what the contract says, for each image by itself."""
 
+from dataclasses import fields
+
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compute.ascents import Image
-from convscope.worker.render_settings import RegularizerSettings
+from convscope.worker.render_settings import AdamSettings, RegularizerSettings, RenderSettings
+from convscope.worker.settings import VisualizeSettings
+from convscope.worker.visualization import FeatureImage, Visualizer
 from convscope.worker.visualization.regularizers import penalty
 
 weights = st.sampled_from([0.0, 0.5, 3.0])
@@ -52,3 +58,20 @@ def test_an_image_does_not_depend_on_the_others(
     assert np.array_equal(penalty(images, kind)[1:], together[1:])
     flat = RegularizerSettings(total_variation=kind.total_variation, blur=kind.blur)
     np.testing.assert_allclose(penalty(np.full((2, *size), level, np.float32), flat), 0, atol=1e-6)
+
+
+def test_a_penalty_holds_back_what_climbs_and_is_no_part_of_what_is_told() -> None:
+    keras.utils.set_random_seed(2)
+    image = keras.Input((8, 8, 1))
+    values = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3, name="conv")(image))
+    model = keras.Model(image, keras.layers.Dense(2)(values))
+    visualizer, found = Visualizer(model), list[FeatureImage]()
+    kinds = [RegularizerSettings(**{field.name: 1000.0}) for field in fields(RegularizerSettings)]
+    for kind in (RegularizerSettings(), *kinds):
+        how = RenderSettings(optimizer=AdamSettings(learning_rate=0.02), regularizers=kind)
+        visualizer.run("conv", [0], VisualizeSettings(render=how), rows=2, ready=found.append)
+    pixels = np.stack([each.final.pixels for each in found])
+    for number, kind in enumerate(kinds, 1):
+        assert penalty(pixels, kind)[number] < penalty(pixels, kind)[0] / 2
+    expected = tf.nn.conv2d(pixels, model.get_layer("conv").kernel.value, 1, "VALID").numpy()[..., 0].mean(axis=(1, 2))
+    np.testing.assert_allclose([each.final.objective for each in found], expected, rtol=1e-4, atol=1e-6)

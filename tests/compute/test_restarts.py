@@ -166,6 +166,7 @@ resource.setrlimit(resource.RLIMIT_AS, (used + 1000 * 2**20,) * 2)
 again = []
 visualizer.run("narrow", [0], settings, rows=64, ready=again.append)
 assert [image.best.objective for image in again] == [image.best.objective for image in found]
+assert all(image.cut for image in again) and not any(image.cut for image in found)
 print(len(again))
 """
 

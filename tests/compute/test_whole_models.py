@@ -1,4 +1,4 @@
-"""Any functional model: nested ones, layers of other kinds, starts that are dead, gradients that are no numbers."""
+"""Any functional model: nested ones, layers of other kinds, gradients that are no numbers."""
 
 from dataclasses import replace
 
@@ -21,7 +21,10 @@ from convscope.worker.render_settings import (
     TransformSettings,
 )
 from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import Feature, FeatureImage, Layer, Visualizer
+from convscope.worker.visualization import Direction, Feature, FeatureImage, Neuron, Visualizer
+from convscope.worker.visualization.below import Below
+from convscope.worker.visualization.graph import Graph
+from convscope.worker.visualization.taps import Tap
 
 # Everything on.
 ROBUST = RenderSettings(
@@ -99,80 +102,47 @@ def test_the_objective_of_a_logit_is_before_a_softmax_of_its_own_layer(nested: k
     assert image.objective == pytest.approx(float(logits[0, 1]), rel=1e-4)
 
 
-def dead_network() -> keras.Model:
-    """Its hidden units are all inactive for grey images; the last is inactive for any."""
-    image = keras.Input((4, 4, 1))
-    hidden = layers.Dense(3, activation="relu", name="hidden")
-    model = keras.Model(image, layers.Dense(2, name="scores")(hidden(layers.Flatten()(image))))
-    kernel = np.zeros((16, 3), np.float32)
-    kernel[:8, :2], kernel[8:, :2] = 1, -1
-    hidden.set_weights([kernel, np.array([-2, -2, -2], np.float32)])
-    return model
-
-
-@pytest.mark.parametrize("rescue", [0, 8])
-def test_a_dead_start_is_rescued_and_told(rescue: int) -> None:
-    visualizer = Visualizer(dead_network())
-    found: list[FeatureImage] = []
-    settings = VisualizeSettings(iterations=12, render=RenderSettings(rescue=rescue))
-    for feature in (0, 2):
-        objective = Feature("hidden", feature, post=True)
-        visualizer.run_objective("mine", objective, settings, rows=2, ready=found.append)
-    alive, never = found
-    assert alive.verdict.rescued == never.verdict.rescued == bool(rescue)
-    assert alive.verdict.outcome == ("normal" if rescue else "unreachable")
-    assert alive.best.objective == pytest.approx(6 if rescue else 0, abs=0.5)
-    assert never.verdict.outcome == "unreachable"
-    assert never.verdict.without_gradient
-    assert alive.verdict.without_gradient == (not rescue)
-
-
-def test_a_start_that_is_the_best_already_had_a_gradient() -> None:
-    """The objective is the negative mean square, and a step of the tutorial's length goes far beyond the optimum."""
-    image = keras.Input((4, 4, 1))
-    around = layers.Rescaling(1.0, offset=-0.5, name="around")(image)
-    model = keras.Model(image, layers.Dense(2, name="scores")(layers.Flatten()(around)))
-    found: list[FeatureImage] = []
-    visualizer, settings = Visualizer(model), VisualizeSettings(iterations=5)
-    visualizer.run_objective("grey", -1 * Layer("around"), settings, rows=2, ready=found.append)
-    (only,) = found
-    assert (only.verdict.outcome, only.best.iteration) == ("unreachable", 0)
-    assert not only.verdict.without_gradient
-
-
-def test_a_rescue_changes_no_bit_of_images_that_need_none() -> None:
-    """A batch of a dead and a living start: the living one goes as if nothing had happened."""
-    model = dead_network()
-    hidden = model.get_layer("hidden")
-    kernel, bias = hidden.get_weights()
-    hidden.set_weights([kernel, np.array([-2, 2, -2], np.float32)])
-    visualizer = Visualizer(model)
-    scores = model.get_layer("scores")
-    scores.set_weights([np.array([[1, 0], [0, 1], [0, 0]], np.float32), np.zeros(2, np.float32)])
-    found: dict[int, list[FeatureImage]] = {0: [], 8: []}
-    for rescue, images in found.items():
-        settings = VisualizeSettings(iterations=5, render=RenderSettings(rescue=rescue))
-        visualizer.run("scores", [0, 1], settings, rows=2, ready=images.append)
-    assert [image.verdict.rescued for image in found[8]] == [True, False]
-    assert found[8][1].final.pixels.tobytes() == found[0][1].final.pixels.tobytes()
-    assert found[8][0].best.objective > found[0][0].best.objective
-    assert bias.shape == (3,)
-
-
 @pytest.mark.parametrize(
-    "maker", [lambda: layers.ReLU(6), lambda: layers.Activation("relu"), lambda: layers.ReLU(threshold=1)]
+    "maker",
+    [layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU, layers.Softmax, lambda: layers.Activation("tanh")],
 )
-def test_whatever_relu_is_redirected(maker: object) -> None:
-    image = keras.Input((4, 4, 1))
-    outputs = maker()(layers.Dense(1, name="before")(layers.Flatten()(image)))  # type: ignore[operator]  # a layer's
-    model = keras.Model(image, layers.Dense(1, name="after")(outputs))
-    model.get_layer("before").set_weights([np.ones((16, 1), np.float32), np.array([-12], np.float32)])
-    model.get_layer("after").set_weights([np.ones((1, 1), np.float32), np.zeros(1, np.float32)])
+def test_before_a_layer_that_is_nothing_but_an_activation_is_what_it_reads(maker: object) -> None:
+    image = keras.Input((4, 4, 2))
+    activation = maker()  # type: ignore[operator]  # a layer's class
+    before = layers.Rescaling(3.0, offset=-2.0)(image)
+    model = keras.Model(image, layers.Flatten()(activation(before)))
+    tap = Tap(layer=activation.name)
+    images = np.random.default_rng(0).random((1, 4, 4, 2), np.float32)
+    np.testing.assert_allclose(Below(Graph(model), [tap]).network()(images)[tap], 3 * images - 2, rtol=1e-5)
+
+
+def test_a_dense_layer_over_space_adds_its_bias_at_every_position() -> None:
+    image = keras.Input((5, 4, 2))
+    dense = layers.Dense(3, name="each")
+    model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(dense(image))))
+    dense.set_weights([np.array([[1, 2, 3], [-1, 0.5, 1]], np.float32), np.array([10, 20, -30], np.float32)])
+    outputs = keras.Model(image, dense.output)
     found: list[FeatureImage] = []
-    settings = VisualizeSettings(iterations=12, render=RenderSettings(rescue=8))
-    Visualizer(model).run("after", [0], settings, rows=2, ready=found.append)
-    assert found[0].verdict.rescued
-    assert found[0].best.objective > 1
+    for objective in (Feature("each", 1), Neuron("each", 2, 1, 1), Direction("each", (1.0, 2.0, -1.0))):
+        Visualizer(model).run_objective("mine", objective, VisualizeSettings(iterations=1), rows=2, ready=found.append)
+    values = outputs(np.stack([each.final.pixels for each in found])).numpy()
+    expected = [values[0, ..., 1].mean(), values[1, 1, 1, 2], (values[2] @ [1, 2, -1]).mean()]
+    np.testing.assert_allclose([each.final.objective for each in found], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("last", ["mixed_bfloat16", "float32"])
+def test_models_that_compute_in_half_precision_rise(last: str) -> None:
+    keras.utils.set_random_seed(2)
+    image = keras.Input((8, 8, 1))
+    half = layers.Conv2D(3, 3, activation="relu", name="half", dtype="mixed_bfloat16")(image)
+    scores = layers.Dense(2, name="scores", dtype=last)(layers.GlobalAveragePooling2D()(half))
+    visualizer = Visualizer(keras.Model(image, scores))
+    found: list[FeatureImage] = []
+    for layer in ("half", "scores"):
+        visualizer.run(layer, [0, 1], VisualizeSettings(iterations=4, trace=True), rows=2, ready=found.append)
+    assert [image.verdict.outcome for image in found] == ["normal"] * 4
+    assert [image.verdict.upper_bound for image in found] == [None] * 4
+    assert all(image.trace and image.trace.probability.dtype == np.float32 for image in found)
 
 
 class Breaking(layers.Layer):  # type: ignore[misc]  # Keras has no types
@@ -248,6 +218,7 @@ def test_a_gradient_alone_that_is_no_number_stops_its_image_alone() -> None:
         (lambda: keras.Sequential([layers.Dense(2)]), "neither a functional model nor a built Sequential"),
         (lambda: keras.Sequential([keras.Input((4,)), layers.Dense(2)]), r"shape \(4,\); it must be"),
         (lambda: keras.Sequential([keras.Input((None, 4, 1)), layers.Conv2D(2, 1)]), "all fixed"),
+        (lambda: keras.Model(image := keras.Input((4, 4, 1)), image), "no layers"),
     ],
 )
 def test_a_model_that_cannot_be_looked_into_is_refused(model: object, message: str) -> None:

@@ -1,5 +1,6 @@
 """Images are numbered, counted and written once; what was computed for one job is known to the next."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -81,6 +82,13 @@ def test_what_another_job_computed_is_taken_over(connection: redis.Redis, blobs:
         (2, "name2", 2, True),
     ]
     assert attempt.figures()[1] == 2
+
+
+def test_an_image_without_a_name_is_not_known(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+    attempt = claim(connection, create(connection, 1, model=model))
+    attempt.report_images([replace(image(0, store(blobs, 0)), name=""), image(1, store(blobs, 1))], 2)
+    assert dict(ready_images(connection, attempt.job_id, range(2))).keys() == {0, 1}
+    assert connection.hkeys(keys.known_key(model.removeprefix("models/"))) == [b"name1"]
 
 
 def test_nothing_is_known_of_another_model(connection: redis.Redis, blobs: BlobStore, model: str) -> None:

@@ -34,8 +34,9 @@ class Verdict:
     without_gradient: bool = False
 
     def __str__(self) -> str:
-        """What came out, in a word or two."""
-        return str(self.outcome).replace("_", " ")
+        """What came out, in a few words."""
+        outcome = str(self.outcome).replace("_", " ")
+        return f"{outcome}, without a gradient" if self.without_gradient else outcome
 
     @classmethod
     def from_wire(cls, message: visualize_pb2.Verdict) -> "Verdict":

@@ -28,8 +28,8 @@ class _TapEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWr
     TAP_UNSPECIFIED: _Tap.ValueType  # 0
     """Not set; stands for TAP_PRE_ACTIVATION."""
     TAP_PRE_ACTIVATION: _Tap.ValueType  # 1
-    """Before the activation (for convolutions, before the bias too: it changes no gradient). A unit that does not fire has
-    a gradient all the same.
+    """Before the activation (for convolutions before the bias too, which changes the gradient of no term but `layer`). A
+    unit that does not fire has a gradient all the same.
     """
     TAP_POST_ACTIVATION: _Tap.ValueType  # 2
     """After the activation."""
@@ -40,8 +40,8 @@ class Tap(_Tap, metaclass=_TapEnumTypeWrapper):
 TAP_UNSPECIFIED: Tap.ValueType  # 0
 """Not set; stands for TAP_PRE_ACTIVATION."""
 TAP_PRE_ACTIVATION: Tap.ValueType  # 1
-"""Before the activation (for convolutions, before the bias too: it changes no gradient). A unit that does not fire has
-a gradient all the same.
+"""Before the activation (for convolutions before the bias too, which changes the gradient of no term but `layer`). A
+unit that does not fire has a gradient all the same.
 """
 TAP_POST_ACTIVATION: Tap.ValueType  # 2
 """After the activation."""
@@ -150,8 +150,9 @@ Global___DirectionTerm: typing_extensions.TypeAlias = DirectionTerm
 
 @typing.final
 class DiversityTerm(google.protobuf.message.Message):
-    """How little the restarts of an objective resemble each other: the negative mean cosine similarity of the Gram matrices
-    of a convolution's channels, over all pairs of restarts (Lucid's `diversity`). Needs at least 2 restarts, at most 16.
+    """How little a restart of an objective resembles the others, as they are at the same iteration: the negative mean of
+    the cosine similarities of its Gram matrix of a convolution's channels to theirs (Lucid's `diversity`, which is the
+    sum of these). Needs at least 2 restarts, at most 16.
 
     Alone of all terms it always looks after the activation, as Lucid's does: which channels fire together is what
     describes an image's style. The reason for the others' default does not apply: some channels of a layer always fire.

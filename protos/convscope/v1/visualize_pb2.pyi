@@ -251,7 +251,11 @@ Global___OptimizedImage: typing_extensions.TypeAlias = OptimizedImage
 
 @typing.final
 class Trace(google.protobuf.message.Message):
-    """What happened at each iteration, all before the iteration's update. Each tensor is [iterations]."""
+    """What happened at each iteration, all before the iteration's update. Each tensor is [iterations].
+
+    The gradient is that of what is climbed: of the objective through the transforms, less the penalties. The start's is
+    its own, also before a rescue; while one goes on it is the redirected one.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -271,7 +275,7 @@ class Trace(google.protobuf.message.Message):
 
     @property
     def gradient_min(self) -> convscope.v1.tensor_pb2.Tensor:
-        """float32: smallest element of the gradient of the objective by the image."""
+        """float32: smallest element of the gradient by the image."""
 
     @property
     def gradient_max(self) -> convscope.v1.tensor_pb2.Tensor:
@@ -324,7 +328,7 @@ class Verdict(google.protobuf.message.Message):
         gradient helped, because the start was the best already or the steps were too long.
         """
         OUTCOME_NOT_A_NUMBER: Verdict._Outcome.ValueType  # 4
-        """The gradient or the objective was no number, at `iteration`; the image is the best one before."""
+        """The gradient or the objective was no number, at `iteration`; the image is the best one until then."""
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
         """Kinds of outcome."""
@@ -341,7 +345,7 @@ class Verdict(google.protobuf.message.Message):
     gradient helped, because the start was the best already or the steps were too long.
     """
     OUTCOME_NOT_A_NUMBER: Verdict.Outcome.ValueType  # 4
-    """The gradient or the objective was no number, at `iteration`; the image is the best one before."""
+    """The gradient or the objective was no number, at `iteration`; the image is the best one until then."""
 
     OUTCOME_FIELD_NUMBER: builtins.int
     ITERATION_FIELD_NUMBER: builtins.int
@@ -354,8 +358,9 @@ class Verdict(google.protobuf.message.Message):
     iteration: builtins.int
     """After how many updates the ascent broke off, from 0; only with OUTCOME_NOT_A_NUMBER."""
     upper_bound: builtins.float
-    """No image with pixels from 0 to 1 can reach more than this; only where a bound is cheap: exact for a channel of a
-    convolution of the image itself, by interval arithmetic elsewhere.
+    """No image with pixels from 0 to 1 can reach more than this; only where a bound is cheap: for what is linear in one
+    layer before its activation (channels, neurons, units, logits, directions, and sums of these), above layers whose
+    values are easily bounded. Exact where the layer reads the image itself, by interval arithmetic elsewhere.
     """
     reached: builtins.float
     """How much of the way from the starting image's objective to the bound the best image went, up to 1; only with a bound."""
@@ -437,7 +442,10 @@ class FeatureImage(google.protobuf.message.Message):
     restart: builtins.int
     """Which of the feature's restarts it is, from 0."""
     digest: builtins.str
-    """Names the image: SHA-256, in hexadecimal, of the model, what is maximized, and every setting."""
+    """Names the image: SHA-256, in hexadecimal, of the model, what is maximized, and every setting. Empty where it
+    climbed in a batch that was cut for want of memory: its last bits may be others, and it is never taken for a known
+    one.
+    """
     @property
     def final(self) -> Global___OptimizedImage:
         """The image after the last update."""

@@ -30,7 +30,7 @@ class Image:
 
     Attributes:
         number: its number in the job.
-        name: what it is known by; see ``planning.ImageNames``.
+        name: what it is known by; see ``planning.ImageNames``. ``""`` if it is not to be known.
         event: its ``image_ready``, without pixels and without the number of images so far.
         blob: digest of the image itself; ``""`` if that is the question.
     """

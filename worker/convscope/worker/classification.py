@@ -53,7 +53,7 @@ class Classifier:
         return tf.function(self._classify, autograph=False).get_concrete_function(images)
 
     def _classify(self, images: Any) -> tuple[Any, Any]:
-        outputs = self._model(images, training=False)
+        outputs = tf.cast(self._model(images, training=False), tf.float32)  # models may compute in half precision
         probabilities = outputs if self._is_softmax else tf.nn.softmax(outputs)
         return tf.argmax(outputs, axis=-1, output_type=tf.int32), tf.reduce_max(probabilities, axis=-1)
 

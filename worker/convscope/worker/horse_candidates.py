@@ -31,7 +31,7 @@ class Candidates:
         return any(each.first == restarts.start for each in self._read(number))
 
     def add(self, number: int, restarts: range, best: FeatureImage, kept: int) -> None:
-        """Store the best of some restarts of an image's feature.
+        """Store the best of some restarts of an image's feature, with the image's name if it may have it.
 
         Args:
             number: the image's.
@@ -60,13 +60,16 @@ class Candidates:
         if sum(each.restarts for each in found) < self._restarts:
             return None
         try:
-            chosen, spread = best_of_runs([_objectives(self._image(each)) for each in found])
+            runs = [(image.digest, _objectives(image)) for image in map(self._image, found)]
+            chosen, spread = best_of_runs([objectives for _, objectives in runs])
             best = self._image(found[chosen])
         except BlobDamagedError as error:
             if any(ready_images(self._reporter.redis, self._reporter.attempt.job_id, [number])):
                 return None  # whose candidates are needed no more
             raise BlobError(str(error)) from error  # no fault of the model's file
         best.spread.CopyFrom(convert.spread(spread))
+        if not all(name for name, _ in runs):
+            best.ClearField("digest")  # the best of all, and their spread, owe something to runs without a name
         return best
 
     def _read(self, number: int) -> list[Candidate]:

@@ -127,7 +127,9 @@ class _Job:
         found: set[int] = set()
         for start in range(0, len(numbers), KNOWN_BATCH):
             reporter.pulse()
-            images = [self._image(number, known=True) for number in numbers[start : start + KNOWN_BATCH]]
+            images = [
+                self._image(number, self._name(number), known=True) for number in numbers[start : start + KNOWN_BATCH]
+            ]
             found |= reporter.attempt.take_known(images)
         return found
 
@@ -139,7 +141,7 @@ class _Job:
                 buffer.add(*self._stored(best), counted=True)
 
         def ready(computed: ComputedImage) -> None:
-            message, feature = convert.feature_image(computed), computed.feature
+            message, feature = self._message(computed), computed.feature
             if self._competes(span, feature):
                 number, restarts = self._numbers(span, feature)[0], span.parted[feature]
                 candidates.add(number, restarts, message, kept=buffer.count())
@@ -175,19 +177,30 @@ class _Job:
             )
         return self._visualizer
 
+    def _message(self, computed: ComputedImage) -> FeatureImage:
+        """Return an image with its name; it has none if more than the request decided its bits."""
+        message = convert.feature_image(computed)
+        if not computed.cut:
+            message.digest = self._name(self._number(message))
+        return message
+
     def _stored(self, message: FeatureImage) -> tuple[Image, bytes]:
         """Return an image as the job has it, and its bytes."""
+        image = self._image(self._number(message), message.digest, known=False)
+        return image, message.SerializeToString(deterministic=True)
+
+    def _number(self, message: FeatureImage) -> int:
         restart = message.restart if self.order.each > 1 else 0
         number = self.order.number(ImagePlace(layer=message.layer, feature=message.feature, restart=restart))
         if number is None:
             raise KeyError(f"{message.layer} {message.feature} was computed, and nobody wants it")
-        image = self._image(number, known=False)
-        message.digest = image.name
-        return image, message.SerializeToString(deterministic=True)
+        return number
 
-    def _image(self, number: int, *, known: bool) -> Image:
+    def _name(self, number: int) -> str:
+        return self._names.digest(self.order.place(number))
+
+    def _image(self, number: int, name: str, *, known: bool) -> Image:
         place = self.order.place(number)
-        name = self._names.digest(place)
         whose = FeatureImage(layer=place.layer, feature=place.feature, restart=place.restart, digest=name)
         event = ImageReady(image=whose, total=self.order.total, known=known)
         return Image(number=number, name=name, event=JobEvent(image_ready=event))

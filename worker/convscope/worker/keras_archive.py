@@ -59,7 +59,7 @@ def count_numbers(archive: zipfile.ZipFile) -> int:
     data = archive.read(WEIGHTS)
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            arrays = _arrays(file)
+            arrays = _arrays(file, {file["/"]})
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise ModelFileError(f"the model's weights cannot be read: {error}") from error
     if sum(array_bytes for _, array_bytes in arrays) > len(data):
@@ -78,15 +78,19 @@ def _check_members(archive: zipfile.ZipFile) -> None:
             raise ModelFileError(f"{member.filename} of the model's file is packed more than {MOST_SHRINKING} times")
 
 
-def _arrays(group: h5py.Group) -> list[tuple[int, int]]:
-    """Return the size of each array below a group, in numbers and in bytes."""
+def _arrays(group: h5py.Group, seen: set[Any]) -> list[tuple[int, int]]:
+    """Return the size of each array below a group, in numbers and in bytes.
+
+    What is there under two names is refused: a few such groups in each other are more arrays than one can count.
+    """
     found = []
     for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        member = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+        if member is None or member in seen:
             raise ModelFileError(f"the model's weights have a link at {group.name}/{name}")
-        member = group[name]
+        seen.add(member)
         if isinstance(member, h5py.Group):
-            found += _arrays(member)
+            found += _arrays(member, seen)
         else:
             found.append(_array(member))
     return found

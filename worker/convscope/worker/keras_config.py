@@ -112,13 +112,23 @@ def _check_size(each: dict[str, Any], numbers: int) -> None:
     config, built = each.get("config"), each.get("build_config")
     if each.get("module") != "keras.layers" or not isinstance(config, dict):
         return
-    sizes = [config.get("units"), config.get("filters"), *_sizes(config.get("kernel_size"))]
-    shape = built.get("input_shape") if isinstance(built, dict) else None
-    channels = _sizes(shape)[-1:] if {"units", "filters"} & config.keys() else []
-    grouped = config.get("groups", 1)
-    least = math.prod(size for size in [*sizes, *channels] if isinstance(size, int))
-    if least > numbers * (grouped if isinstance(grouped, int) else 1):
+    channels = _sizes(built.get("input_shape") if isinstance(built, dict) else None)[-1:]
+    least = _least_weights(config, channels[0] if channels else 1)
+    if least > numbers:
         raise ModelFileError(f"layer {config.get('name')!r} needs {least} weights, and the file has {numbers} in all")
+
+
+def _least_weights(config: dict[str, Any], channels: int) -> int:
+    """Return how many weights a layer has at least that reads so many channels; 0 for those without a kernel."""
+    window, units, filters, multiplier, groups = (
+        math.prod(_sizes(config.get(name)))
+        for name in ("kernel_size", "units", "filters", "depth_multiplier", "groups")
+    )
+    if "depth_multiplier" in config:  # a depthwise kernel, and in separable convolutions then a pointwise one
+        return channels * multiplier * max(window, filters)
+    if not {"units", "filters"} & config.keys():
+        return 0
+    return channels * units * filters * window // max(groups, 1)
 
 
 def _check_names(each: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from convscope.worker.layer_names import check_layer_names, check_model_name
 from convscope.worker.randomness import seed31
 from convscope.worker.settings import ConvolutionSettings, NetworkSettings
 from convscope.worker.threads import thread_count
-from convscope.worker.visualization.graph import Graph, Step
+from convscope.worker.visualization.graph import IMAGE, Graph, Step
 from convscope.worker.visualization.layers import has_features
 
 __all__ = ["LayerDescription", "LayerKind", "build_network", "describe"]
@@ -130,6 +130,6 @@ def _kind(layer: keras.layers.Layer) -> LayerKind:
 def _logits(graph: Graph) -> Step | None:
     """Return the dense layer that gives the output, or what its activation gives; None if there is none."""
     step = graph.output_step
-    while isinstance(step.layer, keras.layers.Activation | keras.layers.Softmax):
+    while isinstance(step.layer, keras.layers.Activation | keras.layers.Softmax) and step.reads[0] != IMAGE:
         step = graph.maker(step.reads[0])
     return step if isinstance(step.layer, keras.layers.Dense) else None

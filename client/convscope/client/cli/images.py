@@ -125,8 +125,7 @@ def _said(verdict: Verdict | None) -> str:
     if verdict is None:
         return ""
     broken = "" if verdict.iteration is None else f", at iteration {verdict.iteration}"
-    flat = ", without a gradient" if verdict.without_gradient else ""
-    return f"{verdict}{broken}{flat}{' (rescued)' if verdict.rescued else ''}"
+    return f"{verdict}{broken}{' (rescued)' if verdict.rescued else ''}"
 
 
 def _described(image: FeatureImage) -> dict[str, object]:

@@ -167,6 +167,6 @@ def _print(result: VisualizeResult, files: list[Path]) -> None:
 
 
 def _unusual(layer: LayerImages) -> str:
-    """How many images have each verdict that is a warning, as `2 constant, 1 unreachable`."""
+    """How many images have each verdict that is a warning, as `2 constant; 1 unreachable, without a gradient`."""
     outcomes = [str(verdict) for verdict in layer.verdicts if verdict and verdict.outcome is not Outcome.NORMAL]
-    return ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
+    return "; ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))

@@ -29,7 +29,7 @@ def mark_verdict(axes: Axes, verdict: Verdict | None) -> None:
     """Writes a verdict that is a warning below its image, and frames it."""
     if verdict is None or verdict.outcome is Outcome.NORMAL:
         return
-    axes.set_xlabel(str(verdict), fontsize=6, color=_WARNING, labelpad=1.5)
+    axes.set_xlabel(str(verdict).replace(", ", "\n"), fontsize=6, color=_WARNING, labelpad=1.5)
     for spine in axes.spines.values():
         spine.set_color(_WARNING)
         spine.set_linewidth(1.2)

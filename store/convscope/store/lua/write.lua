@@ -9,7 +9,8 @@
 --       number of blobs that the job points to besides its events', then each digest
 --       number of blobs that the job points to no longer, then each digest
 --       number of events, then for each: bytes, digest of its blob or ""
---       number of images, then for each: number, name, event, digest of its blob; those that are there already are left out
+--       number of images, then for each: number, name or "" if it is not to be known, event, digest of its blob; those
+--       that are there already are left out
 --       number of candidates, then for each: number of the image, first restart, restarts, digest of its blob
 -- Returns {"ok", sequence, cancel}, {"missing"}, or {"refused", field, its value}.
 local id, part, token = take(), take(), take()
@@ -47,7 +48,8 @@ end
 local needed, known = KEYS[JOB_KEYS + 1], KEYS[JOB_KEYS + 2]
 for _ = 1, tonumber(take()) do
   local number, name, event, blob = take(), take(), take(), take()
-  if add_image(id, number, event, blob) and redis.call('EXISTS', needed) == 1 then -- it may have been deleted meanwhile
+  local first = add_image(id, number, event, blob)
+  if first and name ~= '' and redis.call('EXISTS', needed) == 1 then -- it may have been deleted meanwhile
     redis.call('HSET', known, name, blob)
   end
 end

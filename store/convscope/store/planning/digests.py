@@ -12,7 +12,7 @@ from convscope.v1.visualize_pb2 import VisualizeSpec
 __all__ = ["ENGINE_VERSION", "ImageNames"]
 
 # To be raised whenever the engine computes other bits for the same request: images stored before are known no more.
-ENGINE_VERSION: Final = 2
+ENGINE_VERSION: Final = 3
 
 
 class ImageNames:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from convscope.worker.render_settings import RenderSettings
+from convscope.worker.visualization.along import along
 from convscope.worker.visualization.items import ItemKey
 from convscope.worker.visualization.optimizers import make_optimizer
 from convscope.worker.visualization.parameterization import make_parameterization
@@ -163,7 +164,7 @@ class Ascent:
             image=image,
             gradient=gradient,
             objective=value,
-            best_image=tf.where(_along(better, image), image, state.best_image),
+            best_image=tf.where(along(better, image), image, state.best_image),
             best_objective=tf.where(better, value, state.best_objective),
             best_iteration=tf.where(better, iteration, state.best_iteration),
             broken=tf.where(sound | (state.broken != UNBROKEN), state.broken, iteration),
@@ -177,7 +178,7 @@ class Ascent:
         moved, slots = self._optimizer.update(state.parameters, gradient, state.slots, state.iteration)
         moving = (state.broken == UNBROKEN) & (state.iteration >= 0)
         moved = self._parameterization.constrained(moved)
-        return tf.where(_along(moving, moved), moved, state.parameters), slots
+        return tf.where(along(moving, moved), moved, state.parameters), slots
 
     def _by_parameters(self, state: State) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -220,8 +221,3 @@ def _any_set(settings: Any) -> bool:
 
 def _all(flags: Any) -> Any:
     return tf.reduce_all(flags, axis=list(range(1, flags.shape.rank)))
-
-
-def _along(flags: Any, values: Any) -> Any:
-    """Return one flag for each image, [n], shaped to go along with values [n, ...]."""
-    return tf.reshape(flags, [-1, *[1] * (values.shape.rank - 1)])

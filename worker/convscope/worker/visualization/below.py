@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from convscope.worker.visualization.graph import IMAGE, Graph, Step
-from convscope.worker.visualization.layers import biased, has_features, kernel_of, linear
+from convscope.worker.visualization.layers import biased, has_features, is_activation, kernel_of, linear
 from convscope.worker.visualization.redirect import relu_of
 from convscope.worker.visualization.running import activate, keep, run_step
 from convscope.worker.visualization.taps import Tap
@@ -46,12 +46,13 @@ class Below:
         thin = thin_convolution(self._thin.layer) if self._thin else None
 
         def run(images: Any) -> dict[Tap, Any]:
-            values, linears = {IMAGE: images}, {}
+            values: dict[int, Any] = {IMAGE: images}
+            linears: dict[Step, Any] = {}
             for step in self._steps:
                 if self._is_split(step, dead):
                     plain = _linear(step, values, thin if step is self._thin else None)
                     full = biased(step.layer, plain)
-                    linears[step.name] = full if isinstance(step.layer, keras.layers.Dense) else plain
+                    linears[step] = full if isinstance(step.layer, keras.layers.Dense) else plain
                     keep(step, activate(step.layer, full, dead), values)
                 else:
                     run_step(step, values, dead)
@@ -68,13 +69,13 @@ class Below:
 
 def _needed(tap: Tap, step: Step) -> tuple[int, ...]:
     """Return the values that a tap needs: before a layer that is nothing but an activation, what it reads."""
-    pure = isinstance(step.layer, keras.layers.Activation | keras.layers.ReLU | keras.layers.Softmax)
-    return step.reads if tap.place == "input" or (tap.place == "linear" and pure) else step.makes
+    before = tap.place == "input" or (tap.place == "linear" and is_activation(step.layer))
+    return step.reads if before else step.makes
 
 
-def _tapped(tap: Tap, step: Step, values: dict[int, Any], linears: dict[str, Any]) -> Any:
-    is_linear = tap.place == "linear" and step.name in linears
-    return tf.cast(linears[step.name] if is_linear else values[_needed(tap, step)[0]], tf.float32)
+def _tapped(tap: Tap, step: Step, values: dict[int, Any], linears: dict[Step, Any]) -> Any:
+    is_linear = tap.place == "linear" and step in linears
+    return tf.cast(linears[step] if is_linear else values[_needed(tap, step)[0]], tf.float32)
 
 
 def _linear(step: Step, values: dict[int, Any], thin: Callable[[Any], Any] | None) -> Any:

@@ -22,13 +22,16 @@ logger = logging.getLogger(__name__)
 
 
 class ChunkClimb:
-    """Climbs with whole chunks of a target, or with parts of them of at most `most_rows`; keeps what is wanted."""
+    """Climbs with chunks of a target, `rows` long, or with parts of them of `most_rows`; keeps what is wanted."""
 
-    def __init__(self, target: Target, settings: VisualizeSettings, classify: Classifier, most_rows: int) -> None:
+    def __init__(
+        self, target: Target, settings: VisualizeSettings, classify: Classifier, *, rows: int, most_rows: int
+    ) -> None:
         self._target = target
-        self._most_rows = most_rows
         self._settings = settings
         self._classify = classify
+        self._rows = rows
+        self._most_rows = most_rows
 
     def __call__(self, chunk: Chunk, stop: threading.Event) -> list[Result]:
         """Return the results of the wanted items.
@@ -53,7 +56,8 @@ class ChunkClimb:
         target = self._target
         if chunk.rows == 1 or not target.divisible:
             raise ComputationError(f"there is no memory for {chunk.rows} image(s) of {target.name!r} at once: {reason}")
-        target.most_rows = halved(chunk.rows)
+        # Of several threads that ran out of memory at once the last may have tried the most.
+        target.most_rows = min(halved(chunk.rows), target.most_rows or chunk.rows)
         logger.warning(
             "out of memory with %d images of %s at a time; going on with %d",
             chunk.rows,
@@ -69,7 +73,7 @@ class ChunkClimb:
         climb = Climb(target.ascent(chunk.rows), items, stop, moments.look if moments else None)
         climbed = climb.run(settings.iterations, rescue=target.rescue)
         bounds = target.upper_bounds([items[row].feature for row in rows])
-        found = results(climbed, items, rows, bounds, moments)
+        found = results(climbed, items, rows, bounds, moments, cut=chunk.rows < self._rows)
         if settings.restarts > 1 and not settings.keep_all:
             return found  # only the best will be classified
         final, best = self._classify(climbed.state.image), self._classify(climbed.state.best_image)

@@ -56,6 +56,8 @@ class Graph:
         self._shapes: list[tuple[Any, ...]] = [(None, *self.image_shape)]
         self.steps: list[Step] = []
         (self.output,) = self._place(model, "", [IMAGE])
+        if not self.steps:
+            raise ModelFileError("the model has no layers: its output is its input")
 
     @cached_property
     def by_name(self) -> dict[str, Step]:

@@ -32,7 +32,8 @@ class Trace:
 
     `predicted_class` is int32, the others float32: its probability, the smallest and largest element of the gradient
     by the image, 1 / (standard deviation of that gradient + 1e-8), and the objective. The gradient is that of what is
-    climbed: the objective, through the transforms and less the penalties, if there are any.
+    climbed: the objective, through the transforms and less the penalties, if there are any; at the start its own, also
+    before a rescue, while that goes on the redirected one.
     """
 
     predicted_class: npt.NDArray[np.int32]
@@ -62,7 +63,8 @@ class FeatureImage:
 
     `best` counts start and final image in; of equally good ones it is the first. `restart` says from which start it
     came, `verdict` whether to believe it. `trace` is there if it was asked for, `spread` where the best of several
-    restarts was.
+    restarts was. `cut` tells whether it, or one of the restarts that it is the best of, climbed in a batch that was cut
+    for want of memory: its last bits may be others than those of the same request elsewhere.
     """
 
     layer: str
@@ -73,3 +75,4 @@ class FeatureImage:
     verdict: Verdict
     restart: int = 0
     spread: Spread | None = None
+    cut: bool = False

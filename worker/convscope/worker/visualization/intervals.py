@@ -14,7 +14,7 @@ from keras import layers
 from convscope.worker.visualization.graph import Graph, Step
 from convscope.worker.visualization.layers import activation_of, biased, kernel_of, linear
 
-__all__ = ["Interval", "has_sound_weights", "interval_of"]
+__all__ = ["Interval", "interval_of"]
 
 
 class Interval(NamedTuple):
@@ -26,7 +26,7 @@ class Interval(NamedTuple):
 
 Rule: TypeAlias = Callable[[Any, Sequence[Interval]], Interval | None]
 
-# Layers that never lower an output when an input rises. An average is one, a maximum too.
+# Layers that never lower an output when an input rises: averages, maxima, minima.
 MONOTONE: Final = (
     layers.Add,
     layers.Average,
@@ -40,6 +40,7 @@ MONOTONE: Final = (
     layers.Identity,
     layers.MaxPooling2D,
     layers.Maximum,
+    layers.Minimum,
     layers.Permute,
     layers.Reshape,
     layers.SpatialDropout2D,
@@ -66,7 +67,8 @@ MONOTONE_ACTIVATIONS: Final = (
 def interval_of(graph: Graph, value: int) -> Interval | None:
     """Return the bounds of a value over all images in [0, 1].
 
-    None if a layer on the way is not understood, or has a weight that is no number: maxima may swallow it.
+    None if a layer on the way is not understood, computes with less than float32, or has a weight that is no number:
+    maxima may swallow it.
     """
     shape = [1, *graph.image_shape]
     known = {0: Interval(tf.zeros(shape), tf.ones(shape))}
@@ -85,10 +87,12 @@ def interval_of(graph: Graph, value: int) -> Interval | None:
 
 def _after(step: Step, inputs: Sequence[Interval]) -> Interval | None:
     rule = RULES.get(type(step.layer))
-    return rule(step.layer, inputs) if rule and has_sound_weights(step.layer) else None
+    if rule is None or step.layer.compute_dtype != "float32" or not _has_sound_weights(step.layer):
+        return None
+    return rule(step.layer, inputs)
 
 
-def has_sound_weights(layer: Any) -> bool:
+def _has_sound_weights(layer: Any) -> bool:
     """Tell whether all weights of a layer are finite numbers."""
     return all(np.isfinite(weight.numpy()).all() for weight in layer.weights)
 
@@ -136,6 +140,7 @@ RULES: Final[dict[type, Rule]] = {
     layers.Activation: _activation,
     layers.BatchNormalization: _affine,
     layers.Conv2D: _weighted,
+    layers.Conv2DTranspose: _weighted,
     layers.Dense: _weighted,
     layers.DepthwiseConv2D: _weighted,
     layers.LeakyReLU: _rectified,

@@ -5,7 +5,16 @@ from typing import Any, Final, TypeAlias
 import keras
 import tensorflow as tf
 
-__all__ = ["FEATURE_LAYERS", "FeatureLayer", "activation_of", "biased", "has_features", "kernel_of", "linear"]
+__all__ = [
+    "FEATURE_LAYERS",
+    "FeatureLayer",
+    "activation_of",
+    "biased",
+    "has_features",
+    "is_activation",
+    "kernel_of",
+    "linear",
+]
 
 FeatureLayer: TypeAlias = (
     keras.layers.Conv2D
@@ -23,6 +32,21 @@ FEATURE_LAYERS: Final = (
     keras.layers.SeparableConv2D,
     keras.layers.Dense,
 )
+
+# Layers that are nothing but an activation.
+ACTIVATIONS: Final = (
+    keras.layers.Activation,
+    keras.layers.ELU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    keras.layers.ReLU,
+    keras.layers.Softmax,
+)
+
+
+def is_activation(layer: Any) -> bool:
+    """Tell whether a layer is nothing but an activation."""
+    return isinstance(layer, ACTIVATIONS)
 
 
 def has_features(layer: Any) -> bool:

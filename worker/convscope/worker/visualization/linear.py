@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from convscope.worker.visualization.along import along
 from convscope.worker.visualization.graph import Graph, Step
 from convscope.worker.visualization.layers import has_features, kernel_of, linear
 from convscope.worker.visualization.objectives import LinearTerm, Objective, times
@@ -56,7 +57,7 @@ def linear_objective(step: Step, objective: Objective, input_shape: Any) -> Line
     broken = _of_features(tf.reduce_any(tf.logical_not(sound), axis=[0, 1] if kernel.shape.rank == 4 else 0), layer)
     used = _any(tf.logical_and(broken, tf.not_equal(functional, 0.0)))
     spoilt = tf.broadcast_to(tf.where(used, np.float32(np.nan), 0.0), input_shape[:1])
-    return LinearObjective(cotangents + _along(spoilt, cotangents), _biases(layer, functional, input_shape[0]))
+    return LinearObjective(cotangents + along(spoilt, cotangents), _biases(layer, upstream))
 
 
 def _functional(objective: Objective, shape: Any) -> Any:
@@ -76,18 +77,16 @@ def _of_features(broken: Any, layer: Any) -> Any:
     return tf.reduce_any(broken, axis=0) if broken.shape.rank == 2 else broken
 
 
-def _biases(layer: Any, functional: Any, count: int) -> Any:
-    """Return what the bias adds to each objective, [n]: it counts for units and classes, not for convolutions."""
+def _biases(layer: Any, upstream: Any) -> Any:
+    """Return what the bias adds to each objective, [n]: it counts for units and classes, not for convolutions.
+
+    `upstream` is the functional of each, as large as the layer's output: the bias is added at every position.
+    """
     if not isinstance(layer, keras.layers.Dense) or not layer.use_bias:
-        return tf.zeros([count])
-    products = tf.where(tf.equal(functional, 0.0), 0.0, functional * layer.bias.value)
-    return tf.broadcast_to(tf.reduce_sum(tf.reshape(products, [functional.shape[0], -1]), axis=1), [count])
+        return tf.zeros(upstream.shape[:1])
+    products = tf.where(tf.equal(upstream, 0.0), 0.0, upstream * layer.bias.value)
+    return tf.reduce_sum(tf.reshape(products, [upstream.shape[0], -1]), axis=1)
 
 
 def _any(flags: Any) -> Any:
     return tf.reduce_any(tf.reshape(flags, [flags.shape[0], -1]), axis=1)
-
-
-def _along(values: Any, others: Any) -> Any:
-    """Return one value for each image, [n], with axes of length 1 put in, to go along with [n, ...]."""
-    return tf.reshape(values, [-1, *[1] * (others.shape.rank - 1)])

@@ -162,18 +162,18 @@ class Layer(Term):
 
 @dataclass(frozen=True, slots=True)
 class Diversity(Term):
-    """How little the images of a batch resemble each other, the same value for each of them.
+    """How little an image resembles the others of its batch, as they are at the same iteration.
 
-    The negative mean over all pairs of images of the cosine similarity of the Gram matrices of a convolution's channels
-    (Lucid's `diversity`), after the activation as there: which channels fire together is an image's style. Of fewer
-    than two images it is 0.
+    The negative mean of the cosine similarities of its Gram matrix of a convolution's channels to theirs (Lucid's
+    `diversity`, which is the sum of these), after the activation as there: which channels fire together is an image's
+    style. Of fewer than two images it is 0.
     """
 
     layer: str
     post: bool = True
 
     def of(self, values: Any) -> Any:
-        """Return the value for each image, [n]; each image's part in the sum of all is what it can change."""
+        """Return the value for each image, [n]."""
         count, channels = values.shape[0], values.shape[-1]
         if count < 2:
             return tf.zeros([count])

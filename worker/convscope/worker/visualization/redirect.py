@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 import keras
 import tensorflow as tf
 
+from convscope.worker.visualization.along import along
+
 __all__ = ["Relu", "redirected", "relu_of"]
 
 
@@ -50,5 +52,5 @@ def _gradient(relu: Relu, values: Any, upstream: Any, dead: Any) -> Any:
     plain = tf.where((values > relu.low) & (values < relu.high), upstream, nothing)
     inwards = ((values <= relu.low) & (upstream > 0)) | ((values >= relu.high) & (upstream < 0))
     blocked = tf.reduce_all(plain == 0, axis=list(range(1, plain.shape.rank)), keepdims=True)
-    chosen = blocked & tf.reshape(dead, [-1, *[1] * (plain.shape.rank - 1)])
+    chosen = blocked & along(dead, plain)
     return tf.where(chosen, tf.where(inwards, upstream, nothing), plain)

@@ -31,7 +31,8 @@ def best_images(name: str, found: Iterable[Result], classify: Classifier) -> Ite
     for _, group in groupby(found, key=lambda result: result.item.feature):
         restarts = list(group)
         objectives = np.array([result.best_objective for result in restarts], np.float32)
-        yield feature_image(name, _classified(restarts[_best(objectives)], classify), _spread(objectives))
+        best = replace(restarts[_best(objectives)], cut=any(each.cut for each in restarts))
+        yield feature_image(name, _classified(best, classify), _spread(objectives))
 
 
 def best_of_runs(runs: Sequence[Objectives]) -> tuple[int, Spread]:

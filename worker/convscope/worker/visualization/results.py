@@ -27,7 +27,7 @@ UNSEEN: Final[Seen] = (-1, math.nan)
 class Result:
     """One image's ascent: its final and its best image, [h, w, c], objectives and iterations.
 
-    `seen` is what the model takes the final and the best image for.
+    `seen` is what the model takes the final and the best image for, `cut` whether the batch was smaller than planned.
     """
 
     item: ItemKey
@@ -40,6 +40,7 @@ class Result:
     verdict: Verdict
     trace: Trace | None
     seen: tuple[Seen, Seen] = (UNSEEN, UNSEEN)
+    cut: bool = False
 
 
 def seen(predictions: Predictions, row: int) -> Seen:
@@ -54,8 +55,13 @@ def results(
     rows: Sequence[int],
     bounds: Sequence[float | None],
     moments: Moments | None,
+    *,
+    cut: bool,
 ) -> list[Result]:
-    """Return what became of the images in some rows of a batch; `bounds` are the upper bounds of just these."""
+    """Return what became of the images in some rows of a batch; `bounds` are the upper bounds of just these.
+
+    `cut` tells whether the batch was smaller than planned.
+    """
     state = climbed.state
     final, best = state.image.numpy(), state.best_image.numpy()
     final_objective, best_objective = _numbers(state.objective), _numbers(state.best_objective)
@@ -80,6 +86,7 @@ def results(
                 without_gradient=bool(climbed.dead[row]),
             ),
             trace=moments.trace(row) if moments else None,
+            cut=cut,
         )
         for row, bound in zip(rows, bounds, strict=True)
     ]
@@ -97,6 +104,7 @@ def feature_image(name: str, result: Result, spread: Spread | None = None) -> Fe
         trace=result.trace,
         verdict=result.verdict,
         spread=spread,
+        cut=result.cut,
     )
 
 

@@ -10,7 +10,8 @@ from convscope.worker.render_settings import RenderSettings
 from convscope.worker.visualization.ascent import Ascent
 from convscope.worker.visualization.bounds import Bounds
 from convscope.worker.visualization.checks import check_objective, feature_step
-from convscope.worker.visualization.graph import Graph, Step
+from convscope.worker.visualization.graph import Graph
+from convscope.worker.visualization.linear import linear_step
 from convscope.worker.visualization.objectives import Diversity, Feature, Objective
 from convscope.worker.visualization.slopes import ObjectiveOf, Slopes
 
@@ -46,7 +47,6 @@ class Target:
         name: str,
         key: str,
         features: int,
-        bounded: Step | None = None,
     ) -> None:
         self.name = name
         self.key = key
@@ -58,7 +58,8 @@ class Target:
         self._slopes = Slopes(graph, objective_of)
         values = max(self._slopes.values + IMAGES * prod(graph.image_shape), graph.largest)
         self.bytes_per_image = BYTES_PER_VALUE * values
-        self._bounds = Bounds(graph, bounded) if bounded else None
+        step = linear_step(graph, objective_of(0))
+        self._bounds = Bounds(graph, step, objective_of, features) if step else None
         self._ascents: dict[int, Ascent] = {}
         self._lock = Lock()
 
@@ -99,7 +100,6 @@ def layer_target(graph: Graph, layer: str, render: RenderSettings) -> Target:
         name=layer,
         key=layer,
         features=step.shape[-1],
-        bounded=step,
     )
 
 

@@ -35,6 +35,8 @@ MOST_TARGETS: Final = 16
 class Visualizer:
     """Visualizes features of one model; keeps what it compiles, so that one serves many requests.
 
+    It follows the model's weights where these change, but for upper bounds, which keep to those of their first use.
+
     An image is a function of the model's weights, the layer and feature or the objective, the restart, the settings and
     the number of rows, to the last bit on one kind of machine: not of what it is asked for with, nor of the number of
     threads. Raises ModelFileError for a model that is not made of layers between one image and one output.
@@ -112,7 +114,7 @@ class Visualizer:
     ) -> None:
         asked, count = target.checked(features), settings.restarts
         fit = self._fitting(target, rows, count)
-        work = ChunkClimb(target, settings, self._classify, fit.rows)
+        work = ChunkClimb(target, settings, self._classify, rows=rows, most_rows=fit.rows)
         wanted = chunks(asked, of=target.features, restarts=count, rows=rows, some=restarts)
         target.ascent(fit.rows)
         with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse)) as finished:

@@ -1,0 +1,83 @@
+"""Images whose batches were cut for want of memory have no name: nobody takes them for what others computed."""
+
+from pathlib import Path
+
+import keras
+import pytest
+import redis
+from keras import layers
+
+from convscope.service.validation.presets import preset_render
+from convscope.store import BlobStore, JobStore, dispatch, keys
+from convscope.store.images import ready_images
+from convscope.store.planning import Segment, VisualizationPlan
+from convscope.store.scripted import Scripts
+from convscope.v1.jobs_pb2 import JobSpec
+from convscope.v1.models_pb2 import Model
+from convscope.v1.render_pb2 import Preset
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, Restarts, VisualizeSpec
+from convscope.worker.horse_lease import LeaseKeeper
+from convscope.worker.horse_report import Reporter, Wishes
+from convscope.worker.horse_visualize import VisualizeRunner
+from convscope.worker.keras_files import model_to_bytes
+from convscope.worker.variables import MEMORY_VARIABLE
+from store.part_jobs import claim
+
+
+class Worker:
+    """Computes jobs of one part, two images of a layer in a batch."""
+
+    def __init__(self, connection: redis.Redis, folder: Path) -> None:
+        self.redis = connection
+        self.blobs = BlobStore(folder.as_uri())
+        job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
+        claim(connection, job).succeed("", Model(sha256=self.blobs.put(model_to_bytes(wide()))))
+        self.model = job.model
+
+    def names(self, keep: Restarts.ValueType) -> list[str]:
+        """Return the names of the images of two features with two restarts each."""
+        selection = LayerSelection(name="wide", list=FeatureList(indices=[0, 1]))
+        render, _ = preset_render(Preset.PRESET_TUTORIAL)
+        spec = VisualizeSpec(
+            model=self.model, selections=[selection], iterations=1, restarts=2, keep=keep, render=render
+        )
+        plan = VisualizationPlan(rows=(2,), parts=((Segment(0, 0, 2),),))
+        job, _ = JobStore(self.redis).create(
+            JobSpec(visualize=spec), request_digest="d", needs=self.model, plan=self.blobs.put(plan.to_bytes())
+        )
+        dispatch(self.redis, job.name.removeprefix("jobs/"))
+        attempt = claim(self.redis, job)
+        VisualizeRunner()(
+            Reporter(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), Wishes())
+        )
+        found = ready_images(self.redis, attempt.job_id, range(4))
+        return [FeatureImage.FromString(self.blobs.get(digest)).digest for _, digest in found]
+
+    @property
+    def known(self) -> set[str]:
+        names: list[bytes] = self.redis.hkeys(keys.known_key(self.model.removeprefix("models/")))  # type: ignore[assignment]
+        return {name.decode() for name in names}
+
+
+def wide() -> keras.Model:
+    """A model of which two images take more than a mebibyte, and one with its bounds does not."""
+    image = keras.Input((80, 80, 1))
+    values = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 1, name="wide")(image))
+    return keras.Model(image, layers.Dense(2)(values))
+
+
+@pytest.mark.parametrize("keep", [Restarts.RESTARTS_BEST, Restarts.RESTARTS_ALL])
+def test_images_of_cut_batches_have_no_name(
+    connection: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: Restarts.ValueType
+) -> None:
+    worker = Worker(connection, tmp_path)
+    monkeypatch.setenv(MEMORY_VARIABLE, "4MiB")
+    assert set(worker.names(keep)) == {""}
+    assert worker.known == set()
+    monkeypatch.delenv(MEMORY_VARIABLE)
+    names = worker.names(keep)
+    assert len(set(names)) == len(names) == (2 if keep == Restarts.RESTARTS_BEST else 4)
+    assert worker.known == set(names)
+    monkeypatch.setenv(MEMORY_VARIABLE, "4MiB")
+    assert worker.names(keep) == names

@@ -1,0 +1,119 @@
+"""Starts without a gradient, and what is done and told about them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from convscope.worker.render_settings import RenderSettings
+from convscope.worker.settings import VisualizeSettings
+from convscope.worker.visualization import Feature, FeatureImage, Layer, Visualizer
+from convscope.worker.visualization.ascent import Ascent
+from convscope.worker.visualization.below import Below
+from convscope.worker.visualization.graph import Graph
+from convscope.worker.visualization.taps import Tap
+
+
+def dead_network() -> keras.Model:
+    """Its hidden units are all inactive for grey images; the last is inactive for any."""
+    image = keras.Input((4, 4, 1))
+    hidden = layers.Dense(3, activation="relu", name="hidden")
+    model = keras.Model(image, layers.Dense(2, name="scores")(hidden(layers.Flatten()(image))))
+    kernel = np.zeros((16, 3), np.float32)
+    kernel[:8, :2], kernel[8:, :2] = 1, -1
+    hidden.set_weights([kernel, np.array([-2, -2, -2], np.float32)])
+    return model
+
+
+@pytest.mark.parametrize("rescue", [0, 8])
+def test_a_dead_start_is_rescued_and_told(rescue: int) -> None:
+    visualizer = Visualizer(dead_network())
+    found: list[FeatureImage] = []
+    settings = VisualizeSettings(iterations=12, render=RenderSettings(rescue=rescue))
+    for feature in (0, 2):
+        objective = Feature("hidden", feature, post=True)
+        visualizer.run_objective("mine", objective, settings, rows=2, ready=found.append)
+    alive, never = found
+    assert alive.verdict.rescued == never.verdict.rescued == bool(rescue)
+    assert alive.verdict.outcome == ("normal" if rescue else "unreachable")
+    assert alive.best.objective == pytest.approx(6 if rescue else 0, abs=0.5)
+    assert never.verdict.outcome == "unreachable"
+    assert never.verdict.without_gradient
+    assert alive.verdict.without_gradient == (not rescue)
+
+
+def test_a_layer_that_is_called_twice_is_tapped_at_its_first_call_in_a_rescue_too() -> None:
+    keras.utils.set_random_seed(3)
+    image = keras.Input((5, 5, 2))
+    shared = layers.Conv2D(2, 3, padding="same", activation="relu", name="shared")
+    scores = layers.Dense(2, name="scores")(layers.Flatten()(shared(shared(image))))
+    below = Below(Graph(keras.Model(image, scores)), [Tap(layer="shared"), Tap(layer="scores")])
+    images = np.random.default_rng(0).random((2, 5, 5, 2), np.float32)
+    plain, redirected = below.network()(images), below.network(tf.constant([True, False]))(images)
+    for tap, values in plain.items():
+        np.testing.assert_allclose(redirected[tap], values, rtol=1e-5, atol=1e-6)
+
+
+def test_one_function_serves_all_features_and_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    climb = Ascent._climb
+
+    def counted(*arguments: object) -> object:
+        made.append(1)
+        return climb(*arguments)  # type: ignore[arg-type]  # its own
+
+    monkeypatch.setattr(Ascent, "_climb", counted)
+    visualizer = Visualizer(dead_network())
+    for features, seed, iterations in (([0], 0, 3), ([2, 1], 0, 2), (range(3), 5, 4)):
+        settings = VisualizeSettings(iterations=iterations, seed=seed)
+        visualizer.run("hidden", features, settings, rows=2, ready=lambda _: None)
+    assert made == [1]
+
+
+def test_a_start_that_is_the_best_already_had_a_gradient() -> None:
+    """The objective is the negative mean square, and a step of the tutorial's length goes far beyond the optimum."""
+    image = keras.Input((4, 4, 1))
+    around = layers.Rescaling(1.0, offset=-0.5, name="around")(image)
+    model = keras.Model(image, layers.Dense(2, name="scores")(layers.Flatten()(around)))
+    found: list[FeatureImage] = []
+    visualizer, settings = Visualizer(model), VisualizeSettings(iterations=5)
+    visualizer.run_objective("grey", -1 * Layer("around"), settings, rows=2, ready=found.append)
+    (only,) = found
+    assert (only.verdict.outcome, only.best.iteration) == ("unreachable", 0)
+    assert not only.verdict.without_gradient
+
+
+def test_a_rescue_changes_no_bit_of_images_that_need_none() -> None:
+    """A batch of a dead and a living start: the living one goes as if nothing had happened."""
+    model = dead_network()
+    hidden = model.get_layer("hidden")
+    kernel, bias = hidden.get_weights()
+    hidden.set_weights([kernel, np.array([-2, 2, -2], np.float32)])
+    visualizer = Visualizer(model)
+    scores = model.get_layer("scores")
+    scores.set_weights([np.array([[1, 0], [0, 1], [0, 0]], np.float32), np.zeros(2, np.float32)])
+    found: dict[int, list[FeatureImage]] = {0: [], 8: []}
+    for rescue, images in found.items():
+        settings = VisualizeSettings(iterations=5, render=RenderSettings(rescue=rescue))
+        visualizer.run("scores", [0, 1], settings, rows=2, ready=images.append)
+    assert [image.verdict.rescued for image in found[8]] == [True, False]
+    assert found[8][1].final.pixels.tobytes() == found[0][1].final.pixels.tobytes()
+    assert found[8][0].best.objective > found[0][0].best.objective
+    assert bias.shape == (3,)
+
+
+@pytest.mark.parametrize(
+    "maker", [lambda: layers.ReLU(6), lambda: layers.Activation("relu"), lambda: layers.ReLU(threshold=1)]
+)
+def test_whatever_relu_is_redirected(maker: object) -> None:
+    image = keras.Input((4, 4, 1))
+    outputs = maker()(layers.Dense(1, name="before")(layers.Flatten()(image)))  # type: ignore[operator]  # a layer's
+    model = keras.Model(image, layers.Dense(1, name="after")(outputs))
+    model.get_layer("before").set_weights([np.ones((16, 1), np.float32), np.array([-12], np.float32)])
+    model.get_layer("after").set_weights([np.ones((1, 1), np.float32), np.zeros(1, np.float32)])
+    found: list[FeatureImage] = []
+    settings = VisualizeSettings(iterations=12, render=RenderSettings(rescue=8))
+    Visualizer(model).run("after", [0], settings, rows=2, ready=found.append)
+    assert found[0].verdict.rescued
+    assert found[0].best.objective > 1
