@@ -62,9 +62,10 @@ from convscope.worker.settings import VisualizeSettings
 from convscope.worker.visualization import Visualizer
 started = time.perf_counter()
 visualizer = Visualizer(model_from_bytes(Path(sys.argv[1]).read_bytes()))
-settings = VisualizeSettings(restarts=int(sys.argv[2]))
+settings, images = VisualizeSettings(restarts=int(sys.argv[2])), []
 for layer, features in {"conv1": 16, "conv2": 36, "dense1": 128, "logits": 10}.items():
-    visualizer.run(layer, range(features), settings, rows=16, ready=lambda _: None)
+    visualizer.run(layer, range(features), settings, rows=16, ready=images.append)
+assert len(images) == 190
 print(time.perf_counter() - started)
 """
 
@@ -78,8 +79,7 @@ def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
             yield SMALL_JOB.name, parts_waited(client, model)
     if IN_PARTS.name in names:
         with model_on() as (client, model):
-            alone = seconds_in_process(client, model)
-            yield IN_PARTS.name, seconds_for_all(client, model) / alone
+            yield IN_PARTS.name, overhead_of_parts(client, model)
     if TWO_WORKERS.name in names:
         yield TWO_WORKERS.name, gain_of_two()
 
@@ -89,6 +89,13 @@ def gain_of_two() -> float:
     with model_on(threads=1) as one, model_on(threads=1, workers=2) as two:
         seconds = [seconds_for_all(*system) for system in (one, two, two, one)]
     return (seconds[0] + seconds[3]) / (seconds[1] + seconds[2])
+
+
+def overhead_of_parts(client: Client, model: str) -> float:
+    """Return the seconds in parts over those in one process, in turns as above."""
+    turns = (seconds_in_process, seconds_for_all, seconds_for_all, seconds_in_process)
+    seconds = [turn(client, model) for turn in turns]
+    return (seconds[1] + seconds[2]) / (seconds[0] + seconds[3])
 
 
 @contextmanager
@@ -129,9 +136,11 @@ def seconds_to_repeat(client: Client, model: str) -> float:
 
 def _seconds_to_last_image(client: Client, model: str, layers: list[str]) -> float:
     started = time.perf_counter()
-    job = client.visualize(model, layers)
-    next(event for event in job.watch() if isinstance(event, ImageReady) and event.completed == 62)
-    return time.perf_counter() - started
+    images = islice((event for event in client.visualize(model, layers).watch() if isinstance(event, ImageReady)), 62)
+    known = [event.known for event in images]
+    seconds = time.perf_counter() - started
+    assert known == [True] * 62, "images were computed that are stored"
+    return seconds
 
 
 def parts_waited(client: Client, model: str) -> float:

@@ -9,7 +9,7 @@ from typing import Literal
 from convscope.worker.data import load_dataset
 from convscope.worker.settings import TrainSettings, VisualizeSettings
 from convscope.worker.training import train
-from convscope.worker.visualization import Visualizer
+from convscope.worker.visualization import FeatureImage, Visualizer
 
 __all__ = ["train_steps_per_second", "visualize_seconds"]
 
@@ -32,7 +32,10 @@ def visualize_seconds() -> tuple[float, float]:
 
 
 def _visualize(visualizer: Visualizer) -> float:
+    images: list[FeatureImage] = []
     started = time.perf_counter()
     for layer, (features, rows) in LAYERS.items():
-        visualizer.run(layer, range(features), VisualizeSettings(), rows=rows, ready=lambda _: None)
-    return time.perf_counter() - started
+        visualizer.run(layer, range(features), VisualizeSettings(), rows=rows, ready=images.append)
+    seconds = time.perf_counter() - started
+    assert len(images) == 62, f"{len(images)} images instead of 62"
+    return seconds

@@ -54,7 +54,8 @@ def kept():
     return seconds
 
 bare()
-print(json.dumps([[kept(), bare()] for _ in range(pairs)]))
+# Whichever comes first in a pair gains or loses where the machine drifts; so they take turns.
+print(json.dumps([[kept(), bare()] if number % 2 else [bare(), kept()][::-1] for number in range(pairs)]))
 """
 
 

@@ -53,6 +53,7 @@ class Run:
             for name, value in family.measure(this, wanted):
                 self._values[name].append(value)
                 missing.remove(name)
+            assert not missing, "not measured, and nobody said why"
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in one family, the others can still measure
             self._failed |= missing
             self._console.print(f"[red]{', '.join(sorted(missing))}: {type(error).__name__}: {escape(str(error))}")

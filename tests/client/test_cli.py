@@ -16,9 +16,6 @@ import numpy as np
 import pytest
 
 from convscope.client import Client, Job, TrainResult
-from convscope.client.cli.layers import parse_convolutions, parse_dense, parse_layers
-from convscope.client.errors import InvalidValue
-from convscope.client.network import Convolution, Dense
 from stack import Stack
 
 PROGRAM = str(Path(sys.executable).with_name("convscope"))
@@ -205,6 +202,7 @@ FAULTS = [
     (["evaluate", "m", "--split", "exam"], 2, "exam"),
     (["visualize", "m", "-l", "conv1:9-3"], 2, "counts backwards"),
     (["visualize", "m", "-o", "2*"], 2, "objectives: '2*' is none of LAYER:FEATURE"),
+    (["visualize", "m", "--output", "/dev/null"], 1, "/dev/null: not a folder"),
     (["visualize", "m", "--set", "jitter=1"], 2, "render: unknown 'jitter'; allowed are pixels"),
     (["visualize", "m", "--preset", "best"], 2, "'best' is not one of 'tutorial', 'robust'"),
     (["images", "list", "nothing"], 1, "jobs/nothing"),
@@ -269,17 +267,3 @@ def test_a_closed_pipe_is_no_fault(stack: Stack) -> None:
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert "Traceback" not in result.stderr
     assert "BrokenPipe" not in result.stderr
-
-
-def test_layers_on_the_command_line() -> None:
-    assert parse_convolutions("16@5:relu/2, 36") == [Convolution(filters=16), Convolution(filters=36)]
-    assert parse_convolutions("8@3:tanh/1") == [Convolution(filters=8, kernel_size=3, activation="tanh", pool_size=1)]
-    assert parse_convolutions("none") == []
-    assert parse_convolutions(None) is None
-    assert parse_dense("128,64:elu") == [Dense(units=128), Dense(units=64, activation="elu")]
-    assert parse_layers([]) is None
-    assert parse_layers(["conv1", "1:0-2,7", "logits:2"]) == {"conv1": None, 1: [0, 1, 2, 7], "logits": range(2, 3)}
-    assert parse_layers(["conv2:0-2000000000"]) == {"conv2": range(2_000_000_001)}  # and no list of them
-    for wrong in ([":3"], ["conv1:a"], ["conv1:3-1"], ["conv1:-1"]):
-        with pytest.raises(InvalidValue):
-            parse_layers(wrong)

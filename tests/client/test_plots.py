@@ -138,6 +138,12 @@ def test_an_overview_has_a_band_for_each_layer() -> None:
     assert {picture.get_clim() for picture in pictures(figure)} == {(0, 1)}
 
 
+def test_titles_are_no_formulas() -> None:
+    bad = r"$\frac$"
+    assert rendered(plots.plot_overview({bad: rng.random((1, 8, 8))})).any()
+    assert rendered(plots.plot_features(rng.random((1, 8, 8)), title=bad)).any()
+
+
 def test_a_confusion_matrix_shows_its_counts_and_accuracy() -> None:
     figure = plots.plot_confusion_matrix([[50, 2], [3, 45]], ["cat", "dog"])
     axes = figure.axes[0]

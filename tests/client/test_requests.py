@@ -102,6 +102,7 @@ BAD = [
     ("train", {"iterations": True}, InvalidType, "iterations: True is not a whole number"),
     ("train", {"batch_size": 2**31}, InvalidValue, "batch_size: 2147483648 is not within"),
     ("train", {"learning_rate": "fast"}, InvalidType, "learning_rate: 'fast' is not a number"),
+    ("train", {"learning_rate": 10**400}, InvalidValue, "learning_rate: the number is too large"),
     ("train", {"precision": "float16"}, InvalidValue, "precision: unknown 'float16'; allowed are float32, bfloat16"),
     ("train", {"precision": 16}, InvalidType, "precision: 16 is not a string"),
     ("train", {"seed": -1}, InvalidValue, "seed: -1 is not within 0 to"),

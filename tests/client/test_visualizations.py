@@ -15,8 +15,10 @@ from PIL import Image
 from convscope.client import (
     Client,
     FailedPrecondition,
+    Features,
     ImageReady,
     InvalidArgument,
+    InvalidType,
     InvalidValue,
     NotFound,
     Outcome,
@@ -72,7 +74,15 @@ def test_images_are_listed(real: Client, visualization: str) -> None:
     assert [each.digest for each in real.visualizations.list(visualization, "conv1", 2)] == [
         f"{n:064x}" for n in (0, 1)
     ]
-    assert len(list(real.visualizations.list(visualization, "conv1", np.array([5])))) == 1
+
+
+BOTH: list[Features] = [[2, 5], (2, 5), np.array([2, 5]), range(2, 6, 3), slice(2, 6, 3), None, slice(None)]
+ONE: list[Features] = [5, np.array([5]), range(5, 6)]
+
+
+def test_features_are_chosen_as_for_a_visualization(real: Client, visualization: str) -> None:
+    for chosen, listed in [*((each, [2, 2, 5]) for each in BOTH), *((each, [5]) for each in ONE)]:
+        assert [each.feature for each in real.visualizations.list(visualization, "conv1", chosen)] == listed
 
 
 def test_images_are_fetched(real: Client, visualization: str) -> None:
@@ -114,6 +124,9 @@ def test_refusals_have_their_errors(real: Client, store: Store, visualization: s
         (lambda: real.visualizations.get(visualization, "conv1", 3), NotFound),
         (lambda: real.visualizations.get("none", "conv1"), NotFound),
         (lambda: list(real.visualizations.list(visualization, "conv9")), InvalidArgument),
+        (lambda: list(real.visualizations.list(visualization, "conv1", np.array([0]))), InvalidArgument),
+        (lambda: real.visualizations.list(visualization, "conv1", []), InvalidValue),
+        (lambda: real.visualizations.list(visualization, "conv1", "2"), InvalidType),  # type: ignore[arg-type]
         (lambda: real.visualizations.list(visualization, format="jpeg"), InvalidValue),
         (
             lambda: real.visualizations.export(store.job({"c": [0]}, missing=[0]).name, tmp_path / "x"),
@@ -155,23 +168,41 @@ def test_the_command_line_lists(run: Run, visualization: str) -> None:
     code, lines, said = run("list", visualization, "-l", "conv1:0-2")
     assert (code, lines) == (2, "")
     assert "0 of conv1 is not in" in said
+    assert run("list", visualization, "-l", "conv1:") == (
+        2,
+        "",
+        "convscope: layers: 'conv1:' is not of the form LAYER or LAYER:FEATURES\n",
+    )
 
 
 def test_the_command_line_shows(run: Run, visualization: str, tmp_path: Path) -> None:
     code, lines, _ = run("show", visualization, "logits:7", "--restart", "1", "--output", "seven.png")
     assert code == 0
-    assert re.search(r"upper bound\s+11\.0000, of which 50\.0% of the way", lines)
+    assert re.search(r"upper bound\s+11\.0000; 50\.0% of the way there", lines)
     assert (tmp_path / "seven.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads(run("show", visualization, "mine", "--json")[1])["layer"] == "mine"
     assert run("show", visualization, "conv1:x")[0] == 2
 
 
-def test_the_command_line_says_where_an_ascent_broke_off(run: Run, store: Store, visualization: str) -> None:
-    spec = JobStore(store.connection).get(visualization).spec.visualize
-    broken = image(spec, 0)
-    broken.verdict.outcome, broken.verdict.iteration = visualize_pb2.Verdict.OUTCOME_NOT_A_NUMBER, 0
-    store.put(jobs_pb2.Job(name=visualization), 0, broken)
-    assert re.search(r"verdict\s+not a number, at iteration 0", run("show", visualization, "conv1:2")[1])
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ({"outcome": visualize_pb2.Verdict.OUTCOME_NOT_A_NUMBER, "iteration": 0}, "not a number, at iteration 0"),
+        ({"outcome": visualize_pb2.Verdict.OUTCOME_UNREACHABLE}, "unreachable"),
+        (
+            {"outcome": visualize_pb2.Verdict.OUTCOME_UNREACHABLE, "without_gradient": True, "rescued": True},
+            r"unreachable, without a gradient \(rescued\)",
+        ),
+    ],
+)
+def test_the_command_line_says_what_is_not_normal(
+    run: Run, store: Store, visualization: str, verdict: dict[str, Any], said: str
+) -> None:
+    odd = image(JobStore(store.connection).get(visualization).spec.visualize, 0)
+    odd.verdict.CopyFrom(visualize_pb2.Verdict(**verdict))
+    store.put(jobs_pb2.Job(name=visualization), 0, odd)
+    assert re.search(rf"verdict\s+{said}\s*$", run("show", visualization, "conv1:2")[1], re.MULTILINE)
+    assert re.search(rf"%\s+{said}\s*$", run("list", visualization)[1], re.MULTILINE)
 
 
 def test_the_command_line_exports(run: Run, visualization: str, tmp_path: Path) -> None:

@@ -62,6 +62,16 @@ def test_a_watch_is_taken_up_with_the_token_of_the_last_event(fake: FakeService,
     assert [(each.after_sequence, each.after_token) for each in fake.requests] == [(0, ""), (2, "token 2")]
 
 
+def test_a_watch_of_another_program_is_taken_up_with_its_token(fake: FakeService, client: Client) -> None:
+    fake.handlers["WatchJob"] = lambda request, _: iter(log_of(4)[request.after_sequence :])
+    seen = events.event_from_wire(jobs_pb2.JobEvent(sequence=2, log_token="t", queued=jobs_pb2.JobQueued()))
+    following = list(client.job("j").watch(seen.sequence, after_token=seen.log_token))
+    assert [each.sequence for each in following] == [3, 4]
+    assert [(each.after_sequence, each.after_token) for each in fake.requests] == [(2, "t")]
+    with pytest.raises(errors.InvalidType, match="after_token: 3 is not a string"):
+        client.job("j").watch(2, after_token=3)  # type: ignore[arg-type]
+
+
 def test_a_server_that_repeats_itself_is_not_believed(fake: FakeService, client: Client) -> None:
     fake.handlers["WatchJob"] = lambda *_: iter([event(1), event(2), event(1), event(2), finished(3)])
     assert [seen.sequence for seen in client.job("j").watch()] == [1, 2, 3]
@@ -159,6 +169,19 @@ def test_result_gives_up_after_a_timeout(fake: FakeService, client: Client) -> N
     fake.handlers["WatchJob"] = endless
     with pytest.raises(errors.DeadlineExceeded, match=r"jobs/j has not ended within 0\.3 s; it goes on"):
         client.job("j").result(timeout=0.3)
+
+
+@pytest.mark.parametrize("kind", ["train", "visualize"])
+def test_a_server_that_is_away_does_not_outlast_the_timeout(kind: str) -> None:
+    with running_fake() as gone:
+        gone.handlers["GetJob"] = lambda *_: job(kind)
+        client = Client(gone.address, patience=60)
+        known, unknown = client.job("j"), client.job("j")
+        known.refresh()
+    with client:
+        for handle in (known, unknown):
+            with pytest.raises(errors.DeadlineExceeded, match=r"jobs/j has not ended within 0\.2 s; it goes on"):
+                handle.result(timeout=0.2)
 
 
 def test_result_calls_back_with_each_event(fake: FakeService, client: Client) -> None:

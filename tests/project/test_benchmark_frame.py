@@ -99,6 +99,11 @@ def test_a_failure_leaves_what_was_measured_before(monkeypatch: pytest.MonkeyPat
     assert outcomes["wait"].note == "failed"
 
 
+def test_a_figure_that_is_forgotten_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = Family(figures=(AT_LEAST, AT_MOST), measure=lambda _round, _names: iter([("speed", 4.0)]))
+    assert measured(monkeypatch, family, quick=True)["wait"].note == "failed"
+
+
 def test_quick_leaves_out_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     family = Family(figures=(AT_LEAST,), measure=lambda _round, _names: iter([("speed", 1.0)]), quick=False)
     assert measured(monkeypatch, family, quick=True)["speed"].note == "not with --quick"

@@ -44,7 +44,8 @@ class Host:
 
     def environment(self, image: str, path: Path) -> dict[str, str]:
         """Return the variables of a container: those of its image, then those of compose."""
-        inside = {**environment(image), **compose()["services"][image]["environment"]}
+        composed = compose()["services"][image]["environment"]
+        inside = {**environment(image), **{name: value for name, value in composed.items() if value is not None}}
         return {
             "PATH": f"{path}{os.pathsep}{os.defpath}",
             "HOME": str(self.folder),

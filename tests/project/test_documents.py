@@ -41,20 +41,26 @@ def short(text: str) -> str:
 
 
 def test_python_session(stack: Stack, tmp_path: Path) -> None:
-    output = run([sys.executable, "-W", "error", "-c", short(block("From Python", "python"))], stack, tmp_path)
+    session = short(block("From Python", "python")) + block("Every feature of a whole model", "python")
+    output = run([sys.executable, "-W", "error", "-c", session], stack, tmp_path)
     assert re.search(r"^\d+\.\d% \(\d+ / 10000\)$", output, re.MULTILINE)
     assert "(16, 28, 28, 1)" in output
     assert (tmp_path / "conv2.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "classes" / "logits").glob("*.png"))) == 10
+    assert "('conv1', 'conv2', 'dense1', 'logits')" in output
+    assert len(list((tmp_path / "everything").rglob("*.png"))) == 16 + 36 + 128 + 10
 
 
 def test_shell_session(stack: Stack, tmp_path: Path) -> None:
     lines = [shlex.split(line, comments=True) for line in short(block("From the shell")).splitlines()]
     assert {Path(words[0]) for words in lines} == {Path(".venv/bin/convscope")}
     (model,) = set(re.findall(r"models/\w+", run([str(BIN / "convscope"), *lines[0][1:]], stack, tmp_path)))
+    names = {"MODEL": model}
     for words in lines[1:]:
-        run([str(BIN / "convscope"), *(model if word == "MODEL" else word for word in words[1:])], stack, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"figures", "mixed", "model.keras"}
+        output = run([str(BIN / "convscope"), *(names.get(word, word) for word in words[1:])], stack, tmp_path)
+        names |= {"JOB": output.strip()} if "--detach" in words else {}
+    assert {path.name for path in tmp_path.iterdir()} == {"everything", "figures", "mixed", "model.keras"}
+    assert len(list((tmp_path / "everything").rglob("*.png"))) == 16 + 36 + 128 + 10
     assert {"confusion-matrix.png", "conv2.png", "logits.png"} <= {
         path.name for path in (tmp_path / "figures").iterdir()
     }

@@ -36,10 +36,13 @@ def uint64(field: str, value: object) -> int:
 
 
 def real(field: str, value: object) -> float:
-    """A real number."""
+    """A real number, NumPy's included."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InvalidType(f"{field}: {value!r} is not a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidValue(f"{field}: the number is too large") from None
 
 
 def text(field: str, value: object) -> str:

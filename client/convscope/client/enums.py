@@ -70,13 +70,14 @@ class ModelState(StrEnum):
 
 
 class LayerKind(StrEnum):
-    """What a layer does."""
+    """What a layer does; `other` is normalization, addition, dropout, ..."""
 
     CONVOLUTION = "convolution"
     POOLING = "pooling"
     FLATTEN = "flatten"
     DENSE = "dense"
     LOGITS = "logits"
+    OTHER = "other"
 
 
 class Split(StrEnum):

@@ -121,7 +121,7 @@ class PermissionDenied(ServiceError):
 
 
 class ResourceExhausted(ServiceError):
-    """Too much at once, or a message above 64 MiB."""
+    """Too much at once, or a message above 128 MiB."""
 
 
 class Unavailable(ServiceError):

@@ -35,10 +35,12 @@ class Event:
     Attributes:
         sequence: 1, 2, 3, ... within the job, without gaps.
         time: When it happened, UTC.
+        log_token: Stands for the job's log up to this event, for `Job.watch`; empty from a server that has none.
     """
 
     sequence: int
     time: datetime
+    log_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -171,7 +173,11 @@ class Finished(Event):
 
 def event_from_wire(message: jobs_pb2.JobEvent) -> Event:
     """The event of a message; a bare `Event` where this client does not know the kind."""
-    head: dict[str, Any] = {"sequence": message.sequence, "time": time_from_wire(message.time)}
+    head: dict[str, Any] = {
+        "sequence": message.sequence,
+        "time": time_from_wire(message.time),
+        "log_token": message.log_token,
+    }
     kind = message.WhichOneof("event")
     return _READERS[kind](head, getattr(message, kind)) if kind else Event(**head)
 

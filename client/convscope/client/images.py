@@ -20,7 +20,8 @@ class OptimizedImage:
     """An image at some point of its ascent.
 
     Attributes:
-        pixels: float32 [height, width, channels], 0 to 1; [0, 0, 0] where the image was fetched as PNG.
+        pixels: float32 [height, width, channels], 0 to 1; [0, 0, 0] where the image was fetched as PNG or without
+            pixels.
         objective: Value of the objective at this very image.
         predicted_class: The class the model takes it for.
         probability: The model's softmax probability of that class, 0 to 1.
@@ -84,8 +85,8 @@ class FeatureImage:
         restart: Which of the feature's restarts it is, from 0.
         verdict: Whether it can be believed; None from a server that does not say.
         spread: How all restarts ended; only where there were several and this is the best of them.
-        digest: Names the image: SHA-256 of the model, what is maximized, and every setting; empty where want of memory
-            on a worker may have changed its last bits.
+        digest: Names the image: SHA-256, in hexadecimal, of the model, what is maximized, and every setting; empty
+            where want of memory on a worker may have changed its last bits.
         png: The best image as a PNG file; only where it was fetched as one.
     """
 

@@ -37,7 +37,8 @@ class JobInfo:
         kind: Train, evaluate or visualize.
         state: Where it is in its life.
         model: `models/{id}` that it makes, or that it looks at.
-        spec: What it does, every default filled in, as plain values.
+        spec: What it does, every default filled in, as the JSON of its message: 64-bit integers are strings, and what
+            is 0, false or empty is left out unless it was set.
         request_id: The id of the request that made it.
         create_time: When it was created, UTC.
         start_time: When a worker first started it; None before.
@@ -147,21 +148,32 @@ class Job(Generic[R]):
         """Asks the server where the job is in its life."""
         return self.refresh().state
 
-    def watch(self, after_sequence: int = 0) -> Iterator[Event]:
+    def watch(self, after_sequence: int = 0, *, after_token: str = "") -> Iterator[Event]:
         """The job's events in order: those after `after_sequence` that have happened, then those to come.
 
-        Ends after `Finished`. A connection that breaks is taken up again where it broke.
+        Ends after `Finished`. A connection that breaks is taken up again where it broke; a program that was stopped
+        goes on with `sequence` and `log_token` of the last event that it saw.
+
+        Args:
+            after_sequence: Sequence number of the last event seen; 0 for all events.
+            after_token: That event's `log_token`. Given, a log that lost the event is noticed even if it has grown
+                beyond it since.
 
         Raises:
+            InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
             Unavailable: The server was away for longer than the client's patience.
             OutOfRange: Events after `after_sequence` have been trimmed.
+            DataLoss: The server has lost events that were seen, or a stored image or result is missing or damaged.
             ServiceError: Any other refusal.
         """
         after_sequence = checks.int64("after_sequence", after_sequence)
-        return map(event_from_wire, watch(self._connection, self.name, after_sequence))
+        token = checks.text("after_token", after_token) if after_token != "" else ""
+        return map(event_from_wire, watch(self._connection, self.name, after_sequence, token))
 
     def result(self, *, progress: bool | Callable[[Event], None] = False, timeout: float | None = None) -> R:
         """Waits for the job to end and returns what it found.
+
+        That of a visualization holds all of its images; `watch` and `Client.visualizations` give them one by one.
 
         Args:
             progress: True shows a progress bar in a terminal or notebook; a function is called with each event.
@@ -175,7 +187,7 @@ class Job(Generic[R]):
         """
         deadline = None if timeout is None else time.monotonic() + checks.real("timeout", timeout)
         try:
-            info = self._info or patiently(self._connection, self.refresh)
+            info = self._info or patiently(self._connection, self.refresh, deadline=deadline)
             with _display(info, progress) as show:
                 found = self._wait(show, deadline)
         except DeadlineExceeded:
@@ -201,7 +213,7 @@ class Job(Generic[R]):
         """The result, from the record where the job has ended already, else from the events."""
         after = 0
         if self.kind is not JobKind.VISUALIZE:
-            record = patiently(self._connection, self._get)
+            record = patiently(self._connection, self._get, deadline=deadline)
             self._info = info = JobInfo.from_wire(record)
             if info.state.is_terminal:
                 return self._conclude(info.state, info.failure, result_from_wire(record.result), ())

@@ -5,8 +5,10 @@
     edges = objectives.channel("conv2", 3) - 0.5 * objectives.layer("conv1")
     client.visualize(model, objectives={"edges": edges, "two": objectives.logit(2)})
 
-Every function takes `tap`: `pre_activation` (the default; a unit that does not fire has a gradient all the same) or
-`post_activation`.
+All but `logit` and `diversity` take `tap`: `pre_activation` (the default; a unit that does not fire has a gradient all
+the same) or `post_activation`. All raise InvalidValue or InvalidType for what cannot be right in any model; whether a
+layer and its features exist, and the limits of the contract (magnitudes of weights and vectors are 1e-6 to 1e6, a sum
+has at most 16 terms), are checked when a visualization is submitted.
 """
 
 import math
@@ -113,17 +115,17 @@ Objectives: TypeAlias = Objective | Iterable[Objective] | Mapping[str, Objective
 
 
 def channel(layer: str, index: int, *, tap: str | None = None) -> Objective:
-    """The mean over space of a convolution's channel, from 0."""
+    """The mean over space of a convolution's channel, from 0; before the activation it leaves out the bias as well."""
     return _one("feature", tap, layer=checks.text("layer", layer), feature=checks.int32("index", index))
 
 
 def unit(layer: str, index: int, *, tap: str | None = None) -> Objective:
-    """A unit of a dense layer, from 0."""
+    """A unit of a dense layer, from 0, with its bias."""
     return channel(layer, index, tap=tap)
 
 
 def logit(index: int, *, layer: str = "logits") -> Objective:
-    """The logit of a class, from 0."""
+    """The logit of a class, from 0; `layer` is the model's last one with features."""
     return channel(layer, index)
 
 
@@ -142,7 +144,13 @@ def layer(name: str, *, tap: str | None = None) -> Objective:
 
 
 def direction(layer: str, vector: Iterable[float], *, tap: str | None = None) -> Objective:
-    """The mean over space of the scalar product of a layer's output with a vector, one component for each feature."""
+    """The mean over space of the scalar product of a layer's output with a vector, used as given.
+
+    Args:
+        layer: Name of the layer, of F features.
+        vector: F real numbers, sent as float32.
+        tap: Where the layer is tapped.
+    """
     if isinstance(vector, str | bytes | Mapping) or not isinstance(vector, Iterable):
         raise InvalidType(f"vector: {vector!r} is not a list of numbers")
     components = tuple(checks.real("vector", component) for component in vector)
@@ -150,7 +158,10 @@ def direction(layer: str, vector: Iterable[float], *, tap: str | None = None) ->
 
 
 def diversity(layer: str) -> Objective:
-    """How little 2 to 16 restarts resemble each other in a convolution; added to what else is maximized."""
+    """How little 2 to 16 restarts resemble each other in a convolution: minus a mean cosine similarity, -1 to 0.
+
+    It is added to what else is maximized; alone it is refused.
+    """
     return _one("diversity", None, layer=checks.text("layer", layer))
 
 

@@ -33,9 +33,9 @@ class ProgressBar:
         self._last = ""
         self._bar = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
-            TextColumn("{task.description}", style="bold"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             console=self._console,
             expand=True,
             disable=notebook or not terminal,

@@ -42,7 +42,7 @@ class Lineage:
     Attributes:
         job: `jobs/{id}` that made it.
         parent: `models/{id}` that it continues; empty if it started anew.
-        spec: The training spec, every default filled in, as plain values.
+        spec: The training spec, every default filled in, as `JobInfo.spec`.
         environment: Versions and settings that decide the exact bits.
     """
 

@@ -105,7 +105,7 @@ class VisualizeResult:
     Attributes:
         images: In the order of the layers and then the objectives asked for, each by rising feature number: one for
             each feature, or all its restarts.
-        seconds: Time from the first ascent to the last image, with compiling.
+        seconds: Time from the start of the job's first attempt to its end.
         known: How many of the images were stored already.
     """
 

@@ -7,7 +7,7 @@ from convscope.client import checks
 from convscope.client.errors import InvalidType, InvalidValue
 from convscope.v1 import visualize_pb2
 
-__all__ = ["Features", "Layers", "asked_features", "selections"]
+__all__ = ["Features", "Layers", "asked_features", "feature_numbers", "selections"]
 
 # All features, one, several, or a contiguous range.
 Features: TypeAlias = int | range | slice | Iterable[int] | None
@@ -51,6 +51,18 @@ def asked_features(spec: Mapping[str, Any]) -> list[tuple[str, int]]:
     return asked + [(name, 0) for name in names]
 
 
+def feature_numbers(field: str, features: Features) -> list[int]:
+    """The numbers of a choice of features, as they were given; none at all means every feature.
+
+    Raises:
+        InvalidValue: An empty choice, a negative or open-ended slice, a number too large.
+        InvalidType: Something that is no feature.
+    """
+    if _is_everything(features):
+        return []
+    return _numbers(field, _bounded(field, features) if isinstance(features, slice) else features)
+
+
 def _selection(layer: object, features: Features) -> visualize_pb2.LayerSelection:
     if isinstance(layer, str):
         message = visualize_pb2.LayerSelection(name=checks.text("layers", layer))
@@ -64,7 +76,7 @@ def _selection(layer: object, features: Features) -> visualize_pb2.LayerSelectio
 
 
 def _choose(message: visualize_pb2.LayerSelection, field: str, features: Features) -> None:
-    if features is None or (isinstance(features, slice) and features == slice(None)):
+    if _is_everything(features):
         return
     if isinstance(features, slice):
         features = _bounded(field, features)
@@ -73,6 +85,10 @@ def _choose(message: visualize_pb2.LayerSelection, field: str, features: Feature
         message.range.CopyFrom(visualize_pb2.FeatureRange(start=start, stop=stop))
         return
     message.list.indices.extend(_numbers(field, features))
+
+
+def _is_everything(features: Features) -> bool:
+    return features is None or (isinstance(features, slice) and features == slice(None))
 
 
 def _bounded(field: str, features: slice) -> range:

@@ -1,7 +1,7 @@
 """The images of visualization jobs, also while they run."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from convscope.client.images import FeatureImage
 from convscope.client.jobs import Job
 from convscope.client.paging import pages
 from convscope.client.results import VisualizeResult
+from convscope.client.selections import Features, feature_numbers
 from convscope.v1 import visualizations_pb2
 
 __all__ = ["Visualizations"]
@@ -29,7 +30,7 @@ class Visualizations:
         self,
         job: Job[VisualizeResult] | str,
         layer: str | None = None,
-        features: Iterable[int] | int | None = None,
+        features: Features = None,
         *,
         format: str = "float32",  # noqa: A002  the contract's word
     ) -> Iterator[FeatureImage]:
@@ -37,21 +38,21 @@ class Visualizations:
 
         Args:
             job: The visualization.
-            layer: Only images of this layer or named objective.
-            features: Only images of these features; needs `layer`.
+            layer: Only images of this layer or named objective. Default: all.
+            features: Only images of these features, as in `Client.visualize`; needs `layer`. Default: all.
             format: `float32`; `png` for the best image as a file, without pixels and trace; `none` for what is known of
                 the image, without either.
 
         Raises:
+            InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
             NotFound: No such job.
             InvalidArgument: The job is no visualization, or does not have this layer or feature.
             DataLoss: An image is missing or damaged.
         """
-        chosen = [features] if isinstance(features, int) else features or ()
         request = visualizations_pb2.ListVisualizationsRequest(
             job=_name(job),
             layer="" if layer is None else checks.text("layer", layer),
-            features=[checks.int32("features", feature) for feature in chosen],
+            features=feature_numbers("features", features),
             format=to_wire(ImageFormat, visualizations_pb2.ImageFormat.Value, "format", format),
         )
         found = pages(self._connection, self._connection.visualizations.ListVisualizations, request)

@@ -1,5 +1,6 @@
 """Following a job's events through broken connections, without gap or repeat."""
 
+import math
 import random
 import time
 from collections.abc import Callable, Generator
@@ -7,7 +8,7 @@ from contextlib import closing
 from typing import TypeVar
 
 from convscope.client.connection import Connection
-from convscope.client.errors import DataLoss, ServiceError, Unavailable
+from convscope.client.errors import DataLoss, DeadlineExceeded, ServiceError, Unavailable
 from convscope.v1 import jobs_pb2
 
 __all__ = ["patiently", "watch"]
@@ -23,9 +24,11 @@ _jitter = random.SystemRandom()
 
 
 def watch(
-    connection: Connection, name: str, after_sequence: int, *, deadline: float | None = None
+    connection: Connection, name: str, after_sequence: int, token: str = "", *, deadline: float | None = None
 ) -> Generator[jobs_pb2.JobEvent]:
     """The job's events after a sequence number, until it ends or the monotonic clock reads `deadline`.
+
+    `token` is that of the event with this number, "" if it is not known.
 
     Raises:
         Unavailable: The server could not be reached for as long as the configured patience.
@@ -33,8 +36,7 @@ def watch(
         DeadlineExceeded: The job had not ended at the deadline.
         ServiceError: Any other refusal.
     """
-    outage = _Outage(connection.config.patience)
-    token = ""
+    outage = _Outage(connection.config.patience, deadline)
     while True:
         fault: ServiceError = Unavailable(f"the server ended the watch of {name} before the job ended")
         started = time.monotonic()
@@ -54,13 +56,14 @@ def watch(
         outage.wait(fault)
 
 
-def patiently(connection: Connection, call: Callable[[], T]) -> T:
-    """What a call answers, repeated while the server is away.
+def patiently(connection: Connection, call: Callable[[], T], *, deadline: float | None = None) -> T:
+    """What a call answers, repeated while the server is away, until the monotonic clock reads `deadline`.
 
     Raises:
         Unavailable: The server was away for longer than the configured patience.
+        DeadlineExceeded: It was still away at the deadline.
     """
-    outage = _Outage(connection.config.patience)
+    outage = _Outage(connection.config.patience, deadline)
     while True:
         try:
             return call()
@@ -85,8 +88,9 @@ def _check_next(name: str, seen: int, sequence: int) -> None:
 class _Outage:
     """How long the server has been away, and how long to wait before the next attempt."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, deadline: float | None) -> None:
         self._patience = patience
+        self._deadline = math.inf if deadline is None else deadline
         self._since: float | None = None
         self._attempts = 0
 
@@ -94,11 +98,16 @@ class _Outage:
         self._since, self._attempts = None, 0
 
     def wait(self, fault: ServiceError) -> None:
-        """Sleeps until the next attempt is due; raises `fault` if that would be beyond the patience."""
+        """Sleeps until the next attempt is due.
+
+        Raises `fault` if that would be beyond the patience, and DeadlineExceeded at the deadline.
+        """
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         delay = min(_MAX_DELAY, _FIRST_DELAY * 2**self._attempts) * _jitter.uniform(0.5, 1.0)
         if now + delay - self._since > self._patience:
             raise fault
         self._attempts = min(self._attempts + 1, 16)
-        time.sleep(delay)
+        time.sleep(max(min(delay, self._deadline - now), 0))
+        if now + delay > self._deadline:
+            raise DeadlineExceeded(f"no answer in time: {fault}") from fault

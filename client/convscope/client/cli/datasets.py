@@ -48,4 +48,4 @@ def show(
     out.print(f"[bold]{dataset.name}[/]  {dataset.title}")
     out.print(f"images: {'x'.join(map(str, dataset.image_shape))}; classes: {', '.join(dataset.classes)}")
     out.print("; ".join(f"{split}: {examples:,}" for split, examples in dataset.splits.items()))
-    out.print(f"source: {dataset.source}")
+    out.print(f"source: {dataset.source}", markup=False)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from convscope.client.cli.launch import require
 from convscope.client.cli.options import Address, Folder, Json, settings_of
@@ -118,7 +119,7 @@ def _summary(result: DemoResult) -> dict[str, object]:
 
 def _print_files(console: Console, result: DemoResult, output: Path, seconds: float) -> None:
     console.print(f"\n[bold]{result.trained}[/] on the test split; in {seconds:.0f} s altogether. The pictures:")
-    console.print(f"[bold cyan]{output.resolve()}[/]", soft_wrap=True)
+    console.print(f"[bold cyan]{escape(str(output.resolve()))}[/]", soft_wrap=True)
     for file in result.files:
         console.print(
             f"  {file.name:<22} [dim]{_CONTENTS.get(file.name, 'what each feature of the layer likes to see')}[/]"

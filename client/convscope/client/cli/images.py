@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from convscope.client.cli.help import Command, Group
-from convscope.client.cli.layers import parse_features
+from convscope.client.cli.layers import parse_layer
 from convscope.client.cli.options import Address, Json, settings_of
-from convscope.client.cli.output import console, print_json, table
+from convscope.client.cli.output import console, details, print_json, table
 from convscope.client.enums import ExportFormat
 from convscope.client.errors import InvalidValue
 from convscope.client.images import FeatureImage
+from convscope.client.verdicts import Verdict
 
 __all__ = ["app"]
 
@@ -42,11 +43,10 @@ def list_images(
 ) -> None:
     """List the images that are ready, in the order in which they were asked for."""
     settings = settings_of(ctx, address, json=json)
-    chosen, _, features = (layer or "").partition(":")
+    chosen, features = (None, None) if layer is None else parse_layer(layer)
     rows = table("layer", ">feature", ">restart", ">objective", ">class", ">probability", "verdict")
     with settings.client() as client:
-        numbers = parse_features(features) if features else None
-        found = client.visualizations.list(name, chosen or None, numbers, format="none")
+        found = client.visualizations.list(name, chosen, features, format="none")
         for count, image in enumerate(found, start=1):
             print_json(_described(image)) if settings.json else rows.add_row(*_row(image))
             if count == limit:
@@ -87,7 +87,9 @@ def export(
     name: Name,
     folder: Annotated[
         Path | None,
-        typer.Argument(help="New folder to write, with those above it. [dim]Default: the job's ID here.[/]"),
+        typer.Argument(
+            metavar="FOLDER", help="New folder to write, with those above it. [dim]Default: the job's ID here.[/]"
+        ),
     ] = None,
     format: Annotated[  # noqa: A002  the option's name
         ExportFormat,
@@ -115,8 +117,15 @@ def _image_name(text: str) -> tuple[str, int]:
 def _row(image: FeatureImage) -> tuple[str, ...]:
     best = image.best
     figures = (f"{best.objective:.3f}", str(best.predicted_class), f"{best.probability:.1%}")
-    verdict = str(image.verdict or "") + (" (rescued)" if image.verdict and image.verdict.rescued else "")
-    return image.layer, str(image.feature), str(image.restart), *figures, verdict
+    return image.layer, str(image.feature), str(image.restart), *figures, _said(image.verdict)
+
+
+def _said(verdict: Verdict | None) -> str:
+    """A verdict in a line, as `unreachable, without a gradient (rescued)`."""
+    if verdict is None:
+        return ""
+    broken = "" if verdict.iteration is None else f", at iteration {verdict.iteration}"
+    return f"{verdict}{broken}{' (rescued)' if verdict.rescued else ''}"
 
 
 def _described(image: FeatureImage) -> dict[str, object]:
@@ -125,15 +134,14 @@ def _described(image: FeatureImage) -> dict[str, object]:
 
 
 def _print(image: FeatureImage, file: Path | None) -> None:
-    rows = table("image", f"{image.layer}:{image.feature}")
+    rows = details("image", f"{image.layer}:{image.feature}")
     rows.add_row("restart", str(image.restart))
     rows.add_row("objective", f"{image.best.objective:.4f} after {image.best.iteration} steps")
     rows.add_row("taken for", f"class {image.best.predicted_class} at {image.best.probability:.1%}")
     if verdict := image.verdict:
-        broken = "" if verdict.iteration is None else f", at iteration {verdict.iteration}"
-        rows.add_row("verdict", f"{verdict}{broken}")
+        rows.add_row("verdict", _said(verdict))
         if verdict.upper_bound is not None:
-            share = "" if verdict.reached is None else f", of which {verdict.reached:.1%} of the way"
+            share = "" if verdict.reached is None else f"; {verdict.reached:.1%} of the way there from the start"
             rows.add_row("upper bound", f"{verdict.upper_bound:.4f}{share}")
     if spread := image.spread:
         count = len(spread.objectives)

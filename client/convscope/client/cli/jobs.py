@@ -1,12 +1,13 @@
 """`convscope jobs`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from convscope.client.cli.help import Command, Group
+from convscope.client.cli.layers import features_text
 from convscope.client.cli.options import Address, Json, Limit, name_of, one_of, settings_of
-from convscope.client.cli.output import console, print_deleted, print_json, table, when
+from convscope.client.cli.output import console, details, print_deleted, print_json, table, when
 from convscope.client.cli.waiting import leave
 from convscope.client.enums import JobKind, JobState
 from convscope.client.errors import JobCancelled, JobFailed
@@ -33,13 +34,14 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first."""
     settings = settings_of(ctx, address, json=json)
-    rows = table("job", "kind", "state", "model", "created")
+    rows = table("job", "kind", "state", ">parts", "model", "created")
     with settings.client() as client:
         for _, job in zip(range(limit), client.jobs(states=states or (), kinds=kinds or ()), strict=False):
             info = job.info
             if settings.json:
                 print_json(info)
-            rows.add_row(info.name, info.kind, info.state, info.model, when(info.create_time))
+            parts = f"{info.parts_done}/{info.parts}" if info.parts > 1 else ""
+            rows.add_row(info.name, info.kind, info.state, parts, info.model, when(info.create_time))
     if not settings.json:
         console().print(rows if rows.row_count else "no jobs")
 
@@ -59,6 +61,14 @@ def watch(
     *,
     name: Name,
     after: Annotated[int, typer.Option(min=0, metavar="N", help="Only events after this sequence number.")] = 0,
+    after_token: Annotated[
+        str,
+        typer.Option(
+            metavar="TOKEN",
+            help="The log_token of that event in --json: fails if the server has lost it since. "
+            "[dim]Default: not checked.[/]",
+        ),
+    ] = "",
     address: Address = None,
     json: Json = False,
 ) -> None:
@@ -67,7 +77,7 @@ def watch(
     with settings.client() as client:
         job = client.job(name)
         try:
-            for event in job.watch(after):
+            for event in job.watch(after, after_token=after_token):
                 _print_event(event, json=settings.json)
                 if isinstance(event, Finished):
                     _raise_failure(job, event)
@@ -120,7 +130,7 @@ def _raise_failure(job: Job[object], event: Finished) -> None:
 
 
 def _print(info: JobInfo) -> None:
-    rows = table("job", info.name)
+    rows = details("job", info.name)
     rows.add_row("kind", info.kind)
     rows.add_row("state", info.state + (" (asked to stop)" if info.cancel_requested else ""))
     rows.add_row("model", info.model)
@@ -133,5 +143,13 @@ def _print(info: JobInfo) -> None:
     if info.failure:
         rows.add_row("failure", info.failure.message)
     for field, value in info.spec.items():
-        rows.add_row(field, str(value))
+        if field == "model":  # it stands above
+            continue
+        rows.add_row(field, _chosen(value) if field == "selections" else str(value))
     console().print(rows)
+
+
+def _chosen(selections: list[dict[str, Any]]) -> str:
+    """The layers and features of a visualization as `visualize` takes them: a model may have thousands."""
+    chosen = [(each.get("name", ""), each.get("list", {}).get("indices", ())) for each in selections]
+    return " ".join(f"{layer}:{features_text(features)}" for layer, features in chosen)

@@ -1,12 +1,14 @@
 """Layers and features as they are written on the command line."""
 
 import re
+from collections.abc import Sequence
+from itertools import groupby
 
 from convscope.client.errors import InvalidValue
 from convscope.client.network import Convolution, Dense
 from convscope.client.selections import Features
 
-__all__ = ["parse_convolutions", "parse_dense", "parse_features", "parse_layers"]
+__all__ = ["features_text", "parse_convolutions", "parse_dense", "parse_features", "parse_layer", "parse_layers"]
 
 _CONVOLUTION = re.compile(r"(?P<filters>\d+)(@(?P<kernel>\d+))?(:(?P<activation>\w+))?(/(?P<pool>\d+))?")
 _DENSE = re.compile(r"(?P<units>\d+)(:(?P<activation>\w+))?")
@@ -29,20 +31,40 @@ def parse_dense(text: str | None) -> list[Dense] | None:
 
 
 def parse_layers(texts: list[str]) -> dict[str | int, Features] | None:
-    """The choice of `conv1`, `logits:2`, `0:0-7,9`: a layer's name, or its index among the convolutions."""
-    chosen: dict[str | int, Features] = {}
+    """The choice of `conv1`, `logits:2`, `0:0-7,9`: a layer's name, or its index among the convolutions.
+
+    A layer that comes again has the features of both.
+    """
+    chosen: dict[str | int, range | list[int] | None] = {}
     for text in texts:
-        layer, _, features = text.partition(":")
-        if not layer:
-            raise InvalidValue(f"layers: {text!r} names no layer")
-        chosen[int(layer) if layer.isdecimal() else layer] = parse_features(features) if features else None
-    return chosen or None
+        name, features = parse_layer(text)
+        layer = int(name) if name.isdecimal() else name
+        chosen[layer] = _union(chosen[layer], features) if layer in chosen else features
+    return dict(chosen) or None
+
+
+def parse_layer(text: str) -> tuple[str, range | list[int] | None]:
+    """The layer of `conv1` or `conv1:0-7,9`, and its features, None for all."""
+    layer, colon, features = text.partition(":")
+    if not layer or (colon and not features):
+        raise InvalidValue(f"layers: {text!r} is not of the form LAYER or LAYER:FEATURES")
+    return layer, parse_features(features) if colon else None
 
 
 def parse_features(text: str) -> range | list[int]:
     """The features of `0-7,9`: a range where it is a single one, else a list."""
     ranges = [_range(item.strip()) for item in text.split(",")]
     return ranges[0] if len(ranges) == 1 else [number for numbers in ranges for number in numbers]
+
+
+def features_text(features: Sequence[int]) -> str:
+    """Features, rising, as they are written: `0-7,9`."""
+    runs = [[number for _, number in run] for _, run in groupby(enumerate(features), lambda item: item[1] - item[0])]
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _union(some: range | list[int] | None, others: range | list[int] | None) -> list[int] | None:
+    return None if some is None or others is None else [*some, *others]
 
 
 def _items(text: str) -> list[str]:

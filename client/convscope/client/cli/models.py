@@ -56,7 +56,9 @@ def export(
     ctx: typer.Context,
     *,
     name: Name,
-    path: Annotated[Path | None, typer.Argument(help="File to write. [dim]Default: ID.keras here.[/]")] = None,
+    path: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="File to write. [dim]Default: ID.keras here.[/]")
+    ] = None,
     address: Address = None,
     json: Json = False,
 ) -> None:

@@ -5,15 +5,16 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-__all__ = ["console", "plain", "print_deleted", "print_json", "table", "when"]
+__all__ = ["console", "details", "plain", "print_deleted", "print_json", "table", "when"]
 
 
 def console() -> Console:
@@ -54,11 +55,27 @@ def _scalar(value: object) -> Any:
     return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
-def table(*columns: str, title: str | None = None) -> Table:
+class _Table(Table):
+    """A table whose cells are shown to the letter: names and messages of a server may have brackets."""
+
+    def add_row(self, *cells: Any, **settings: Any) -> None:
+        """Adds a row."""
+        super().add_row(*map(Text, cells), **settings)
+
+
+def table(*columns: str) -> Table:
     """An empty table; a column named with a leading `>` is set to the right."""
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", header_style="bold")
+    made = _Table(box=box.SIMPLE_HEAD, header_style="bold")
     for column in columns:
-        made.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
+        justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+        made.add_column(Text(column.removeprefix(">")), justify=justify, no_wrap=True)
+    return made
+
+
+def details(kind: str, name: str) -> Table:
+    """An empty table of what is known of one thing, a line each; what is long goes on below."""
+    made = table(kind, name)
+    made.columns[-1].no_wrap, made.columns[-1].overflow = False, "fold"
     return made
 
 

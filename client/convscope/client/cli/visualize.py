@@ -28,6 +28,7 @@ from convscope.client.results import LayerImages, VisualizeResult
 __all__ = ["visualize"]
 
 _WHAT, _HOW = "What to visualize", "How"
+_FOR_PICTURES = "[dim]for pictures: pip install 'convscope\\[plot]'[/]"
 
 
 def visualize(
@@ -116,8 +117,12 @@ def visualize(
     """Find the image that each feature likes to see the most.
 
     Saves images.npz and, with matplotlib, one grid of images for each layer and objective.
+
+    Thousands of large images fill this machine's memory: --detach, then [bold]convscope images export[/].
     """
     chosen = settings_of(ctx, address, json=json)
+    if output.exists() and not output.is_dir():  # told before anything is computed
+        raise NotADirectoryError(20, "not a folder", str(output))
     with chosen.client() as client:
         job = client.visualize(
             model,
@@ -144,9 +149,6 @@ def visualize(
         _print(result, files)
 
 
-FOR_PICTURES = "[dim]for pictures: pip install 'convscope\\[plot]'[/]"
-
-
 def _print(result: VisualizeResult, files: list[Path]) -> None:
     rows = table("layer", ">images", ">lowest objective", ">highest objective", "not normal")
     for name in result.layers:
@@ -155,15 +157,16 @@ def _print(result: VisualizeResult, files: list[Path]) -> None:
         rows.add_row(name, str(len(layer.features)), f"{best.min():.3f}", f"{best.max():.3f}", _unusual(layer))
     out = console()
     out.print(rows)
-    if result.known:
-        out.print(f"[dim]{result.known} of {len(result.images)} images were stored already[/]")
+    count = len(result.images)
+    known = f"; {result.known} of {count} images were stored already" if result.known else ""
+    out.print(f"[dim]{count} images in {result.seconds:.1f} s{known}[/]")
     for file in files:
         typer.echo(file)
     if len(files) == 1:
-        out.print("[dim]images with these channels are not drawn[/]" if find_spec("matplotlib") else FOR_PICTURES)
+        out.print("[dim]images with these channels are not drawn[/]" if find_spec("matplotlib") else _FOR_PICTURES)
 
 
 def _unusual(layer: LayerImages) -> str:
-    """How many images have each verdict that is a warning, as `2 constant, 1 unreachable`."""
+    """How many images have each verdict that is a warning, as `2 constant; 1 unreachable, without a gradient`."""
     outcomes = [str(verdict) for verdict in layer.verdicts if verdict and verdict.outcome is not Outcome.NORMAL]
-    return ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
+    return "; ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))

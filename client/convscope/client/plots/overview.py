@@ -40,7 +40,7 @@ def plot_overview(bands: Mapping[str, ArrayLike], *, columns: int = 10, rows: in
     figure = new_figure(columns, sum(heights) + _TITLE * len(images))
     parts = figure.subfigures(len(images), 1, height_ratios=[height + _TITLE for height in heights], squeeze=False)
     for part, height, (title, band) in zip(parts.flat, heights, images.items(), strict=True):
-        part.suptitle(title, fontsize=10, color="0.35")
+        part.suptitle(title, fontsize=10, color="0.35", parse_math=False)
         for i, axes in enumerate(part.subplots(height, columns, squeeze=False).flat):
             if i < len(band):
                 show_image(axes, band[i], smooth=True)
