@@ -6,11 +6,12 @@ from benchmarks import (
     client_costs,
     dispatch,
     events,
-    fan_out,
     keeping,
     latency,
     recovery,
     robustness,
+    side_by_side,
+    spread,
     training,
     visualization,
 )
@@ -29,7 +30,8 @@ FAMILIES: tuple[Family, ...] = (
     events.FAMILY,
     keeping.FAMILY,
     recovery.FAMILY,
-    fan_out.FAMILY,
+    spread.FAMILY,
+    side_by_side.FAMILY,
     dispatch.FAMILY,
 )
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["run_stack"]
+from convscope.client import Client
+
+__all__ = ["model_on", "run_stack"]
 
 READY = "convscope is ready at "
 
@@ -34,6 +36,13 @@ def run_stack(workers: int = 1, threads: int | None = None) -> Iterator[str]:
             finally:
                 process.terminate()
                 process.wait(30)
+
+
+@contextmanager
+def model_on(*, threads: int | None = None, workers: int = 1) -> Iterator[tuple[Client, str]]:
+    """Start a system that has a model."""
+    with run_stack(workers, threads=threads) as address, Client(address) as client:
+        yield client, client.train(iterations=100).result().model
 
 
 def _environment() -> dict[str, str]:
