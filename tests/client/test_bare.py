@@ -11,8 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from stack import Stack
-
-ROOT = Path(__file__).parents[2]
+from wheels import build_wheel
 
 SESSION = """
 import importlib.util, sys
@@ -45,9 +44,7 @@ def dependencies(distribution: str) -> Iterator[str]:
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of a new environment with the wheel and its core dependencies."""
     folder = tmp_path_factory.mktemp("bare")
-    build: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
+    wheel = build_wheel(folder)
     venv.create(folder / "venv")  # without a pip of its own, which takes seconds to install
     pins = sorted({f"{name}=={version(name)}" for name in dependencies("convscope")})
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "venv"]
