@@ -7,17 +7,25 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from convscope.client import History, ImageStack, InvalidValue, LayerImages, MissingExtra, Outcome, Verdict, plots
-from convscope.client.plots.images import _columns
+from convscope.client.plots import canvas, grid
+from convscope.client.plots.features import _columns
 from convscope.v1 import train_pb2
 
 rng = np.random.default_rng(0)
 
 
-def pictures(figure: Figure | SubFigure) -> list[Any]:
+def pictures(figure: Figure) -> list[Any]:
     return [image for axes in figure.axes for image in axes.get_images()]
+
+
+def written(figure: Figure) -> list[str]:
+    """What is written on a figure's only axes."""
+    (axes,) = figure.axes
+    return [text.get_text() for text in axes.texts]
 
 
 def rendered(figure: Figure) -> np.ndarray[Any, Any]:
@@ -68,8 +76,65 @@ def test_no_errors_make_a_figure_too() -> None:
 @pytest.mark.parametrize("smooth", [False, True])
 def test_features_are_numbered(smooth: bool) -> None:
     figure = plots.plot_features(rng.random((3, 28, 28, 1)), np.array([4, 7, 12]), smooth=smooth, title="conv2")
-    assert [axes.get_title() for axes in figure.axes if axes.get_images()] == ["4", "7", "12"]
+    assert written(figure) == ["4", "7", "12"]
     assert {picture.get_interpolation() for picture in pictures(figure)} == {"spline16" if smooth else "nearest"}
+
+
+def corner(picture: Any) -> tuple[float, float]:
+    """The place of an image's upper left corner, in inches from the figure's."""
+    left, _, _, top = picture.get_extent()
+    return left, top
+
+
+def box(picture: Any) -> tuple[float, float]:
+    """An image's width and height in inches."""
+    left, right, bottom, top = picture.get_extent()
+    return right - left, bottom - top
+
+
+def test_a_large_layer_is_one_axes_and_a_bounded_picture() -> None:
+    figure = plots.plot_features(np.zeros((1280, 2, 2, 3), np.float32), title="a layer")
+    assert written(figure) == [str(feature) for feature in range(1280)]
+    places = [corner(picture) for picture in pictures(figure)]
+    assert places == sorted(set(places), key=lambda place: (round(place[1], 6), place[0]))
+    inches = figure.get_size_inches()
+    assert np.prod(inches * figure.dpi) == pytest.approx(20e6, rel=0.01)
+    assert box(pictures(figure)[0])[0] * figure.dpi > 90
+
+
+def test_what_is_too_much_for_a_picture_is_left_out_and_told() -> None:
+    figure = plots.plot_features(np.zeros((400, 1, 1)), columns=1, title="a layer")
+    assert figure.get_suptitle() == "a layer: the first 320 of 400"
+    assert written(figure) == [str(feature) for feature in range(320)]
+    assert max(figure.canvas.get_width_height()) <= 32_000
+
+
+def test_few_images_are_as_sharp_as_any() -> None:
+    for shape in (1, 28, 28), (128, 28, 28):
+        assert plots.plot_features(np.zeros(shape)).dpi == 160
+
+
+def test_images_keep_their_shape_and_stay_apart() -> None:
+    for shape, size in ((20, 60), (1, 1 / 3)), ((60, 20), (1 / 3, 1)):
+        images = pictures(plots.plot_features(np.zeros((4, *shape)), columns=2))
+        assert [box(image) for image in images] == [pytest.approx(size)] * 4
+        assert corner(images[2])[1] > corner(images[0])[1] + size[1]
+
+
+def test_smooth_images_do_not_run_into_each_other() -> None:
+    """A black image beside a white one is as black and as white as alone, up to its edges."""
+    black = np.arange(6).reshape(6, 1, 1, 1) % 2 * np.ones((1, 3, 3, 1))
+    figure = plots.plot_features(black, columns=2)
+    pixels, dpi = rendered(figure), figure.dpi
+    for image, level in zip(pictures(figure), [255, 0] * 3, strict=True):
+        left, right, bottom, top = (round(edge * dpi) for edge in image.get_extent())
+        assert (pixels[top + 2 : bottom - 2, left + 2 : right - 2, :3] == level).all()
+
+
+def test_what_is_no_number_is_white() -> None:
+    image = np.full((1, 4, 4, 3), np.nan, np.float32)
+    (picture,) = pictures(plots.plot_features(image))
+    assert (picture.get_array() == 255).all()
 
 
 OUTCOMES = [None, Outcome.NORMAL, Outcome.CONSTANT, Outcome.NOT_A_NUMBER]
@@ -90,8 +155,9 @@ def stack(pixels: np.ndarray[Any, Any], objectives: list[float]) -> ImageStack:
 
 def test_what_is_not_normal_is_marked() -> None:
     figure = plots.plot_features(rng.random((5, 28, 28, 1)), verdicts=[*VERDICTS, STUCK])
-    said = [axes.get_xlabel() for axes in figure.axes if axes.get_images()]
-    assert said == ["", "", "constant", "not a number", "unreachable\nwithout a gradient"]
+    assert written(figure) == ["0", "1", "2", "constant", "3", "not a number", "4", "unreachable\nwithout a gradient"]
+    frames = [to_hex(frame.get_edgecolor()) for frame in figure.axes[0].patches]
+    assert frames == [canvas.GREY] * 2 + [grid._WARNING] * 3
     assert str(STUCK) == "unreachable, without a gradient"
 
 
@@ -106,35 +172,33 @@ def test_restarts_are_drawn_from_the_best_on() -> None:
         best=images,
     )
     figure = plots.plot_restarts(layer)
-    drawn = [axes for axes in figure.axes if axes.get_images()]
-    assert [axes.get_title() for axes in drawn] == ["3", "2", "1", "5", "4"]
-    assert [axes.get_ylabel() for axes in drawn] == ["7", "", "", "9", ""]
-    assert [axes.get_xlabel() for axes in drawn] == ["", "constant", "", "not a number", ""]
+    assert written(figure) == ["7", "3", "2", "constant", "1", "9", "5", "not a number", "4"]
     np.testing.assert_array_equal(pictures(figure)[0].get_array(), images.pixels[1, ..., 0])
     assert figure.get_suptitle() == "conv1"
     assert rendered(figure).any()
 
 
-@given(st.integers(1, 500))
+@given(st.integers(1, 5000))
 @settings(max_examples=60)
 def test_grids_are_wide_and_hardly_empty(count: int) -> None:
-    columns = _columns(count)
-    assert 1 <= columns <= 16
+    columns, root = _columns(count), np.sqrt(count)
+    assert 1 <= columns <= max(16, 1.25 * root + 1)
     assert -count % columns < columns
-    assert count <= 3 or columns >= min(16, np.sqrt(count))
+    assert count <= 3 or columns >= root
 
 
-@pytest.mark.parametrize(("count", "columns"), [(10, 5), (16, 8), (36, 9), (128, 16), (1, 1)])
-def test_the_tutorials_layers_fill_their_grids(count: int, columns: int) -> None:
+@pytest.mark.parametrize(("count", "columns"), [(10, 5), (16, 8), (36, 9), (128, 16), (1, 1), (256, 16), (1280, 40)])
+def test_usual_layers_fill_their_grids(count: int, columns: int) -> None:
     assert _columns(count) == columns
 
 
 def test_an_overview_has_a_band_for_each_layer() -> None:
     figure = plots.plot_overview({"filters": rng.random((36, 14, 14, 1)), "classes": rng.random((3, 28, 28))})
-    filters, classes = figure.subfigs
-    assert [part.get_suptitle() for part in (filters, classes)] == ["filters", "classes"]
-    assert [len(part.axes) for part in (filters, classes)] == [20, 10]
-    assert [len(pictures(part)) for part in (filters, classes)] == [20, 3]
+    assert written(figure) == ["filters", "classes"]
+    lefts, tops = zip(*(corner(picture) for picture in pictures(figure)), strict=True)
+    assert lefts == pytest.approx([0.05 + left for left in (*range(10), *range(10), *range(3))])
+    assert tops == pytest.approx([0.45] * 10 + [1.45] * 10 + [2.85] * 3)
+    assert tuple(figure.get_size_inches()) == pytest.approx((10, 3.8))
     assert {picture.get_clim() for picture in pictures(figure)} == {(0, 1)}
 
 
@@ -186,6 +250,7 @@ def test_short_histories_can_be_drawn(count: int) -> None:
         (lambda: plots.plot_overview({}), "at least one"),
         (lambda: plots.plot_overview({"a": np.zeros((28, 28))}), r"\[28, 28\] is not"),
         (lambda: plots.plot_features(np.zeros((2, 28, 28)), verdicts=[None]), "verdicts: 1 for 2 images"),
+        (lambda: plots.plot_features(np.zeros((2, 28, 28)), columns=0), "columns: 0 is not 1 to 320"),
         (lambda: plots.plot_images(np.zeros((10, 28, 28)), [0] * 10), "at most 9"),
         (lambda: plots.plot_images(np.zeros((2, 28, 28)), [0]), "as many classes as images"),
         (lambda: plots.plot_confusion_matrix([[1, 2]]), "not a square of counts"),

@@ -53,7 +53,8 @@ def save_images(result: VisualizeResult, file: Path) -> Path:
 def save_grids(result: VisualizeResult, folder: Path) -> list[Path]:
     """Draws each layer's best images as a grid; returns the files, none where images have no colours to be drawn in.
 
-    A file has the layer's name; in it `/`, `%` and control characters are escaped as in URLs.
+    Of very many images the first are drawn, as `plots` says. A file has the layer's name; in it `/`, `%` and control
+    characters are escaped as in URLs.
     """
     if result.images[0].best.pixels.shape[-1] not in DRAWN:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["GREY", "INK", "bare", "checked_images", "new_figure", "require_matplotlib", "show_image"]
+__all__ = ["GREY", "INK", "bare", "checked_images", "drawn", "new_figure", "require_matplotlib", "show_image"]
 
 # Text and frames; softer than black beside pictures in black and white.
 INK, GREY = "#222222", "#9a9a9a"
-# Pixels per inch of a saved figure: sharp on a dense screen, and small as a file.
+# Pixels per inch of a saved figure, unless that makes too many: sharp on a dense screen, and small as a file.
 _DPI = 160
+# Pixels of a whole figure at most: 80 MB while it is drawn, and still a picture that viewers open.
+_MAX_PIXELS = 20_000_000
+# Pixels of a side at most; matplotlib cannot draw 65,536.
+_MAX_SIDE = 32_000
 
 
 def require_matplotlib() -> None:
@@ -30,15 +35,19 @@ def require_matplotlib() -> None:
 
 
 def new_figure(width: float, height: float, title: str | None = None) -> Figure:
-    """An empty figure, its sides in inches."""
+    """An empty figure, its sides in inches; what is large has fewer pixels in each, to keep their number bounded."""
     require_matplotlib()
     from matplotlib.figure import Figure  # noqa: PLC0415  an extra, loaded when needed
 
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=_dpi(width, height), layout="constrained", facecolor="white")
     figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05)  # type: ignore[union-attr, call-arg]  # constrained's own
     if title:
         figure.suptitle(title, color=INK, fontsize=11, parse_math=False)
     return figure
+
+
+def _dpi(width: float, height: float) -> float:
+    return min(_DPI, math.sqrt(_MAX_PIXELS / (width * height)), _MAX_SIDE / max(width, height))
 
 
 def bare(axes: Axes) -> None:
@@ -66,9 +75,17 @@ def checked_images(images: ArrayLike) -> NDArray[Any]:
 
 def show_image(axes: Axes, image: NDArray[Any], *, smooth: bool) -> None:
     """Draws an image [height, width, channels], with or without interpolation between its pixels."""
-    interpolation = "spline16" if smooth else "nearest"
-    if image.shape[-1] == 1:
-        axes.imshow(image[..., 0], cmap="binary", vmin=0, vmax=1, interpolation=interpolation)
-    else:
-        axes.imshow(np.clip(image, 0, 1), interpolation=interpolation)
+    pixels, style = drawn(image, smooth=smooth)
+    axes.imshow(pixels, **style)
     bare(axes)
+
+
+def drawn(image: NDArray[Any], *, smooth: bool) -> tuple[NDArray[Any], dict[str, Any]]:
+    """What matplotlib is to draw of an image [height, width, channels], and how: absolute greys, or colours."""
+    from matplotlib.colors import Normalize  # noqa: PLC0415  an extra, loaded when needed
+
+    style: dict[str, Any] = {"interpolation": "spline16" if smooth else "nearest"}
+    if image.shape[-1] == 1:
+        return image[..., 0], style | {"cmap": "binary", "norm": Normalize(0, 1)}
+    # A quarter of the memory of floats, of which a figure keeps a copy; what is no number is white, as it is in greys.
+    return np.rint(np.nan_to_num(image, nan=1).clip(0, 1) * 255).astype(np.uint8), style

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convscope.client.errors import InvalidValue
-from convscope.client.plots.canvas import checked_images, new_figure, show_image
+from convscope.client.plots.canvas import checked_images
+from convscope.client.plots.grid import fitted
+from convscope.client.plots.sheet import Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["plot_overview"]
 
-# Height of a band's title, in inches.
-_TITLE = 0.4
+# Inches: height of a band's title, and the longer side of an image, each of which has a square inch.
+_TITLE, _SIDE = 0.4, 0.9
 
 
 def plot_overview(bands: Mapping[str, ArrayLike], *, columns: int = 10, rows: int = 2) -> Figure:
@@ -37,13 +39,17 @@ def plot_overview(bands: Mapping[str, ArrayLike], *, columns: int = 10, rows: in
         raise InvalidValue("bands: give at least one, and at least one column and row")
     images = {title: checked_images(band)[: columns * rows] for title, band in bands.items()}
     heights = [math.ceil(len(band) / columns) for band in images.values()]
-    figure = new_figure(columns, sum(heights) + _TITLE * len(images))
-    parts = figure.subfigures(len(images), 1, height_ratios=[height + _TITLE for height in heights], squeeze=False)
-    for part, height, (title, band) in zip(parts.flat, heights, images.items(), strict=True):
-        part.suptitle(title, fontsize=10, color="0.35", parse_math=False)
-        for i, axes in enumerate(part.subplots(height, columns, squeeze=False).flat):
-            if i < len(band):
-                show_image(axes, band[i], smooth=True)
-            else:
-                axes.set_axis_off()
-    return figure
+    sheet, top = Sheet(columns, sum(heights) + _TITLE * len(images)), 0.0
+    for height, (title, band) in zip(heights, images.items(), strict=True):
+        _draw_band(sheet, top, title, band, columns)
+        top += _TITLE + height
+    return sheet.figure
+
+
+def _draw_band(sheet: Sheet, top: float, title: str, band: NDArray[Any], columns: int) -> None:
+    sheet.write(title, columns / 2, top + _TITLE / 2, 10, color="0.35", va="center")
+    size = fitted(band.shape[1:], _SIDE)
+    for i, image in enumerate(band):
+        row, column = divmod(i, columns)
+        left, above = (1 - size[0]) / 2, (1 - size[1]) / 2
+        sheet.show(image, column + left, top + _TITLE + row + above, size, smooth=True)

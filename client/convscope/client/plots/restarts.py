@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convscope.client.errors import InvalidValue
-from convscope.client.plots.canvas import INK, checked_images, new_figure, show_image
-from convscope.client.plots.verdicts import mark_verdict
+from convscope.client.plots.canvas import checked_images
+from convscope.client.plots.grid import Grid
+from convscope.client.plots.verdicts import warning
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,17 +39,23 @@ def plot_restarts(layer: LayerImages, *, smooth: bool = True, title: str | None 
     if not columns:
         raise InvalidValue("layer: there are no images to draw")
     images = checked_images(layer.best.pixels)
-    figure = new_figure(columns * 0.9 + 0.5, len(rows) * 1.1 + 0.45, title or layer.layer)
-    for row, line in zip(rows, figure.subplots(len(rows), columns, squeeze=False), strict=True):
-        for axes, place in zip(line, [*row, *[None] * (columns - len(row))], strict=True):
-            if place is None:
-                axes.set_axis_off()
-                continue
-            show_image(axes, images[place], smooth=smooth)
-            axes.set_title(f"{layer.best.objective[place]:.3g}", fontsize=7, color=INK, pad=2.5)
-            mark_verdict(axes, layer.verdicts[place])
-        line[0].set_ylabel(str(layer.features[row[0]]), fontsize=8, color=INK, rotation=0, labelpad=8, va="center")
-    return figure
+    warnings = [warning(verdict) for verdict in layer.verdicts]
+    grid = Grid(
+        len(rows),
+        columns,
+        images.shape[1:],
+        side=0.8,
+        gap=0.1,
+        left=0.5,
+        lines=max(len(warnings[place].splitlines()) for row in rows for place in row),
+        smooth=smooth,
+        title=title or layer.layer,
+    )
+    for i, row in enumerate(rows):
+        grid.name_row(i, str(layer.features[row[0]]))
+        for column, place in enumerate(row):
+            grid.show(i, column, images[place], f"{layer.best.objective[place]:.3g}", warnings[place])
+    return grid.figure
 
 
 def _best_first(layer: LayerImages, feature: int) -> list[int]:

@@ -10,13 +10,9 @@ from convscope.client.errors import InvalidValue
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from matplotlib.axes import Axes
-
     from convscope.client.verdicts import Verdict
 
-__all__ = ["check_verdicts", "mark_verdict"]
-
-_WARNING = "#b0413e"
+__all__ = ["check_verdicts", "warning"]
 
 
 def check_verdicts(verdicts: Sequence[Verdict | None] | None, count: int) -> None:
@@ -25,11 +21,6 @@ def check_verdicts(verdicts: Sequence[Verdict | None] | None, count: int) -> Non
         raise InvalidValue(f"verdicts: {len(verdicts)} for {count} images")
 
 
-def mark_verdict(axes: Axes, verdict: Verdict | None) -> None:
-    """Writes a verdict that is a warning below its image, and frames it."""
-    if verdict is None or verdict.outcome is Outcome.NORMAL:
-        return
-    axes.set_xlabel(str(verdict).replace(", ", "\n"), fontsize=6, color=_WARNING, labelpad=1.5)
-    for spine in axes.spines.values():
-        spine.set_color(_WARNING)
-        spine.set_linewidth(1.2)
+def warning(verdict: Verdict | None) -> str:
+    """What to write below an image, in one line or two; nothing unless its verdict is a warning."""
+    return "" if verdict is None or verdict.outcome is Outcome.NORMAL else str(verdict).replace(", ", "\n")
