@@ -107,7 +107,7 @@ def test_restarts_are_drawn_from_the_best_on() -> None:
     )
     figure = plots.plot_restarts(layer)
     drawn = [axes for axes in figure.axes if axes.get_images()]
-    assert [axes.get_title() for axes in drawn] == ["3", "2", "1", "5", "4"]
+    assert [axes.get_title() for axes in drawn] == ["3.00", "2.00", "1.00", "5.00", "4.00"]
     assert [axes.get_ylabel() for axes in drawn] == ["7", "", "", "9", ""]
     assert [axes.get_xlabel() for axes in drawn] == ["", "constant", "", "not a number", ""]
     np.testing.assert_array_equal(pictures(figure)[0].get_array(), images.pixels[1, ..., 0])

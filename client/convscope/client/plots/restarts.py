@@ -45,7 +45,7 @@ def plot_restarts(layer: LayerImages, *, smooth: bool = True, title: str | None 
                 axes.set_axis_off()
                 continue
             show_image(axes, images[place], smooth=smooth)
-            axes.set_title(f"{layer.best.objective[place]:.3g}", fontsize=7, color=INK, pad=2.5)
+            axes.set_title(f"{layer.best.objective[place]:#.3g}", fontsize=7, color=INK, pad=2.5)
             mark_verdict(axes, layer.verdicts[place])
         line[0].set_ylabel(str(layer.features[row[0]]), fontsize=8, color=INK, rotation=0, labelpad=8, va="center")
     return figure
