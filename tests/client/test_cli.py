@@ -203,6 +203,8 @@ FAULTS = [
     (["visualize", "m", "-l", "conv1:9-3"], 2, "counts backwards"),
     (["visualize", "m", "-o", "2*"], 2, "objectives: '2*' is none of LAYER:FEATURE"),
     (["visualize", "m", "--output", "/dev/null"], 1, "/dev/null: not a folder"),
+    (["visualize", "m", "--output", "/dev/null/new"], 1, "/dev/null: not a folder"),
+    (["evaluate", "m", "--plots", "/dev/null/new"], 1, "/dev/null: not a folder"),
     (["visualize", "m", "--set", "jitter=1"], 2, "render: unknown 'jitter'; allowed are pixels"),
     (["visualize", "m", "--preset", "best"], 2, "'best' is not one of 'tutorial', 'robust'"),
     (["images", "list", "nothing"], 1, "jobs/nothing"),

@@ -139,7 +139,7 @@ def test_every_setting_of_a_visualization_arrives(sent: Callable[..., jobs_pb2.C
         ({"render": {"transforms.jiter": 1}}, InvalidValue, "render: unknown 'transforms.jiter'"),
         ({"render": {"rescue.x": 1}}, InvalidValue, "render: unknown 'rescue.x'"),
         ({"render": {"rescue": 1.5}}, InvalidType, "render.rescue: 1.5 is not a whole number"),
-        ({"render": {"rescue": None}}, InvalidType, "render.rescue: None is not a whole number"),
+        ({"render": {"rescue": None}}, InvalidType, "render.rescue: a value is missing"),
         ({"render": {"decorrelate": 1}}, InvalidType, "render.decorrelate: 1 is neither True nor False"),
         ({"render": {"transforms.pad": "0.1"}}, InvalidType, "render.transforms.pad: '0.1' is not a number"),
         ({"render": {"transforms": 0.1}}, InvalidType, "render.transforms: 0.1 is not a value of it"),

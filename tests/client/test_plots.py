@@ -172,7 +172,7 @@ def test_restarts_are_drawn_from_the_best_on() -> None:
         best=images,
     )
     figure = plots.plot_restarts(layer)
-    assert written(figure) == ["7", "3", "2", "constant", "1", "9", "5", "not a number", "4"]
+    assert written(figure) == ["7", "3.00", "2.00", "constant", "1.00", "9", "5.00", "not a number", "4.00"]
     np.testing.assert_array_equal(pictures(figure)[0].get_array(), images.pixels[1, ..., 0])
     assert figure.get_suptitle() == "conv1"
     assert rendered(figure).any()

@@ -64,3 +64,23 @@ def test_a_redis_that_does_not_answer_can_be_given_up(number: signal.Signals) ->
         assert "Traceback" not in errors
         assert len(servers) == 1
         assert not psutil.wait_procs(servers, timeout=10)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--home", "{file}/home"], "convscope up: {file}/home/redis: Not a directory"),
+        (["--workers", "many"], "argument --workers: many is not a positive whole number"),
+        (["--threads", "0"], "argument --threads: 0 is not a positive whole number"),
+    ],
+)
+def test_arguments_that_cannot_be_right_are_named(tmp_path: Path, arguments: list[str], said: str) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    given = [each.format(file=file) for each in arguments]
+    command = [sys.executable, "-m", "convscope.service.up", "--listen", f"unix:{tmp_path}/s", *given]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVSCOPE_")}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    assert ended.returncode == 2
+    assert said.format(file=file) in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -172,6 +172,13 @@ def test_listings_that_cannot_be_right(
         assert list(violations(error)) == [field]
 
 
+def test_features_that_follow_each_other_are_said_at_once(api: Api, store: Store) -> None:
+    job = store.job({"conv2": [1, *range(3, 30)]})
+    request = ListVisualizationsRequest(job=job.name, layer="conv2", features=[2])
+    found = violations(refused(lambda: api.visualizations.ListVisualizations(request, timeout=30)))
+    assert found == {"features[0]": f"2 of conv2 is not in {job.name}; there is 1, 3 to 29"}
+
+
 def test_a_job_without_images_is_named(api: Api, store: Store) -> None:
     name = store.training().name
     for call in (

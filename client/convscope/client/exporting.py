@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import IO
 
 from convscope.client.connection import Connection
-from convscope.client.errors import DataLoss
+from convscope.client.errors import ConvscopeError, DataLoss
 from convscope.client.paging import pages
 from convscope.v1 import models_pb2
 
-__all__ = ["blaming", "export_model", "save", "umask"]
+__all__ = ["blaming", "export_model", "save", "umask", "written"]
 
 
 def export_model(connection: Connection, name: str, path: Path) -> Path:
@@ -30,28 +31,46 @@ def export_model(connection: Connection, name: str, path: Path) -> Path:
 
 
 def save(pieces: Iterable[bytes], path: Path, sha256: str) -> None:
-    """Writes the pieces to a temporary file beside `path`, checks its SHA-256 and renames it.
+    """Writes the pieces to a file, if they have this SHA-256.
 
     Raises:
         DataLoss: The bytes do not have this SHA-256; whatever was at `path` is left as it was.
         OSError: The folder does not exist or cannot be written.
     """
-    with blaming(path):
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     digest = hashlib.sha256()
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for piece in pieces:
-                digest.update(piece)
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
+    with written(path) as file:
+        for piece in pieces:
+            digest.update(piece)
+            file.write(piece)
         if digest.hexdigest() != sha256:
             raise DataLoss(f"{path.name}: the bytes received have SHA-256 {digest.hexdigest()}, not {sha256}")
-        Path(temporary).chmod(0o666 & ~umask())
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, which is at `path` only when the block has ended well; until then whatever was there stays.
+
+    A device or a pipe is written as it is: there is nothing to be kept, and it is not to be replaced.
+
+    Raises:
+        OSError: It cannot be written, or the disk is full.
+    """
+    with blaming(path):
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:
+                yield file
+            return
+        target = path.resolve()  # a link stays a link
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o666 & ~umask())
+            Path(temporary).replace(target)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
 
 
 def _sha256(connection: Connection, name: str) -> str:
@@ -65,9 +84,11 @@ def _sha256(connection: Connection, name: str) -> str:
 
 @contextmanager
 def blaming(path: Path) -> Iterator[None]:
-    """Has errors of the file system name this path, which the user knows, and not a temporary one beside it."""
+    """Has errors of the file system name this path, which the user knows, not a temporary one beside it or none."""
     try:
         yield
+    except ConvscopeError:  # a deadline is an OSError too
+        raise
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
 

@@ -32,7 +32,8 @@ def save_folder(pieces: Iterable[tuple[str, bytes]], folder: Path, *, last: str)
     with _temporary(folder) as made:
         path = ""
         for path, group in groupby(pieces, key=lambda piece: piece[0]):
-            _write(made / _inside(path), (data for _, data in group))
+            with blaming(folder):
+                _write(made / _inside(path), (data for _, data in group))
         if path != last:
             raise DataLoss(f"{folder.name}: the server broke off before {last}")
         made.chmod(0o777 & ~umask())

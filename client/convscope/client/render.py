@@ -205,6 +205,8 @@ def _enter(message: Message, name: str, path: str) -> Message:
 
 
 def _value(path: str, field: Any, value: object) -> float | bool:
+    if value is None:
+        raise InvalidType(f"{path}: a value is missing")
     if field.type == FieldDescriptor.TYPE_BOOL:
         if not isinstance(value, bool):
             raise InvalidType(f"{path}: {value!r} is neither True nor False")

@@ -81,5 +81,5 @@ def _bad_fields(error: grpc.RpcError) -> dict[str, str]:
     for detail in status.details if status else ():
         bad = error_details_pb2.BadRequest()
         if detail.Unpack(bad):
-            fields |= {violation.field: violation.description for violation in bad.field_violations}
+            fields |= {violation.field: _one_line(violation.description) for violation in bad.field_violations}
     return fields

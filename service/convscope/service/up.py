@@ -38,6 +38,10 @@ def main() -> int:
     except (ValueError, EmbeddedRedisError, ChildError) as error:
         print(f"convscope up: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
         return 2
+    except OSError as error:
+        named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"convscope up: {named}", file=sys.stderr)  # noqa: T201 - for the person who started it
+        return 2
     return 0
 
 
@@ -129,10 +133,9 @@ async def _unless_stopped(work: "asyncio.Future[Any]", stop: asyncio.Event) -> N
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return int(text)
 
 
 if __name__ == "__main__":

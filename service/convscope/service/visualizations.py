@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import grpc  # noqa: TC002 - named in an alias
@@ -124,5 +125,10 @@ def _wanted(images: JobImages, request: ListVisualizationsRequest) -> Sequence[i
 
 
 def _absent(images: JobImages, target: ImageTarget, feature: int) -> str:
-    there = ", ".join(map(str, target.features))
-    return f"{feature} of {target.layer} is not in {images.name}; there is {there}"
+    return f"{feature} of {target.layer} is not in {images.name}; there is {_runs(target.features)}"
+
+
+def _runs(features: Sequence[int]) -> str:
+    """Return rising features as they are said: 0 to 7, 9."""
+    runs = [[each for _, each in run] for _, run in groupby(enumerate(features), lambda item: item[1] - item[0])]
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)

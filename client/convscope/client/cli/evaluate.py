@@ -7,7 +7,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from convscope.client.cli.files import save_evaluation
+from convscope.client.cli.files import check_folder, save_evaluation
 from convscope.client.cli.options import Address, Detach, DeviceOption, Json, PriorityOption, RequestId, settings_of
 from convscope.client.cli.output import console, print_json, table
 from convscope.client.cli.waiting import await_result
@@ -41,6 +41,7 @@ def evaluate(
     settings = settings_of(ctx, address, json=json)
     if plots:
         require_matplotlib()
+        check_folder(plots)
     with settings.client() as client:
         job = client.evaluate(
             model,

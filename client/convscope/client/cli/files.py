@@ -1,5 +1,6 @@
 """Saving results as files."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,27 @@ from numpy.typing import NDArray
 
 from convscope.client import plots
 from convscope.client.evaluation import EvaluateResult
+from convscope.client.exporting import written
 from convscope.client.images import Trace
 from convscope.client.results import ImageStack, LayerImages, VisualizeResult
 
-__all__ = ["save_evaluation", "save_grids", "save_images"]
+__all__ = ["check_folder", "save_evaluation", "save_grids", "save_images"]
 
 # Numbers of channels that can be drawn: grey and colour.
 DRAWN = (1, 3)
+
+
+def check_folder(folder: Path) -> None:
+    """Tells before anything is computed what would keep files from being saved.
+
+    Raises:
+        OSError: The folder is none, or cannot be made or written.
+    """
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(20, "not a folder", str(there))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(13, "a folder that cannot be written", str(there))
 
 
 def save_evaluation(result: EvaluateResult, folder: Path) -> list[Path]:
@@ -24,8 +39,8 @@ def save_evaluation(result: EvaluateResult, folder: Path) -> list[Path]:
     errors, names = result.errors, result.classes.names
     true, predicted = ([names[number] for number in numbers[:9]] for numbers in (errors.true, errors.predicted))
     files = [folder / "confusion-matrix.png", folder / "example-errors.png"]
-    plots.plot_confusion_matrix(result.confusion_matrix, names).savefig(files[0])
-    plots.plot_images(errors.images[:9], true, predicted).savefig(files[1])
+    _save_figure(plots.plot_confusion_matrix(result.confusion_matrix, names), files[0])
+    _save_figure(plots.plot_images(errors.images[:9], true, predicted), files[1])
     return files
 
 
@@ -46,7 +61,8 @@ def save_images(result: VisualizeResult, file: Path) -> Path:
         for which, stack in (("final", layer.final), ("best", layer.best)):
             arrays |= {f"{name}/{which}/{field}": getattr(stack, field) for field in ImageStack.__dataclass_fields__}
         arrays |= _traces(name, [image.trace for image in result.images if image.layer == each])
-    np.savez_compressed(file, allow_pickle=False, **arrays)
+    with written(file) as opened:
+        np.savez_compressed(opened, allow_pickle=False, **arrays)
     return file
 
 
@@ -63,9 +79,14 @@ def save_grids(result: VisualizeResult, folder: Path) -> list[Path]:
     for name in result.layers:
         layer = result.layer(name)
         file = folder / f"{_escaped(name, '%/')}.png"
-        _grid(layer).savefig(file, format="png")  # by itself it would find no suffix in an objective's "...png"
+        _save_figure(_grid(layer), file)
         files.append(file)
     return files
+
+
+def _save_figure(figure: Any, file: Path) -> None:
+    with written(file) as opened:
+        figure.savefig(opened, format="png")
 
 
 def _escaped(name: str, characters: str) -> str:

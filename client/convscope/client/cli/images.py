@@ -11,6 +11,7 @@ from convscope.client.cli.options import Address, Json, settings_of
 from convscope.client.cli.output import console, details, print_json, table
 from convscope.client.enums import ExportFormat
 from convscope.client.errors import InvalidValue
+from convscope.client.exporting import written
 from convscope.client.images import FeatureImage
 from convscope.client.verdicts import Verdict
 
@@ -76,7 +77,8 @@ def show(
     with settings.client() as client:
         found = client.visualizations.get(name, layer, feature, restart=restart, format="png" if output else "none")
     if output:
-        output.write_bytes(found.png)
+        with written(output) as file:
+            file.write(found.png)
     print_json({**_described(found), "file": output}) if settings.json else _print(found, output)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from convscope.client.cli.files import save_grids, save_images
+from convscope.client.cli.files import check_folder, save_grids, save_images
 from convscope.client.cli.layers import parse_layers
 from convscope.client.cli.objective_text import parse_objectives, parse_settings
 from convscope.client.cli.options import (
@@ -21,7 +21,7 @@ from convscope.client.cli.options import (
     settings_of,
 )
 from convscope.client.cli.output import console, print_json, table
-from convscope.client.cli.waiting import await_result
+from convscope.client.cli.waiting import await_result, saving
 from convscope.client.enums import Outcome, Preset, Restarts
 from convscope.client.results import LayerImages, VisualizeResult
 
@@ -121,8 +121,7 @@ def visualize(
     Thousands of large images fill this machine's memory: --detach, then [bold]convscope images export[/].
     """
     chosen = settings_of(ctx, address, json=json)
-    if output.exists() and not output.is_dir():  # told before anything is computed
-        raise NotADirectoryError(20, "not a folder", str(output))
+    check_folder(output)
     with chosen.client() as client:
         job = client.visualize(
             model,
@@ -141,8 +140,9 @@ def visualize(
             device=device,
         )
         result = await_result(job, detach=detach, json=chosen.json)
-    files = [save_images(result, output / "images.npz")]
-    files += save_grids(result, output) if find_spec("matplotlib") else []
+    with saving(job):
+        files = [save_images(result, output / "images.npz")]
+        files += save_grids(result, output) if find_spec("matplotlib") else []
     if chosen.json:
         print_json({"job": job.name, "result": result, "files": files})
     else:
@@ -159,7 +159,7 @@ def _print(result: VisualizeResult, files: list[Path]) -> None:
     out.print(rows)
     count = len(result.images)
     known = f"; {result.known} of {count} images were stored already" if result.known else ""
-    out.print(f"[dim]{count} images in {result.seconds:.1f} s{known}[/]")
+    out.print(f"[dim]{count} {'image' if count == 1 else 'images'} in {result.seconds:.1f} s{known}[/]")
     for file in files:
         typer.echo(file)
     if len(files) == 1:

@@ -1,5 +1,7 @@
 """Waiting for a job at the terminal."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import typer
@@ -8,7 +10,7 @@ from convscope.client.cli.faults import report
 from convscope.client.cli.output import print_json
 from convscope.client.jobs import Job
 
-__all__ = ["await_result", "leave"]
+__all__ = ["await_result", "leave", "saving"]
 
 R = TypeVar("R")
 
@@ -25,6 +27,16 @@ def await_result(job: Job[R], *, detach: bool, json: bool) -> R:
         return job.result(progress=not json)
     except KeyboardInterrupt:
         leave(job)
+        raise
+
+
+@contextmanager
+def saving(job: Job[Any]) -> Iterator[None]:
+    """Says, where files cannot be saved, that the images are there all the same."""
+    try:
+        yield
+    except OSError:
+        report(f"{job.name} has succeeded; save its images: convscope images export {job.name} FOLDER")
         raise
 
 

@@ -54,7 +54,7 @@ def plot_restarts(layer: LayerImages, *, smooth: bool = True, title: str | None 
     for i, row in enumerate(rows):
         grid.name_row(i, str(layer.features[row[0]]))
         for column, place in enumerate(row):
-            grid.show(i, column, images[place], f"{layer.best.objective[place]:.3g}", warnings[place])
+            grid.show(i, column, images[place], f"{layer.best.objective[place]:#.3g}", warnings[place])
     return grid.figure
 
 
