@@ -16,13 +16,13 @@ __all__ = ["FAMILY"]
 
 COST = Figure(
     name="keeping-cost",
-    what="training time with checkpoints and lease over without, in process, median of 4 pairs",
+    what="training time with checkpoints and lease over without, in process, median of 8 pairs",
     target=1.02,
     unit="x",
     bound="at most",
 )
 
-PAIRS = 4
+PAIRS = 8
 
 PROGRAM = """
 import json, sys, time
