@@ -65,7 +65,7 @@ def _explain(error: Any) -> None:
 
 def _name_value(error: Any) -> None:
     """Has what pydantic, which reads values for typer, says of a value begin with it, and not with a word for it."""
-    faults = getattr(error.__cause__, "errors", tuple)()
+    faults: list[Any] = getattr(error.__cause__, "errors", list)()
     if faults:
         said = error.message.removeprefix("Value error, ")
         error.message = re.sub("^Input(?= )", lambda _: repr(faults[0]["input"]), said)
