@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from convscope.client import Client, errors
-from convscope.client.cli.files import check_folder
+from convscope.client import Client, FeatureImage, VisualizeResult, errors
+from convscope.client.cli.files import check_folder, save_images
 from convscope.client.exporting import written
-from convscope.v1 import visualizations_pb2
+from convscope.v1 import visualizations_pb2, visualize_pb2
+from convscope.v1.objective_pb2 import Objective
 from fake_service import FakeService
+from stored_images import image
 
 
 @contextmanager
@@ -31,6 +33,18 @@ def test_what_was_there_stays(tmp_path: Path) -> None:
     path.write_text("before")
     with pytest.raises(OSError, match="File too large") as caught, little_room(1000), written(path) as file:
         file.write(bytes(2000))
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_archive_that_did_not_fit_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "images.npz"
+    path.write_text("before")
+    stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name="a")]), 0, (64, 64, 3))
+    found = VisualizeResult(images=(FeatureImage.from_wire(stored),), seconds=0.0)
+    with pytest.raises(OSError, match="File too large") as caught, little_room(10_000):
+        save_images(found, path)
     assert caught.value.filename == str(path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]

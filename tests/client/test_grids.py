@@ -1,16 +1,19 @@
 """The pictures that the command line leaves of a visualization."""
 
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 
-from convscope.client import FeatureImage, VisualizeResult
+from convscope.client import FeatureImage, OptimizedImage, VisualizeResult
+from convscope.client.cli import files
 from convscope.client.cli.files import save_grids, save_images
 from convscope.v1 import visualize_pb2
 from convscope.v1.objective_pb2 import Objective
-from stored_images import image
+from stored_images import image, pixels
 
 
 def result(name: str, shape: tuple[int, int, int] = (6, 5, 1)) -> VisualizeResult:
@@ -41,6 +44,49 @@ def test_layers_of_nearly_the_same_name_are_kept_apart(tmp_path: Path) -> None:
     with np.load(save_images(found, tmp_path / "images.npz")) as arrays:
         kept = [unquote(name.removesuffix("/features")) for name in arrays if name.endswith("/features")]
     assert kept == names
+
+
+def test_an_archive_has_every_array(tmp_path: Path) -> None:
+    spec = visualize_pb2.VisualizeSpec(objectives=[Objective(name="a")], restarts=2, keep=visualize_pb2.RESTARTS_ALL)
+    images = tuple(FeatureImage.from_wire(image(spec, number)) for number in range(2))
+    file = save_images(VisualizeResult(images=images, seconds=0.0), tmp_path / "new" / "images.npz")
+    figures = {"objective": "<f8", "predicted_class": "<i4", "probability": "<f8", "iteration": "<i4"}
+    trace = {"predicted_class", "probability", "gradient_min", "gradient_max", "step_size", "objective"}
+    with np.load(file) as arrays:
+        assert {name: (array.dtype.str, array.shape) for name, array in arrays.items()} == {
+            "a/features": ("<i4", (2,)),
+            "a/restarts": ("<i4", (2,)),
+            "a/verdicts": ("<U6", (2,)),
+            **{f"a/{which}/pixels": ("<f4", (2, 6, 5, 1)) for which in ("final", "best")},
+            **{f"a/{which}/{name}": (kind, (2,)) for which in ("final", "best") for name, kind in figures.items()},
+            **{f"a/trace/{name}": ("<f4", (2, 3)) for name in trace},
+        }
+        assert arrays["a/restarts"].tolist() == [0, 1]
+        for which in ("final", "best"):
+            np.testing.assert_array_equal(arrays[f"a/{which}/pixels"][1], pixels(1, final=which == "final"))
+        assert arrays["a/best/objective"].tolist() == [0.5, 1.5]
+
+
+def test_an_archive_is_written_layer_by_layer(tmp_path: Path) -> None:
+    """A network has many layers: all images of one layer are held a second time, but not those of all."""
+    shown = OptimizedImage(
+        pixels=np.zeros((64, 64, 3), np.float32), objective=0.0, predicted_class=0, probability=0.0, iteration=0
+    )
+    images = [FeatureImage(layer=f"l{n // 8}", feature=n % 8, final=shown, best=shown) for n in range(128)]
+    tracemalloc.start()
+    try:
+        save_images(VisualizeResult(images=tuple(images), seconds=0.0), tmp_path / "images.npz")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(images) * shown.pixels.nbytes / 4
+
+
+def test_an_objective_is_drawn_without_a_number() -> None:
+    found = replace(result("mine"), objectives=("mine",))
+    for layer, labels in ((found.layer("mine"), [""]), (result("mine").layer("mine"), ["0"])):
+        (axes,) = files._grid(layer).axes
+        assert [text.get_text() for text in axes.texts] == labels
 
 
 def test_images_without_colours_are_not_drawn(tmp_path: Path) -> None:

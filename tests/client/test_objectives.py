@@ -79,6 +79,14 @@ def test_operands_stay_as_they_are(factors: list[float]) -> None:
         (lambda: objectives.channel("conv1", 1, tap="after"), InvalidValue, "tap: unknown 'after'; allowed are pre_"),
         (lambda: objectives.direction("conv1", "12"), InvalidType, "vector: '12'"),  # type: ignore[arg-type]
         (lambda: objectives.direction("conv1", ["1"]), InvalidType, "vector: '1'"),  # type: ignore[list-item]
+        (lambda: objectives.direction("conv1", []), InvalidValue, "vector: must not be empty"),
+        (
+            lambda: objectives.direction("conv1", [1, 1e300]),
+            InvalidValue,
+            r"vector: 1e\+300 is not a finite number",
+        ),
+        (lambda: objectives.direction("conv1", [-3.5e38]), InvalidValue, r"vector: -3\.5e\+38 is not a finite"),
+        (lambda: objectives.direction("conv1", [float("nan")]), InvalidValue, "vector: nan is not a finite number"),
     ],
 )
 def test_what_is_no_objective(make: Callable[[], Any], error: type[Exception], said: str) -> None:
@@ -102,6 +110,12 @@ def test_every_kind_arrives(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> N
     assert list(found[2].terms[0].direction.vector) == [1, 0, -1]
     assert found[2].terms[1].diversity.layer == "conv2"
     assert (found[3].terms[0].feature.layer, found[3].terms[0].weight) == ("logits", 1)
+
+
+def test_the_largest_float32_arrives(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> None:
+    largest = float(np.finfo(np.float32).max)
+    (found,) = sent(objectives=objectives.direction("logits", [largest, -largest])).spec.visualize.objectives
+    assert list(found.terms[0].direction.vector) == [largest, -largest]
 
 
 def test_objectives_can_have_names(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> None:
@@ -223,6 +237,20 @@ NO_SUMS += ["sum(conv1)", "logits:[1,x]", "conv1 conv2", "conv2:-1", "0*conv1"]
 def test_what_is_no_objective_on_the_command_line(text: str) -> None:
     with pytest.raises(InvalidValue):
         parse_objectives([text])
+
+
+@pytest.mark.parametrize(
+    ("vector", "said"),
+    [
+        ("", "must not be empty"),
+        (" ", "must not be empty"),
+        ("1,,2", "'' is not a number"),
+        ("1e300", r"1e\+300 is not"),
+    ],
+)
+def test_what_is_no_direction_is_told(vector: str, said: str) -> None:
+    with pytest.raises(InvalidValue, match=f"vector: {said}"):
+        parse_objectives([f"logits:[{vector}]"])
 
 
 def test_objectives_with_and_without_names_can_be_mixed() -> None:

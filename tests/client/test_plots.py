@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,21 @@ def test_restarts_are_drawn_from_the_best_on() -> None:
     np.testing.assert_array_equal(pictures(figure)[0].get_array(), images.pixels[1, ..., 0])
     assert figure.get_suptitle() == "conv1"
     assert rendered(figure).any()
+
+
+def test_an_objective_has_no_number_and_nothing_is_less_than_nothing() -> None:
+    images = stack(rng.random((2, 6, 6, 1), np.float32), [-0.0, -0.001])
+    layer = LayerImages(
+        layer="mine",
+        features=np.array([0, 0], np.int32),
+        restarts=np.array([0, 1], np.int32),
+        verdicts=(None, None),
+        final=images,
+        best=images,
+        is_objective=True,
+    )
+    assert written(plots.plot_restarts(layer)) == ["0.00", "-0.00100"]
+    assert written(plots.plot_restarts(replace(layer, is_objective=False))) == ["0", "0.00", "-0.00100"]
 
 
 @given(st.integers(1, 5000))

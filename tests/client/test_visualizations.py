@@ -185,6 +185,22 @@ def test_the_command_line_shows(run: Run, visualization: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("nope", 2, "'nope' is not in {job}; there is conv1, logits, mine"),
+        ("conv1:3", 2, "3 of conv1 is not in {job}; there is 2, 5"),
+        ("conv1:5 --restart 1", 1, "the image of layer 'conv1', feature 5, restart 1 in {job} is not ready yet"),
+    ],
+)
+def test_the_command_line_says_which_images_there_are(
+    run: Run, visualization: str, name: str, code: int, said: str
+) -> None:
+    ended, lines, told = run("show", visualization, *name.split())
+    assert (ended, lines) == (code, "")
+    assert said.format(job=visualization) in told
+
+
+@pytest.mark.parametrize(
     ("verdict", "said"),
     [
         ({"outcome": visualize_pb2.Verdict.OUTCOME_NOT_A_NUMBER, "iteration": 0}, "not a number, at iteration 0"),
@@ -210,6 +226,15 @@ def test_the_command_line_exports(run: Run, visualization: str, tmp_path: Path) 
     assert run("export", visualization, "--format", "png") == (0, f"{identifier}\n", "")
     assert (tmp_path / identifier / "index.json").exists()
     assert run("export", visualization) == (1, "", f"convscope: {identifier}: exists already\n")
+
+
+def test_what_is_no_folder_to_export_to_is_told(run: Run, visualization: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert run("export", visualization, "file/sub") == (1, "", "convscope: file: not a folder\n")
+    for unnamed in ("", "."):
+        code, _, said = run("export", visualization, unnamed)
+        assert (code, said) == (2, "convscope: folder: a new folder needs a name; '', '.' and '/' are none\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_image_keeps_what_is_known_of_it(fake: FakeService, client: Client) -> None:
@@ -256,5 +281,6 @@ def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -
     assert [each.known for each in seen if isinstance(each, ImageReady)] == [False, True, False, False, False]
     layer = found.layer("conv1")
     assert (layer.features.tolist(), layer.restarts.tolist()) == ([4, 4], [0, 1])
+    assert (layer.is_objective, found.layer("x").is_objective) == (False, True)
     assert [str(verdict) for verdict in layer.verdicts] == ["normal", "normal"]
     assert (handle.info.priority, handle.info.device, handle.info.parts, handle.info.parts_done) == ("low", "any", 3, 1)

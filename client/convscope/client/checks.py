@@ -5,7 +5,10 @@ import operator
 
 from convscope.client.errors import InvalidType, InvalidValue
 
-__all__ = ["int32", "int64", "real", "resource_name", "text", "uint64"]
+__all__ = ["float32", "int32", "int64", "real", "resource_name", "text", "uint64"]
+
+# The largest number that is sent as float32 and does not arrive as infinity.
+_LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 
 
 def _whole(field: str, value: object, low: int, high: int) -> int:
@@ -43,6 +46,14 @@ def real(field: str, value: object) -> float:
         return float(value)
     except OverflowError:
         raise InvalidValue(f"{field}: the number is too large") from None
+
+
+def float32(field: str, value: object) -> float:
+    """A finite number within the range of float32, NumPy's included."""
+    number = real(field, value)
+    if not abs(number) <= _LARGEST_FLOAT32:  # nor is NaN
+        raise InvalidValue(f"{field}: {number:g} is not a finite number within ±3.4e38, the range of float32")
+    return number
 
 
 def text(field: str, value: object) -> str:

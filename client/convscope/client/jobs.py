@@ -18,7 +18,7 @@ from convscope.client.events import Event, Failure, Finished, ImageReady, event_
 from convscope.client.history import History
 from convscope.client.images import FeatureImage
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
-from convscope.client.selections import asked_features
+from convscope.client.selections import asked_features, objective_names
 from convscope.client.times import time_from_wire
 from convscope.client.watching import patiently, watch
 from convscope.v1 import jobs_pb2, models_pb2
@@ -239,7 +239,10 @@ class Job(Generic[R]):
         if isinstance(result, TrainResult):
             return self._with_history(result)
         if isinstance(result, VisualizeResult):
-            return VisualizeResult.of(images, result.seconds, asked_features(self.info.spec), known=result.known)
+            spec = self.info.spec
+            return VisualizeResult.of(
+                images, result.seconds, asked_features(spec), known=result.known, objectives=objective_names(spec)
+            )
         return result
 
     def _with_history(self, result: TrainResult) -> TrainResult:

@@ -148,12 +148,14 @@ def direction(layer: str, vector: Iterable[float], *, tap: str | None = None) ->
 
     Args:
         layer: Name of the layer, of F features.
-        vector: F real numbers, sent as float32.
+        vector: F finite numbers, sent as float32.
         tap: Where the layer is tapped.
     """
     if isinstance(vector, str | bytes | Mapping) or not isinstance(vector, Iterable):
         raise InvalidType(f"vector: {vector!r} is not a list of numbers")
-    components = tuple(checks.real("vector", component) for component in vector)
+    components = tuple(checks.float32("vector", component) for component in vector)
+    if not components:
+        raise InvalidValue("vector: must not be empty; it has a component for each feature of the layer")
     return _one("direction", tap, layer=checks.text("layer", layer), vector=components)
 
 

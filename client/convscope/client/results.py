@@ -88,6 +88,7 @@ class LayerImages:
         verdicts: Whether each can be believed; None where the server does not say.
         final: The images after the last update.
         best: The images with the highest objective that each ascent went through.
+        is_objective: Whether they are of an objective of one's own: `layer` is its name, and `features` are all 0.
     """
 
     layer: str
@@ -96,6 +97,7 @@ class LayerImages:
     verdicts: tuple[Verdict | None, ...]
     final: ImageStack
     best: ImageStack
+    is_objective: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,15 +109,17 @@ class VisualizeResult:
             each feature, or all its restarts.
         seconds: Time from the start of the job's first attempt to its end.
         known: How many of the images were stored already.
+        objectives: Names of those of `layers` that are objectives of one's own.
     """
 
     images: tuple[FeatureImage, ...]
     seconds: float
     known: int = 0
+    objectives: tuple[str, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers that have images."""
+        """Names of the layers and objectives that have images."""
         return tuple(dict.fromkeys(image.layer for image in self.images))
 
     def layer(self, name: str) -> LayerImages:
@@ -134,11 +138,18 @@ class VisualizeResult:
             verdicts=tuple(image.verdict for image in images),
             final=ImageStack.of([image.final for image in images]),
             best=ImageStack.of([image.best for image in images]),
+            is_objective=name in self.objectives,
         )
 
     @classmethod
     def of(
-        cls, images: Iterable[FeatureImage], seconds: float, asked: Iterable[tuple[str, int]] = (), *, known: int = 0
+        cls,
+        images: Iterable[FeatureImage],
+        seconds: float,
+        asked: Iterable[tuple[str, int]] = (),
+        *,
+        known: int = 0,
+        objectives: Iterable[str] = (),
     ) -> "VisualizeResult":
         """The result of images in any order, put in the order of the layers and features asked for."""
         places = {feature: place for place, feature in enumerate(asked)}
@@ -146,7 +157,8 @@ class VisualizeResult:
         def place(image: FeatureImage) -> tuple[int, int]:
             return places.get((image.layer, image.feature), len(places)), image.restart
 
-        return cls(images=tuple(sorted(images, key=place)), seconds=seconds, known=known)
+        ordered = tuple(sorted(images, key=place))
+        return cls(images=ordered, seconds=seconds, known=known, objectives=tuple(objectives))
 
 
 # What any job can find.

@@ -7,7 +7,7 @@ from convscope.client import checks
 from convscope.client.errors import InvalidType, InvalidValue
 from convscope.v1 import visualize_pb2
 
-__all__ = ["Features", "Layers", "asked_features", "feature_numbers", "selections"]
+__all__ = ["Features", "Layers", "asked_features", "feature_numbers", "objective_names", "selections"]
 
 # All features, one, several, or a contiguous range.
 Features: TypeAlias = int | range | slice | Iterable[int] | None
@@ -47,8 +47,12 @@ def asked_features(spec: Mapping[str, Any]) -> list[tuple[str, int]]:
     """The layers and features of a visualization's spec, as the server spells them out, then its objectives."""
     chosen = [(selection.get("name", ""), selection.get("list", {})) for selection in spec.get("selections", ())]
     asked = [(layer, feature) for layer, features in chosen for feature in features.get("indices", ())]
-    names = [each.get("name") or f"objectives[{index}]" for index, each in enumerate(spec.get("objectives", ()))]
-    return asked + [(name, 0) for name in names]
+    return asked + [(name, 0) for name in objective_names(spec)]
+
+
+def objective_names(spec: Mapping[str, Any]) -> list[str]:
+    """The names that the images of a visualization's objectives have."""
+    return [each.get("name") or f"objectives[{index}]" for index, each in enumerate(spec.get("objectives", ()))]
 
 
 def feature_numbers(field: str, features: Features) -> list[int]:

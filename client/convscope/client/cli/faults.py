@@ -1,5 +1,6 @@
 """The one place where errors become a line on stderr and an exit code."""
 
+import re
 import sys
 from typing import Any, NoReturn
 
@@ -58,4 +59,13 @@ def _explain(error: Any) -> None:
         error.show()
         return
     path = error.ctx.command_path if error.ctx else "convscope"
+    _name_value(error)
     report(f"{error.format_message().rstrip('.')}; see {path} --help")
+
+
+def _name_value(error: Any) -> None:
+    """Has what pydantic, which reads values for typer, says of a value begin with it, and not with a word for it."""
+    faults: list[Any] = getattr(error.__cause__, "errors", list)()
+    if faults:
+        said = error.message.removeprefix("Value error, ")
+        error.message = re.sub("^Input(?= )", lambda _: repr(faults[0]["input"]), said)

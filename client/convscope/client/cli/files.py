@@ -2,22 +2,28 @@
 
 import os
 import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from convscope.client import plots
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import written
-from convscope.client.images import Trace
+from convscope.client.images import FeatureImage, OptimizedImage, Trace
 from convscope.client.results import ImageStack, LayerImages, VisualizeResult
 
-__all__ = ["check_folder", "save_evaluation", "save_grids", "save_images"]
+__all__ = ["Step", "check_folder", "has_grids", "save_evaluation", "save_grids", "save_images"]
 
 # Numbers of channels that can be drawn: grey and colour.
 DRAWN = (1, 3)
+
+# Is called as each step of a long work begins, with its number from 1, how many there are, and its name.
+Step: TypeAlias = Callable[[int, int, str], None]
 
 
 def check_folder(folder: Path) -> None:
@@ -44,44 +50,69 @@ def save_evaluation(result: EvaluateResult, folder: Path) -> list[Path]:
     return files
 
 
-def save_images(result: VisualizeResult, file: Path) -> Path:
-    """Saves every array of a visualization in one .npz file.
+def save_images(result: VisualizeResult, file: Path, step: Step | None = None) -> Path:
+    """Saves every array of a visualization in one .npz file; what is stacked for it is one layer's at a time.
 
     For each layer: `conv1/features`, `conv1/restarts` and `conv1/verdicts` (text), then `final` and `best`, each with
     `pixels`, `objective`, `predicted_class`, `probability` and `iteration` (`conv1/best/pixels`), and `trace` with its
     figures if there are any. In the name of a layer, `%` and control characters are escaped as in URLs.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, NDArray[Any]] = {}
-    for each in result.layers:
-        layer, name = result.layer(each), _escaped(each, "%")
-        arrays[f"{name}/features"] = layer.features
-        arrays[f"{name}/restarts"] = layer.restarts
-        arrays[f"{name}/verdicts"] = np.array([str(verdict or "") for verdict in layer.verdicts])
-        for which, stack in (("final", layer.final), ("best", layer.best)):
-            arrays |= {f"{name}/{which}/{field}": getattr(stack, field) for field in ImageStack.__dataclass_fields__}
-        arrays |= _traces(name, [image.trace for image in result.images if image.layer == each])
-    with written(file) as opened:
-        np.savez_compressed(opened, allow_pickle=False, **arrays)
+    with written(file) as opened, zipfile.ZipFile(opened, "w", zipfile.ZIP_DEFLATED) as archive:
+        for layer in _each(result.layers, step):
+            _add_layer(archive, _escaped(layer, "%"), [image for image in result.images if image.layer == layer])
     return file
 
 
-def save_grids(result: VisualizeResult, folder: Path) -> list[Path]:
+def has_grids(result: VisualizeResult) -> bool:
+    """Whether its images have colours that they can be drawn in."""
+    return result.images[0].best.pixels.shape[-1] in DRAWN
+
+
+def save_grids(result: VisualizeResult, folder: Path, step: Step | None = None) -> list[Path]:
     """Draws each layer's best images as a grid; returns the files, none where images have no colours to be drawn in.
 
     Of very many images the first are drawn, as `plots` says. A file has the layer's name; in it `/`, `%` and control
     characters are escaped as in URLs.
     """
-    if result.images[0].best.pixels.shape[-1] not in DRAWN:
+    if not has_grids(result):
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name in result.layers:
-        layer = result.layer(name)
-        file = folder / f"{_escaped(name, '%/')}.png"
-        _save_figure(_grid(layer), file)
-        files.append(file)
-    return files
+    files = {layer: folder / f"{_escaped(layer, '%/')}.png" for layer in result.layers}
+    for layer in _each(result.layers, step):
+        _save_figure(_grid(result.layer(layer)), files[layer])
+    return list(files.values())
+
+
+def _each(layers: Sequence[str], step: Step | None) -> Iterator[str]:
+    """The layers one after another, each told as it begins."""
+    for number, layer in enumerate(layers, start=1):
+        if step:
+            step(number, len(layers), _escaped(layer, ""))
+        yield layer
+
+
+def _add_layer(archive: zipfile.ZipFile, name: str, images: list[FeatureImage]) -> None:
+    """Adds all arrays of a layer under its name in the archive."""
+    _add(archive, f"{name}/features", np.array([image.feature for image in images], np.int32))
+    _add(archive, f"{name}/restarts", np.array([image.restart for image in images], np.int32))
+    _add(archive, f"{name}/verdicts", np.array([str(image.verdict or "") for image in images]))
+    _add_stack(archive, f"{name}/final", [image.final for image in images])
+    _add_stack(archive, f"{name}/best", [image.best for image in images])
+    for trace, array in _traces([image.trace for image in images]).items():
+        _add(archive, f"{name}/trace/{trace}", array)
+
+
+def _add_stack(archive: zipfile.ZipFile, name: str, images: list[OptimizedImage]) -> None:
+    stack = ImageStack.of(images)
+    for field in ImageStack.__dataclass_fields__:
+        _add(archive, f"{name}/{field}", getattr(stack, field))
+
+
+def _add(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    """Adds an array as `numpy.savez_compressed` does, which wants to have all of them at once."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        npy.write_array(member, array, allow_pickle=False)
 
 
 def _save_figure(figure: Any, file: Path) -> None:
@@ -99,13 +130,13 @@ def _grid(layer: LayerImages) -> Any:
     title = _escaped(layer.layer, "")
     if len(np.unique(layer.features)) < len(layer.features):
         return plots.plot_restarts(layer, title=title)
-    return plots.plot_features(layer.best.pixels, layer.features, verdicts=layer.verdicts, title=title)
+    labels: list[str] | NDArray[np.int32] = [""] if layer.is_objective else layer.features
+    return plots.plot_features(layer.best.pixels, labels, verdicts=layer.verdicts, title=title)
 
 
-def _traces(layer: str, traces: list[Trace | None]) -> dict[str, NDArray[Any]]:
+def _traces(traces: list[Trace | None]) -> dict[str, NDArray[Any]]:
     """Each figure of the traces as [features, iterations]."""
     found = [trace for trace in traces if trace is not None]
     if not found:
         return {}
-    names = Trace.__dataclass_fields__
-    return {f"{layer}/trace/{name}": np.stack([getattr(trace, name) for trace in found]) for name in names}
+    return {name: np.stack([getattr(trace, name) for trace in found]) for name in Trace.__dataclass_fields__}

@@ -1,16 +1,18 @@
 """`convscope images`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from convscope.client.cli.files import check_folder
 from convscope.client.cli.help import Command, Group
 from convscope.client.cli.layers import parse_layer
 from convscope.client.cli.options import Address, Json, settings_of
 from convscope.client.cli.output import console, details, print_json, table
+from convscope.client.client import Client
 from convscope.client.enums import ExportFormat
-from convscope.client.errors import InvalidValue
+from convscope.client.errors import InvalidValue, NotFound
 from convscope.client.exporting import written
 from convscope.client.images import FeatureImage
 from convscope.client.verdicts import Verdict
@@ -75,7 +77,7 @@ def show(
     settings = settings_of(ctx, address, json=json)
     layer, feature = _image_name(image)
     with settings.client() as client:
-        found = client.visualizations.get(name, layer, feature, restart=restart, format="png" if output else "none")
+        found = _get(client, name, layer, feature, restart=restart, format="png" if output else "none")
     if output:
         with written(output) as file:
             file.write(found.png)
@@ -102,6 +104,8 @@ def export(
 ) -> None:
     """Save all images that are ready in a new folder, with index.json that describes each."""
     settings = settings_of(ctx, address, json=json)
+    if folder is not None:
+        _check_new(folder)
     with settings.client() as client:
         made = client.visualizations.export(name, folder or Path(name.rpartition("/")[2]), format=format)
     print_json({"folder": made}) if settings.json else typer.echo(made)
@@ -116,9 +120,25 @@ def _image_name(text: str) -> tuple[str, int]:
     return text, 0
 
 
+def _get(client: Client, job: str, layer: str, feature: int, **settings: Any) -> FeatureImage:
+    """An image; a job that has no such layer or feature is asked which it has."""
+    try:
+        return client.visualizations.get(job, layer, feature, **settings)
+    except NotFound:
+        next(client.visualizations.list(job, layer, feature, format="none"), None)  # refused, with all that there are
+        raise
+
+
+def _check_new(folder: Path) -> None:
+    """Tells before anything is fetched what would keep the folder from being made."""
+    if not folder.name:
+        raise InvalidValue("folder: a new folder needs a name; '', '.' and '/' are none")
+    check_folder(folder.parent)
+
+
 def _row(image: FeatureImage) -> tuple[str, ...]:
     best = image.best
-    figures = (f"{best.objective:.3f}", str(best.predicted_class), f"{best.probability:.1%}")
+    figures = (f"{best.objective:z.3f}", str(best.predicted_class), f"{best.probability:.1%}")
     return image.layer, str(image.feature), str(image.restart), *figures, _said(image.verdict)
 
 
@@ -138,16 +158,16 @@ def _described(image: FeatureImage) -> dict[str, object]:
 def _print(image: FeatureImage, file: Path | None) -> None:
     rows = details("image", f"{image.layer}:{image.feature}")
     rows.add_row("restart", str(image.restart))
-    rows.add_row("objective", f"{image.best.objective:.4f} after {image.best.iteration} steps")
+    rows.add_row("objective", f"{image.best.objective:z.4f} after {image.best.iteration} steps")
     rows.add_row("taken for", f"class {image.best.predicted_class} at {image.best.probability:.1%}")
     if verdict := image.verdict:
         rows.add_row("verdict", _said(verdict))
         if verdict.upper_bound is not None:
             share = "" if verdict.reached is None else f"; {verdict.reached:.1%} of the way there from the start"
-            rows.add_row("upper bound", f"{verdict.upper_bound:.4f}{share}")
+            rows.add_row("upper bound", f"{verdict.upper_bound:z.4f}{share}")
     if spread := image.spread:
         count = len(spread.objectives)
-        rows.add_row("restarts", f"{count}: objective {spread.mean:.4f} ± {spread.deviation:.4f}")
+        rows.add_row("restarts", f"{count}: objective {spread.mean:z.4f} ± {spread.deviation:.4f}")
     rows.add_row("digest", image.digest)
     if file:
         rows.add_row("file", str(file))

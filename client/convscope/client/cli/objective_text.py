@@ -79,8 +79,8 @@ def _what(text: str, tap: str | None = None) -> Objective:
             return objectives.neuron(found["layer"], int(found["feature"]), *place, tap=tap)
         return objectives.channel(found["layer"], int(found["feature"]), tap=tap)
     if found := _DIRECTION.fullmatch(text):
-        vector = [_real(component) for component in found["vector"].split(",")]
-        return objectives.direction(found["layer"], vector, tap=tap)
+        components = found["vector"].split(",") if found["vector"].strip() else []
+        return objectives.direction(found["layer"], [_real(component) for component in components], tap=tap)
     if _LAYER.fullmatch(text):
         return objectives.layer(text, tap=tap)
     raise _unknown(text)
@@ -96,7 +96,7 @@ def _real(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise _unknown(text) from None
+        raise InvalidValue(f"vector: {text.strip()!r} is not a number") from None
 
 
 def _value(name: str, text: str) -> float | bool:

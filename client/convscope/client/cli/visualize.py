@@ -4,9 +4,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
-from convscope.client.cli.files import check_folder, save_grids, save_images
+from convscope.client.cli.files import check_folder, has_grids, save_grids, save_images
 from convscope.client.cli.layers import parse_layers
 from convscope.client.cli.objective_text import parse_objectives, parse_settings
 from convscope.client.cli.options import (
@@ -21,9 +22,10 @@ from convscope.client.cli.options import (
     settings_of,
 )
 from convscope.client.cli.output import console, print_json, table
-from convscope.client.cli.waiting import await_result, saving
+from convscope.client.cli.waiting import await_result, saving, steps
 from convscope.client.enums import Outcome, Preset, Restarts
-from convscope.client.results import LayerImages, VisualizeResult
+from convscope.client.images import FeatureImage
+from convscope.client.results import VisualizeResult
 
 __all__ = ["visualize"]
 
@@ -141,32 +143,42 @@ def visualize(
         )
         result = await_result(job, detach=detach, json=chosen.json)
     with saving(job):
-        files = [save_images(result, output / "images.npz")]
-        files += save_grids(result, output) if find_spec("matplotlib") else []
+        files = _save(result, output, silent=chosen.json)
     if chosen.json:
         print_json({"job": job.name, "result": result, "files": files})
     else:
         _print(result, files)
 
 
+def _save(result: VisualizeResult, folder: Path, *, silent: bool) -> list[Path]:
+    with steps("saving", silent=silent) as step:
+        files = [save_images(result, folder / "images.npz", step)]
+    if find_spec("matplotlib") and has_grids(result):
+        with steps("drawing", silent=silent) as step:
+            files += save_grids(result, folder, step)
+    return files
+
+
 def _print(result: VisualizeResult, files: list[Path]) -> None:
     rows = table("layer", ">images", ">lowest objective", ">highest objective", "not normal")
     for name in result.layers:
-        layer = result.layer(name)
-        best = layer.best.objective
-        rows.add_row(name, str(len(layer.features)), f"{best.min():.3f}", f"{best.max():.3f}", _unusual(layer))
+        images = [image for image in result.images if image.layer == name]
+        best = np.array([image.best.objective for image in images])
+        rows.add_row(name, str(len(images)), f"{best.min():z.3f}", f"{best.max():z.3f}", _unusual(images))
     out = console()
     out.print(rows)
     count = len(result.images)
-    known = f"; {result.known} of {count} images were stored already" if result.known else ""
-    out.print(f"[dim]{count} {'image' if count == 1 else 'images'} in {result.seconds:.1f} s{known}[/]")
+    counted = f"{count} {'image' if count == 1 else 'images'}"
+    known = f"; {result.known} of {counted} {'was' if result.known == 1 else 'were'} stored already"
+    out.print(f"[dim]{counted} in {result.seconds:.1f} s{known if result.known else ''}[/]")
     for file in files:
         typer.echo(file)
     if len(files) == 1:
         out.print("[dim]images with these channels are not drawn[/]" if find_spec("matplotlib") else _FOR_PICTURES)
 
 
-def _unusual(layer: LayerImages) -> str:
+def _unusual(images: list[FeatureImage]) -> str:
     """How many images have each verdict that is a warning, as `2 constant; 1 unreachable, without a gradient`."""
-    outcomes = [str(verdict) for verdict in layer.verdicts if verdict and verdict.outcome is not Outcome.NORMAL]
+    verdicts = [image.verdict for image in images]
+    outcomes = [str(verdict) for verdict in verdicts if verdict and verdict.outcome is not Outcome.NORMAL]
     return "; ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))

@@ -1,4 +1,4 @@
-"""Waiting for a job at the terminal."""
+"""Waiting for a job, and for what is made of its result, at the terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,23 +6,27 @@ from typing import Any, TypeVar
 
 import typer
 
+from convscope.client.bars import Bar
 from convscope.client.cli.faults import report
+from convscope.client.cli.files import Step
 from convscope.client.cli.output import print_json
 from convscope.client.jobs import Job
 
-__all__ = ["await_result", "leave", "saving"]
+__all__ = ["await_result", "leave", "saving", "steps"]
 
 R = TypeVar("R")
 
 
 def await_result(job: Job[R], *, detach: bool, json: bool) -> R:
-    """The job's result, with a progress bar; leaves at once with the job's name if detached.
+    """The job's result, with its name and a progress bar on stderr; leaves at once with the name if detached.
 
     Ctrl-C leaves the job alone, and says so.
     """
     if detach:
         print_json({"job": job.name, "model": job.model}) if json else typer.echo(job.name)
         raise typer.Exit
+    if not json:
+        typer.echo(f"submitted {job.name}", err=True)
     try:
         return job.result(progress=not json)
     except KeyboardInterrupt:
@@ -38,6 +42,17 @@ def saving(job: Job[Any]) -> Iterator[None]:
     except OSError:
         report(f"{job.name} has succeeded; save its images: convscope images export {job.name} FOLDER")
         raise
+
+
+@contextmanager
+def steps(title: str, *, silent: bool) -> Iterator[Step | None]:
+    """What is to be called as each step of some work begins, with a bar on stderr that shows it; None if silent."""
+    if silent:
+        yield None
+        return
+    with Bar(title) as bar:
+        yield lambda number, total, name: bar.count(number - 1, total, f"{number}/{total} {name}")
+        bar.end()
 
 
 def leave(job: Job[Any]) -> None:

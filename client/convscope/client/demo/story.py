@@ -110,7 +110,7 @@ class Demo:
         for i in range(len(trace.objective)):
             figures = (trace.gradient_min[i], trace.gradient_max[i], trace.step_size[i], trace.objective[i])
             rows.add_row(
-                str(i), str(trace.predicted_class[i]), f"{trace.probability[i]:.2%}", *(f"{f:.3f}" for f in figures)
+                str(i), str(trace.predicted_class[i]), f"{trace.probability[i]:.2%}", *(f"{f:z.3f}" for f in figures)
             )
         self._console.print(rows)
 

@@ -29,7 +29,7 @@ _MAX_IMAGES, _MAX_ACROSS = 4096, 320
 
 def plot_features(
     images: ArrayLike,
-    features: Sequence[int] | NDArray[np.integer[Any]] | None = None,
+    features: Sequence[int] | Sequence[str] | NDArray[np.integer[Any]] | None = None,
     *,
     smooth: bool = True,
     title: str | None = None,
@@ -42,7 +42,7 @@ def plot_features(
 
     Args:
         images: [n, height, width] or [n, height, width, channels] with 1 or 3 channels, n >= 1, values 0 to 1.
-        features: n feature numbers. Default: 0 to n - 1.
+        features: n feature numbers, or whatever else is to stand above the images. Default: 0 to n - 1.
         smooth: Interpolate between pixels (spline16); else each pixel is a square.
         title: Above the grid.
         columns: Columns of the grid, 1 to 320. Default: as many as fill a wide rectangle with few empty places, or

@@ -25,6 +25,8 @@ _MAX_ROWS, _MAX_COLUMNS = 40, 16
 def plot_restarts(layer: LayerImages, *, smooth: bool = True, title: str | None = None) -> Figure:
     """A row of images for each feature: its restarts from the highest objective to the lowest, with their objectives.
 
+    Beside the row is the feature's number; an objective of one's own has none.
+
     Args:
         layer: A layer's images, several for each feature. The first 40 features and best 16 restarts are drawn.
         smooth: Interpolate between pixels (spline16); else each pixel is a square.
@@ -46,15 +48,16 @@ def plot_restarts(layer: LayerImages, *, smooth: bool = True, title: str | None 
         images.shape[1:],
         side=0.8,
         gap=0.1,
-        left=0.5,
+        left=0.09 if layer.is_objective else 0.5,
         lines=max(len(warnings[place].splitlines()) for row in rows for place in row),
         smooth=smooth,
         title=title or layer.layer,
     )
     for i, row in enumerate(rows):
-        grid.name_row(i, str(layer.features[row[0]]))
+        if not layer.is_objective:
+            grid.name_row(i, str(layer.features[row[0]]))
         for column, place in enumerate(row):
-            grid.show(i, column, images[place], f"{layer.best.objective[place]:#.3g}", warnings[place])
+            grid.show(i, column, images[place], f"{layer.best.objective[place]:z#.3g}", warnings[place])
     return grid.figure
 
 
