@@ -103,6 +103,7 @@ def test_the_given_folder_comes_first(home: Path, tmp_path: Path, monkeypatch: p
         (gzip.compress(b"something else"), "wrong checksum"),
         (gzip.compress(bytes(20_000)), "wrong checksum"),
     ],
+    ids=["text", "cut", "other", "zeros"],
 )
 def test_a_damaged_file_is_refused_by_name(home: Path, content: bytes, fault: str) -> None:
     home.mkdir(parents=True)
@@ -125,7 +126,9 @@ def test_a_mirror_may_compress_differently(home: Path, mirror: Path) -> None:
     assert read_archive(labels()) == content
 
 
-@pytest.mark.parametrize("content", [None, b"<html>not here</html>", gzip.compress(b"something else")])
+@pytest.mark.parametrize(
+    "content", [None, b"<html>not here</html>", gzip.compress(b"something else")], ids=["none", "page", "other"]
+)
 def test_a_bad_download_is_refused_by_name_and_not_kept(home: Path, mirror: Path, content: bytes | None) -> None:
     if content is not None:
         (mirror / LABELS).write_bytes(content)
