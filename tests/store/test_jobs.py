@@ -76,7 +76,7 @@ def test_a_request_id_makes_one_job(jobs: JobStore) -> None:
 def test_attempt_numbers_fence_writes(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs)
     first = claim(connection, job)
-    first.hand_back()
+    first.release()
     second = claim(connection, job)
     assert (first.number, second.number) == (1, 2)
     before = jobs.get(job.name)
@@ -149,7 +149,7 @@ def test_a_job_that_is_asked_to_stop_is_not_handed_back(connection: redis.Redis,
     job = train(jobs)
     attempt = claim(connection, job)
     jobs.request_cancel(job.name)
-    assert not attempt.hand_back()
+    assert not attempt.release()
     assert jobs.get(job.name).state == JobState.JOB_STATE_CANCELLED
     assert kinds(connection, job) == ["queued", "attempt_started", "cancel_requested", "finished"]
 

@@ -5,7 +5,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, ResultWanted, dispatch, lose_holder, open_queue
+from convscope.store import Attempt, ResultWanted, dispatch, mark_holder_lost, open_queue
 from convscope.store.jobs.queue import queued_parts
 from convscope.v1.jobs_pb2 import Device, JobState, Priority
 from support.part_jobs import CPU, claim, create, pop, state, take, waiting
@@ -135,10 +135,10 @@ class Crew:
         if attempt is None:
             self.take(worker)
         elif what == "gives back":
-            assert attempt.hand_back()
+            assert attempt.release()
             dispatch(self.connection, attempt.job_id, attempt.part)
         elif what == "dies":
-            lose_holder(self.connection, attempt.job_id, 0, worker, "SIGKILL")
+            mark_holder_lost(self.connection, attempt.job_id, 0, worker, "SIGKILL")
         else:
             self._end(attempt)
             part = attempt.next_part(CPU) if what == "goes on" else None

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
-from convscope.planning import plan_visualization
+from convscope.planning import PART_S, plan_visualization
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
@@ -36,6 +36,10 @@ __all__ = ["JobsService"]
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+# How long one worker should take for a part of a visualization, by estimate, in seconds.
+PART_SECONDS = PART_S
 
 
 class JobsService(jobs_pb2_grpc.JobsServicer):
@@ -74,7 +78,7 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
     async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
         """Delete an ended job."""
         name_to_id("jobs", request.name)
-        await self._backend.run(_delete, self._backend, request.name)
+        await self._backend.run(self._backend.jobs.delete, request.name)
         return Empty()
 
 
@@ -83,7 +87,7 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
     if known is not None:  # before the spec is checked: its model may be gone by now
         return _repeated(backend, known)
     plan = plan_job(request, backend.models, max_cost=backend.max_cost)
-    parts, digest = _parts(backend, plan.spec)
+    parts = _count_parts(backend, plan.spec)
     job, _ = backend.jobs.create(
         plan.spec,
         request_digest=plan.digest,
@@ -93,17 +97,17 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
         priority=plan.priority,
         device=plan.device,
         parts=parts,
-        plan=digest,
+        part_seconds=PART_SECONDS,
     )
     return _dispatched(backend, job)
 
 
-def _parts(backend: Backend, spec: JobSpec) -> tuple[int, str]:
-    """Cut a visualization into parts; returns their number, and the digest of the plan."""
+def _count_parts(backend: Backend, spec: JobSpec) -> int:
+    """Return in how many parts a job is computed."""
     if spec.WhichOneof("kind") != "visualize":
-        return 1, ""
-    plan = plan_visualization(spec.visualize, backend.models.get(spec.visualize.model).layers)
-    return len(plan.parts), backend.blobs.put(plan.to_bytes())
+        return 1
+    layers = backend.models.get(spec.visualize.model).layers
+    return len(plan_visualization(spec.visualize, layers, PART_SECONDS).parts)
 
 
 def _dispatched(backend: Backend, job: Job) -> Job:
@@ -130,22 +134,16 @@ def _get(backend: Backend, name: str) -> Job:
 
 def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
     size = check_page(request.page_size, request.page_token)
-    states = known_values("states", request.states, JobState.DESCRIPTOR)
+    states = [JobState.ValueType(state) for state in known_values("states", request.states, JobState.DESCRIPTOR)]
     names = JobKind.DESCRIPTOR.values_by_number
     kinds = {
         names[kind].name.removeprefix("JOB_KIND_").lower()
         for kind in known_values("kinds", request.kinds, JobKind.DESCRIPTOR)
     }
 
-    def matches(job: Job) -> bool:
-        return (not states or job.state in states) and (not kinds or job.spec.WhichOneof("kind") in kinds)
-
-    jobs, token = cut_page(backend.jobs.newest_first(before=request.page_token, matches=matches), size)
+    found = backend.jobs.newest_first(before=request.page_token, states=states, kinds=kinds)
+    jobs, token = cut_page(found, size)
     return ListJobsResponse(jobs=jobs, next_page_token=token)
-
-
-def _delete(backend: Backend, name: str) -> None:
-    backend.discard(backend.jobs.delete(name))
 
 
 def _cancel(backend: Backend, name: str) -> Job:

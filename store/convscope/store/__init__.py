@@ -6,18 +6,18 @@ State is in Redis and changes only by scripts that run inside it; artifacts are 
 from convscope.store.blobs import BlobStore
 from convscope.store.jobs.attempts import Attempt, Checkpoint
 from convscope.store.jobs.candidates import Candidate, read_candidates
+from convscope.store.jobs.dependents import settle_waiters
 from convscope.store.jobs.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs.jobs import JobStore
-from convscope.store.jobs.losses import dispatch_queued, lose_holder
+from convscope.store.jobs.lost_attempts import dispatch_queued, mark_holder_lost
 from convscope.store.jobs.queue import dispatch, open_queue, queue_names
-from convscope.store.jobs.waiting import settle_waiters
 from convscope.store.models import ModelStore
 from convscope.store.redis.connection import await_redis, connect_patiently, connect_promptly
-from convscope.store.redis.part_scripts import ResultWanted
 from convscope.store.redis.policy import PolicyError, check_policy
 from convscope.store.redis.refusals import WritesRefusedError, check_writes
-from convscope.store.redis.scripted import Image
+from convscope.store.redis.scripts import Image, ResultWanted, Scripts
 from convscope.store.settings import StoreSettings
+from convscope.store.upkeep.collector import Collector
 from convscope.store.upkeep.reconciler import Reconciler
 from convscope.store.upkeep.sweeping import Sweeper
 
@@ -26,6 +26,7 @@ __all__ = [
     "BlobStore",
     "Candidate",
     "Checkpoint",
+    "Collector",
     "Image",
     "JobStore",
     "LogEntry",
@@ -34,6 +35,7 @@ __all__ = [
     "PolicyError",
     "Reconciler",
     "ResultWanted",
+    "Scripts",
     "StoreSettings",
     "Sweeper",
     "WritesRefusedError",
@@ -45,7 +47,7 @@ __all__ = [
     "dispatch",
     "dispatch_queued",
     "hydrate",
-    "lose_holder",
+    "mark_holder_lost",
     "open_queue",
     "queue_names",
     "read_candidates",

@@ -1,17 +1,14 @@
 """RQ as the dispatcher: it carries a job id and a part number, as JSON, to one function."""
 
-import contextlib
 from collections.abc import Sequence
 
 import redis
 from rq import Queue
-from rq.command import send_stop_job_command
-from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from convscope.store.jobs.records import text
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 
 __all__ = [
     "DEVICES",
@@ -24,7 +21,6 @@ __all__ = [
     "queue_keys",
     "queue_names",
     "queued_parts",
-    "stop_part",
     "withdraw",
 ]
 
@@ -62,7 +58,7 @@ def open_queue(connection: redis.Redis, priority: str = "normal", device: str = 
 
 def dispatch(connection: redis.Redis, job_id: str, part: int = 0) -> None:
     """Put a part on its job's queue. Harmless to repeat: only a part that is queued in its record is taken up."""
-    found = connection.hmget(keys.job_key(job_id), ["priority", "device"])
+    found = connection.hmget(key("job", job_id), ["priority", "device"])
     priority, device = (text(each) if each else default for each, default in zip(found, ("normal", "any"), strict=True))
     open_queue(connection, priority, device).enqueue(
         PART_FUNCTION,
@@ -78,8 +74,8 @@ def dispatch(connection: redis.Redis, job_id: str, part: int = 0) -> None:
 def queued_parts(connection: redis.Redis) -> set[tuple[str, int]]:
     """Return job id and part of everything on the queues."""
     with connection.pipeline(transaction=True) as pipeline:
-        for key in queue_keys(_every_name()):
-            pipeline.lrange(key, 0, -1)
+        for name in queue_keys(_every_name()):
+            pipeline.lrange(name, 0, -1)
         waiting = [text(entry) for entries in pipeline.execute() for entry in entries]
     return {(job_id, int(part)) for job_id, _, part in (each.partition("-") for each in waiting) if part.isdigit()}
 
@@ -90,23 +86,12 @@ def withdraw(connection: redis.Redis, job_id: str, part: int) -> None:
     One that a worker has just taken off keeps its record, of which the worker disposes.
     """
     entry = carrier(job_id, part)
-    if sum(connection.lrem(key, 0, entry) for key in queue_keys(_every_name())):
+    if sum(int(found) for found in (connection.lrem(name, 0, entry) for name in queue_keys(_every_name()))):
         connection.delete(ENTRY_PREFIX + entry)
 
 
-def stop_part(connection: redis.Redis, entry: str) -> None:
-    """Have a horse killed; nothing happens if RQ knows of none.
-
-    Args:
-        connection: Redis.
-        entry: the entry that the horse was forked for: see ``carrier``.
-    """
-    with contextlib.suppress(NoSuchJobError, InvalidJobOperation):
-        send_stop_job_command(connection, entry, serializer=JSONSerializer)
-
-
 def carrier(job_id: str, part: int) -> str:
-    """Return the id of the entry that carries a part, under which RQ knows the horse as long as it lives."""
+    """Return the id of the entry that carries a part."""
     return f"{job_id}-{part}"
 
 

@@ -10,10 +10,11 @@ from convscope.engine.errors import ComputationError, DatasetError, ModelFileErr
 from convscope.engine.runtime.environment import environment
 from convscope.engine.runtime.memory import bound_tensorflow, default_memory
 from convscope.engine.runtime.threads import configure_threads
-from convscope.planning.errors import NewerPlanError
+from convscope.planning.errors import OtherPlanningError
 from convscope.store import (
     Attempt,
     BlobStore,
+    Scripts,
     StoreSettings,
     connect_patiently,
     connect_promptly,
@@ -30,8 +31,7 @@ from convscope.store.errors import (
     TooNewError,
 )
 from convscope.store.jobs.newer import check_understood
-from convscope.store.jobs.queue import carrier
-from convscope.store.redis.scripted import Scripts
+from convscope.store.jobs.queue import carrier, queue_keys
 from convscope.v1.jobs_pb2 import Failure
 from convscope.worker.executor.horse_jobs import runners
 from convscope.worker.executor.horse_lease import LeaseKeeper
@@ -67,7 +67,7 @@ class Horse:
         self._entry = entry
         self._worker = os.environ.get(WORKER_VARIABLE, "")
         self._environment = environment()
-        self._queues = queue_names(device())
+        self._queues = queue_keys(queue_names(device()))
         self._blobs = BlobStore(settings.artifacts_url)
         # A connection of its own: while Redis is away the computation may wait for it, the lease's thread tries again.
         self._lease_scripts = Scripts(connect_promptly(settings.redis_url))
@@ -84,7 +84,12 @@ class Horse:
     def _compute(self, job_id: str, part: int) -> int | None:
         """Compute a part; returns the one to go on with, or None."""
         attempt = Attempt.claim(
-            self._redis, job_id, part, worker=self._worker, environment=self._environment, entry=self._entry
+            self._redis,
+            job_id,
+            part,
+            worker=self._worker,
+            environment=self._environment,
+            blobs=self._blobs,
         )
         if attempt is None:
             log.info("jobs/%s: nothing to do", job_id)
@@ -112,7 +117,7 @@ class Horse:
             done = True
         except DrainedError:
             log.info("jobs/%s: given back, because its worker stops", attempt.job_id)
-            if attempt.hand_back():
+            if attempt.release():
                 self._dispatch(attempt)
                 return False
         except CancelledError:
@@ -153,7 +158,7 @@ def _failure(error: Exception) -> Failure:
 def _explain(error: Exception) -> str:
     if isinstance(error, ComputationError):
         return str(error)
-    if isinstance(error, (TooNewError, NewerPlanError)):
+    if isinstance(error, (TooNewError, OtherPlanningError)):
         return (
             f"the worker is older than the service that made the job, and does not know {error}: update the worker, "
             "then submit the job again"

@@ -43,7 +43,7 @@ class Candidates:
             CancelledError: if the job was asked to stop.
             StaleAttemptError: if another attempt has taken over.
         """
-        blob = self._reporter.blobs.put(best.SerializeToString(deterministic=True))
+        blob = self._reporter.attempt.put(best.SerializeToString(deterministic=True))
         candidate = Candidate(number=number, first=restarts.start, restarts=len(restarts), blob=blob)
         if self._reporter.attempt.report_candidate(candidate, kept).cancel_requested:
             raise CancelledError

@@ -56,7 +56,7 @@ def environments(reporter: Reporter) -> dict[str, str]:
 
 def _checkpoints(reporter: Reporter, resume: tuple[int, bytes] | None) -> Checkpoints:
     def save(step: int, model: keras.Model) -> None:
-        blob = reporter.blobs.put(state_to_bytes(model))
+        blob = reporter.attempt.put(state_to_bytes(model))
         reporter.attempt.save_checkpoint(Checkpoint(step, blob))
 
     return Checkpoints(save=save, save_interval=number_in(CHECKPOINT_VARIABLE) or INTERVAL, resume=resume)

@@ -38,7 +38,7 @@ class ImageBuffer:
             data: its blob.
             counted: whether it was counted when its candidate was stored.
         """
-        self._images.append(replace(image, blob=self._reporter.blobs.put(data)))
+        self._images.append(replace(image, blob=self._reporter.attempt.put(data)))
         self._counted += counted
         if len(self._images) >= MOST:
             self.flush()

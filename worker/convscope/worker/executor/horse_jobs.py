@@ -32,7 +32,7 @@ def _train(reporter: Reporter) -> None:
             reporter.event(JobEvent(train_progress=convert.train_progress(found)))
 
     def run(checkpoints: Checkpoints) -> TrainOutcome:
-        parent, parent_file = load_model(reporter, spec.continue_from) if spec.continue_from else (None, None)
+        parent, parent_file = load_model(reporter) if spec.continue_from else (None, None)
         return train(
             dataset,
             convert.train_settings(spec),
@@ -44,7 +44,7 @@ def _train(reporter: Reporter) -> None:
         )
 
     outcome = train_with_checkpoints(reporter, run)
-    history = _history(reporter, spec.continue_from) if spec.continue_from else []
+    history = _history(reporter)
     history += [event.train_progress for event in reporter.logged() if event.HasField("train_progress")]
     _succeed_with_model(reporter, outcome, history)
 
@@ -58,7 +58,7 @@ def _succeed_with_model(reporter: Reporter, outcome: TrainOutcome, history: list
     model.parameters = sum(layer.parameters for layer in model.layers)
     model.step = outcome.step
     model.size_bytes = len(file)
-    model.sha256 = reporter.blobs.put(file)
+    model.sha256 = attempt.put(file)
     model.lineage.environment.update(environments(reporter))
     result = TrainResult(
         model=model.name,
@@ -66,13 +66,13 @@ def _succeed_with_model(reporter: Reporter, outcome: TrainOutcome, history: list
         train_seconds=outcome.seconds,
         steps_per_second=outcome.steps_per_second,
     )
-    history_blob = reporter.blobs.put(Model(history=history).SerializeToString())
+    history_blob = attempt.put(Model(history=history).SerializeToString())
     attempt.succeed(_store(reporter, JobResult(train=result)), model, history_blob)
 
 
 def _evaluate(reporter: Reporter) -> None:
     spec = reporter.attempt.spec.evaluate
-    model, file = load_model(reporter, spec.model)
+    model, file = load_model(reporter)
     dataset = load_dataset(model.dataset)
     split = getattr(dataset, convert.SPLITS[spec.split])
     throttle = Throttle()
@@ -117,10 +117,10 @@ class Throttle:
         return True
 
 
-def _history(reporter: Reporter, name: str) -> list[TrainProgress]:
-    digest = ModelStore(reporter.redis).history_digest(name)
+def _history(reporter: Reporter) -> list[TrainProgress]:
+    digest = reporter.attempt.model_history
     return list(Model.FromString(reporter.blobs.get(digest)).history) if digest else []
 
 
 def _store(reporter: Reporter, result: JobResult) -> str:
-    return reporter.blobs.put(result.SerializeToString())
+    return reporter.attempt.put(result.SerializeToString())

@@ -5,9 +5,8 @@ import threading
 
 import redis
 
-from convscope.store import Attempt
+from convscope.store import Attempt, Scripts
 from convscope.store.errors import StaleAttemptError
-from convscope.store.redis.scripted import Scripts
 
 __all__ = ["LeaseKeeper"]
 

@@ -9,9 +9,9 @@ from convscope.engine.runtime.pulse import Pulse
 from convscope.engine.visualization import FeatureImage as ComputedImage
 from convscope.engine.visualization import Visualizer
 from convscope.engine.visualization.visualizer import Ready
-from convscope.planning import ImageNames, VisualizationPlan
+from convscope.planning import ImageNames, check_planning, plan_visualization
 from convscope.planning.order import ImageOrder, ImagePlace
-from convscope.store import Image, ModelStore, ResultWanted
+from convscope.store import Image, ResultWanted
 from convscope.store.jobs.images import ready_images
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeResult, VisualizeSpec
@@ -55,7 +55,7 @@ class VisualizeRunner:
         except ResultWanted:
             seconds, known = attempt.figures()
             result = VisualizeResult(images=self._job.order.total, seconds=seconds, known=known)
-            attempt.succeed(reporter.blobs.put(JobResult(visualize=result).SerializeToString()))
+            attempt.succeed(attempt.put(JobResult(visualize=result).SerializeToString()))
 
 
 class _Job:
@@ -66,17 +66,12 @@ class _Job:
         self.job_id = attempt.job_id
         self._spec: VisualizeSpec = attempt.spec.visualize
         self.order = ImageOrder(self._spec)
-        self._plan = VisualizationPlan.from_bytes(reporter.blobs.get(attempt.plan))
-        self._sha256 = attempt.model_file or self._kept_model(reporter)
+        check_planning(attempt.planning)
+        self._plan = plan_visualization(self._spec, attempt.model.layers, attempt.part_seconds)
+        self._sha256 = attempt.model_file
         self._names = ImageNames(self._spec, self._sha256, self._plan.rows)
         self._settings = convert.visualize_settings(self._spec)
         self._visualizer: Visualizer | None = None
-
-    def _kept_model(self, reporter: Reporter) -> str:
-        """Return the digest of the model's file, which all parts of the job are to use."""
-        sha256 = ModelStore(reporter.redis).ready(self._spec.model).sha256
-        reporter.attempt.keep_model(sha256)
-        return sha256
 
     def compute(self, reporter: Reporter) -> None:
         """Report every image of the part that the job does not have yet."""
@@ -131,7 +126,7 @@ class _Job:
             images = [
                 self._image(number, self._name(number), known=True) for number in numbers[start : start + KNOWN_BATCH]
             ]
-            found |= reporter.attempt.take_known(images)
+            found |= reporter.attempt.reuse_cached(images)
         return found
 
     def _compute_span(self, reporter: Reporter, buffer: ImageBuffer, span: Span, have: Set[int]) -> None:

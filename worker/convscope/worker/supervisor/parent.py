@@ -1,11 +1,9 @@
 """The worker's long-lived process: takes parts off the queue and forks a horse for each. It never computes."""
 
 import contextlib
-import json
 import logging
 import os
 import signal
-import time
 from types import FrameType
 
 import redis
@@ -13,7 +11,7 @@ from rq import Queue, Worker
 from rq.executions import Execution
 from rq.job import Job
 
-from convscope.store import Reconciler, dispatch_queued, lose_holder, queue_names
+from convscope.store import Reconciler, Scripts, dispatch_queued, mark_holder_lost, queue_names
 from convscope.store.jobs.queue import PART_FUNCTION
 from convscope.store.processes import die_with_parent
 from convscope.worker.variables import device
@@ -27,13 +25,6 @@ MONITORING_INTERVAL_S = 1
 
 # RQ waits for work for this many seconds less 15 at a time, and looks up in between.
 WORKER_TTL_S = 16
-
-# How often the parent calls to itself on the channel by which it is commanded, in seconds. A network that was cut
-# without a word leaves a subscription that nothing comes from, and requests to stop a part would go unheard.
-EARS_PERIOD_S = 10.0
-
-# The command by which it calls to itself; RQ knows none of that name.
-ECHO = "echo"
 
 
 class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
@@ -49,8 +40,7 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         self._reconciler = Reconciler(connection)
         self._finish = finish
         self._cause = ""  # how the last horse died
-        self._heard = True  # whether the last call to itself has come
-        self._next_call = 0.0
+        self._scripts = Scripts(connection)
         super().__init__(
             queue_names(device()),
             name=name,
@@ -115,32 +105,11 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         if self.is_horse:
             return
         self._reconciler.tick()
-        self._check_ears()
+        if self.horse_pid and self._scripts.run("kill_wanted", self.name):
+            log.warning("the executor of %s is killed: its part was taken from it, or its job was cancelled", self.name)
+            self.kill_horse()
         if self._stop_requested:
             self._drain()  # again: a horse that had just been forked did not listen yet
-
-    def _check_ears(self) -> None:
-        """Call to itself; subscribe anew if the call before did not come, or if nobody listens."""
-        if time.monotonic() < self._next_call:
-            return
-        if not self._heard:
-            self._subscribe_anew()
-        self._heard = False
-        if not self.connection.publish(self.pubsub_channel_name, json.dumps({"command": ECHO})):
-            self._subscribe_anew()
-            self._heard = True  # nobody could have
-        self._next_call = time.monotonic() + EARS_PERIOD_S
-
-    def _subscribe_anew(self) -> None:
-        log.warning("%s did not hear its own call: it subscribes to its commands anew", self.name)
-        if self.pubsub_thread is not None:
-            self.pubsub_thread.stop()  # it ends when its wait, of a minute at most, does
-        self.subscribe()
-
-    def handle_payload(self, message: dict[str, bytes]) -> None:
-        """Hear a command, or the call to itself; runs in a thread of its own."""
-        self._heard = True
-        super().handle_payload(message)
 
     def teardown(self) -> None:
         """Leave."""
@@ -172,15 +141,10 @@ class PartWorker(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         """Note how the horse died."""
         self._cause = _cause(ret_val)
 
-    def _handle_stopped_job(self, job: Job, queue: Queue, execution: Execution) -> None:
-        """Note the end of a horse that was killed because its job did not stop by itself."""
-        super()._handle_stopped_job(job, queue, execution)
-        self._cause = "it did not stop by itself and was killed"
-
     def _lose(self, job: Job, cause: str) -> None:
         job_id, part = job.args
         log.error("jobs/%s: the horse that computed part %s ended: %s", job_id, part, cause)
-        lose_holder(self.connection, job_id, part, self.name, f"{cause} on {self.name}")
+        mark_holder_lost(self.connection, job_id, part, self.name, f"{cause} on {self.name}")
 
 
 def _is_part(job: Job) -> bool:

@@ -1,26 +1,40 @@
--- Gives a queued part to an attempt: raises its number, so that every write of the attempt before is refused, starts its
--- lease, says so in an event, and queues the part that comes next, if no other is.
+-- Gives a part to an attempt: counts it, notes its nonce, without which every write is refused, and its lease, says so in
+-- an event, and returns everything that the executor needs.
 --
--- KEYS: those of the job, lease
--- ARGV: job id, part, number of the attempt before, milliseconds of the lease, now, worker, carrier, event
--- Returns the number of the new attempt, or 0 if the part is not queued or another attempt came first; and the part that
--- is to be dispatched, or -1.
-local id, part, before, lease_ms, now, worker = take(), take(), take(), take(), take(), take()
-local carrier, event = take(), take()
-local held = redis.call('HMGET', parts, 'state:' .. part, 'attempt:' .. part, 'holder:' .. part)
-if held[1] == 'running' and held[2] == tostring(before + 1) and held[3] == worker then
-  return { tonumber(held[2]), -1 } -- sent again, because the reply was lost; the reconciler dispatches what was queued
+-- ARGV: job id, part, nonce, worker, milliseconds of the lease, number of the field of JobEvent that holds the start of an
+--       attempt, the start of the attempt without the fields that follow, numbers of its fields part, attempt, resumed from
+-- Returns {} if the part is not to be had; else {part, attempt, how much of it is kept, newest batch, part to be dispatched
+-- now or -1, number of the record's fields and values, then these}.
+local part, nonce, worker, lease_ms = take(), take(), take(), tonumber(take())
+local event_field, start = tonumber(take()), take()
+local part_field, attempt_field, resumed_field = tonumber(take()), tonumber(take()), tonumber(take())
+
+local function reply(following)
+  local held = redis.call('HMGET', parts, 'attempt:' .. part, 'kept:' .. part)
+  local fields = redis.call('HGETALL', record)
+  local batch = tonumber(redis.call('GET', KEY.batch) or 0)
+  return { tonumber(part), tonumber(held[1]), tonumber(held[2] or 0), batch, following, #fields, unpack(fields) }
+end
+
+if redis.call('HGET', parts, 'nonce:' .. part) == nonce then
+  return reply(-1) -- sent again, because the reply was lost; the reconciler dispatches what was queued
 end
 local job = redis.call('HMGET', record, 'state', 'cancel')
 local open = (job[1] == 'queued' or job[1] == 'running') and not job[2]
-if not open or held[1] ~= 'queued' or (held[2] or '0') ~= before then
-  return { 0, -1 }
+if not open or redis.call('HGET', parts, 'state:' .. part) ~= 'queued' then
+  return {}
 end
-local number = redis.call('HINCRBY', parts, 'attempt:' .. part, 1)
-redis.call('HSET', parts, 'state:' .. part, 'running', 'holder:' .. part, worker, 'carrier:' .. part, carrier)
+local attempt = redis.call('HINCRBY', parts, 'attempt:' .. part, 1)
+redis.call('HSET', parts, 'state:' .. part, 'running', 'nonce:' .. part, nonce, 'holder:' .. part, worker)
+redis.call('ZADD', KEY.leases, whole(NOW + lease_ms), id .. '|' .. part)
+redis.call('HSET', KEY.holders, worker, id .. '|' .. part .. '|' .. nonce)
 redis.call('HINCRBY', record, 'running', 1)
-redis.call('HSET', record, 'state', 'running')
-redis.call('HSETNX', record, 'started', now)
-redis.call('SET', KEYS[JOB_KEYS + 1], number, 'PX', lease_ms)
-append(record, events, notify, id, event, '')
-return { number, queued_count() < WINDOW and queue_next() or -1 }
+if job[1] ~= 'running' then
+  set_state('running')
+end
+redis.call('HSETNX', record, 'started', whole(NOW))
+local checkpoint = tonumber(string.match(redis.call('HGET', record, 'checkpoint') or '', '^(%d+):'))
+local resumed = checkpoint or tonumber(redis.call('HGET', parts, 'kept:' .. part) or 0)
+local told = start .. number_field(part_field, tonumber(part)) .. number_field(attempt_field, attempt)
+append(message_field(event_field, told .. number_field(resumed_field, resumed)), '')
+return reply(queued_count() < WINDOW and queue_next() or -1)

@@ -1,19 +1,17 @@
 -- Ends an attempt's hold of its part, and the job with it if nothing is left to do.
 --
--- KEYS: those of the job
--- ARGV: job id, part, attempt, token (see write.lua), now,
---       how: "done", "result" (done, and it brings the job's result), "back" (to be queued again), "lost" (its worker died), "stopped" (as it was asked to), "failed"
+-- ARGV: job id, part, nonce, token (see write.lua), newest batch when the first of its blobs was written,
+--       number of blobs that it refers to, then each digest
+--       how: "done", "result" (done, and it brings the job's result), "released" (to be queued again), "lost" (its worker
+--       died), "stopped" (as it was asked to), "failed"
 --       deaths in a row that are too many, event that tells of a loss,
 --       events: queued, succeeded, cancelled, failed
 --       bytes of the failure, digest of the result or "",
 --       number of fields of the model that the job makes, then for each: field, value
---       number of blobs that this model points to, then each digest
--- Returns {"missing"}, {"refused"}, {"last"} if the part is the last one and its result is wanted, for which nothing has
--- been changed; else {"ok", sequence, cancel, state of the job, 1 if the part is queued again}.
-local id, part, attempt, token, now, how = take(), take(), take(), take(), take(), take()
-local most_deaths, lost_event = tonumber(take()), take()
-local queued_event, succeeded_event, cancelled_event, failed_event = take(), take(), take(), take()
-local failure, result = take(), take()
+--       number of blobs that this model refers to, then each digest
+-- Returns {"missing"}, {"refused"}, {"gone", digests} (see write.lua), {"last"} if the part is the last one and its result is
+-- wanted, for which nothing has been changed; else {"ok", sequence, cancel, state, 1 if the part is queued again}.
+local part, nonce, token, since = take(), take(), take(), tonumber(take())
 
 local function reply()
   local after = redis.call('HMGET', record, 'sequence', 'cancel', 'state')
@@ -27,9 +25,16 @@ end
 if redis.call('HGET', written, part) == token then
   return reply() -- sent again, because the reply was lost
 end
-if not holds(part, attempt) then
+if not holds(part, nonce) then
   return { 'refused' }
 end
+local gone = gone_among(take_list(), since)
+if #gone > 0 then
+  return { 'gone', unpack(gone) }
+end
+local how, most_deaths, lost_event = take(), tonumber(take()), take()
+local queued_event, succeeded_event, cancelled_event, failed_event = take(), take(), take(), take()
+local failure, result = take(), take()
 local counts = redis.call('HMGET', record, 'parts', 'done', 'cancel')
 local last = tonumber(counts[2]) + 1 == tonumber(counts[1])
 if how == 'done' and last then
@@ -37,9 +42,9 @@ if how == 'done' and last then
 end
 redis.call('HSET', written, part, token)
 
--- Forgets the part; there is none of its fields once nobody has to look after it.
+-- Forgets the part; there is none of its fields once it needs no looking after.
 local function forget()
-  for _, name in ipairs({ 'state', 'attempt', 'holder', 'carrier', 'deaths', 'kept' }) do
+  for _, name in ipairs({ 'state', 'attempt', 'deaths', 'kept' }) do
     redis.call('HDEL', parts, name .. ':' .. part)
   end
 end
@@ -47,29 +52,28 @@ end
 local function succeed()
   redis.call('HSET', record, 'result', result)
   set_fields(made)
-  for _ = 1, tonumber(take()) do
-    point(made_blobs, references, take())
+  for _, digest in ipairs(take_list()) do
+    add_ref(made_blobs, digest)
   end
-  end_job(id, 'succeeded', now, succeeded_event, result)
+  end_job('succeeded', succeeded_event, result)
 end
 
 local function fail()
   redis.call('HSET', record, 'failure', failure)
-  end_job(id, 'failed', now, failed_event, '')
+  end_job('failed', failed_event, '')
 end
 
 local function queue(running)
   redis.call('HSET', parts, 'state:' .. part, 'queued')
-  redis.call('HDEL', parts, 'holder:' .. part, 'carrier:' .. part)
   if running == 0 then
-    redis.call('HSET', record, 'state', 'queued')
-    append(record, events, notify, id, queued_event, '')
+    set_state('queued')
+    append(queued_event, '')
   end
 end
 
-local running = redis.call('HINCRBY', record, 'running', -1)
+local running = let_go(part)
 if how == 'lost' then
-  append(record, events, notify, id, lost_event, '')
+  append(lost_event, '')
 end
 if how == 'failed' then
   fail()
@@ -82,7 +86,7 @@ elseif how == 'done' or how == 'result' or how == 'stopped' or counts[3] then
     redis.call('HINCRBY', record, 'done', 1)
   end
   if running == 0 and (how == 'stopped' or counts[3]) then
-    end_job(id, 'cancelled', now, cancelled_event, '')
+    end_job('cancelled', cancelled_event, '')
   end
 elseif how == 'lost' and redis.call('HINCRBY', parts, 'deaths:' .. part, 1) >= most_deaths then
   fail()
