@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import Attempt, BlobStore, JobStore, ModelStore, Sweeper, hydrate, mark_holder_lost, read_log
+from convscope.store import Attempt, BlobStore, Collector, JobStore, ModelStore, Sweeper, hydrate, mark_holder_lost, read_log
 from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.images import ready_images
 from convscope.store.redis.keys import KEYS, key
@@ -104,8 +104,8 @@ def test_an_image_is_known_as_long_as_a_job_has_it(connection: redis.Redis, blob
     second = claim(connection, create(connection, 1, model=model))
     assert second.reuse_cached([image(0)]) == {0}
     second.succeed("")
-    gone = JobStore(connection).delete(f"jobs/{first.job_id}")
-    assert gone == [store(blobs, 1)]  # the second job has the other one
+    JobStore(connection).delete(f"jobs/{first.job_id}")
+    assert Collector(connection, blobs).tick(patience_ms=0) == 1  # the second job has the other one
     third = claim(connection, create(connection, 1, model=model))
     assert third.reuse_cached([image(0), image(1)]) == {0}
     known = connection.hkeys(key("cached", model.removeprefix("models/")))
@@ -130,10 +130,14 @@ def test_what_is_known_goes_with_its_model(connection: redis.Redis, blobs: BlobS
     assert len(images(connection, JobStore(connection).get(f"jobs/{attempt.job_id}"), blobs)) == 3
 
 
-def test_the_file_of_a_model_is_kept_for_the_jobs_that_run_on_it(connection: redis.Redis, model: str) -> None:
+def test_the_file_of_a_model_is_kept_for_the_jobs_that_run_on_it(
+    connection: redis.Redis, blobs: BlobStore, model: str
+) -> None:
     job = create(connection, 2, model=model)
-    claim(connection, job, 0).keep_model("file")
-    assert ModelStore(connection).delete(model) == []
+    claim(connection, job, 0)
+    ModelStore(connection).delete(model)
+    Collector(connection, blobs).tick(patience_ms=0)
+    assert connection.hgetall(KEYS["references"]) == {b"file": b"1"}
     second = claim(connection, job, 1)
     assert second.model_file == "file"
     JobStore(connection).request_cancel(job.name)
@@ -147,7 +151,8 @@ def test_the_sweeper_forgets_what_no_job_has(connection: redis.Redis, blobs: Blo
     computed(connection, blobs, model, range(1, 4))
     first.succeed("")
     JobStore(connection).delete(f"jobs/{first.job_id}")
-    assert Sweeper(connection, blobs).sweep(timedelta(0)) == 1
+    assert Collector(connection, blobs).tick(patience_ms=0) == 1
+    Sweeper(connection, blobs).sweep(timedelta(0))
     known = connection.hkeys(key("cached", model.removeprefix("models/")))
     assert set(known) == {b"name1", b"name2", b"name3"}
 
@@ -158,5 +163,5 @@ def test_a_deleted_job_leaves_nothing(connection: redis.Redis, blobs: BlobStore,
     job = JobStore(connection).get(f"jobs/{attempt.job_id}")
     assert kinds(connection, job).count("image_ready") == 2
     JobStore(connection).delete(job.name)
-    left = {key.decode() for key in connection.keys(f"convscope:*{attempt.job_id}*")}  # type: ignore[union-attr]
-    assert left == {key("leases", attempt.job_id, 0)}  # which runs out
+    assert connection.keys(f"convscope:*{attempt.job_id}*") == []
+    assert connection.zcard(KEYS["leases"]) == 0

@@ -62,7 +62,7 @@ def test_each_token_is_a_link_of_a_chain(connection: redis.Redis) -> None:
     attempt.cancelled()
     token = ""
     for entry in entries(connection, attempt):
-        token = link(token, entry.event, entry.blob)
+        token = link(token, entry.time_ms, entry.event, entry.blob)
         assert entry.token == token
     assert connection.hget(key("job", attempt.job_id), "log_token") == token.encode()
 

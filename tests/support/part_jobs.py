@@ -37,19 +37,18 @@ def create(
         priority=priority,
         device=device,
         parts=parts,
-        plan="plan",
     )
     dispatch(connection, job.name.removeprefix("jobs/"))
     return job
 
 
-def take(connection: redis.Redis, job: Job, part: int = 0, worker: str = "w", entry: str = "") -> Attempt | None:
+def take(connection: redis.Redis, job: Job, part: int = 0, worker: str = "w") -> Attempt | None:
     job_id = job.name.removeprefix("jobs/")
-    return Attempt.claim(connection, job_id, part, worker=worker, environment={}, entry=entry)
+    return Attempt.claim(connection, job_id, part, worker=worker, environment={})
 
 
-def claim(connection: redis.Redis, job: Job, part: int = 0, worker: str = "w", entry: str = "") -> Attempt:
-    attempt = take(connection, job, part, worker, entry)
+def claim(connection: redis.Redis, job: Job, part: int = 0, worker: str = "w") -> Attempt:
+    attempt = take(connection, job, part, worker)
     assert attempt is not None
     return attempt
 
