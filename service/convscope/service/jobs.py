@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
-from convscope.planning import PART_S, plan_visualization
+from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
@@ -14,8 +14,7 @@ from convscope.service.paging import check_page, cut_page
 from convscope.service.requests import known_values, name_to_id
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
-from convscope.store import dispatch, settle_waiters
-from convscope.store.jobs.queue import queued_parts
+from convscope.store import settle_waiters
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -85,9 +84,9 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 def _create(backend: Backend, request: CreateJobRequest) -> Job:
     known = backend.jobs.of_request(request.request_id, request_digest(request))
     if known is not None:  # before the spec is checked: its model may be gone by now
-        return _repeated(backend, known)
+        return known
     plan = plan_job(request, backend.models, max_cost=backend.max_cost)
-    parts = _count_parts(backend, plan.spec)
+    parts, cost = _cut(backend, plan.spec)
     job, _ = backend.jobs.create(
         plan.spec,
         request_digest=plan.digest,
@@ -98,30 +97,18 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
         device=plan.device,
         parts=parts,
         part_seconds=PART_SECONDS,
+        part_cost_s=cost,
     )
-    return _dispatched(backend, job)
-
-
-def _count_parts(backend: Backend, spec: JobSpec) -> int:
-    """Return in how many parts a job is computed."""
-    if spec.WhichOneof("kind") != "visualize":
-        return 1
-    layers = backend.models.get(spec.visualize.model).layers
-    return len(plan_visualization(spec.visualize, layers, PART_SECONDS).parts)
-
-
-def _dispatched(backend: Backend, job: Job) -> Job:
-    """Put a queued job on the queue."""
-    if job.state == JobState.JOB_STATE_QUEUED:
-        dispatch(backend.redis, name_to_id("jobs", job.name))
     return job
 
 
-def _repeated(backend: Backend, job: Job) -> Job:
-    """Answer a request that has made a job already; it may have been cut off before the job was on a queue."""
-    job_id = name_to_id("jobs", job.name)
-    waits = any(queued == job_id for queued, _ in queued_parts(backend.redis))
-    return job if waits else _dispatched(backend, job)
+def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
+    """Return in how many parts a job is computed, and what one costs on average, in seconds by estimate."""
+    if spec.WhichOneof("kind") != "visualize":
+        return 1, 1.0
+    layers = backend.models.get(spec.visualize.model).layers
+    parts = len(plan_visualization(spec.visualize, layers, PART_SECONDS).parts)
+    return parts, estimate_seconds(spec.visualize, layers) / parts
 
 
 def _get(backend: Backend, name: str) -> Job:

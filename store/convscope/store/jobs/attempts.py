@@ -12,12 +12,12 @@ from convscope.store.errors import NotFoundError, StaleAttemptError
 from convscope.store.jobs import records
 from convscope.store.jobs.candidates import Candidate
 from convscope.store.jobs.pending_blobs import PendingBlobs
-from convscope.store.jobs.queue import dispatch
 from convscope.store.redis.keys import key
 from convscope.store.redis.scripts import (
     AttemptEnd,
     BlobsGone,
     Claim,
+    Claimant,
     EndedAttempt,
     Fence,
     Image,
@@ -28,7 +28,6 @@ from convscope.store.redis.scripts import (
     Written,
 )
 from convscope.v1.jobs_pb2 import (
-    AttemptStarted,
     CheckpointUnreadable,
     Failure,
     JobEvent,
@@ -48,6 +47,9 @@ LEASE_MS: Final = 5_000
 
 # Attempts in a row that may die without getting any further; then the job itself is taken to be the killer.
 MAX_DEATHS: Final = 5
+
+# Seconds of work for which a job may be ahead of others because an executor is warm for it: a turn.
+SLACK_S: Final = 10.0
 
 # Random characters of a nonce: 64 bits.
 NONCE_BYTES: Final = 8
@@ -101,9 +103,7 @@ class Attempt:
         checkpoints: states that training can resume from, the latest first.
     """
 
-    def __init__(
-        self, connection: redis.Redis, job_id: str, nonce: str, claim: Claim, blobs: BlobStore | None = None
-    ) -> None:
+    def __init__(self, connection: redis.Redis, nonce: str, claim: Claim, blobs: BlobStore | None = None) -> None:
         fields = claim.fields
         self._redis = connection
         self._scripts = Scripts(connection)
@@ -111,7 +111,7 @@ class Attempt:
         self._writes = 0
         self._pending = PendingBlobs(connection, blobs, claim.batch) if blobs else None
         self._batch = claim.batch
-        self.job_id = job_id
+        self.job_id = claim.job_id
         self.part = claim.part
         self.parts = int(fields[b"parts"])
         self.part_seconds = float(fields[b"part_seconds"])
@@ -129,35 +129,19 @@ class Attempt:
 
     @classmethod
     def claim(
-        cls,
-        connection: redis.Redis,
-        job_id: str,
-        part: int,
-        *,
-        worker: str,
-        environment: dict[str, str],
-        blobs: BlobStore | None = None,
+        cls, connection: redis.Redis, claimant: Claimant, blobs: BlobStore | None = None, slack_s: float = SLACK_S
     ) -> "Attempt | None":
-        """Take a queued part and say who computes it; None if it is not queued, or another worker was faster.
-
-        The part that comes next is queued then, so that another worker can take it.
+        """Take the part that is next for an executor and say who computes it; None if there is nothing.
 
         Args:
             connection: Redis.
-            job_id: the job.
-            part: which of its parts.
-            worker: name of the worker.
-            environment: versions and settings that decide the bits.
+            claimant: the executor.
             blobs: where ``put`` writes.
+            slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
         """
         nonce = secrets.token_hex(NONCE_BYTES)
-        started = AttemptStarted(worker=worker, environment=environment)
-        claim = Scripts(connection).claim(job_id, part, nonce=nonce, lease_ms=LEASE_MS, started=started)
-        if claim is None:
-            return None
-        if claim.following >= 0:
-            dispatch(connection, job_id, claim.following)
-        return cls(connection, job_id, nonce, claim, blobs)
+        claim = Scripts(connection).claim(claimant, nonce=nonce, lease_ms=LEASE_MS, slack_s=slack_s)
+        return cls(connection, nonce, claim, blobs) if claim else None
 
     def put(self, data: bytes) -> str:
         """Write a blob that the attempt will refer to; returns its SHA-256 in hexadecimal.
@@ -282,22 +266,9 @@ class Attempt:
         """End the part as cancelled, and the job if no executor computes another part of it."""
         return self._end(AttemptEnd(how="stopped"))
 
-    def release(self) -> bool:
-        """Queue the part again, for another worker, and return True: it is to be dispatched.
-
-        A job that is asked to stop need not wait for another worker: its part ends, and False is returned.
-        """
-        return self._end(AttemptEnd(how="released")).queued
-
-    def next_part(self, queues: Sequence[str]) -> int | None:
-        """Find another part of the job, once this one has ended: to be claimed at once.
-
-        Args:
-            queues: keys of those that the worker listens to. Nothing is found while another job's part is first there,
-                but for jobs of a lower priority.
-        """
-        part = int(self._scripts.run("more", self.job_id, "rq:job:", len(queues), *queues))
-        return part if part >= 0 else None
+    def release(self) -> EndedAttempt:
+        """Give the part back, for another executor; that of a job which is asked to stop ends."""
+        return self._end(AttemptEnd(how="released"))
 
     def figures(self) -> tuple[float, int]:
         """Return the seconds since the job's first attempt began, and how many of its images were cached."""

@@ -5,7 +5,7 @@ from collections import deque
 import redis
 
 from convscope.store.jobs import records
-from convscope.store.jobs.queue import dispatch
+from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import Scripts, Value
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobQueued, JobState
@@ -25,11 +25,10 @@ def settle_waiters(connection: redis.Redis, model_id: str) -> None:
         model = models.popleft()
         for waiter in sorted(map(records.text, connection.smembers(key("waiters", model)))):  # by age
             outcome = scripts.run("settle", waiter, model, *_events(model))
-            if outcome and outcome[0] == b"queued":
-                dispatch(connection, waiter)
-            elif outcome and outcome[1]:
+            if outcome and outcome[0] == b"failed" and outcome[1]:
                 models.append(waiter)  # a training's model has its id
         connection.srem(KEYS["unsettled"], model)
+    top_up_tickets(connection)
 
 
 def settle_all(connection: redis.Redis) -> None:

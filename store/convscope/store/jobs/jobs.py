@@ -13,6 +13,7 @@ from convscope.store.errors import (
 )
 from convscope.store.jobs import records
 from convscope.store.jobs.listing import newest_first
+from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.names import new_id, parse_name
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import Scripts, Value, counted
@@ -30,6 +31,9 @@ from convscope.v1.jobs_pb2 import (
 from convscope.v1.models_pb2 import Model
 
 __all__ = ["JobStore"]
+
+# The owner of all jobs until there are principals.
+LOCAL_OWNER = "local"
 
 # How long a job may take to stop by itself before its executors are killed, in milliseconds.
 CANCEL_GRACE_MS = 10_000
@@ -56,6 +60,8 @@ class JobStore:
         device: Device.ValueType = Device.DEVICE_ANY,
         parts: int = 1,
         part_seconds: float = PART_S,
+        part_cost_s: float = 1.0,
+        owner: str = LOCAL_OWNER,
     ) -> tuple[Job, bool]:
         """Store a job with its first event; returns it and whether it is new.
 
@@ -69,6 +75,8 @@ class JobStore:
             device: what they run on.
             parts: in how many parts the job is computed, at least 1.
             part_seconds: how long one worker should take for a part, by estimate: decides what each part is.
+            part_cost_s: how long one takes for a part on average, by estimate.
+            owner: who asks for it; owners get equal shares.
 
         Raises:
             RequestConflictError: if the request id was used for something else.
@@ -88,6 +96,8 @@ class JobStore:
             "priority": _stored(Priority.Name(priority)),
             "device": _stored(Device.Name(device)),
             "parts": parts,
+            "part_cost": part_cost_s,
+            "owner": owner,
             "part_seconds": part_seconds,
             "planning": PLANNING_VERSION,
         }
@@ -102,6 +112,7 @@ class JobStore:
             return self._known_request(value.decode(), request_id, request_digest), False
         if status == b"model":
             raise _model_error(needs, value.decode())
+        top_up_tickets(self._redis)
         return self.get(f"jobs/{job_id}"), True
 
     def of_request(self, request_id: str, request_digest: str) -> Job | None:

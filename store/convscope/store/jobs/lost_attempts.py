@@ -8,12 +8,12 @@ from convscope.store.errors import NotFoundError
 from convscope.store.jobs import records
 from convscope.store.jobs.attempts import MAX_DEATHS, outcomes
 from convscope.store.jobs.dependents import settle_waiters
-from convscope.store.jobs.queue import dispatch
+from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import AttemptEnd, Fence, LateAttempt, Refused, Scripts
 from convscope.v1.jobs_pb2 import AttemptLost, Failure, JobEvent
 
-__all__ = ["dispatch_queued", "mark_attempt_lost", "mark_holder_lost"]
+__all__ = ["mark_attempt_lost", "mark_holder_lost"]
 
 
 def mark_attempt_lost(connection: redis.Redis, late: LateAttempt, cause: str) -> bool:
@@ -34,35 +34,28 @@ def mark_attempt_lost(connection: redis.Redis, late: LateAttempt, cause: str) ->
         ended = Scripts(connection).end_attempt(fence, end, outcomes(failure), MAX_DEATHS)
     except (Refused, NotFoundError):
         return False
-    if ended.queued:
-        dispatch(connection, late.job_id, late.part)
     if ended.ended:
         settle_waiters(connection, late.job_id)  # a training's model has its id
+    top_up_tickets(connection)
     return True
 
 
-def mark_holder_lost(connection: redis.Redis, job_id: str, part: int, worker: str, cause: str) -> None:
-    """End the attempt of a worker whose executor died; a part that it had not taken yet is dispatched again.
+def mark_holder_lost(connection: redis.Redis, worker: str, device: str, cause: str) -> bool:
+    """End the attempt of a worker whose executor died.
 
     Args:
         connection: Redis.
-        job_id: the job that the executor was forked for; it may have gone on to another part of it.
-        part: the part that it was forked for.
         worker: name of the worker.
+        device: what it computes on.
         cause: what is known of the executor's end.
+
+    Returns:
+        Whether it held a part.
     """
+    Scripts(connection).run("leave", worker, device)
     held = connection.hget(KEYS["holders"], worker)
-    if not held or not _mark(connection, records.text(held), worker, cause):
-        dispatch_queued(connection, job_id, part)
-
-
-def _mark(connection: redis.Redis, held: str, worker: str, cause: str) -> bool:
-    job_id, part, nonce = held.split("|")
+    if not held:
+        return False
+    job_id, part, nonce = records.text(held).split("|")
     number = connection.hget(key("parts", job_id), f"attempt:{part}")
     return mark_attempt_lost(connection, LateAttempt(job_id, int(part), int(number or 0), nonce, worker), cause)
-
-
-def dispatch_queued(connection: redis.Redis, job_id: str, part: int) -> None:
-    """Put a part on its job's queue if its record says that it is queued."""
-    if connection.hget(key("parts", job_id), f"state:{part}") == b"queued":
-        dispatch(connection, job_id, part)

@@ -20,8 +20,10 @@ _NAMES: Final[dict[str, str]] = {
     "job": "{job:%s}",
     # Stream: its event log; entry n has the id ``n-0``.
     "events": "{job:%s}:events",
-    # Hash: ``state``, ``attempt``, ``nonce``, ``holder``, ... ``:part`` of each part that is queued or running.
+    # Hash: ``attempt``, ``nonce``, ``holder``, ... ``:part`` of each part that runs, or has run and is not done.
     "parts": "{job:%s}:parts",
+    # List: parts that came back from their attempts, to be computed before those that follow.
+    "returned": "{job:%s}:returned",
     # Hash: token of the last write to each part; it goes an hour after the job's end.
     "written": "{job:%s}:written",
     # Set: digests of the blobs that it refers to.
@@ -43,6 +45,31 @@ _NAMES: Final[dict[str, str]] = {
     "waiters": "{model:%s}:waiters",
     # Set: ids of models whose training has ended, or that are deleted: the jobs that wait for them are to be told.
     "unsettled": "unsettled",
+    # -- The ready set; see ``job.lua``.
+    # Sorted sets: owners of a priority and device, jobs of one of them, by the seconds of work that they have had.
+    "ready_owners": "ready:%s:%s",
+    "ready_jobs": "ready:%s:%s:%s",
+    # Hash, of a priority: where owners and jobs begin that come new, and how much each owner has had.
+    "clocks": "clocks:%s",
+    # Hash: number of parts to be had, by device.
+    "ready_parts": "ready:parts",
+    # -- Executors and workers.
+    # Sorted set: executors of a device that wait for a part, by the time when they stop to. Those that were woken and
+    # have not come yet, by the time when they are given up.
+    "waiting": "waiting:%s",
+    "woken": "woken:%s",
+    # List, of a worker: its executor waits for an element.
+    "wake": "wake:%s",
+    # Hash: digests of the files of the models that each waiting executor has loaded, by worker.
+    "warm": "warm",
+    # Sorted set: workers of a device that have no executor, by the time until which that is believed.
+    "idle": "idle:%s",
+    # Sorted set: tickets of a device that were made, by the time when they run out. How many there ever were.
+    "tickets": "tickets:%s",
+    "ticket_count": "tickets:count",
+    # Sorted set: workers by the time when they were seen last. Hash: what is known of one.
+    "workers": "workers",
+    "worker": "worker:%s",
     # -- Attempts.
     # Sorted set: ``job|part`` of each attempt, by the time at which its lease runs out.
     "leases": "leases",

@@ -15,6 +15,7 @@ __all__ = [
     "AttemptEnd",
     "BlobsGone",
     "Claim",
+    "Claimant",
     "EndedAttempt",
     "Image",
     "LateAttempt",
@@ -39,13 +40,15 @@ JOB_SCRIPTS: Final = (
     "reuse_cached",
     "end_attempt",
     "delete_job",
-    "more",
+    "leave",
 )
 OTHER_SCRIPTS: Final = (
     "delete_model",
     "lead",
     "overdue",
-    "kill_wanted",
+    "tickets",
+    "report_worker",
+    "forget_worker",
     "condemn",
     "strike_off",
     "take_apart",
@@ -85,24 +88,45 @@ class Image:
     blob: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimant:
+    """An executor that asks for a part.
+
+    Attributes:
+        worker: name of its worker.
+        device: what it computes on, ``cpu`` or ``gpu``.
+        wait_ms: for how long it will wait to be woken if there is nothing, in milliseconds; 0 if it will not.
+        last_job: id of the job that it computed last, or ``""``.
+        loaded: digests of the files of the models that it has loaded.
+        environment: versions and settings that decide the bits.
+    """
+
+    worker: str
+    device: str = "cpu"
+    wait_ms: int = 0
+    last_job: str = ""
+    loaded: Collection[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A part that an attempt holds, and all that was decided on.
 
     Attributes:
+        job_id: the job.
         part: number of the part, from 0.
         number: of the attempt at it, from 1.
         kept: how much of the part is stored already.
         batch: number of the newest batch of condemned blobs.
-        following: the part that is to be dispatched now, or -1.
         fields: the job's record.
     """
 
+    job_id: str
     part: int
     number: int
     kept: int
     batch: int
-    following: int
     fields: Mapping[bytes, bytes]
 
 
@@ -230,13 +254,11 @@ class EndedAttempt:
         sequence: number of its latest event.
         cancel_requested: whether it is asked to stop.
         state: as it is stored.
-        queued: whether the part is queued again.
     """
 
     sequence: int
     cancel_requested: bool
     state: str
-    queued: bool
 
     @property
     def ended(self) -> bool:
@@ -267,26 +289,30 @@ class Scripts:
         """Run a script by its file's name; returns what Redis returns."""
         return self._scripts[name](args=arguments)
 
-    def claim(self, job_id: str, part: int, *, nonce: str, lease_ms: int, started: AttemptStarted) -> Claim | None:
-        """Take a queued part.
+    def claim(self, claimant: Claimant, *, nonce: str, lease_ms: int, slack_s: float) -> Claim | None:
+        """Take the part that is next for an executor, or None if there is nothing.
 
         Args:
-            job_id: the job.
-            part: which of its parts.
+            claimant: who asks.
             nonce: drawn for this claim; one that is sent again is answered alike.
             lease_ms: how long the attempt is believed to live without a sign of life, in milliseconds.
-            started: worker and environment; the script fills in the rest.
+            slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
         """
         fields = AttemptStarted.DESCRIPTOR.fields_by_name
-        numbers = [fields[name].number for name in ("part", "attempt", "resumed_from")]
-        event = JobEvent.DESCRIPTOR.fields_by_name["attempt_started"].number
-        head: list[Value] = [job_id, part, nonce, started.worker, lease_ms, event]
-        reply = self.run("claim", *head, started.SerializeToString(deterministic=True), *numbers)
+        started = AttemptStarted(worker=claimant.worker, environment=claimant.environment)
+        reply = self.run(
+            "claim",
+            *(claimant.worker, claimant.device, nonce, lease_ms, claimant.wait_ms),
+            *(claimant.last_job, ",".join(claimant.loaded), slack_s),
+            JobEvent.DESCRIPTOR.fields_by_name["attempt_started"].number,
+            started.SerializeToString(deterministic=True),
+            *(fields[name].number for name in ("part", "attempt", "resumed_from")),
+        )
         if not reply:
             return None
-        taken, attempt, kept, batch, following, _, *values = reply
+        job_id, part, attempt, kept, batch, _, *values = reply
         pairs = iter(values)
-        return Claim(taken, attempt, kept, batch, following, dict(zip(pairs, pairs, strict=True)))
+        return Claim(job_id.decode(), part, attempt, kept, batch, dict(zip(pairs, pairs, strict=True)))
 
     def renew(self, job_id: str, part: int, nonce: str, lease_ms: int) -> tuple[bool, bool]:
         """Renew a lease; returns whether the attempt still holds its part, and whether the job is asked to stop."""
@@ -327,8 +353,8 @@ class Scripts:
             raise NotFoundError(f"jobs/{fence.job_id} does not exist")
         if reply[0] == b"last":
             raise ResultWanted
-        _, sequence, cancel, state, queued = _accepted(reply)
-        return EndedAttempt(sequence, bool(cancel), state.decode(), bool(queued))
+        _, sequence, cancel, state = _accepted(reply)
+        return EndedAttempt(sequence, bool(cancel), state.decode())
 
     def reuse_cached(self, job_id: str, part: int, nonce: str, model: str, images: Sequence[Image]) -> set[int]:
         """Give a job those images that are stored already; returns the numbers of those that it has then.

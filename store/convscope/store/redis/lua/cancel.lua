@@ -2,6 +2,7 @@
 --
 -- ARGV: job id, event of the request, event of the end, milliseconds after which its executors are killed
 -- Returns 0 if there is no such job, else 1.
+open_job(take())
 local asked_event, ended_event, grace = take(), take(), tonumber(take())
 local job = redis.call('HMGET', record, 'state', 'cancel', 'running')
 if not job[1] then
@@ -15,6 +16,7 @@ append(asked_event, '')
 if tonumber(job[3]) == 0 then
   end_job('cancelled', ended_event, '')
 else
+  withdraw()
   redis.call('ZADD', KEY.cancelling, whole(NOW + grace), id)
 end
 return 1

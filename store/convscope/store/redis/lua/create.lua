@@ -5,6 +5,7 @@
 --       number of the record's fields, then for each: field, value
 --       number of the model's fields, then for each: field, value
 -- Returns {"created", state}, {"exists", job id}, or {"model", state of the model that it needs or ""}.
+open_job(take())
 local request, makes, needs = take(), take(), take()
 local waiting_event, queued_event = take(), take()
 if request ~= '' then
@@ -43,7 +44,7 @@ else
   if needs ~= '' then
     keep_model(key('model', needs))
   end
-  queue_next()
+  offer(tonumber(redis.call('HGET', record, 'parts')))
 end
 if request ~= '' then
   redis.call('SET', key('request', request), id)

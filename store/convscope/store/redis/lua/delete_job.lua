@@ -2,6 +2,7 @@
 --
 -- ARGV: job id
 -- Returns {"ok"}, {"missing"}, or {"state", the one that forbids it}.
+open_job(take())
 local found = redis.call('HMGET', record, 'state', 'kind', 'request_id')
 if not found[1] then
   return { 'missing' }

@@ -10,13 +10,13 @@
 --       number of fields of the model that the job makes, then for each: field, value
 --       number of blobs that this model refers to, then each digest
 -- Returns {"missing"}, {"refused"}, {"gone", digests} (see write.lua), {"last"} if the part is the last one and its result is
--- wanted, for which nothing has been changed; else {"ok", sequence, cancel, state, 1 if the part is queued again}.
+-- wanted, for which nothing has been changed; else {"ok", sequence, cancel, state}.
+open_job(take())
 local part, nonce, token, since = take(), take(), take(), tonumber(take())
 
 local function reply()
   local after = redis.call('HMGET', record, 'sequence', 'cancel', 'state')
-  local again = redis.call('HGET', parts, 'state:' .. part) == 'queued'
-  return { 'ok', tonumber(after[1]), after[2] or '', after[3], again and 1 or 0 }
+  return { 'ok', tonumber(after[1]), after[2] or '', after[3] }
 end
 
 if redis.call('EXISTS', record) == 0 then
@@ -44,7 +44,7 @@ redis.call('HSET', written, part, token)
 
 -- Forgets the part; there is none of its fields once it needs no looking after.
 local function forget()
-  for _, name in ipairs({ 'state', 'attempt', 'deaths', 'kept' }) do
+  for _, name in ipairs({ 'attempt', 'deaths', 'kept' }) do
     redis.call('HDEL', parts, name .. ':' .. part)
   end
 end
@@ -63,12 +63,13 @@ local function fail()
   end_job('failed', failed_event, '')
 end
 
-local function queue(running)
-  redis.call('HSET', parts, 'state:' .. part, 'queued')
+local function give_back(running)
+  redis.call('LPUSH', returned, part)
   if running == 0 then
     set_state('queued')
     append(queued_event, '')
   end
+  offer(1)
 end
 
 local running = let_go(part)
@@ -91,6 +92,6 @@ elseif how == 'done' or how == 'result' or how == 'stopped' or counts[3] then
 elseif how == 'lost' and redis.call('HINCRBY', parts, 'deaths:' .. part, 1) >= most_deaths then
   fail()
 else
-  queue(running)
+  give_back(running)
 end
 return reply()

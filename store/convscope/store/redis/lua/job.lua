@@ -1,11 +1,16 @@
 -- Shared by the scripts about one job: put in front of each, after the prelude.
 
-local id = take()
-local record, parts, written = key('job', id), key('parts', id), key('written', id)
-local events, images, candidates = key('events', id), key('images', id), key('candidates', id)
-local blobs = key('job_blobs', id)
--- The model that a training makes has the job's id.
-local made, made_blobs = key('model', id), key('model_blobs', id)
+local id
+-- Keys of the job, and of the model that a training makes, which has the job's id.
+local record, parts, returned, written, events, images, candidates, blobs, made, made_blobs
+
+-- Turns to a job.
+local function open_job(job)
+  id = job
+  record, parts, returned, written = key('job', id), key('parts', id), key('returned', id), key('written', id)
+  events, images, candidates = key('events', id), key('images', id), key('candidates', id)
+  blobs, made, made_blobs = key('job_blobs', id), key('model', id), key('model_blobs', id)
+end
 
 -- Appends an event under the next sequence number, and carries it to the watchers. An empty digest means no blob;
 -- `completed` is the number of images so far, for the event of an image. Its token, `link` in events.py, is a link of a
@@ -71,6 +76,118 @@ local function add_image(number, event, blob)
   return true
 end
 
+-- The ready set -----------------------------------------------------------------------------------------------------------
+--
+-- A job with parts to be had is in a sorted set of its priority, device and owner, by its virtual time: the seconds of work
+-- that it has had. Owners are in one by theirs. Who comes new begins where the least served of those present stands, so
+-- that it neither waits for what others had before it nor makes them wait (start-time fair queueing: Goyal, Vin and Cheng,
+-- 1996). Estimates of the work are charged when a part is claimed, and put right when it ends.
+
+local DEVICES = { 'any', 'cpu', 'gpu' }
+
+local function class_of_job()
+  local fields = redis.call('HMGET', record, 'priority', 'device', 'owner')
+  return { priority = fields[1], device = fields[2], owner = fields[3] }
+end
+
+-- Number of parts that are to be had.
+local function count_ready()
+  local counts = redis.call('HMGET', record, 'next', 'parts')
+  return tonumber(counts[2]) - tonumber(counts[1]) + redis.call('LLEN', returned)
+end
+
+-- Returns the score of an owner who has ready jobs of a priority, for whatever device.
+local function present_score(priority, owner)
+  for _, device in ipairs(DEVICES) do
+    local score = redis.call('ZSCORE', key('ready_owners', priority, device), owner)
+    if score then
+      return tonumber(score)
+    end
+  end
+end
+
+local function number_in(hash, name)
+  return tonumber(redis.call('HGET', hash, name) or 0)
+end
+
+-- Puts the job into the ready set, unless it is there.
+local function enter_ready()
+  local class = class_of_job()
+  local jobs = key('ready_jobs', class.priority, class.device, class.owner)
+  if redis.call('ZSCORE', jobs, id) then
+    return
+  end
+  local clocks = key('clocks', class.priority)
+  local begin = math.max(number_in(record, 'served'), number_in(clocks, 'jobs:' .. class.owner))
+  redis.call('HSET', record, 'served', begin)
+  redis.call('ZADD', jobs, begin, id)
+  local served = present_score(class.priority, class.owner)
+  if not served then
+    served = math.max(number_in(clocks, 'owner:' .. class.owner), number_in(clocks, 'owners'))
+    redis.call('HSET', clocks, 'owner:' .. class.owner, served)
+  end
+  redis.call('ZADD', key('ready_owners', class.priority, class.device), served, class.owner)
+end
+
+local function leave_ready(class)
+  local jobs = key('ready_jobs', class.priority, class.device, class.owner)
+  redis.call('ZREM', jobs, id)
+  if redis.call('EXISTS', jobs) == 0 then
+    redis.call('ZREM', key('ready_owners', class.priority, class.device), class.owner)
+  end
+end
+
+-- Takes the job out of the ready set with all of its parts.
+local function withdraw()
+  local class = class_of_job()
+  if redis.call('ZSCORE', key('ready_jobs', class.priority, class.device, class.owner), id) then
+    redis.call('HINCRBY', KEY.ready_parts, class.device, -count_ready())
+    leave_ready(class)
+  end
+end
+
+-- Charges the job and its owner for seconds of work.
+local function charge(class, seconds)
+  local served = number_in(record, 'served') + seconds
+  redis.call('HSET', record, 'served', served)
+  redis.call('ZADD', key('ready_jobs', class.priority, class.device, class.owner), 'XX', served, id)
+  local clocks = key('clocks', class.priority)
+  served = number_in(clocks, 'owner:' .. class.owner) + seconds
+  redis.call('HSET', clocks, 'owner:' .. class.owner, served)
+  for _, device in ipairs(DEVICES) do
+    redis.call('ZADD', key('ready_owners', class.priority, device), 'XX', served, class.owner)
+  end
+end
+
+-- Wakes up to `count` executors that wait for parts for a device, those first that have a model's file loaded.
+local function wake(device, file, count)
+  for _, each in ipairs(device == 'any' and { 'cpu', 'gpu' } or { device }) do
+    local set = key('waiting', each)
+    redis.call('ZREMRANGEBYSCORE', set, '-inf', whole(NOW))
+    local waiting = redis.call('ZREVRANGE', set, 0, -1)
+    for pass = 1, 2 do
+      for _, worker in ipairs(waiting) do
+        local warm = pass == 2 or (file or '') ~= '' and
+          string.find(redis.call('HGET', KEY.warm, worker) or '', file, 1, true)
+        if count > 0 and warm and redis.call('ZREM', set, worker) == 1 then
+          redis.call('RPUSH', key('wake', worker), '1')
+          redis.call('EXPIRE', key('wake', worker), 60)
+          redis.call('ZADD', key('woken', each), whole(NOW + 2000), worker)
+          count = count - 1
+        end
+      end
+    end
+  end
+end
+
+-- Offers parts of the job: to the executors that wait, and to those that come.
+local function offer(count)
+  enter_ready()
+  local device = redis.call('HGET', record, 'device')
+  redis.call('HINCRBY', KEY.ready_parts, device, count)
+  wake(device, redis.call('HGET', record, 'model_file'), count)
+end
+
 -- Takes everything away that only an active job needs.
 local function retire()
   for _, number in ipairs(redis.call('HKEYS', candidates)) do
@@ -82,7 +199,8 @@ local function retire()
       redis.call('ZREM', KEY.leases, id .. '|' .. part)
     end
   end
-  redis.call('UNLINK', parts)
+  withdraw()
+  redis.call('UNLINK', parts, returned)
   redis.call('ZREM', KEY.cancelling, id)
   redis.call('EXPIRE', written, 3600) -- until no reply can be lost any more
   local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'model_file', 'model_history')
@@ -113,9 +231,11 @@ local function holds(part, nonce)
   return redis.call('HGET', parts, 'nonce:' .. part) == nonce and redis.call('HGET', record, 'state') == 'running'
 end
 
--- Takes a part from the attempt that holds it.
+-- Takes a part from the attempt that holds it; returns how many parts of the job run still.
 local function let_go(part)
-  redis.call('HDEL', parts, 'nonce:' .. part, 'holder:' .. part)
+  local begun = tonumber(redis.call('HGET', parts, 'begun:' .. part) or NOW)
+  charge(class_of_job(), (NOW - begun) / 1000 - number_in(record, 'part_cost'))
+  redis.call('HDEL', parts, 'nonce:' .. part, 'holder:' .. part, 'begun:' .. part)
   redis.call('ZREM', KEY.leases, id .. '|' .. part)
   return redis.call('HINCRBY', record, 'running', -1)
 end
@@ -129,25 +249,4 @@ local function gone_among(digests, since)
     end
   end
   return gone
-end
-
--- Parts of a job that are on a queue at once: the others wait in the record, so that jobs behind it do not wait for them.
-local WINDOW = 1
-
--- Marks the part that comes next as queued and returns its number, -1 if all have been.
-local function queue_next()
-  local counts = redis.call('HMGET', record, 'next', 'parts')
-  local part = tonumber(counts[1])
-  if part >= tonumber(counts[2]) then
-    return -1
-  end
-  redis.call('HSET', record, 'next', part + 1)
-  redis.call('HSET', parts, 'state:' .. part, 'queued')
-  return part
-end
-
--- Number of parts that are queued and not running.
-local function queued_count()
-  local counts = redis.call('HMGET', record, 'next', 'done', 'running')
-  return tonumber(counts[1]) - tonumber(counts[2]) - tonumber(counts[3])
 end

@@ -2,6 +2,7 @@
 --
 -- ARGV: job id, part, nonce, milliseconds of the lease
 -- Returns {1, cancel}, or {0, ""} if the attempt is over.
+open_job(take())
 local part, nonce, lease_ms = take(), take(), tonumber(take())
 if not holds(part, nonce) then
   return { 0, '' }

@@ -3,6 +3,7 @@
 -- ARGV: job id, part, nonce, id of the model that the images are of,
 --       then for each image: its number in the job, its cache key, event
 -- Returns {"refused"} if the attempt is over, else {"ok", number of each image that the job has now}.
+open_job(take())
 local part, nonce, model = take(), take(), take()
 if not holds(part, nonce) then
   return { 'refused' }

@@ -3,6 +3,7 @@
 -- ARGV: job id, id of the model, event if it goes on,
 --       event if it fails and failure if the model was not made, both if the model was deleted
 -- Returns {"queued"}, {"failed", 1 if it was to make a model itself}, or {} if it does not wait, or still must.
+open_job(take())
 local model = take()
 local queued_event = take()
 local failures = { not_made = { take(), take() }, deleted = { take(), take() } }
@@ -17,8 +18,8 @@ end
 if state == 'ready' then
   keep_model(key('model', model))
   set_state('queued')
-  queue_next()
   append(queued_event, '')
+  offer(count_ready())
   return { 'queued' }
 end
 local event, failure = unpack(state and failures.not_made or failures.deleted)

@@ -12,6 +12,7 @@
 --       those that are there already are left out
 --       number of candidates, then for each: number of the image, first restart, restarts, digest of its blob
 -- Returns {"ok", sequence, cancel, newest batch}, {"refused"}, or {"gone", digest of each blob that is to be written again}.
+open_job(take())
 local part, nonce, token, since = take(), take(), take(), tonumber(take())
 
 local function reply()
