@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import Attempt, BlobStore, Collector, JobStore, ModelStore, Sweeper, hydrate, mark_holder_lost, read_log
+from convscope.store import (
+    Attempt,
+    BlobStore,
+    Collector,
+    JobStore,
+    ModelStore,
+    Sweeper,
+    hydrate,
+    mark_holder_lost,
+    read_log,
+)
 from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.images import ready_images
 from convscope.store.redis.keys import KEYS, key

@@ -3,8 +3,10 @@
 import logging
 import os
 import signal
+from collections.abc import Callable
 from time import monotonic
 from types import FrameType
+from typing import TypeAlias
 
 import redis
 
@@ -55,6 +57,9 @@ __all__ = ["Executor", "run_executor"]
 
 log = logging.getLogger(__name__)
 
+# What computes a part of a kind of job.
+Runner: TypeAlias = "Callable[[AttemptContext], None]"
+
 # For how long an executor waits to be woken before it looks by itself, in seconds: what a lost call costs at most.
 LOOK_S = 5
 
@@ -94,7 +99,7 @@ class Executor:
         # A connection of its own: while Redis is away the computation may wait for it, the lease's thread tries again.
         self._lease_scripts = Scripts(connect_promptly(settings.redis_url))
         self._visualize = VisualizeRunner()
-        self._runners = {
+        self._runners: dict[str, Runner] = {
             "train": run_training,
             "evaluate": run_evaluation,
             "visualize": self._visualize,
