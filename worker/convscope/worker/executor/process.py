@@ -3,7 +3,7 @@
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003 - named in an alias
 from time import monotonic
 from types import FrameType
 from typing import TypeAlias
