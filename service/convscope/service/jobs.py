@@ -15,6 +15,7 @@ from convscope.service.requests import known_values, name_to_id
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
 from convscope.store import settle_waiters
+from convscope.store.jobs.waiting import waiting_reason
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -113,6 +114,8 @@ def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
 
 def _get(backend: Backend, name: str) -> Job:
     job = backend.jobs.get(name)
+    if waiting := waiting_reason(backend.redis, job):
+        job.waiting.CopyFrom(waiting)
     digest = backend.jobs.result_digest(name)
     if digest:
         job.result.ParseFromString(backend.blobs.get(digest))

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 import socket
 import sys
 from importlib import import_module
@@ -114,7 +115,7 @@ def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
         check_policy(connection)
     except PolicyError as error:
         return _refuse(error)
-    name = f"{socket.gethostname()}-{new_id()}"
+    name = f"{worker_host()}-{new_id()}"
     supervisor = Supervisor(connection, connect_promptly(settings.redis_url), name, finish=finish)
     if burst:
         os.environ[KEEP_WARM_VARIABLE] = "0"
@@ -122,6 +123,11 @@ def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
     else:
         supervisor.work(logging_level="WARNING")
     return 0
+
+
+def worker_host() -> str:
+    """Return this machine's name as a worker's name begins with it: lower-case letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower()).strip("-")[:40] or "worker"
 
 
 def _refuse(error: Exception) -> int:

@@ -53,6 +53,8 @@ _NAMES: Final[dict[str, str]] = {
     "clocks": "clocks:%s",
     # Hash: number of parts to be had, by device.
     "ready_parts": "ready:parts",
+    # Hash: ``parts:priority:device`` and ``seconds:...`` of work to be had.
+    "backlog": "ready:backlog",
     # -- Executors and workers.
     # Sorted set: executors of a device that wait for a part, by the time when they stop to. Those that were woken and
     # have not come yet, by the time when they are given up.

@@ -97,7 +97,7 @@ local function take_part()
   if not part then
     part = whole(redis.call('HINCRBY', record, 'next', 1) - 1)
   end
-  redis.call('HINCRBY', KEY.ready_parts, class.device, -1)
+  count_offer(class, -1)
   local clocks = key('clocks', class.priority)
   redis.call('HSET', clocks, 'jobs:' .. class.owner, number_in(record, 'served'),
     'owners', number_in(clocks, 'owner:' .. class.owner))

@@ -137,11 +137,22 @@ local function leave_ready(class)
   end
 end
 
+-- Counts parts that are to be had, or are so no more, and the seconds of work that they are by estimate.
+local function count_offer(class, count)
+  redis.call('HINCRBY', KEY.ready_parts, class.device, count)
+  local name = class.priority .. ':' .. class.device
+  if redis.call('HINCRBY', KEY.backlog, 'parts:' .. name, count) == 0 then
+    redis.call('HDEL', KEY.backlog, 'parts:' .. name, 'seconds:' .. name) -- sums of fractions drift
+  else
+    redis.call('HINCRBYFLOAT', KEY.backlog, 'seconds:' .. name, count * number_in(record, 'part_cost'))
+  end
+end
+
 -- Takes the job out of the ready set with all of its parts.
 local function withdraw()
   local class = class_of_job()
   if redis.call('ZSCORE', key('ready_jobs', class.priority, class.device, class.owner), id) then
-    redis.call('HINCRBY', KEY.ready_parts, class.device, -count_ready())
+    count_offer(class, -count_ready())
     leave_ready(class)
   end
 end
@@ -183,9 +194,9 @@ end
 -- Offers parts of the job: to the executors that wait, and to those that come.
 local function offer(count)
   enter_ready()
-  local device = redis.call('HGET', record, 'device')
-  redis.call('HINCRBY', KEY.ready_parts, device, count)
-  wake(device, redis.call('HGET', record, 'model_file'), count)
+  local class = class_of_job()
+  count_offer(class, count)
+  wake(class.device, redis.call('HGET', record, 'model_file'), count)
 end
 
 -- Takes everything away that only an active job needs.
