@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from math import inf
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, OneofDescriptor
@@ -259,11 +260,22 @@ def _value_violations(message: Message, field: FieldDescriptor, path: str) -> It
 
 def _first_of(field: FieldDescriptor, values: Sequence[Any], path: str) -> Iterator[Violation]:
     """Yield the violations of the first element that has any: the others have the same, as a rule."""
+    if _all_within(field_rules(field), field, values):
+        return
     for index, value in enumerate(values):
         found = list(_scalar_violations(field, value, f"{path}[{index}]"))
         if found:
             yield from found
             return
+
+
+def _all_within(rules: FieldRules, field: FieldDescriptor, values: Sequence[Any]) -> bool:
+    """Return whether it is quickly seen that all numbers of a list are right, of which there may be many."""
+    if field.cpp_type not in INTEGERS | FLOATS or rules.magnitude or rules.HasField("above") or rules.HasField("below"):
+        return False
+    low = rules.minimum if rules.HasField("minimum") else -inf
+    high = rules.maximum if rules.HasField("maximum") else inf
+    return all(low <= value <= high for value in values)
 
 
 def _map_violations(field: FieldDescriptor, entries: Mapping[Any, Any], path: str) -> Iterator[Violation]:
