@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import Attempt, BlobStore, JobStore, PolicyError, Sweeper, check_policy
+from convscope.store import Attempt, BlobStore, Claimant, JobStore, PolicyError, Sweeper, check_policy
 from convscope.store.errors import BlobDamagedError
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
@@ -24,7 +24,7 @@ def blobs(tmp_path: Path) -> BlobStore:
 def train(connection: redis.Redis, blobs: BlobStore) -> tuple[str, list[str], list[str]]:
     """Run a job that leaves blobs; returns its name, the digests that it points to, and those of its model."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    attempt = Attempt.claim(connection, Claimant(worker="w"))
     assert attempt is not None
     image, result, file, history = (blobs.put(f"{kind} {job.name}".encode()) for kind in "irfh")
     attempt.report(JobEvent(), image)
