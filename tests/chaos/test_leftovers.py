@@ -11,7 +11,7 @@ from rq.command import PUBSUB_CHANNEL_TEMPLATE
 
 from chaos import leftovers
 from chaos.run import uninvited
-from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, Sweeper, dispatch
+from convscope.store import Attempt, BlobStore, Checkpoint, Deployment, JobStore, Sweeper, dispatch
 from convscope.store.redis import keys
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Job, JobSpec
@@ -25,8 +25,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path.as_uri())
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    found = BlobStore(tmp_path.as_uri())
+    Deployment(connection, found.objects).join()
+    return found
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ class System:
     def __init__(self, connection: redis.Redis, folder: Path) -> None:
         self.redis = connection
         self.blobs = BlobStore(folder.as_uri())
+        Deployment(connection, self.blobs.objects).join()
         selection = LayerSelection(name="conv1", list=FeatureList(indices=[3]))
         render, _ = preset_render(Preset.PRESET_TUTORIAL)
         spec = VisualizeSpec(model=ready_model(connection), selections=[selection], restarts=8, render=render)

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import Attempt, BlobStore, JobStore, ModelStore, Sweeper, hydrate, lose_holder, read_log
+from convscope.store import (
+    Attempt,
+    BlobStore,
+    Deployment,
+    JobStore,
+    ModelStore,
+    Sweeper,
+    hydrate,
+    lose_holder,
+    read_log,
+)
 from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.images import ready_images
 from convscope.store.redis import keys
@@ -28,8 +38,11 @@ def store(blobs: BlobStore, number: int) -> str:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path.as_uri())
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    found = BlobStore(tmp_path.as_uri())
+    Deployment(connection, found.objects).join()
+    return found
 
 
 @pytest.fixture

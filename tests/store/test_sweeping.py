@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import Attempt, BlobStore, JobStore, PolicyError, Sweeper, check_policy
+from convscope.store import Attempt, BlobStore, Deployment, JobStore, PolicyError, Sweeper, check_policy
 from convscope.store.errors import BlobDamagedError
 from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
@@ -17,8 +17,11 @@ NOW = timedelta(0)
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path.as_uri())
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    found = BlobStore(tmp_path.as_uri())
+    Deployment(connection, found.objects).join()
+    return found
 
 
 def train(connection: redis.Redis, blobs: BlobStore) -> tuple[str, list[str], list[str]]:

@@ -71,7 +71,7 @@ def _get(backend: Backend, name: str) -> Model:
 
 
 def _delete(backend: Backend, name: str) -> None:
-    backend.discard(backend.models.delete(name))
+    backend.discard(backend.manifests.delete(name))
 
 
 def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:

@@ -4,6 +4,7 @@ State is in Redis and changes only by scripts that run inside it; artifacts are 
 """
 
 from convscope.store.blobs import BlobStore
+from convscope.store.deployment import Deployment, Standing
 from convscope.store.jobs.attempts import Attempt, Checkpoint
 from convscope.store.jobs.candidates import Candidate, read_candidates
 from convscope.store.jobs.events import LogEntry, LogPage, hydrate, read_log
@@ -11,8 +12,10 @@ from convscope.store.jobs.jobs import JobStore
 from convscope.store.jobs.losses import dispatch_queued, lose_holder
 from convscope.store.jobs.queue import dispatch, open_queue, queue_names
 from convscope.store.jobs.waiting import settle_waiters
+from convscope.store.model_manifests import ModelManifests
 from convscope.store.models import ModelStore
 from convscope.store.redis.connection import await_redis, connect_patiently, connect_promptly
+from convscope.store.redis.layout import check_layout
 from convscope.store.redis.part_scripts import ResultWanted
 from convscope.store.redis.policy import PolicyError, check_policy
 from convscope.store.redis.refusals import WritesRefusedError, check_writes
@@ -26,18 +29,22 @@ __all__ = [
     "BlobStore",
     "Candidate",
     "Checkpoint",
+    "Deployment",
     "Image",
     "JobStore",
     "LogEntry",
     "LogPage",
+    "ModelManifests",
     "ModelStore",
     "PolicyError",
     "Reconciler",
     "ResultWanted",
+    "Standing",
     "StoreSettings",
     "Sweeper",
     "WritesRefusedError",
     "await_redis",
+    "check_layout",
     "check_policy",
     "check_writes",
     "connect_patiently",

@@ -8,8 +8,8 @@ from convscope.store.errors import NotFoundError, StateError
 from convscope.store.jobs import records
 from convscope.store.jobs.listing import newest_first
 from convscope.store.names import parse_name
-from convscope.store.redis import keys
-from convscope.store.redis.scripted import Scripts
+from convscope.store.redis import keys, lua
+from convscope.store.redis.scripted import Scripts, counted
 from convscope.v1.models_pb2 import Model, ModelState
 
 __all__ = ["ModelStore"]
@@ -21,6 +21,7 @@ class ModelStore:
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
         self._scripts = Scripts(connection)
+        self._restore = connection.register_script(lua.source("restore_model"))
 
     def get(self, name: str) -> Model:
         """Return a model without its history.
@@ -58,6 +59,19 @@ class ModelStore:
         """Iterate over matching models, newest first, those made before the model with this id."""
         found = newest_first(self._redis, keys.MODELS, keys.model_key, before)
         return filter(matches, (records.model_from_fields(model_id, fields) for model_id, fields in found))
+
+    def restore(self, model_id: str, record: bytes, *, file: str, history: str = "") -> bool:
+        """Make the record of a model again that was lost; returns False if there is one.
+
+        Args:
+            model_id: the model's id.
+            record: the ``Model``, serialized.
+            file: digest of its file.
+            history: digest of its history, or ``""``.
+        """
+        names = [keys.model_key(model_id), keys.MODELS, keys.model_blobs_key(model_id), keys.REFERENCES]
+        fields: dict[str, str | bytes] = {"state": "ready", "model": record, "history": history}
+        return bool(self._restore(keys=names, args=[model_id, *counted(fields.items()), file, history]))
 
     def delete(self, name: str) -> list[str]:
         """Delete a model's record; returns the digests of the blobs that nothing points to any more.

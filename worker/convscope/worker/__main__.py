@@ -8,7 +8,8 @@ import sys
 from importlib import import_module
 
 from convscope.engine.runtime.memory import parse_memory
-from convscope.store import PolicyError, StoreSettings, await_redis, check_policy, connect_patiently
+from convscope.store import PolicyError, StoreSettings, await_redis, check_layout, check_policy, connect_patiently
+from convscope.store.errors import LayoutError
 from convscope.store.names import new_id
 from convscope.worker.supervisor.gpu_workers import run_gpu_workers
 from convscope.worker.supervisor.gpus import find_gpus
@@ -111,7 +112,8 @@ def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
     try:
         await_redis(settings.redis_url)
         check_policy(connection)
-    except PolicyError as error:
+        check_layout(connection)
+    except (PolicyError, LayoutError) as error:
         return _refuse(error)
     name = f"{socket.gethostname()}-{new_id()}"
     PartWorker(connection, name, finish=finish).work(burst=burst, logging_level="WARNING")

@@ -2,6 +2,9 @@
 
 __all__ = [
     "ACTIVE",
+    "ADVANCED",
+    "DEPLOYMENT",
+    "DROPPED",
     "JOBS",
     "LEADER",
     "MODELS",
@@ -41,6 +44,16 @@ SWEPT = "convscope:swept"
 
 # Hash: how many jobs and models point to each blob.
 REFERENCES = "convscope:references"
+
+# Set: blobs whose last reference was taken back and that are not deleted yet; scripts derive its name from the above.
+DROPPED = f"{REFERENCES}:dropped"
+
+# Hash: whose Redis this is (``id``, ``epoch``), how records are laid out (``layout``), the epoch that is wanted next
+# (``next_...``), and what keeps the sweeper from sweeping (``stopped``).
+DEPLOYMENT = "convscope:deployment"
+
+# Present for a while after the epoch was advanced.
+ADVANCED = "convscope:advanced"
 
 # One stream that carries every event once more, so that a service wakes its watchers with a single blocking read.
 NOTIFY = "convscope:notify"

@@ -8,6 +8,7 @@ import redis
 from convscope.store.errors import NotFoundError
 from convscope.store.jobs.candidates import Candidate
 from convscope.store.redis import keys, lua
+from convscope.store.redis.layout import LAYOUT
 from convscope.v1.jobs_pb2 import JobEvent
 
 __all__ = ["Image", "Refused", "Scripts", "Value", "Write", "Written"]
@@ -140,11 +141,12 @@ class Scripts:
             keys.MODELS,
             keys.model_key(needs),
             keys.waiters_key(needs),
+            keys.DEPLOYMENT,
         ]
         arguments: list[Value] = [job_id, request_id, model_id, needs]
         for state, event in (waiting, ready):
             arguments += [state, event.SerializeToString()]
-        arguments += counted(fields.items()) + counted(model_fields.items()) + [plan]
+        arguments += counted(fields.items()) + counted(model_fields.items()) + [plan, LAYOUT]
         status, value = self._create(keys=names, args=arguments)
         return status.decode(), value.decode()
 

@@ -14,6 +14,8 @@ from convscope.planning.errors import NewerPlanError
 from convscope.store import (
     Attempt,
     BlobStore,
+    Deployment,
+    ModelManifests,
     StoreSettings,
     connect_patiently,
     connect_promptly,
@@ -69,6 +71,8 @@ class Horse:
         self._environment = environment()
         self._queues = queue_names(device())
         self._blobs = BlobStore(settings.artifacts_url)
+        self._deployment = Deployment(connection, self._blobs.objects)
+        self._manifests = ModelManifests(connection, self._blobs)
         # A connection of its own: while Redis is away the computation may wait for it, the lease's thread tries again.
         self._lease_scripts = Scripts(connect_promptly(settings.redis_url))
         self._runners = runners()
@@ -107,6 +111,7 @@ class Horse:
         done = False
         try:
             check_understood(attempt.spec)
+            self._deployment.ensure_joined()
             self._runners[attempt.kind](Reporter(self._redis, attempt, self._blobs, lease, self._wishes))
             log.info("jobs/%s: part %d is done", attempt.job_id, attempt.part)
             done = True
@@ -124,7 +129,15 @@ class Horse:
             log.exception("jobs/%s failed", attempt.job_id)
             attempt.fail(_failure(error))
         settle_waiters(self._redis, attempt.makes)
+        self._keep_manifest(attempt)
         return done
+
+    def _keep_manifest(self, attempt: Attempt) -> None:
+        if attempt.makes:
+            try:
+                self._manifests.keep(f"models/{attempt.makes}")
+            except BlobError as error:  # a service writes it within minutes
+                log.warning("models/%s has no manifest yet: %s", attempt.makes, error)
 
     def _dispatch(self, attempt: Attempt) -> None:
         """Put a part on its queue that was given back; that which the horse was forked for is left to its worker.

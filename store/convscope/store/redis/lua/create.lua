@@ -1,14 +1,15 @@
 -- Creates a job, the model that it is to make, and its first event, unless its request id was used before.
 --
 -- KEYS: those of the job, request, index of jobs, index of models,
---       record of the model that it needs, set of the jobs that wait for that model
+--       record of the model that it needs, set of the jobs that wait for that model, deployment
 -- ARGV: job id, request id or "", id of the model that it makes or "", id of the model that it needs or "",
 --       state and event if it must wait, state and event if it need not,
 --       number of the record's fields, then for each: field, value
 --       number of the model's fields, then for each: field, value
 --       digest of its plan or ""
+--       number of the layout of records
 -- Returns {"created", state}, {"exists", job id}, or {"model", state of the model that it needs or ""}.
-local request_key, jobs, models, needed_model, waiters = unpack(KEYS, JOB_KEYS + 1)
+local request_key, jobs, models, needed_model, waiters, deployment = unpack(KEYS, JOB_KEYS + 1)
 local id, request, makes, needs = take(), take(), take(), take()
 local waiting, waiting_event, state, event = take(), take(), take(), take()
 if request ~= '' then
@@ -36,6 +37,7 @@ end
 set_job_fields()
 set_fields(made)
 point(blobs, references, take())
+redis.call('HSETNX', deployment, 'layout', take())
 if makes ~= '' then
   redis.call('ZADD', models, 0, makes)
 end

@@ -29,8 +29,8 @@ end
 
 -- Counts a reference from an owner's set of blobs, once for each blob.
 local function point(owner, references, digest)
-  if digest ~= '' and redis.call('SADD', owner, digest) == 1 then
-    redis.call('HINCRBY', references, digest, 1)
+  if digest ~= '' and redis.call('SADD', owner, digest) == 1 and redis.call('HINCRBY', references, digest, 1) == 1 then
+    redis.call('SREM', references .. ':dropped', digest)
   end
 end
 
@@ -43,6 +43,7 @@ local function unpoint(owner, references, digest)
     return false
   end
   redis.call('HDEL', references, digest)
+  redis.call('SADD', references .. ':dropped', digest)
   return true
 end
 
