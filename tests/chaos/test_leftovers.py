@@ -107,7 +107,7 @@ def test_a_miscounted_reference_is_found(connection: redis.Redis, job: Job, blob
 def test_a_blob_that_a_sweep_leaves_is_found(
     connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Sweeper, "sweep", lambda *_: 0)
+    monkeypatch.setattr(Sweeper, "sweep", lambda *_, **__: 0)
     digest = blobs.put(b"orphan")
     assert list(leftovers.left_in_blobs(connection, blobs)) == [f"blob {digest} is stored, and nothing points to it"]
 

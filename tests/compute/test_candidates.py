@@ -11,7 +11,17 @@ import redis
 from convscope.engine.visualization import best_of_runs
 from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
-from convscope.store import Attempt, BlobStore, JobStore, Sweeper, dispatch, lose_holder, read_candidates, read_log
+from convscope.store import (
+    Attempt,
+    BlobStore,
+    Deployment,
+    JobStore,
+    Sweeper,
+    dispatch,
+    lose_holder,
+    read_candidates,
+    read_log,
+)
 from convscope.store.errors import BlobError
 from convscope.store.jobs.images import ready_images
 from convscope.store.jobs.records import text

@@ -80,7 +80,8 @@ def test_jobs_expire_and_models_stay(connection: redis.Redis, blobs: BlobStore) 
         blobs.get(digest)
 
 
-def test_one_sweep_an_hour(connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_sweep_an_hour(connection: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = BlobStore(tmp_path.as_uri())  # a new one: no epoch has to be advanced before the first sweep
     swept: list[Sweeper] = []
 
     def sweep(sweeper: Sweeper) -> int:

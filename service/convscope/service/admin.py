@@ -5,6 +5,7 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Sequence
 
 import redis
 
@@ -19,9 +20,13 @@ __all__ = ["main"]
 ADVANCE_PERIOD_S = 0.2
 
 
-def main() -> int:
-    """Run a command; returns the exit code: 0, 1 if it was not done, 2 for wrong settings."""
-    arguments = _parser().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, 1 if it was not done, 2 for wrong settings.
+
+    Args:
+        words: the command line; default: this process'.
+    """
+    arguments = _parser().parse_args(words)
     try:
         settings = StoreSettings.from_environment()
     except ValueError as error:

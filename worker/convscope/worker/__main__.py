@@ -1,14 +1,25 @@
 """``convscope worker``: takes parts of jobs off the queue and computes them."""
 
 import argparse
+import contextlib
 import logging
 import os
 import socket
 import sys
 from importlib import import_module
 
+import redis
+
 from convscope.engine.runtime.memory import parse_memory
-from convscope.store import PolicyError, StoreSettings, await_redis, check_layout, check_policy, connect_patiently
+from convscope.store import (
+    PolicyError,
+    StoreSettings,
+    await_redis,
+    check_layout,
+    check_policy,
+    connect_patiently,
+    connect_promptly,
+)
 from convscope.store.errors import LayoutError
 from convscope.store.names import new_id
 from convscope.worker.supervisor.gpu_workers import run_gpu_workers
@@ -84,6 +95,11 @@ def main() -> int:
         os.environ[DEVICE_VARIABLE] = "cpu"
     elif device() == "gpu" and not gpus:
         return _refuse(ValueError("there is no GPU on this machine; use --device cpu"))
+    with contextlib.suppress(redis.RedisError):  # it may come later: then it is looked at before the first part
+        try:
+            _check_redis(connect_promptly(settings.redis_url))
+        except (PolicyError, LayoutError) as error:
+            return _refuse(error)
     _prepare(arguments.threads)
     return _work(settings, burst=arguments.burst, finish=arguments.finish)
 
@@ -105,14 +121,18 @@ def _prepare(threads: int | None) -> None:
     import_module("convscope.worker.executor.warm").warm()
 
 
+def _check_redis(connection: redis.Redis) -> None:
+    check_policy(connection)
+    check_layout(connection)
+
+
 def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
     from convscope.worker.supervisor.parent import PartWorker  # noqa: PLC0415 - RQ, only where work is done
 
     connection = connect_patiently(settings.redis_url)
     try:
         await_redis(settings.redis_url)
-        check_policy(connection)
-        check_layout(connection)
+        _check_redis(connection)
     except (PolicyError, LayoutError) as error:
         return _refuse(error)
     name = f"{socket.gethostname()}-{new_id()}"

@@ -10,6 +10,7 @@ from convscope.store.deployment import Deployment, Standing
 from convscope.store.errors import ManifestError
 from convscope.store.manifests import Manifest
 from convscope.store.model_manifests import ModelManifests
+from convscope.store.redis.layout import check_layout
 
 __all__ = ["Adoption", "AdoptionPlan"]
 
@@ -42,6 +43,7 @@ class Adoption:
     """
 
     def __init__(self, connection: redis.Redis, blobs: BlobStore) -> None:
+        self._redis = connection
         self._deployment = Deployment(connection, blobs.objects)
         self._models = ModelManifests(connection, blobs)
 
@@ -71,6 +73,7 @@ class Adoption:
             redis.RedisError: if Redis does not answer.
             BlobError: if the artifact store does not.
         """
+        check_layout(self._redis)
         # The id changes last: until then nothing is deleted that these records point to.
         faults = [(each.name, fault) for each in plan.restored if (fault := self._models.restore(each))]
         standing = self._deployment.adopt()
