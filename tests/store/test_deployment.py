@@ -54,7 +54,9 @@ def age(folder: Path, seconds: float = DAY_S) -> None:
 
 
 def state(connection: redis.Redis) -> bytes:
-    return connection.dump(keys.DEPLOYMENT)
+    found = connection.dump(keys.DEPLOYMENT)
+    assert isinstance(found, bytes)
+    return found
 
 
 def set_back(connection: redis.Redis, backup: bytes) -> None:
@@ -191,9 +193,9 @@ def test_in_doubt_nothing_is_deleted(
         sweeper.tick()
     assert [record.getMessage().count(standing.reason) for record in caplog.records].count(1) == 1  # said once
     sweeper.discard([path.name for path in before], NOW)
-    for deletion in (lambda: sweeper.sweep(NOW), lambda: sweeper.sweep(NOW, force=True, all_ages=True)):
+    for forced in (False, True):
         with pytest.raises(DeletionOffError):
-            deletion()
+            sweeper.sweep(NOW, force=forced, all_ages=forced)
     with pytest.raises(DeletionOffError):
         deployment(connection, blobs).advance()
     for name in ModelManifests(connection, blobs).ready():
@@ -341,6 +343,7 @@ def test_the_epoch_is_advanced_by_each_service_that_starts(connection: redis.Red
 
 
 def test_records_of_another_layout_are_refused(connection: redis.Redis) -> None:
+    connection.delete(keys.DEPLOYMENT)
     connection.zadd(keys.JOBS, {"some": 0})
     with pytest.raises(LayoutError, match=r"0\.1.*flushdb"):
         check_layout(connection)

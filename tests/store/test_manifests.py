@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from convscope.store import Attempt, BlobStore, Deployment, JobStore, ModelManifests, ModelStore, Sweeper
 from convscope.store.errors import BlobError, ManifestError, NotFoundError, StaleAttemptError, SweepStoppedError
 from convscope.store.jobs.losses import lose_holder
+from convscope.store.jobs.records import text
 from convscope.store.manifests import Manifest, Manifests
 from convscope.store.redis import keys
 from convscope.store.upkeep import sweeping
@@ -191,8 +192,8 @@ def forget(connection: redis.Redis, model: Model) -> None:
     connection.zrem(keys.MODELS, model_id)
 
 
-def stopped(connection: redis.Redis) -> bytes | None:
-    return connection.hget(keys.DEPLOYMENT, "stopped")
+def stopped(connection: redis.Redis) -> str:
+    return text(connection.hget(keys.DEPLOYMENT, "stopped") or "")
 
 
 def test_a_file_that_a_manifest_names_stops_the_sweep(connection: redis.Redis, blobs: BlobStore) -> None:
@@ -204,7 +205,7 @@ def test_a_file_that_a_manifest_names_stops_the_sweep(connection: redis.Redis, b
             Sweeper(connection, blobs).sweep(NOW, force=force)
     assert blobs.written(orphan)
     assert blobs.written(model.sha256)
-    assert model.name in (stopped(connection) or b"").decode()
+    assert model.name in stopped(connection)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"format": 2}'])

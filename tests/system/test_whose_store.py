@@ -199,6 +199,7 @@ def await_epoch(connection: redis.Redis, epoch: int) -> None:
 def test_records_of_the_first_version_are_refused_in_a_sentence(
     connection: redis.Redis, redis_server: EmbeddedRedis, tmp_path: Path, program: str
 ) -> None:
+    connection.delete(keys.DEPLOYMENT)
     connection.zadd(keys.JOBS, {"some": 0})
     connection.hset(keys.job_key("some"), "state", "queued")
     found = subprocess.run(

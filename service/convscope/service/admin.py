@@ -3,13 +3,16 @@
 import argparse
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import redis
 
 from convscope.store import BlobStore, Deployment, StoreSettings, Sweeper, connect_promptly
+from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import StoreError
 from convscope.store.upkeep.adopting import Adoption, AdoptionPlan
 from convscope.store.upkeep.overview import Overview, survey_deployment
@@ -28,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(words)
     try:
-        settings = StoreSettings.from_environment()
+        settings = _settings()
     except ValueError as error:
         return _refuse(error, code=2)
     try:
@@ -38,6 +41,15 @@ def main(words: Sequence[str] | None = None) -> int:
         return _refuse(error)
     except redis.RedisError as error:
         return _refuse(f"Redis cannot be used: {error}")
+
+
+def _settings() -> StoreSettings:
+    """Read the environment; where it names no Redis, the private one of a ``convscope up`` in this home is meant."""
+    settings = StoreSettings.from_environment()
+    private = EmbeddedRedis(settings.home / "redis")
+    if os.environ.get("CONVSCOPE_REDIS_URL") or not private.socket.exists():
+        return settings
+    return replace(settings, redis_url=private.url)
 
 
 def _run(arguments: argparse.Namespace, connection: redis.Redis, blobs: BlobStore) -> int:
@@ -55,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="convscope admin",
         description="Look after Redis and the artifact store. While it is in doubt that they belong together, nothing "
         "is deleted.",
-        epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME. For the private Redis of "
-        "`convscope up`: CONVSCOPE_REDIS_URL=unix://HOME/redis/redis.sock while it runs.",
+        epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME. Without CONVSCOPE_REDIS_URL "
+        "it looks after the private Redis of a `convscope up` that runs in this home, if there is one.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     status = commands.add_parser("status", help="say what belongs to whom, and why nothing is deleted if so")

@@ -315,8 +315,8 @@ class Deployment:
     def _create(self, standing: Standing, deployment: str, *, settled: bool = False, adopted: bool = False) -> bool:
         """Note the next epoch, make its marker, enter it; returns whether it was entered."""
         epoch = max(standing.redis.epoch, standing.store.epoch) + 1
-        before = [standing.redis.deployment, standing.redis.epoch]
-        arguments: list[Value] = [*before, deployment, epoch, secrets.token_hex(8), RESPECTED_MS]
+        arguments: list[Value] = [standing.redis.deployment, standing.redis.epoch, deployment, epoch]
+        arguments += [secrets.token_hex(8), RESPECTED_MS]
         status, *noted = self._prepare(keys=[keys.DEPLOYMENT], args=arguments)
         if status != b"ok" or not (settled or noted[1] >= self._settle_ms):
             return False

@@ -1,6 +1,7 @@
 """The manifests of models: written when a model is ready, made a tombstone of before it is deleted."""
 
 import logging
+from typing import cast
 
 import redis
 from google.protobuf.message import DecodeError
@@ -74,7 +75,7 @@ class ModelManifests:
 
     def ready(self) -> set[str]:
         """Return the names of all models that are ready."""
-        ids = [records.text(each) for each in self._redis.zrange(keys.MODELS, 0, -1)]
+        ids = [records.text(each) for each in cast("list[bytes]", self._redis.zrange(keys.MODELS, 0, -1))]
         with self._redis.pipeline(transaction=False) as pipeline:
             for model_id in ids:
                 pipeline.hget(keys.model_key(model_id), "state")
