@@ -10,7 +10,7 @@ import redis
 from convscope.store import BlobStore, Deployment, ModelManifests, ModelStore, Sweeper
 from convscope.store.errors import AdoptionError, LayoutError
 from convscope.store.manifests import Manifest, Manifests
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS
 from convscope.store.upkeep.adopting import Adoption
 from convscope.store.upkeep.overview import survey_deployment
 from support.trained_models import train_model
@@ -55,17 +55,18 @@ def test_models_are_known_again_and_deleted_ones_are_not(
     assert Sweeper(connection, blobs).sweep(NOW) == 0  # what was there before is left to `admin sweep --all`
     assert Sweeper(connection, blobs).sweep(NOW, all_ages=True) == 4  # two results, and the deleted model
     assert blobs.get(kept.sha256)
-    assert set(ModelManifests(connection, blobs).delete(kept.name)) == {kept.sha256, history}
+    ModelManifests(connection, blobs).delete(kept.name)
+    assert Sweeper(connection, blobs).sweep(NOW, all_ages=True) == 2
 
 
 def test_adopting_again_changes_no_record(connection: redis.Redis, blobs: BlobStore) -> None:
     model = train_model(connection, blobs)
-    references = connection.hgetall(keys.REFERENCES)
+    references = connection.hgetall(KEYS["references"])
     plan = Adoption(connection, blobs).plan()
     assert plan.present == [model.name]
     standing, _ = Adoption(connection, blobs).run(plan)
     assert standing.deletes
-    assert connection.hgetall(keys.REFERENCES) == references
+    assert connection.hgetall(KEYS["references"]) == references
     assert ModelStore(connection).ready(model.name) == model
 
 
@@ -82,7 +83,7 @@ def test_an_adoption_that_was_broken_off_is_done_again(
     assert not Deployment(connection, blobs.objects).standing().deletes
     adoption.run(adoption.plan())
     assert ModelStore(connection).ready(model.name) == model
-    assert connection.hget(keys.REFERENCES, model.sha256) == b"1"
+    assert connection.hget(KEYS["references"], model.sha256) == b"1"
     assert Deployment(connection, blobs.objects).standing().deletes
 
 
@@ -142,7 +143,7 @@ def test_damaged_markers_can_be_adopted_and_newer_ones_cannot(
 
 
 def test_a_redis_of_another_layout_adopts_nothing(connection: redis.Redis, blobs: BlobStore) -> None:
-    connection.hset(keys.DEPLOYMENT, "layout", 1)
+    connection.hset(KEYS["deployment"], "layout", 1)
     with pytest.raises(LayoutError):
         Deployment(connection, blobs.objects).adopt()
 
@@ -170,7 +171,7 @@ def test_the_overview_tells_what_belongs_to_whom(connection: redis.Redis, blobs:
     assert found.advice
     assert found.manifests_without_record == [whole.name]
     assert not connection.keys("*")
-    connection.zadd(keys.JOBS, {"some": 0})
+    connection.zadd(KEYS["jobs"], {"some": 0})
     assert survey_deployment(connection, blobs).code == "layout"
     (tmp_path / "manifests" / f"{whole.name}.json").write_bytes(os.urandom(9))
     assert survey_deployment(connection, blobs).unreadable

@@ -17,8 +17,9 @@ from convscope.store.deployment import RedisSide, judge
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import DeletionOffError, LayoutError
 from convscope.store.markers import Marker, Markers, StoreSide, parse_marker
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS
 from convscope.store.redis.layout import LAYOUT
+from convscope.store.redis.scripts import Scripts
 from convscope.store.upkeep.keeping import Keeper
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
@@ -54,13 +55,13 @@ def age(folder: Path, seconds: float = DAY_S) -> None:
 
 
 def state(connection: redis.Redis) -> bytes:
-    found = connection.dump(keys.DEPLOYMENT)
+    found = connection.dump(KEYS["deployment"])
     assert isinstance(found, bytes)
     return found
 
 
 def set_back(connection: redis.Redis, backup: bytes) -> None:
-    connection.restore(keys.DEPLOYMENT, 0, backup, replace=True)
+    connection.restore(KEYS["deployment"], 0, backup, replace=True)
 
 
 def test_an_empty_redis_and_an_empty_store_belong_together(connection: redis.Redis, blobs: BlobStore) -> None:
@@ -88,8 +89,8 @@ def test_an_epoch_is_used_once_redis_may_have_written_it_down(connection: redis.
     slow.join()
     assert not slow.advance()
     assert slow.standing().store.epoch == 1
-    noted = int(connection.hget(keys.DEPLOYMENT, "next_since") or 0)
-    connection.hset(keys.DEPLOYMENT, "next_since", noted - 3_000)
+    noted = int(connection.hget(KEYS["deployment"], "next_since") or 0)
+    connection.hset(KEYS["deployment"], "next_since", noted - 3_000)
     assert slow.advance()
 
 
@@ -98,6 +99,12 @@ def with_files(connection: redis.Redis, blobs: BlobStore) -> Standing:
     found = deployment(connection, blobs).join()
     train_model(connection, blobs)
     blobs.put(b"an orphan")
+    deleted = train_model(connection, blobs)
+    JobStore(connection).delete(deleted.lineage.job)
+    Scripts(connection).run("take_apart", 100)
+    for digest in connection.zrange(KEYS["unreferenced"], 0, -1):
+        connection.zadd(KEYS["unreferenced"], {digest: 1})  # for long
+    Scripts(connection).run("condemn", 0, 1, 0)  # a collector has died amid its work
     return found
 
 
@@ -126,7 +133,7 @@ def restore_store(connection: redis.Redis, blobs: BlobStore, folder: Path) -> No
 
 
 def use_another(connection: redis.Redis, blobs: BlobStore, folder: Path) -> None:
-    connection.hset(keys.DEPLOYMENT, "id", "another")
+    connection.hset(KEYS["deployment"], "id", "another")
 
 
 def damage_marker(connection: redis.Redis, blobs: BlobStore, folder: Path) -> None:
@@ -192,7 +199,7 @@ def test_in_doubt_nothing_is_deleted(
     for _ in range(3):
         sweeper.tick()
     assert [record.getMessage().count(standing.reason) for record in caplog.records].count(1) == 1  # said once
-    sweeper.discard([path.name for path in before], NOW)
+    assert not connection.exists(KEYS["condemned"])
     for forced in (False, True):
         with pytest.raises(DeletionOffError):
             sweeper.sweep(NOW, force=forced, all_ages=forced)
@@ -207,7 +214,7 @@ def test_in_doubt_nothing_is_deleted(
 def test_jobs_do_not_expire_in_doubt(connection: redis.Redis, blobs: BlobStore) -> None:
     with_files(connection, blobs)
     (job,) = JobStore(connection).newest_first()
-    connection.hset(keys.job_key(job.name.removeprefix("jobs/")), "ended", 1)
+    connection.zadd(KEYS["ended"], {job.name.removeprefix("jobs/"): 1})
     use_another(connection, blobs, Path())
     Sweeper(connection, blobs).tick()
     assert JobStore(connection).get(job.name)
@@ -343,14 +350,14 @@ def test_the_epoch_is_advanced_by_each_service_that_starts(connection: redis.Red
 
 
 def test_records_of_another_layout_are_refused(connection: redis.Redis) -> None:
-    connection.delete(keys.DEPLOYMENT)
-    connection.zadd(keys.JOBS, {"some": 0})
+    connection.delete(KEYS["deployment"])
+    connection.zadd(KEYS["jobs"], {"some": 0})
     with pytest.raises(LayoutError, match=r"0\.1.*flushdb"):
         check_layout(connection)
-    connection.hset(keys.DEPLOYMENT, "layout", LAYOUT + 1)
+    connection.hset(KEYS["deployment"], "layout", LAYOUT + 1)
     with pytest.raises(LayoutError, match="update convscope"):
         check_layout(connection)
-    connection.hset(keys.DEPLOYMENT, "layout", LAYOUT)
+    connection.hset(KEYS["deployment"], "layout", LAYOUT)
     check_layout(connection)
 
 
@@ -359,7 +366,7 @@ def test_records_tell_their_layout_whoever_made_them(connection: redis.Redis) ->
     connection.flushdb()  # it lost its volume while a service runs
     JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     check_layout(connection)
-    assert connection.hget(keys.DEPLOYMENT, "id")
+    assert connection.hget(KEYS["deployment"], "id")
 
 
 MARKERS = st.builds(

@@ -9,17 +9,26 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, BlobStore, Deployment, JobStore, ModelManifests, ModelStore, Sweeper
+from convscope.store import (
+    BlobStore,
+    Deployment,
+    JobStore,
+    ModelManifests,
+    ModelStore,
+    Sweeper,
+    mark_holder_lost,
+)
 from convscope.store.errors import BlobError, ManifestError, NotFoundError, StaleAttemptError, SweepStoppedError
-from convscope.store.jobs.losses import lose_holder
 from convscope.store.jobs.records import text
 from convscope.store.manifests import Manifest, Manifests
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
+from convscope.store.redis.scripts import Scripts
 from convscope.store.upkeep import sweeping
 from convscope.store.upkeep.keeping import Keeper
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
+from support.part_jobs import claim
 from support.trained_models import train_model
 
 NOW = timedelta(0)
@@ -99,12 +108,9 @@ def test_a_model_that_is_ready_has_a_manifest(connection: redis.Redis, blobs: Bl
 
 def test_a_stale_attempt_writes_what_is_true(connection: redis.Redis, blobs: BlobStore) -> None:
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
-    job_id = job.name.removeprefix("jobs/")
-    stale = Attempt.claim(connection, job_id, 0, worker="w1", environment={})
-    lose_holder(connection, job_id, 0, "w1", "SIGKILL")
-    second = Attempt.claim(connection, job_id, 0, worker="w2", environment={})
-    assert stale
-    assert second
+    stale = claim(connection, job, worker="w1")
+    assert mark_holder_lost(connection, "w1", "cpu", "SIGKILL")
+    second = claim(connection, job, worker="w2")
     manifests = ModelManifests(connection, blobs)
     manifests.keep(job.model)
     assert manifests.manifests.read(job.model) is None  # not ready
@@ -131,7 +137,7 @@ def test_missing_manifests_are_written_by_whoever_looks_after_the_store(
 def test_a_model_that_was_made_again_has_the_manifest_of_that(connection: redis.Redis, blobs: BlobStore) -> None:
     model = train_model(connection, blobs)
     model.sha256 = blobs.put(b"trained again, after Redis had lost the first end")
-    connection.hset(keys.model_key(model.name.removeprefix("models/")), "model", model.SerializeToString())
+    connection.hset(key("model", model.name.removeprefix("models/")), "model", model.SerializeToString())
     ModelManifests(connection, blobs).keep(model.name)
     found = Manifests(blobs.objects).read(model.name)
     assert found
@@ -141,7 +147,7 @@ def test_a_model_that_was_made_again_has_the_manifest_of_that(connection: redis.
 def test_deleting_a_model_leaves_a_tombstone(connection: redis.Redis, blobs: BlobStore) -> None:
     model = train_model(connection, blobs, manifest=False)
     manifests = ModelManifests(connection, blobs)
-    assert model.sha256 in manifests.delete(model.name)
+    manifests.delete(model.name)
     found = manifests.manifests.read(model.name)
     assert found
     assert found.deleted
@@ -186,14 +192,14 @@ def test_a_tombstone_comes_before_the_record_goes(
 def forget(connection: redis.Redis, model: Model) -> None:
     """Lose the record of a model, as a Redis does that lost its last writes."""
     model_id = model.name.removeprefix("models/")
-    for digest in connection.smembers(keys.model_blobs_key(model_id)):
-        connection.hdel(keys.REFERENCES, digest)
-    connection.delete(keys.model_key(model_id), keys.model_blobs_key(model_id))
-    connection.zrem(keys.MODELS, model_id)
+    for digest in connection.smembers(key("model_blobs", model_id)):
+        connection.hdel(KEYS["references"], digest)
+    connection.delete(key("model", model_id), key("model_blobs", model_id))
+    connection.zrem(KEYS["models"], model_id)
 
 
 def stopped(connection: redis.Redis) -> str:
-    return text(connection.hget(keys.DEPLOYMENT, "stopped") or "")
+    return text(connection.hget(KEYS["deployment"], "stopped") or "")
 
 
 def test_a_file_that_a_manifest_names_stops_the_sweep(connection: redis.Redis, blobs: BlobStore) -> None:
@@ -245,7 +251,7 @@ def test_a_sweep_of_many_files_of_a_large_store_goes_on(
     monkeypatch.setattr(sweeping, "MOST_ORPHANS", 5)
     for number in range(60):
         digest = blobs.put(f"needed {number}".encode())
-        connection.hset(keys.REFERENCES, digest, 1)
+        connection.hset(KEYS["references"], digest, 1)
     for number in range(6):
         blobs.put(f"orphan {number}".encode())
     assert Sweeper(connection, blobs).sweep(NOW) == 6
@@ -257,7 +263,7 @@ def test_what_was_deleted_on_purpose_may_be_most_of_the_store(
     monkeypatch.setattr(sweeping, "MOST_ORPHANS", 0)
     model = train_model(connection, blobs)
     ModelManifests(connection, blobs).delete(model.name)
-    JobStore(connection).delete(model.name.replace("models", "jobs"))
-    assert connection.scard(keys.DROPPED) == 3
+    JobStore(connection).delete(model.lineage.job)
+    Scripts(connection).run("take_apart", 100)
+    assert Scripts(connection).run("take_apart", 100) == 1  # the job's result; the model's file and history before
     assert Sweeper(connection, blobs).sweep(NOW) == 3
-    assert connection.scard(keys.DROPPED) == 0

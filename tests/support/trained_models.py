@@ -2,10 +2,11 @@
 
 import redis
 
-from convscope.store import Attempt, BlobStore, JobStore, ModelManifests, ModelStore
+from convscope.store import BlobStore, JobStore, ModelManifests, ModelStore
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
+from support.part_jobs import claim
 
 __all__ = ["train_model"]
 
@@ -15,8 +16,7 @@ def train_model(connection: redis.Redis, blobs: BlobStore, *, manifest: bool = T
     job, _ = JobStore(connection).create(
         JobSpec(train=TrainSpec()), request_digest="d", model=Model(classes=["0", "1"])
     )
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
-    assert attempt is not None
+    attempt = claim(connection, job)
     model = ModelStore(connection).get(job.model)
     file = f"file of {job.name}".encode()
     model.sha256, model.size_bytes, model.step = blobs.put(file), len(file), 5

@@ -19,7 +19,7 @@ import redis
 from convscope.service.admin import main
 from convscope.store import BlobStore, Deployment, ModelManifests
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.models_pb2 import DeleteModelRequest, GetModelRequest, ListModelsRequest
 from convscope.v1.train_pb2 import TrainSpec
 from support.api import connect
@@ -177,7 +177,7 @@ def test_a_restored_redis_sweeps_nothing_that_is_newer(home: Path, blobs: BlobSt
     age(home)
     before = files(home)
     with EmbeddedRedis(home / "backup").running() as server, connected(server) as connection:
-        connection.delete(keys.SWEPT)
+        connection.delete(KEYS["swept"])
         admin.use(server)
         with logging_service(server, home) as (address, lines), connect(address) as api:
             assert admin.status()["code"] == "redis_behind"
@@ -190,7 +190,7 @@ def test_a_restored_redis_sweeps_nothing_that_is_newer(home: Path, blobs: BlobSt
 
 def await_epoch(connection: redis.Redis, epoch: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while int(connection.hget(keys.DEPLOYMENT, "epoch") or 0) < epoch:
+    while int(connection.hget(KEYS["deployment"], "epoch") or 0) < epoch:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -199,9 +199,9 @@ def await_epoch(connection: redis.Redis, epoch: int) -> None:
 def test_records_of_the_first_version_are_refused_in_a_sentence(
     connection: redis.Redis, redis_server: EmbeddedRedis, tmp_path: Path, program: str
 ) -> None:
-    connection.delete(keys.DEPLOYMENT)
-    connection.zadd(keys.JOBS, {"some": 0})
-    connection.hset(keys.job_key("some"), "state", "queued")
+    connection.delete(KEYS["deployment"])
+    connection.zadd(KEYS["jobs"], {"some": 0})
+    connection.hset(key("job", "some"), "state", "queued")
     found = subprocess.run(
         [sys.executable, "-m", program],
         env={
@@ -220,4 +220,4 @@ def test_records_of_the_first_version_are_refused_in_a_sentence(
     assert "0.1" in line
     assert "flushdb" in line
     assert "Traceback" not in found.stderr
-    assert not connection.exists(keys.DEPLOYMENT)
+    assert not connection.exists(KEYS["deployment"])

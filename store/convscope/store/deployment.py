@@ -24,9 +24,9 @@ from convscope.store.errors import AdoptionError, DeletionOffError
 from convscope.store.markers import Marker, Markers, StoreSide
 from convscope.store.names import new_id
 from convscope.store.objects import Objects
-from convscope.store.redis import keys, lua
+from convscope.store.redis.keys import KEYS
 from convscope.store.redis.layout import check_layout
-from convscope.store.redis.scripted import Value, counted
+from convscope.store.redis.scripts import Scripts, Value, counted
 
 __all__ = ["Deployment", "RedisSide", "Standing", "judge"]
 
@@ -189,8 +189,7 @@ class Deployment:
         self._redis = connection
         self._markers = Markers(objects)
         self._settle_ms = settle_ms
-        self._prepare = connection.register_script(lua.source("prepare_epoch"))
-        self._enter = connection.register_script(lua.source("enter_epoch"))
+        self._scripts = Scripts(connection)
 
     def standing(self) -> Standing:
         """Look at both sides; changes nothing.
@@ -210,7 +209,7 @@ class Deployment:
 
     def redis_side(self) -> RedisSide:
         """Read what Redis says of whose it is."""
-        found = cast("Mapping[bytes, bytes]", self._redis.hgetall(keys.DEPLOYMENT))
+        found = cast("Mapping[bytes, bytes]", self._redis.hgetall(KEYS["deployment"]))
         fields = {name.decode(): value.decode() for name, value in found.items()}
         return RedisSide(
             deployment=fields.get("id", ""),
@@ -317,7 +316,7 @@ class Deployment:
         epoch = max(standing.redis.epoch, standing.store.epoch) + 1
         arguments: list[Value] = [standing.redis.deployment, standing.redis.epoch, deployment, epoch]
         arguments += [secrets.token_hex(8), RESPECTED_MS]
-        status, *noted = self._prepare(keys=[keys.DEPLOYMENT], args=arguments)
+        status, *noted = self._scripts.run("prepare_epoch", *arguments)
         if status != b"ok" or not (settled or noted[1] >= self._settle_ms):
             return False
         marker = Marker(deployment=deployment, epoch=epoch, token=noted[0].decode(), adopted=adopted)
@@ -331,7 +330,7 @@ class Deployment:
             return False
         fields = {"adopted": _microseconds(store.written)} if marker.adopted else {}
         arguments: list[Value] = [marker.deployment, marker.epoch, marker.token, *counted(fields.items())]
-        return bool(self._enter(keys=[keys.DEPLOYMENT], args=arguments))
+        return bool(self._scripts.run("enter_epoch", *arguments))
 
 
 def _microseconds(time: datetime) -> int:

@@ -13,7 +13,7 @@ from convscope.store.jobs import records
 from convscope.store.manifests import Manifest, Manifests
 from convscope.store.models import ModelStore
 from convscope.store.names import parse_name
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.models_pb2 import Model
 
 __all__ = ["ModelManifests"]
@@ -75,15 +75,15 @@ class ModelManifests:
 
     def ready(self) -> set[str]:
         """Return the names of all models that are ready."""
-        ids = [records.text(each) for each in cast("list[bytes]", self._redis.zrange(keys.MODELS, 0, -1))]
+        ids = [records.text(each) for each in cast("list[bytes]", self._redis.zrange(KEYS["models"], 0, -1))]
         with self._redis.pipeline(transaction=False) as pipeline:
             for model_id in ids:
-                pipeline.hget(keys.model_key(model_id), "state")
+                pipeline.hget(key("model", model_id), "state")
             states = pipeline.execute()
         return {f"{COLLECTION}/{model_id}" for model_id, state in zip(ids, states, strict=True) if state == b"ready"}
 
-    def delete(self, name: str) -> list[str]:
-        """Delete a model: a tombstone first, then its record; returns the digests that nothing points to any more.
+    def delete(self, name: str) -> None:
+        """Delete a model: a tombstone first, then its record; files that nothing else refers to go a little later.
 
         Raises:
             ValueError: if the name is malformed.
@@ -96,7 +96,7 @@ class ModelManifests:
         if tombstone := self._of_record(name):
             self._deployment.may_delete()
             self.manifests.bury(tombstone)
-        return self._models.delete(name)
+        self._models.delete(name)
 
     def check(self, manifest: Manifest) -> str:
         """Return why a record cannot be made again from its manifest, "" if it can.
@@ -111,8 +111,8 @@ class ModelManifests:
         except DecodeError:
             return "its manifest cannot be read"
         file = manifest.files.get("file", "")
-        if not file or file != model.sha256:
-            return "its manifest does not name its file"
+        if not file or file != model.sha256 or model.name != manifest.name:
+            return "its manifest does not name its file, or is another model's"
         return "" if self._blobs.written(file) else f"its file {file} is missing"
 
     def restore(self, manifest: Manifest) -> str:
@@ -131,20 +131,20 @@ class ModelManifests:
         if history and self._blobs.written(history) is None:
             log.warning("%s: its training curve %s is missing", manifest.name, history)
             history = ""
-        self._models.restore(manifest.identifier, manifest.record, file=manifest.files["file"], history=history)
-        return ""
+        made = self._models.restore(Model.FromString(manifest.record), history=history)
+        return "" if made else "its file is about to be deleted"
 
     def _of_record(self, name: str) -> Manifest | None:
         model_id = parse_name(COLLECTION, name)
-        fields = records.read_record(self._redis, keys.model_key(model_id))
+        fields = records.read_record(self._redis, key("model", model_id))
         if fields.get(b"state") != b"ready":
             return None
-        record, history = fields[b"model"], fields.get(b"history", b"").decode()
-        files = {"file": Model.FromString(record).sha256, "history": history}
+        model = records.model_from_fields(model_id, fields)
+        files = {"file": model.sha256, "history": fields.get(b"history", b"").decode()}
         return Manifest(
             collection=COLLECTION,
             identifier=model_id,
             deployment=self._deployment.redis_side().deployment,
-            record=record,
+            record=model.SerializeToString(deterministic=True),
             files={role: digest for role, digest in files.items() if digest},
         )

@@ -4,7 +4,8 @@ import redis
 
 from convscope.store.errors import LayoutError
 from convscope.store.names import new_id
-from convscope.store.redis import keys, lua
+from convscope.store.redis.keys import KEYS
+from convscope.store.redis.scripts import Scripts, listed
 
 __all__ = ["LAYOUT", "check_layout", "layout_fault"]
 
@@ -12,7 +13,7 @@ __all__ = ["LAYOUT", "check_layout", "layout_fault"]
 LAYOUT = 2
 
 # Any of these is there as soon as there are records, whatever the layout.
-RECORDS = (keys.JOBS, keys.MODELS, keys.ACTIVE, keys.REFERENCES)
+RECORDS = (KEYS["jobs"], KEYS["models"], KEYS["references"], "convscope:active")
 
 
 def check_layout(connection: redis.Redis) -> None:
@@ -22,15 +23,14 @@ def check_layout(connection: redis.Redis) -> None:
         LayoutError: saying what to do.
         redis.RedisError: if it does not answer or takes no writes.
     """
-    identify = connection.register_script(lua.source("identify"))
-    status, *found = identify(keys=[keys.DEPLOYMENT, *RECORDS], args=[new_id(), LAYOUT])
+    status, *found = Scripts(connection).run("identify", new_id(), LAYOUT, *listed(RECORDS))
     if status == b"layout":
         raise LayoutError("; ".join(_explain(found[0].decode())))
 
 
 def layout_fault(connection: redis.Redis) -> tuple[str, str]:
     """Return what is wrong with the layout of records, and what to do; empty if nothing is. Changes nothing."""
-    layout = connection.hget(keys.DEPLOYMENT, "layout")
+    layout = connection.hget(KEYS["deployment"], "layout")
     if layout is None:
         return _explain("") if connection.exists(*RECORDS) else ("", "")
     told = layout if isinstance(layout, str) else layout.decode()

@@ -9,7 +9,7 @@ from convscope.store.blobs import BlobStore
 from convscope.store.deployment import Deployment
 from convscope.store.errors import BlobError, DeletionOffError, LayoutError
 from convscope.store.model_manifests import ModelManifests
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS
 
 __all__ = ["Keeper"]
 
@@ -59,13 +59,13 @@ class Keeper:
 
     def _keep(self) -> bool:
         before = self.deployment.redis_side().epoch
-        standing = self.deployment.join(writes=bool(self._redis.scard(keys.ACTIVE)))
+        standing = self.deployment.join(writes=bool(self._redis.zcard(KEYS["leases"])))
         self._say("" if standing.deletes else f"nothing is deleted: {standing}")
         if not standing.deletes:
             return False
         if written := self._manifests.keep_missing():
             log.info("manifests of %d models were missing and are written", written)
-        due = bool(self._redis.set(keys.ADVANCED, 1, nx=True, ex=EPOCH_PERIOD_S))
+        due = bool(self._redis.set(KEYS["advanced"], 1, nx=True, ex=EPOCH_PERIOD_S))
         self._advancing = (self._advancing or due) and standing.redis.epoch == before
         if self._advancing and not self.deployment.advance():
             self._next = monotonic() + RETRY_S

@@ -10,7 +10,7 @@ from convscope.store.blobs import BlobStore
 from convscope.store.deployment import Deployment, Standing
 from convscope.store.errors import ManifestError
 from convscope.store.model_manifests import ModelManifests
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS
 from convscope.store.redis.layout import layout_fault
 
 __all__ = ["Overview", "survey_deployment"]
@@ -76,7 +76,7 @@ def survey_deployment(connection: redis.Redis, blobs: BlobStore) -> Overview:
         code=code,
         reason=reason,
         advice=advice,
-        sweep_stopped=(cast("bytes | None", connection.hget(keys.DEPLOYMENT, "stopped")) or b"").decode(),
+        sweep_stopped=(cast("bytes | None", connection.hget(KEYS["deployment"], "stopped")) or b"").decode(),
         redis=_redis_side(connection, standing),
         store={
             **_store_side(blobs, standing),
@@ -111,9 +111,9 @@ def _redis_side(connection: redis.Redis, standing: Standing) -> dict[str, Any]:
         "version": str(connection.info("server").get("redis_version", "")),
         "deployment": standing.redis.deployment,
         "epoch": standing.redis.epoch,
-        "jobs": int(connection.zcard(keys.JOBS)),
-        "models": int(connection.zcard(keys.MODELS)),
-        "referenced_files": int(connection.hlen(keys.REFERENCES)),
+        "jobs": int(connection.zcard(KEYS["jobs"])),
+        "models": int(connection.zcard(KEYS["models"])),
+        "referenced_files": int(connection.hlen(KEYS["references"])),
     }
 
 

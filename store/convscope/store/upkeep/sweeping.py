@@ -13,6 +13,7 @@ from itertools import islice
 from typing import cast
 
 import redis
+from redis.exceptions import LockError
 
 from convscope.store.blobs import BlobStore
 from convscope.store.deployment import Standing
@@ -22,7 +23,8 @@ from convscope.store.jobs.records import Fields, text
 from convscope.store.model_manifests import ModelManifests
 from convscope.store.models import ModelStore
 from convscope.store.names import parse_name
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
+from convscope.store.upkeep.collector import Collector
 from convscope.store.upkeep.keeping import Keeper
 
 __all__ = ["Survey", "Sweeper"]
@@ -39,8 +41,11 @@ SPARED = timedelta(hours=1)
 PERIOD_S = 3600
 
 
+# For how long a process that deletes files is believed to do so without a sign of life, in seconds.
+LOCK_S = 60
+
 # How many blobs are deleted before it is asked once more whether that is right.
-BATCH = 1_000
+BATCH = 500
 
 # A sweep that would remove more blobs than that which no script has taken the last reference from, and more than this
 # share of the store, is taken to be a mistake.
@@ -103,52 +108,60 @@ class Sweeper:
         self._blobs = blobs
         self._keeper = Keeper(connection, blobs)
         self._deployment = self._keeper.deployment
+        self._collector = Collector(connection, blobs, permit=self._permit)
         self._manifests = ModelManifests(connection, blobs)
+        self._lock = connection.lock(KEYS["collecting"], timeout=LOCK_S, thread_local=False)
 
     def tick(self) -> None:
-        """Sweep if nobody has for an hour, and things may be deleted.
+        """Delete a batch of what nothing refers to any more; sweep if that has not been done for an hour.
+
+        Where nothing may be deleted, neither is done.
 
         Raises:
             redis.RedisError: if Redis does not answer.
             BlobError: if the artifact store does not.
         """
-        if not self._keeper.tick() or not self._redis.set(keys.SWEPT, 1, nx=True, ex=PERIOD_S):
-            return
+        deletes = self._keeper.tick()
+        due = not self._redis.exists(KEYS["swept"])
+        if (due or self._collector.has_garbage()) and self._lock.acquire(blocking=False):
+            try:
+                if deletes:
+                    self._tidy()
+                else:
+                    self._collector.pardon()
+            except (SweepStoppedError, DeletionOffError) as error:
+                log.warning("files stay: %s", error)
+            finally:
+                self._release()
+
+    def _tidy(self) -> None:
+        self._collector.tick()
+        if self._redis.set(KEYS["swept"], 1, nx=True, ex=PERIOD_S):
+            self._permit()
+            log.info("swept: %d jobs, %d blobs", self.expire_jobs(), self._sweep(SPARED))
+
+    def _permit(self, since: Standing | None = None) -> None:
+        """Make sure that files may be deleted, by this process, now."""
         try:
-            self._deployment.may_delete()
-            removed = self.expire_jobs()
-            orphans = self.sweep()
-        except (SweepStoppedError, DeletionOffError) as error:
-            log.warning("the sweep stopped: %s", error)
-        else:
-            log.info("swept: %d jobs, %d blobs", removed, orphans)
+            self._lock.reacquire()
+        except LockError as error:
+            raise DeletionOffError("nothing more is deleted: another process has taken that over") from error
+        self._deployment.may_delete(since)
+
+    def _release(self) -> None:
+        with contextlib.suppress(LockError):  # it took so long that another process has it
+            self._lock.release()
 
     def expire_jobs(self, retention: timedelta = RETENTION) -> int:
         """Delete the jobs that ended longer ago; returns how many. Models stay."""
-        oldest = (datetime.now(UTC) - retention).timestamp()
+        now, _ = self._redis.time()
+        oldest = (now - retention.total_seconds()) * 1000
         jobs = JobStore(self._redis)
-        expired = [
-            job.name
-            for job in jobs.newest_first()
-            if job.HasField("end_time") and job.end_time.ToMilliseconds() < oldest * 1000
-        ]
-        for name in expired:
-            with contextlib.suppress(NotFoundError):  # somebody else was faster
-                jobs.delete(name)
+        expired = cast("list[bytes]", self._redis.zrangebyscore(KEYS["ended"], "-inf", oldest))
+        for job_id in expired:
+            with contextlib.suppress(NotFoundError):  # it was deleted meanwhile
+                jobs.delete(f"jobs/{text(job_id)}")
         return len(expired)
-
-    def discard(self, digests: Collection[str], spared: timedelta = SPARED) -> None:
-        """Remove blobs that lost their last reference, but for those written lately: the next sweep sees to them.
-
-        Where nothing may be deleted, all are left.
-
-        Raises:
-            redis.RedisError: if Redis does not answer.
-            BlobError: if the artifact store does not.
-        """
-        if not digests or not self._deployment.standing().deletes:
-            return
-        self._delete(digests, self._blobs.objects.now() - spared)
 
     def survey(self, spared: timedelta = SPARED, *, all_ages: bool = False) -> Survey:
         """Find out what a sweep would remove.
@@ -187,33 +200,33 @@ class Sweeper:
             DeletionOffError: if nothing may be deleted, or not any more.
             SweepStoppedError: if what is to be removed looks as if it were needed; nothing has been removed then.
         """
+        if not self._lock.acquire(blocking=True, blocking_timeout=LOCK_S):
+            raise DeletionOffError("nothing is deleted: another process deletes files; try again later")
+        try:
+            self._collector.take_apart()
+            return self._sweep(spared, all_ages=all_ages, force=force)
+        finally:
+            self._release()
+
+    def _sweep(self, spared: timedelta, *, all_ages: bool = False, force: bool = False) -> int:
         try:
             found = self.survey(spared, all_ages=all_ages)
             found.check(force=force)
         except (SweepStoppedError, ManifestError) as error:
-            self._redis.hset(keys.DEPLOYMENT, "stopped", str(error))
+            self._redis.hset(KEYS["deployment"], "stopped", str(error))
             raise SweepStoppedError(str(error)) from error
-        self._redis.hdel(keys.DEPLOYMENT, "stopped")
+        self._redis.hdel(KEYS["deployment"], "stopped")
         removed = 0
         for batch in batched(found.orphans, BATCH):
-            self._deployment.may_delete(found.standing)
-            removed += self._delete(batch, found.oldest)
+            self._permit(found.standing)
+            removed += self._collector.collect(self._unreferenced(batch))
         self._forget()
         return removed
 
-    def _delete(self, digests: Collection[str], oldest: datetime) -> int:
-        # Looked at once more: one may have been written again, to be pointed to.
-        old = [digest for digest in digests if (written := self._blobs.written(digest)) and written <= oldest]
-        orphans = self._unreferenced(old)
-        self._blobs.delete(orphans)
-        if orphans:
-            self._redis.srem(keys.DROPPED, *orphans)
-        return len(orphans)
-
     def _count_dropped(self, digests: Collection[str]) -> int:
         """Count those that had a reference once, which was taken back."""
-        flags = (self._redis.smismember(keys.DROPPED, list(batch)) for batch in batched(digests, BATCH))
-        return sum(sum(batch) for batch in flags)
+        scores = (self._redis.zmscore(KEYS["unreferenced"], batch) for batch in batched(digests, BATCH))
+        return sum(score is not None for batch in scores for score in batch)
 
     def _named(self, orphans: Collection[str]) -> list[tuple[str, str]]:
         """Return those that a manifest names: one whose record is lost, since what a record names is referenced."""
@@ -226,7 +239,7 @@ class Sweeper:
     def _forget(self) -> None:
         """Strike images off those known that no job has any more; a look-up would do so too, if one came."""
         for model in ModelStore(self._redis).newest_first():
-            known, cursor, ended = keys.known_key(parse_name("models", model.name)), 0, False
+            known, cursor, ended = key("cached", parse_name("models", model.name)), 0, False
             while not ended:
                 cursor, found = cast("tuple[int, Fields]", self._redis.hscan(known, cursor, count=1_000))
                 gone = set(self._unreferenced([text(digest) for digest in found.values()]))
@@ -237,7 +250,7 @@ class Sweeper:
     def _unreferenced(self, digests: Collection[str]) -> list[str]:
         if not digests:
             return []
-        counts = self._redis.hmget(keys.REFERENCES, list(digests))
+        counts = self._redis.hmget(KEYS["references"], list(digests))
         return [digest for digest, count in zip(digests, counts, strict=True) if count is None]
 
 

@@ -1,14 +1,25 @@
--- Makes the record of a ready model again, with its references, unless there is one.
+-- Makes the record of a ready model again, with its references, unless there is one or a file may be gone.
 --
--- KEYS: record, index, its blobs, references
--- ARGV: id, number of fields, then for each: field, value; digest of its file, digest of its history or ""
--- Returns 1 if it was made, else 0.
+-- ARGV: model id, number of fields, then for each: field, value; number of blobs that it refers to, then each digest
+-- Returns 1 if there is a record now, else 0.
 local id = take()
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  return 0
+local record = key('model', id)
+if redis.call('EXISTS', record) == 1 then
+  return 1
 end
-set_fields(KEYS[1])
-point(KEYS[3], KEYS[4], take())
-point(KEYS[3], KEYS[4], take())
-redis.call('ZADD', KEYS[2], 0, id)
+local fields = {}
+for index = 1, 2 * tonumber(take()) do
+  fields[index] = take()
+end
+local digests = take_list()
+for _, digest in ipairs(digests) do
+  if redis.call('HEXISTS', KEY.condemned, digest) == 1 then
+    return 0
+  end
+end
+redis.call('HSET', record, unpack(fields))
+for _, digest in ipairs(digests) do
+  add_ref(key('model_blobs', id), digest)
+end
+redis.call('ZADD', KEY.models, 0, id)
 return 1
