@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 import redis
@@ -102,7 +103,7 @@ def with_files(connection: redis.Redis, blobs: BlobStore) -> Standing:
     deleted = train_model(connection, blobs)
     JobStore(connection).delete(deleted.lineage.job)
     Scripts(connection).run("take_apart", 100)
-    for digest in connection.zrange(KEYS["unreferenced"], 0, -1):
+    for digest in cast("list[bytes]", connection.zrange(KEYS["unreferenced"], 0, -1)):
         connection.zadd(KEYS["unreferenced"], {digest: 1})  # for long
     Scripts(connection).run("condemn", 0, 1, 0)  # a collector has died amid its work
     return found
