@@ -311,6 +311,22 @@ def test_a_sweep_stops_when_redis_is_set_back_or_the_store_adopted(
         whole.may_delete(begun)
 
 
+def test_of_two_copies_of_a_redis_one_goes_on(connection: redis.Redis, other: redis.Redis, blobs: BlobStore) -> None:
+    deployment(connection, blobs).join()
+    set_back(other, state(connection))
+    copy = deployment(other, blobs)
+
+    class Late(Markers):
+        def create(self, marker: Marker) -> bool:
+            assert deployment(connection, blobs).advance()  # between the copy's look and its marker
+            return super().create(marker)
+
+    copy._markers = Late(blobs.objects)
+    assert not copy.advance()
+    assert deployment(connection, blobs).standing().deletes
+    assert deployment(other, blobs).standing().code == "redis_behind"
+
+
 def test_the_store_is_judged_by_its_own_clock(
     connection: redis.Redis, blobs: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

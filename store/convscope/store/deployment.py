@@ -222,8 +222,7 @@ class Deployment:
         """Make sure that things may be deleted, now.
 
         Args:
-            since: what was returned before a long work began: it must not go on under another deployment, or with a
-                Redis that has been set back.
+            since: what was returned before a long work began: it must not go on under another deployment.
 
         Raises:
             DeletionOffError: if they may not.
@@ -235,8 +234,6 @@ class Deployment:
             raise DeletionOffError(f"nothing is deleted: {now}")
         if since and now.redis.deployment != since.redis.deployment:
             raise DeletionOffError("nothing more is deleted: the artifact store has been adopted meanwhile")
-        if since and now.redis.epoch < since.redis.epoch:
-            raise DeletionOffError("nothing more is deleted: Redis has been set back meanwhile")
         return now
 
     def join(self, *, writes: bool = False) -> Standing:
@@ -321,8 +318,7 @@ class Deployment:
             return False
         marker = Marker(deployment=deployment, epoch=epoch, token=noted[0].decode(), adopted=adopted)
         self._markers.create(marker)  # or it is there: made by a process that wants the same, or by another deployment
-        store = self._markers.read()
-        return store.marker == marker and self._complete(store)
+        return self._complete(self._markers.read())
 
     def _complete(self, store: StoreSide) -> bool:
         marker = store.marker
