@@ -40,8 +40,8 @@ class BlobStore:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
         self.objects = Objects(url)
+        self.url = self.objects.url
         self._store = self.objects.store
         self._translated = self.objects.translated
 

@@ -10,6 +10,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
 from convscope.store.errors import BlobError
+from convscope.store.urls import redact
 
 __all__ = ["Objects", "StoredObject"]
 
@@ -37,7 +38,7 @@ class Objects:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = redact(url)  # to be shown
         with self.translated("open"):
             self.store = from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
 

@@ -1,6 +1,5 @@
 """What belongs to whom: both sides of a deployment, counted."""
 
-import re
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
@@ -124,7 +123,7 @@ def _store_side(blobs: BlobStore, standing: Standing) -> dict[str, Any]:
         size += sum(blob.size for blob in batch)
     marker = standing.store.marker
     return {
-        "url": re.sub(r"//[^/@]*@", "//", blobs.url),
+        "url": blobs.url,
         "deployment": marker.deployment if marker else "",
         "epoch": standing.store.epoch,
         "files": count,
