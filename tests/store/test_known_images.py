@@ -11,6 +11,7 @@ from convscope.store import (
     Attempt,
     BlobStore,
     Collector,
+    Deployment,
     JobStore,
     ModelStore,
     Sweeper,
@@ -38,8 +39,11 @@ def store(blobs: BlobStore, number: int) -> str:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path.as_uri())
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    found = BlobStore(tmp_path.as_uri())
+    Deployment(connection, found.objects).join()
+    return found
 
 
 @pytest.fixture
