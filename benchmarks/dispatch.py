@@ -47,7 +47,7 @@ import os, signal, sys, time
 from convscope.store import ResultWanted, connect_patiently
 from convscope.worker.executor import horse
 from convscope.worker.executor import warm
-from convscope.worker.supervisor.parent import PartWorker
+from convscope.worker.supervisor.rq_worker import PartWorker
 
 def sleep(reporter):
     time.sleep(float(sys.argv[2]))

@@ -30,7 +30,7 @@ from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, connect_pa
 from convscope.store.redis.scripts import Scripts
 from convscope.v1 import jobs_pb2, train_pb2
 from convscope.engine.data import load_dataset
-from convscope.worker.executor.horse_lease import LeaseKeeper
+from convscope.worker.executor.lease import LeaseKeeper
 from convscope.engine.settings import TrainSettings
 from convscope.engine.training import Checkpoints, state_to_bytes, train
 

@@ -63,8 +63,8 @@ def world(redis_server: EmbeddedRedis, api: Api) -> World:
         ready = Model(sha256=MISSING).SerializeToString()
         connection.hset(key("model", damaged), mapping={"state": "ready", "model": ready, "history": MISSING})
         connection.hset(key("model", failed), "state", "failed")
-        for key in (key("job", odd), key("model", odd)):
-            connection.set(key, "not a hash")
+        for name in (key("job", odd), key("model", odd)):
+            connection.set(name, "not a hash")
     return World(queued, trimmed, damaged, failed, odd, drawn, undrawn)
 
 

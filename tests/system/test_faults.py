@@ -151,7 +151,7 @@ def test_what_is_not_a_part_is_not_run(pair: Stack, pair_api: Api, tmp_path: Pat
     victim.mkdir()
     for function, arguments in [
         ("os.rmdir", [str(victim)]),
-        ("convscope.worker.executor.horse.run_part", ["x", "y", "z"]),
+        ("convscope.worker.executor.process.run_part", ["x", "y", "z"]),
     ]:
         queue.enqueue(function, args=arguments)
     assert pair_api.finish(pair_api.create(TrainSpec(iterations=0))).state == JobState.JOB_STATE_SUCCEEDED

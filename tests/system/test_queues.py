@@ -9,7 +9,7 @@ from convscope.store import connect_patiently, open_queue
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.jobs_pb2 import CancelJobRequest, CreateJobRequest, Device, Job, JobSpec, JobState, Priority
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.worker.supervisor.parent import PartWorker
+from convscope.worker.supervisor.rq_worker import PartWorker
 from support.api import PATIENCE_S, Api, wait_for
 
 ENDLESS = TrainSpec(iterations=10_000_000, report_interval=1_000)
