@@ -1,6 +1,5 @@
 """Parts of one feature: whoever comes last chooses among the candidates, whatever dies on the way."""
 
-from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import redis
 from convscope.engine.visualization import best_of_runs
 from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
-from convscope.store import Attempt, BlobStore, JobStore, Sweeper, mark_holder_lost, read_candidates, read_log
+from convscope.store import Attempt, BlobStore, Collector, JobStore, mark_holder_lost, read_candidates, read_log
 from convscope.store.errors import BlobError
 from convscope.store.jobs.images import ready_images
 from convscope.store.jobs.records import text
@@ -170,7 +169,7 @@ def test_two_that_choose_at_the_same_time_agree(system: System, monkeypatch: pyt
     system.lose(second.attempt)
     VisualizeRunner()(system.reporter(1))
     assert same == WHOLE
-    Sweeper(system.redis, system.blobs).sweep(timedelta(0))
+    Collector(system.redis, system.blobs).tick(patience_ms=0)
     assert slow.best(0) is None  # the other one has the image, and the candidates are gone
 
 

@@ -133,7 +133,6 @@ def test_reflection_names_the_services(redis_server: EmbeddedRedis, tmp_path: Pa
         ("0.0.0.0:1", False),
         ("[::]:1", False),
         ("example.org:1", False),
-        (":1", False),
     ],
 )
 def test_only_local_addresses_are_open(listen: str, local: bool, certificate: tuple[Path, Path]) -> None:
