@@ -8,6 +8,7 @@ import redis
 from convscope.store import keys, records
 from convscope.store.candidates import Candidate
 from convscope.store.errors import NotFoundError, StaleAttemptError
+from convscope.store.failpoints import failpoint
 from convscope.store.part_scripts import Leave, Left, PartScripts
 from convscope.store.queue import carrier, dispatch
 from convscope.store.scripted import Image, Refused, Scripts, Value, Write, Written
@@ -99,6 +100,7 @@ class Attempt:
             environment: versions and settings that decide the bits.
             entry: the queue's entry that the horse was forked for; default: that of this part.
         """
+        failpoint("claim.before")
         fields = records.read_record(connection, keys.job_key(job_id))
         before, kept = connection.hmget(keys.parts_key(job_id), [f"attempt:{part}", f"kept:{part}"])
         started = AttemptStarted(
@@ -116,6 +118,7 @@ class Attempt:
             carrier=entry or carrier(job_id, part),
             event=records.timed(JobEvent(attempt_started=started)),
         )
+        failpoint("claim.after")
         if following >= 0:
             dispatch(connection, job_id, following)
         return cls(connection, job_id, part, number, fields) if number else None
@@ -272,10 +275,13 @@ class Attempt:
         return f"{self.number}.{self._writes}"
 
     def _leave(self, leave: Leave) -> Left:
+        failpoint("attempt.before_end")
         try:
-            return self._part_scripts.leave(self.job_id, self.part, self.number, leave)
+            left = self._part_scripts.leave(self.job_id, self.part, self.number, leave)
         except (Refused, NotFoundError) as error:
             raise self._over(error) from error
+        failpoint("attempt.after_end")
+        return left
 
     def _write(self, write: Write) -> Written:
         fence = {

@@ -12,6 +12,7 @@ from obstore.exceptions import BaseError
 from obstore.store import from_url
 
 from convscope.store.errors import BlobDamagedError, BlobError
+from convscope.store.failpoints import failpoint
 
 __all__ = ["BlobStore", "StoredBlob"]
 
@@ -53,6 +54,7 @@ class BlobStore:
         digest = hashlib.sha256(data).hexdigest()
         with self._translated("write"):
             obstore.put(self._store, _path(digest), data)
+        failpoint("blobs.after_put")
         return digest
 
     def get(self, digest: str) -> bytes:

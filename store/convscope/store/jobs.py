@@ -199,7 +199,7 @@ class JobStore:
 
 
 def _new_model_fields(job_id: str, model: Model) -> dict[str, str | bytes]:
-    model.create_time.GetCurrentTime()
+    model.create_time.FromMilliseconds(records.now_ms())
     model.lineage.job = f"jobs/{job_id}"
     return {"state": "pending", "model": model.SerializeToString()}
 

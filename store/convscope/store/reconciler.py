@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import redis
 
 from convscope.store import keys, lua
+from convscope.store.failpoints import failpoint
 from convscope.store.losses import lose_attempt
 from convscope.store.parts import PartRecord, read_parts
 from convscope.store.queue import dispatch, queued_parts, stop_part, withdraw
@@ -168,6 +169,7 @@ class Reconciler:
             stop_part(self._redis, part.record.carrier)
 
     def _repair(self, suspect: Suspect) -> None:
+        failpoint("reconcile.before_repair")
         job_id, part = suspect.job_id, suspect.part
         if suspect.state == "queued":
             log.warning("jobs/%s: part %d is on no queue; it is dispatched again", job_id, part)

@@ -1,12 +1,12 @@
 """The stored form of jobs and models, and the contract's form."""
 
-import time
 from collections.abc import Mapping
 from typing import cast
 
 import redis
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from convscope.store.clock import now_ns
 from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobFinished, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model, ModelState
 
@@ -43,7 +43,7 @@ def read_record(connection: redis.Redis, key: str) -> Fields:
 
 def now_ms() -> int:
     """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+    return now_ns() // 1_000_000
 
 
 def state_name(state: JobState.ValueType) -> str:
@@ -70,7 +70,7 @@ def finished(state: JobState.ValueType, failure: Failure | None = None) -> JobEv
 
 def timed(event: JobEvent) -> JobEvent:
     """Set an event's time to now."""
-    event.time.GetCurrentTime()
+    event.time.FromNanoseconds(now_ns())
     return event
 
 

@@ -7,14 +7,16 @@ lately are removed. Whoever points to a blob must have written it within that ti
 import contextlib
 import logging
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 import redis
 
 from convscope.store import keys
 from convscope.store.blobs import BlobStore
+from convscope.store.clock import now
 from convscope.store.errors import NotFoundError
+from convscope.store.failpoints import failpoint, value
 from convscope.store.jobs import JobStore
 from convscope.store.models import ModelStore
 from convscope.store.names import parse_name
@@ -30,8 +32,10 @@ RETENTION = timedelta(days=30)
 # How long a blob may wait to be pointed to. Horses do it within a second.
 SPARED = timedelta(hours=1)
 
-# How often somebody sweeps, in seconds.
-PERIOD_S = 3600
+# How often somebody sweeps.
+PERIOD = timedelta(hours=1)
+
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class Sweeper:
@@ -53,14 +57,14 @@ class Sweeper:
             redis.RedisError: if Redis does not answer.
             BlobError: if the artifact store does not.
         """
-        if self._redis.set(keys.SWEPT, 1, nx=True, ex=PERIOD_S):
+        if self._redis.set(keys.SWEPT, 1, nx=True, px=round(_seconds("sweep.period", PERIOD) / MILLISECOND)):
             removed = self.expire_jobs()
             orphans = self.sweep()
             log.info("swept: %d jobs, %d blobs", removed, orphans)
 
-    def expire_jobs(self, retention: timedelta = RETENTION) -> int:
+    def expire_jobs(self, retention: timedelta | None = None) -> int:
         """Delete the jobs that ended longer ago; returns how many. Models stay."""
-        oldest = (datetime.now(UTC) - retention).timestamp()
+        oldest = (now() - (retention if retention is not None else _seconds("sweep.retention", RETENTION))).timestamp()
         jobs = JobStore(self._redis)
         expired = [
             job.name
@@ -72,22 +76,27 @@ class Sweeper:
                 jobs.delete(name)
         return len(expired)
 
-    def discard(self, digests: Collection[str], spared: timedelta = SPARED) -> None:
+    def discard(self, digests: Collection[str], spared: timedelta | None = None) -> None:
         """Remove blobs that lost their last reference, but for those written lately: the next sweep sees to them."""
-        oldest = datetime.now(UTC) - spared
+        oldest = _before(spared)
         old = [digest for digest in digests if (written := self._blobs.written(digest)) and written < oldest]
-        self._blobs.delete(self._unreferenced(old))
+        self._delete(self._unreferenced(old))
 
-    def sweep(self, spared: timedelta = SPARED) -> int:
+    def sweep(self, spared: timedelta | None = None) -> int:
         """Remove the blobs that nothing points to and that were not written lately; returns how many."""
-        oldest = datetime.now(UTC) - spared
+        oldest = _before(spared)
         removed = 0
         for batch in self._blobs.stored():
             orphans = self._unreferenced([blob.digest for blob in batch if blob.written < oldest])
-            self._blobs.delete(orphans)
+            self._delete(orphans)
             removed += len(orphans)
         self._forget()
         return removed
+
+    def _delete(self, orphans: list[str]) -> None:
+        failpoint("sweep.before_delete")
+        self._blobs.delete(orphans)
+        failpoint("sweep.after_delete")
 
     def _forget(self) -> None:
         """Strike images off those known that no job has any more; a look-up would do so too, if one came."""
@@ -105,3 +114,13 @@ class Sweeper:
             return []
         counts = self._redis.hmget(keys.REFERENCES, list(digests))
         return [digest for digest, count in zip(digests, counts, strict=True) if count is None]
+
+
+def _before(spared: timedelta | None) -> datetime:
+    """Return when blobs that are not spared were written at the latest."""
+    return now() - (spared if spared is not None else _seconds("sweep.spared", SPARED))
+
+
+def _seconds(name: str, default: timedelta) -> timedelta:
+    """Return a time that tests shorten by a failpoint."""
+    return timedelta(seconds=float(value(name, str(default.total_seconds()))))

@@ -24,6 +24,7 @@ from convscope.store.errors import (
     StateError,
     TooNewError,
 )
+from convscope.store.failpoints import failpoint
 from convscope.store.newer import check_understood
 from convscope.store.queue import carrier
 from convscope.store.scripted import Scripts
@@ -111,6 +112,7 @@ class Horse:
             done = True
         except DrainedError:
             log.info("jobs/%s: given back, because its worker stops", attempt.job_id)
+            failpoint("executor.before_release")
             if attempt.hand_back():
                 self._dispatch(attempt)
                 return False

@@ -7,6 +7,7 @@ import keras
 
 from convscope.store import Checkpoint
 from convscope.store.errors import BlobDamagedError
+from convscope.store.failpoints import failpoint
 from convscope.worker.environment import environment
 from convscope.worker.errors import CheckpointError
 from convscope.worker.horse_report import Reporter
@@ -56,8 +57,10 @@ def environments(reporter: Reporter) -> dict[str, str]:
 
 def _checkpoints(reporter: Reporter, resume: tuple[int, bytes] | None) -> Checkpoints:
     def save(step: int, model: keras.Model) -> None:
+        failpoint("executor.before_checkpoint")
         blob = reporter.blobs.put(state_to_bytes(model))
         reporter.attempt.save_checkpoint(Checkpoint(step, blob))
+        failpoint("executor.after_checkpoint")
 
     return Checkpoints(save=save, save_interval=number_in(CHECKPOINT_VARIABLE) or INTERVAL, resume=resume)
 
