@@ -60,4 +60,4 @@ COPY data/mnist /usr/share/convscope/mnist
 ENV CONVSCOPE_DATA=/usr/share/convscope TF_CPP_MIN_LOG_LEVEL=2
 CMD ["worker"]
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=3 \
-  CMD ["python", "-m", "convscope.worker.health"]
+  CMD ["python", "-m", "convscope.worker.supervisor.health"]

@@ -60,9 +60,9 @@ def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
 
 def measure_here() -> dict[str, float]:
     """Return all figures by name."""
-    from convscope.worker.network import build_network
-    from convscope.worker.settings import TUTORIAL, VisualizeSettings
-    from convscope.worker.visualization import Layer, Visualizer
+    from convscope.engine.models.network import build_network
+    from convscope.engine.settings import TUTORIAL, VisualizeSettings
+    from convscope.engine.visualization import Layer, Visualizer
 
     model = build_network(TUTORIAL, image_shape=(28, 28, 1), classes=10, learning_rate=1e-3, seed=0)
     visualizer = Visualizer(model)
@@ -111,7 +111,7 @@ def sgemm_flops_per_second() -> float:
     """Return the rate of float32 matrix products, one at a time on each of the threads that ascents use."""
     import tensorflow as tf
 
-    from convscope.worker.threads import thread_count
+    from convscope.engine.runtime.threads import thread_count
 
     threads = thread_count()
     matrix = tf.random.normal([SIDE, SIDE])

@@ -10,19 +10,19 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from convscope.service.validation.presets import preset_render
-from convscope.v1.render_pb2 import Preset
-from convscope.worker.convert_render import render_settings
-from convscope.worker.data import load_dataset
-from convscope.worker.settings import (
+from convscope.engine.data import load_dataset
+from convscope.engine.settings import (
     ConvolutionSettings,
     DenseSettings,
     NetworkSettings,
     TrainSettings,
     VisualizeSettings,
 )
-from convscope.worker.training import train
-from convscope.worker.visualization import FeatureImage, Visualizer
+from convscope.engine.training import train
+from convscope.engine.visualization import FeatureImage, Visualizer
+from convscope.service.validation.presets import preset_render
+from convscope.v1.render_pb2 import Preset
+from convscope.worker.executor.convert_render import render_settings
 
 __all__ = ["PRESETS", "class_images", "qualities"]
 

@@ -45,8 +45,9 @@ PERIOD_S = 0.5
 PROGRAM = """
 import os, signal, sys, time
 from convscope.store import ResultWanted, connect_patiently
-from convscope.worker import horse, warm
-from convscope.worker.parent import PartWorker
+from convscope.worker.executor import horse
+from convscope.worker.executor import warm
+from convscope.worker.supervisor.parent import PartWorker
 
 def sleep(reporter):
     time.sleep(float(sys.argv[2]))

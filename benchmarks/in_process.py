@@ -6,10 +6,10 @@ Whoever calls these functions runs them in a process of its own: threads are con
 import time
 from typing import Literal
 
-from convscope.worker.data import load_dataset
-from convscope.worker.settings import TrainSettings, VisualizeSettings
-from convscope.worker.training import train
-from convscope.worker.visualization import FeatureImage, Visualizer
+from convscope.engine.data import load_dataset
+from convscope.engine.settings import TrainSettings, VisualizeSettings
+from convscope.engine.training import train
+from convscope.engine.visualization import FeatureImage, Visualizer
 
 __all__ = ["train_steps_per_second", "visualize_seconds"]
 

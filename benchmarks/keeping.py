@@ -27,12 +27,12 @@ PAIRS = 8
 PROGRAM = """
 import json, sys, time
 from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, connect_patiently, connect_promptly
-from convscope.store.scripted import Scripts
+from convscope.store.redis.scripted import Scripts
 from convscope.v1 import jobs_pb2, train_pb2
-from convscope.worker.data import load_dataset
-from convscope.worker.horse_lease import LeaseKeeper
-from convscope.worker.settings import TrainSettings
-from convscope.worker.training import Checkpoints, state_to_bytes, train
+from convscope.engine.data import load_dataset
+from convscope.worker.executor.horse_lease import LeaseKeeper
+from convscope.engine.settings import TrainSettings
+from convscope.engine.training import Checkpoints, state_to_bytes, train
 
 redis_url, artifacts, pairs = sys.argv[1], sys.argv[2], int(sys.argv[3])
 connection, blobs = connect_patiently(redis_url), BlobStore(artifacts)

@@ -34,9 +34,9 @@ RESTARTS = 50
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from convscope.worker.keras_files import model_from_bytes
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import Visualizer
+from convscope.engine.models.keras_files import model_from_bytes
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.visualization import Visualizer
 started = time.perf_counter()
 visualizer = Visualizer(model_from_bytes(Path(sys.argv[1]).read_bytes()))
 settings, images = VisualizeSettings(restarts=int(sys.argv[2])), []

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from api import Api, connect
 from convscope.store.embedded import EmbeddedRedis
-from stack import Stack, running_stack
+from support.api import Api, connect
+from support.stack import Stack, running_stack
 
 # A shell ignores Ctrl-C on behalf of what it starts in the background, and children inherit that: those of the tests
 # are to be interrupted all the same.

@@ -13,9 +13,9 @@ from chaos.cluster import Cluster
 from chaos.namespace import Wire
 from chaos.network import Cut
 from chaos.parts import PATIENCE_S, Part
-from convscope.store import keys
-from convscope.store.parts import read_parts
-from convscope.store.records import read_record, text
+from convscope.store.jobs.parts import read_parts
+from convscope.store.jobs.records import read_record, text
+from convscope.store.redis import keys
 
 __all__ = ["Blow", "Fault", "Faults"]
 

@@ -11,11 +11,12 @@ import redis
 from rq.command import PUBSUB_CHANNEL_TEMPLATE
 
 from chaos.cluster import processes_of
-from convscope.store import BlobStore, Sweeper, keys, read_log
-from convscope.store.attempts import LEASE_MS
+from convscope.store import BlobStore, Sweeper, read_log
 from convscope.store.errors import BlobError
-from convscope.store.queue import carrier, queued_parts
-from convscope.store.records import text
+from convscope.store.jobs.attempts import LEASE_MS
+from convscope.store.jobs.queue import carrier, queued_parts
+from convscope.store.jobs.records import text
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import Job
 
 __all__ = ["deaf", "left_in_blobs", "left_in_redis", "left_of_processes", "needless_blobs"]

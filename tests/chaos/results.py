@@ -10,7 +10,7 @@ import h5py
 from chaos.calls import Calls
 from chaos.short_parts import PART_S
 from convscope.client.connection import Connection
-from convscope.store.planning import plan_visualization, targets
+from convscope.planning import plan_visualization, targets
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, ListJobsRequest, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Model
 

@@ -13,7 +13,8 @@ from chaos.cluster import Cluster, running_cluster
 from chaos.faults import Blow, Fault, Faults
 from chaos.history import JobHistory
 from chaos.load import RECIPES, Load
-from convscope.store import BlobStore, keys
+from convscope.store import BlobStore
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import Job
 
 __all__ = ["Outcome", "Plan", "run", "uninvited"]

@@ -4,9 +4,9 @@ import sys
 from functools import partial
 from typing import Final
 
+from convscope.planning import plan_visualization
 from convscope.service import jobs
 from convscope.service.__main__ import main
-from convscope.store.planning import plan_visualization
 
 __all__ = ["PART_S"]
 

@@ -13,8 +13,8 @@ from rq.command import send_command
 from chaos.network import Cut, Link
 from chaos.parts import RedisPart
 from convscope.store import connect_patiently
-from convscope.worker import parent
-from convscope.worker.parent import ECHO, PartWorker
+from convscope.worker.supervisor import parent
+from convscope.worker.supervisor.parent import ECHO, PartWorker
 
 # Nothing here takes longer, in seconds.
 PATIENCE_S = 20

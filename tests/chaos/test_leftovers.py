@@ -11,7 +11,8 @@ from rq.command import PUBSUB_CHANNEL_TEMPLATE
 
 from chaos import leftovers
 from chaos.run import uninvited
-from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, Sweeper, dispatch, keys
+from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, Sweeper, dispatch
+from convscope.store.redis import keys
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.models_pb2 import Model

@@ -9,7 +9,8 @@ import redis
 
 from chaos.network import Cut, Link
 from chaos.parts import RedisPart
-from convscope.store import Attempt, JobStore, connect_patiently, keys, read_log
+from convscope.store import Attempt, JobStore, connect_patiently, read_log
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec

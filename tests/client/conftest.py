@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from convscope.client import Client
-from fake_service import FakeService, running_fake
+from support.fake_service import FakeService, running_fake
 
 
 @pytest.fixture

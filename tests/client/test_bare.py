@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from stack import Stack
-from wheels import build_wheel
+from support.stack import Stack
+from support.wheels import build_wheel
 
 SESSION = """
 import importlib.util, sys

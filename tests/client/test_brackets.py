@@ -10,7 +10,7 @@ from convscope.client.cli.app import app
 from convscope.client.cli.output import table
 from convscope.client.progress import ProgressBar
 from convscope.v1 import jobs_pb2
-from fake_service import FakeService, event, job
+from support.fake_service import FakeService, event, job
 
 ODD = "shape [batch, 28] at [/job:localhost/task:0] is [bold]wrong[/bold]"
 

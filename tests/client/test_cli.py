@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from convscope.client import Client, Job, TrainResult
-from stack import Stack
+from support.stack import Stack
 
 PROGRAM = str(Path(sys.executable).with_name("convscope"))
 Run = Callable[..., subprocess.CompletedProcess[str]]

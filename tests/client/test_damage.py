@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from convscope.client import Client, DataLoss, Finished, Job, JobState, NotFound, TrainResult
-from stack import Stack, running_stack
+from support.stack import Stack, running_stack
 
 PROGRAM = str(Path(sys.executable).with_name("convscope"))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stack import Stack
+from support.stack import Stack
 
 PROGRAM = str(Path(sys.executable).with_name("convscope"))
 FILES = {

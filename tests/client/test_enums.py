@@ -35,7 +35,7 @@ from convscope.v1 import (
     visualizations_pb2,
     visualize_pb2,
 )
-from fake_service import FakeService
+from support.fake_service import FakeService
 
 CONTRACT: list[tuple[type[StrEnum], Any]] = [
     (Activation, train_pb2.Activation),

@@ -9,7 +9,7 @@ import pytest
 
 from convscope.client import Client, errors
 from convscope.v1 import models_pb2
-from fake_service import FakeService
+from support.fake_service import FakeService
 
 DATA = [bytes([i]) * 1000 for i in range(5)]
 

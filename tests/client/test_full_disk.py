@@ -13,8 +13,8 @@ from convscope.client.cli.files import check_folder, save_images
 from convscope.client.exporting import written
 from convscope.v1 import visualizations_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
-from fake_service import FakeService
-from stored_images import image
+from support.fake_service import FakeService
+from support.stored_images import image
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from convscope.client.cli import files
 from convscope.client.cli.files import save_grids, save_images
 from convscope.v1 import visualize_pb2
 from convscope.v1.objective_pb2 import Objective
-from stored_images import image, pixels
+from support.stored_images import image, pixels
 
 
 def result(name: str, shape: tuple[int, int, int] = (6, 5, 1)) -> VisualizeResult:

@@ -19,7 +19,7 @@ from convscope.client import (
     Unavailable,
 )
 from convscope.v1 import visualizations_pb2
-from fake_service import FakeService
+from support.fake_service import FakeService
 
 
 def exporting(fake: FakeService, *pieces: tuple[str, bytes], ends: str = "") -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from convscope.client import Client, JobFailed
 from convscope.v1 import evaluate_pb2
-from fake_service import FakeService, event, finished, job
+from support.fake_service import FakeService, event, finished, job
 
 
 class ZMQInteractiveShell:

@@ -25,7 +25,7 @@ from convscope.client import (
 from convscope.client.cli.objective_text import parse_objectives, parse_settings
 from convscope.client.render import render_message, setting_names
 from convscope.v1 import jobs_pb2, objective_pb2, render_pb2, visualize_pb2
-from fake_service import FakeService, job
+from support.fake_service import FakeService, job
 
 CHANNEL, LAYER = objectives.channel("conv2", 3), objectives.layer("conv1")
 

@@ -11,7 +11,7 @@ from convscope.client.bars import Bar
 from convscope.client.cli.waiting import steps
 from convscope.client.progress import ProgressBar
 from convscope.v1 import evaluate_pb2, jobs_pb2
-from fake_service import FakeService, event, finished, job
+from support.fake_service import FakeService, event, finished, job
 
 
 def test_lines_come_now_and_then_but_for_what_is_rare(

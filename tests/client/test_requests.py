@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from convscope.client import Client, Convolution, Dense, InvalidType, InvalidValue, Layers
 from convscope.client.selections import selections
 from convscope.v1 import jobs_pb2, train_pb2, visualize_pb2
-from fake_service import FakeService, job
+from support.fake_service import FakeService, job
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from convscope.client import (
     TrainResult,
     Waiting,
 )
-from stack import Stack
+from support.stack import Stack
 
 STEPS = 30
 

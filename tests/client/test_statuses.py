@@ -13,7 +13,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from convscope.client import Client, ConvscopeError, errors
-from fake_service import FakeService, job, running_fake
+from support.fake_service import FakeService, job, running_fake
 
 CODES = [
     (grpc.StatusCode.NOT_FOUND, errors.NotFound),

@@ -29,9 +29,9 @@ from convscope.store import BlobStore, JobStore
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1 import jobs_pb2, tensor_pb2, visualizations_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
-from fake_service import FakeService, event, finished, job
-from service_alone import service_alone
-from stored_images import Store, image, pixels
+from support.fake_service import FakeService, event, finished, job
+from support.service_alone import service_alone
+from support.stored_images import Store, image, pixels
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from convscope.client.cli.app import app
 from convscope.v1 import jobs_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
-from fake_service import FakeService, event, finished, job
-from stored_images import image
+from support.fake_service import FakeService, event, finished, job
+from support.stored_images import image
 
 Run = Callable[..., tuple[int, str, str]]
 

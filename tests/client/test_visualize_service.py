@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convscope.client import Client, ImageReady, Job, Outcome, TrainResult, VisualizeResult, objectives
-from stack import Stack
+from support.stack import Stack
 
 PROGRAM = str(Path(sys.executable).with_name("convscope"))
 DOCUMENT = Path(__file__).parents[2] / "docs" / "visualization.md"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from convscope.client import Client, FailureReason, JobCancelled, JobFailed, errors, events
 from convscope.client.tensors import encode
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
-from fake_service import FakeService, event, finished, job, running_fake
+from support.fake_service import FakeService, event, finished, job, running_fake
 
 BREAKS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 

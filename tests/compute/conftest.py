@@ -5,10 +5,10 @@ from pathlib import Path
 import keras
 import pytest
 
-from convscope.worker.data import Dataset, load_dataset
-from convscope.worker.keras_files import model_from_bytes, model_to_bytes
-from convscope.worker.settings import ConvolutionSettings, DenseSettings, NetworkSettings, TrainSettings
-from convscope.worker.training import train
+from convscope.engine.data import Dataset, load_dataset
+from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
+from convscope.engine.settings import ConvolutionSettings, DenseSettings, NetworkSettings, TrainSettings
+from convscope.engine.training import train
 
 # A network that trains in a moment, with every kind of layer.
 SMALL = NetworkSettings(

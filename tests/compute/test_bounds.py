@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from compute.ascents import Image
-from convscope.worker.render_settings import RenderSettings
-from convscope.worker.visualization import Feature, Layer, Neuron, Objective
-from convscope.worker.visualization.bounds import Bounds
-from convscope.worker.visualization.graph import Graph
-from convscope.worker.visualization.target import layer_target, objective_target
+from convscope.engine.models.graph import Graph
+from convscope.engine.render_settings import RenderSettings
+from convscope.engine.visualization import Feature, Layer, Neuron, Objective
+from convscope.engine.visualization.objective.bounds import Bounds
+from convscope.engine.visualization.target import layer_target, objective_target
+from support.ascents import Image
 
 
 def bounds_of(model: keras.Model, layer: str) -> Bounds:

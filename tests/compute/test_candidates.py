@@ -8,23 +8,15 @@ import numpy as np
 import pytest
 import redis
 
+from convscope.engine.visualization import best_of_runs
+from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
-from convscope.store import (
-    Attempt,
-    BlobStore,
-    JobStore,
-    Sweeper,
-    dispatch,
-    keys,
-    lose_holder,
-    read_candidates,
-    read_log,
-)
+from convscope.store import Attempt, BlobStore, JobStore, Sweeper, dispatch, lose_holder, read_candidates, read_log
 from convscope.store.errors import BlobError
-from convscope.store.images import ready_images
-from convscope.store.planning import Segment, VisualizationPlan
-from convscope.store.records import text
-from convscope.store.scripted import Scripts
+from convscope.store.jobs.images import ready_images
+from convscope.store.jobs.records import text
+from convscope.store.redis import keys
+from convscope.store.redis.scripted import Scripts
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec
 from convscope.v1.render_pb2 import Preset
 from convscope.v1.visualize_pb2 import (
@@ -34,13 +26,12 @@ from convscope.v1.visualize_pb2 import (
     OptimizedImage,
     VisualizeSpec,
 )
-from convscope.worker import convert
-from convscope.worker.horse_candidates import Candidates
-from convscope.worker.horse_lease import LeaseKeeper
-from convscope.worker.horse_report import Reporter, Wishes
-from convscope.worker.horse_visualize import VisualizeRunner
-from convscope.worker.visualization import best_of_runs
-from store.part_jobs import claim, ready_model
+from convscope.worker.executor import convert
+from convscope.worker.executor.horse_candidates import Candidates
+from convscope.worker.executor.horse_lease import LeaseKeeper
+from convscope.worker.executor.horse_report import Reporter, Wishes
+from convscope.worker.executor.horse_visualize import VisualizeRunner
+from support.part_jobs import claim, ready_model
 
 # The objectives of a feature's restarts, and where they are cut: the best one is in the second run.
 OBJECTIVES = np.array([1, 3, float("nan"), 2, 5, 5, 4, 0.1], np.float32)

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from convscope.worker.data import Dataset, Split
-from convscope.worker.errors import CheckpointError
-from convscope.worker.keras_files import model_from_bytes, model_to_bytes
-from convscope.worker.pace import Pace
-from convscope.worker.pulse import Interruption
-from convscope.worker.settings import Precision, TrainSettings
-from convscope.worker.training import Checkpoints, TrainReport, checkpoints, state_to_bytes, train
+from convscope.engine.data import Dataset, Split
+from convscope.engine.errors import CheckpointError
+from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
+from convscope.engine.runtime.pace import Pace
+from convscope.engine.runtime.pulse import Interruption
+from convscope.engine.settings import Precision, TrainSettings
+from convscope.engine.training import Checkpoints, TrainReport, checkpoints, state_to_bytes, train
 
 # What a report says of the training, without its speed.
 Said = tuple[int, int, float, float, float | None]

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from convscope.engine.render_settings import TUTORIAL, FourierSettings
 from convscope.service.validation.presets import preset_render
 from convscope.v1.render_pb2 import Adam, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
-from convscope.worker.convert_render import render_settings
-from convscope.worker.render_settings import TUTORIAL, FourierSettings
+from convscope.worker.executor.convert_render import render_settings
 
 SHARED = Render(
     decorrelate=True,

@@ -7,22 +7,23 @@ import pytest
 import redis
 from keras import layers
 
+from convscope.engine.models.keras_files import model_to_bytes
+from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
-from convscope.store import BlobStore, JobStore, dispatch, keys
-from convscope.store.images import ready_images
-from convscope.store.planning import Segment, VisualizationPlan
-from convscope.store.scripted import Scripts
+from convscope.store import BlobStore, JobStore, dispatch
+from convscope.store.jobs.images import ready_images
+from convscope.store.redis import keys
+from convscope.store.redis.scripted import Scripts
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.render_pb2 import Preset
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, Restarts, VisualizeSpec
-from convscope.worker.horse_lease import LeaseKeeper
-from convscope.worker.horse_report import Reporter, Wishes
-from convscope.worker.horse_visualize import VisualizeRunner
-from convscope.worker.keras_files import model_to_bytes
+from convscope.worker.executor.horse_lease import LeaseKeeper
+from convscope.worker.executor.horse_report import Reporter, Wishes
+from convscope.worker.executor.horse_visualize import VisualizeRunner
 from convscope.worker.variables import MEMORY_VARIABLE
-from store.part_jobs import claim
+from support.part_jobs import claim
 
 
 class Worker:

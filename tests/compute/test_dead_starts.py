@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from convscope.worker.render_settings import RenderSettings
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import Feature, FeatureImage, Layer, Visualizer
-from convscope.worker.visualization.ascent import Ascent
-from convscope.worker.visualization.below import Below
-from convscope.worker.visualization.graph import Graph
-from convscope.worker.visualization.taps import Tap
+from convscope.engine.models.graph import Graph
+from convscope.engine.render_settings import RenderSettings
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.visualization import Feature, FeatureImage, Layer, Visualizer
+from convscope.engine.visualization.ascent.ascent import Ascent
+from convscope.engine.visualization.objective.below import Below
+from convscope.engine.visualization.objective.taps import Tap
 
 
 def dead_network() -> keras.Model:

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from convscope.worker.data import Dataset, scaled
-from convscope.worker.evaluation import Evaluation, evaluate
-from convscope.worker.settings import EvaluateSettings
+from convscope.engine.data import Dataset, scaled
+from convscope.engine.evaluation.evaluation import Evaluation, evaluate
+from convscope.engine.settings import EvaluateSettings
 
 
 def run(model: keras.Model, dataset: Dataset, count: int = 1000, **settings: int) -> Evaluation:

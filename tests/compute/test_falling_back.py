@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 import redis
 
+from convscope.engine.data import Dataset
+from convscope.engine.models.network import build_network
+from convscope.engine.runtime.environment import environment
+from convscope.engine.settings import TrainSettings
+from convscope.engine.training import Checkpoints, TrainOutcome, state_to_bytes, train
 from convscope.store import Attempt, BlobStore, Checkpoint, JobStore
-from convscope.store.scripted import Scripts
+from convscope.store.redis.scripted import Scripts
 from convscope.v1.jobs_pb2 import CheckpointUnreadable, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.worker.data import Dataset
-from convscope.worker.environment import environment
-from convscope.worker.horse_checkpoints import environments, train_with_checkpoints
-from convscope.worker.horse_lease import LeaseKeeper
-from convscope.worker.horse_report import Reporter, Wishes
-from convscope.worker.network import build_network
-from convscope.worker.settings import TrainSettings
-from convscope.worker.training import Checkpoints, TrainOutcome, state_to_bytes, train
+from convscope.worker.executor.horse_checkpoints import environments, train_with_checkpoints
+from convscope.worker.executor.horse_lease import LeaseKeeper
+from convscope.worker.executor.horse_report import Reporter, Wishes
 
 
 class Runs:

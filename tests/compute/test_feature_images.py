@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from compute.ascents import LAYERS, Image, Model, objective, run, starting_images
-from convscope.worker.keras_files import model_from_bytes
-from convscope.worker.pace import Pace
-from convscope.worker.visualization import FeatureImage
+from convscope.engine.models.keras_files import model_from_bytes
+from convscope.engine.runtime.pace import Pace
+from convscope.engine.visualization import FeatureImage
+from support.ascents import LAYERS, Image, Model, objective, run, starting_images
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_threads_and_calls_change_no_bit(
     visualizer: Model, trained: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = run(visualizer, "conv2", range(36), iterations=12)
-    monkeypatch.setattr("convscope.worker.visualization.visualizer.thread_count", lambda: 1)
+    monkeypatch.setattr("convscope.engine.visualization.visualizer.thread_count", lambda: 1)
     monkeypatch.setattr(Pace, "next", lambda _, remaining: min(remaining, 5))
     assert_same(run(Model(trained), "conv2", range(36), iterations=12), expected)
 

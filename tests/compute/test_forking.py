@@ -9,9 +9,12 @@ import sys
 
 from tensorflow.python.eager import context
 
-from convscope.worker import environment, evaluation, keras_files, network, threads, training, visualization
-from convscope.worker.data import load_dataset
-from convscope.worker.settings import EvaluateSettings, TrainSettings, VisualizeSettings
+from convscope.engine.runtime import environment, threads
+from convscope.engine.evaluation import evaluation
+from convscope.engine.models import keras_files, network
+from convscope.engine import training, visualization
+from convscope.engine.data import load_dataset
+from convscope.engine.settings import EvaluateSettings, TrainSettings, VisualizeSettings
 
 mnist = load_dataset("datasets/mnist")
 untouched = context.context()._context_handle is None

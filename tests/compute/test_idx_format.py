@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from convscope.worker.data.idx import decode_idx
-from convscope.worker.errors import DatasetError
+from convscope.engine.data.idx import decode_idx
+from convscope.engine.errors import DatasetError
 
 arrays = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=6))
 

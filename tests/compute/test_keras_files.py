@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.worker.errors import ModelFileError
-from convscope.worker.keras_config import LAYERS, check_config
-from convscope.worker.keras_files import model_from_bytes, model_to_bytes
-from convscope.worker.network import build_network
-from convscope.worker.settings import TUTORIAL
+from convscope.engine.errors import ModelFileError
+from convscope.engine.models.keras_config import LAYERS, check_config
+from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
+from convscope.engine.models.network import build_network
+from convscope.engine.settings import TUTORIAL
 
 
 def small() -> keras.Model:

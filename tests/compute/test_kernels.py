@@ -9,9 +9,9 @@ import pytest
 COMPILATIONS = 8
 ITERATIONS = 3
 PROGRAM = f"""
-from convscope.worker.network import build_network
-from convscope.worker.settings import TUTORIAL, VisualizeSettings
-from convscope.worker.visualization import Visualizer
+from convscope.engine.models.network import build_network
+from convscope.engine.settings import TUTORIAL, VisualizeSettings
+from convscope.engine.visualization import Visualizer
 
 model = build_network(TUTORIAL, image_shape=(28, 28, 1), classes=10, learning_rate=1e-3, seed=0)
 for _ in range({COMPILATIONS}):

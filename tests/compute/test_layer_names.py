@@ -10,10 +10,10 @@ import pytest
 from keras import layers
 
 from compute.test_keras_files import configured
-from convscope.worker.errors import ModelFileError
-from convscope.worker.keras_config import check_config
-from convscope.worker.keras_files import model_from_bytes, model_to_bytes
-from convscope.worker.network import describe
+from convscope.engine.errors import ModelFileError
+from convscope.engine.models.keras_config import check_config
+from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
+from convscope.engine.models.network import describe
 
 ODD = ["", "a b", "a\nb", "a\0b", "a'b", 'a"b', "a\\b", "ü", "50%", "a:b", "_a", "-a", "x" * 201]
 FINE = ["conv_1-a.b", "a>b", "0", "..", "1.png", "x" * 200]

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 
-from convscope.worker.errors import ComputationError
-from convscope.worker.memory import default_memory, in_units, machine_memory, parse_memory
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import Diversity, Feature, FeatureImage, Visualizer
-from convscope.worker.visualization.chunks import halved
-from convscope.worker.visualization.fitting import fit
+from convscope.engine.errors import ComputationError
+from convscope.engine.runtime.memory import default_memory, in_units, machine_memory, parse_memory
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.visualization import Diversity, Feature, FeatureImage, Visualizer
+from convscope.engine.visualization.ascent.chunks import halved
+from convscope.engine.visualization.ascent.fitting import fit
 
 UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 MIB = 2**20
@@ -127,7 +127,7 @@ def found(memory: int | None, caplog: pytest.LogCaptureFixture) -> tuple[list[Fe
 def test_batches_that_do_not_fit_are_cut_and_it_is_said_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convscope.worker.visualization.visualizer.thread_count", lambda: 2)
+    monkeypatch.setattr("convscope.engine.visualization.visualizer.thread_count", lambda: 2)
     usual, said = found(None, caplog)
     assert said == []
     assert len(usual) == 12
@@ -164,10 +164,10 @@ BOUNDED = """
 import sys
 import keras
 from keras import layers
-from convscope.worker.memory import bound_tensorflow
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.threads import configure_threads
-from convscope.worker.visualization import Visualizer
+from convscope.engine.runtime.memory import bound_tensorflow
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.runtime.threads import configure_threads
+from convscope.engine.visualization import Visualizer
 
 limit = int(sys.argv[1])
 bound_tensorflow(limit)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convscope.worker.data import Dataset, files, load_dataset, mnist, scaled
-from convscope.worker.data.files import Archive, read_archive
-from convscope.worker.errors import DatasetError
+from convscope.engine.data import Dataset, files, load_dataset, mnist, scaled
+from convscope.engine.data.files import Archive, read_archive
+from convscope.engine.errors import DatasetError
 
 CHECKOUT = Path(__file__).parents[2] / "data" / "mnist"
 LABELS = "t10k-labels-idx1-ubyte.gz"

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from convscope.worker.errors import ComputationError, ModelFileError
-from convscope.worker.keras_files import model_from_bytes, model_to_bytes
-from convscope.worker.network import build_network, describe
-from convscope.worker.settings import TUTORIAL, ConvolutionSettings, DenseSettings, NetworkSettings
+from convscope.engine.errors import ComputationError, ModelFileError
+from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
+from convscope.engine.models.network import build_network, describe
+from convscope.engine.settings import TUTORIAL, ConvolutionSettings, DenseSettings, NetworkSettings
 
 
 def build(network: NetworkSettings = TUTORIAL, seed: int = 0) -> keras.Model:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from convscope.worker.errors import ComputationError
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import (
+from convscope.engine.errors import ComputationError
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.visualization import (
     Direction,
     Diversity,
     Feature,
@@ -20,7 +20,7 @@ from convscope.worker.visualization import (
     Objective,
     Visualizer,
 )
-from convscope.worker.visualization.objectives import Term
+from convscope.engine.visualization.objective.objectives import Term
 
 DIRECTION = tuple(float(x) for x in np.linspace(-1, 1, 36))
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.ascents import Image
-from convscope.worker.render_settings import AdamSettings, NormalizedStepSettings, OptimizerSettings
-from convscope.worker.visualization.optimizers import make_optimizer
+from convscope.engine.render_settings import AdamSettings, NormalizedStepSettings, OptimizerSettings
+from convscope.engine.visualization.ascent.optimizers import make_optimizer
+from support.ascents import Image
 
 KINDS: list[OptimizerSettings] = [
     NormalizedStepSettings(),

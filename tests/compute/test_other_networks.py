@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from compute.ascents import Model, objective, run, starting_images
-from convscope.worker.errors import ComputationError
-from convscope.worker.network import build_network
-from convscope.worker.settings import ConvolutionSettings, DenseSettings, NetworkSettings, VisualizeSettings
-from convscope.worker.visualization import FeatureImage
+from convscope.engine.errors import ComputationError
+from convscope.engine.models.network import build_network
+from convscope.engine.settings import ConvolutionSettings, DenseSettings, NetworkSettings, VisualizeSettings
+from convscope.engine.visualization import FeatureImage
+from support.ascents import Model, objective, run, starting_images
 
 
 @pytest.fixture(scope="module")

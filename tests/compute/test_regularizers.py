@@ -9,11 +9,11 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compute.ascents import Image
-from convscope.worker.render_settings import AdamSettings, RegularizerSettings, RenderSettings
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import FeatureImage, Visualizer
-from convscope.worker.visualization.regularizers import penalty
+from convscope.engine.render_settings import AdamSettings, RegularizerSettings, RenderSettings
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.visualization import FeatureImage, Visualizer
+from convscope.engine.visualization.image.regularizers import penalty
+from support.ascents import Image
 
 weights = st.sampled_from([0.0, 0.5, 3.0])
 kinds = st.builds(RegularizerSettings, l1=weights, l2=weights, total_variation=weights, blur=weights)

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import pytest
 
-from convscope.worker.convert import feature_image
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import FeatureImage, Visualizer, best_of_runs
-from convscope.worker.visualization.chunks import Chunk, chunks, halves
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.visualization import FeatureImage, Visualizer, best_of_runs
+from convscope.engine.visualization.ascent.chunks import Chunk, chunks, halves
+from convscope.worker.executor.convert import feature_image
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +147,10 @@ def test_halves_hold_what_was_wanted() -> None:
 STARVED = """
 import logging, resource, sys
 import keras
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.threads import configure_threads
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.runtime.threads import configure_threads
 configure_threads(1)
-from convscope.worker.visualization import Visualizer
+from convscope.engine.visualization import Visualizer
 
 image = keras.Input((32, 32, 1))
 large = keras.layers.ZeroPadding2D(1000)(image)

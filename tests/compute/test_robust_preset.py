@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import layers
 
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.visualization import FeatureImage, Visualizer
 from convscope.service.validation.presets import preset_render
 from convscope.v1.render_pb2 import Preset
-from convscope.worker.convert_render import render_settings
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import FeatureImage, Visualizer
+from convscope.worker.executor.convert_render import render_settings
 
 PRESETS = {"tutorial": Preset.PRESET_TUTORIAL, "robust": Preset.PRESET_ROBUST}
 

@@ -4,10 +4,10 @@ from contextlib import closing
 
 import pytest
 
-from convscope.worker import parallel
-from convscope.worker.pace import Pace
-from convscope.worker.parallel import Stopped, in_order
-from convscope.worker.pulse import no_pulse
+from convscope.engine.runtime import parallel
+from convscope.engine.runtime.pace import Pace
+from convscope.engine.runtime.parallel import Stopped, in_order
+from convscope.engine.runtime.pulse import no_pulse
 
 
 class StopNow(Exception):  # noqa: N818 - what a pulse raises is its own affair

@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from convscope.worker.data import Dataset, scaled
-from convscope.worker.errors import ComputationError, ModelFileError
-from convscope.worker.evaluation import evaluate
-from convscope.worker.keras_files import model_from_bytes, model_to_bytes
-from convscope.worker.network import build_network
-from convscope.worker.pace import Pace
-from convscope.worker.settings import (
+from convscope.engine.data import Dataset, scaled
+from convscope.engine.errors import ComputationError, ModelFileError
+from convscope.engine.evaluation.evaluation import evaluate
+from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
+from convscope.engine.models.network import build_network
+from convscope.engine.runtime.pace import Pace
+from convscope.engine.settings import (
     Activation,
     ConvolutionSettings,
     DenseSettings,
@@ -19,9 +19,9 @@ from convscope.worker.settings import (
     Precision,
     TrainSettings,
 )
-from convscope.worker.training import TrainReport, train
-from convscope.worker.training.batches import BatchStream
-from convscope.worker.training.steps import Steps, shard_sizes
+from convscope.engine.training import TrainReport, train
+from convscope.engine.training.batches import BatchStream
+from convscope.engine.training.steps import Steps, shard_sizes
 
 
 def bits(model: keras.Model) -> list[bytes]:

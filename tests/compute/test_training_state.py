@@ -7,11 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from convscope.worker.data import Dataset
-from convscope.worker.errors import ModelFileError
-from convscope.worker.network import build_network
-from convscope.worker.settings import ConvolutionSettings, DenseSettings, NetworkSettings, TrainSettings
-from convscope.worker.training import restore_state, state_to_bytes, train
+from convscope.engine.data import Dataset
+from convscope.engine.errors import ModelFileError
+from convscope.engine.models.network import build_network
+from convscope.engine.settings import ConvolutionSettings, DenseSettings, NetworkSettings, TrainSettings
+from convscope.engine.training import restore_state, state_to_bytes, train
 
 TINY = NetworkSettings(convolutions=(ConvolutionSettings(filters=2, kernel_size=2),), dense=(DenseSettings(units=3),))
 

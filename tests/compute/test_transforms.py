@@ -9,9 +9,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.worker.render_settings import TransformSettings
-from convscope.worker.visualization.items import ItemKey
-from convscope.worker.visualization.transforms import transform_seeds, transformed
+from convscope.engine.render_settings import TransformSettings
+from convscope.engine.visualization.image.transforms import transform_seeds, transformed
+from convscope.engine.visualization.items import ItemKey
 
 ALL = TransformSettings(pad=0.1, jitter=0.1, scale=0.2, rotate=20, noise=0.1)
 GEOMETRY = TransformSettings(pad=0.1, jitter=0.1, scale=0.2, rotate=20)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute.ascents import Image
-from convscope.worker.visualization.verdicts import judge
+from convscope.engine.visualization.verdicts import judge
+from support.ascents import Image
 
 PATTERN: Image = np.arange(12, dtype=np.float32).reshape(2, 2, 3) / np.float32(12)
 RED = np.broadcast_to(np.array([1, 0, 0.2], np.float32), (4, 4, 3))

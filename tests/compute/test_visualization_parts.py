@@ -8,23 +8,24 @@ import keras
 import pytest
 import redis
 
+from convscope.engine.models.keras_files import model_to_bytes
+from convscope.engine.visualization import Visualizer
+from convscope.engine.visualization.ascent.ascent import Ascent
+from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
-from convscope.store import BlobStore, JobStore, dispatch, keys
-from convscope.store.planning import Segment, VisualizationPlan
-from convscope.store.scripted import Scripts
+from convscope.store import BlobStore, JobStore, dispatch
+from convscope.store.redis import keys
+from convscope.store.redis.scripted import Scripts
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.render_pb2 import Preset
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, Restarts, VisualizeSpec
-from convscope.worker import horse_visualize
-from convscope.worker.horse_lease import LeaseKeeper
-from convscope.worker.horse_report import Reporter, Wishes
-from convscope.worker.horse_visualize import VisualizeRunner
-from convscope.worker.keras_files import model_to_bytes
-from convscope.worker.visualization import Visualizer
-from convscope.worker.visualization.ascent import Ascent
-from store.part_jobs import claim, kinds
+from convscope.worker.executor import horse_visualize
+from convscope.worker.executor.horse_lease import LeaseKeeper
+from convscope.worker.executor.horse_report import Reporter, Wishes
+from convscope.worker.executor.horse_visualize import VisualizeRunner
+from support.part_jobs import claim, kinds
 
 Parts = tuple[tuple[Segment, ...], ...]
 ONE_PART: Parts = ((Segment(0, 0, 2),),)

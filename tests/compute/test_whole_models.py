@@ -8,23 +8,23 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from compute.ascents import Model, run
-from convscope.worker.classification import Classifier
-from convscope.worker.errors import ModelFileError
-from convscope.worker.keras_files import model_from_bytes, model_to_bytes
-from convscope.worker.network import describe
-from convscope.worker.render_settings import (
+from convscope.engine.errors import ModelFileError
+from convscope.engine.evaluation.classification import Classifier
+from convscope.engine.models.graph import Graph
+from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
+from convscope.engine.models.network import describe
+from convscope.engine.render_settings import (
     AdamSettings,
     FourierSettings,
     RegularizerSettings,
     RenderSettings,
     TransformSettings,
 )
-from convscope.worker.settings import VisualizeSettings
-from convscope.worker.visualization import Direction, Feature, FeatureImage, Neuron, Visualizer
-from convscope.worker.visualization.below import Below
-from convscope.worker.visualization.graph import Graph
-from convscope.worker.visualization.taps import Tap
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.visualization import Direction, Feature, FeatureImage, Neuron, Visualizer
+from convscope.engine.visualization.objective.below import Below
+from convscope.engine.visualization.objective.taps import Tap
+from support.ascents import Model, run
 
 # Everything on.
 ROBUST = RenderSettings(

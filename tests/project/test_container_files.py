@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from container_files import ROOT, compose, healthcheck, instructions, last, stages
+from support.container_files import ROOT, compose, healthcheck, instructions, last, stages
 
 IMAGES = ("service", "worker")
 

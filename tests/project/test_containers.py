@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from container_files import ROOT, command, compose, environment, healthcheck, stages
 from convscope.client import Client
 from convscope.store.embedded import find_server
+from support.container_files import ROOT, command, compose, environment, healthcheck, stages
 
 # Where this process's own programs are.
 BIN = Path(sys.executable).parent

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stack import Stack
+from support.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent

@@ -15,9 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PORTIONS = ("protos", "client", "store", "service", "worker")
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 
-# Modules of the worker where the queue's side and the computing side meet.
-BRIDGES = ("horse_checkpoints", "horse_jobs", "horse_models", "warm")
-
 
 def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
     """Run import-linter on the portions under a root alone: without site, the installed ones are not found."""
@@ -85,12 +82,3 @@ def test_each_contract_can_fail(report: str, contract: dict[str, str]) -> None:
 def test_each_forbidden_import_is_noticed(report: str, copy: Path, number: int, source: str, forbidden: str) -> None:
     importer = f"{source}.planted_{number}" if module_path(copy, source).is_dir() else source
     assert f"{importer} -> {forbidden} (l." in report
-
-
-def test_every_module_of_the_worker_is_on_a_side() -> None:
-    folder = ROOT / "worker" / "convscope" / "worker"
-    modules = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
-    sides = {
-        source.removeprefix("convscope.worker.") for contract in CONTRACTS for source in contract["source_modules"]
-    }
-    assert modules - sides == {"__init__", *BRIDGES}, "name it in one of the worker's contracts in pyproject.toml"

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from wheels import ROOT, build_wheel
+from support.wheels import ROOT, build_wheel
 
 PORTIONS = ("protos", "client", "store", "service", "worker")
 
@@ -36,7 +36,9 @@ def test_contract_is_in(wheel: zipfile.ZipFile, name: str) -> None:
 
 
 def test_lua_scripts_are_in(wheel: zipfile.ZipFile) -> None:
-    assert [name for name in wheel.namelist() if name.startswith("convscope/store/lua/") and name.endswith(".lua")]
+    assert [
+        name for name in wheel.namelist() if name.startswith("convscope/store/redis/lua/") and name.endswith(".lua")
+    ]
 
 
 def test_nothing_else_is_in(wheel: zipfile.ZipFile) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import redis
 
-from api import Api, connect
 from convscope.store import BlobStore
 from convscope.store.embedded import EmbeddedRedis
-from service_alone import service_alone
-from stored_images import Store
+from support.api import Api, connect
+from support.service_alone import service_alone
+from support.stored_images import Store
 
 
 @pytest.fixture(scope="session")

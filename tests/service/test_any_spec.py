@@ -9,13 +9,13 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convscope.planning import plan_visualization
+from convscope.planning.order import ImageOrder
 from convscope.service.errors import InvalidRequestError
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.visualize import check_visualize
-from convscope.store.images import ImageOrder
-from convscope.store.planning import plan_visualization
 from convscope.v1.visualize_pb2 import VisualizeSpec
-from visualize_specs import LAYERS, model
+from support.visualize_specs import LAYERS, model
 
 NAMES = [*(layer.name for layer in LAYERS), "", "mine", "objectives[0]", "no layer"]
 NUMBERS = st.integers(-1, 7) | st.sampled_from([-(2**31), 16, 17, 1_000, 1_001, 10_000, 10_001, 2**31 - 1])

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 import redis
 
-from api import PATIENCE_S
 from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub
 from convscope.service.tasks import end_tasks, keep_running
 from convscope.service.watch import watch_job
-from convscope.store import JobStore, StoreSettings, keys
+from convscope.store import JobStore, StoreSettings
 from convscope.store.embedded import EmbeddedRedis
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.train_pb2 import TrainSpec
-from service_alone import service_alone
+from support.api import PATIENCE_S
+from support.service_alone import service_alone
 
 
 async def test_work_that_breaks_is_logged_and_done_again(

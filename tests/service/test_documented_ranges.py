@@ -13,7 +13,7 @@ from convscope.service.errors import InvalidRequestError
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.visualize import check_visualize
 from convscope.v1.visualize_pb2 import VisualizeSpec
-from visualize_specs import model
+from support.visualize_specs import model
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,16 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from api import Api, refused, violations
 from convscope.service import npz
 from convscope.service.backend import Backend
 from convscope.service.exporting import export_files
 from convscope.service.job_images import JobImages
 from convscope.service.pixels import png
 from convscope.service.visualizations import VisualizationsService
-from convscope.store import Attempt, JobStore, StoreSettings, keys
+from convscope.store import Attempt, JobStore, StoreSettings
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import NotFoundError
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import Failure, Job, JobState
 from convscope.v1.objective_pb2 import Objective
 from convscope.v1.visualizations_pb2 import (
@@ -35,7 +35,8 @@ from convscope.v1.visualizations_pb2 import (
     ListVisualizationsRequest,
 )
 from convscope.v1.visualize_pb2 import FeatureImage
-from stored_images import Store, pixels
+from support.api import Api, refused, violations
+from support.stored_images import Store, pixels
 
 LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import redis
 
-from api import connect
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.queue import queue_names
+from convscope.store.jobs.queue import queue_names
 from convscope.v1.train_pb2 import TrainSpec
-from service_alone import service_alone
+from support.api import connect
+from support.service_alone import service_alone
 
 
 def entries(connection: redis.Redis) -> int:

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from convscope.client import connection
+from convscope.engine.data import load_dataset
 from convscope.service.catalogue import MNIST
 from convscope.service.health import is_serving
 from convscope.service.server import MAX_MESSAGE_BYTES
@@ -19,7 +20,6 @@ from convscope.service.settings import ServiceSettings
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1 import datasets_pb2_grpc
 from convscope.v1.datasets_pb2 import ListDatasetsRequest
-from convscope.worker.data import load_dataset
 
 TOKEN = "correct horse"
 

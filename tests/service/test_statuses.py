@@ -9,10 +9,9 @@ import grpc
 import pytest
 import redis
 
-from api import Api, connect, refused, violations
-from convscope.store import keys
 from convscope.store.blobs import FOLDER
 from convscope.store.embedded import EmbeddedRedis
+from convscope.store.redis import keys
 from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, visualizations_pb2
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -23,8 +22,9 @@ from convscope.v1.models_pb2 import (
 )
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
-from listed_errors import ALWAYS, TABLE, World
-from service_alone import service_alone
+from support.api import Api, connect, refused, violations
+from support.listed_errors import ALWAYS, TABLE, World
+from support.service_alone import service_alone
 
 PROTOS = Path(__file__).resolve().parents[2] / "protos" / "convscope" / "v1"
 

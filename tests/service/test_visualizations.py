@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from api import Api, refused, violations
-from convscope.store.images import ImageOrder, ImagePlace
+from convscope.planning.order import ImageOrder, ImagePlace
 from convscope.v1.jobs_pb2 import Job
 from convscope.v1.objective_pb2 import Objective
 from convscope.v1.train_pb2 import TrainSpec
@@ -25,7 +24,8 @@ from convscope.v1.visualizations_pb2 import (
     Visualization,
 )
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, Restarts, VisualizeSpec
-from stored_images import Store, pixels
+from support.api import Api, refused, violations
+from support.stored_images import Store, pixels
 
 LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
 

@@ -23,7 +23,7 @@ from convscope.v1.objective_pb2 import (
 )
 from convscope.v1.render_pb2 import Adam, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
 from convscope.v1.visualize_pb2 import LayerSelection, Restarts, VisualizeSpec
-from visualize_specs import model, specs
+from support.visualize_specs import model, specs
 
 ENOUGH = 1e12
 

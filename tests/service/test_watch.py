@@ -15,10 +15,11 @@ from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub
 from convscope.service.tasks import end_tasks
 from convscope.service.watch import watch_job
-from convscope.store import Attempt, JobStore, LogEntry, StoreSettings, keys, read_log
+from convscope.store import Attempt, JobStore, LogEntry, StoreSettings, read_log
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import BlobDamagedError, LogLostError
-from convscope.store.events import link
+from convscope.store.jobs.events import link
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from convscope.store import Attempt, Candidate, JobStore, keys, lose_holder, read_candidates
+from convscope.store import Attempt, Candidate, JobStore, lose_holder, read_candidates
 from convscope.store.errors import StaleAttemptError
-from convscope.store.losses import MAX_DEATHS
-from convscope.store.records import text
+from convscope.store.jobs.losses import MAX_DEATHS
+from convscope.store.jobs.records import text
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import Failure, Job, JobState
-from store.part_jobs import claim, create, image, ready_model, state
+from support.part_jobs import claim, create, image, ready_model, state
 
 
 def candidate(number: int, first: int, restarts: int = 4) -> Candidate:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from convscope.store import Attempt, Checkpoint, JobStore, keys, lose_holder, read_log
-from convscope.store.records import text
+from convscope.store import Attempt, Checkpoint, JobStore, lose_holder, read_log
+from convscope.store.jobs.records import text
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec

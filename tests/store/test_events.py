@@ -8,8 +8,9 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, JobStore, LogEntry, LogPage, keys, read_log
+from convscope.store import Attempt, JobStore, LogEntry, LogPage, read_log
 from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError, StaleAttemptError
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 

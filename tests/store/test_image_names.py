@@ -2,11 +2,11 @@
 
 from hypothesis import given
 
-from convscope.store.images import ImageOrder
-from convscope.store.planning import ImageNames
+from convscope.planning import ImageNames
+from convscope.planning.order import ImageOrder
 from convscope.v1.render_pb2 import Adam, Render
 from convscope.v1.visualize_pb2 import Restarts, VisualizeSpec
-from planning_specs import rows, select, specs
+from support.planning_specs import rows, select, specs
 
 SHA256 = "0" * 64
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import Attempt, BlobStore, JobStore, ModelStore, Sweeper, hydrate, keys, lose_holder, read_log
+from convscope.store import Attempt, BlobStore, JobStore, ModelStore, Sweeper, hydrate, lose_holder, read_log
 from convscope.store.errors import StaleAttemptError
-from convscope.store.images import ready_images
+from convscope.store.jobs.images import ready_images
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import Job
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady
-from store.part_jobs import claim, create, image, kinds, ready_model
+from support.part_jobs import claim, create, image, kinds, ready_model
 
 
 def images(connection: redis.Redis, job: Job, blobs: BlobStore) -> list[ImageReady]:

@@ -8,9 +8,10 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, JobStore, keys, read_log
+from convscope.store import Attempt, JobStore, read_log
 from convscope.store.errors import LogLostError
-from convscope.store.events import LogEntry, link
+from convscope.store.jobs.events import LogEntry, link
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 

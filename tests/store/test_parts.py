@@ -3,12 +3,13 @@
 import pytest
 import redis
 
-from convscope.store import JobStore, ResultWanted, keys, lose_holder
+from convscope.store import JobStore, ResultWanted, lose_holder
 from convscope.store.errors import StaleAttemptError
-from convscope.store.losses import MAX_DEATHS
+from convscope.store.jobs.losses import MAX_DEATHS
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobState
 from convscope.v1.train_pb2 import TrainProgress
-from store.part_jobs import CPU, claim, create, image, kinds, pop, state, take, waiting
+from support.part_jobs import CPU, claim, create, image, kinds, pop, state, take, waiting
 
 SUCCEEDED, FAILED = JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED
 CANCELLED, QUEUED, RUNNING = JobState.JOB_STATE_CANCELLED, JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING

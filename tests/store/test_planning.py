@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.store.errors import TooNewError
-from convscope.store.planning import (
+from convscope.planning import (
     Segment,
     Target,
     VisualizationPlan,
@@ -19,11 +18,12 @@ from convscope.store.planning import (
     plan_visualization,
     targets,
 )
-from convscope.store.planning.cost import Costs
-from convscope.store.planning.parts import MAX_PARTS, PART_S, price
+from convscope.planning.cost import Costs
+from convscope.planning.errors import NewerPlanError
+from convscope.planning.parts import MAX_PARTS, PART_S, price
 from convscope.v1.objective_pb2 import LayerTerm, Objective, Term
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
-from planning_specs import FEATURES, LAYERS, objective, rows, select, specs
+from support.planning_specs import FEATURES, LAYERS, objective, rows, select, specs
 
 # Target, feature and restart of an ascent.
 Item = tuple[int, int, int]
@@ -179,7 +179,7 @@ def test_plans_from_before_features_were_parted_are_read() -> None:
 
 
 def test_a_plan_of_a_newer_version_is_not_guessed_at() -> None:
-    with pytest.raises(TooNewError, match="plans of version 3"):
+    with pytest.raises(NewerPlanError, match="plans of version 3"):
         VisualizationPlan.from_bytes(b'{"version":3,"rows":[8],"parts":[[[0,0,16]]]}')
 
 

@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 import redis
 
-from convscope.store import Attempt, JobStore, ModelStore, Reconciler, keys, lose_holder, open_queue, read_log
-from convscope.store import reconciler as module
+from convscope.store import Attempt, JobStore, ModelStore, Reconciler, lose_holder, open_queue, read_log
 from convscope.store.errors import StaleAttemptError
-from convscope.store.losses import MAX_DEATHS
+from convscope.store.jobs.losses import MAX_DEATHS
+from convscope.store.redis import keys
+from convscope.store.upkeep import reconciler as module
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Device, Failure, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model, ModelState
 from convscope.v1.train_pb2 import TrainSpec
-from store.part_jobs import create as create_parts
-from store.part_jobs import pop
+from support.part_jobs import create as create_parts
+from support.part_jobs import pop
 
 
 class Clock:

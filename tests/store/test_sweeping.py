@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import Attempt, BlobStore, JobStore, PolicyError, Sweeper, check_policy, keys
+from convscope.store import Attempt, BlobStore, JobStore, PolicyError, Sweeper, check_policy
 from convscope.store.errors import BlobDamagedError
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec

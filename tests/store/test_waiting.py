@@ -3,7 +3,8 @@
 import pytest
 import redis
 
-from convscope.store import JobStore, keys, settle_waiters
+from convscope.store import JobStore, settle_waiters
+from convscope.store.redis import keys
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, JobSpec, JobState
 from convscope.v1.models_pb2 import Model

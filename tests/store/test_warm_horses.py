@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convscope.store import Attempt, ResultWanted, dispatch, lose_holder, open_queue
-from convscope.store.queue import queued_parts
+from convscope.store.jobs.queue import queued_parts
 from convscope.v1.jobs_pb2 import Device, JobState, Priority
-from store.part_jobs import CPU, claim, create, pop, state, take, waiting
+from support.part_jobs import CPU, claim, create, pop, state, take, waiting
 
 SUCCEEDED, FAILED = JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from api import Api, connect
-from stack import Stack, running_stack
+from support.api import Api, connect
+from support.stack import Stack, running_stack
 
 # Threads: two workers that compute at once shall not be slower than one. Checkpoints: a training has several.
 ENVIRONMENT = {"CONVSCOPE_THREADS": "1", "CONVSCOPE_CHECKPOINT_STEPS": "25"}

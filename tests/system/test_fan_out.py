@@ -11,15 +11,15 @@ import pytest
 import redis
 from rq import Worker
 
-from api import PATIENCE_S, Api, connect
-from convscope.store.queue import queued_parts
+from convscope.store.jobs.queue import queued_parts
 from convscope.v1.jobs_pb2 import AttemptStarted, CancelJobRequest, Failure, Job, JobEvent, JobState
 from convscope.v1.models_pb2 import DeleteModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, VisualizeSpec
-from stack import Stack, running_stack
+from support.api import PATIENCE_S, Api, connect
+from support.many_parts import by_feature, create_parts, images
+from support.stack import Stack, running_stack
 from system.conftest import ENVIRONMENT
-from system.many_parts import by_feature, create_parts, images
 
 # Seconds of a part, by estimate; what a layer's compiling is taken for is more than all the rest.
 SHORT = 0.1

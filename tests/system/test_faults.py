@@ -16,17 +16,17 @@ import pytest
 import redis
 from grpc_health.v1 import health_pb2
 
-from api import Api, connect, wait_for
 from convscope.store import open_queue
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.queue import ENTRY_PREFIX, carrier
+from convscope.store.jobs.queue import ENTRY_PREFIX, carrier
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, JobState
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import Activation, Dense, Network, TrainSpec
 from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
-from service_alone import service_alone
-from stack import Stack, running_stack
+from support.api import Api, connect, wait_for
+from support.service_alone import service_alone
+from support.stack import Stack, running_stack
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -149,7 +149,10 @@ def test_what_is_not_a_part_is_not_run(pair: Stack, pair_api: Api, tmp_path: Pat
     queue = open_queue(connection)
     victim = tmp_path / "victim"
     victim.mkdir()
-    for function, arguments in [("os.rmdir", [str(victim)]), ("convscope.worker.horse.run_part", ["x", "y", "z"])]:
+    for function, arguments in [
+        ("os.rmdir", [str(victim)]),
+        ("convscope.worker.executor.horse.run_part", ["x", "y", "z"]),
+    ]:
         queue.enqueue(function, args=arguments)
     assert pair_api.finish(pair_api.create(TrainSpec(iterations=0))).state == JobState.JOB_STATE_SUCCEEDED
     assert victim.exists()

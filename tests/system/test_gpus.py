@@ -15,8 +15,8 @@ from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.jobs_pb2 import Device, Failure, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.worker import gpu_workers
-from convscope.worker.gpus import find_gpus
+from convscope.worker.supervisor import gpu_workers
+from convscope.worker.supervisor.gpus import find_gpus
 
 HAS_GPU = bool(find_gpus())
 

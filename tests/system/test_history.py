@@ -7,13 +7,14 @@ import grpc
 import pytest
 import redis
 
-from api import PATIENCE_S, Api, connect
 from convscope.client import Client, DataLoss, OutOfRange
-from convscope.store import Attempt, JobStore, keys
+from convscope.store import Attempt, JobStore
 from convscope.store.embedded import EmbeddedRedis
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import GetJobRequest, JobEvent, JobSpec, WatchJobRequest
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
-from service_alone import service_alone
+from support.api import PATIENCE_S, Api, connect
+from support.service_alone import service_alone
 
 # Events of the job: it is queued, an attempt starts, and progress is reported so often; then it may end.
 REPORTS = 8

@@ -8,7 +8,6 @@ from typing import Any
 import grpc
 import pytest
 
-from api import Api, violations
 from convscope.v1.datasets_pb2 import GetDatasetRequest, ListDatasetsRequest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import (
@@ -32,6 +31,7 @@ from convscope.v1.models_pb2 import (
 )
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
+from support.api import Api, violations
 
 ENDLESS = TrainSpec(iterations=10_000_000, report_interval=1_000)
 

@@ -8,8 +8,8 @@ import pytest
 
 from convscope.client import AttemptStarted, Client, Outcome
 from convscope.v1.models_pb2 import Model
-from placed_models import place
-from stack import Stack, running_stack
+from support.placed_models import place
+from support.stack import Stack, running_stack
 
 pytestmark = [
     pytest.mark.slow,

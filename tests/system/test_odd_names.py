@@ -9,8 +9,8 @@ import pytest
 from keras import layers
 
 from convscope.client import Client
-from placed_models import place
-from stack import Stack
+from support.placed_models import place
+from support.stack import Stack
 
 NAMES = ["..", ".", "1.png", "index.json", "a>b", "0", "x" * 200]
 

@@ -5,12 +5,12 @@ import redis
 from rq import Queue
 from rq.job import Job as Entry
 
-from api import PATIENCE_S, Api, wait_for
 from convscope.store import connect_patiently, open_queue
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.jobs_pb2 import CancelJobRequest, CreateJobRequest, Device, Job, JobSpec, JobState, Priority
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.worker.parent import PartWorker
+from convscope.worker.supervisor.parent import PartWorker
+from support.api import PATIENCE_S, Api, wait_for
 
 ENDLESS = TrainSpec(iterations=10_000_000, report_interval=1_000)
 

@@ -10,13 +10,13 @@ import numpy as np
 import psutil
 import pytest
 
-from api import Api
 from convscope.client import Client
 from convscope.v1.jobs_pb2 import CancelJobRequest, Failure, Job, JobEvent, JobState
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import Convolution, Network, TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
-from stack import Stack
+from support.api import Api
+from support.stack import Stack
 
 TRAINING = TrainSpec(iterations=300, report_interval=10, seed=3)
 

@@ -11,11 +11,11 @@ import pytest
 import redis
 from grpc_health.v1 import health_pb2
 
-from api import PATIENCE_S, connect, wait_for
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.jobs_pb2 import Job, JobState, ListJobsRequest
 from convscope.v1.train_pb2 import TrainSpec
-from service_alone import await_health, service_alone
+from support.api import PATIENCE_S, connect, wait_for
+from support.service_alone import await_health, service_alone
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

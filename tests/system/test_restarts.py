@@ -3,21 +3,21 @@
 import pytest
 import redis
 
-from api import Api
-from convscope.store import keys
-from convscope.store.planning import plan_visualization
+from convscope.engine.models.keras_files import model_from_bytes
+from convscope.engine.visualization import FeatureImage as ComputedImage
+from convscope.engine.visualization import Visualizer
+from convscope.planning import plan_visualization
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import CancelJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
 from convscope.v1.objective_pb2 import FeatureTerm, Objective, Term
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, Restarts, VisualizeSpec
-from convscope.worker import convert
-from convscope.worker.convert_objective import objective
-from convscope.worker.keras_files import model_from_bytes
-from convscope.worker.visualization import FeatureImage as ComputedImage
-from convscope.worker.visualization import Visualizer
-from stack import Stack
-from system.many_parts import create_parts, images
+from convscope.worker.executor import convert
+from convscope.worker.executor.convert_objective import objective
+from support.api import Api
+from support.many_parts import create_parts, images
+from support.stack import Stack
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,13 @@
 import pytest
 import redis
 
-from api import Api
-from convscope.store import BlobStore, JobStore, dispatch, keys
+from convscope.store import BlobStore, JobStore, dispatch
+from convscope.store.redis import keys
 from convscope.v1.jobs_pb2 import Failure, Job, JobSpec, JobState
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
-from stack import Stack
+from support.api import Api
+from support.stack import Stack
 
 # The field 99 of a spec, as it is on the wire.
 NEW = b"\x98\x06\x01"

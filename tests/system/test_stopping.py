@@ -8,7 +8,7 @@ from rq.timeouts import HorseMonitorTimeoutException, UnixSignalDeathPenalty
 
 from convscope.store import connect_patiently, open_queue
 from convscope.store.embedded import EmbeddedRedis
-from convscope.worker.parent import PartWorker
+from convscope.worker.supervisor.parent import PartWorker
 
 
 class Interrupted(PartWorker):

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from api import Api
 from convscope.v1.datasets_pb2 import Split
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Job, JobState, WatchJobRequest
@@ -13,6 +12,7 @@ from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Model, 
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import Convolution, Dense, Network, Precision, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, FeatureRange, LayerSelection, VisualizeSpec
+from support.api import Api
 
 DTYPES = {
     ElementType.ELEMENT_TYPE_UINT8: np.uint8,

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from convscope.planning.order import ImageTarget
 from convscope.service.export_names import array_name
 from convscope.service.image_index import ImageIndex
 from convscope.service.job_images import JobImages
 from convscope.service.npz import NpzWriter
-from convscope.store.images import ImageTarget
 
 __all__ = ["ARCHIVE", "archive"]
 

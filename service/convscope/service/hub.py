@@ -10,7 +10,8 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from convscope.store import LogEntry, keys
+from convscope.store import LogEntry
+from convscope.store.redis import keys
 
 __all__ = ["NotifyHub", "Subscription"]
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from convscope.planning.order import ImageOrder
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
 from convscope.service.requests import name_to_id
 from convscope.store.errors import BlobDamagedError, NotFoundError
-from convscope.store.images import ImageOrder, ready_images
+from convscope.store.jobs.images import ready_images
 from convscope.v1.visualizations_pb2 import ImageFormat, Visualization
 from convscope.v1.visualize_pb2 import FeatureImage, Restarts
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
+from convscope.planning import plan_visualization
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
@@ -14,8 +15,7 @@ from convscope.service.requests import known_values, name_to_id
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
 from convscope.store import dispatch, settle_waiters
-from convscope.store.planning import plan_visualization
-from convscope.store.queue import queued_parts
+from convscope.store.jobs.queue import queued_parts
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,

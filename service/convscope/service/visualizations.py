@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import grpc  # noqa: TC002 - named in an alias
 
+from convscope.planning.order import ImagePlace, ImageTarget
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.exporting import export_files
@@ -15,7 +16,6 @@ from convscope.service.job_images import JobImages
 from convscope.service.paging import PAGE_BYTES, check_size
 from convscope.service.requests import known_value
 from convscope.store.errors import NotFoundError
-from convscope.store.images import ImagePlace, ImageTarget
 from convscope.v1 import visualizations_pb2_grpc
 from convscope.v1.visualizations_pb2 import (
     ExportFormat,

@@ -3,23 +3,23 @@
 State is in Redis and changes only by scripts that run inside it; artifacts are in an object store.
 """
 
-from convscope.store.attempts import Attempt, Checkpoint
 from convscope.store.blobs import BlobStore
-from convscope.store.candidates import Candidate, read_candidates
-from convscope.store.connection import await_redis, connect_patiently, connect_promptly
-from convscope.store.events import LogEntry, LogPage, hydrate, read_log
-from convscope.store.jobs import JobStore
-from convscope.store.losses import dispatch_queued, lose_holder
+from convscope.store.jobs.attempts import Attempt, Checkpoint
+from convscope.store.jobs.candidates import Candidate, read_candidates
+from convscope.store.jobs.events import LogEntry, LogPage, hydrate, read_log
+from convscope.store.jobs.jobs import JobStore
+from convscope.store.jobs.losses import dispatch_queued, lose_holder
+from convscope.store.jobs.queue import dispatch, open_queue, queue_names
+from convscope.store.jobs.waiting import settle_waiters
 from convscope.store.models import ModelStore
-from convscope.store.part_scripts import ResultWanted
-from convscope.store.policy import PolicyError, check_policy
-from convscope.store.queue import dispatch, open_queue, queue_names
-from convscope.store.reconciler import Reconciler
-from convscope.store.refusals import WritesRefusedError, check_writes
-from convscope.store.scripted import Image
+from convscope.store.redis.connection import await_redis, connect_patiently, connect_promptly
+from convscope.store.redis.part_scripts import ResultWanted
+from convscope.store.redis.policy import PolicyError, check_policy
+from convscope.store.redis.refusals import WritesRefusedError, check_writes
+from convscope.store.redis.scripted import Image
 from convscope.store.settings import StoreSettings
-from convscope.store.sweeping import Sweeper
-from convscope.store.waiting import settle_waiters
+from convscope.store.upkeep.reconciler import Reconciler
+from convscope.store.upkeep.sweeping import Sweeper
 
 __all__ = [
     "Attempt",

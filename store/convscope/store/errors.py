@@ -9,7 +9,7 @@ StoreError
 ├── TooNewError              a newer version of the software made the job: this one would do something else
 ├── LogTrimmedError          events after the asked-for sequence are gone
 ├── LogLostError             the asked-for sequence lies beyond the log
-├── PolicyError              Redis may throw records away (see ``convscope.store.policy``)
+├── PolicyError              Redis may throw records away (see ``convscope.store.redis.policy``)
 └── BlobError                an artifact cannot be read or written
     └── BlobDamagedError     an artifact is missing, or is not what its name says
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 
 import redis
 
-from convscope.store import keys, records
 from convscope.store.errors import NotFoundError, StateError
-from convscope.store.listing import newest_first
+from convscope.store.jobs import records
+from convscope.store.jobs.listing import newest_first
 from convscope.store.names import parse_name
-from convscope.store.scripted import Scripts
+from convscope.store.redis import keys
+from convscope.store.redis.scripted import Scripts
 from convscope.v1.models_pb2 import Model, ModelState
 
 __all__ = ["ModelStore"]

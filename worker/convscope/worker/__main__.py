@@ -7,11 +7,11 @@ import socket
 import sys
 from importlib import import_module
 
+from convscope.engine.runtime.memory import parse_memory
 from convscope.store import PolicyError, StoreSettings, await_redis, check_policy, connect_patiently
 from convscope.store.names import new_id
-from convscope.worker.gpu_workers import run_gpu_workers
-from convscope.worker.gpus import find_gpus
-from convscope.worker.memory import parse_memory
+from convscope.worker.supervisor.gpu_workers import run_gpu_workers
+from convscope.worker.supervisor.gpus import find_gpus
 from convscope.worker.variables import (
     DEVICE_VARIABLE,
     MEMORY_VARIABLE,
@@ -101,11 +101,11 @@ def _prepare(threads: int | None) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before TensorFlow is imported: others may have the GPU
     if threads:
         os.environ[THREADS_VARIABLE] = str(threads)
-    import_module("convscope.worker.warm").warm()
+    import_module("convscope.worker.executor.warm").warm()
 
 
 def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
-    from convscope.worker.parent import PartWorker  # noqa: PLC0415 - RQ, only where work is done
+    from convscope.worker.supervisor.parent import PartWorker  # noqa: PLC0415 - RQ, only where work is done
 
     connection = connect_patiently(settings.redis_url)
     try:

@@ -2,7 +2,7 @@
 
 import os
 
-from convscope.worker.memory import parse_memory
+from convscope.engine.runtime.memory import parse_memory
 
 __all__ = [
     "CHECKPOINT_VARIABLE",

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from convscope.planning import estimate_seconds
 from convscope.service.validation.checks import Checks
-from convscope.store.planning import estimate_seconds
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.visualize_pb2 import VisualizeSpec
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from convscope.planning.order import objective_name
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.terms import check_term
-from convscope.store.images import objective_name
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.objective_pb2 import Objective
 from convscope.v1.visualize_pb2 import VisualizeSpec

@@ -1,0 +1,23 @@
+"""How a visualization is cut up: chunks, parts, image numbers and names, and what it will cost.
+
+All of it is a pure function of the spec and the model's layers, so that service and workers agree without TensorFlow.
+"""
+
+from convscope.planning.cost import estimate_seconds
+from convscope.planning.digests import ENGINE_VERSION, ImageNames
+from convscope.planning.plan import VisualizationPlan, plan_visualization
+from convscope.planning.rows import chunk_rows
+from convscope.planning.segments import Segment
+from convscope.planning.targets import Target, targets
+
+__all__ = [
+    "ENGINE_VERSION",
+    "ImageNames",
+    "Segment",
+    "Target",
+    "VisualizationPlan",
+    "chunk_rows",
+    "estimate_seconds",
+    "plan_visualization",
+    "targets",
+]

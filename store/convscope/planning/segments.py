@@ -1,0 +1,55 @@
+"""What a part computes of one target."""
+
+from dataclasses import dataclass
+
+from convscope.planning.targets import Target
+
+__all__ = ["Segment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Some features of a target with all of their restarts, or some restarts of one feature.
+
+    Attributes:
+        target: which target, from 0.
+        start: the first one's place among the target's features that are asked for.
+        count: how many follow each other there.
+        first: the first restart.
+        restarts: how many restarts follow; None where features have all of theirs.
+    """
+
+    target: int
+    start: int
+    count: int
+    first: int = 0
+    restarts: int | None = None
+
+    @property
+    def numbers(self) -> list[int]:
+        """The attributes without those that say nothing, which plans did not have once."""
+        shared = [self.target, self.start, self.count]
+        return shared if self.restarts is None else [*shared, self.first, self.restarts]
+
+    def features(self, target: Target) -> tuple[int, ...]:
+        """Return the features, of its target, rising."""
+        return target.features[self.start : self.start + self.count]
+
+    def runs(self, target: Target) -> list[range]:
+        """Return the numbers of the ascents, of its target, by feature: see ``Target.items``."""
+        stop = target.restarts if self.restarts is None else self.first + self.restarts
+        return [target.items(feature)[self.first : stop] for feature in self.features(target)]
+
+    def joined(self, other: "Segment", target: Target) -> "Segment | None":
+        """Return this segment with one that comes after it; None where they cannot be one."""
+        if self.target != other.target:
+            return None
+        if self.restarts is None and other.restarts is None and self.start + self.count == other.start:
+            return Segment(self.target, self.start, self.count + other.count)
+        if self.restarts is None or other.restarts is None:
+            return None
+        if (self.start, self.first + self.restarts) != (other.start, other.first):
+            return None
+        restarts = self.restarts + other.restarts
+        whole = restarts == target.restarts
+        return Segment(self.target, self.start, 1, self.first, None if whole else restarts)

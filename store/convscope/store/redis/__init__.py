@@ -1,0 +1,3 @@
+"""Redis: keys, connections and the scripts that run inside it."""
+
+__all__: list[str] = []

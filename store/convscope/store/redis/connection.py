@@ -1,0 +1,57 @@
+"""Connections to Redis."""
+
+import contextlib
+import logging
+import time
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+
+from convscope.store.redis.refusals import PatientRetry
+
+__all__ = ["await_redis", "connect_patiently", "connect_promptly"]
+
+log = logging.getLogger(__name__)
+
+# How long a caller who waits for an answer is kept waiting for Redis, in seconds.
+PROMPT_TIMEOUT_S = 2.0
+
+# A connection that is silent for so long while a reply is due is given up, in seconds. RQ waits for work for 1 s at a
+# time and wants 10 s more.
+SILENCE_S = 11.0
+
+# Workers outlast a restart of Redis: up to ten minutes of retries at most two seconds apart.
+PATIENT_RETRIES = 300
+
+
+def connect_promptly(url: str) -> redis.Redis:
+    """Connect for answering requests: a Redis that is absent or takes no writes is an error within seconds."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=PROMPT_TIMEOUT_S,
+        socket_connect_timeout=PROMPT_TIMEOUT_S,
+        retry=PatientRetry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), retries=2),
+    )
+
+
+def connect_patiently(url: str) -> redis.Redis:
+    """Connect for long work: a Redis that is absent or takes no writes is waited for."""
+    return redis.Redis.from_url(
+        url,
+        socket_connect_timeout=PROMPT_TIMEOUT_S,
+        socket_timeout=SILENCE_S,
+        retry=PatientRetry(ExponentialWithJitterBackoff(base=0.2, cap=2), retries=PATIENT_RETRIES),
+    )
+
+
+def await_redis(url: str) -> None:
+    """Wait until Redis answers, and say so in the log if it does not at once."""
+    with contextlib.closing(connect_promptly(url)) as connection:
+        while True:
+            try:
+                connection.ping()
+            except redis.RedisError as error:
+                log.warning("waiting for Redis: %s", error)
+                time.sleep(PROMPT_TIMEOUT_S)
+            else:
+                return

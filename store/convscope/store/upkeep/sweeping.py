@@ -1,0 +1,126 @@
+"""Removes what nobody needs any more: ended jobs after a while, and blobs that nothing points to.
+
+A blob is written before it is pointed to, so one without references may have a future: only those that were not written
+lately are removed. Whoever points to a blob must have written it within that time.
+"""
+
+import contextlib
+import logging
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import cast
+
+import redis
+
+from convscope.store.blobs import BlobStore
+from convscope.store.clock import now
+from convscope.store.errors import NotFoundError
+from convscope.store.failpoints import failpoint, value
+from convscope.store.jobs.jobs import JobStore
+from convscope.store.jobs.records import Fields, text
+from convscope.store.models import ModelStore
+from convscope.store.names import parse_name
+from convscope.store.redis import keys
+
+__all__ = ["Sweeper"]
+
+log = logging.getLogger(__name__)
+
+# How long ended jobs are kept, with their events and results.
+RETENTION = timedelta(days=30)
+
+# How long a blob may wait to be pointed to. Horses do it within a second.
+SPARED = timedelta(hours=1)
+
+# How often somebody sweeps.
+PERIOD = timedelta(hours=1)
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class Sweeper:
+    """Sweeps one Redis and one artifact store; any number may run, one of them sweeps.
+
+    Args:
+        connection: Redis.
+        blobs: the artifact store.
+    """
+
+    def __init__(self, connection: redis.Redis, blobs: BlobStore) -> None:
+        self._redis = connection
+        self._blobs = blobs
+
+    def tick(self) -> None:
+        """Sweep if nobody has for an hour.
+
+        Raises:
+            redis.RedisError: if Redis does not answer.
+            BlobError: if the artifact store does not.
+        """
+        if self._redis.set(keys.SWEPT, 1, nx=True, px=round(_seconds("sweep.period", PERIOD) / MILLISECOND)):
+            removed = self.expire_jobs()
+            orphans = self.sweep()
+            log.info("swept: %d jobs, %d blobs", removed, orphans)
+
+    def expire_jobs(self, retention: timedelta | None = None) -> int:
+        """Delete the jobs that ended longer ago; returns how many. Models stay."""
+        oldest = (now() - (retention if retention is not None else _seconds("sweep.retention", RETENTION))).timestamp()
+        jobs = JobStore(self._redis)
+        expired = [
+            job.name
+            for job in jobs.newest_first()
+            if job.HasField("end_time") and job.end_time.ToMilliseconds() < oldest * 1000
+        ]
+        for name in expired:
+            with contextlib.suppress(NotFoundError):  # somebody else was faster
+                jobs.delete(name)
+        return len(expired)
+
+    def discard(self, digests: Collection[str], spared: timedelta | None = None) -> None:
+        """Remove blobs that lost their last reference, but for those written lately: the next sweep sees to them."""
+        oldest = _before(spared)
+        old = [digest for digest in digests if (written := self._blobs.written(digest)) and written < oldest]
+        self._delete(self._unreferenced(old))
+
+    def sweep(self, spared: timedelta | None = None) -> int:
+        """Remove the blobs that nothing points to and that were not written lately; returns how many."""
+        oldest = _before(spared)
+        removed = 0
+        for batch in self._blobs.stored():
+            orphans = self._unreferenced([blob.digest for blob in batch if blob.written < oldest])
+            self._delete(orphans)
+            removed += len(orphans)
+        self._forget()
+        return removed
+
+    def _delete(self, orphans: list[str]) -> None:
+        failpoint("sweep.before_delete")
+        self._blobs.delete(orphans)
+        failpoint("sweep.after_delete")
+
+    def _forget(self) -> None:
+        """Strike images off those known that no job has any more; a look-up would do so too, if one came."""
+        for model in ModelStore(self._redis).newest_first():
+            known, cursor, ended = keys.known_key(parse_name("models", model.name)), 0, False
+            while not ended:
+                cursor, found = cast("tuple[int, Fields]", self._redis.hscan(known, cursor, count=1_000))
+                gone = set(self._unreferenced([text(digest) for digest in found.values()]))
+                if stale := [name for name, digest in found.items() if text(digest) in gone]:
+                    self._redis.hdel(known, *stale)
+                ended = not cursor
+
+    def _unreferenced(self, digests: Collection[str]) -> list[str]:
+        if not digests:
+            return []
+        counts = self._redis.hmget(keys.REFERENCES, list(digests))
+        return [digest for digest, count in zip(digests, counts, strict=True) if count is None]
+
+
+def _before(spared: timedelta | None) -> datetime:
+    """Return when blobs that are not spared were written at the latest."""
+    return now() - (spared if spared is not None else _seconds("sweep.spared", SPARED))
+
+
+def _seconds(name: str, default: timedelta) -> timedelta:
+    """Return a time that tests shorten by a failpoint."""
+    return timedelta(seconds=float(value(name, str(default.total_seconds()))))

@@ -1,0 +1,49 @@
+"""Visualizations in parts that are shorter than the service would make them."""
+
+from collections.abc import Iterable
+
+import redis
+
+from convscope.planning import plan_visualization
+from convscope.store import BlobStore, JobStore, dispatch
+from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec
+from convscope.v1.models_pb2 import GetModelRequest
+from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeSpec
+from support.api import PATIENCE_S, Api
+from support.stack import Stack
+
+__all__ = ["by_feature", "create_parts", "images"]
+
+
+def create_parts(stack: Stack, api: Api, spec: VisualizeSpec, seconds: float) -> Job:
+    """Create a job in parts of so many seconds, by estimate.
+
+    Args:
+        stack: where.
+        api: its stubs.
+        spec: every default filled in, as that of a job.
+        seconds: of one worker.
+    """
+    layers = api.models.GetModel(GetModelRequest(name=spec.model), timeout=PATIENCE_S).layers
+    plan = plan_visualization(spec, layers, seconds)
+    with redis.Redis.from_url(stack.redis_url) as connection:
+        job, _ = JobStore(connection).create(
+            JobSpec(visualize=spec),
+            request_digest="d",
+            needs=spec.model,
+            parts=len(plan.parts),
+            plan=BlobStore(stack.artifacts_url).put(plan.to_bytes()),
+        )
+        dispatch(connection, job.name.removeprefix("jobs/"))
+    return job
+
+
+def images(events: Iterable[JobEvent]) -> list[ImageReady]:
+    """The images among events, whose count must go up by one each time."""
+    found = [event.image_ready for event in events if event.HasField("image_ready")]
+    assert [each.completed for each in found] == list(range(1, len(found) + 1))
+    return found
+
+
+def by_feature(found: Iterable[ImageReady]) -> dict[tuple[str, int], FeatureImage]:
+    return {(each.image.layer, each.image.feature): each.image for each in found}

@@ -1,0 +1,106 @@
+"""Visualizations whose images are put into the store by hand, for tests that need no worker."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import redis
+from numpy.typing import NDArray
+
+from convscope.planning.order import ImageOrder
+from convscope.store import BlobStore, JobStore
+from convscope.store.redis import keys
+from convscope.v1.jobs_pb2 import Job, JobSpec
+from convscope.v1.tensor_pb2 import ElementType, Tensor
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import (
+    FeatureImage,
+    FeatureList,
+    LayerSelection,
+    OptimizedImage,
+    Restarts,
+    Trace,
+    Verdict,
+    VisualizeSpec,
+)
+
+SHAPE = (6, 5, 1)
+
+TRACED = [field.name for field in Trace.DESCRIPTOR.fields]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store to put images into."""
+
+    connection: redis.Redis
+    blobs: BlobStore
+
+    def job(
+        self,
+        layers: Mapping[str, Collection[int]],
+        *,
+        restarts: int = 1,
+        every: bool = False,
+        missing: Collection[int] = (),
+        shape: tuple[int, int, int] = SHAPE,
+        **spec: Any,
+    ) -> Job:
+        """A visualization with all its images, but for those with the numbers `missing`."""
+        wanted = VisualizeSpec(
+            model="models/m",
+            selections=[LayerSelection(name=name, list=FeatureList(indices=chosen)) for name, chosen in layers.items()],
+            restarts=restarts,
+            keep=Restarts.RESTARTS_ALL if every else Restarts.RESTARTS_BEST,
+            **spec,
+        )
+        made, _ = JobStore(self.connection).create(JobSpec(visualize=wanted), request_digest="d")
+        for number in range(ImageOrder(wanted).total):
+            if number not in missing:
+                self.put(made, number, image(wanted, number, shape))
+        return made
+
+    def put(self, job: Job, number: int, stored: FeatureImage) -> str:
+        """Store an image of a job; returns its blob's digest."""
+        digest = self.blobs.put(stored.SerializeToString())
+        self.connection.hset(keys.images_key(job.name.removeprefix("jobs/")), str(number), digest)
+        return digest
+
+    def training(self) -> Job:
+        """A job that has no images."""
+        return JobStore(self.connection).create(JobSpec(train=TrainSpec()), request_digest="d")[0]
+
+
+def pixels(number: int, shape: tuple[int, int, int] = SHAPE, *, final: bool = False) -> NDArray[np.float32]:
+    """What image `number` shows."""
+    return np.random.default_rng([number, final]).random(shape, np.float32)
+
+
+def tensor(array: NDArray[np.float32]) -> Tensor:
+    return Tensor(element_type=ElementType.ELEMENT_TYPE_FLOAT32, shape=array.shape, data=array.tobytes())
+
+
+def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE) -> FeatureImage:
+    """An image as a worker would store it."""
+    place = ImageOrder(spec).place(number)
+    found = [
+        OptimizedImage(
+            pixels=tensor(pixels(number, shape, final=final)),
+            objective=number + 0.5,
+            predicted_class=number % 10,
+            probability=0.25,
+            iteration=30,
+        )
+        for final in (True, False)
+    ]
+    return FeatureImage(
+        layer=place.layer,
+        feature=place.feature,
+        restart=place.restart,
+        final=found[0],
+        best=found[1],
+        trace=Trace(**dict.fromkeys(TRACED, tensor(np.zeros(3, np.float32)))),
+        verdict=Verdict(outcome=Verdict.OUTCOME_NORMAL, upper_bound=2.0 * number + 1, reached=0.5),
+        digest=f"{number:064x}",
+    )

@@ -1,0 +1,55 @@
+"""Downloading MNIST's files from public mirrors."""
+
+import http.client
+import logging
+import os
+import urllib.request
+from collections.abc import Callable
+from typing import Final
+
+from convscope.engine.errors import DatasetError
+
+__all__ = ["download"]
+
+logger = logging.getLogger(__name__)
+
+# Two public mirrors of the four files, tried in this order.
+MIRRORS: Final = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist",
+    "https://storage.googleapis.com/cvdf-datasets/mnist",
+)
+# Bounds how long a silent mirror is waited for, in seconds.
+TIMEOUT_SECONDS: Final = 20.0
+# Bounds what is taken from a mirror; the largest of the files has about 10 MB.
+MAX_BYTES: Final = 64 * 2**20
+
+
+def download(name: str, *, unpack: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
+    """Return the file called `name` from the first mirror that has a good one, and what `unpack` makes of it.
+
+    `unpack` raises DatasetError for a bad file. `CONVSCOPE_MNIST_URL` replaces the mirrors by one of the user's.
+    Raises DatasetError, naming the file and what went wrong at each mirror.
+    """
+    override = os.environ.get("CONVSCOPE_MNIST_URL")
+    faults = []
+    for mirror in [override] if override else MIRRORS:
+        address = f"{mirror.rstrip('/')}/{name}"
+        try:
+            content = _get(address)
+            unpacked = unpack(content)
+        except (OSError, ValueError, http.client.HTTPException, DatasetError) as error:
+            faults.append(f"{address}: {error}")
+        else:
+            logger.info("downloaded %s", address)
+            return content, unpacked
+    raise DatasetError(f"{name} is in none of the data folders and could not be downloaded ({'; '.join(faults)})")
+
+
+def _get(address: str) -> bytes:
+    if not address.startswith(("http://", "https://")):
+        raise ValueError("only http and https addresses are allowed")
+    with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - scheme checked above
+        content: bytes = response.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES} bytes")
+    return content

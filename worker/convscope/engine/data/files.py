@@ -1,0 +1,95 @@
+"""MNIST's gzipped files: where they are looked for, how they are checked and, where absent, downloaded."""
+
+import gzip
+import hashlib
+import io
+import os
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from convscope.engine.data.download import download
+from convscope.engine.errors import DatasetError
+
+__all__ = ["Archive", "read_archive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """A gzipped file: its name, and size in bytes and SHA-256 of what it holds."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+def read_archive(archive: Archive) -> bytes:
+    """Return what the archive holds, from the first folder that has the file, else downloaded and kept.
+
+    Raises DatasetError, naming the file, if it is damaged or nobody has it.
+    """
+    for folder in _folders():
+        path = folder / archive.name
+        if path.is_file():
+            return _checked(archive, _read(path), origin=str(path))
+    return _fetched(archive)
+
+
+def _folders() -> list[Path]:
+    given = os.environ.get("CONVSCOPE_DATA")
+    return [*([Path(given) / "mnist"] if given else []), *_checkout(), _kept()]
+
+
+def _checkout() -> list[Path]:
+    """Return the dataset's folder in the checkout that this very file lies in; nothing for an installed package."""
+    root = Path(__file__).resolve().parents[4]
+    return [root / "data" / "mnist"] if (root / "pyproject.toml").is_file() else []
+
+
+def _kept() -> Path:
+    home = os.environ.get("CONVSCOPE_HOME")
+    return (Path(home) if home else Path.home() / ".convscope") / "data" / "mnist"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _checked(archive: Archive, compressed: bytes, *, origin: str) -> bytes:
+    try:
+        with gzip.open(io.BytesIO(compressed)) as file:
+            content = file.read(archive.size + 1)  # no more: a wrong file may hold any amount
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f"{origin} is damaged: {error}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != archive.sha256:
+        raise DatasetError(f"{origin} has the wrong checksum: its content's SHA-256 is {found}, not {archive.sha256}")
+    return content
+
+
+def _fetched(archive: Archive) -> bytes:
+    compressed, content = download(archive.name, unpack=lambda data: _checked(archive, data, origin=archive.name))
+    _keep(_kept() / archive.name, compressed)
+    return content
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Write the file under a temporary name and rename it: other processes see all of it or nothing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                temporary.replace(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be written: {error.strerror}") from error

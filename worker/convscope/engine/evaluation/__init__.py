@@ -1,0 +1,3 @@
+"""How well a model classifies labelled images."""
+
+__all__: list[str] = []

@@ -1,0 +1,98 @@
+"""Which class a model takes images for, and how sure it is."""
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from convscope.engine.data import scaled
+from convscope.engine.errors import ModelFileError
+from convscope.engine.runtime.parallel import in_order
+from convscope.engine.runtime.pulse import Pulse, no_pulse
+from convscope.engine.runtime.threads import thread_count
+
+__all__ = ["Classifier", "Predictions", "Progress", "classify_all", "no_progress"]
+
+# Predicted classes, int32 [n], and their softmax probabilities, float32 [n].
+Predictions: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+# Takes the number of images done and of all.
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+def no_progress(done: int, total: int) -> None:
+    """Do nothing with the news that `done` of `total` images are classified."""
+
+
+class Classifier:
+    """A model as a compiled function from images to classes; made once, called from any number of threads.
+
+    Raises ModelFileError if the model gives anything but one number for each class.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        shape = tuple(model.outputs[0].shape[1:])
+        if len(shape) != 1 or None in shape:
+            raise ModelFileError(f"the model's output has the shape {shape}; it must be one number for each class")
+        self._model = model
+        self._is_softmax = _ends_with_softmax(model)
+
+    def __call__(self, images: Any) -> Predictions:
+        """Classify images, an array or tensor float32 [n, height, width, channels], 0 to 1."""
+        predicted, probability = self._compiled(tf.convert_to_tensor(images))
+        return predicted.numpy(), probability.numpy()
+
+    @cached_property
+    def _compiled(self) -> Any:
+        images = tf.TensorSpec([None, *self._model.inputs[0].shape[1:]], tf.float32)
+        return tf.function(self._classify, autograph=False).get_concrete_function(images)
+
+    def _classify(self, images: Any) -> tuple[Any, Any]:
+        outputs = tf.cast(self._model(images, training=False), tf.float32)  # models may compute in half precision
+        probabilities = outputs if self._is_softmax else tf.nn.softmax(outputs)
+        return tf.argmax(outputs, axis=-1, output_type=tf.int32), tf.reduce_max(probabilities, axis=-1)
+
+
+def _ends_with_softmax(model: keras.Model) -> bool:
+    """Tell whether a model gives probabilities: foreign ones often end in a softmax of their own."""
+    last = model.layers[-1]
+    if isinstance(last, keras.Model):
+        return _ends_with_softmax(last)
+    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
+
+
+def classify_all(
+    classify: Classifier,
+    images: npt.NDArray[np.uint8],
+    batch_size: int,
+    *,
+    progress: Progress = no_progress,
+    pulse: Pulse = no_pulse,
+) -> Predictions:
+    """Classify any number of images, uint8 [n, height, width, channels], batches side by side on all threads."""
+    total = len(images)
+
+    def work(start: int, _: threading.Event) -> Predictions:
+        predicted, probability = classify(_padded(scaled(images[start : start + batch_size]), batch_size))
+        kept = min(batch_size, total - start)
+        return predicted[:kept], probability[:kept]
+
+    predicted = np.empty(total, np.int32)
+    probability = np.empty(total, np.float32)
+    starts = range(0, total, batch_size)
+    with closing(in_order(work, starts, threads=thread_count(), pulse=pulse)) as batches:
+        for start, batch in zip(starts, batches, strict=True):
+            done = min(start + batch_size, total)
+            predicted[start:done], probability[start:done] = batch
+            progress(done, total)
+    return predicted, probability
+
+
+def _padded(images: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    """Return the images and black ones up to `size`: one shape, and so one choice of kernels, for every batch."""
+    return np.concatenate([images, np.zeros((size - len(images), *images.shape[1:]), np.float32)])

@@ -1,0 +1,89 @@
+"""Measures how well a model classifies a set of labelled images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from convscope.engine.data import scaled
+from convscope.engine.evaluation.classification import Classifier, Progress, classify_all, no_progress
+from convscope.engine.runtime.pulse import Pulse, no_pulse
+from convscope.engine.settings import EvaluateSettings
+
+__all__ = ["Evaluation", "Misclassified", "evaluate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Misclassified:
+    """An example that the model got wrong.
+
+    `index` counts from the first image; `image` is float32 [height, width, channels], 0 to 1; `probability` is that of
+    the class that the model chose.
+    """
+
+    index: int
+    image: npt.NDArray[np.float32]
+    true: int
+    predicted: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evaluation:
+    """How well a model classifies.
+
+    `confusion` is int64 [classes, classes], rows the true classes, columns the predicted ones. `precision`, `recall`
+    and `f1` are float64 [classes], 0 where their denominator is 0; `support` is int64 [classes].
+    """
+
+    correct: int
+    total: int
+    confusion: npt.NDArray[np.int64]
+    precision: npt.NDArray[np.float64]
+    recall: npt.NDArray[np.float64]
+    f1: npt.NDArray[np.float64]
+    support: npt.NDArray[np.int64]
+    errors: tuple[Misclassified, ...]
+
+
+def evaluate(
+    model: keras.Model,
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    settings: EvaluateSettings,
+    *,
+    classes: Sequence[str],
+    progress: Progress = no_progress,
+    pulse: Pulse = no_pulse,
+) -> Evaluation:
+    """Classify images, uint8 [n, height, width, channels], and compare with their labels [n].
+
+    `progress(done, total)` is called after every batch, in images.
+    """
+    classifier = Classifier(model)
+    predicted, probability = classify_all(classifier, images, settings.batch_size, progress=progress, pulse=pulse)
+    numbers = range(len(classes))
+    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
+    wrong = np.flatnonzero(predicted != labels)
+    return Evaluation(
+        correct=len(labels) - len(wrong),
+        total=len(labels),
+        confusion=confusion_matrix(labels, predicted, labels=numbers).astype(np.int64),
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        support=support.astype(np.int64),
+        errors=tuple(
+            Misclassified(
+                index=int(index),
+                image=scaled(images[index]),
+                true=int(labels[index]),
+                predicted=int(predicted[index]),
+                probability=float(probability[index]),
+            )
+            for index in wrong[: settings.max_errors]
+        ),
+    )

@@ -1,0 +1,3 @@
+"""What all computations share: threads, memory, randomness, pulses."""
+
+__all__: list[str] = []

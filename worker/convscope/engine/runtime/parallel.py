@@ -1,0 +1,50 @@
+"""Work on several threads whose results come back in order, stoppable by a pulse."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from convscope.engine.runtime.pulse import PULSE_SECONDS, Pulse
+
+__all__ = ["Stopped", "in_order"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the answer of work that was told to stop
+    """Raised by work that saw its stop event; its result is no longer wanted."""
+
+
+def in_order(
+    work: Callable[[Item, threading.Event], Result], items: Iterable[Item], *, threads: int, pulse: Pulse
+) -> Generator[Result]:
+    """Yield `work(item, stop)` for each item, in the items' order, computed on `threads` threads.
+
+    The pulse is called on the caller's thread, all the while. If it raises, or the caller goes away, `stop` is set:
+    long work should look at it now and then, and raise Stopped. Close the generator (contextlib.closing) where an
+    exception may leave it unfinished: no thread outlives it.
+    """
+    stop = threading.Event()
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item, stop))
+                if len(waiting) > threads:
+                    yield _await(waiting.popleft(), pulse)
+            while waiting:
+                yield _await(waiting.popleft(), pulse)
+        finally:
+            stop.set()
+            for future in waiting:
+                future.cancel()
+
+
+def _await(future: Future[Result], pulse: Pulse) -> Result:
+    pulse()
+    while not wait((future,), PULSE_SECONDS).done:
+        pulse()
+    return future.result()

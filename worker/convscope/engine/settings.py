@@ -1,0 +1,105 @@
+"""What can be set in a computation, as plain values.
+
+Whoever makes them has checked them: they come from a specification whose ranges are written in the contract.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from convscope.engine import render_settings
+from convscope.engine.render_settings import RenderSettings
+
+__all__ = [
+    "TUTORIAL",
+    "Activation",
+    "ConvolutionSettings",
+    "DenseSettings",
+    "EvaluateSettings",
+    "NetworkSettings",
+    "Precision",
+    "TrainSettings",
+    "VisualizeSettings",
+]
+
+Activation: TypeAlias = Literal["relu", "elu", "tanh", "sigmoid", "linear"]
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvolutionSettings:
+    """A convolution of stride 1 that keeps the size, its bias and activation, then a max-pooling.
+
+    `kernel_size` and `pool_size` are in pixels; a pool of 1 means no pooling, windows that do not fit are dropped.
+    """
+
+    filters: int
+    kernel_size: int = 5
+    activation: Activation = "relu"
+    pool_size: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenseSettings:
+    """A hidden fully connected layer with bias."""
+
+    units: int
+    activation: Activation = "relu"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    """The layers between image and logits; either tuple may be empty."""
+
+    convolutions: tuple[ConvolutionSettings, ...]
+    dense: tuple[DenseSettings, ...]
+
+
+# The network of TensorFlow tutorial 13-B.
+TUTORIAL: Final = NetworkSettings(
+    convolutions=(ConvolutionSettings(filters=16), ConvolutionSettings(filters=36)),
+    dense=(DenseSettings(units=128),),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """A training run of `iterations` steps with Adam.
+
+    Reports come after the first step, at every multiple of `report_interval` steps and after the last; accuracy on
+    the validation split is measured at multiples of `validation_interval` (0: never). `network` is not looked at
+    where a model is continued. `seed` is 0 to 2**64 - 1.
+    """
+
+    network: NetworkSettings = TUTORIAL
+    learning_rate: float = 1e-4
+    precision: Precision = "float32"
+    batch_size: int = 64
+    iterations: int = 10_000
+    report_interval: int = 100
+    validation_interval: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateSettings:
+    """How to classify a split: images per batch, and how many misclassified examples to keep (the first ones)."""
+
+    batch_size: int = 256
+    max_errors: int = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisualizeSettings:
+    """How to visualize.
+
+    Each feature is climbed `iterations` steps from each of `restarts` starts; the best image of them is returned, or
+    with `keep_all` all are. `seed` decides starts and transforms. `trace` records every iteration. `render` says how an
+    image is optimized.
+    """
+
+    iterations: int = 30
+    seed: int = 0
+    trace: bool = False
+    restarts: int = 1
+    keep_all: bool = False
+    render: RenderSettings = render_settings.TUTORIAL

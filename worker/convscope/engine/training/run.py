@@ -1,0 +1,204 @@
+"""A training run from its first step to its last, with its reports."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from convscope.engine.data import Dataset
+from convscope.engine.errors import ComputationError
+from convscope.engine.evaluation.classification import Classifier, classify_all
+from convscope.engine.models.network import build_network
+from convscope.engine.runtime.pace import Pace
+from convscope.engine.runtime.pulse import PULSE_SECONDS, Interruption, Pulse, no_pulse
+from convscope.engine.runtime.threads import thread_count
+from convscope.engine.settings import TrainSettings
+from convscope.engine.training.batches import BatchStream
+from convscope.engine.training.checkpoints import NO_CHECKPOINTS, Checkpoints, Saver, resume_at
+from convscope.engine.training.schedule import Schedule
+from convscope.engine.training.speed import Speed
+from convscope.engine.training.state import restore_state, state_to_bytes
+from convscope.engine.training.steps import Steps
+
+__all__ = ["TrainOutcome", "TrainReport", "train"]
+
+# Images per batch of the validation split.
+_VALIDATION_BATCH = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainReport:
+    """How training stands after a step.
+
+    `step` and `last_step` count from the model's very first step. `loss` is the mean cross-entropy of the step's batch
+    before its update, in nats; `batch_accuracy` that of the same batch after it, 0 to 1. `steps_per_second` is the mean
+    since the report before, or since the first step that was done here. In a report of that step it is 0 and
+    `remaining_seconds` None.
+    """
+
+    step: int
+    last_step: int
+    loss: float
+    batch_accuracy: float
+    steps_per_second: float
+    remaining_seconds: float | None
+    validation_accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainOutcome:
+    """The trained model, its step count, the run's seconds with compiling, and its speed without its first step.
+
+    Seconds and speed of a resumed run are of what was done since.
+    """
+
+    model: keras.Model
+    step: int
+    seconds: float
+    steps_per_second: float
+
+
+def train(
+    dataset: Dataset,
+    settings: TrainSettings,
+    *,
+    model: keras.Model | None = None,
+    start_step: int = 0,
+    report: Callable[[TrainReport], None] = lambda _: None,
+    pulse: Pulse = no_pulse,
+    checkpoints: Checkpoints = NO_CHECKPOINTS,
+) -> TrainOutcome:
+    """Train a new network, or go on with `model` (which is changed) that has done `start_step` steps.
+
+    With the same seed, dataset, number of threads and kind of machine the weights come out the same to the last bit,
+    in one run or in several that continue each other. With 0 iterations the model stays as it is, without a report.
+
+    A run that was stopped goes on from a checkpoint, given the same arguments, with the reports of the steps after it;
+    weights, optimizer and reports come out as if it had never stopped. A step's report is given before its checkpoint
+    is saved, so a run that dies between the two gives that report again when it is resumed.
+
+    Raises ComputationError if the loss, or at the end a weight, is no finite number; ModelFileError if `model` cannot
+    be trained; CheckpointError, before the first step, if the checkpoint is not of this run. What `pulse`, `report` or
+    `save` raise ends the run; if it is an Interruption, what has been done is saved first.
+    """
+    started = time.perf_counter()
+    if model is None:
+        model = build_network(
+            settings.network,
+            image_shape=dataset.image_shape,
+            classes=len(dataset.classes),
+            learning_rate=settings.learning_rate,
+            seed=settings.seed,
+        )
+    if settings.iterations == 0:
+        return TrainOutcome(model=model, step=start_step, seconds=0.0, steps_per_second=0.0)
+    run = _Run(dataset, settings, model, start_step, checkpoints)
+    run.go(report, pulse)
+    return TrainOutcome(
+        model=model,
+        step=run.step,
+        seconds=time.perf_counter() - started,
+        steps_per_second=run.speed.overall(),
+    )
+
+
+class _Run:
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: TrainSettings,
+        model: keras.Model,
+        start_step: int,
+        checkpoints: Checkpoints,
+    ) -> None:
+        self._settings = settings
+        self._model = model
+        self.step = start_step
+        self._schedule = Schedule(settings, start_step=start_step, save_interval=checkpoints.save_interval)
+        self._held_out = dataset.validation
+        self._classify = Classifier(model)
+        self._stream = BatchStream(len(dataset.train.labels), settings.batch_size, settings.seed)
+        self._steps = Steps(
+            model, dataset.train, batch_size=settings.batch_size, precision=settings.precision, threads=thread_count()
+        )
+        self.speed = Speed()
+        model.optimizer.learning_rate = settings.learning_rate
+        if checkpoints.resume is not None:
+            self.step = resume_at(model, checkpoints.resume, start_step=start_step, last_step=self._schedule.last_step)
+        self._saver = Saver(checkpoints, model, self.step)
+
+    def go(self, report: Callable[[TrainReport], None], pulse: Pulse) -> None:
+        try:
+            self._go(report, pulse)
+        except Interruption:
+            self._saver.save(self.step)
+            raise
+        self._check_weights()
+
+    def _go(self, report: Callable[[TrainReport], None], pulse: Pulse) -> None:
+        pace = Pace(PULSE_SECONDS)
+        while self.step < self._schedule.last_step:
+            pulse()
+            count = pace.next(self._schedule.next_stop(self.step) - self.step)
+            before = self._state_before(self.step + count)
+            with pace.measured(count):
+                loss = self._advance(count)
+            self.speed.begin(self.step)
+            if self._schedule.reports(self.step):
+                report(self._report(loss, pulse, before))
+            self._save_if_due()
+
+    def _advance(self, count: int) -> float:
+        done, loss = self._steps.run(self._stream.batches(self.step, count))
+        self.step += done
+        if not math.isfinite(loss):
+            raise ComputationError(
+                f"the loss became {loss} at step {self.step}, with learning rate {self._settings.learning_rate:g}; "
+                "a smaller learning rate may help"
+            )
+        return loss
+
+    def _save_if_due(self) -> None:
+        if self._schedule.saves(self.step):
+            self._saver.save(self.step)
+        self._saver.save_if_late(self.step)
+
+    def _state_before(self, step: int) -> bytes | None:
+        """Return the state one step before a validation, which can take long and be interrupted."""
+        return state_to_bytes(self._model) if self._schedule.validates(step) else None
+
+    def _report(self, loss: float, pulse: Pulse, before: bytes | None) -> TrainReport:
+        accuracy = self._steps.accuracy(self._stream.batches(self.step - 1, 1)[0])
+        validation = self._validation_accuracy(pulse, before) if before is not None else None
+        rate = self.speed.report(self.step)
+        return TrainReport(
+            step=self.step,
+            last_step=self._schedule.last_step,
+            loss=loss,
+            batch_accuracy=accuracy,
+            steps_per_second=rate,
+            remaining_seconds=(self._schedule.last_step - self.step) / rate if rate else None,
+            validation_accuracy=validation,
+        )
+
+    def _validation_accuracy(self, pulse: Pulse, before: bytes) -> float:
+        try:
+            predicted, _ = classify_all(self._classify, self._held_out.images, _VALIDATION_BATCH, pulse=pulse)
+        except Interruption:
+            # The step is taken back, because its report, with a loss that only the step itself can tell, is not given.
+            restore_state(self._model, before)
+            self.step -= 1
+            raise
+        return float(np.mean(predicted == self._held_out.labels))
+
+    def _check_weights(self) -> None:
+        """Catch the last step's update, which no loss has seen."""
+        for variable in self._model.trainable_variables:
+            if not np.isfinite(variable.numpy()).all():
+                raise ComputationError(
+                    f"a weight of {variable.path} is no finite number after step {self.step}, with learning rate "
+                    f"{self._settings.learning_rate:g}; a smaller learning rate may help"
+                )

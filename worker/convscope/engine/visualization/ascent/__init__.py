@@ -1,0 +1,3 @@
+"""How an objective is climbed: optimizers, chunks, and what memory allows."""
+
+__all__: list[str] = []

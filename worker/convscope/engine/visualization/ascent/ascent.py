@@ -1,0 +1,223 @@
+"""The ascent of a chunk of images, as one compiled loop."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from convscope.engine.render_settings import RenderSettings
+from convscope.engine.visualization.along import along
+from convscope.engine.visualization.ascent.optimizers import make_optimizer
+from convscope.engine.visualization.image.parameterization import make_parameterization
+from convscope.engine.visualization.image.regularizers import penalty
+from convscope.engine.visualization.image.transforms import transform_seeds, transformed
+from convscope.engine.visualization.items import ItemKey
+from convscope.engine.visualization.objective.slopes import Slope, Slopes
+
+__all__ = ["Ascent", "State"]
+
+# The iteration at which an image broke that did not.
+UNBROKEN = -1
+
+
+class State(NamedTuple):
+    """Where the ascent of n images stands; tensors, float32 unless said otherwise.
+
+    iteration: int32, updates made so far; -1 before the first evaluation.
+    parameters, slots: [n, ...], what is optimized, and what the optimizer remembers.
+    image, gradient: [n, h, w, c], the image and the gradient there of what is climbed: the objective through the
+        transforms, less the penalties.
+    objective: [n], at the image itself.
+    best_image, best_objective, best_iteration: the best image so far; the last is int32 [n].
+    broken: int32 [n], the iteration at which gradient or objective was no number; such an image is left alone.
+    dead, alive: bool [n], whether the objective's gradient is nil at all pixels of the image, and whether there was an
+        image where it was not, the gradients that are redirected left out.
+    """
+
+    iteration: Any
+    parameters: Any
+    slots: tuple[Any, ...]
+    image: Any
+    gradient: Any
+    objective: Any
+    best_image: Any
+    best_objective: Any
+    best_iteration: Any
+    broken: Any
+    dead: Any
+    alive: Any
+
+
+class Batch(NamedTuple):
+    """What n images climb: their features, int32 [n], and the seeds of their transforms, int32 [n, 2]."""
+
+    features: Any
+    seeds: Any
+
+
+class Ascent:
+    """Climbs one target in batches of one size; may be used from many threads at once."""
+
+    def __init__(self, slopes: Slopes, render: RenderSettings, image_shape: Sequence[int], rows: int) -> None:
+        self._slopes = slopes
+        self._render = render
+        self._parameterization = make_parameterization(
+            render.parameterization, image_shape, decorrelate=render.decorrelate
+        )
+        self._optimizer = make_optimizer(render.optimizer)
+        self._image_shape = tuple(image_shape)
+        self._rows = rows
+        self._compiling = threading.Lock()
+
+    def batch(self, items: Sequence[ItemKey]) -> Batch:
+        """Return what items climb; as many as the batch has rows."""
+        seeds = transform_seeds(items) if _any_set(self._render.transforms) else np.zeros([len(items), 2], np.int32)
+        return Batch(tf.constant([item.feature for item in items]), tf.constant(seeds))
+
+    def start(self, items: Sequence[ItemKey]) -> State:
+        """Return the state before the first evaluation of the items' images."""
+        parameters = tf.constant(self._parameterization.start(items))
+        nothing, image = tf.zeros(self._rows), tf.zeros([self._rows, *self._image_shape])
+        return State(
+            iteration=tf.constant(-1),
+            parameters=parameters,
+            slots=self._optimizer.slots(parameters),
+            image=image,
+            gradient=image,
+            objective=nothing,
+            best_image=self._parameterization.images(parameters),
+            best_objective=nothing - np.inf,
+            best_iteration=tf.zeros(self._rows, tf.int32),
+            broken=tf.fill([self._rows], UNBROKEN),
+            dead=tf.fill([self._rows], value=False),
+            alive=tf.fill([self._rows], value=False),
+        )
+
+    def climb(self, state: State, batch: Batch, count: int) -> State:
+        """Return the state `count` iterations later.
+
+        An iteration updates the images, then evaluates them: n updates of a new state take n + 1 iterations, the first
+        of which only evaluates. The bits do not depend on how many iterations a call does.
+        """
+        return State(*self._plain(state, batch, tf.constant(count)))
+
+    def rescue(self, state: State, batch: Batch, count: int, dead: Any) -> State:
+        """Climb with gradients redirected through inactive ReLUs for the images that `dead`, bool [n], marks."""
+        with self._compiling:
+            redirecting = self._redirecting
+        return State(*redirecting(state, batch, tf.constant(count), tf.convert_to_tensor(dead)))
+
+    def compile(self) -> None:
+        """Make the compiled function; `climb` does so by itself, but not in two threads at once."""
+        with self._compiling:
+            _ = self._plain
+
+    @cached_property
+    def _plain(self) -> Any:
+        return tf.function(self._climb_plainly, autograph=False).get_concrete_function(*self._signature())
+
+    @cached_property
+    def _redirecting(self) -> Any:
+        dead = tf.TensorSpec([self._rows], tf.bool)
+        return tf.function(self._climb, autograph=False).get_concrete_function(*self._signature(), dead)
+
+    def _signature(self) -> list[Any]:
+        items = [ItemKey(seed=0, layer="", feature=0)] * self._rows
+        state, batch = self.start(items), self.batch(items)
+        given = [state, batch, tf.constant(0)]
+        return [tf.nest.map_structure(tf.TensorSpec.from_tensor, each) for each in given]
+
+    def _climb_plainly(self, state: State, batch: Batch, count: Any) -> State:
+        return self._climb(state, batch, count, None)
+
+    def _climb(self, state: State, batch: Batch, count: Any, dead: Any) -> State:
+        slope = self._slopes.at(batch.features, dead)
+        own = True if dead is None else tf.logical_not(dead)
+        iterated = _apart(lambda state: self._iterated(state, slope, batch.seeds, own))
+
+        def body(done: Any, state: State) -> tuple[Any, State]:
+            return done + 1, iterated(state)
+
+        climbed: State
+        _, climbed = tf.while_loop(lambda done, _: done < count, body, (tf.constant(0), state), parallel_iterations=1)
+        return climbed
+
+    def _iterated(self, state: State, slope: Slope, seeds: Any, own: Any) -> State:
+        """Return the state an iteration later; `own` tells whose gradients are not redirected."""
+        iteration = state.iteration + 1
+        parameters, slots = self._updated(state)
+        image = self._parameterization.images(parameters)
+        gradient, value = self._evaluated(image, slope, seeds, iteration)
+        dead = _all(tf.equal(gradient, 0.0))
+        if _any_set(self._render.regularizers):
+            gradient -= self._penalty(image)
+        sound = tf.math.is_finite(value) & _all(tf.math.is_finite(gradient))
+        better = (value > state.best_objective) & (value < np.inf)  # false for NaN
+        return State(
+            iteration=iteration,
+            parameters=parameters,
+            slots=slots,
+            image=image,
+            gradient=gradient,
+            objective=value,
+            best_image=tf.where(along(better, image), image, state.best_image),
+            best_objective=tf.where(better, value, state.best_objective),
+            best_iteration=tf.where(better, iteration, state.best_iteration),
+            broken=tf.where(sound | (state.broken != UNBROKEN), state.broken, iteration),
+            dead=dead,
+            alive=state.alive | (own & ~dead),
+        )
+
+    def _updated(self, state: State) -> tuple[Any, tuple[Any, ...]]:
+        """Return parameters and slots after a step; broken images stay, and all before the first evaluation."""
+        gradient = self._by_parameters(state)
+        moved, slots = self._optimizer.update(state.parameters, gradient, state.slots, state.iteration)
+        moving = (state.broken == UNBROKEN) & (state.iteration >= 0)
+        moved = self._parameterization.constrained(moved)
+        return tf.where(along(moving, moved), moved, state.parameters), slots
+
+    def _by_parameters(self, state: State) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(state.parameters)
+            image = self._parameterization.images(state.parameters)
+        if image is state.parameters:
+            return state.gradient
+        return tape.gradient(image, state.parameters, output_gradients=state.gradient)
+
+    def _evaluated(self, image: Any, slope: Slope, seeds: Any, iteration: Any) -> tuple[Any, Any]:
+        """Return the gradient of the objective through the transforms, and the objective of the images as they are."""
+        if not _any_set(self._render.transforms):
+            return slope.gradient(image)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(image)
+            seen = transformed(image, self._render.transforms, seeds, iteration)
+        return tape.gradient(seen, image, output_gradients=slope.gradient(seen)[0]), slope.value(image)
+
+    def _penalty(self, image: Any) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(image)
+            value = penalty(image, self._render.regularizers)
+        return tape.gradient(value, image)
+
+
+def _apart(iterate: Callable[[State], State]) -> Any:
+    """Return a function that stays a graph of its own inside of a loop.
+
+    Loops are flattened into graphs with cycles. TensorFlow's choice of kernels walks those in an order that differs
+    from process to process, and takes oneDNN's gradient of a max-pooling only if it saw the pooling before: an ascent
+    of the tutorial's conv2 took once or twice the time, by luck. A call costs some 50 microseconds of an iteration.
+    """
+    return tf.function(iterate, autograph=False, experimental_attributes={"_noinline": True})
+
+
+def _any_set(settings: Any) -> bool:
+    """Tell whether any number of the settings is not 0."""
+    return any(astuple(settings))
+
+
+def _all(flags: Any) -> Any:
+    return tf.reduce_all(flags, axis=list(range(1, flags.shape.rank)))

@@ -1,0 +1,96 @@
+"""The way of one batch of items from their starting images to their final ones."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from convscope.engine.runtime.pace import Pace
+from convscope.engine.runtime.parallel import Stopped
+from convscope.engine.runtime.pulse import PULSE_SECONDS
+from convscope.engine.visualization.ascent.ascent import UNBROKEN, Ascent, Batch, State
+from convscope.engine.visualization.items import ItemKey
+
+__all__ = ["Climb", "Climbed", "Look"]
+
+# Takes the state after each evaluation, in order.
+Look: TypeAlias = Callable[[State], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Climbed:
+    """What became of a batch of images.
+
+    `start_objective` (float32 [rows]) are the objectives at the start, `rescued` (bool [rows]) tells whose gradients
+    were redirected, `state` is the last. `dead` (bool [rows]) tells which objectives never had a gradient of their own.
+    """
+
+    start_objective: npt.NDArray[np.float32]
+    rescued: npt.NDArray[np.bool_]
+    dead: npt.NDArray[np.bool_]
+    state: State
+
+    @property
+    def broken(self) -> npt.NDArray[np.int32]:
+        """The iteration at which each ascent broke off, [rows]; UNBROKEN for those that did not."""
+        return np.asarray(self.state.broken)
+
+    @property
+    def final_iteration(self) -> npt.NDArray[np.int32]:
+        """The updates that each final image has seen, [rows]."""
+        return np.where(self.broken == UNBROKEN, self.state.iteration, self.broken)
+
+
+class Climb:
+    """Climbs with one batch, a bounded time per call.
+
+    Args:
+        ascent: of as many rows as there are items.
+        items: whose images climb.
+        stop: once set, the climb raises Stopped.
+        look: given, the state is shown to it at each iteration.
+    """
+
+    def __init__(
+        self, ascent: Ascent, items: Sequence[ItemKey], stop: threading.Event, look: Look | None = None
+    ) -> None:
+        self._ascent = ascent
+        self._items = items
+        self._batch = ascent.batch(items)
+        self._stop = stop
+        self._look = look
+        self._pace = Pace(PULSE_SECONDS)
+
+    def run(self, iterations: int, *, rescue: int) -> Climbed:
+        """Make `iterations` updates; where a start has no gradient, the first `rescue` are with redirected ones."""
+        first = state = self._go(self._ascent.start(self._items), 1, self._ascent.climb, self._look)
+        dead = np.asarray(first.dead)
+        redirected = min(rescue, iterations) if dead.any() else 0
+        if redirected:
+            state = self._go(self._ascent.start(self._items), 1, self._redirecting(dead), None)
+            state = self._go(state, redirected, self._redirecting(dead), self._look)
+        state = self._go(state, iterations - redirected, self._ascent.climb, self._look)
+        return Climbed(
+            start_objective=np.asarray(first.objective),
+            rescued=dead & (redirected > 0),
+            dead=dead & ~np.asarray(state.alive),
+            state=state,
+        )
+
+    def _redirecting(self, dead: npt.NDArray[np.bool_]) -> Callable[[State, Batch, int], State]:
+        return lambda state, batch, count: self._ascent.rescue(state, batch, count, dead)
+
+    def _go(self, state: State, count: int, climb: Callable[[State, Batch, int], State], look: Look | None) -> State:
+        while count:
+            if self._stop.is_set():
+                raise Stopped
+            calls = self._pace.next(count) if look is None else 1
+            with self._pace.measured(calls):
+                state = climb(state, self._batch, calls)
+            count -= calls
+            if look is not None:
+                look(state)
+        return state

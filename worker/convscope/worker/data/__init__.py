@@ -1,5 +1,0 @@
-"""The datasets that a worker can train and evaluate on."""
-
-from convscope.worker.data.dataset import Dataset, Split, load_dataset, scaled
-
-__all__ = ["Dataset", "Split", "load_dataset", "scaled"]

@@ -1,0 +1,249 @@
+"""Specs of the contract as settings of the computing code, and its outcomes as messages."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.engine import settings, training, visualization
+from convscope.engine.evaluation import evaluation
+from convscope.engine.models import network
+from convscope.v1.datasets_pb2 import Split
+from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult, EvaluateSpec, Misclassified
+from convscope.v1.models_pb2 import Layer, LayerKind
+from convscope.v1.tensor_pb2 import ElementType, Tensor
+from convscope.v1.train_pb2 import Activation, Network, Precision, TrainProgress, TrainSpec
+from convscope.v1.visualize_pb2 import (
+    FeatureImage,
+    OptimizedImage,
+    Restarts,
+    Spread,
+    Trace,
+    Verdict,
+    VisualizeSpec,
+)
+from convscope.worker.executor.convert_render import render_settings
+
+__all__ = [
+    "SPLITS",
+    "evaluate_result",
+    "evaluate_settings",
+    "feature_image",
+    "feature_name",
+    "layers",
+    "spread",
+    "tensor",
+    "train_progress",
+    "train_settings",
+    "visualize_settings",
+]
+
+ELEMENT_TYPES = {
+    "uint8": ElementType.ELEMENT_TYPE_UINT8,
+    "int32": ElementType.ELEMENT_TYPE_INT32,
+    "int64": ElementType.ELEMENT_TYPE_INT64,
+    "float32": ElementType.ELEMENT_TYPE_FLOAT32,
+    "float64": ElementType.ELEMENT_TYPE_FLOAT64,
+}
+
+ACTIVATIONS: dict[int, settings.Activation] = {
+    Activation.ACTIVATION_RELU: "relu",
+    Activation.ACTIVATION_ELU: "elu",
+    Activation.ACTIVATION_TANH: "tanh",
+    Activation.ACTIVATION_SIGMOID: "sigmoid",
+    Activation.ACTIVATION_LINEAR: "linear",
+}
+
+PRECISIONS: dict[int, settings.Precision] = {
+    Precision.PRECISION_FLOAT32: "float32",
+    Precision.PRECISION_BFLOAT16: "bfloat16",
+}
+
+# The attributes of a dataset that hold its splits.
+SPLITS = {Split.SPLIT_TRAIN: "train", Split.SPLIT_VALIDATION: "validation", Split.SPLIT_TEST: "test"}
+
+LAYER_KINDS = {
+    "convolution": LayerKind.LAYER_KIND_CONVOLUTION,
+    "pooling": LayerKind.LAYER_KIND_POOLING,
+    "flatten": LayerKind.LAYER_KIND_FLATTEN,
+    "dense": LayerKind.LAYER_KIND_DENSE,
+    "logits": LayerKind.LAYER_KIND_LOGITS,
+    "other": LayerKind.LAYER_KIND_OTHER,
+}
+
+OUTCOMES = {
+    "normal": Verdict.OUTCOME_NORMAL,
+    "constant": Verdict.OUTCOME_CONSTANT,
+    "unreachable": Verdict.OUTCOME_UNREACHABLE,
+    "not_a_number": Verdict.OUTCOME_NOT_A_NUMBER,
+}
+
+
+def tensor(array: NDArray[Any]) -> Tensor:
+    """Pack an array of one of the contract's element types."""
+    little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False) if sys.byteorder == "big" else array
+    return Tensor(
+        element_type=ELEMENT_TYPES[array.dtype.name],
+        shape=array.shape,
+        data=np.ascontiguousarray(little_endian).tobytes(),
+    )
+
+
+def train_settings(spec: TrainSpec) -> settings.TrainSettings:
+    """Take the settings out of a spec whose defaults are filled in."""
+    return settings.TrainSettings(
+        network=_network_settings(spec.network),
+        learning_rate=spec.learning_rate,
+        precision=PRECISIONS[spec.precision],
+        batch_size=spec.batch_size,
+        iterations=spec.iterations,
+        report_interval=spec.report_interval,
+        validation_interval=spec.validation_interval,
+        seed=spec.seed,
+    )
+
+
+def train_progress(report: training.TrainReport) -> TrainProgress:
+    """Pack a report."""
+    return TrainProgress(
+        step=report.step,
+        last_step=report.last_step,
+        loss=report.loss,
+        batch_accuracy=report.batch_accuracy,
+        steps_per_second=report.steps_per_second,
+        remaining_seconds=report.remaining_seconds,
+        validation_accuracy=report.validation_accuracy,
+    )
+
+
+def layers(descriptions: Sequence[network.LayerDescription]) -> list[Layer]:
+    """Pack the description of a model."""
+    return [
+        Layer(
+            name=each.name,
+            kind=LAYER_KINDS[each.kind],
+            output_shape=each.output_shape,
+            features=each.features,
+            parameters=each.parameters,
+        )
+        for each in descriptions
+    ]
+
+
+def evaluate_settings(spec: EvaluateSpec) -> settings.EvaluateSettings:
+    """Take the settings out of a spec whose defaults are filled in."""
+    return settings.EvaluateSettings(batch_size=spec.batch_size, max_errors=spec.max_errors)
+
+
+def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classes: Sequence[str]) -> EvaluateResult:
+    """Pack an evaluation of a split."""
+    scores = zip(classes, found.precision, found.recall, found.f1, found.support, strict=True)
+    return EvaluateResult(
+        split=split,
+        correct=found.correct,
+        total=found.total,
+        accuracy=found.correct / found.total,
+        confusion_matrix=tensor(found.confusion),
+        classes=[
+            ClassScores(class_name=name, precision=precision, recall=recall, f1=f1, support=support)
+            for name, precision, recall, f1, support in scores
+        ],
+        errors=[
+            Misclassified(
+                index=each.index,
+                image=tensor(each.image),
+                true_class=each.true,
+                predicted_class=each.predicted,
+                probability=each.probability,
+            )
+            for each in found.errors
+        ],
+    )
+
+
+def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
+    """Take the settings out of a spec whose defaults are filled in."""
+    return settings.VisualizeSettings(
+        iterations=spec.iterations,
+        seed=spec.seed,
+        trace=spec.trace,
+        restarts=max(1, spec.restarts),
+        keep_all=spec.keep == Restarts.RESTARTS_ALL,
+        render=render_settings(spec.render),
+    )
+
+
+def feature_image(image: visualization.FeatureImage) -> FeatureImage:
+    """Pack what a feature likes to see."""
+    return FeatureImage(
+        layer=image.layer,
+        feature=image.feature,
+        final=_optimized_image(image.final),
+        best=_optimized_image(image.best),
+        trace=_trace(image.trace) if image.trace else None,
+        restart=image.restart,
+        verdict=_verdict(image.verdict),
+        spread=spread(image.spread) if image.spread else None,
+    )
+
+
+def feature_name(image: visualization.FeatureImage) -> FeatureImage:
+    """Pack only whose image it is."""
+    return FeatureImage(layer=image.layer, feature=image.feature, restart=image.restart)
+
+
+def _verdict(verdict: visualization.Verdict) -> Verdict:
+    return Verdict(
+        outcome=OUTCOMES[verdict.outcome],
+        iteration=verdict.iteration,
+        upper_bound=verdict.upper_bound,
+        reached=verdict.reached,
+        rescued=verdict.rescued,
+        without_gradient=verdict.without_gradient,
+    )
+
+
+def spread(spread: visualization.Spread) -> Spread:
+    """Pack how the restarts of a feature ended."""
+    return Spread(objectives=tensor(spread.objectives), mean=spread.mean, deviation=spread.deviation)
+
+
+def _optimized_image(image: visualization.OptimizedImage) -> OptimizedImage:
+    return OptimizedImage(
+        pixels=tensor(image.pixels),
+        objective=image.objective,
+        predicted_class=image.predicted_class,
+        probability=image.probability,
+        iteration=image.iteration,
+    )
+
+
+def _trace(trace: visualization.Trace) -> Trace:
+    return Trace(
+        predicted_class=tensor(trace.predicted_class),
+        probability=tensor(trace.probability),
+        gradient_min=tensor(trace.gradient_min),
+        gradient_max=tensor(trace.gradient_max),
+        step_size=tensor(trace.step_size),
+        objective=tensor(trace.objective),
+    )
+
+
+def _network_settings(network_spec: Network) -> settings.NetworkSettings:
+    return settings.NetworkSettings(
+        convolutions=tuple(
+            settings.ConvolutionSettings(
+                filters=each.filters,
+                kernel_size=each.kernel_size,
+                activation=ACTIVATIONS[each.activation],
+                pool_size=each.pool_size,
+            )
+            for each in network_spec.convolutions
+        ),
+        dense=tuple(
+            settings.DenseSettings(units=each.units, activation=ACTIVATIONS[each.activation])
+            for each in network_spec.dense
+        ),
+    )

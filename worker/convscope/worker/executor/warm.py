@@ -1,0 +1,22 @@
+"""What a worker's parent does before it takes work: imports, and reads the data that horses will share."""
+
+import logging
+
+import sklearn.metrics  # noqa: F401 - imported for the horses
+import tensorflow as tf  # noqa: F401 - imported for the horses; runs nothing and touches no device
+
+from convscope.engine.data import load_dataset
+from convscope.engine.errors import DatasetError
+from convscope.worker.executor import horse  # noqa: F401 - imported for the horses
+
+__all__ = ["warm"]
+
+log = logging.getLogger(__name__)
+
+
+def warm() -> None:
+    """Read the datasets into memory that forked horses share; a fault is left for the jobs that need them to tell."""
+    try:
+        load_dataset("datasets/mnist")
+    except DatasetError as error:
+        log.warning("%s", error)

@@ -1,7 +1,0 @@
-"""Training: Adam on the softmax cross-entropy, many steps inside one compiled function."""
-
-from convscope.worker.training.checkpoints import Checkpoints
-from convscope.worker.training.run import TrainOutcome, TrainReport, train
-from convscope.worker.training.state import restore_state, state_to_bytes
-
-__all__ = ["Checkpoints", "TrainOutcome", "TrainReport", "restore_state", "state_to_bytes", "train"]
