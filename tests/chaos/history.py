@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from convscope.v1.jobs_pb2 import Job, JobEvent
 
-__all__ = ["Asked", "JobHistory"]
+__all__ = ["Asked", "JobHistory", "Loss", "Seen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,26 @@ class Asked:
     def likeness(self) -> tuple[str, str]:
         """What jobs with the same results have in common."""
         return self.recipe, self.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Writes that Redis has lost: those from `since` to `until`, in seconds since 1970."""
+
+    since: float
+    until: float
+
+    def covers(self, time: float) -> bool:
+        """Whether what was written at a time may be lost."""
+        return self.since <= time <= self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Events as a watcher saw them, one after the other, and when it did, in seconds since 1970."""
+
+    events: list[JobEvent] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
