@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class Cluster:
         redis: the primary; another one after a replica was promoted.
         links: the networks between workers and Redis.
         fronts: all networks that lead to Redis.
+        began: when it was made, in seconds since 1970.
         ended: parts that ended by themselves, though none may.
     """
 
@@ -46,9 +48,10 @@ class Cluster:
     workers: list[Part]
     links: list[Link]
     fronts: list[Link] = field(default_factory=list)
-    artifacts: Artifacts = Artifacts(url="")
+    artifacts: Artifacts = field(default_factory=lambda: Artifacts(url=""))
     wire: Wire | None = None
     ended: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.time)
 
     @property
     def addresses(self) -> list[str]:

@@ -43,6 +43,9 @@ BREAKS = {Cut.CLOSED, Cut.RESET, Cut.ERRORS}
 SLOW_PIECE = 4_096
 SLOW_PAUSE_S = 0.05
 
+# Turns of the loop in which a connection that was just taken comes to be served, and can be ended.
+LAST_TURNS = 5
+
 # What is said instead of an answer.
 SERVER_ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 END_OF_HEAD = b"\r\n\r\n"
@@ -122,7 +125,9 @@ class Link:
 
     async def _close(self) -> None:
         self._server.close()
-        await self._end_connections()
+        for _ in range(LAST_TURNS):
+            await self._end_connections()
+            await asyncio.sleep(0)
         for connection in self._forgotten:
             connection.near.transport.abort()
         await asyncio.sleep(0)  # in which what was aborted is closed

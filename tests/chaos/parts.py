@@ -48,7 +48,7 @@ class Part:
         self.restarts = -1
         self.home = home
         self._command = command
-        self._environment = {**os.environ, **environment}
+        self.environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
         self._excused = True
         self.frail = False
@@ -90,7 +90,7 @@ class Part:
         return self._process.returncode if self._process else None
 
     @property
-    def horses(self) -> list[psutil.Process]:
+    def executors(self) -> list[psutil.Process]:
         """The processes that it has forked."""
         try:
             return psutil.Process(self.pid).children() if self.alive else []
@@ -110,7 +110,7 @@ class Part:
         with self._output("out").open("wb") as out, self._output("err").open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-ISc", TIED, *self._command],
-                env={**self._environment, **(environment or {})},
+                env={**self.environment, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -171,7 +171,7 @@ class RedisPart(Part):
         self.directory.mkdir(mode=0o700)
         command = [*_options(self.directory, self.directory / "redis.sock"), *PLAIN_FILES]
         command += ["--port", str(self.port), "--bind", "127.0.0.1", *options]
-        super().__init__("redis", [find_server(), *command], {"CONVSCOPE_HOME": str(home)}, home)
+        super().__init__(name, [find_server(), *command], {"CONVSCOPE_HOME": str(home)}, home)
         self.connection = redis.Redis(port=self.port, socket_timeout=1.0, retry=Retry(NoBackoff(), 0))
 
     @property

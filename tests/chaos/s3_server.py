@@ -1,10 +1,10 @@
 """An artifact store as a program of its own: moto's S3 server. Says its port when it is ready."""
 
+import http.client
 import signal
 import sys
 import threading
 
-import boto3
 from moto.server import ThreadedMotoServer
 
 __all__ = ["BUCKET"]
@@ -20,8 +20,10 @@ def main() -> None:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
-    client.create_bucket(Bucket=BUCKET)
+    client = http.client.HTTPConnection(host, int(port))
+    client.request("PUT", f"/{BUCKET}")
+    client.getresponse().read()
+    client.close()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     told.wait()

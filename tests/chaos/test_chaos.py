@@ -5,10 +5,21 @@ from collections import Counter
 
 import pytest
 
+from chaos.kinds import FIRST_KINDS
 from chaos.run import Plan, run
 from chaos.summary import summary
 
-SHORT = Plan(seed=1034, seconds=90, most_faults=11, pause_s=(1.0, 3.0), recipes=("middle",), open_jobs=4)
+SHORT = Plan(
+    seed=1034,
+    seconds=90,
+    most_faults=11,
+    pause_s=(1.0, 3.0),
+    recipes=("middle",),
+    open_jobs=4,
+    kinds=FIRST_KINDS,
+    deletes=False,
+    store="file",
+)
 
 
 @pytest.mark.timeout(400)
