@@ -234,7 +234,7 @@ class Load(threading.Thread):
             self._ended.add(submitted.asked.request_id)
             after = self._rng.uniform(0, DELETED_WITHIN_S)
             if self._rng.randrange(DELETED_ONE_IN) == 0:
-                self._later(after, partial(self._delete, submitted))
+                self._later(after, partial(self._delete_job, submitted))
             elif submitted.job.model and self._rng.randrange(MODEL_DELETED_ONE_IN) == 0:
                 self._later(after, partial(self._delete_model, submitted))
 
@@ -254,7 +254,7 @@ class Load(threading.Thread):
             submitted.cancel.acknowledged = submitted.cancel.acknowledged or time.time()
             submitted.cancelled = job.cancel_requested
 
-    def _delete(self, submitted: Submitted) -> None:
+    def _delete_job(self, submitted: Submitted) -> None:
         request = DeleteJobRequest(name=submitted.job.name)
         submitted.deletion = Request()
         self._delete_until_gone(submitted.deletion, lambda to: to.call(to.jobs.DeleteJob, request))

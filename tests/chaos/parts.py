@@ -171,7 +171,7 @@ class RedisPart(Part):
         self.directory.mkdir(mode=0o700)
         command = [*_options(self.directory, self.directory / "redis.sock"), *PLAIN_FILES]
         command += ["--port", str(self.port), "--bind", "127.0.0.1", *options]
-        super().__init__(name, [find_server(), *command], {"CONVSCOPE_HOME": str(home)}, home)
+        super().__init__("redis", [find_server(), *command], {"CONVSCOPE_HOME": str(home)}, home)
         self.connection = redis.Redis(port=self.port, socket_timeout=1.0, retry=Retry(NoBackoff(), 0))
 
     @property
@@ -191,6 +191,9 @@ class RedisPart(Part):
         """Ask it to end and wait until it has."""
         self.connection.close()
         super().end()
+
+    def _output(self, kind: str) -> Path:
+        return self.directory.with_name(f"{self.directory.name}-{self.restarts}.{kind}")
 
 
 # Ports that the system gives to nobody; each is handed out once.
