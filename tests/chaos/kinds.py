@@ -15,8 +15,9 @@ STANDSTILL_S = (1.0, 8.0)
 ABSENCE_S = (0.0, 5.0)
 LIFE_S = (10.0, 25.0)
 
-# Of how many seconds writes are lost, and how long connections are broken again and again.
-LOST_S = (0.5, 5.0)
+# Of how many seconds writes are lost: fewer than those for which blobs without references are kept. How long
+# connections are broken again and again.
+LOST_S = (0.5, 4.0)
 STORM_S = (1.0, 5.0)
 
 

@@ -12,7 +12,8 @@ __all__ = ["recovery_times", "summary"]
 
 def summary(outcome: Outcome) -> Iterator[str]:
     """Yield the lines of a summary."""
-    yield f"{len(outcome.faults)} faults: {_counts(fault.kind for fault in outcome.faults)}"
+    kinds = len({fault.kind for fault in outcome.faults})
+    yield f"{len(outcome.faults)} faults of {kinds} kinds: {_counts(fault.kind for fault in outcome.faults)}"
     if outcome.losses:
         lost = sum(loss.until - loss.since for loss in outcome.losses)
         yield f"Redis lost its last writes {len(outcome.losses)} times, {lost:.1f} s in all"

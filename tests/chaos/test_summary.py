@@ -50,7 +50,7 @@ def test_violations_are_told_and_fail(
     assert script.main(["--minutes", "2", "--seed", "5"]) == code
     assert (plans[0].seed, plans[0].seconds) == (5, 120)
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == "2 faults: 1 kill redis, 1 stop executor"
+    assert told[0] == "2 faults of 2 kinds: 1 kill redis, 1 stop executor"
     assert told[1] == "Redis lost its last writes 1 times, 2.5 s in all"
     assert told[2] == "2 jobs and 1 models were deleted"
     assert told[3] == "1 jobs: 1 train succeeded"
