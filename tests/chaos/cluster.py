@@ -27,7 +27,7 @@ CHECKPOINT_STEPS = "25"
 
 # Services sweep all the while: twice in so many seconds, what was not pointed to within the other. That is longer than
 # all standstills together that may come between the two.
-SWEEPING = "sweep.period=return(2);sweep.spared=return(30);sweep.before_delete=50%sleep(300)"
+SWEEPING = "sweep.period=return(2);sweep.spared=return(30);collect.before_delete=50%sleep(300)"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from chaos.parts import Part
 from chaos.strikes import Busy
 from convscope.store.jobs.parts import read_parts
 from convscope.store.jobs.records import read_record, text
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 
 __all__ = ["Blow", "Fault", "Faults"]
 
@@ -219,7 +219,7 @@ class Faults:
     def _active(self) -> Iterator[tuple[str, dict[bytes, bytes]]]:
         connection = self.cluster.redis.connection
         for job_id in map(text, connection.smembers(keys.ACTIVE)):
-            yield job_id, dict(read_record(connection, keys.parts_key(job_id)))
+            yield job_id, dict(read_record(connection, key("parts", job_id)))
 
     def _quietly(self, ask: Callable[[], list[T]]) -> list[T] | None:
         """Ask Redis; None if it is away."""

@@ -17,7 +17,7 @@ from chaos.judging import Evidence
 from chaos.kinds import KINDS
 from chaos.load import RECIPES, Load
 from convscope.store import BlobStore
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import Job
 
 __all__ = ["Outcome", "Plan", "run", "uninvited"]
@@ -230,7 +230,7 @@ def _after_the_end(cluster: Cluster) -> list[str]:
     for part in stopped:
         part.wait_until_gone()
     codes = [f"{part.title} ended with exit code {part.exit_code} when told to" for part in stopped if part.exit_code]
-    leader = [] if cluster.redis.connection.get(keys.LEADER) is None else ["there is a leader, and no process"]
+    leader = [] if cluster.redis.connection.get(KEYS["leader"]) is None else ["there is a leader, and no process"]
     cluster.redis.end()
     for part in cluster.artifacts.parts:
         part.kill()

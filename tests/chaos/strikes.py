@@ -54,7 +54,7 @@ SLOW_GAPS = (
 )
 
 # Where services die.
-SWEEP_CRASHES = ("sweep.before_delete=50%kill", "sweep.after_delete=50%kill", "reconcile.before_repair=50%kill")
+SWEEP_CRASHES = ("collect.before_delete=50%kill", "collect.after_delete=50%kill", "reconcile.before_repair=50%kill")
 
 # By how many seconds clocks are wrong.
 CLOCK_ERRORS = (60, 3600, 200_000)

@@ -12,7 +12,7 @@ from convscope.engine.runtime.environment import environment
 from convscope.engine.settings import TrainSettings
 from convscope.engine.training import Checkpoints, TrainOutcome, state_to_bytes, train
 from convscope.store import Attempt, BlobStore, Checkpoint, JobStore
-from convscope.store.redis.scripted import Scripts
+from convscope.store.redis.scripts import Scripts
 from convscope.v1.jobs_pb2 import CheckpointUnreadable, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
@@ -47,7 +47,7 @@ class Runs:
 
     def give_back(self) -> None:
         """End the attempt."""
-        self.reporter.attempt.hand_back()
+        self.reporter.attempt.release()
 
     def keep(self, step: int, state: bytes) -> str:
         """Have the attempt keep a checkpoint."""

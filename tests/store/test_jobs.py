@@ -76,7 +76,7 @@ def test_a_request_id_makes_one_job(jobs: JobStore) -> None:
 def test_attempt_numbers_fence_writes(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs)
     first = claim(connection, job)
-    first.hand_back()
+    first.release()
     second = claim(connection, job)
     assert (first.number, second.number) == (1, 2)
     before = jobs.get(job.name)
@@ -149,7 +149,7 @@ def test_a_job_that_is_asked_to_stop_is_not_handed_back(connection: redis.Redis,
     job = train(jobs)
     attempt = claim(connection, job)
     jobs.request_cancel(job.name)
-    assert not attempt.hand_back()
+    assert not attempt.release()
     assert jobs.get(job.name).state == JobState.JOB_STATE_CANCELLED
     assert kinds(connection, job) == ["queued", "attempt_started", "cancel_requested", "finished"]
 
@@ -204,7 +204,11 @@ def test_listing_is_newest_first_and_resumes(jobs: JobStore) -> None:
     made = [train(jobs).name for _ in range(5)]
     assert [job.name for job in jobs.newest_first()] == made[::-1]
     assert [job.name for job in jobs.newest_first(before=made[2].removeprefix("jobs/"))] == made[1::-1]
-    assert [job.name for job in jobs.newest_first(matches=lambda job: job.name == made[3])] == [made[3]]
+    jobs.request_cancel(made[3])
+    assert [job.name for job in jobs.newest_first(states=[JobState.JOB_STATE_CANCELLED])] == [made[3]]
+    assert [job.name for job in jobs.newest_first(kinds=["train", "evaluate"])] == made[::-1]
+    queued = jobs.newest_first(kinds=["train"], states=[JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING])
+    assert [job.name for job in queued] == [*made[4:], *made[2::-1]]
 
 
 def test_only_ended_jobs_are_deleted(connection: redis.Redis, jobs: JobStore) -> None:

@@ -3,10 +3,10 @@
 import pytest
 import redis
 
-from convscope.store import JobStore, ResultWanted, lose_holder
+from convscope.store import JobStore, ResultWanted, mark_holder_lost
 from convscope.store.errors import StaleAttemptError
-from convscope.store.jobs.losses import MAX_DEATHS
-from convscope.store.redis import keys
+from convscope.store.jobs.attempts import MAX_DEATHS
+from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobState
 from convscope.v1.train_pb2 import TrainProgress
 from support.part_jobs import CPU, claim, create, image, kinds, pop, state, take, waiting
@@ -43,14 +43,14 @@ def test_the_last_part_ends_the_job_with_its_result(connection: redis.Redis) -> 
     assert (ended.state, ended.parts, ended.parts_done) == (SUCCEEDED, 3, 3)
     assert kinds(connection, job)[-1] == "finished"
     job_id = job.name.removeprefix("jobs/")
-    assert connection.exists(keys.parts_key(job_id)) == 0
-    assert 3500 < connection.ttl(keys.written_key(job_id)) <= 3600  # a reply may have been lost
+    assert connection.exists(key("parts", job_id)) == 0
+    assert 3500 < connection.ttl(key("written", job_id)) <= 3600  # a reply may have been lost
 
 
 def test_parts_are_fenced_one_by_one(connection: redis.Redis) -> None:
     job = create(connection, 2)
     first, other = claim(connection, job, 0), claim(connection, job, 1)
-    assert first.hand_back()
+    assert first.release()
     again = claim(connection, job, 0)
     assert again.number == 2
     with pytest.raises(StaleAttemptError):
@@ -70,9 +70,9 @@ def test_parts_are_fenced_one_by_one(connection: redis.Redis) -> None:
 def test_a_job_runs_until_nobody_computes_it_any_more(connection: redis.Redis) -> None:
     job = create(connection, 3)
     first, second = claim(connection, job, 0, "a"), claim(connection, job, 1, "b")
-    assert first.hand_back()
+    assert first.release()
     assert state(connection, job) == RUNNING
-    lose_holder(connection, first.job_id, 1, "b", "SIGKILL")
+    mark_holder_lost(connection, first.job_id, 1, "b", "SIGKILL")
     assert state(connection, job) == QUEUED
     with pytest.raises(StaleAttemptError):
         second.renew()
@@ -101,7 +101,7 @@ def test_a_cancelled_job_ends_when_the_last_part_has_stopped(connection: redis.R
     assert first.next_part(CPU) is None
     assert not first.cancelled().ended
     assert not second.finish().ended  # it was faster
-    lose_holder(connection, first.job_id, 2, "2", "SIGKILL")
+    mark_holder_lost(connection, first.job_id, 2, "2", "SIGKILL")
     assert state(connection, job) == CANCELLED
     with pytest.raises(StaleAttemptError):
         third.renew()
@@ -132,13 +132,13 @@ def test_deaths_are_counted_by_part(connection: redis.Redis) -> None:
     for _ in range(MAX_DEATHS - 1):
         for part in (0, 1):
             claim(connection, job, part, f"w{part}")
-            lose_holder(connection, job_id, part, f"w{part}", "SIGKILL")
+            mark_holder_lost(connection, job_id, part, f"w{part}", "SIGKILL")
     assert state(connection, job) == QUEUED
     claim(connection, job, 1).report_images([image(1, "blob")], 1)  # it gets further
-    lose_holder(connection, job_id, 1, "w", "SIGKILL")
+    mark_holder_lost(connection, job_id, 1, "w", "SIGKILL")
     assert state(connection, job) == QUEUED
     claim(connection, job, 0)
-    lose_holder(connection, job_id, 0, "w", "SIGSEGV")
+    mark_holder_lost(connection, job_id, 0, "w", "SIGSEGV")
     failed = JobStore(connection).get(job.name)
     assert failed.state == FAILED
     assert "died 5 times, last SIGSEGV" in failed.failure.message
@@ -150,7 +150,7 @@ def test_whatever_part_a_dead_horse_held_is_lost(connection: redis.Redis) -> Non
     claim(connection, job, 0, "w").finish()
     other = claim(connection, job, 1, "other")
     held = claim(connection, job, 2, "w", entry=f"{job_id}-0")
-    lose_holder(connection, job_id, 0, "w", "SIGKILL")  # which RQ knows by the part that it was forked for
+    mark_holder_lost(connection, job_id, 0, "w", "SIGKILL")  # which RQ knows by the part that it was forked for
     with pytest.raises(StaleAttemptError):
         held.renew()
     assert not other.renew()

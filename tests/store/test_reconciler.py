@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import redis
 
-from convscope.store import Attempt, JobStore, ModelStore, Reconciler, lose_holder, open_queue, read_log
+from convscope.store import Attempt, JobStore, ModelStore, Reconciler, mark_holder_lost, open_queue, read_log
 from convscope.store.errors import StaleAttemptError
-from convscope.store.jobs.losses import MAX_DEATHS
-from convscope.store.redis import keys
+from convscope.store.jobs.attempts import MAX_DEATHS
+from convscope.store.redis.keys import KEYS, key
 from convscope.store.upkeep import reconciler as module
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Device, Failure, JobEvent, JobSpec, JobState
@@ -58,7 +58,7 @@ def take(connection: redis.Redis, job_id: str, worker: str = "w") -> Attempt:
 
 def silence(connection: redis.Redis, job_id: str) -> None:
     """Let a lease run out."""
-    assert connection.delete(keys.lease_key(job_id, 0)) == 1
+    assert connection.delete(key("leases", job_id, 0)) == 1
 
 
 def events(connection: redis.Redis, job_id: str) -> list[str | None]:
@@ -134,7 +134,7 @@ def test_attempts_that_keep_dying_fail_the_job(connection: redis.Redis) -> None:
     waiter = create(connection, needs=f"models/{job_id}")
     for number in range(1, MAX_DEATHS + 1):
         assert take(connection, job_id).number == number
-        lose_holder(connection, job_id, 0, "w", "SIGSEGV")
+        mark_holder_lost(connection, job_id, 0, "w", "SIGSEGV")
     job = JobStore(connection).get(f"jobs/{job_id}")
     assert job.state == JobState.JOB_STATE_FAILED
     assert job.failure == Failure(
@@ -149,7 +149,7 @@ def test_progress_that_is_kept_forgives_earlier_deaths(connection: redis.Redis) 
     job_id = create(connection)
     for _ in range(3 * MAX_DEATHS):
         take(connection, job_id).report(JobEvent(), kept=1)
-        lose_holder(connection, job_id, 0, "w", "SIGKILL")
+        mark_holder_lost(connection, job_id, 0, "w", "SIGKILL")
     assert JobStore(connection).get(f"jobs/{job_id}").state == JobState.JOB_STATE_QUEUED
 
 
@@ -157,16 +157,16 @@ def test_a_job_that_was_asked_to_stop_is_not_tried_again(connection: redis.Redis
     job_id = create(connection)
     take(connection, job_id)
     JobStore(connection).request_cancel(f"jobs/{job_id}")
-    lose_holder(connection, job_id, 0, "w", "SIGKILL")
+    mark_holder_lost(connection, job_id, 0, "w", "SIGKILL")
     assert JobStore(connection).get(f"jobs/{job_id}").state == JobState.JOB_STATE_CANCELLED
     assert on_queue(connection) == []
 
 
 def test_only_the_holder_can_lose_a_part(connection: redis.Redis) -> None:
     job_id = create(connection)
-    take(connection, job_id, "first").hand_back()
+    take(connection, job_id, "first").release()
     second = take(connection, job_id, "second")
-    lose_holder(connection, job_id, 0, "first", "SIGKILL")
+    mark_holder_lost(connection, job_id, 0, "first", "SIGKILL")
     assert not second.renew()
 
 
@@ -217,14 +217,14 @@ def test_blobs_are_counted_by_who_points_to_them(connection: redis.Redis) -> Non
         attempt.report(JobEvent(), "shared")
         attempt.report(JobEvent(), "shared")
         attempt.succeed(own, Model(sha256=f"model {own}"), history="history")
-    found: Any = connection.hgetall(keys.REFERENCES)
+    found: Any = connection.hgetall(KEYS["references"])
     counts = {name.decode(): int(count) for name, count in found.items()}
     assert counts == {"shared": 2, "a": 1, "b": 1, "model a": 1, "model b": 1, "history": 2}
     assert JobStore(connection).delete(f"jobs/{first}") == ["a"]
     assert set(JobStore(connection).delete(f"jobs/{second}")) == {"b", "shared"}
     assert ModelStore(connection).delete(f"models/{first}") == ["model a"]
     assert set(ModelStore(connection).delete(f"models/{second}")) == {"model b", "history"}
-    assert connection.hgetall(keys.REFERENCES) == {}
+    assert connection.hgetall(KEYS["references"]) == {}
 
 
 @pytest.mark.parametrize("deleted", [False, True])

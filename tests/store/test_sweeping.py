@@ -8,7 +8,7 @@ import redis
 
 from convscope.store import Attempt, BlobStore, JobStore, PolicyError, Sweeper, check_policy
 from convscope.store.errors import BlobDamagedError
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
@@ -69,7 +69,7 @@ def test_jobs_expire_and_models_stay(connection: redis.Redis, blobs: BlobStore) 
     old, _, of_model = train(connection, blobs)
     young, _, _ = train(connection, blobs)
     month_ago = int(connection.time()[0] * 1000) - 31 * 24 * 3600 * 1000
-    connection.hset(keys.job_key(old.removeprefix("jobs/")), "ended", month_ago)
+    connection.hset(key("job", old.removeprefix("jobs/")), "ended", month_ago)
     waiting, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
     assert Sweeper(connection, blobs).expire_jobs() == 1
     assert {job.name for job in JobStore(connection).newest_first()} == {young, waiting.name}
@@ -88,7 +88,7 @@ def test_one_sweep_an_hour(connection: redis.Redis, blobs: BlobStore, monkeypatc
     for _ in range(3):
         Sweeper(connection, blobs).tick()
     assert len(swept) == 1
-    assert 3500 < connection.ttl(keys.SWEPT) <= 3600
+    assert 3500 < connection.ttl(KEYS["swept"]) <= 3600
 
 
 def test_a_redis_that_evicts_is_refused(connection: redis.Redis) -> None:

@@ -5,7 +5,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, ResultWanted, dispatch, lose_holder, open_queue
+from convscope.store import Attempt, ResultWanted, dispatch, mark_holder_lost, open_queue
 from convscope.store.jobs.queue import queued_parts
 from convscope.v1.jobs_pb2 import Device, JobState, Priority
 from support.part_jobs import CPU, claim, create, pop, state, take, waiting
@@ -20,12 +20,12 @@ def test_a_warm_horse_goes_on_with_its_own_job(connection: redis.Redis) -> None:
     for _ in range(3):
         attempt.finish()
         done.append(attempt.part)
-        part = attempt.next_part(CPU)
+        part = attempt.next_part(queue_keys(CPU))
         assert part is not None
         attempt = claim(connection, job, part)
     assert [*done, attempt.part] == [0, 1, 2, 3]
     attempt.succeed("")
-    assert attempt.next_part(CPU) is None
+    assert attempt.next_part(queue_keys(CPU)) is None
     assert connection.keys("rq:job:*") == [f"rq:job:{attempt.job_id}-0".encode()]  # which RQ removes by itself
 
 
@@ -33,7 +33,7 @@ def test_a_warm_horse_makes_way_for_others(connection: redis.Redis) -> None:
     job, other = create(connection, 4), create(connection, 1)
     attempt = claim(connection, job, pop(connection))
     attempt.finish()
-    assert attempt.next_part(CPU) is None  # the other job's part came first
+    assert attempt.next_part(queue_keys(CPU)) is None  # the other job's part came first
     assert waiting(connection, job) == [1]
     assert waiting(connection, other) == [0]
 
@@ -43,7 +43,7 @@ def test_a_warm_horse_takes_what_no_queue_has(connection: redis.Redis) -> None:
     attempt = claim(connection, job, pop(connection))
     assert pop(connection) == 1  # by another worker, which has not claimed it yet
     attempt.finish()
-    assert attempt.next_part(CPU) == 2
+    assert attempt.next_part(queue_keys(CPU)) == 2
     claim(connection, job, 1, "other")
     claim(connection, job, 2)
     assert waiting(connection, job) == [3]
@@ -54,8 +54,8 @@ def test_entries_that_are_out_of_date_are_passed_over(connection: redis.Redis) -
     attempt = claim(connection, job, pop(connection))
     dispatch(connection, attempt.job_id, 0)  # once more, by somebody who did not know better
     attempt.finish()
-    assert attempt.next_part(CPU) == 1
-    assert attempt.next_part(CPU) == 2
+    assert attempt.next_part(queue_keys(CPU)) == 1
+    assert attempt.next_part(queue_keys(CPU)) == 2
 
 
 def test_queues_are_by_priority_and_device(connection: redis.Redis) -> None:
@@ -81,11 +81,11 @@ def test_a_warm_horse_of_a_low_job_makes_way_for_a_higher_one(connection: redis.
     attempt = claim(connection, job)
     create(connection, 1, priority=Priority.PRIORITY_HIGH, device=Device.DEVICE_GPU)
     attempt.finish()
-    assert attempt.next_part(CPU) == 1  # the other one is not for this worker
+    assert attempt.next_part(queue_keys(CPU)) == 1  # the other one is not for this worker
     attempt = claim(connection, job, 1)
     create(connection, 1, priority=Priority.PRIORITY_NORMAL)
     attempt.finish()
-    assert attempt.next_part(CPU) is None
+    assert attempt.next_part(queue_keys(CPU)) is None
 
 
 @pytest.mark.parametrize("device", [Device.DEVICE_ANY, Device.DEVICE_CPU])
@@ -94,12 +94,12 @@ def test_a_warm_horse_goes_on_while_only_lower_jobs_wait(connection: redis.Redis
     attempt = claim(connection, job)
     create(connection, 1, priority=Priority.PRIORITY_LOW, device=device)
     attempt.finish()
-    assert attempt.next_part(CPU) == 1  # from the job's own queue
+    assert attempt.next_part(queue_keys(CPU)) == 1  # from the job's own queue
     claim(connection, job, 1, "other").finish()
     connection.delete(open_queue(connection).key)
-    assert attempt.next_part(CPU) == 3  # which is on no queue: another worker has taken part 2
+    assert attempt.next_part(queue_keys(CPU)) == 3  # which is on no queue: another worker has taken part 2
     create(connection, 1, device=device)
-    assert attempt.next_part(CPU) is None
+    assert attempt.next_part(queue_keys(CPU)) is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_warm_horse_makes_way_for_a_job_on_the_other_queue_of_its_priority(
     attempt = claim(connection, job)
     small = create(connection, 1, device=other)
     attempt.finish()
-    assert attempt.next_part(CPU) is None
+    assert attempt.next_part(queue_keys(CPU)) is None
     assert 1 in waiting(connection, job)
     assert waiting(connection, small) == [0]
 
@@ -135,13 +135,13 @@ class Crew:
         if attempt is None:
             self.take(worker)
         elif what == "gives back":
-            assert attempt.hand_back()
+            assert attempt.release()
             dispatch(self.connection, attempt.job_id, attempt.part)
         elif what == "dies":
-            lose_holder(self.connection, attempt.job_id, 0, worker, "SIGKILL")
+            mark_holder_lost(self.connection, attempt.job_id, 0, worker, "SIGKILL")
         else:
             self._end(attempt)
-            part = attempt.next_part(CPU) if what == "goes on" else None
+            part = attempt.next_part(queue_keys(CPU)) if what == "goes on" else None
             if part is not None:
                 self._claim(worker, part)
 

@@ -13,6 +13,7 @@ from convscope.v1.datasets_pb2_grpc import DatasetsStub
 from convscope.v1.jobs_pb2_grpc import JobsStub
 from convscope.v1.models_pb2_grpc import ModelsStub
 from convscope.v1.visualizations_pb2_grpc import VisualizationsStub
+from convscope.v1.workers_pb2_grpc import WorkersStub
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -58,6 +59,7 @@ class Connection:
         self.models = ModelsStub(self._channel)
         self.datasets = DatasetsStub(self._channel)
         self.visualizations = VisualizationsStub(self._channel)
+        self.workers = WorkersStub(self._channel)
 
     def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         """The response to one request, within the configured time."""

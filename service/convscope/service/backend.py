@@ -1,18 +1,14 @@
 """What every servicer works with: the store, reached without blocking the event loop."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.store import BlobStore, JobStore, ModelStore, StoreSettings, Sweeper, connect_promptly
-from convscope.store.errors import BlobError
 
 __all__ = ["Backend"]
-
-log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,13 +39,6 @@ class Backend:
         """Call a blocking function in a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
-
-    def discard(self, digests: list[str]) -> None:
-        """Remove blobs that nothing points to any more; a store that cannot be written is left to the next sweep."""
-        try:
-            self.sweeper.discard(digests)
-        except BlobError as error:
-            log.warning("blobs stay until the next sweep: %s", error)
 
     def close(self) -> None:
         """Give back threads and connections."""

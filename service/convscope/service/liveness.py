@@ -18,7 +18,14 @@ log = logging.getLogger(__name__)
 PERIOD_S = 0.5
 
 # Names under which health can be asked for; the empty one stands for the whole server.
-SERVICES = ("", "convscope.v1.Jobs", "convscope.v1.Models", "convscope.v1.Datasets", "convscope.v1.Visualizations")
+SERVICES = (
+    "",
+    "convscope.v1.Jobs",
+    "convscope.v1.Models",
+    "convscope.v1.Datasets",
+    "convscope.v1.Visualizations",
+    "convscope.v1.Workers",
+)
 
 
 async def keep_health(backend: Backend, servicer: health.aio.HealthServicer) -> None:

@@ -48,7 +48,7 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
     async def DeleteModel(self, request: DeleteModelRequest, context: Context) -> Empty:  # noqa: N802
         """Delete a model."""
         name_to_id("models", request.name)
-        await self._backend.run(_delete, self._backend, request.name)
+        await self._backend.run(self._backend.models.delete, request.name)
         return Empty()
 
     async def ExportModel(  # noqa: N802
@@ -68,10 +68,6 @@ def _get(backend: Backend, name: str) -> Model:
     if digest:
         model.MergeFromString(backend.blobs.get(digest))
     return model
-
-
-def _delete(backend: Backend, name: str) -> None:
-    backend.discard(backend.models.delete(name))
 
 
 def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:

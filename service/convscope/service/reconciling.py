@@ -32,6 +32,7 @@ async def keep_reconciling(backend: Backend) -> None:
 
 def _sweep(sweeper: Sweeper) -> None:
     try:
+        sweeper.collect()
         sweeper.tick()
     except BlobError as error:
         log.warning("the sweep was cut short: %s", error)

@@ -23,8 +23,9 @@ from convscope.service.settings import ServiceSettings
 from convscope.service.tasks import end_tasks, keep_running
 from convscope.service.tls import server_credentials
 from convscope.service.visualizations import VisualizationsService
+from convscope.service.workers import WorkersService
 from convscope.store import StoreSettings, check_policy
-from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc
+from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc, workers_pb2_grpc
 
 __all__ = ["ListenError", "serve"]
 
@@ -103,6 +104,7 @@ def _build(
     models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(backend), server)
     datasets_pb2_grpc.add_DatasetsServicer_to_server(DatasetsService(), server)
     visualizations_pb2_grpc.add_VisualizationsServicer_to_server(VisualizationsService(backend), server)
+    workers_pb2_grpc.add_WorkersServicer_to_server(WorkersService(backend), server)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection([*filter(None, SERVICES), health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     return server

@@ -4,7 +4,7 @@ After etcd's gofail. The variable holds ``point=terms`` pairs, parted by ``;``. 
 until its count is used up, then the next one. A term is an action, with an optional chance and an optional count before
 it::
 
-    sweep.before_delete=10%sleep(100);executor.after_checkpoint=2*off->1*kill;clock=return(3600)
+    collect.before_delete=10%sleep(100);executor.after_checkpoint=2*off->1*kill;clock=return(3600)
 
 =============== ====================================================================================================
 action          what happens at the point
@@ -50,13 +50,13 @@ POINTS: Final[Mapping[str, str]] = {
     "claim.after": "a part is claimed, and nothing is written yet",
     "attempt.before_end": "an attempt's last write is about to be sent",
     "attempt.after_end": "an attempt has ended, and its process does not act on that yet",
-    "sweep.before_delete": "blobs were found to be unreferenced, and are not deleted yet",
-    "sweep.after_delete": "unreferenced blobs are deleted, and what Redis knows of them is not",
+    "collect.before_delete": "blobs are condemned, and not deleted yet",
+    "collect.after_delete": "condemned blobs are deleted, and not struck off yet",
     "executor.before_checkpoint": "a state of training is about to be stored",
     "executor.after_checkpoint": "a checkpoint is stored and pointed to",
     "executor.before_release": "a part is about to be given back",
     "executor.pulse": "a computation asks whether it is to stop",
-    "reconcile.before_repair": "a part was found to be lost, and is not queued again yet",
+    "reconcile.before_repair": "an attempt was found to be late, and its part is not given back yet",
     "clock": "value: seconds by which this process's clock is ahead",
     "sweep.period": "value: seconds between two sweeps",
     "sweep.spared": "value: seconds for which a blob may wait to be pointed to",

@@ -3,17 +3,19 @@
 import argparse
 import logging
 import os
+import re
 import socket
 import sys
 from importlib import import_module
 
 from convscope.engine.runtime.memory import parse_memory
-from convscope.store import PolicyError, StoreSettings, await_redis, check_policy, connect_patiently
+from convscope.store import PolicyError, StoreSettings, await_redis, check_policy, connect_patiently, connect_promptly
 from convscope.store.names import new_id
 from convscope.worker.supervisor.gpu_workers import run_gpu_workers
 from convscope.worker.supervisor.gpus import find_gpus
 from convscope.worker.variables import (
     DEVICE_VARIABLE,
+    KEEP_WARM_VARIABLE,
     MEMORY_VARIABLE,
     THREADS_VARIABLE,
     check_variables,
@@ -33,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         "When told to stop, it gives the job that it computes back to the queue.",
         epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME, CONVSCOPE_DATA, "
         "CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_MEMORY, CONVSCOPE_DEVICE, "
-        "CONVSCOPE_CHECKPOINT_STEPS.",
+        "CONVSCOPE_CHECKPOINT_STEPS, CONVSCOPE_KEEP_WARM.",
     )
     on = parser.add_mutually_exclusive_group()
     on.add_argument("--device", choices=["cpu", "gpu"], help="what to compute on (default: CONVSCOPE_DEVICE, else cpu)")
@@ -105,7 +107,7 @@ def _prepare(threads: int | None) -> None:
 
 
 def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
-    from convscope.worker.supervisor.parent import PartWorker  # noqa: PLC0415 - RQ, only where work is done
+    from convscope.worker.supervisor.rq_worker import Supervisor  # noqa: PLC0415 - RQ, only where work is done
 
     connection = connect_patiently(settings.redis_url)
     try:
@@ -113,9 +115,19 @@ def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
         check_policy(connection)
     except PolicyError as error:
         return _refuse(error)
-    name = f"{socket.gethostname()}-{new_id()}"
-    PartWorker(connection, name, finish=finish).work(burst=burst, logging_level="WARNING")
+    name = f"{worker_host()}-{new_id()}"
+    supervisor = Supervisor(connection, connect_promptly(settings.redis_url), name, finish=finish)
+    if burst:
+        os.environ[KEEP_WARM_VARIABLE] = "0"
+        supervisor.work_in_burst()
+    else:
+        supervisor.work(logging_level="WARNING")
     return 0
+
+
+def worker_host() -> str:
+    """Return this machine's name as a worker's name begins with it: lower-case letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower()).strip("-")[:40] or "worker"
 
 
 def _refuse(error: Exception) -> int:

@@ -7,7 +7,7 @@ lately are removed. Whoever points to a blob must have written it within that ti
 import contextlib
 import logging
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import cast
 
 import redis
@@ -15,12 +15,13 @@ import redis
 from convscope.store.blobs import BlobStore
 from convscope.store.clock import now
 from convscope.store.errors import NotFoundError
-from convscope.store.failpoints import failpoint, value
+from convscope.store.failpoints import value
 from convscope.store.jobs.jobs import JobStore
 from convscope.store.jobs.records import Fields, text
 from convscope.store.models import ModelStore
 from convscope.store.names import parse_name
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
+from convscope.store.upkeep.collector import Collector
 
 __all__ = ["Sweeper"]
 
@@ -49,6 +50,7 @@ class Sweeper:
     def __init__(self, connection: redis.Redis, blobs: BlobStore) -> None:
         self._redis = connection
         self._blobs = blobs
+        self._collector = Collector(connection, blobs)
 
     def tick(self) -> None:
         """Sweep if nobody has for an hour.
@@ -57,51 +59,40 @@ class Sweeper:
             redis.RedisError: if Redis does not answer.
             BlobError: if the artifact store does not.
         """
-        if self._redis.set(keys.SWEPT, 1, nx=True, px=round(_seconds("sweep.period", PERIOD) / MILLISECOND)):
-            removed = self.expire_jobs()
-            orphans = self.sweep()
+        if self._redis.set(KEYS["swept"], 1, nx=True, px=round(_time("sweep.period", PERIOD) / MILLISECOND)):
+            removed = self.expire_jobs(_time("sweep.retention", RETENTION))
+            orphans = self.sweep(_time("sweep.spared", SPARED))
             log.info("swept: %d jobs, %d blobs", removed, orphans)
 
-    def expire_jobs(self, retention: timedelta | None = None) -> int:
+    def collect(self) -> int:
+        """Delete the files of blobs that lost their last reference; see ``Collector.tick``."""
+        return self._collector.tick()
+
+    def expire_jobs(self, retention: timedelta = RETENTION) -> int:
         """Delete the jobs that ended longer ago; returns how many. Models stay."""
-        oldest = (now() - (retention if retention is not None else _seconds("sweep.retention", RETENTION))).timestamp()
+        seconds, _ = self._redis.time()
+        oldest = (seconds - retention.total_seconds()) * 1000
         jobs = JobStore(self._redis)
-        expired = [
-            job.name
-            for job in jobs.newest_first()
-            if job.HasField("end_time") and job.end_time.ToMilliseconds() < oldest * 1000
-        ]
-        for name in expired:
-            with contextlib.suppress(NotFoundError):  # somebody else was faster
-                jobs.delete(name)
+        expired = cast("list[bytes]", self._redis.zrangebyscore(KEYS["ended"], "-inf", oldest))
+        for job_id in expired:
+            with contextlib.suppress(NotFoundError):  # it was deleted meanwhile
+                jobs.delete(f"jobs/{text(job_id)}")
         return len(expired)
 
-    def discard(self, digests: Collection[str], spared: timedelta | None = None) -> None:
-        """Remove blobs that lost their last reference, but for those written lately: the next sweep sees to them."""
-        oldest = _before(spared)
-        old = [digest for digest in digests if (written := self._blobs.written(digest)) and written < oldest]
-        self._delete(self._unreferenced(old))
-
-    def sweep(self, spared: timedelta | None = None) -> int:
-        """Remove the blobs that nothing points to and that were not written lately; returns how many."""
-        oldest = _before(spared)
+    def sweep(self, spared: timedelta = SPARED) -> int:
+        """Remove the blobs that nothing refers to and that were not written lately; returns how many."""
+        oldest = now() - spared
         removed = 0
         for batch in self._blobs.stored():
             orphans = self._unreferenced([blob.digest for blob in batch if blob.written < oldest])
-            self._delete(orphans)
-            removed += len(orphans)
+            removed += self._collector.collect(orphans) if orphans else 0
         self._forget()
         return removed
-
-    def _delete(self, orphans: list[str]) -> None:
-        failpoint("sweep.before_delete")
-        self._blobs.delete(orphans)
-        failpoint("sweep.after_delete")
 
     def _forget(self) -> None:
         """Strike images off those known that no job has any more; a look-up would do so too, if one came."""
         for model in ModelStore(self._redis).newest_first():
-            known, cursor, ended = keys.known_key(parse_name("models", model.name)), 0, False
+            known, cursor, ended = key("cached", parse_name("models", model.name)), 0, False
             while not ended:
                 cursor, found = cast("tuple[int, Fields]", self._redis.hscan(known, cursor, count=1_000))
                 gone = set(self._unreferenced([text(digest) for digest in found.values()]))
@@ -112,15 +103,10 @@ class Sweeper:
     def _unreferenced(self, digests: Collection[str]) -> list[str]:
         if not digests:
             return []
-        counts = self._redis.hmget(keys.REFERENCES, list(digests))
+        counts = self._redis.hmget(KEYS["references"], list(digests))
         return [digest for digest, count in zip(digests, counts, strict=True) if count is None]
 
 
-def _before(spared: timedelta | None) -> datetime:
-    """Return when blobs that are not spared were written at the latest."""
-    return now() - (spared if spared is not None else _seconds("sweep.spared", SPARED))
-
-
-def _seconds(name: str, default: timedelta) -> timedelta:
+def _time(name: str, default: timedelta) -> timedelta:
     """Return a time that tests shorten by a failpoint."""
     return timedelta(seconds=float(value(name, str(default.total_seconds()))))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from convscope.store import Image
-from convscope.worker.executor.horse_report import CancelledError, Reporter
+from convscope.worker.executor.context import AttemptContext, CancelledError
 
 __all__ = ["ImageBuffer"]
 
@@ -15,12 +15,12 @@ class ImageBuffer:
     """Holds images back until the computation pauses: between two chunks, it does.
 
     Args:
-        reporter: where they go.
+        context: where they go.
         kept: how many images of the part are stored already.
     """
 
-    def __init__(self, reporter: Reporter, kept: int) -> None:
-        self._reporter = reporter
+    def __init__(self, context: AttemptContext, kept: int) -> None:
+        self._reporter = context
         self._kept = kept
         self._images: list[Image] = []
         self._counted = 0
@@ -38,13 +38,13 @@ class ImageBuffer:
             data: its blob.
             counted: whether it was counted when its candidate was stored.
         """
-        self._images.append(replace(image, blob=self._reporter.blobs.put(data)))
+        self._images.append(replace(image, blob=self._reporter.attempt.put(data)))
         self._counted += counted
         if len(self._images) >= MOST:
             self.flush()
 
     def pulse(self) -> None:
-        """Write what was held back, then see whether the computation is to stop: see ``Reporter.pulse``."""
+        """Write what was held back, then see whether the computation is to stop: see ``AttemptContext.pulse``."""
         self.flush()
         self._reporter.pulse()
 

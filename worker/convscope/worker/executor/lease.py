@@ -1,13 +1,12 @@
-"""Keeps an attempt's lease alive while the horse computes, and hears what the others want."""
+"""Keeps the lease of the attempt alive that an executor computes, and hears what the others want."""
 
 import logging
 import threading
 
 import redis
 
-from convscope.store import Attempt
+from convscope.store import Attempt, Scripts
 from convscope.store.errors import StaleAttemptError
-from convscope.store.redis.scripted import Scripts
 
 __all__ = ["LeaseKeeper"]
 
@@ -18,9 +17,9 @@ PERIOD_S = 1.0
 
 
 class LeaseKeeper(threading.Thread):
-    """A thread that renews the lease; TensorFlow computes without holding up other threads.
+    """A thread that renews a lease; TensorFlow computes without holding up other threads.
 
-    It lives in the horse, not in its parent: a horse that hangs or is stopped must lose its lease.
+    It lives in the executor, not in its supervisor: an executor that hangs or is stopped must lose its lease.
 
     Args:
         attempt: whose lease it is.
@@ -28,7 +27,7 @@ class LeaseKeeper(threading.Thread):
 
     Attributes:
         cancelled: the job was asked to stop.
-        over: somebody else has the part, or the job has ended.
+        over: another attempt has the part, or the job has ended.
     """
 
     def __init__(self, attempt: Attempt, scripts: Scripts) -> None:

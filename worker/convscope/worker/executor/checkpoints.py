@@ -11,7 +11,7 @@ from convscope.engine.training import Checkpoints, TrainOutcome, state_to_bytes
 from convscope.store import Checkpoint
 from convscope.store.errors import BlobDamagedError
 from convscope.store.failpoints import failpoint
-from convscope.worker.executor.horse_report import Reporter
+from convscope.worker.executor.context import AttemptContext
 from convscope.worker.variables import CHECKPOINT_VARIABLE, number_in
 
 __all__ = ["environments", "train_with_checkpoints"]
@@ -25,60 +25,60 @@ INTERVAL = 1_000
 THEN = ", then "
 
 
-def train_with_checkpoints(reporter: Reporter, run: Callable[[Checkpoints], TrainOutcome]) -> TrainOutcome:
+def train_with_checkpoints(context: AttemptContext, run: Callable[[Checkpoints], TrainOutcome]) -> TrainOutcome:
     """Train from the latest checkpoint that can be gone on from, or anew.
 
     Args:
-        reporter: of the attempt, whose checkpoints are kept.
+        context: of the attempt, whose checkpoints are kept.
         run: trains; must raise CheckpointError before its first step if it cannot go on from what it is given.
     """
-    for checkpoint in reporter.attempt.checkpoints:
+    for checkpoint in context.attempt.checkpoints:
         try:
-            state = _read(reporter, checkpoint)
-            _warn_of_other_bits(reporter, checkpoint.step)
-            return run(_checkpoints(reporter, (checkpoint.step, state)))
+            state = _read(context, checkpoint)
+            _warn_of_other_bits(context, checkpoint.step)
+            return run(_checkpoints(context, (checkpoint.step, state)))
         except CheckpointError as error:
-            reporter.attempt.forget_checkpoint(checkpoint, str(error))
-    return run(_checkpoints(reporter, None))
+            context.attempt.forget_checkpoint(checkpoint, str(error))
+    return run(_checkpoints(context, None))
 
 
-def environments(reporter: Reporter) -> dict[str, str]:
+def environments(context: AttemptContext) -> dict[str, str]:
     """Return what decided the bits in all attempts that the present one goes on from, itself included.
 
     What was not the same in all of them has every value, as in ``2, then 1``.
     """
     found: list[dict[str, str]] = []
-    for event in reporter.logged():
+    for event in context.logged():
         if event.HasField("attempt_started"):
             found = found if event.attempt_started.resumed_from else []
             found.append(dict(event.attempt_started.environment))
     return {name: THEN.join(dict.fromkeys(each.get(name, "") for each in found)) for name in environment()}
 
 
-def _checkpoints(reporter: Reporter, resume: tuple[int, bytes] | None) -> Checkpoints:
+def _checkpoints(context: AttemptContext, resume: tuple[int, bytes] | None) -> Checkpoints:
     def save(step: int, model: keras.Model) -> None:
         failpoint("executor.before_checkpoint")
-        blob = reporter.blobs.put(state_to_bytes(model))
-        reporter.attempt.save_checkpoint(Checkpoint(step, blob))
+        blob = context.attempt.put(state_to_bytes(model))
+        context.attempt.save_checkpoint(Checkpoint(step, blob))
         failpoint("executor.after_checkpoint")
 
     return Checkpoints(save=save, save_interval=number_in(CHECKPOINT_VARIABLE) or INTERVAL, resume=resume)
 
 
-def _read(reporter: Reporter, checkpoint: Checkpoint) -> bytes:
+def _read(context: AttemptContext, checkpoint: Checkpoint) -> bytes:
     try:
-        return reporter.blobs.get(checkpoint.blob)
+        return context.blobs.get(checkpoint.blob)
     except BlobDamagedError as error:
         raise CheckpointError(str(error)) from error
 
 
-def _warn_of_other_bits(reporter: Reporter, step: int) -> None:
-    changed = [f"{name} {value}" for name, value in environments(reporter).items() if THEN in value]
+def _warn_of_other_bits(context: AttemptContext, step: int) -> None:
+    changed = [f"{name} {value}" for name, value in environments(context).items() if THEN in value]
     if changed:
         log.warning(
             "jobs/%s goes on from step %d where another attempt had other conditions (%s): its weights may differ in "
             "their last bits from those of an undisturbed run",
-            reporter.attempt.job_id,
+            context.attempt.job_id,
             step,
             "; ".join(changed),
         )

@@ -9,17 +9,17 @@ from convscope.engine.runtime.pulse import Pulse
 from convscope.engine.visualization import FeatureImage as ComputedImage
 from convscope.engine.visualization import Visualizer
 from convscope.engine.visualization.visualizer import Ready
-from convscope.planning import ImageNames, VisualizationPlan
+from convscope.planning import ImageNames, check_planning, plan_visualization
 from convscope.planning.order import ImageOrder, ImagePlace
-from convscope.store import Image, ModelStore, ResultWanted
+from convscope.store import Image, ResultWanted
 from convscope.store.jobs.images import ready_images
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeResult, VisualizeSpec
 from convscope.worker.executor import convert
+from convscope.worker.executor.candidates import Candidates
+from convscope.worker.executor.context import AttemptContext
 from convscope.worker.executor.convert_objective import objective
-from convscope.worker.executor.horse_candidates import Candidates
-from convscope.worker.executor.horse_images import ImageBuffer
-from convscope.worker.executor.horse_report import Reporter
+from convscope.worker.executor.image_buffer import ImageBuffer
 from convscope.worker.variables import MEMORY_VARIABLE, memory_in
 
 __all__ = ["VisualizeRunner"]
@@ -44,50 +44,50 @@ class VisualizeRunner:
     def __init__(self) -> None:
         self._job: _Job | None = None
 
-    def __call__(self, reporter: Reporter) -> None:
-        """Compute the part that the reporter's attempt holds."""
-        if self._job is None or self._job.job_id != reporter.attempt.job_id:
-            self._job = _Job(reporter)
-        self._job.compute(reporter)
-        attempt = reporter.attempt
+    @property
+    def loaded(self) -> list[str]:
+        """Digests of the files of the models that are loaded."""
+        return [self._job.model_file] if self._job else []
+
+    def __call__(self, context: AttemptContext) -> None:
+        """Compute the part that the context's attempt holds."""
+        if self._job is None or self._job.job_id != context.attempt.job_id:
+            self._job = _Job(context)
+        self._job.compute(context)
+        attempt = context.attempt
         try:
             attempt.finish()
         except ResultWanted:
             seconds, known = attempt.figures()
             result = VisualizeResult(images=self._job.order.total, seconds=seconds, known=known)
-            attempt.succeed(reporter.blobs.put(JobResult(visualize=result).SerializeToString()))
+            attempt.succeed(attempt.put(JobResult(visualize=result).SerializeToString()))
 
 
 class _Job:
     """What the parts of a job have in common."""
 
-    def __init__(self, reporter: Reporter) -> None:
-        attempt = reporter.attempt
+    def __init__(self, context: AttemptContext) -> None:
+        attempt = context.attempt
         self.job_id = attempt.job_id
         self._spec: VisualizeSpec = attempt.spec.visualize
         self.order = ImageOrder(self._spec)
-        self._plan = VisualizationPlan.from_bytes(reporter.blobs.get(attempt.plan))
-        self._sha256 = attempt.model_file or self._kept_model(reporter)
-        self._names = ImageNames(self._spec, self._sha256, self._plan.rows)
+        check_planning(attempt.planning)
+        self._plan = plan_visualization(self._spec, attempt.model.layers, attempt.part_seconds)
+        self.model_file = attempt.model_file
+        self._names = ImageNames(self._spec, self.model_file, self._plan.rows)
         self._settings = convert.visualize_settings(self._spec)
         self._visualizer: Visualizer | None = None
 
-    def _kept_model(self, reporter: Reporter) -> str:
-        """Return the digest of the model's file, which all parts of the job are to use."""
-        sha256 = ModelStore(reporter.redis).ready(self._spec.model).sha256
-        reporter.attempt.keep_model(sha256)
-        return sha256
-
-    def compute(self, reporter: Reporter) -> None:
+    def compute(self, context: AttemptContext) -> None:
         """Report every image of the part that the job does not have yet."""
-        spans = self._spans(reporter.attempt.part)
+        spans = self._spans(context.attempt.part)
         numbers = [number for span in spans for feature in span.features for number in self._numbers(span, feature)]
-        have = {number for number, _ in ready_images(reporter.redis, self.job_id, numbers)}
+        have = {number for number, _ in ready_images(context.redis, self.job_id, numbers)}
         if not self._spec.recompute:
-            have |= self._take_known(reporter, [number for number in numbers if number not in have])
-        buffer = ImageBuffer(reporter, kept=len(have))
+            have |= self._take_known(context, [number for number in numbers if number not in have])
+        buffer = ImageBuffer(context, kept=len(have))
         for span in spans:
-            self._compute_span(reporter, buffer, self._left(span, have), have)
+            self._compute_span(context, buffer, self._left(span, have), have)
         buffer.flush()
 
     def _left(self, span: Span, have: Set[int]) -> Span:
@@ -124,18 +124,18 @@ class _Job:
         """Whether a span computes no more than a candidate for the image of a feature."""
         return feature in span.parted and not self._settings.keep_all
 
-    def _take_known(self, reporter: Reporter, numbers: list[int]) -> set[int]:
+    def _take_known(self, context: AttemptContext, numbers: list[int]) -> set[int]:
         found: set[int] = set()
         for start in range(0, len(numbers), KNOWN_BATCH):
-            reporter.pulse()
+            context.pulse()
             images = [
                 self._image(number, self._name(number), known=True) for number in numbers[start : start + KNOWN_BATCH]
             ]
-            found |= reporter.attempt.take_known(images)
+            found |= context.attempt.reuse_cached(images)
         return found
 
-    def _compute_span(self, reporter: Reporter, buffer: ImageBuffer, span: Span, have: Set[int]) -> None:
-        candidates = Candidates(reporter, self._settings.restarts)
+    def _compute_span(self, context: AttemptContext, buffer: ImageBuffer, span: Span, have: Set[int]) -> None:
+        candidates = Candidates(context, self._settings.restarts)
 
         def choose(feature: int) -> None:
             if best := candidates.best(self._numbers(span, feature)[0]):
@@ -158,10 +158,10 @@ class _Job:
             buffer.count()
             choose(feature)
         if missing := [each for each in span.features if each not in stored]:
-            self._run(reporter, span, missing, ready, buffer.pulse)
+            self._run(context, span, missing, ready, buffer.pulse)
 
-    def _run(self, reporter: Reporter, span: Span, features: list[int], ready: Ready, pulse: Pulse) -> None:
-        visualizer, rows, settings = self._loaded(reporter), self._plan.rows[span.target], self._settings
+    def _run(self, context: AttemptContext, span: Span, features: list[int], ready: Ready, pulse: Pulse) -> None:
+        visualizer, rows, settings = self._loaded(context), self._plan.rows[span.target], self._settings
         index = span.target - len(self._spec.selections)
         if index < 0:
             visualizer.run(span.layer, features, settings, rows=rows, restarts=span.parted, ready=ready, pulse=pulse)
@@ -171,10 +171,10 @@ class _Job:
                 span.layer, what, settings, rows=rows, restarts=span.parted, ready=ready, pulse=pulse
             )
 
-    def _loaded(self, reporter: Reporter) -> Visualizer:
+    def _loaded(self, context: AttemptContext) -> Visualizer:
         if self._visualizer is None:
             self._visualizer = Visualizer(
-                model_from_bytes(reporter.blobs.get(self._sha256)), memory_in(MEMORY_VARIABLE)
+                model_from_bytes(context.blobs.get(self.model_file)), memory_in(MEMORY_VARIABLE)
             )
         return self._visualizer
 

@@ -10,9 +10,9 @@ from convscope.store import Attempt, BlobStore, read_log
 from convscope.store.errors import StaleAttemptError
 from convscope.store.failpoints import failpoint
 from convscope.v1.jobs_pb2 import JobEvent
-from convscope.worker.executor.horse_lease import LeaseKeeper
+from convscope.worker.executor.lease import LeaseKeeper
 
-__all__ = ["CancelledError", "DrainedError", "Reporter", "Wishes"]
+__all__ = ["AttemptContext", "CancelledError", "DrainedError", "StopRequest"]
 
 
 # Events read from the log at a time.
@@ -28,19 +28,24 @@ class DrainedError(Interruption):
 
 
 @dataclass(slots=True)
-class Wishes:
-    """What a worker wants of its horse; set by signal handlers.
+class StopRequest:
+    """What a supervisor wants of its executor; set by signal handlers.
 
     Attributes:
         drain: give the part back at the next pulse.
-        last: take up no other part after this one.
+        last: claim no other part after this one.
     """
 
     drain: bool = False
     last: bool = False
 
+    @property
+    def any(self) -> bool:
+        """Whether the executor is to end, now or after its part."""
+        return self.drain or self.last
 
-class Reporter:
+
+class AttemptContext:
     """One attempt's way to the outside.
 
     Args:
@@ -48,17 +53,17 @@ class Reporter:
         attempt: holds the part.
         blobs: where images and results go.
         lease: keeps the attempt alive.
-        wishes: what the worker wants of its horse.
+        stop: what the supervisor wants.
     """
 
     def __init__(
-        self, connection: redis.Redis, attempt: Attempt, blobs: BlobStore, lease: LeaseKeeper, wishes: Wishes
+        self, connection: redis.Redis, attempt: Attempt, blobs: BlobStore, lease: LeaseKeeper, stop: StopRequest
     ) -> None:
         self.redis = connection
         self.attempt = attempt
         self.blobs = blobs
         self._lease = lease
-        self._wishes = wishes
+        self._wishes = stop
 
     def pulse(self) -> None:
         """Stop the computation if somebody asked for it; to be called at least twice a second.

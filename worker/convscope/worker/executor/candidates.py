@@ -9,7 +9,7 @@ from convscope.store.errors import BlobDamagedError, BlobError
 from convscope.store.jobs.images import ready_images
 from convscope.v1.visualize_pb2 import FeatureImage
 from convscope.worker.executor import convert
-from convscope.worker.executor.horse_report import CancelledError, Reporter
+from convscope.worker.executor.context import AttemptContext, CancelledError
 
 __all__ = ["Candidates"]
 
@@ -18,12 +18,12 @@ class Candidates:
     """The candidates of a job's images.
 
     Args:
-        reporter: where they go.
+        context: where they go.
         restarts: how many each feature has.
     """
 
-    def __init__(self, reporter: Reporter, restarts: int) -> None:
-        self._reporter = reporter
+    def __init__(self, context: AttemptContext, restarts: int) -> None:
+        self._reporter = context
         self._restarts = restarts
 
     def has(self, number: int, restarts: range) -> bool:
@@ -43,7 +43,7 @@ class Candidates:
             CancelledError: if the job was asked to stop.
             StaleAttemptError: if another attempt has taken over.
         """
-        blob = self._reporter.blobs.put(best.SerializeToString(deterministic=True))
+        blob = self._reporter.attempt.put(best.SerializeToString(deterministic=True))
         candidate = Candidate(number=number, first=restarts.start, restarts=len(restarts), blob=blob)
         if self._reporter.attempt.report_candidate(candidate, kept).cancel_requested:
             raise CancelledError
