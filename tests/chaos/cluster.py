@@ -24,6 +24,9 @@ __all__ = ["Cluster", "clear", "processes_of", "running_cluster"]
 # Steps between two checkpoints: a training of some seconds has several.
 CHECKPOINT_STEPS = "25"
 
+# How long executors wait for more, in seconds: long enough to have several jobs, and to end before a run does.
+KEEP_WARM_S = "5"
+
 
 # Services sweep all the while: twice in so many seconds, what was not pointed to within the other. That is longer than
 # all standstills together that may come between the two.
@@ -141,6 +144,7 @@ def _environment(home: Path, link: Link, artifacts: Mapping[str, str]) -> dict[s
         "CONVSCOPE_HOME": str(home),
         "CONVSCOPE_REDIS_URL": f"redis://{link.host}:{link.port}/0",
         "CONVSCOPE_CHECKPOINT_STEPS": CHECKPOINT_STEPS,
+        "CONVSCOPE_KEEP_WARM": KEEP_WARM_S,
         **artifacts,
     }
 

@@ -16,7 +16,6 @@ from chaos.kinds import KINDS, Kind
 from chaos.namespace import Wire
 from chaos.parts import Part
 from chaos.strikes import Busy
-from convscope.store.jobs.parts import read_parts
 from convscope.store.jobs.records import read_record, text
 from convscope.store.redis.keys import key
 
@@ -212,14 +211,16 @@ class Faults:
     def _held_by(self, worker: Part) -> Iterator[tuple[str, int, int]]:
         """Yield job, part and attempt of what a worker computes."""
         for job_id, fields in self._active():
-            for number, part in read_parts(fields).items():
-                if part.state == "running" and part.holder == worker.name:
-                    yield job_id, number, part.attempt
+            for name, holder in fields.items():
+                field, _, part = text(name).partition(":")
+                if field == "holder" and text(holder) == worker.name:
+                    yield job_id, int(part), int(fields[f"attempt:{part}".encode()])
 
     def _active(self) -> Iterator[tuple[str, dict[bytes, bytes]]]:
         connection = self.cluster.redis.connection
-        for job_id in map(text, connection.smembers(keys.ACTIVE)):
-            yield job_id, dict(read_record(connection, key("parts", job_id)))
+        for state in ("running", "queued"):
+            for job_id in map(text, connection.zrange(key("jobs_in_state", state), 0, -1)):
+                yield job_id, dict(read_record(connection, key("parts", job_id)))
 
     def _quietly(self, ask: Callable[[], list[T]]) -> list[T] | None:
         """Ask Redis; None if it is away."""

@@ -215,7 +215,7 @@ def _leftovers(cluster: Cluster, jobs: list[Job]) -> list[str]:
     connection = cluster.redis.connection
     return [
         *leftovers.left_in_redis(connection),
-        *leftovers.deaf(connection, [worker.name for worker in cluster.workers]),
+        *leftovers.unseen(connection, [worker.name for worker in cluster.workers]),
         *leftovers.needless_blobs(connection, jobs),
         *leftovers.left_in_blobs(connection, BlobStore(cluster.artifacts_url)),
         *leftovers.left_of_processes(cluster.home, expected=[part.pid for part in cluster.parts]),
