@@ -10,7 +10,17 @@ import redis
 
 from chaos import leftovers
 from chaos.run import uninvited
-from convscope.store import Attempt, BlobStore, Checkpoint, Claimant, JobStore, Sweeper, WorkerReport, WorkerStore
+from convscope.store import (
+    Attempt,
+    BlobStore,
+    Checkpoint,
+    Claimant,
+    JobStore,
+    Sweeper,
+    WorkerReport,
+    WorkerStore,
+    settle_waiters,
+)
 from convscope.store.redis.keys import KEYS
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Job, JobSpec
@@ -43,6 +53,7 @@ def claim(connection: redis.Redis, job: Job) -> Attempt:
 def succeed(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
     attempt = claim(connection, job)
     attempt.succeed(blobs.put(b"result"), Model(sha256=blobs.put(b"model")))
+    settle_waiters(connection, attempt.makes)
     connection.delete(KEYS["leases"])  # as the leader does when it runs out
 
 
