@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import psutil
 import redis
@@ -219,7 +219,7 @@ class Faults:
     def _active(self) -> Iterator[tuple[str, dict[bytes, bytes]]]:
         connection = self.cluster.redis.connection
         for state in ("running", "queued"):
-            for job_id in map(text, connection.zrange(key("jobs_in_state", state), 0, -1)):
+            for job_id in map(text, cast("list[bytes]", connection.zrange(key("jobs_in_state", state), 0, -1))):
                 yield job_id, dict(read_record(connection, key("parts", job_id)))
 
     def _quietly(self, ask: Callable[[], list[T]]) -> list[T] | None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import psutil
 import redis
@@ -66,8 +67,9 @@ def _left_to_be_had(connection: redis.Redis) -> Iterator[str]:
 
 def _members(connection: redis.Redis, name: str) -> list[str]:
     name = KEYS.get(name, name)
-    members = connection.smembers(name) if connection.type(name) == b"set" else connection.zrange(name, 0, -1)
-    return list(map(text, members))
+    if connection.type(name) == b"set":
+        return list(map(text, connection.smembers(name)))
+    return list(map(text, cast("list[bytes]", connection.zrange(name, 0, -1))))
 
 
 def unseen(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:

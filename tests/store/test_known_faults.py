@@ -234,7 +234,7 @@ def test_what_is_written_and_referred_to_during_a_sweep_stays(
 def test_a_continued_training_resumes_though_its_model_was_deleted(
     connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from convscope.worker.executor import models
+    from convscope.worker.executor import convert, models
     from convscope.worker.executor import train as training
     from convscope.worker.executor.context import AttemptContext, StopRequest
     from convscope.worker.executor.lease import LeaseKeeper
@@ -254,7 +254,7 @@ def test_a_continued_training_resumes_though_its_model_was_deleted(
     second = claim(connection, job, blobs=blobs)
     monkeypatch.setattr(training, "load_dataset", lambda _: None)
     monkeypatch.setattr(training, "train", train)
-    monkeypatch.setattr(training.convert, "train_settings", lambda spec: spec)
+    monkeypatch.setattr(convert, "train_settings", lambda spec: spec)
     monkeypatch.setattr(models, "model_from_bytes", lambda file: file)
     lease = LeaseKeeper(second, None)  # type: ignore[arg-type]  # it is not started
     with pytest.raises(TrainsError, match="90000"):
