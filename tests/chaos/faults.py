@@ -4,7 +4,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar, cast
 
 import psutil
@@ -128,8 +127,8 @@ class Faults:
         self._repairs.append(Repair(time.monotonic() + seconds, target, act, deadly))
 
     def running(self, worker: Part) -> list[str]:
-        """Return the ids of the jobs of which a worker computes parts."""
-        return [job_id for job_id, _, _ in self._held_by(worker)]
+        """Return the ids of the jobs of which a worker computes parts; none while Redis is away."""
+        return self._quietly(lambda: [job_id for job_id, _, _ in self._held_by(worker)]) or []
 
     def _may_end(self, repair: Repair) -> bool:
         """Whether a fault may be ended: not those whose end is a check of what the others do within a time."""
@@ -176,7 +175,7 @@ class Faults:
 
     def _busy(self, workers: Sequence[Part], harmed: Sequence[object]) -> list[Busy]:
         """Return processes that compute, and what."""
-        jobs = {worker.title: self._quietly(partial(self.running, worker)) or [] for worker in workers}
+        jobs = {worker.title: self.running(worker) for worker in workers}
         return [
             Busy(process, jobs[worker.title][0])
             for worker in workers

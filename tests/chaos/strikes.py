@@ -1,5 +1,6 @@
 """What is done to a process, a network or a server, and how it is put right."""
 
+import contextlib
 import random
 import signal
 import time
@@ -165,10 +166,8 @@ def storm(which: Literal["normal", "pubsub"]) -> Callable[[Scene, RedisPart, flo
         end = time.monotonic() + seconds
 
         def again() -> None:
-            try:
+            with contextlib.suppress(redis.RedisError):  # it is too busy to do it
                 server.connection.client_kill_filter(_type=which, skipme=True)
-            except redis.RedisError as error:
-                scene.complaints.append(f"Redis cannot be asked to break connections: {error}")
             if time.monotonic() < end:
                 scene.later(STORM_PERIOD_S, server, again)
 

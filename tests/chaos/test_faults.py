@@ -13,7 +13,7 @@ from chaos.cluster import Cluster
 from chaos.faults import Faults, _title
 from chaos.kinds import FIRST_KINDS, KINDS, Kind
 from chaos.network import Link
-from chaos.parts import RedisPart
+from chaos.parts import Part, RedisPart
 from chaos.strikes import CRASHES, SLOW_GAPS, SWEEP_CRASHES, Scene
 from convscope.store.failpoints import parse
 from convscope.store.redis.keys import key
@@ -132,6 +132,13 @@ def test_a_storm_breaks_connections(cluster: Cluster) -> None:
         faults.make()
         assert client.client_id() != before
         assert faults.complaints == []
+
+
+def test_nothing_runs_as_far_as_is_known_while_redis_is_away(tmp_path: Path) -> None:
+    server = RedisPart(tmp_path)
+    worker = Part("worker 1", ["true"], {}, tmp_path)
+    cluster = Cluster(home=tmp_path, redis=server, services=[], workers=[worker], links=[])
+    assert Faults(cluster, random.Random(1), lambda _: None).running(worker) == []
 
 
 def test_failpoints_of_kinds_are_understood() -> None:
