@@ -13,6 +13,7 @@ from obstore.store import from_url
 
 from convscope.store.errors import BlobDamagedError, BlobError
 from convscope.store.failpoints import failpoint
+from convscope.store.urls import redact
 
 __all__ = ["BlobStore", "StoredBlob"]
 
@@ -39,7 +40,7 @@ class BlobStore:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = redact(url)  # to be shown
         with self._translated("open"):
             self._store = from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
 
