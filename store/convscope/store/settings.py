@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 import redis
 
-from convscope.store.urls import redact
-
 from convscope.store import failpoints
+from convscope.store.urls import redact
 
 __all__ = ["StoreSettings"]
 
