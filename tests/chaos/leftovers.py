@@ -11,11 +11,12 @@ import psutil
 import redis
 
 from chaos.cluster import processes_of
-from convscope.store import BlobStore, Collector, Sweeper, WorkerStore, read_log
+from convscope.store import BlobStore, Collector, Deployment, Sweeper, WorkerStore, read_log
 from convscope.store.errors import BlobError
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.records import text
 from convscope.store.redis.keys import KEYS, key
+from convscope.store.upkeep.adopting import Adoption
 from convscope.v1.jobs_pb2 import Job
 
 __all__ = ["left_in_blobs", "left_in_redis", "left_of_processes", "needless_blobs", "unseen"]
@@ -97,9 +98,7 @@ def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
 
 def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
     """After a sweep, exactly what is referenced is stored, undamaged; and references are counted right."""
-    while connection.llen(KEYS["trash"]) or connection.zcard(KEYS["unreferenced"]):
-        Collector(connection, blobs).tick(patience_ms=0)
-    Sweeper(connection, blobs).sweep(timedelta(0))
+    _sweep(connection, blobs)
     stored = {blob.digest for batch in blobs.stored() for blob in batch}
     counted = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
     pointed: dict[str, int] = {}
@@ -115,6 +114,17 @@ def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
             blobs.get(digest)
         except BlobError as error:
             yield str(error)
+
+
+def _sweep(connection: redis.Redis, blobs: BlobStore) -> None:
+    """Delete all that is not needed, however young."""
+    if not Deployment(connection, blobs.objects).standing().deletes:  # Redis has forgotten its epoch
+        adoption = Adoption(connection, blobs)
+        adoption.run(adoption.plan())
+    collector = Collector(connection, blobs)
+    while collector.has_garbage():
+        collector.tick(patience_ms=0)
+    Sweeper(connection, blobs).sweep(timedelta(0), all_ages=True, force=True)
 
 
 def left_of_processes(home: Path, *, expected: Collection[int], patience: float = ENDING_S) -> Iterator[str]:

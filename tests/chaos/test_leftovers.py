@@ -15,6 +15,7 @@ from convscope.store import (
     BlobStore,
     Checkpoint,
     Claimant,
+    Deployment,
     JobStore,
     Sweeper,
     WorkerReport,
@@ -34,8 +35,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path.as_uri())
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    found = BlobStore(tmp_path.as_uri())
+    Deployment(connection, found.objects).join()
+    return found
 
 
 @pytest.fixture
@@ -116,7 +120,7 @@ def test_a_miscounted_reference_is_found(connection: redis.Redis, job: Job, blob
 def test_a_blob_that_a_sweep_leaves_is_found(
     connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Sweeper, "sweep", lambda *_: 0)
+    monkeypatch.setattr(Sweeper, "sweep", lambda *_, **__: 0)
     digest = blobs.put(b"orphan")
     assert list(leftovers.left_in_blobs(connection, blobs)) == [f"blob {digest} is stored, and nothing points to it"]
 

@@ -17,6 +17,7 @@ from convscope.store import (
     Checkpoint,
     Claimant,
     Collector,
+    Deployment,
     JobStore,
     ModelStore,
     Reconciler,
@@ -44,8 +45,11 @@ LONG_AGO_S = 7200
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path.as_uri())
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    found = BlobStore(tmp_path.as_uri())
+    Deployment(connection, found.objects).join()
+    return found
 
 
 def put_long_ago(blobs: BlobStore, tmp_path: Path, data: bytes) -> str:
@@ -226,6 +230,7 @@ def test_what_is_written_and_referred_to_during_a_sweep_stays(
     connection: redis.Redis, tmp_path: Path, when: str
 ) -> None:
     blobs = Raced(tmp_path.as_uri())
+    Deployment(connection, blobs.objects).join()
     attempt = claim(connection, create(connection), blobs=blobs)
     digest = put_long_ago(blobs, tmp_path, b"state")
     attempt.put(b"state")
