@@ -9,6 +9,7 @@ from datetime import datetime
 import obstore
 
 from convscope.store.errors import BlobDamagedError
+from convscope.store.failpoints import failpoint
 from convscope.store.objects import Objects
 
 __all__ = ["BlobStore", "StoredBlob"]
@@ -56,6 +57,7 @@ class BlobStore:
         digest = hashlib.sha256(data).hexdigest()
         with self._translated("write"):
             obstore.put(self._store, _path(digest), data)
+        failpoint("blobs.after_put")
         return digest
 
     def get(self, digest: str) -> bytes:

@@ -2,7 +2,8 @@
 
 import re
 import secrets
-import time
+
+from convscope.store.clock import now_ns
 
 __all__ = ["new_id", "parse_name"]
 
@@ -20,7 +21,7 @@ ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 def new_id() -> str:
     """Make an id that is unique and sorts by its time of creation: 16 lower-case letters and digits."""
-    microseconds = time.time_ns() // 1_000
+    microseconds = now_ns() // 1_000
     return _digits(microseconds, TIME_DIGITS) + _digits(secrets.randbits(5 * RANDOM_DIGITS), RANDOM_DIGITS)
 
 

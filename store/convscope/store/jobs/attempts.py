@@ -9,6 +9,7 @@ import redis
 
 from convscope.store.blobs import BlobStore
 from convscope.store.errors import NotFoundError, StaleAttemptError
+from convscope.store.failpoints import failpoint
 from convscope.store.jobs import records
 from convscope.store.jobs.candidates import Candidate
 from convscope.store.jobs.pending_blobs import PendingBlobs
@@ -140,9 +141,13 @@ class Attempt:
             blobs: where ``put`` writes.
             slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
         """
+        failpoint("claim.before")
         nonce = secrets.token_hex(NONCE_BYTES)
         claim = Scripts(connection).claim(claimant, nonce=nonce, lease_ms=LEASE_MS, slack_s=slack_s)
-        return cls(connection, nonce, claim, blobs) if claim else None
+        if claim is None:
+            return None
+        failpoint("claim.after")
+        return cls(connection, nonce, claim, blobs)
 
     def put(self, data: bytes) -> str:
         """Write a blob that the attempt will refer to; returns its SHA-256 in hexadecimal.
@@ -293,10 +298,13 @@ class Attempt:
         return written
 
     def _end(self, end: AttemptEnd) -> EndedAttempt:
-        return self._fenced(
+        failpoint("attempt.before_end")
+        ended = self._fenced(
             end.new_blobs,
             lambda fence: self._scripts.end_attempt(fence, end, outcomes(end.failure), MAX_DEATHS),
         )
+        failpoint("attempt.after_end")
+        return ended
 
     def _fenced(self, new_blobs: list[str], call: Callable[[Fence], T]) -> T:
         """Call a script that is fenced, again if blobs have to be written again first."""

@@ -8,6 +8,7 @@ import redis
 from convscope.engine.runtime.pulse import Interruption
 from convscope.store import Attempt, BlobStore, read_log
 from convscope.store.errors import StaleAttemptError
+from convscope.store.failpoints import failpoint
 from convscope.v1.jobs_pb2 import JobEvent
 from convscope.worker.executor.lease import LeaseKeeper
 
@@ -72,6 +73,7 @@ class AttemptContext:
             CancelledError: if the job was asked to stop.
             StaleAttemptError: if another attempt has taken over.
         """
+        failpoint("executor.pulse")
         if self._lease.over:
             raise StaleAttemptError(f"attempt {self.attempt.number} at jobs/{self.attempt.job_id} is over")
         if self._lease.cancelled:

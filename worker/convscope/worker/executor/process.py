@@ -36,6 +36,7 @@ from convscope.store.errors import (
     StateError,
     TooNewError,
 )
+from convscope.store.failpoints import failpoint
 from convscope.store.jobs.newer import check_understood
 from convscope.store.processes import die_with_parent
 from convscope.store.redis.keys import key
@@ -184,6 +185,7 @@ class Executor:
             self._runners[attempt.kind](AttemptContext(self._redis, attempt, self._blobs, lease, self._stop))
             log.info("jobs/%s: part %d is done", attempt.job_id, attempt.part)
         except DrainedError:
+            failpoint("executor.before_release")
             attempt.release()
             top_up_tickets(self._redis)
             log.info("jobs/%s: part %d is given back, because its worker stops", attempt.job_id, attempt.part)
