@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any, Final
 
-__all__ = ["architecture_key"]
+__all__ = ["WITH_CONSTANTS", "architecture_key"]
 
 # Settings of a layer that only say which values its weights begin with.
 INITIALIZER: Final = "_initializer"

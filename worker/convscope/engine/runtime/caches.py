@@ -50,10 +50,6 @@ class Caches:
         value: Value = self._kept[key]
         return value
 
-    def drop(self, key: Hashable) -> None:
-        """Keep nothing under a key."""
-        self._kept.pop(key, None)
-
     def trim(self, size_bytes: int) -> None:
         """Evict, the least recently used first, until at most so many bytes are kept, by estimate."""
         evicted = False
