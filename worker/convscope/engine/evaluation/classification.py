@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from convscope.engine.data import scaled
 from convscope.engine.errors import ModelFileError
+from convscope.engine.runtime.caches import COMPILED_BYTES
 from convscope.engine.runtime.parallel import in_order
 from convscope.engine.runtime.pulse import Pulse, no_pulse
 from convscope.engine.runtime.threads import thread_count
@@ -41,6 +42,14 @@ class Classifier:
             raise ModelFileError(f"the model's output has the shape {shape}; it must be one number for each class")
         self._model = model
         self._is_softmax = _ends_with_softmax(model)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the compiled function takes, in bytes, by estimate."""
+        return COMPILED_BYTES
+
+    def weights_changed(self) -> None:
+        """Do nothing: the compiled function reads the weights where they are."""
 
     def __call__(self, images: Any) -> Predictions:
         """Classify images, an array or tensor float32 [n, height, width, channels], 0 to 1."""
