@@ -146,7 +146,6 @@ def test_no_end_is_taken_for_a_write_of_another_holder(
     assert JobStore(connection).get(job.name).state == JobState.JOB_STATE_SUCCEEDED
 
 
-@pytest.mark.xfail(strict=True, reason="a holder whose claim is known goes on, though its last writes are not")
 def test_a_holder_whose_writes_were_lost_leaves_no_gap(connection: redis.Redis) -> None:
     job = create(connection)
     holder = claim(connection, job)
@@ -157,7 +156,6 @@ def test_a_holder_whose_writes_were_lost_leaves_no_gap(connection: redis.Redis) 
     assert steps(connection, job) in ([1], [1, 2, 3])
 
 
-@pytest.mark.xfail(strict=True, reason="a holder whose claim is known goes on, though what it took over is not")
 def test_a_holder_whose_reused_images_were_lost_does_not_succeed_without_them(connection: redis.Redis) -> None:
     training = trained(connection, "f", "")
     spec = KINDS["visualize"](training.model)

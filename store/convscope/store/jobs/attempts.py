@@ -110,7 +110,8 @@ class Attempt:
         self._redis = connection
         self._scripts = Scripts(connection)
         self.nonce = nonce
-        self._writes = 0
+        self._tokens = 0
+        self._last_token = f"{nonce}.0"  # as the claim has set it
         self._pending = PendingBlobs(connection, blobs, claim.batch) if blobs else None
         self._batch = claim.batch
         self.job_id = claim.job_id
@@ -193,10 +194,7 @@ class Attempt:
         Returns:
             The numbers of those among the images that the job has then.
         """
-        try:
-            return self._scripts.reuse_cached(self.job_id, self.part, self.nonce, self.needs, images)
-        except Refused as error:
-            raise self._over() from error
+        return self._fenced([], lambda fence: self._scripts.reuse_cached(fence, self.needs, images))
 
     def renew(self, scripts: Scripts | None = None) -> bool:
         """Renew the lease; returns whether the job is asked to stop.
@@ -284,11 +282,17 @@ class Attempt:
         return max(0.0, now - int(started or 0) / 1000), int(cached or 0)
 
     def _fence(self, new_blobs: list[str]) -> Fence:
-        self._writes += 1
+        self._tokens += 1
         since = self._pending.since(new_blobs) if self._pending else self._batch
-        token = f"{self.nonce}.{self._writes}"
+        token = f"{self.nonce}.{self._tokens}"
         return Fence(
-            job_id=self.job_id, part=self.part, nonce=self.nonce, token=token, since=since, new_blobs=new_blobs
+            job_id=self.job_id,
+            part=self.part,
+            nonce=self.nonce,
+            token=token,
+            before=self._last_token,
+            since=since,
+            new_blobs=new_blobs,
         )
 
     def _write(self, write: Write) -> Written:
@@ -309,8 +313,9 @@ class Attempt:
     def _fenced(self, new_blobs: list[str], call: Callable[[Fence], T]) -> T:
         """Call a script that is fenced, again if blobs have to be written again first."""
         while True:
+            fence = self._fence(new_blobs)
             try:
-                found = call(self._fence(new_blobs))
+                found = call(fence)
             except BlobsGone as gone:
                 if self._pending is None:
                     raise
@@ -318,6 +323,7 @@ class Attempt:
             except (Refused, NotFoundError) as error:
                 raise self._over() from error
             else:
+                self._last_token = fence.token
                 if self._pending:
                     self._pending.forget(new_blobs)
                 return found
