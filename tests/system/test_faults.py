@@ -15,16 +15,18 @@ import psutil
 import pytest
 import redis
 from grpc_health.v1 import health_pb2
+from rq import Queue
+from rq.serializers import JSONSerializer
 
-from convscope.store import open_queue
+from convscope.store import queue_name
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.jobs.queue import ENTRY_PREFIX, carrier
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, JobState
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import Activation, Dense, Network, TrainSpec
 from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
 from support.api import Api, connect, wait_for
+from support.part_jobs import ready
 from support.service_alone import service_alone
 from support.stack import Stack, running_stack
 
@@ -32,7 +34,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def horses(stack: Stack) -> list[psutil.Process]:
+def executors(stack: Stack) -> list[psutil.Process]:
     """The processes that compute: those whose parent runs the same program."""
     below = psutil.Process(stack.process.pid).children(recursive=True)
     workers = [each.pid for each in below if "convscope.worker" in each.cmdline()]
@@ -127,15 +129,14 @@ def test_a_worker_that_finishes_first(redis_server: EmbeddedRedis, tmp_path: Pat
 def test_a_worker_that_stops_gives_its_job_back(pair: Stack, pair_api: Api) -> None:
     job = pair_api.create(TrainSpec(iterations=150, report_interval=10))
     wait_for(pair_api, job, "train_progress")
-    (horse,) = horses(pair)
-    parent = horse.parent()
+    (executor,) = executors(pair)
+    parent = executor.parent()
     assert parent is not None
     with alone(pair, parent), redis.Redis.from_url(pair.redis_url) as connection:
         for _ in range(3):
             parent.send_signal(signal.SIGTERM)
         parent.wait(30)
-        # Not taken away by RQ, which closes its books about the part when the horse ends.
-        assert connection.exists(ENTRY_PREFIX + carrier(job.name.removeprefix("jobs/"), 0))
+        assert ready(connection) == 1
     ended = pair_api.finish(job)
     assert ended.state == JobState.JOB_STATE_SUCCEEDED
     events = list(pair_api.watch(job))
@@ -144,14 +145,14 @@ def test_a_worker_that_stops_gives_its_job_back(pair: Stack, pair_api: Api) -> N
     assert attempts[0].worker != attempts[1].worker
 
 
-def test_what_is_not_a_part_is_not_run(pair: Stack, pair_api: Api, tmp_path: Path) -> None:
+def test_what_is_no_ticket_is_not_run(pair: Stack, pair_api: Api, tmp_path: Path) -> None:
     connection = redis.Redis.from_url(pair.redis_url)
-    queue = open_queue(connection)
+    queue = Queue(queue_name("cpu"), connection=connection, serializer=JSONSerializer)
     victim = tmp_path / "victim"
     victim.mkdir()
     for function, arguments in [
         ("os.rmdir", [str(victim)]),
-        ("convscope.worker.executor.process.run_part", ["x", "y", "z"]),
+        ("convscope.worker.executor.process.Executor", ["x", "y"]),
     ]:
         queue.enqueue(function, args=arguments)
     assert pair_api.finish(pair_api.create(TrainSpec(iterations=0))).state == JobState.JOB_STATE_SUCCEEDED
@@ -258,9 +259,9 @@ def test_a_redis_that_evicts_is_refused(tmp_path_factory: pytest.TempPathFactory
 def test_who_is_stopped_at_once_keeps_nobody_waiting_and_leaves_nothing_behind() -> None:
     with running_stack(workers=2) as stack, connect(stack.address) as api:
         job = api.create(TrainSpec(iterations=1_000_000))
-        wait_for(api, job, "attempt_started")  # its horse does not listen yet
+        wait_for(api, job, "attempt_started")  # its executor does not listen yet
         processes = psutil.Process(stack.process.pid).children(recursive=True)
-        assert len(processes) >= 5  # Redis, the service, two workers, a horse
+        assert len(processes) >= 5  # Redis, the service, two workers, an executor
         started = time.monotonic()
         assert stack.stop() == 0
         assert time.monotonic() - started < 12

@@ -4,14 +4,16 @@ import signal
 
 import pytest
 import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
 from rq.timeouts import HorseMonitorTimeoutException, UnixSignalDeathPenalty
 
-from convscope.store import connect_patiently, open_queue
+from convscope.store import connect_patiently, connect_promptly, make_ticket, queue_name
 from convscope.store.embedded import EmbeddedRedis
-from convscope.worker.supervisor.rq_worker import PartWorker
+from convscope.worker.supervisor.rq_worker import Supervisor
 
 
-class Interrupted(PartWorker):
+class Interrupted(Supervisor):
     """A worker whose alarm goes off while it handles the signal to stop."""
 
     def _drain(self) -> None:
@@ -22,11 +24,11 @@ class Interrupted(PartWorker):
 def test_an_alarm_amid_the_signal_to_stop_does_not_make_a_worker_forget_it(
     redis_server: EmbeddedRedis, connection: redis.Redis
 ) -> None:
-    with connect_patiently(redis_server.url) as patient:
-        worker = Interrupted(patient, "interrupted")
+    with connect_patiently(redis_server.url) as patient, connect_promptly(redis_server.url) as prompt:
+        worker = Interrupted(patient, prompt, "interrupted")
         with pytest.raises(HorseMonitorTimeoutException), UnixSignalDeathPenalty(60, HorseMonitorTimeoutException):
             worker.request_stop(signal.SIGTERM, None)
-        queue = open_queue(connection)
-        queue.enqueue("nothing")
+        make_ticket(connection, "cpu")
         worker.work(burst=True)
-    assert queue.count == 1  # it took nothing up any more
+    queue = Queue(queue_name("cpu"), connection=connection, serializer=JSONSerializer)
+    assert queue.count == 1  # it took nothing any more
