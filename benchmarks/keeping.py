@@ -26,7 +26,8 @@ PAIRS = 8
 
 PROGRAM = """
 import json, sys, time
-from convscope.store import Attempt, BlobStore, Checkpoint, Claimant, JobStore, Scripts, connect_patiently, connect_promptly
+from convscope.store import Attempt, BlobStore, Checkpoint, Claimant, JobStore, Scripts
+from convscope.store import connect_patiently, connect_promptly
 from convscope.v1 import jobs_pb2, train_pb2
 from convscope.engine.data import load_dataset
 from convscope.worker.executor.lease import LeaseKeeper

@@ -17,7 +17,7 @@ from support.stack import Stack
 NEW = b"\x98\x06\x01"
 
 
-def create(stack: Stack, spec: JobSpec, **stored: bytes | int) -> Job:
+def create(stack: Stack, spec: JobSpec, stored: dict[str, bytes | int]) -> Job:
     """A job as a newer service would store it."""
     with redis.Redis.from_url(stack.redis_url) as connection:
         creating = mock.patch(
@@ -34,11 +34,11 @@ def test_a_worker_that_is_too_old_says_so(pair: Stack, pair_api: Api, kind: str)
     match kind:
         case "new field":
             stored = JobSpec(train=TrainSpec.FromString(train.train.SerializeToString() + NEW)).SerializeToString()
-            job, what = create(pair, train, spec=stored), "field 99 of TrainSpec"
+            job, what = create(pair, train, {"spec": stored}), "field 99 of TrainSpec"
         case "new kind":
-            job, what = create(pair, train, spec=NEW), "field 99 of JobSpec"
+            job, what = create(pair, train, {"spec": NEW}), "field 99 of JobSpec"
         case _:
-            job, what = create(pair, visualize, planning=99), "parts of planning version 99"
+            job, what = create(pair, visualize, {"planning": 99}), "parts of planning version 99"
     ended = pair_api.finish(job)
     assert ended.state == JobState.JOB_STATE_FAILED
     assert ended.failure.reason == Failure.REASON_COMPUTATION
