@@ -47,12 +47,17 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def CreateJob(self, request: CreateJobRequest, context: Context) -> Job:  # noqa: N802 - named by the contract
         """Check, store and queue a job."""
-        return await self._backend.run(_create, self._backend, request)
+        # The plan of a visualization is an artifact.
+        run = self._backend.run_blob if request.spec.HasField("visualize") else self._backend.run
+        return await run(_create, self._backend, request)
 
     async def GetJob(self, request: GetJobRequest, context: Context) -> Job:  # noqa: N802
         """Describe a job."""
         name_to_id("jobs", request.name)
-        return await self._backend.run(_get, self._backend, request.name)
+        job, digest = await self._backend.run(_get, self._backend, request.name)
+        if digest:
+            job.result.ParseFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
+        return job
 
     async def ListJobs(self, request: ListJobsRequest, context: Context) -> ListJobsResponse:  # noqa: N802
         """List jobs, newest first."""
@@ -74,7 +79,7 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
     async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
         """Delete an ended job."""
         name_to_id("jobs", request.name)
-        await self._backend.run(_delete, self._backend, request.name)
+        self._backend.discard(await self._backend.run(self._backend.jobs.delete, request.name))
         return Empty()
 
 
@@ -120,12 +125,9 @@ def _repeated(backend: Backend, job: Job) -> Job:
     return job if waits else _dispatched(backend, job)
 
 
-def _get(backend: Backend, name: str) -> Job:
-    job = backend.jobs.get(name)
-    digest = backend.jobs.result_digest(name)
-    if digest:
-        job.result.ParseFromString(backend.blobs.get(digest))
-    return job
+def _get(backend: Backend, name: str) -> tuple[Job, str]:
+    """Return a job without its result, and the digest of that, if there is one."""
+    return backend.jobs.get(name), backend.jobs.result_digest(name)
 
 
 def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
@@ -142,10 +144,6 @@ def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
 
     jobs, token = cut_page(backend.jobs.newest_first(before=request.page_token, matches=matches), size)
     return ListJobsResponse(jobs=jobs, next_page_token=token)
-
-
-def _delete(backend: Backend, name: str) -> None:
-    backend.discard(backend.jobs.delete(name))
 
 
 def _cancel(backend: Backend, name: str) -> Job:

@@ -83,4 +83,4 @@ class _Watch:
         self._after, self._token = entry.sequence, entry.token
         if not entry.blob:
             return hydrate(entry, self._backend.blobs)
-        return await self._backend.run(hydrate, entry, self._backend.blobs)
+        return await self._backend.run_blob(hydrate, entry, self._backend.blobs)

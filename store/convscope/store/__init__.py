@@ -3,7 +3,7 @@
 State is in Redis and changes only by scripts that run inside it; artifacts are in an object store.
 """
 
-from convscope.store.blobs import BlobStore
+from convscope.store.blobs import BlobStore, BlobTimeouts
 from convscope.store.jobs.attempts import Attempt, Checkpoint
 from convscope.store.jobs.candidates import Candidate, read_candidates
 from convscope.store.jobs.events import LogEntry, LogPage, hydrate, read_log
@@ -24,6 +24,7 @@ from convscope.store.upkeep.sweeping import Sweeper
 __all__ = [
     "Attempt",
     "BlobStore",
+    "BlobTimeouts",
     "Candidate",
     "Checkpoint",
     "Image",

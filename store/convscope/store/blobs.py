@@ -2,21 +2,65 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import Any
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PermissionDeniedError
 from obstore.store import from_url
 
 from convscope.store.errors import BlobDamagedError, BlobError
 
-__all__ = ["BlobStore", "StoredBlob"]
+__all__ = ["BlobStore", "BlobTimeouts", "StoredBlob"]
 
 # Everything is below this folder of the URL.
 FOLDER = "blobs"
+
+
+# The name of no blob.
+NOTHING = "0" * 64
+
+# How the variables begin from which the libraries of remote stores read their options.
+PREFIXES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_",)}
+
+# Options of the connection that the environment may set beside the timeouts. The library reads them from there only
+# as long as it is given none.
+CONNECTION_OPTIONS = (
+    "allow_http",
+    "allow_invalid_certificates",
+    "http1_only",
+    "http2_only",
+    "proxy_ca_certificate",
+    "proxy_excludes",
+    "proxy_url",
+    "user_agent",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobTimeouts:
+    """How long a remote store is waited for; a local one is as fast as its disk. The defaults suit long work.
+
+    Attributes:
+        connect_s: seconds for a connection to be made.
+        silence_s: seconds without a byte of an answer.
+        request_s: seconds for a request with its answer.
+        retries: how often a request that failed is sent again.
+        retry_s: seconds after the first try during which it is sent again.
+    """
+
+    connect_s: float = 5.0
+    silence_s: float = 30.0
+    request_s: float = 120.0
+    retries: int = 10
+    retry_s: float = 180.0
+
+
+DEFAULT_TIMEOUTS = BlobTimeouts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +76,16 @@ class BlobStore:
 
     Args:
         url: ``file://`` (made if absent), ``s3://``, ``gs://`` or ``az://``; credentials come from the environment.
+        timeouts: how long a remote store is waited for.
 
     Raises:
         BlobError: if the URL cannot be opened.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeouts: BlobTimeouts = DEFAULT_TIMEOUTS) -> None:
         self.url = url
         with self._translated("open"):
-            self._store = from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
+            self._store = from_url(url, mkdir=True) if url.startswith("file:") else from_url(url, **_options(url, timeouts))
 
     def put(self, data: bytes) -> str:
         """Store bytes and return their SHA-256 in hexadecimal. They appear whole or not at all.
@@ -94,6 +139,16 @@ class BlobStore:
             return None
         return written
 
+    def probe(self) -> None:
+        """Find out whether the store answers, by asking for a blob that it does not have.
+
+        Raises:
+            BlobError: if it does not.
+        """
+        # A store that lets nobody list it calls what is missing forbidden; that is an answer as well.
+        with self._translated("reach"), contextlib.suppress(FileNotFoundError, PermissionDeniedError):
+            obstore.head(self._store, _path(NOTHING))
+
     def delete(self, digests: Sequence[str]) -> None:
         """Delete blobs; those that are missing do no harm.
 
@@ -117,3 +172,18 @@ class BlobStore:
 
 def _path(digest: str) -> str:
     return f"{FOLDER}/{digest[:2]}/{digest}"
+
+
+def _options(url: str, timeouts: BlobTimeouts, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return the library's options for a remote store: the timeouts, and what the environment says of connections."""
+    prefixes = PREFIXES.get(url.partition(":")[0], ())
+    variables = ((name, prefix + name.upper()) for name in CONNECTION_OPTIONS for prefix in prefixes)
+    return {
+        "client_options": {
+            **{name: environment[variable] for name, variable in variables if variable in environment},
+            "connect_timeout": timedelta(seconds=timeouts.connect_s),
+            "read_timeout": timedelta(seconds=timeouts.silence_s),
+            "timeout": timedelta(seconds=timeouts.request_s),
+        },
+        "retry_config": {"max_retries": timeouts.retries, "retry_timeout": timedelta(seconds=timeouts.retry_s)},
+    }
