@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 
+from convscope.service.announcing import ANNOUNCED
 from convscope.service.listening import Listener
 from convscope.service.server import ListenError, serve
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
@@ -43,7 +44,7 @@ async def _run(service: ServiceSettings, store: StoreSettings) -> None:
 
 
 def _announce(listener: Listener) -> None:
-    print(f"convscope serves at {listener.address}", flush=True)  # noqa: T201 - whoever started it waits for this line
+    print(f"{ANNOUNCED}{listener.address}", flush=True)  # noqa: T201 - whoever started it waits for this line
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ TRIES = 20
 # What connects to a server that listens on every interface.
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - these are compared, not bound
 
+LOOPBACKS = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
+
 # Of an address that this machine does not have, such as ::1 where there is no IPv6.
 ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
@@ -93,7 +95,9 @@ def _resolve(host: str, port: int, address: str) -> list[Info]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise ListenError(f"cannot listen on {address}: {host} is unknown: {error.strerror}") from error
-    return list(dict.fromkeys((family, str(place[0])) for family, _, _, _, place in found))
+    # Clients try both for this name, whatever the machine's own table of hosts has.
+    loopbacks = LOOPBACKS if host == "localhost" else []
+    return list(dict.fromkeys([*((family, str(place[0])) for family, _, _, _, place in found), *loopbacks]))
 
 
 def _probed(infos: list[Info], host: str) -> list[Info]:
