@@ -31,6 +31,9 @@ _BROKEN_CONNECTION = re.compile(
     re.IGNORECASE,
 )
 
+# What gRPC says, on either side, of a request that is too large: its size, and the largest there may be.
+_TOO_LARGE = re.compile(r"(?:CLIENT: Sent|SERVER: Received|^Sent) message larger than max \((\d+) vs\. (\d+)\)")
+
 
 def translate(error: grpc.RpcError, address: str) -> errors.ServiceError:
     """The error of this package that says the same, in one line."""
@@ -44,6 +47,9 @@ def translate(error: grpc.RpcError, address: str) -> errors.ServiceError:
         return errors.DeadlineExceeded(f"no answer from {address} in time")
     if code is grpc.StatusCode.CANCELLED or (code is grpc.StatusCode.INTERNAL and "RST_STREAM" in details):
         return errors.Unavailable(f"the convscope server at {address} broke off: {details}")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and (too_large := _TOO_LARGE.search(details)):
+        size, most = (f"{int(number):,}" for number in too_large.groups())
+        return errors.ResourceExhausted(f"the request has {size} bytes; a request has at most {most}")
     if code in _BY_CODE:
         return _BY_CODE[code](details or code.name)
     return errors.ServiceError(f"the server at {address} answered {code.name}: {details or 'no details'}")
