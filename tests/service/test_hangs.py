@@ -204,4 +204,3 @@ def test_it_ends_in_time_while_both_hang(hanging: Hanging) -> None:
         assert took(lambda: hanging.process.wait(30)) < GRACE_S + 1
     assert len(codes) == CALLERS
     assert grpc.StatusCode.OK not in codes
-

@@ -1,4 +1,4 @@
-"""What the service announces leads to it, whatever else listens on the machine and whatever its certificate is called."""
+"""What the service announces leads to it, whatever else listens there and whatever its certificate is called."""
 
 import contextlib
 import os
@@ -90,7 +90,9 @@ def test_a_port_that_another_server_has_a_part_of_is_refused(ours: str, theirs: 
     assert added == []
 
 
-@pytest.mark.parametrize("address", ["localhost", "localhost:", "localhost:x", "localhost:65536", "no.such.host.invalid:1"])
+@pytest.mark.parametrize(
+    "address", ["localhost", "localhost:", "localhost:x", "localhost:65536", "no.such.host.invalid:1"]
+)
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ListenError, match=address):
         listen(address, lambda _: 1)

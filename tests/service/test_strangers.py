@@ -1,17 +1,19 @@
 """Callers without token cannot make the service hold much, nor hold up others."""
 
 import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from convscope.service.server import MAX_REQUEST_BYTES
+from convscope.service.server import GRACE_S, MAX_REQUEST_BYTES
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.jobs_pb2 import CreateJobRequest
 from support.api import connect, refused
@@ -41,7 +43,8 @@ def growth(pid: int) -> Iterator[Callable[[], int]]:
 def call(address: str, method: str, size: int, compression: grpc.Compression) -> grpc.StatusCode:
     """Send a large message; returns the status."""
     with grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)]) as channel:
-        error = refused(lambda: channel.unary_unary(method)(bytes(size), timeout=60, compression=compression))
+        send: Any = channel.unary_unary(method)  # grpcio's types know only callables with serializers
+        error = refused(lambda: send(bytes(size), timeout=60, compression=compression))
         return error.code()
 
 
@@ -64,7 +67,12 @@ def test_callers_without_token_cannot_make_it_hold_much(redis_server: EmbeddedRe
     with service_alone(redis_server.url, tmp_path, CONVSCOPE_TOKEN="t") as (address, process):
         plain, gzip = grpc.Compression.NoCompression, grpc.Compression.Gzip
         with growth(process.pid) as held, ThreadPoolExecutor(6) as pool:
-            for method, compression, count in ((CREATE, plain, 6), (CREATE, gzip, 4), (CHECK, plain, 6), (CHECK, gzip, 4)):
+            for method, compression, count in (
+                (CREATE, plain, 6),
+                (CREATE, gzip, 4),
+                (CHECK, plain, 6),
+                (CHECK, gzip, 4),
+            ):
                 codes = pool.map(lambda _: call(address, method, 120 * MIB, compression), range(count))  # noqa: B023
                 assert grpc.StatusCode.OK not in codes
             hold(address, CHECK, connections=5, streams=20, seconds=2)
@@ -77,7 +85,7 @@ def test_callers_without_token_cannot_make_it_hold_much(redis_server: EmbeddedRe
 
 @pytest.mark.parametrize("token", ["", "t"])
 def test_a_request_has_at_most_four_mebibytes(redis_server: EmbeddedRedis, tmp_path: Path, token: str) -> None:
-    metadata = [("authorization", f"Bearer {token}")]
+    metadata = (("authorization", f"Bearer {token}"),)
     request = CreateJobRequest(request_id="x" * MAX_REQUEST_BYTES)
     with service_alone(redis_server.url, tmp_path, CONVSCOPE_TOKEN=token) as (address, _), connect(address) as api:
         error = refused(lambda: api.jobs.CreateJob(request, metadata=metadata, timeout=30))
@@ -87,36 +95,45 @@ def test_a_request_has_at_most_four_mebibytes(redis_server: EmbeddedRedis, tmp_p
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_watcher_of_health_that_does_not_read_holds_up_nobody(tmp_path: Path) -> None:
-    with EmbeddedRedis(tmp_path / "r").running() as server:
-        with (
-            service_alone(server.url, tmp_path, CONVSCOPE_TOKEN="t") as (address, process),
-            connect(address) as api,
-            Caller(address, window=0) as caller,
-        ):
-            for number in range(20):
-                caller.call(2 * number + 1, WATCH, bytes(5))
-            caller.send()
-            await_health(api, SERVING)
-            assert server.pid is not None
-            psutil.Process(server.pid).suspend()
-            await_health(api, NOT_SERVING)
-            psutil.Process(server.pid).resume()
-            await_health(api, SERVING)
-            process.terminate()
-            assert process.wait(7) == 0
+@pytest.fixture
+def redis_process() -> Iterator[tuple[str, psutil.Process]]:
+    """The URL and process of a Redis that can be stopped."""
+    with tempfile.TemporaryDirectory(prefix="cs-") as folder, EmbeddedRedis(Path(folder)).running() as server:
+        assert server.pid is not None
+        process = psutil.Process(server.pid)
+        yield server.url, process
+        process.resume()
 
 
-def test_two_watchers_of_health_both_hear_of_changes(tmp_path: Path) -> None:
-    with EmbeddedRedis(tmp_path / "r").running() as server:
-        with service_alone(server.url, tmp_path) as (address, _), connect(address) as api:
-            stub = health_pb2_grpc.HealthStub(api.channel)
-            watches = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=30) for _ in range(2)]
-            assert [next(watch).status for watch in watches] == [SERVING, SERVING]
-            watches.pop(0).cancel()
-            watches.append(stub.Watch(health_pb2.HealthCheckRequest(), timeout=30))
-            assert next(watches[1]).status == SERVING
-            assert server.pid is not None
-            psutil.Process(server.pid).suspend()
-            assert [next(watch).status for watch in watches] == [NOT_SERVING, NOT_SERVING]
-            psutil.Process(server.pid).resume()
+def test_a_watcher_of_health_that_does_not_read_holds_up_nobody(
+    redis_process: tuple[str, psutil.Process], tmp_path: Path
+) -> None:
+    url, stopped = redis_process
+    with (
+        service_alone(url, tmp_path, CONVSCOPE_TOKEN="t") as (address, process),
+        connect(address) as api,
+        Caller(address, window=0) as caller,
+    ):
+        for number in range(20):
+            caller.call(2 * number + 1, WATCH, bytes(5))
+        caller.send()
+        await_health(api, SERVING)
+        stopped.suspend()
+        await_health(api, NOT_SERVING)
+        stopped.resume()
+        await_health(api, SERVING)
+        process.terminate()
+        assert process.wait(GRACE_S + 1) == 0
+
+
+def test_two_watchers_of_health_both_hear_of_changes(redis_process: tuple[str, psutil.Process], tmp_path: Path) -> None:
+    url, stopped = redis_process
+    with service_alone(url, tmp_path) as (address, _), connect(address) as api:
+        stub = health_pb2_grpc.HealthStub(api.channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=30) for _ in range(2)]
+        assert [next(watch).status for watch in watches] == [SERVING, SERVING]
+        watches.pop(0).cancel()
+        watches.append(stub.Watch(health_pb2.HealthCheckRequest(), timeout=30))
+        assert next(watches[1]).status == SERVING
+        stopped.suspend()
+        assert [next(watch).status for watch in watches] == [NOT_SERVING, NOT_SERVING]

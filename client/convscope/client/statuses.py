@@ -47,16 +47,20 @@ def translate(error: grpc.RpcError, address: str) -> errors.ServiceError:
         return errors.DeadlineExceeded(f"no answer from {address} in time")
     if code is grpc.StatusCode.CANCELLED or (code is grpc.StatusCode.INTERNAL and "RST_STREAM" in details):
         return errors.Unavailable(f"the convscope server at {address} broke off: {details}")
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and (too_large := _TOO_LARGE.search(details)):
-        size, most = (f"{int(number):,}" for number in too_large.groups())
-        return errors.ResourceExhausted(f"the request has {size} bytes; a request has at most {most}")
     if code in _BY_CODE:
-        return _BY_CODE[code](details or code.name)
+        return _BY_CODE[code](_sizes(details) or code.name)
     return errors.ServiceError(f"the server at {address} answered {code.name}: {details or 'no details'}")
 
 
 def _one_line(text: str | None) -> str:
     return " ".join((text or "").split())
+
+
+def _sizes(details: str) -> str:
+    """Says how large a request is that is too large; other texts are passed on as they are."""
+    found = _TOO_LARGE.search(details)
+    size, most = (int(number) for number in found.groups()) if found else (0, 0)
+    return f"the request has {size:,} bytes; a request has at most {most:,}" if found else details
 
 
 def _unavailable(details: str, address: str) -> str:

@@ -98,9 +98,7 @@ class Backend:
             threads.shutdown()
         self.redis.close()
 
-    async def _run_blobs(
-        self, deadline_s: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    async def _run_blobs(self, deadline_s: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await run_within(deadline_s, self._blob_threads, function, *args, **kwargs)
         except TimeoutError as error:

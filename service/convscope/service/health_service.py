@@ -21,7 +21,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 WATCHES = 256
 
 
-class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc] - untyped
+class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     """Tells the status of services.
 
     Args:

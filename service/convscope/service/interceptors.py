@@ -3,6 +3,7 @@
 import contextlib
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -25,15 +26,15 @@ HEALTH = "/grpc.health.v1.Health/"
 
 # Messages received at a time, of at most 4 MiB each, how long one may take while others wait, in seconds, and how many
 # may wait. A check of health has a few bytes, which arrive with its headers.
-KNOWN = {"places": 8, "patience_s": 5.0, "queue": 10_000}
-STRANGERS = {"places": 2, "patience_s": 0.1, "queue": 200}
+KNOWN = partial(Reception, places=8, patience_s=5.0, queue=10_000)
+STRANGERS = partial(Reception, places=2, patience_s=0.1, queue=200)
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Receives requests a few at a time, and turns exceptions of handlers into statuses."""
 
     def __init__(self) -> None:
-        self._known, self._strangers = Reception(**KNOWN), Reception(**STRANGERS)
+        self._known, self._strangers = KNOWN(), STRANGERS()
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails

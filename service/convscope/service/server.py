@@ -125,9 +125,7 @@ async def _background(
         backend.close()
 
 
-def _build(
-    service: ServiceSettings, backend: Backend, hub: NotifyHub, health: HealthServicer
-) -> grpc.aio.Server:
+def _build(service: ServiceSettings, backend: Backend, hub: NotifyHub, health: HealthServicer) -> grpc.aio.Server:
     tokens = [TokenInterceptor(service.token)] if service.token else []
     server = grpc.aio.server(interceptors=[*tokens, ErrorInterceptor()], options=OPTIONS)
     jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(backend, hub), server)

@@ -85,7 +85,9 @@ class BlobStore:
     def __init__(self, url: str, timeouts: BlobTimeouts = DEFAULT_TIMEOUTS) -> None:
         self.url = url
         with self._translated("open"):
-            self._store = from_url(url, mkdir=True) if url.startswith("file:") else from_url(url, **_options(url, timeouts))
+            self._store = (
+                from_url(url, mkdir=True) if url.startswith("file:") else from_url(url, **_options(url, timeouts))
+            )
 
     def put(self, data: bytes) -> str:
         """Store bytes and return their SHA-256 in hexadecimal. They appear whole or not at all.
