@@ -27,7 +27,7 @@ PAIRS = 8
 PROGRAM = """
 import json, sys, time
 from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, connect_patiently, connect_promptly
-from convscope.store.redis.scripted import Scripts
+from convscope.store.redis.scripts import Scripts
 from convscope.v1 import jobs_pb2, train_pb2
 from convscope.engine.data import load_dataset
 from convscope.worker.executor.horse_lease import LeaseKeeper

@@ -15,7 +15,7 @@ from chaos.network import Cut
 from chaos.parts import PATIENCE_S, Part
 from convscope.store.jobs.parts import read_parts
 from convscope.store.jobs.records import read_record, text
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 
 __all__ = ["Blow", "Fault", "Faults"]
 
@@ -234,7 +234,7 @@ class Faults:
     def _active(self) -> Iterator[tuple[str, dict[bytes, bytes]]]:
         connection = self._cluster.redis.connection
         for job_id in map(text, connection.smembers(keys.ACTIVE)):
-            yield job_id, dict(read_record(connection, keys.parts_key(job_id)))
+            yield job_id, dict(read_record(connection, key("parts", job_id)))
 
 
 def _title(cluster: Cluster, target: object) -> str:

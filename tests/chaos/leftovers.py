@@ -16,7 +16,7 @@ from convscope.store.errors import BlobError
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.queue import carrier, queued_parts
 from convscope.store.jobs.records import text
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import Job
 
 __all__ = ["deaf", "left_in_blobs", "left_in_redis", "left_of_processes", "needless_blobs"]
@@ -76,16 +76,16 @@ def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
         job_id = job.name.removeprefix("jobs/")
         entries = read_log(connection, job_id, 0, MOST_EVENTS).entries
         needed = {entry.blob for entry in entries}
-        pointed = set(map(text, connection.smembers(keys.blobs_key(job_id))))
+        pointed = set(map(text, connection.smembers(key("job_blobs", job_id))))
         if needless := pointed - needed:
             yield f"{job.name} points to {len(needless)} blobs without need"
 
 
 def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
     """After a sweep, exactly what is referenced is stored, undamaged; and references are counted right."""
-    Sweeper(connection, blobs).sweep(timedelta(0))
+    Sweeper(connection, blobs).sweep(timedelta(0), force=True)
     stored = {blob.digest for batch in blobs.stored() for blob in batch}
-    counted = {text(digest): int(count) for digest, count in connection.hgetall(keys.REFERENCES).items()}
+    counted = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
     pointed: dict[str, int] = {}
     for owner in connection.scan_iter(match="convscope:*:blobs", count=1000):
         for digest in map(text, connection.smembers(owner)):

@@ -14,7 +14,7 @@ from chaos.faults import Blow, Fault, Faults
 from chaos.history import JobHistory
 from chaos.load import RECIPES, Load
 from convscope.store import BlobStore
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import Job
 
 __all__ = ["Outcome", "Plan", "run", "uninvited"]
@@ -216,6 +216,6 @@ def _after_the_end(cluster: Cluster) -> list[str]:
     for part in stopped:
         part.wait_until_gone()
     codes = [f"{part.title} ended with exit code {part.exit_code} when told to" for part in stopped if part.exit_code]
-    leader = [] if cluster.redis.connection.get(keys.LEADER) is None else ["there is a leader, and no process"]
+    leader = [] if cluster.redis.connection.get(KEYS["leader"]) is None else ["there is a leader, and no process"]
     cluster.redis.end()
     return [*codes, *leader, *leftovers.left_of_processes(cluster.home, expected=[])]

@@ -1,10 +1,8 @@
 """A service as users run it, but for the length of parts: a visualization of seconds has many."""
 
 import sys
-from functools import partial
 from typing import Final
 
-from convscope.planning import plan_visualization
 from convscope.service import jobs
 from convscope.service.__main__ import main
 
@@ -14,5 +12,5 @@ __all__ = ["PART_S"]
 PART_S: Final = 0.6
 
 if __name__ == "__main__":
-    jobs.plan_visualization = partial(plan_visualization, part_seconds=PART_S)  # type: ignore[attr-defined]  # imported
+    jobs.PART_SECONDS = PART_S
     sys.exit(main())

@@ -12,7 +12,7 @@ from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from chaos import leftovers
 from chaos.run import uninvited
 from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, Sweeper, dispatch
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.models_pb2 import Model
@@ -43,7 +43,7 @@ def claim(connection: redis.Redis, job: Job) -> Attempt:
 def succeed(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
     attempt = claim(connection, job)
     attempt.succeed(blobs.put(b"result"), Model(sha256=blobs.put(b"model")))
-    connection.delete(keys.lease_key(attempt.job_id, 0))
+    connection.delete(key("leases", attempt.job_id, 0))
 
 
 def test_nothing_is_left_of_a_job_that_ended(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
@@ -96,7 +96,7 @@ def test_a_blob_that_cannot_be_read_is_found(
 
 def test_a_miscounted_reference_is_found(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
     succeed(connection, job, blobs)
-    connection.hset(keys.REFERENCES, blobs.put(b"another"), 1)
+    connection.hset(KEYS["references"], blobs.put(b"another"), 1)
     (found,) = leftovers.left_in_blobs(connection, blobs)
     assert "miscounted" in found
 

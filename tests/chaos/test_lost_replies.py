@@ -10,7 +10,7 @@ import redis
 from chaos.network import Cut, Link
 from chaos.parts import RedisPart
 from convscope.store import Attempt, JobStore, connect_patiently, read_log
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
@@ -91,12 +91,12 @@ def test_an_end_is_no_surprise(server: RedisPart, link: Link, far: redis.Redis) 
 def test_a_job_is_made_once(server: RedisPart, link: Link, far: redis.Redis) -> None:
     made: list[Job] = []
     create(JobStore(far))  # so that Redis knows the script: asking for it would be the reply that gets lost
-    before = server.connection.zcard(keys.JOBS)
+    before = server.connection.zcard(KEYS["jobs"])
     near = JobStore(server.connection)
 
     def cancel_it() -> bool:
         """Wait until it is there, and have it go on meanwhile."""
-        if server.connection.zcard(keys.JOBS) == before:
+        if server.connection.zcard(KEYS["jobs"]) == before:
             return False
         near.request_cancel(next(near.newest_first()).name)
         return True

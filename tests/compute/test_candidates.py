@@ -11,12 +11,12 @@ import redis
 from convscope.engine.visualization import best_of_runs
 from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
-from convscope.store import Attempt, BlobStore, JobStore, Sweeper, dispatch, lose_holder, read_candidates, read_log
+from convscope.store import Attempt, BlobStore, JobStore, Sweeper, dispatch, mark_holder_lost, read_candidates, read_log
 from convscope.store.errors import BlobError
 from convscope.store.jobs.images import ready_images
 from convscope.store.jobs.records import text
-from convscope.store.redis import keys
-from convscope.store.redis.scripted import Scripts
+from convscope.store.redis.keys import key
+from convscope.store.redis.scripts import Scripts
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec
 from convscope.v1.render_pb2 import Preset
 from convscope.v1.visualize_pb2 import (
@@ -70,7 +70,7 @@ class System:
         return candidates
 
     def lose(self, attempt: Attempt) -> None:
-        lose_holder(self.redis, self.job_id, attempt.part, f"w{attempt.part}", "SIGKILL")
+        mark_holder_lost(self.redis, f"w{attempt.part}", "cpu", "SIGKILL")
 
     def resumed(self) -> list[int]:
         """From how many images each attempt went on, in the order in which they started."""
@@ -155,7 +155,7 @@ def test_a_part_of_a_feature_that_is_ready_does_nothing(system: System) -> None:
     VisualizeRunner()(first)
     assert system.image() == image
     assert JobStore(system.redis).get(system.job.name).parts_done == 3
-    needed = set(map(text, system.redis.smembers(keys.blobs_key(system.job_id))))
+    needed = set(map(text, system.redis.smembers(key("job_blobs", system.job_id))))
     assert {system.blobs.put(image.SerializeToString(deterministic=True))} < needed
     assert len(needed) == 2  # and the result
 

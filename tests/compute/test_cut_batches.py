@@ -12,8 +12,8 @@ from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
 from convscope.store import BlobStore, JobStore, dispatch
 from convscope.store.jobs.images import ready_images
-from convscope.store.redis import keys
-from convscope.store.redis.scripted import Scripts
+from convscope.store.redis.keys import key
+from convscope.store.redis.scripts import Scripts
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.render_pb2 import Preset
@@ -57,7 +57,7 @@ class Worker:
 
     @property
     def known(self) -> set[str]:
-        names: list[bytes] = self.redis.hkeys(keys.known_key(self.model.removeprefix("models/")))  # type: ignore[assignment]
+        names: list[bytes] = self.redis.hkeys(key("cached", self.model.removeprefix("models/")))  # type: ignore[assignment]
         return {name.decode() for name in names}
 
 

@@ -11,8 +11,8 @@ from convscope.engine.models.network import build_network
 from convscope.engine.runtime.environment import environment
 from convscope.engine.settings import TrainSettings
 from convscope.engine.training import Checkpoints, TrainOutcome, state_to_bytes, train
-from convscope.store import Attempt, BlobStore, Checkpoint, JobStore
-from convscope.store.redis.scripted import Scripts
+from convscope.store import Attempt, BlobStore, Checkpoint, Claimant, JobStore
+from convscope.store.redis.scripts import Scripts
 from convscope.v1.jobs_pb2 import CheckpointUnreadable, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
@@ -38,7 +38,7 @@ class Runs:
     def next_attempt(self, **conditions: str) -> Reporter:
         """Start an attempt, on a machine that is as this one but for some conditions."""
         conditions = {**environment(), **conditions}
-        attempt = Attempt.claim(self._connection, self.job_id, 0, worker="w", environment=conditions)
+        attempt = Attempt.claim(self._connection, Claimant(worker="w", environment=conditions))
         assert attempt is not None
         self.reporter = Reporter(
             self._connection, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self._connection)), Wishes()
@@ -47,7 +47,7 @@ class Runs:
 
     def give_back(self) -> None:
         """End the attempt."""
-        self.reporter.attempt.hand_back()
+        self.reporter.attempt.release()
 
     def keep(self, step: int, state: bytes) -> str:
         """Have the attempt keep a checkpoint."""

@@ -14,8 +14,8 @@ from convscope.engine.visualization.ascent.ascent import Ascent
 from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
 from convscope.store import BlobStore, JobStore, dispatch
-from convscope.store.redis import keys
-from convscope.store.redis.scripted import Scripts
+from convscope.store.redis.keys import key
+from convscope.store.redis.scripts import Scripts
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.render_pb2 import Preset
@@ -78,7 +78,7 @@ def visualize(connection: redis.Redis, blobs: BlobStore, model: str, parts: Part
 
 
 def images(connection: redis.Redis, job: Job) -> dict[int, bytes]:
-    found: Any = connection.hgetall(keys.images_key(job.name.removeprefix("jobs/")))
+    found: Any = connection.hgetall(key("images", job.name.removeprefix("jobs/")))
     return {int(number): digest for number, digest in found.items()}
 
 
@@ -88,7 +88,7 @@ def test_only_restarts_that_are_missing_are_computed(
     whole = images(connection, visualize(connection, blobs, model))
     assert set(whole) == set(range(12))
     forgotten = {whole[number] for number in (2, 4, 11)}
-    known_key = keys.known_key(model.removeprefix("models/"))
+    known_key = key("cached", model.removeprefix("models/"))
     known: Any = connection.hgetall(known_key)
     for name in (name for name, digest in known.items() if digest in forgotten):
         connection.hdel(known_key, name)

@@ -16,7 +16,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def tracked(portion: str) -> set[str]:
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", portion]
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", f"{portion}/convscope"]
     names = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
     return {name.removeprefix(f"{portion}/") for name in names if name and (ROOT / name).exists()}
 

@@ -17,9 +17,9 @@ import redis
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convscope.service.server import GRACE_S
-from convscope.store import Attempt, JobStore
+from convscope.store import Attempt, Claimant, JobStore
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     DeleteJobRequest,
@@ -59,14 +59,14 @@ class Hanging:
     def running(self) -> str:
         """A job that runs."""
         job, _ = JobStore(self.redis).create(JobSpec(train=TrainSpec()), request_digest="d")
-        assert Attempt.claim(self.redis, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+        assert Attempt.claim(self.redis, Claimant(worker="w"))
         return job.name
 
     def ended(self) -> str:
         """A job that has ended, with a result."""
         job, _ = JobStore(self.redis).create(JobSpec(train=TrainSpec()), request_digest="d")
         JobStore(self.redis).request_cancel(job.name)
-        self.redis.hset(keys.job_key(job.name.removeprefix("jobs/")), "result", DIGEST)
+        self.redis.hset(key("job", job.name.removeprefix("jobs/")), "result", DIGEST)
         return job.name
 
 
@@ -140,7 +140,7 @@ def test_calls_that_need_only_redis_do_not_wait_for_the_store(hanging: Hanging) 
 
 def test_a_watch_whose_images_cannot_be_read_ends(hanging: Hanging) -> None:
     job, _ = JobStore(hanging.redis).create(JobSpec(train=TrainSpec()), request_digest="d")
-    attempt = Attempt.claim(hanging.redis, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    attempt = Attempt.claim(hanging.redis, Claimant(worker="w"))
     assert attempt is not None
     attempt.report(JobEvent(image_ready=ImageReady(completed=1, total=2)), DIGEST)
     watch = hanging.api.jobs.WatchJob(WatchJobRequest(name=job.name), timeout=20)
@@ -153,7 +153,7 @@ def test_images_that_cannot_be_read_are_unavailable(hanging: Hanging) -> None:
     layer.list.indices.append(0)
     spec.selections.append(layer)
     job, _ = JobStore(hanging.redis).create(JobSpec(visualize=spec), request_digest="d")
-    hanging.redis.hset(keys.images_key(job.name.removeprefix("jobs/")), "0", DIGEST)
+    hanging.redis.hset(key("images", job.name.removeprefix("jobs/")), "0", DIGEST)
     request = ListVisualizationsRequest(job=job.name)
     found = code_of(lambda: hanging.api.visualizations.ListVisualizations(request, timeout=20))
     assert found is grpc.StatusCode.UNAVAILABLE
@@ -167,11 +167,9 @@ def test_health_tells_which_services_need_the_store(hanging: Hanging) -> None:
 
 
 def test_the_reconciler_goes_on_while_a_sweep_hangs(hanging: Hanging) -> None:
-    hanging.redis.delete(keys.SWEPT)
-    while not hanging.redis.exists(keys.SWEPT):  # the service takes up the sweep
-        time.sleep(0.05)
-    name = hanging.running()
-    hanging.redis.delete(keys.lease_key(name.removeprefix("jobs/"), 0))
+    name = hanging.running()  # the service has begun to look after the store when it began to serve
+    for lease in hanging.redis.zrange(KEYS["leases"], 0, -1):  # type: ignore[union-attr]
+        hanging.redis.zadd(KEYS["leases"], {lease: 1})
     watch = hanging.api.jobs.WatchJob(WatchJobRequest(name=name), timeout=20)
     assert any(event.WhichOneof("event") == "attempt_lost" for event in watch)
     watch.cancel()

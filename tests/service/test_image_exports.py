@@ -22,10 +22,10 @@ from convscope.service.exporting import export_files
 from convscope.service.job_images import JobImages
 from convscope.service.pixels import png
 from convscope.service.visualizations import VisualizationsService
-from convscope.store import Attempt, JobStore, StoreSettings
+from convscope.store import Attempt, Claimant, JobStore, StoreSettings
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import NotFoundError
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import Failure, Job, JobState
 from convscope.v1.objective_pb2 import Objective
 from convscope.v1.visualizations_pb2 import (
@@ -170,7 +170,7 @@ ENDS: dict[str, Callable[[Attempt], object]] = {
 @pytest.mark.parametrize("state", ENDS)
 def test_what_is_ready_can_be_had_whatever_becomes_of_the_job(api: Api, store: Store, state: str) -> None:
     job = store.job(LAYERS, missing=[3])
-    attempt = Attempt.claim(store.connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    attempt = Attempt.claim(store.connection, Claimant(worker="w"))
     assert attempt is not None
     ENDS[state](attempt)
     assert JobState.Name(api.get(job).state) == f"JOB_STATE_{state.upper()}"
@@ -210,7 +210,7 @@ def test_a_deletion_meanwhile_ends_an_export(store: Store, *, as_pictures: bool)
 
     def ready(numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
         yield from found(numbers)
-        store.connection.delete(keys.images_key(job.name.removeprefix("jobs/")))  # after all were found to be ready
+        store.connection.delete(key("images", job.name.removeprefix("jobs/")))  # after all were found to be ready
 
     images.ready = ready  # type: ignore[method-assign]  # to be at the right time
     with pytest.raises(NotFoundError, match=f"{job.name} was deleted meanwhile"):
@@ -221,7 +221,7 @@ def test_files_of_a_job_deleted_meanwhile_are_no_loss(store: Store) -> None:
     job = store.job({"a": range(3)})
 
     def get(digest: str) -> bytes:
-        store.connection.delete(keys.job_key(job.name.removeprefix("jobs/")))
+        store.connection.delete(key("job", job.name.removeprefix("jobs/")))
         store.blobs.delete([digest])
         return store.blobs.get(digest)
 
@@ -235,7 +235,7 @@ async def test_a_deletion_meanwhile_is_not_the_end_of_a_listing(
     job = store.job({"a": range(3)})
 
     def ready(_connection: redis.Redis, job_id: str, _numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
-        store.connection.delete(keys.job_key(job_id), keys.images_key(job_id))
+        store.connection.delete(key("job", job_id), key("images", job_id))
         return iter(())
 
     monkeypatch.setattr("convscope.service.job_images.ready_images", ready)

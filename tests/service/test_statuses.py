@@ -11,7 +11,7 @@ import redis
 
 from convscope.store.blobs import FOLDER
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, visualizations_pb2
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -56,14 +56,14 @@ def world(redis_server: EmbeddedRedis, api: Api) -> World:
     drawing = VisualizeSpec(model=f"models/{queued}")
     drawn, undrawn = (api.create(drawing).name.removeprefix("jobs/") for _ in range(2))
     with redis.Redis.from_url(redis_server.url) as connection:
-        connection.hset(keys.images_key(drawn), "0", MISSING)
+        connection.hset(key("images", drawn), "0", MISSING)
         api.jobs.CancelJob(CancelJobRequest(name=f"jobs/{trimmed}"), timeout=TIMEOUT_S)
-        connection.xtrim(keys.events_key(trimmed), maxlen=1, approximate=False)
-        connection.hset(keys.job_key(damaged), "result", MISSING)
+        connection.xtrim(key("events", trimmed), maxlen=1, approximate=False)
+        connection.hset(key("job", damaged), "result", MISSING)
         ready = Model(sha256=MISSING).SerializeToString()
-        connection.hset(keys.model_key(damaged), mapping={"state": "ready", "model": ready, "history": MISSING})
-        connection.hset(keys.model_key(failed), "state", "failed")
-        for key in (keys.job_key(odd), keys.model_key(odd)):
+        connection.hset(key("model", damaged), mapping={"state": "ready", "model": ready, "history": MISSING})
+        connection.hset(key("model", failed), "state", "failed")
+        for key in (key("job", odd), key("model", odd)):
             connection.set(key, "not a hash")
     return World(queued, trimmed, damaged, failed, odd, drawn, undrawn)
 
@@ -99,7 +99,7 @@ def test_an_artifact_store_that_cannot_be_read(api: Api, world: World, home: Pat
     file.parent.mkdir(parents=True)
     file.symlink_to(file)  # not even root can open what points to itself
     with redis.Redis.from_url(redis_server.url) as connection:
-        connection.hset(keys.job_key(world.queued), "result", digest)
+        connection.hset(key("job", world.queued), "result", digest)
     assert answer(api, "Jobs.GetJob", GetJobRequest(name=f"jobs/{world.queued}").SerializeToString()) == "UNAVAILABLE"
 
 

@@ -15,11 +15,11 @@ from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub
 from convscope.service.tasks import end_tasks
 from convscope.service.watch import watch_job
-from convscope.store import Attempt, JobStore, LogEntry, StoreSettings, read_log
+from convscope.store import Attempt, Claimant, JobStore, LogEntry, StoreSettings, read_log
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import BlobDamagedError, LogLostError
 from convscope.store.jobs.events import link
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady
@@ -46,8 +46,8 @@ async def running_hub(backend: Backend) -> AsyncIterator[NotifyHub]:
 
 
 def start_job(connection: redis.Redis) -> Attempt:
-    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
+    attempt = Attempt.claim(connection, Claimant(worker="w"))
     assert attempt is not None
     return attempt
 
@@ -119,8 +119,8 @@ async def test_news_that_the_stream_lost_are_found_in_the_log(
         event = progress(1).SerializeToString()
         with connection.pipeline(transaction=True) as pipeline:
             token = link(last_token(connection, attempt), event, "")
-            pipeline.hset(keys.job_key(attempt.job_id), mapping={"sequence": 3, "log_token": token})
-            pipeline.xadd(keys.events_key(attempt.job_id), {"event": event, "blob": "", "token": token}, id="3-0")
+            pipeline.hset(key("job", attempt.job_id), mapping={"sequence": 3, "log_token": token})
+            pipeline.xadd(key("events", attempt.job_id), {"event": event, "blob": "", "token": token}, id="3-0")
             pipeline.execute()
         await asyncio.to_thread(attempt.cancelled)
         assert await watch == [1, 2, 3, 4]
@@ -171,12 +171,12 @@ async def test_images_are_filled_in(connection: redis.Redis, backend: Backend) -
 def forget_the_last(connection: redis.Redis, attempt: Attempt) -> None:
     """Have Redis lose the last event."""
     entries = read_log(connection, attempt.job_id, 0, 100).entries
-    connection.delete(keys.events_key(attempt.job_id))
+    connection.delete(key("events", attempt.job_id))
     for entry in entries[:-1]:
         fields = {"event": entry.event, "blob": entry.blob, "token": entry.token}
-        connection.xadd(keys.events_key(attempt.job_id), fields, id=f"{entry.sequence}-0")  # type: ignore[arg-type]
+        connection.xadd(key("events", attempt.job_id), fields, id=f"{entry.sequence}-0")  # type: ignore[arg-type]
     record = {"sequence": len(entries) - 1, "log_token": entries[-2].token}
-    connection.hset(keys.job_key(attempt.job_id), mapping=record)  # type: ignore[arg-type]
+    connection.hset(key("job", attempt.job_id), mapping=record)  # type: ignore[arg-type]
 
 
 async def nothing_but_bookmarks(watch: AsyncIterator[JobEvent]) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from convscope.store import Attempt, Candidate, JobStore, lose_holder, read_candidates
+from convscope.store import Attempt, Candidate, JobStore, mark_holder_lost, read_candidates
 from convscope.store.errors import StaleAttemptError
-from convscope.store.jobs.losses import MAX_DEATHS
+from convscope.store.jobs.attempts import MAX_DEATHS
 from convscope.store.jobs.records import text
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import Failure, Job, JobState
 from support.part_jobs import claim, create, image, ready_model, state
 
@@ -20,7 +20,7 @@ def candidate(number: int, first: int, restarts: int = 4) -> Candidate:
 
 def references(connection: redis.Redis) -> dict[str, int]:
     """How often each blob is pointed to, but for plans and models."""
-    counts = {text(digest): int(count) for digest, count in connection.hgetall(keys.REFERENCES).items()}
+    counts = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
     return {digest: count for digest, count in counts.items() if digest not in {"plan", "file"}}
 
 
@@ -56,21 +56,21 @@ def test_an_image_takes_the_place_of_its_candidates(connection: redis.Redis, job
     second.report_candidate(candidate(7, 8), 1)  # too late
     assert read_candidates(connection, first.job_id, 7) == []
     assert references(connection) == {"image": 1, "blob8.0": 1}
-    assert connection.hlen(keys.images_key(first.job_id)) == 1
+    assert connection.hlen(key("images", first.job_id)) == 1
 
 
 def test_a_known_image_takes_their_place_too(connection: redis.Redis, job: Job, model: str) -> None:
     first = claim(connection, job, 0, "a")
     first.report_candidate(candidate(7, 0), 1)
     claim(connection, create(connection, 1, model=model)).report_images([image(7, "image")], 1)
-    assert first.take_known([image(7, known=True)]) == {7}
+    assert first.reuse_cached([image(7, known=True)]) == {7}
     assert references(connection) == {"image": 2}
     assert first.figures()[1] == 1
 
 
 def test_an_attempt_that_is_over_has_no_candidates(connection: redis.Redis, job: Job) -> None:
     attempt = claim(connection, job)
-    lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")
     with pytest.raises(StaleAttemptError):
         attempt.report_candidate(candidate(7, 0), 1)
     assert read_candidates(connection, attempt.job_id, 7) == []
@@ -81,7 +81,7 @@ def test_a_candidate_is_progress(connection: redis.Redis, job: Job) -> None:
         attempt = claim(connection, job)
         if number == MAX_DEATHS - 1:
             attempt.report_candidate(candidate(7, 0), 1)
-        lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
+        mark_holder_lost(connection, "w", "cpu", "SIGKILL")
         if state(connection, job) == JobState.JOB_STATE_FAILED:
             break
     assert number == 2 * MAX_DEATHS - 2
@@ -112,4 +112,4 @@ def test_nothing_is_left_when_the_job_ends(
     end(connection, attempt)
     assert JobStore(connection).get(job.name).HasField("end_time")
     assert references(connection) == {}
-    assert connection.exists(keys.candidates_key(attempt.job_id)) == 0
+    assert connection.exists(key("candidates", attempt.job_id)) == 0

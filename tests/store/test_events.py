@@ -8,15 +8,15 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, JobStore, LogEntry, LogPage, read_log
+from convscope.store import Attempt, Claimant, JobStore, LogEntry, LogPage, read_log
 from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError, StaleAttemptError
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 
 
 def take(connection: redis.Redis, job_id: str) -> Attempt | None:
-    return Attempt.claim(connection, job_id, 0, worker="worker", environment={})
+    return Attempt.claim(connection, Claimant(worker="worker"))
 
 
 def running_job(connection: redis.Redis) -> Attempt:
@@ -50,7 +50,7 @@ def test_readers_see_every_event_once_and_in_order(connection: redis.Redis, oper
                 with pytest.raises(StaleAttemptError):
                     stale.report(progress(-1))
             case "hand over":
-                current.hand_back()
+                current.release()
                 successor = take(connection, current.job_id)
                 assert successor is not None
                 stale, current = current, successor
@@ -69,7 +69,7 @@ def test_the_notify_stream_carries_the_same_entries(connection: redis.Redis) -> 
     for step in range(3):
         attempt.report(progress(step), "digest")
     entries = read_log(connection, attempt.job_id, 0, 10).entries
-    reply: Any = connection.xrange(keys.NOTIFY)
+    reply: Any = connection.xrange(KEYS["notify"])
     notified = [fields for _, fields in reply]
     assert [LogEntry.from_fields(int(fields[b"sequence"]), fields) for fields in notified] == entries
     assert {fields[b"job"].decode() for fields in notified} == {attempt.job_id}
@@ -88,7 +88,7 @@ def test_trimmed_events_are_told(connection: redis.Redis) -> None:
     attempt = running_job(connection)
     for step in range(5):
         attempt.report(progress(step))
-    connection.xtrim(keys.events_key(attempt.job_id), minid="4-0", approximate=False)
+    connection.xtrim(key("events", attempt.job_id), minid="4-0", approximate=False)
     with pytest.raises(LogTrimmedError, match="event 3 of"):
         read_log(connection, attempt.job_id, 2, 10)
     assert [entry.sequence for entry in read_log(connection, attempt.job_id, 3, 10).entries] == [4, 5, 6, 7]
@@ -98,7 +98,7 @@ def test_a_gap_ends_a_page_and_is_told_next(connection: redis.Redis) -> None:
     attempt = running_job(connection)
     for step in range(5):
         attempt.report(progress(step))
-    connection.xdel(keys.events_key(attempt.job_id), "4-0")
+    connection.xdel(key("events", attempt.job_id), "4-0")
     assert [entry.sequence for entry in read_log(connection, attempt.job_id, 0, 10).entries] == [1, 2, 3]
     with pytest.raises(LogTrimmedError, match="event 4 of"):
         read_log(connection, attempt.job_id, 3, 10)

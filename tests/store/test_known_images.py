@@ -7,10 +7,21 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import Attempt, BlobStore, JobStore, ModelStore, Sweeper, hydrate, lose_holder, read_log
+from convscope.store import (
+    Attempt,
+    BlobStore,
+    Collector,
+    Deployment,
+    JobStore,
+    ModelStore,
+    Sweeper,
+    hydrate,
+    mark_holder_lost,
+    read_log,
+)
 from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.images import ready_images
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import Job
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady
 from support.part_jobs import claim, create, image, kinds, ready_model
@@ -28,8 +39,11 @@ def store(blobs: BlobStore, number: int) -> str:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path.as_uri())
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    found = BlobStore(tmp_path.as_uri())
+    Deployment(connection, found.objects).join()
+    return found
 
 
 @pytest.fixture
@@ -61,22 +75,22 @@ def test_an_image_is_told_once_by_whoever_computes_it(connection: redis.Redis, b
     job = create(connection, 1, model=model)
     attempt = claim(connection, job)
     attempt.report_images([image(0, store(blobs, 0))], 1)
-    lose_holder(connection, attempt.job_id, 0, "w", "SIGKILL")
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")
     again = claim(connection, job)
     again.report_images([image(number, store(blobs, number)) for number in (0, 1)], 2)
     assert [each.completed for each in images(connection, job, blobs)] == [1, 2]
     with pytest.raises(StaleAttemptError):
         attempt.report_images([image(2, "x")], 1)
     with pytest.raises(StaleAttemptError):
-        attempt.take_known([image(2)])
+        attempt.reuse_cached([image(2)])
 
 
 def test_what_another_job_computed_is_taken_over(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     computed(connection, blobs, model, range(3)).succeed("")
     job = create(connection, 1, model=model)
     attempt = claim(connection, job)
-    assert attempt.take_known([image(number, known=True) for number in (1, 9, 2)]) == {1, 2}
-    assert attempt.take_known([image(number, known=True) for number in (1, 9, 2)]) == {1, 2}  # its reply was lost
+    assert attempt.reuse_cached([image(number, known=True) for number in (1, 9, 2)]) == {1, 2}
+    assert attempt.reuse_cached([image(number, known=True) for number in (1, 9, 2)]) == {1, 2}  # its reply was lost
     found = images(connection, job, blobs)
     assert [(each.image.feature, each.image.digest, each.completed, each.known) for each in found] == [
         (1, "name1", 1, True),
@@ -89,26 +103,26 @@ def test_an_image_without_a_name_is_not_known(connection: redis.Redis, blobs: Bl
     attempt = claim(connection, create(connection, 1, model=model))
     attempt.report_images([replace(image(0, store(blobs, 0)), name=""), image(1, store(blobs, 1))], 2)
     assert dict(ready_images(connection, attempt.job_id, range(2))).keys() == {0, 1}
-    assert connection.hkeys(keys.known_key(model.removeprefix("models/"))) == [b"name1"]
+    assert connection.hkeys(key("cached", model.removeprefix("models/"))) == [b"name1"]
 
 
 def test_nothing_is_known_of_another_model(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     computed(connection, blobs, model, range(3))
     other = claim(connection, create(connection, 1, model=ready_model(connection)))
-    assert other.take_known([image(0)]) == set()
+    assert other.reuse_cached([image(0)]) == set()
 
 
 def test_an_image_is_known_as_long_as_a_job_has_it(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     first = computed(connection, blobs, model, range(2))
     first.succeed("")
     second = claim(connection, create(connection, 1, model=model))
-    assert second.take_known([image(0)]) == {0}
+    assert second.reuse_cached([image(0)]) == {0}
     second.succeed("")
-    gone = JobStore(connection).delete(f"jobs/{first.job_id}")
-    assert gone == [store(blobs, 1)]  # the second job has the other one
+    JobStore(connection).delete(f"jobs/{first.job_id}")
+    assert Collector(connection, blobs).tick(patience_ms=0) == 1  # the second job has the other one
     third = claim(connection, create(connection, 1, model=model))
-    assert third.take_known([image(0), image(1)]) == {0}
-    known = connection.hkeys(keys.known_key(model.removeprefix("models/")))
+    assert third.reuse_cached([image(0), image(1)]) == {0}
+    known = connection.hkeys(key("cached", model.removeprefix("models/")))
     assert known == [b"name0"]
 
 
@@ -117,12 +131,12 @@ def test_what_a_job_has_already_stays_what_is_known(connection: redis.Redis, blo
     first.report_images([image(0, "other bits")], 1)  # by another processor, say
     first.succeed("")
     again = claim(connection, create(connection, 1, model=model))
-    assert again.take_known([image(0)]) == {0}
+    assert again.reuse_cached([image(0)]) == {0}
 
 
 def test_what_is_known_goes_with_its_model(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     attempt = computed(connection, blobs, model, range(2))
-    known = keys.known_key(model.removeprefix("models/"))
+    known = key("cached", model.removeprefix("models/"))
     assert connection.hlen(known) == 2
     ModelStore(connection).delete(model)
     attempt.report_images([image(2, store(blobs, 2))], 3)  # it goes on
@@ -130,16 +144,20 @@ def test_what_is_known_goes_with_its_model(connection: redis.Redis, blobs: BlobS
     assert len(images(connection, JobStore(connection).get(f"jobs/{attempt.job_id}"), blobs)) == 3
 
 
-def test_the_file_of_a_model_is_kept_for_the_jobs_that_run_on_it(connection: redis.Redis, model: str) -> None:
+def test_the_file_of_a_model_is_kept_for_the_jobs_that_run_on_it(
+    connection: redis.Redis, blobs: BlobStore, model: str
+) -> None:
     job = create(connection, 2, model=model)
-    claim(connection, job, 0).keep_model("file")
-    assert ModelStore(connection).delete(model) == []
+    claim(connection, job, 0, "other")
+    ModelStore(connection).delete(model)
+    Collector(connection, blobs).tick(patience_ms=0)
+    assert connection.hgetall(KEYS["references"]) == {b"file": b"1"}
     second = claim(connection, job, 1)
     assert second.model_file == "file"
     JobStore(connection).request_cancel(job.name)
     second.cancelled()
-    lose_holder(connection, second.job_id, 0, "w", "SIGKILL")
-    assert connection.hgetall(keys.REFERENCES) == {}
+    mark_holder_lost(connection, "other", "cpu", "SIGKILL")
+    assert connection.hgetall(KEYS["references"]) == {}
 
 
 def test_the_sweeper_forgets_what_no_job_has(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
@@ -147,8 +165,9 @@ def test_the_sweeper_forgets_what_no_job_has(connection: redis.Redis, blobs: Blo
     computed(connection, blobs, model, range(1, 4))
     first.succeed("")
     JobStore(connection).delete(f"jobs/{first.job_id}")
-    assert Sweeper(connection, blobs).sweep(timedelta(0)) == 1
-    known = connection.hkeys(keys.known_key(model.removeprefix("models/")))
+    assert Collector(connection, blobs).tick(patience_ms=0) == 1
+    Sweeper(connection, blobs).sweep(timedelta(0))
+    known = connection.hkeys(key("cached", model.removeprefix("models/")))
     assert set(known) == {b"name1", b"name2", b"name3"}
 
 
@@ -158,5 +177,5 @@ def test_a_deleted_job_leaves_nothing(connection: redis.Redis, blobs: BlobStore,
     job = JobStore(connection).get(f"jobs/{attempt.job_id}")
     assert kinds(connection, job).count("image_ready") == 2
     JobStore(connection).delete(job.name)
-    left = {key.decode() for key in connection.keys(f"convscope:*{attempt.job_id}*")}  # type: ignore[union-attr]
-    assert left == {keys.lease_key(attempt.job_id, 0)}  # which runs out
+    assert connection.keys(f"convscope:*{attempt.job_id}*") == []
+    assert connection.zcard(KEYS["leases"]) == 0

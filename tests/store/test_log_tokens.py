@@ -8,10 +8,10 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, JobStore, read_log
+from convscope.store import Attempt, Claimant, JobStore, read_log
 from convscope.store.errors import LogLostError
 from convscope.store.jobs.events import LogEntry, link
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 
@@ -19,8 +19,8 @@ MANY = 1_000
 
 
 def running_job(connection: redis.Redis) -> Attempt:
-    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="worker", environment={})
+    JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
+    attempt = Attempt.claim(connection, Claimant(worker="worker"))
     assert attempt is not None
     return attempt
 
@@ -43,12 +43,12 @@ class Snapshot:
 
     @classmethod
     def of(cls, connection: redis.Redis, attempt: Attempt) -> "Snapshot":
-        length = connection.xlen(keys.events_key(attempt.job_id))
-        return cls(connection.hgetall(keys.job_key(attempt.job_id)), length)
+        length = connection.xlen(key("events", attempt.job_id))
+        return cls(connection.hgetall(key("job", attempt.job_id)), length)
 
     def restore(self, connection: redis.Redis, attempt: Attempt) -> None:
         """Have Redis forget what happened since."""
-        stream, record = keys.events_key(attempt.job_id), keys.job_key(attempt.job_id)
+        stream, record = key("events", attempt.job_id), key("job", attempt.job_id)
         kept: Any = connection.xrange(stream, count=self.length)
         connection.delete(stream, record)
         connection.hset(record, mapping=self.fields)
@@ -62,9 +62,9 @@ def test_each_token_is_a_link_of_a_chain(connection: redis.Redis) -> None:
     attempt.cancelled()
     token = ""
     for entry in entries(connection, attempt):
-        token = link(token, entry.event, entry.blob)
+        token = link(token, entry.time_ms, entry.event, entry.blob)
         assert entry.token == token
-    assert connection.hget(keys.job_key(attempt.job_id), "log_token") == token.encode()
+    assert connection.hget(key("job", attempt.job_id), "log_token") == token.encode()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -107,23 +107,7 @@ def test_a_trimmed_log_can_be_read_on_with_a_token(connection: redis.Redis) -> N
     attempt = running_job(connection)
     report(attempt, 4)
     log = entries(connection, attempt)
-    connection.xtrim(keys.events_key(attempt.job_id), minid="4-0", approximate=False)
+    connection.xtrim(key("events", attempt.job_id), minid="4-0", approximate=False)
     assert read_log(connection, attempt.job_id, 3, 10, log[2].token).entries == log[3:]
     with pytest.raises(LogLostError, match="event 3 of"):
         read_log(connection, attempt.job_id, 3, 10, log[1].token)
-
-
-def test_a_log_from_before_there_were_tokens_goes_on(connection: redis.Redis) -> None:
-    attempt = running_job(connection)
-    old: Any = connection.xrange(keys.events_key(attempt.job_id))
-    connection.delete(keys.events_key(attempt.job_id))
-    connection.hdel(keys.job_key(attempt.job_id), "log_token")
-    for entry, fields in old:
-        fields.pop(b"token")
-        connection.xadd(keys.events_key(attempt.job_id), fields, id=entry)
-    assert [entry.token for entry in entries(connection, attempt)] == ["", ""]
-    report(attempt, 2)
-    new = entries(connection, attempt)
-    assert new[2].token == link("", new[2].event, new[2].blob)
-    assert read_log(connection, attempt.job_id, 2, 10, "").entries == new[2:]
-    assert read_log(connection, attempt.job_id, 3, 10, new[2].token).entries == new[3:]

@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from convscope.store import JobStore, settle_waiters
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
@@ -20,9 +20,9 @@ def test_what_became_of_the_model_is_told(connection: redis.Redis, deleted: bool
     assert waiting.state == JobState.JOB_STATE_WAITING
     model_id = training.model.removeprefix("models/")
     if deleted:  # its training was ready, and whoever should have told those who wait died before
-        connection.delete(keys.model_key(model_id))
+        connection.delete(key("model", model_id))
     else:
-        connection.hset(keys.model_key(model_id), "state", "failed")
+        connection.hset(key("model", model_id), "state", "failed")
     settle_waiters(connection, model_id)
     failed = jobs.get(waiting.name)
     assert (failed.state, failed.failure.reason) == (JobState.JOB_STATE_FAILED, Failure.REASON_MODEL)

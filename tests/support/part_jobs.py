@@ -1,17 +1,17 @@
 """Jobs of many parts, as tests need them."""
 
+from typing import Any
+
 import redis
 
-from convscope.store import Attempt, Image, JobStore, dispatch, open_queue, queue_names, read_log
-from convscope.store.jobs.queue import queued_parts
+from convscope.store import Attempt, Claimant, Image, JobStore, Scripts, WorkerReport, WorkerStore, read_log
+from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import Device, Job, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeSpec
 
-__all__ = ["CPU", "claim", "create", "image", "kinds", "pop", "ready_model", "state", "take", "waiting"]
-
-CPU = queue_names("cpu")
+__all__ = ["claim", "create", "image", "kinds", "ready", "ready_model", "state", "take"]
 
 
 def ready_model(connection: redis.Redis) -> str:
@@ -28,8 +28,10 @@ def create(
     model: str = "",
     priority: Priority.ValueType = Priority.PRIORITY_NORMAL,
     device: Device.ValueType = Device.DEVICE_ANY,
+    owner: str = "local",
+    cost_s: float = 1.0,
 ) -> Job:
-    """A job of many parts, its first one dispatched."""
+    """A job of many parts."""
     job, _ = JobStore(connection).create(
         JobSpec(visualize=VisualizeSpec(model=model)),
         request_digest="d",
@@ -37,20 +39,22 @@ def create(
         priority=priority,
         device=device,
         parts=parts,
-        plan="plan",
+        owner=owner,
+        part_cost_s=cost_s,
     )
-    dispatch(connection, job.name.removeprefix("jobs/"))
     return job
 
 
-def take(connection: redis.Redis, job: Job, part: int = 0, worker: str = "w", entry: str = "") -> Attempt | None:
-    job_id = job.name.removeprefix("jobs/")
-    return Attempt.claim(connection, job_id, part, worker=worker, environment={}, entry=entry)
+def take(connection: redis.Redis, worker: str = "w", device: str = "cpu", **asked: Any) -> Attempt | None:
+    """Take whatever part is next for an executor."""
+    return Attempt.claim(connection, Claimant(worker=worker, device=device, **asked))
 
 
-def claim(connection: redis.Redis, job: Job, part: int = 0, worker: str = "w", entry: str = "") -> Attempt:
-    attempt = take(connection, job, part, worker, entry)
+def claim(connection: redis.Redis, job: Job, part: int = 0, worker: str = "w", device: str = "cpu") -> Attempt:
+    """Take the part that is next, which must be this one."""
+    attempt = take(connection, worker, device)
     assert attempt is not None
+    assert (f"jobs/{attempt.job_id}", attempt.part) == (job.name, part)
     return attempt
 
 
@@ -66,15 +70,19 @@ def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
     return [JobEvent.FromString(entry.event).WhichOneof("event") for entry in entries]
 
 
-def waiting(connection: redis.Redis, job: Job) -> list[int]:
-    """Parts of the job that are on a queue."""
-    return sorted(part for job_id, part in queued_parts(connection) if f"jobs/{job_id}" == job.name)
+def ready(connection: redis.Redis, device: str = "any") -> int:
+    """Return how many parts are to be had by workers with a device."""
+    return int(connection.hget(KEYS["ready_parts"], device) or 0)
 
 
-def pop(connection: redis.Redis) -> int:
-    """Take the first part off the queue, as a worker does."""
-    entry: bytes = connection.lpop(open_queue(connection).key)  # type: ignore[assignment]
-    return int(entry.decode().partition("-")[2])
+def is_to_be_killed(connection: redis.Redis, worker: str) -> bool:
+    """Ask as a worker's supervisor does, every second."""
+    return WorkerStore(connection).report(WorkerReport(name=worker, device="cpu", idle=False))
+
+
+def take_apart(connection: redis.Redis) -> int:
+    """Take a slice off what deleted records left behind; returns how many references were taken back."""
+    return int(Scripts(connection).run("take_apart", 1000))
 
 
 def state(connection: redis.Redis, job: Job) -> JobState.ValueType:

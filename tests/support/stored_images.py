@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convscope.planning.order import ImageOrder
 from convscope.store import BlobStore, JobStore
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import TrainSpec
@@ -64,7 +64,7 @@ class Store:
     def put(self, job: Job, number: int, stored: FeatureImage) -> str:
         """Store an image of a job; returns its blob's digest."""
         digest = self.blobs.put(stored.SerializeToString())
-        self.connection.hset(keys.images_key(job.name.removeprefix("jobs/")), str(number), digest)
+        self.connection.hset(key("images", job.name.removeprefix("jobs/")), str(number), digest)
         return digest
 
     def training(self) -> Job:

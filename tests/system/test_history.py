@@ -10,7 +10,7 @@ import redis
 from convscope.client import Client, DataLoss, OutOfRange
 from convscope.store import Attempt, JobStore
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import GetJobRequest, JobEvent, JobSpec, WatchJobRequest
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 from support.api import PATIENCE_S, Api, connect
@@ -40,7 +40,7 @@ def attempt(connection: redis.Redis) -> Attempt:
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
     attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
     assert attempt is not None
-    connection.persist(keys.lease_key(attempt.job_id, 0))  # the service's reconciler is to leave it alone
+    connection.persist(key("leases", attempt.job_id, 0))  # the service's reconciler is to leave it alone
     for step in range(1, REPORTS + 1):
         attempt.report(JobEvent(train_progress=TrainProgress(step=step)))
     return attempt
@@ -59,11 +59,11 @@ def refusal(watch: Iterator[JobEvent]) -> tuple[grpc.StatusCode, str | None]:
 
 
 def trim(connection: redis.Redis, attempt: Attempt) -> None:
-    connection.xtrim(keys.events_key(attempt.job_id), minid="6-0", approximate=False)
+    connection.xtrim(key("events", attempt.job_id), minid="6-0", approximate=False)
 
 
 def cut_out(connection: redis.Redis, attempt: Attempt) -> None:
-    connection.xdel(keys.events_key(attempt.job_id), *[f"{sequence}-0" for sequence in range(1, 6)])
+    connection.xdel(key("events", attempt.job_id), *[f"{sequence}-0" for sequence in range(1, 6)])
 
 
 @pytest.mark.parametrize("lose", [trim, cut_out])
@@ -85,7 +85,7 @@ def test_history_that_is_gone_is_out_of_range_with_a_way_on(
 
 
 def test_everything_is_gone(connection: redis.Redis, api: Api, attempt: Attempt) -> None:
-    connection.xtrim(keys.events_key(attempt.job_id), maxlen=0, approximate=False)
+    connection.xtrim(key("events", attempt.job_id), maxlen=0, approximate=False)
     assert refusal(watch(api, attempt, EVENTS - 1))[0] is grpc.StatusCode.OUT_OF_RANGE
     following = watch(api, attempt, EVENTS)
     attempt.cancelled()
@@ -93,7 +93,7 @@ def test_everything_is_gone(connection: redis.Redis, api: Api, attempt: Attempt)
 
 
 def test_a_gap_is_told_when_the_watch_comes_to_it(connection: redis.Redis, api: Api, attempt: Attempt) -> None:
-    connection.xdel(keys.events_key(attempt.job_id), "4-0")
+    connection.xdel(key("events", attempt.job_id), "4-0")
     following = watch(api, attempt, 0)
     assert [next(following).sequence for _ in range(3)] == [1, 2, 3]
     code, message = refusal(following)

@@ -7,7 +7,7 @@ from convscope.engine.models.keras_files import model_from_bytes
 from convscope.engine.visualization import FeatureImage as ComputedImage
 from convscope.engine.visualization import Visualizer
 from convscope.planning import plan_visualization
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import CancelJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
 from convscope.v1.objective_pb2 import FeatureTerm, Objective, Term
@@ -64,8 +64,8 @@ def test_restarts_of_one_feature_in_parts_are_those_of_one_process(
     assert found == expected
     with redis.Redis.from_url(pair.redis_url) as connection:
         job_id = job.name.removeprefix("jobs/")
-        assert connection.exists(keys.candidates_key(job_id)) == 0
-        assert connection.scard(keys.blobs_key(job_id)) == len(expected) + 1  # and the result
+        assert connection.exists(key("candidates", job_id)) == 0
+        assert connection.scard(key("job_blobs", job_id)) == len(expected) + 1  # and the result
 
 
 def validated(api: Api, spec: VisualizeSpec) -> VisualizeSpec:

@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from convscope.store import BlobStore, JobStore, dispatch
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import Failure, Job, JobSpec, JobState
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
@@ -21,7 +21,7 @@ def create(stack: Stack, spec: JobSpec, stored: bytes, plan: bytes = b"") -> Job
         digest = BlobStore(stack.artifacts_url).put(plan)
         job, _ = JobStore(connection).create(spec, request_digest="d", plan=digest)
         job_id = job.name.removeprefix("jobs/")
-        connection.hset(keys.job_key(job_id), "spec", stored)
+        connection.hset(key("job", job_id), "spec", stored)
         dispatch(connection, job_id)
     return job
 

@@ -18,13 +18,13 @@ from convscope.client.network import Convolution, Dense, network_message
 from convscope.client.objectives import Objectives
 from convscope.client.paging import pages
 from convscope.client.render import RenderLike
-from convscope.client.resources import Dataset, Model
+from convscope.client.resources import Dataset, Model, Worker
 from convscope.client.results import TrainResult, VisualizeResult
 from convscope.client.selections import Layers
 from convscope.client.submitting import create_request, evaluate_spec, train_spec
 from convscope.client.visualizations import Visualizations
 from convscope.client.visualize_spec import visualize_spec
-from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2
+from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, workers_pb2
 
 __all__ = ["Client"]
 
@@ -33,14 +33,15 @@ class Client:
     """A connection to a convscope server. Use it as a context manager, or `close` it.
 
     Args:
-        address: `HOST:PORT` or `unix:/path`. Default: CONVSCOPE_ADDRESS, else `localhost:50051`.
+        address: `HOST:PORT`, `https://HOST:PORT` for TLS, or `unix:/path`. Default: CONVSCOPE_ADDRESS, else
+            `localhost:50051`.
         token: Bearer token, "" for none. Default: CONVSCOPE_TOKEN.
         root_certificates: PEM file of the authorities to trust: TLS is used; "" for none. Default: CONVSCOPE_TLS_CA.
         timeout: Seconds that a single call may take.
         patience: Seconds that a watch goes on trying to reach a server that went away.
 
     Raises:
-        InvalidValue: An address without port, certificates that cannot be read, a token that would travel in clear.
+        InvalidValue: An address that is none, certificates that cannot be read, a token that would travel in clear.
     """
 
     def __init__(
@@ -281,6 +282,12 @@ class Client:
         """The dataset of this name, `datasets/{id}` or the bare id."""
         request = datasets_pb2.GetDatasetRequest(name=checks.resource_name("datasets", name))
         return Dataset.from_wire(self._connection.call(self._connection.datasets.GetDataset, request))
+
+    def workers(self) -> Iterator[Worker]:
+        """The workers that were seen in the last minute, by name."""
+        request = workers_pb2.ListWorkersRequest()
+        found = pages(self._connection, self._connection.workers.ListWorkers, request)
+        return (Worker.from_wire(message) for page in found for message in page.workers)
 
     def _create(
         self, spec: jobs_pb2.JobSpec, request_id: str | None, priority: str | None, device: str | None

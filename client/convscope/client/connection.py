@@ -13,6 +13,7 @@ from convscope.v1.datasets_pb2_grpc import DatasetsStub
 from convscope.v1.jobs_pb2_grpc import JobsStub
 from convscope.v1.models_pb2_grpc import ModelsStub
 from convscope.v1.visualizations_pb2_grpc import VisualizationsStub
+from convscope.v1.workers_pb2_grpc import WorkersStub
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -59,6 +60,7 @@ class Connection:
         self.models = ModelsStub(self._channel)
         self.datasets = DatasetsStub(self._channel)
         self.visualizations = VisualizationsStub(self._channel)
+        self.workers = WorkersStub(self._channel)
 
     def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         """The response to one request, within the configured time."""
@@ -66,7 +68,7 @@ class Connection:
         try:
             return method(request, timeout=self.config.timeout, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise translate(error, self.config.address) from error
+            raise translate(error, self.config) from error
 
     def stream(
         self,
@@ -81,7 +83,7 @@ class Connection:
         try:
             yield from call
         except grpc.RpcError as error:
-            raise translate(error, self.config.address) from error
+            raise translate(error, self.config) from error
         finally:
             call.cancel()
 
@@ -96,10 +98,10 @@ class Connection:
 
 
 def _open(config: Config) -> grpc.Channel:
-    if config.root_certificates is None:
+    if not config.encrypted:
         return grpc.insecure_channel(config.address, _options(config))
     try:
-        certificates = config.root_certificates.read_bytes()
+        certificates = config.root_certificates.read_bytes() if config.root_certificates else None
     except OSError as error:
         raise InvalidValue(f"root_certificates: {config.root_certificates}: {error.strerror}") from error
     return grpc.secure_channel(config.address, grpc.ssl_channel_credentials(certificates), _options(config))

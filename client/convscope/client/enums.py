@@ -24,6 +24,7 @@ __all__ = [
     "Restarts",
     "Split",
     "Tap",
+    "WorkerState",
 ]
 
 
@@ -67,6 +68,14 @@ class ModelState(StrEnum):
     PENDING = "pending"
     READY = "ready"
     FAILED = "failed"
+
+
+class WorkerState(StrEnum):
+    """What a worker does; `silent` is one that has not been heard of for ten seconds."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    SILENT = "silent"
 
 
 class LayerKind(StrEnum):

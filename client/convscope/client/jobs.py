@@ -50,6 +50,7 @@ class JobInfo:
         device: What it runs on.
         parts: Number of its parts, each computed by one worker in one go.
         parts_done: How many of them have ended.
+        waiting: Why it waits, as of then; empty if it does not, and in listings.
     """
 
     name: str
@@ -68,6 +69,7 @@ class JobInfo:
     device: Device = Device.ANY
     parts: int = 1
     parts_done: int = 0
+    waiting: str = ""
 
     @classmethod
     def from_wire(cls, message: jobs_pb2.Job) -> "JobInfo":
@@ -93,6 +95,7 @@ class JobInfo:
             device=from_wire(Device, jobs_pb2.Device.Name, message.device or jobs_pb2.DEVICE_ANY),
             parts=max(message.parts, 1),
             parts_done=message.parts_done,
+            waiting=message.waiting.message,
         )
 
 
@@ -219,7 +222,8 @@ class Job(Generic[R]):
                 return self._conclude(info.state, info.failure, result_from_wire(record.result), ())
             after = max(info.sequence - 1, 0)
         images: dict[tuple[str, int, int], FeatureImage] = {}  # the last one counts, should an image come twice
-        for message in watch(self._connection, self.name, after, deadline=deadline):
+        on_waiting = getattr(show, "waiting", None)  # of our own bar; a function gets events alone
+        for message in watch(self._connection, self.name, after, deadline=deadline, on_waiting=on_waiting):
             event = event_from_wire(message)
             show(event)
             if isinstance(event, ImageReady):

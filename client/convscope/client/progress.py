@@ -37,6 +37,10 @@ class ProgressBar(Bar):
             case _:
                 self._mention(event)
 
+    def waiting(self, reason: str) -> None:
+        """Shows why the job waits."""
+        self.tell(f"queued: {reason}")
+
     def _show(self, event: _Counted, done: int, total: int, figures: str) -> None:
         self._so_far, self._last = _so_far(event), describe(event)
         self.count(done, total, figures, self._last)

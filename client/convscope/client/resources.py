@@ -8,12 +8,12 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from convscope.client.enums import LayerKind, ModelState, Split, from_wire
+from convscope.client.enums import Device, LayerKind, ModelState, Split, WorkerState, from_wire
 from convscope.client.history import History
 from convscope.client.times import time_from_wire
-from convscope.v1 import datasets_pb2, models_pb2
+from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, workers_pb2
 
-__all__ = ["Dataset", "Layer", "Lineage", "Model"]
+__all__ = ["Dataset", "Layer", "Lineage", "Model", "Worker"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +137,51 @@ class Dataset:
             classes=tuple(message.classes),
             splits=MappingProxyType(splits),
             source=message.source,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A worker of the server's.
+
+    Attributes:
+        name: `workers/{id}`.
+        host: Name of the machine that it runs on.
+        device: What it computes on: `cpu` or `gpu`.
+        state: Whether it is idle or busy, or has been silent for ten seconds.
+        warm: Whether it waits with TensorFlow loaded; only if idle.
+        job: `jobs/{id}` that it computes a part of; empty unless busy.
+        part: Number of that part, from 0.
+        version: Version of its software.
+        process_id: Its process id on its machine.
+        heartbeat_time: When it was heard of last, UTC.
+    """
+
+    name: str
+    host: str
+    device: Device
+    state: WorkerState
+    warm: bool
+    job: str
+    part: int
+    version: str
+    process_id: int
+    heartbeat_time: datetime
+
+    @classmethod
+    def from_wire(cls, message: workers_pb2.Worker) -> "Worker":
+        """The worker of a message."""
+        return cls(
+            name=message.name,
+            host=message.host,
+            device=from_wire(Device, jobs_pb2.Device.Name, message.device),
+            state=from_wire(WorkerState, workers_pb2.WorkerState.Name, message.state),
+            warm=message.warm,
+            job=message.job,
+            part=message.part,
+            version=message.version,
+            process_id=message.process_id,
+            heartbeat_time=time_from_wire(message.heartbeat_time),
         )
 
 

@@ -24,11 +24,17 @@ _jitter = random.SystemRandom()
 
 
 def watch(
-    connection: Connection, name: str, after_sequence: int, token: str = "", *, deadline: float | None = None
+    connection: Connection,
+    name: str,
+    after_sequence: int,
+    token: str = "",
+    *,
+    deadline: float | None = None,
+    on_waiting: Callable[[str], None] | None = None,
 ) -> Generator[jobs_pb2.JobEvent]:
     """The job's events after a sequence number, until it ends or the monotonic clock reads `deadline`.
 
-    `token` is that of the event with this number, "" if it is not known.
+    `token` is that of the event with this number, "" if it is not known. `on_waiting` is called with why the job waits.
 
     Raises:
         Unavailable: The server could not be reached for as long as the configured patience.
@@ -43,6 +49,8 @@ def watch(
         try:
             for event in _stream(connection, name, after_sequence, token, deadline):
                 outage.over()
+                if on_waiting and event.bookmark.HasField("waiting"):
+                    on_waiting(event.bookmark.waiting.message)
                 if event.sequence > after_sequence:
                     _check_next(name, after_sequence, event.sequence)
                     after_sequence, token = event.sequence, event.log_token

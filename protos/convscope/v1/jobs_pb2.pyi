@@ -9,6 +9,7 @@ import convscope.v1.evaluate_pb2
 import convscope.v1.train_pb2
 import convscope.v1.visualize_pb2
 import google.protobuf.descriptor
+import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
@@ -294,6 +295,7 @@ class Job(google.protobuf.message.Message):
     DEVICE_FIELD_NUMBER: builtins.int
     PARTS_FIELD_NUMBER: builtins.int
     PARTS_DONE_FIELD_NUMBER: builtins.int
+    WAITING_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Resource name, `jobs/{id}`."""
     state: Global___JobState.ValueType
@@ -338,6 +340,10 @@ class Job(google.protobuf.message.Message):
     def result(self) -> Global___JobResult:
         """Only if SUCCEEDED; left out by ListJobs."""
 
+    @property
+    def waiting(self) -> Global___Waiting:
+        """Why it waits, as of now; only if WAITING or QUEUED, and left out by ListJobs."""
+
     def __init__(
         self,
         *,
@@ -357,11 +363,99 @@ class Job(google.protobuf.message.Message):
         device: Global___Device.ValueType = ...,
         parts: builtins.int = ...,
         parts_done: builtins.int = ...,
+        waiting: Global___Waiting | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "result", b"result", "spec", b"spec", "start_time", b"start_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "end_time", b"end_time", "failure", b"failure", "model", b"model", "name", b"name", "parts", b"parts", "parts_done", b"parts_done", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "result", b"result", "spec", b"spec", "start_time", b"start_time", "waiting", b"waiting"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "end_time", b"end_time", "failure", b"failure", "model", b"model", "name", b"name", "parts", b"parts", "parts_done", b"parts_done", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state", "waiting", b"waiting"]) -> None: ...
 
 Global___Job: typing_extensions.TypeAlias = Job
+
+@typing.final
+class NoWorker(google.protobuf.message.Message):
+    """No worker that is alive can take the job."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEVICE_FIELD_NUMBER: builtins.int
+    CPU_WORKER_COUNT_FIELD_NUMBER: builtins.int
+    GPU_WORKER_COUNT_FIELD_NUMBER: builtins.int
+    device: Global___Device.ValueType
+    """What the job wants."""
+    cpu_worker_count: builtins.int
+    """Workers alive that have no GPU."""
+    gpu_worker_count: builtins.int
+    """Workers alive that have one."""
+    def __init__(
+        self,
+        *,
+        device: Global___Device.ValueType = ...,
+        cpu_worker_count: builtins.int = ...,
+        gpu_worker_count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cpu_worker_count", b"cpu_worker_count", "device", b"device", "gpu_worker_count", b"gpu_worker_count"]) -> None: ...
+
+Global___NoWorker: typing_extensions.TypeAlias = NoWorker
+
+@typing.final
+class Backlog(google.protobuf.message.Message):
+    """What is ahead of a job."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PART_COUNT_FIELD_NUMBER: builtins.int
+    DURATION_FIELD_NUMBER: builtins.int
+    part_count: builtins.int
+    """Parts that are ready and may be claimed first."""
+    @property
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """Time that the workers which are there need for them, by estimate."""
+
+    def __init__(
+        self,
+        *,
+        part_count: builtins.int = ...,
+        duration: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["duration", b"duration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["duration", b"duration", "part_count", b"part_count"]) -> None: ...
+
+Global___Backlog: typing_extensions.TypeAlias = Backlog
+
+@typing.final
+class Waiting(google.protobuf.message.Message):
+    """Why a job waits."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: builtins.int
+    RESOURCE_FIELD_NUMBER: builtins.int
+    NO_WORKER_FIELD_NUMBER: builtins.int
+    BACKLOG_FIELD_NUMBER: builtins.int
+    message: builtins.str
+    """For people: `no worker takes gpu jobs: 2 alive, both cpu`."""
+    resource: builtins.str
+    """`models/{model}` that it waits for."""
+    @property
+    def no_worker(self) -> Global___NoWorker:
+        """No worker can take it."""
+
+    @property
+    def backlog(self) -> Global___Backlog:
+        """Others are ahead of it."""
+
+    def __init__(
+        self,
+        *,
+        message: builtins.str = ...,
+        resource: builtins.str = ...,
+        no_worker: Global___NoWorker | None = ...,
+        backlog: Global___Backlog | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["backlog", b"backlog", "no_worker", b"no_worker", "reason", b"reason", "resource", b"resource"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backlog", b"backlog", "message", b"message", "no_worker", b"no_worker", "reason", b"reason", "resource", b"resource"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["reason", b"reason"]) -> typing.Literal["resource", "no_worker", "backlog"] | None: ...
+
+Global___Waiting: typing_extensions.TypeAlias = Waiting
 
 @typing.final
 class JobWaiting(google.protobuf.message.Message):
@@ -501,14 +595,24 @@ Global___CheckpointUnreadable: typing_extensions.TypeAlias = CheckpointUnreadabl
 @typing.final
 class Bookmark(google.protobuf.message.Message):
     """Nothing has happened, and the connection works. Not part of the log: it has the sequence of the last event sent,
-    and may be ignored. Sent by WatchJob after every ten seconds of silence.
+    and may be ignored. Sent by WatchJob after every ten seconds of silence, and sooner where a job waits for another reason
+    than before.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    WAITING_FIELD_NUMBER: builtins.int
+    @property
+    def waiting(self) -> Global___Waiting:
+        """Why the job waits, as of now; absent if it does not."""
+
     def __init__(
         self,
+        *,
+        waiting: Global___Waiting | None = ...,
     ) -> None: ...
+    def HasField(self, field_name: typing.Literal["waiting", b"waiting"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["waiting", b"waiting"]) -> None: ...
 
 Global___Bookmark: typing_extensions.TypeAlias = Bookmark
 

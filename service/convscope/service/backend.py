@@ -4,21 +4,26 @@ Calls that need only Redis and calls that need the artifact store as well run in
 the two that hangs takes nothing along that could do without it.
 """
 
-import asyncio
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import redis
 
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.threads import DaemonThreads, run_within
-from convscope.store import BlobStore, BlobTimeouts, JobStore, ModelStore, StoreSettings, Sweeper, connect_promptly
+from convscope.store import (
+    BlobStore,
+    BlobTimeouts,
+    JobStore,
+    ModelManifests,
+    ModelStore,
+    StoreSettings,
+    Sweeper,
+    connect_promptly,
+)
 from convscope.store.errors import BlobError
 
 __all__ = ["Backend"]
-
-log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,10 +60,10 @@ class Backend:
         self.jobs = JobStore(self.redis)
         self.models = ModelStore(self.redis)
         self.blobs = BlobStore(settings.artifacts_url, BLOB_TIMEOUTS)
+        self.manifests = ModelManifests(self.redis, self.blobs)
         self.sweeper = Sweeper(self.redis, self.blobs)
         self._redis_threads = DaemonThreads(REDIS_THREADS, "redis")
         self._blob_threads = DaemonThreads(BLOB_THREADS, "blobs")
-        self._discarding = DaemonThreads(1, "discarding")
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a blocking function that needs only Redis.
@@ -87,14 +92,9 @@ class Backend:
         """
         return await self._run_blobs(BLOBS_DEADLINE_S, function, *args, **kwargs)
 
-    def discard(self, digests: Sequence[str]) -> None:
-        """Remove blobs that nothing points to any more, in the background; what fails is left to the next sweep."""
-        if digests:
-            asyncio.get_running_loop().run_in_executor(self._discarding, self._discard, list(digests))
-
     def close(self) -> None:
         """Give back threads and connections; calls that hang are not waited for."""
-        for threads in (self._redis_threads, self._blob_threads, self._discarding):
+        for threads in (self._redis_threads, self._blob_threads):
             threads.shutdown()
         self.redis.close()
 
@@ -102,10 +102,4 @@ class Backend:
         try:
             return await run_within(deadline_s, self._blob_threads, function, *args, **kwargs)
         except TimeoutError as error:
-            raise BlobError(f"cannot reach artifacts in {self.settings.artifacts_url}: {error}") from error
-
-    def _discard(self, digests: list[str]) -> None:
-        try:
-            self.sweeper.discard(digests)
-        except (BlobError, redis.RedisError) as error:
-            log.warning("blobs stay until the next sweep: %s", error)
+            raise BlobError(f"cannot reach artifacts in {self.blobs.url}: {error}") from error

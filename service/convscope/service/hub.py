@@ -11,7 +11,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from convscope.store import LogEntry
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS
 
 __all__ = ["NotifyHub", "Subscription"]
 
@@ -111,10 +111,10 @@ class NotifyHub:
                 subscription.push(entry)
 
     async def _news(self) -> AsyncIterator[tuple[str, LogEntry]]:
-        newest = await self._redis.xrevrange(keys.NOTIFY, count=1)
+        newest = await self._redis.xrevrange(KEYS["notify"], count=1)
         position: Any = newest[0][0] if newest else b"0-0"
         while True:
             # Typed loosely by redis-py: one stream's name and its entries, or nothing when the wait was in vain.
-            streams: Any = await self._redis.xread({keys.NOTIFY: position}, count=READ_COUNT, block=BLOCK_MS)
+            streams: Any = await self._redis.xread({KEYS["notify"]: position}, count=READ_COUNT, block=BLOCK_MS)
             for position, fields in streams[0][1] if streams else ():  # noqa: B007 - where the next read begins
                 yield fields[b"job"].decode(), LogEntry.from_fields(int(fields[b"sequence"]), fields)

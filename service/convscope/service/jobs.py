@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
-from convscope.planning import plan_visualization
+from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
@@ -14,8 +14,8 @@ from convscope.service.paging import check_page, cut_page
 from convscope.service.requests import known_values, name_to_id
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
-from convscope.store import dispatch, settle_waiters
-from convscope.store.jobs.queue import queued_parts
+from convscope.store import settle_waiters
+from convscope.store.jobs.waiting import waiting_reason
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -38,6 +38,10 @@ __all__ = ["JobsService"]
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
+# How long one worker should take for a part of a visualization, by estimate, in seconds.
+PART_SECONDS = PART_S
+
+
 class JobsService(jobs_pb2_grpc.JobsServicer):
     """Implements ``convscope.v1.Jobs``; the contract's comments say what each call does."""
 
@@ -47,9 +51,7 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def CreateJob(self, request: CreateJobRequest, context: Context) -> Job:  # noqa: N802 - named by the contract
         """Check, store and queue a job."""
-        # The plan of a visualization is an artifact.
-        run = self._backend.run_blob if request.spec.HasField("visualize") else self._backend.run
-        return await run(_create, self._backend, request)
+        return await self._backend.run(_create, self._backend, request)
 
     async def GetJob(self, request: GetJobRequest, context: Context) -> Job:  # noqa: N802
         """Describe a job."""
@@ -79,16 +81,16 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
     async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
         """Delete an ended job."""
         name_to_id("jobs", request.name)
-        self._backend.discard(await self._backend.run(self._backend.jobs.delete, request.name))
+        await self._backend.run(self._backend.jobs.delete, request.name)
         return Empty()
 
 
 def _create(backend: Backend, request: CreateJobRequest) -> Job:
     known = backend.jobs.of_request(request.request_id, request_digest(request))
     if known is not None:  # before the spec is checked: its model may be gone by now
-        return _repeated(backend, known)
+        return known
     plan = plan_job(request, backend.models, max_cost=backend.max_cost)
-    parts, digest = _parts(backend, plan.spec)
+    parts, cost = _cut(backend, plan.spec)
     job, _ = backend.jobs.create(
         plan.spec,
         request_digest=plan.digest,
@@ -98,51 +100,40 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
         priority=plan.priority,
         device=plan.device,
         parts=parts,
-        plan=digest,
+        part_seconds=PART_SECONDS,
+        part_cost_s=cost,
     )
-    return _dispatched(backend, job)
-
-
-def _parts(backend: Backend, spec: JobSpec) -> tuple[int, str]:
-    """Cut a visualization into parts; returns their number, and the digest of the plan."""
-    if spec.WhichOneof("kind") != "visualize":
-        return 1, ""
-    plan = plan_visualization(spec.visualize, backend.models.get(spec.visualize.model).layers)
-    return len(plan.parts), backend.blobs.put(plan.to_bytes())
-
-
-def _dispatched(backend: Backend, job: Job) -> Job:
-    """Put a queued job on the queue."""
-    if job.state == JobState.JOB_STATE_QUEUED:
-        dispatch(backend.redis, name_to_id("jobs", job.name))
     return job
 
 
-def _repeated(backend: Backend, job: Job) -> Job:
-    """Answer a request that has made a job already; it may have been cut off before the job was on a queue."""
-    job_id = name_to_id("jobs", job.name)
-    waits = any(queued == job_id for queued, _ in queued_parts(backend.redis))
-    return job if waits else _dispatched(backend, job)
+def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
+    """Return in how many parts a job is computed, and what one costs on average, in seconds by estimate."""
+    if spec.WhichOneof("kind") != "visualize":
+        return 1, 1.0
+    layers = backend.models.get(spec.visualize.model).layers
+    parts = len(plan_visualization(spec.visualize, layers, PART_SECONDS).parts)
+    return parts, estimate_seconds(spec.visualize, layers) / parts
 
 
 def _get(backend: Backend, name: str) -> tuple[Job, str]:
     """Return a job without its result, and the digest of that, if there is one."""
-    return backend.jobs.get(name), backend.jobs.result_digest(name)
+    job = backend.jobs.get(name)
+    if waiting := waiting_reason(backend.redis, job):
+        job.waiting.CopyFrom(waiting)
+    return job, backend.jobs.result_digest(name)
 
 
 def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
     size = check_page(request.page_size, request.page_token)
-    states = known_values("states", request.states, JobState.DESCRIPTOR)
+    states = [JobState.ValueType(state) for state in known_values("states", request.states, JobState.DESCRIPTOR)]
     names = JobKind.DESCRIPTOR.values_by_number
     kinds = {
         names[kind].name.removeprefix("JOB_KIND_").lower()
         for kind in known_values("kinds", request.kinds, JobKind.DESCRIPTOR)
     }
 
-    def matches(job: Job) -> bool:
-        return (not states or job.state in states) and (not kinds or job.spec.WhichOneof("kind") in kinds)
-
-    jobs, token = cut_page(backend.jobs.newest_first(before=request.page_token, matches=matches), size)
+    found = backend.jobs.newest_first(before=request.page_token, states=states, kinds=kinds)
+    jobs, token = cut_page(found, size)
     return ListJobsResponse(jobs=jobs, next_page_token=token)
 
 

@@ -13,8 +13,16 @@ import redis
 from convscope.service.backend import Backend
 from convscope.service.health_service import HealthServicer
 from convscope.service.threads import DaemonThreads, run_within
-from convscope.store import BlobStore, BlobTimeouts, PolicyError, check_policy, check_writes, connect_promptly
-from convscope.store.errors import BlobError
+from convscope.store import (
+    BlobStore,
+    BlobTimeouts,
+    PolicyError,
+    check_layout,
+    check_policy,
+    check_writes,
+    connect_promptly,
+)
+from convscope.store.errors import BlobError, LayoutError
 
 __all__ = ["SERVICES", "Liveness"]
 
@@ -27,7 +35,7 @@ PERIOD_S = 0.5
 PATIENCE_S = 1.2
 
 # Names under which health can be asked for; the empty one stands for the whole server.
-NEED_REDIS = ("", "convscope.v1.Datasets")
+NEED_REDIS = ("", "convscope.v1.Datasets", "convscope.v1.Workers")
 NEED_BLOBS = ("convscope.v1.Jobs", "convscope.v1.Models", "convscope.v1.Visualizations")
 SERVICES = NEED_REDIS + NEED_BLOBS
 
@@ -75,6 +83,7 @@ class Liveness:
     def _check_redis(self) -> None:
         check_policy(self._redis)
         check_writes(self._redis)
+        check_layout(self._redis)
 
 
 class _Probe:
@@ -97,7 +106,7 @@ class _Probe:
             await run_within(PATIENCE_S, self._threads, self._ask)
         except (redis.RedisError, BlobError, TimeoutError) as error:
             self._set(error)
-        except PolicyError as error:
+        except (PolicyError, LayoutError) as error:
             log.error("%s", error)  # noqa: TRY400 - a setting to be changed, not a fault to be traced
             self.answers = False
         else:

@@ -51,7 +51,7 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
     async def DeleteModel(self, request: DeleteModelRequest, context: Context) -> Empty:  # noqa: N802
         """Delete a model."""
         name_to_id("models", request.name)
-        self._backend.discard(await self._backend.run(self._backend.models.delete, request.name))
+        await self._backend.run_blob(self._backend.manifests.delete, request.name)
         return Empty()
 
     async def ExportModel(  # noqa: N802

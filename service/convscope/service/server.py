@@ -25,8 +25,9 @@ from convscope.service.settings import ServiceSettings
 from convscope.service.tasks import end_tasks, keep_running
 from convscope.service.tls import server_credentials
 from convscope.service.visualizations import VisualizationsService
-from convscope.store import StoreSettings, check_policy
-from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc
+from convscope.service.workers import WorkersService
+from convscope.store import StoreSettings, check_layout, check_policy
+from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc, workers_pb2_grpc
 
 __all__ = ["ListenError", "serve"]
 
@@ -87,10 +88,13 @@ async def serve(
         ListenError: if the address cannot be listened on.
         ValueError: if certificate or key cannot be used.
         PolicyError: if Redis answers and may evict records.
+        LayoutError: if Redis answers and has records of another version.
     """
     async with _background(service, store) as (backend, hub, health):
         with contextlib.suppress(redis.RedisError, TimeoutError):  # it may come later
-            await asyncio.wait_for(backend.run(check_policy, backend.redis), POLICY_S)
+            async with asyncio.timeout(POLICY_S):
+                await backend.run(check_policy, backend.redis)
+                await backend.run(check_layout, backend.redis)
         server = _build(service, backend, hub, health)
         listener = _listen(server, service)
         await server.start()
@@ -115,7 +119,7 @@ async def _background(
         "the reading of news": hub.run,
         "the watch over Redis and artifacts": liveness.run,
         "the looking after jobs": lambda: keep_reconciling(backend),
-        "the sweeping": lambda: keep_sweeping(backend),
+        "the looking after files": lambda: keep_sweeping(backend),
     }
     tasks = [asyncio.create_task(keep_running(title, work)) for title, work in works.items()]
     try:
@@ -132,6 +136,7 @@ def _build(service: ServiceSettings, backend: Backend, hub: NotifyHub, health: H
     models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(backend), server)
     datasets_pb2_grpc.add_DatasetsServicer_to_server(DatasetsService(), server)
     visualizations_pb2_grpc.add_VisualizationsServicer_to_server(VisualizationsService(backend), server)
+    workers_pb2_grpc.add_WorkersServicer_to_server(WorkersService(backend), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection([*filter(None, SERVICES), HEALTH_NAME, reflection.SERVICE_NAME], server)
     return server

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub, Subscription
 from convscope.store import LogEntry, hydrate, read_log
+from convscope.store.jobs.waiting import waiting_reason
 from convscope.v1.jobs_pb2 import Bookmark, JobEvent
 
 __all__ = ["watch_job"]
@@ -14,6 +15,9 @@ PAGE = 500
 
 # How long a watch waits for news before it looks into the log by itself, in seconds.
 IDLE_S = 10.0
+
+# How long after it was queued a job is asked for the reason why nothing happens, in seconds.
+WAITING_S = 3.0
 
 
 async def watch_job(
@@ -51,6 +55,7 @@ class _Watch:
         self._job_id = job_id
         self._after = after
         self._token = token
+        self._begins_to_wait = False
         self.complete = False
 
     async def from_log(self) -> AsyncIterator[JobEvent]:
@@ -66,9 +71,9 @@ class _Watch:
     async def from_news(self, subscription: Subscription) -> AsyncIterator[JobEvent]:
         """Yield what happens, until nothing does for a while or some of it was dropped: then the log is to be read."""
         while not self.complete:
-            news = await subscription.take(IDLE_S)
+            news = await subscription.take(WAITING_S if self._begins_to_wait else IDLE_S)
             if not news:
-                yield JobEvent(sequence=self._after, bookmark=Bookmark())
+                yield await self._bookmark()
                 return
             for entry in news:
                 if entry.sequence <= self._after:
@@ -79,8 +84,16 @@ class _Watch:
                 self.complete = event.HasField("finished")
                 yield event
 
+    async def _bookmark(self) -> JobEvent:
+        self._begins_to_wait = False
+        job = await self._backend.run(self._backend.jobs.get, f"jobs/{self._job_id}")
+        waiting = await self._backend.run(waiting_reason, self._backend.redis, job)
+        return JobEvent(sequence=self._after, bookmark=Bookmark(waiting=waiting))
+
     async def _event(self, entry: LogEntry) -> JobEvent:
         self._after, self._token = entry.sequence, entry.token
-        if not entry.blob:
-            return hydrate(entry, self._backend.blobs)
-        return await self._backend.run_blob(hydrate, entry, self._backend.blobs)
+        if entry.blob:
+            return await self._backend.run_blob(hydrate, entry, self._backend.blobs)
+        event = hydrate(entry, self._backend.blobs)
+        self._begins_to_wait = event.WhichOneof("event") in {"waiting", "queued"}
+        return event

@@ -1,7 +1,7 @@
 """What planning can refuse."""
 
-__all__ = ["NewerPlanError"]
+__all__ = ["OtherPlanningError"]
 
 
-class NewerPlanError(ValueError):
-    """A newer version of the software wrote the plan."""
+class OtherPlanningError(ValueError):
+    """Another version of planning has cut the job into parts."""

@@ -1,28 +1,27 @@
 """The plan of a visualization: which part computes what, in chunks of which size."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from convscope.planning.cost import Costs
-from convscope.planning.errors import NewerPlanError
+from convscope.planning.errors import OtherPlanningError
 from convscope.planning.parts import PART_S, cut
 from convscope.planning.segments import Segment
 from convscope.planning.targets import targets
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.visualize_pb2 import VisualizeSpec
 
-__all__ = ["VisualizationPlan", "plan_visualization"]
+__all__ = ["PLANNING_VERSION", "VisualizationPlan", "check_planning", "plan_visualization"]
 
-# Of the form of a plan; to be raised whenever older workers would read a plan as another one. Before there were
-# versions, none was written.
-VERSION: Final = 2
+# To be raised whenever the same request would be cut into other parts: they are numbers in a job's record, and services
+# and executors must mean the same by them.
+PLANNING_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisualizationPlan:
-    """Made once, when the job is, and stored with it: workers of another version compute the same.
+    """A pure function of the request, the shapes of the layers and the length of parts; computed wherever it is needed.
 
     Attributes:
         rows: ascents in one chunk, by target.
@@ -32,24 +31,15 @@ class VisualizationPlan:
     rows: tuple[int, ...]
     parts: tuple[tuple[Segment, ...], ...]
 
-    def to_bytes(self) -> bytes:
-        """Return the plan as JSON."""
-        parts = [[each.numbers for each in part] for part in self.parts]
-        found = {"version": VERSION, "rows": self.rows, "parts": parts}
-        return json.dumps(found, separators=(",", ":")).encode()
 
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "VisualizationPlan":
-        """Read what ``to_bytes`` wrote, also before features could be parted.
+def check_planning(version: int) -> None:
+    """Refuse a job that another version of planning has cut into parts.
 
-        Raises:
-            NewerPlanError: if a newer version wrote it.
-        """
-        found = json.loads(data)
-        if found.get("version", VERSION) > VERSION:
-            raise NewerPlanError(f"plans of version {found['version']}")
-        parts = tuple(tuple(Segment(*each) for each in part) for part in found["parts"])
-        return cls(rows=tuple(found["rows"]), parts=parts)
+    Raises:
+        OtherPlanningError: if its parts are not those of this version.
+    """
+    if version != PLANNING_VERSION:
+        raise OtherPlanningError(f"parts of planning version {version}; this one has {PLANNING_VERSION}")
 
 
 def plan_visualization(spec: VisualizeSpec, layers: Sequence[Layer], part_seconds: float = PART_S) -> VisualizationPlan:

@@ -2,73 +2,37 @@
 
 import contextlib
 import hashlib
-import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import PurePosixPath
-from typing import Any
+from datetime import datetime
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError
-from obstore.store import from_url
+from obstore.exceptions import PermissionDeniedError
 
-from convscope.store.errors import BlobDamagedError, BlobError
+from convscope.store.errors import BlobDamagedError
+from convscope.store.objects import Objects
+from convscope.store.timeouts import DEFAULT_TIMEOUTS, BlobTimeouts
 
-__all__ = ["BlobStore", "BlobTimeouts", "StoredBlob"]
+__all__ = ["BlobStore", "StoredBlob"]
 
 # Everything is below this folder of the URL.
 FOLDER = "blobs"
 
-
 # The name of no blob.
 NOTHING = "0" * 64
 
-# How the variables begin from which the libraries of remote stores read their options.
-PREFIXES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_",)}
-
-# Options of the connection that the environment may set beside the timeouts. The library reads them from there only
-# as long as it is given none.
-CONNECTION_OPTIONS = (
-    "allow_http",
-    "allow_invalid_certificates",
-    "http1_only",
-    "http2_only",
-    "proxy_ca_certificate",
-    "proxy_excludes",
-    "proxy_url",
-    "user_agent",
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobTimeouts:
-    """How long a remote store is waited for; a local one is as fast as its disk. The defaults suit long work.
-
-    Attributes:
-        connect_s: seconds for a connection to be made.
-        silence_s: seconds without a byte of an answer.
-        request_s: seconds for a request with its answer.
-        retries: how often a request that failed is sent again.
-        retry_s: seconds after the first try during which it is sent again.
-    """
-
-    connect_s: float = 5.0
-    silence_s: float = 30.0
-    request_s: float = 120.0
-    retries: int = 10
-    retry_s: float = 180.0
-
-
-DEFAULT_TIMEOUTS = BlobTimeouts()
+# What is a blob of ours; anything else in the folder was put there by others, and is left alone.
+PATH = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """What a listing tells of a blob: its SHA-256, and when it was last written."""
+    """What a listing tells of a blob: its SHA-256, when it was last written by the store's clock, its size in bytes."""
 
     digest: str
     written: datetime
+    size: int
 
 
 class BlobStore:
@@ -83,11 +47,10 @@ class BlobStore:
     """
 
     def __init__(self, url: str, timeouts: BlobTimeouts = DEFAULT_TIMEOUTS) -> None:
-        self.url = url
-        with self._translated("open"):
-            self._store = (
-                from_url(url, mkdir=True) if url.startswith("file:") else from_url(url, **_options(url, timeouts))
-            )
+        self.objects = Objects(url, timeouts)
+        self.url = self.objects.url
+        self._store = self.objects.store
+        self._translated = self.objects.translated
 
     def put(self, data: bytes) -> str:
         """Store bytes and return their SHA-256 in hexadecimal. They appear whole or not at all.
@@ -124,9 +87,9 @@ class BlobStore:
         Raises:
             BlobError: if the store cannot be read.
         """
-        with self._translated("list"):
-            for batch in obstore.list(self._store, prefix=FOLDER):
-                yield [StoredBlob(PurePosixPath(meta["path"]).name, meta["last_modified"]) for meta in batch]
+        for batch in self.objects.list(FOLDER):
+            found = [(PATH.fullmatch(each.path), each) for each in batch]
+            yield [StoredBlob(match[2], each.written, each.size) for match, each in found if match]
 
     def written(self, digest: str) -> datetime | None:
         """Return when a blob was last written; None if it is missing.
@@ -157,35 +120,8 @@ class BlobStore:
         Raises:
             BlobError: if the store cannot be written.
         """
-        with self._translated("delete"), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self._store, [_path(digest) for digest in digests])
-
-    @contextlib.contextmanager
-    def _translated(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except FileNotFoundError:
-            raise
-        except (BaseError, OSError) as error:
-            # The first paragraph says what happened; what follows is the library's debugging output.
-            reason = str(error).split("\n\n", maxsplit=1)[0]
-            raise BlobError(f"cannot {verb} artifacts in {self.url}: {reason}") from error
+        self.objects.delete([_path(digest) for digest in digests])
 
 
 def _path(digest: str) -> str:
     return f"{FOLDER}/{digest[:2]}/{digest}"
-
-
-def _options(url: str, timeouts: BlobTimeouts, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Return the library's options for a remote store: the timeouts, and what the environment says of connections."""
-    prefixes = PREFIXES.get(url.partition(":")[0], ())
-    variables = ((name, prefix + name.upper()) for name in CONNECTION_OPTIONS for prefix in prefixes)
-    return {
-        "client_options": {
-            **{name: environment[variable] for name, variable in variables if variable in environment},
-            "connect_timeout": timedelta(seconds=timeouts.connect_s),
-            "read_timeout": timedelta(seconds=timeouts.silence_s),
-            "timeout": timedelta(seconds=timeouts.request_s),
-        },
-        "retry_config": {"max_retries": timeouts.retries, "retry_timeout": timedelta(seconds=timeouts.retry_s)},
-    }

@@ -8,8 +8,8 @@ from convscope.store.errors import NotFoundError, StateError
 from convscope.store.jobs import records
 from convscope.store.jobs.listing import newest_first
 from convscope.store.names import parse_name
-from convscope.store.redis import keys
-from convscope.store.redis.scripted import Scripts
+from convscope.store.redis.keys import KEYS, key
+from convscope.store.redis.scripts import Scripts, Value, counted, listed
 from convscope.v1.models_pb2 import Model, ModelState
 
 __all__ = ["ModelStore"]
@@ -30,7 +30,7 @@ class ModelStore:
             NotFoundError: if there is no such model.
         """
         model_id = parse_name("models", name)
-        fields = records.read_record(self._redis, keys.model_key(model_id))
+        fields = records.read_record(self._redis, key("model", model_id))
         if not fields:
             raise NotFoundError(f"{name} does not exist")
         return records.model_from_fields(model_id, fields)
@@ -51,27 +51,40 @@ class ModelStore:
 
     def history_digest(self, name: str) -> str:
         """Return the digest of the blob with a model's history, or an empty string."""
-        digest = self._redis.hget(keys.model_key(parse_name("models", name)), "history")
+        digest = self._redis.hget(key("model", parse_name("models", name)), "history")
         return records.text(digest) if digest else ""
 
     def newest_first(self, *, before: str = "", matches: Callable[[Model], bool] = lambda _: True) -> Iterator[Model]:
         """Iterate over matching models, newest first, those made before the model with this id."""
-        found = newest_first(self._redis, keys.MODELS, keys.model_key, before)
+        found = newest_first(self._redis, [KEYS["models"]], "model", before)
         return filter(matches, (records.model_from_fields(model_id, fields) for model_id, fields in found))
 
-    def delete(self, name: str) -> list[str]:
-        """Delete a model's record; returns the digests of the blobs that nothing points to any more.
+    def restore(self, model: Model, *, history: str = "") -> bool:
+        """Make the record of a ready model again that was lost, unless there is one.
+
+        Args:
+            model: as ``get`` returned it.
+            history: digest of its history, or ``""``.
+
+        Returns:
+            Whether there is a record now; there is none if one of its files is about to be deleted.
+        """
+        fields: dict[str, Value] = {"state": "ready", "model": model.SerializeToString(deterministic=True)}
+        fields |= {"file": model.sha256, "history": history, "created": model.create_time.ToMilliseconds()}
+        blobs = [digest for digest in (model.sha256, history) if digest]
+        model_id = parse_name("models", model.name)
+        return bool(self._scripts.run("restore_model", model_id, *counted(fields.items()), *listed(blobs)))
+
+    def delete(self, name: str) -> None:
+        """Delete a model; files that nothing else refers to go a little later.
 
         Raises:
             ValueError: if the name is malformed.
             NotFoundError: if there is no such model.
             StateError: if its training has not ended.
         """
-        model_id = parse_name("models", name)
-        related = [keys.model_key(model_id), keys.MODELS, keys.model_blobs_key(model_id), keys.known_key(model_id)]
-        status, *rest = self._scripts.delete(model_id, related, ("ready", "failed"))
+        status, state = self._scripts.delete("delete_model", parse_name("models", name))
         if status == "missing":
             raise NotFoundError(f"{name} does not exist")
         if status == "state":
-            raise StateError(f"{name} is {rest[0].upper()}; cancel the job that trains it instead")
-        return rest
+            raise StateError(f"{name} is {state.upper()}; cancel the job that trains it instead")

@@ -1,19 +1,33 @@
 """``convscope worker``: takes parts of jobs off the queue and computes them."""
 
 import argparse
+import contextlib
 import logging
 import os
+import re
 import socket
 import sys
 from importlib import import_module
 
+import redis
+
 from convscope.engine.runtime.memory import parse_memory
-from convscope.store import PolicyError, StoreSettings, await_redis, check_policy, connect_patiently
+from convscope.store import (
+    PolicyError,
+    StoreSettings,
+    await_redis,
+    check_layout,
+    check_policy,
+    connect_patiently,
+    connect_promptly,
+)
+from convscope.store.errors import LayoutError
 from convscope.store.names import new_id
 from convscope.worker.supervisor.gpu_workers import run_gpu_workers
 from convscope.worker.supervisor.gpus import find_gpus
 from convscope.worker.variables import (
     DEVICE_VARIABLE,
+    KEEP_WARM_VARIABLE,
     MEMORY_VARIABLE,
     THREADS_VARIABLE,
     check_variables,
@@ -33,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         "When told to stop, it gives the job that it computes back to the queue.",
         epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME, CONVSCOPE_DATA, "
         "CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_MEMORY, CONVSCOPE_DEVICE, "
-        "CONVSCOPE_CHECKPOINT_STEPS.",
+        "CONVSCOPE_CHECKPOINT_STEPS, CONVSCOPE_KEEP_WARM.",
     )
     on = parser.add_mutually_exclusive_group()
     on.add_argument("--device", choices=["cpu", "gpu"], help="what to compute on (default: CONVSCOPE_DEVICE, else cpu)")
@@ -83,6 +97,11 @@ def main() -> int:
         os.environ[DEVICE_VARIABLE] = "cpu"
     elif device() == "gpu" and not gpus:
         return _refuse(ValueError("there is no GPU on this machine; use --device cpu"))
+    with contextlib.suppress(redis.RedisError):  # it may come later: then it is looked at before the first part
+        try:
+            _check_redis(connect_promptly(settings.redis_url))
+        except (PolicyError, LayoutError) as error:
+            return _refuse(error)
     _prepare(arguments.threads)
     return _work(settings, burst=arguments.burst, finish=arguments.finish)
 
@@ -104,18 +123,33 @@ def _prepare(threads: int | None) -> None:
     import_module("convscope.worker.executor.warm").warm()
 
 
+def _check_redis(connection: redis.Redis) -> None:
+    check_policy(connection)
+    check_layout(connection)
+
+
 def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
-    from convscope.worker.supervisor.parent import PartWorker  # noqa: PLC0415 - RQ, only where work is done
+    from convscope.worker.supervisor.rq_worker import Supervisor  # noqa: PLC0415 - RQ, only where work is done
 
     connection = connect_patiently(settings.redis_url)
     try:
         await_redis(settings.redis_url)
-        check_policy(connection)
-    except PolicyError as error:
+        _check_redis(connection)
+    except (PolicyError, LayoutError) as error:
         return _refuse(error)
-    name = f"{socket.gethostname()}-{new_id()}"
-    PartWorker(connection, name, finish=finish).work(burst=burst, logging_level="WARNING")
+    name = f"{worker_host()}-{new_id()}"
+    supervisor = Supervisor(connection, connect_promptly(settings.redis_url), name, finish=finish)
+    if burst:
+        os.environ[KEEP_WARM_VARIABLE] = "0"
+        supervisor.work_in_burst()
+    else:
+        supervisor.work(logging_level="WARNING")
     return 0
+
+
+def worker_host() -> str:
+    """Return this machine's name as a worker's name begins with it: lower-case letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower()).strip("-")[:40] or "worker"
 
 
 def _refuse(error: Exception) -> int:

@@ -1,5 +1,6 @@
 """Environment variables that reach the horses of a worker."""
 
+import math
 import os
 
 from convscope.engine.runtime.memory import parse_memory
@@ -7,11 +8,13 @@ from convscope.engine.runtime.memory import parse_memory
 __all__ = [
     "CHECKPOINT_VARIABLE",
     "DEVICE_VARIABLE",
+    "KEEP_WARM_VARIABLE",
     "MEMORY_VARIABLE",
     "THREADS_VARIABLE",
     "WORKER_VARIABLE",
     "check_variables",
     "device",
+    "keep_warm",
     "memory_in",
     "number_in",
     "positive",
@@ -28,6 +31,10 @@ DEVICE_VARIABLE = "CONVSCOPE_DEVICE"
 
 # Memory that images may take while they are computed; half of what the machine allows if unset.
 MEMORY_VARIABLE = "CONVSCOPE_MEMORY"
+
+# Seconds for which an executor stays when there is nothing to compute, with what it has loaded and compiled; 0 ends it.
+KEEP_WARM_VARIABLE = "CONVSCOPE_KEEP_WARM"
+KEEP_WARM_S = 0.0
 
 # Name of the worker; set by RQ.
 WORKER_VARIABLE = "RQ_WORKER_ID"
@@ -85,6 +92,22 @@ def device() -> str:
     return found
 
 
+def keep_warm() -> float:
+    """Return for how many seconds an executor stays when there is nothing to compute.
+
+    Raises:
+        ValueError: if the variable is not a number of seconds from 0; names it.
+    """
+    text = os.environ.get(KEEP_WARM_VARIABLE)
+    try:
+        seconds = float(text) if text else KEEP_WARM_S
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{KEEP_WARM_VARIABLE} is {text!r}; it must be a number of seconds, 0 or more")
+    return seconds
+
+
 def check_variables() -> None:
     """Refuse values that horses could not read.
 
@@ -94,4 +117,5 @@ def check_variables() -> None:
     for variable in (CHECKPOINT_VARIABLE, THREADS_VARIABLE):
         number_in(variable)
     memory_in(MEMORY_VARIABLE)
+    keep_warm()
     device()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from convscope.client.cli import datasets, demo, evaluate, images, jobs, launch, models, train, visualize
+from convscope.client.cli import datasets, demo, evaluate, images, jobs, launch, models, train, visualize, workers
 from convscope.client.cli.faults import Commands
 from convscope.client.cli.help import Command
 from convscope.client.cli.options import Address, Json, Settings
@@ -56,4 +56,6 @@ for _command in (train.train, evaluate.evaluate, visualize.visualize):
 _groups = {"jobs": jobs.app, "images": images.app, "models": models.app, "datasets": datasets.app}
 for _name, _group in _groups.items():
     app.add_typer(_group, name=_name, rich_help_panel="Look")
+app.command(cls=Command, rich_help_panel="Look")(workers.workers)
+app.command(cls=Command, rich_help_panel="Look")(workers.status)
 launch.register(app, panel="Run servers")

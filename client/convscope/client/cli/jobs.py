@@ -133,6 +133,8 @@ def _print(info: JobInfo) -> None:
     rows = details("job", info.name)
     rows.add_row("kind", info.kind)
     rows.add_row("state", info.state + (" (asked to stop)" if info.cancel_requested else ""))
+    if info.waiting:
+        rows.add_row("waiting", info.waiting)
     rows.add_row("model", info.model)
     rows.add_row("priority", info.priority)
     rows.add_row("device", info.device)

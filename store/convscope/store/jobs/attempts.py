@@ -1,30 +1,63 @@
 """One attempt at a part of a job: the only way for a worker to write to it."""
 
 import dataclasses
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 import redis
 
+from convscope.store.blobs import BlobStore
 from convscope.store.errors import NotFoundError, StaleAttemptError
 from convscope.store.jobs import records
 from convscope.store.jobs.candidates import Candidate
-from convscope.store.jobs.queue import carrier, dispatch
-from convscope.store.redis import keys
-from convscope.store.redis.part_scripts import Leave, Left, PartScripts
-from convscope.store.redis.scripted import Image, Refused, Scripts, Value, Write, Written
-from convscope.v1.jobs_pb2 import AttemptStarted, CheckpointUnreadable, Failure, JobEvent, JobSpec
+from convscope.store.jobs.pending_blobs import PendingBlobs
+from convscope.store.redis.keys import key
+from convscope.store.redis.scripts import (
+    AttemptEnd,
+    BlobsGone,
+    Claim,
+    Claimant,
+    EndedAttempt,
+    Fence,
+    Image,
+    Refused,
+    Scripts,
+    Value,
+    Write,
+    Written,
+)
+from convscope.v1.jobs_pb2 import (
+    CheckpointUnreadable,
+    Failure,
+    JobEvent,
+    JobQueued,
+    JobSpec,
+    JobState,
+)
 from convscope.v1.models_pb2 import Model
 
-__all__ = ["LEASE_MS", "Attempt", "Checkpoint"]
+__all__ = ["LEASE_MS", "MAX_DEATHS", "Attempt", "Checkpoint", "outcomes"]
 
-# How long an attempt is believed to be alive without a sign of life, in milliseconds. Its worker gives one every
+T = TypeVar("T")
+
+# How long an attempt is believed to be alive without a sign of life, in milliseconds. Its executor gives one every
 # second; a few may be late on a busy machine.
-LEASE_MS = 5_000
+LEASE_MS: Final = 5_000
+
+# Attempts in a row that may die without getting any further; then the job itself is taken to be the killer.
+MAX_DEATHS: Final = 5
+
+# Seconds of work for which a job may be ahead of others because an executor is warm for it: a turn.
+SLACK_S: Final = 10.0
+
+# Random characters of a nonce: 64 bits.
+NONCE_BYTES: Final = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A state of training that can be gone on from: its step, and the digest of its blob."""
+    """A state of training that can be resumed from: its step, and the digest of its blob."""
 
     step: int
     blob: str
@@ -39,87 +72,87 @@ class Checkpoint:
         return f"{self.step}:{self.blob}"
 
 
+def outcomes(failure: Failure | None = None) -> list[JobEvent]:
+    """Return the events of which one may follow the end of an attempt: queued again, succeeded, cancelled, failed."""
+    states = (JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_CANCELLED)
+    ends = [records.finished(state) for state in states]
+    return [JobEvent(queued=JobQueued()), *ends, records.finished(JobState.JOB_STATE_FAILED, failure)]
+
+
 class Attempt:
     """An attempt that holds its part until its lease runs out, the part is done or given back, or the job ends.
 
-    Every write is refused with StaleAttemptError once the attempt is over.
+    It is told from all others by a nonce that was drawn for it: a number alone would be given twice if Redis lost its
+    last writes. Every write is refused with StaleAttemptError once the attempt is over.
 
     Attributes:
         job_id: the job.
         part: which of its parts, from 0.
         parts: how many it has.
+        part_seconds: how long one worker should take for a part, by estimate.
+        planning: version of the planning that cut the job into parts.
         number: of the attempt at this part, from 1.
+        nonce: what its writes are told by.
         spec: what the job is to do.
         kind: which kind of job it is: ``train``, ``evaluate`` or ``visualize``; ``""`` for one that only newer versions
             know.
         makes: id of the model that it makes, or ``""``.
         needs: id of the model that it works on, or ``""``.
-        plan: digest of the plan that says what each part does, or ``""``.
-        model_file: digest of the file that the job works on, once ``keep_model`` was called, or ``""``.
-        checkpoints: states that training can go on from, the latest first.
+        model: description of the model that it works on, as it was when the job was made; empty if it needs none.
+        model_file: digest of the file that it works on, or ``""``; kept for the job until its end.
+        model_history: digest of the history of the model that it works on, or ``""``; kept likewise.
+        checkpoints: states that training can resume from, the latest first.
     """
 
-    def __init__(self, connection: redis.Redis, job_id: str, part: int, number: int, fields: records.Fields) -> None:
+    def __init__(self, connection: redis.Redis, nonce: str, claim: Claim, blobs: BlobStore | None = None) -> None:
+        fields = claim.fields
         self._redis = connection
         self._scripts = Scripts(connection)
-        self._part_scripts = PartScripts(connection)
-        self.job_id = job_id
-        self.part = part
-        self.parts = int(fields[b"parts"])
-        self.number = number
-        self.spec = JobSpec.FromString(fields[b"spec"])
+        self.nonce = nonce
         self._writes = 0
+        self._pending = PendingBlobs(connection, blobs, claim.batch) if blobs else None
+        self._batch = claim.batch
+        self.job_id = claim.job_id
+        self.part = claim.part
+        self.parts = int(fields[b"parts"])
+        self.part_seconds = float(fields[b"part_seconds"])
+        self.planning = int(fields[b"planning"])
+        self.number = claim.number
+        self.spec = JobSpec.FromString(fields[b"spec"])
         self.kind = self.spec.WhichOneof("kind") or ""
         self.makes = fields.get(b"makes", b"").decode()
         self.needs = fields.get(b"needs", b"").decode().removeprefix("models/")
-        self.plan = fields.get(b"plan", b"").decode()
+        self.model = Model.FromString(fields.get(b"needed", b""))
         self.model_file = fields.get(b"model_file", b"").decode()
+        self.model_history = fields.get(b"model_history", b"").decode()
         stored = (fields.get(name, b"").decode() for name in (b"checkpoint", b"checkpoint_before"))
         self.checkpoints = [found for found in map(Checkpoint.parse, stored) if found]
 
     @classmethod
     def claim(
-        cls,
-        connection: redis.Redis,
-        job_id: str,
-        part: int,
-        *,
-        worker: str,
-        environment: dict[str, str],
-        entry: str = "",
+        cls, connection: redis.Redis, claimant: Claimant, blobs: BlobStore | None = None, slack_s: float = SLACK_S
     ) -> "Attempt | None":
-        """Take a queued part up and say who computes it; None if it is not queued, or somebody else was faster.
-
-        The part that comes next is queued then, so that another worker can take it up.
+        """Take the part that is next for an executor and say who computes it; None if there is nothing.
 
         Args:
             connection: Redis.
-            job_id: the job.
-            part: which of its parts.
-            worker: name of the worker.
-            environment: versions and settings that decide the bits.
-            entry: the queue's entry that the horse was forked for; default: that of this part.
+            claimant: the executor.
+            blobs: where ``put`` writes.
+            slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
         """
-        fields = records.read_record(connection, keys.job_key(job_id))
-        before, kept = connection.hmget(keys.parts_key(job_id), [f"attempt:{part}", f"kept:{part}"])
-        started = AttemptStarted(
-            part=part,
-            attempt=int(before or 0) + 1,
-            worker=worker,
-            environment=environment,
-            resumed_from=_resumed_from(fields, int(kept or 0)),
-        )
-        number, following = Scripts(connection).claim(
-            job_id,
-            before=int(before or 0),
-            lease_ms=LEASE_MS,
-            now_ms=records.now_ms(),
-            carrier=entry or carrier(job_id, part),
-            event=records.timed(JobEvent(attempt_started=started)),
-        )
-        if following >= 0:
-            dispatch(connection, job_id, following)
-        return cls(connection, job_id, part, number, fields) if number else None
+        nonce = secrets.token_hex(NONCE_BYTES)
+        claim = Scripts(connection).claim(claimant, nonce=nonce, lease_ms=LEASE_MS, slack_s=slack_s)
+        return cls(connection, nonce, claim, blobs) if claim else None
+
+    def put(self, data: bytes) -> str:
+        """Write a blob that the attempt will refer to; returns its SHA-256 in hexadecimal.
+
+        Raises:
+            BlobError: if it cannot be stored.
+        """
+        if self._pending is None:
+            raise ValueError("the attempt was claimed without an artifact store")
+        return self._pending.put(data)
 
     def report(self, event: JobEvent, blob: str = "", kept: int = 0) -> Written:
         """Append an event.
@@ -129,7 +162,7 @@ class Attempt:
             blob: digest of what readers are to fill in.
             kept: how much of the part is stored with this event and need not be computed again.
         """
-        return self._write(Write(fields=self._kept(kept), events=[(records.timed(event), blob)]))
+        return self._write(Write(kept=kept or None, further=bool(kept), events=[(event, blob)]))
 
     def report_images(self, images: Sequence[Image], kept: int) -> Written:
         """Append the events of images, but for those that the job has already.
@@ -138,9 +171,7 @@ class Attempt:
             images: what is ready, with their blobs.
             kept: how many images of the part are stored with these; see ``report_candidate``.
         """
-        for image in images:
-            records.timed(image.event)
-        return self._write(Write(fields=self._kept(kept), needs=self.needs, images=images))
+        return self._write(Write(kept=kept or None, further=bool(kept), model=self.needs, images=images))
 
     def report_candidate(self, candidate: Candidate, kept: int) -> Written:
         """Note a candidate for an image, unless the job has the image; its blob is kept until then.
@@ -149,20 +180,18 @@ class Attempt:
             candidate: with its blob.
             kept: how many images of the part are stored with this, those counted that it has stored a candidate for.
         """
-        return self._write(Write(fields=self._kept(kept), candidates=[candidate]))
+        return self._write(Write(kept=kept or None, further=bool(kept), candidates=[candidate]))
 
-    def take_known(self, images: Sequence[Image]) -> set[int]:
+    def reuse_cached(self, images: Sequence[Image]) -> set[int]:
         """Give the job those images that are stored already, with their events.
 
         Returns:
             The numbers of those among the images that the job has then.
         """
-        for image in images:
-            records.timed(image.event)
         try:
-            return self._part_scripts.take_known(self.job_id, self.part, self.number, self.needs, images)
+            return self._scripts.reuse_cached(self.job_id, self.part, self.nonce, self.needs, images)
         except Refused as error:
-            raise self._over(error) from error
+            raise self._over() from error
 
     def renew(self, scripts: Scripts | None = None) -> bool:
         """Renew the lease; returns whether the job is asked to stop.
@@ -173,44 +202,42 @@ class Attempt:
         Raises:
             StaleAttemptError: if the attempt is over.
         """
-        holds, cancel = (scripts or self._scripts).renew(self.job_id, self.part, self.number, LEASE_MS)
+        holds, cancel = (scripts or self._scripts).renew(self.job_id, self.part, self.nonce, LEASE_MS)
         if not holds:
-            raise StaleAttemptError(f"attempt {self.number} at jobs/{self.job_id} is over")
+            raise self._over()
         return cancel
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Make a stored state the one to go on from; the one before is kept in case it cannot be read."""
-        if any(each.step == checkpoint.step for each in self.checkpoints):
+        """Make a stored state the one to resume from; the one before is kept in case it cannot be read."""
+        if any(saved.step == checkpoint.step for saved in self.checkpoints):
             return
         keep, drop = self.checkpoints[:1], self.checkpoints[1:]
+        kept_blobs = {checkpoint.blob, *(saved.blob for saved in keep)}
         self._write(
             Write(
-                fields={
-                    "checkpoint": str(checkpoint),
-                    "checkpoint_before": str(keep[0]) if keep else "",
-                    f"deaths:{self.part}": 0,
-                },
+                further=True,
+                fields={"checkpoint": str(checkpoint), "checkpoint_before": str(keep[0]) if keep else ""},
                 blobs=[checkpoint.blob],
-                dropped=[each.blob for each in drop if each.blob not in {checkpoint.blob, *(k.blob for k in keep)}],
+                dropped=[saved.blob for saved in drop if saved.blob not in kept_blobs],
             )
         )
         self.checkpoints = [checkpoint, *keep]
 
     def forget_checkpoint(self, checkpoint: Checkpoint, reason: str) -> None:
-        """Say that a checkpoint cannot be gone on from; nobody tries it again."""
-        left = [each for each in self.checkpoints if each != checkpoint]
+        """Say that a checkpoint cannot be resumed from; it is not tried again."""
+        left = [saved for saved in self.checkpoints if saved != checkpoint]
         latest, before = [*map(str, left), "", ""][:2]
         unreadable = CheckpointUnreadable(step=checkpoint.step, reason=reason)
         self._write(
             Write(
                 fields={"checkpoint": latest, "checkpoint_before": before},
-                dropped=[checkpoint.blob] if checkpoint.blob not in {each.blob for each in left} else [],
-                events=[(records.timed(JobEvent(checkpoint_unreadable=unreadable)), "")],
+                dropped=[checkpoint.blob] if checkpoint.blob not in {saved.blob for saved in left} else [],
+                events=[(JobEvent(checkpoint_unreadable=unreadable), "")],
             )
         )
         self.checkpoints = left
 
-    def succeed(self, result: str, model: Model | None = None, history: str = "") -> Left:
+    def succeed(self, result: str, model: Model | None = None, history: str = "") -> EndedAttempt:
         """End the last part, and the job, with the digest of its result.
 
         Args:
@@ -220,80 +247,72 @@ class Attempt:
         """
         made: dict[str, Value] = {}
         if model is not None:
-            made = {"state": "ready", "model": model.SerializeToString(), "history": history}
+            made = {"state": "ready", "model": model.SerializeToString(), "file": model.sha256, "history": history}
         blobs = [digest for digest in (model.sha256, history) if digest] if model is not None else []
-        return self._leave(Leave(how="result", token=self._token(), result=result, made=made, made_blobs=blobs))
+        return self._end(AttemptEnd(how="result", result=result, made=made, made_blobs=blobs))
 
-    def finish(self) -> Left:
+    def finish(self) -> EndedAttempt:
         """End the part, which is not the last one.
 
         Raises:
             ResultWanted: if it is: it is to be ended by ``succeed``.
         """
-        return self._leave(Leave(how="done", token=self._token()))
+        return self._end(AttemptEnd(how="done"))
 
-    def fail(self, failure: Failure) -> Left:
+    def fail(self, failure: Failure) -> EndedAttempt:
         """End the job as failed."""
-        return self._leave(Leave(how="failed", token=self._token(), failure=failure))
+        return self._end(AttemptEnd(how="failed", failure=failure))
 
-    def cancelled(self) -> Left:
-        """End the part as cancelled, and the job if nobody computes another part of it."""
-        return self._leave(Leave(how="stopped", token=self._token()))
+    def cancelled(self) -> EndedAttempt:
+        """End the part as cancelled, and the job if no executor computes another part of it."""
+        return self._end(AttemptEnd(how="stopped"))
 
-    def hand_back(self) -> bool:
-        """Queue the part again, for another worker, and return True: it is to be dispatched.
-
-        A job that is asked to stop need not wait for another worker: its part ends, and False is returned.
-        """
-        return self._leave(Leave(how="back", token=self._token())).queued
-
-    def next_part(self, queues: Sequence[str]) -> int | None:
-        """Find another part of the job, once this one has ended: to be claimed at once.
-
-        Args:
-            queues: those that the worker listens to. Nothing is found while another job's part is first there, but for
-                jobs of a lower priority.
-        """
-        return self._part_scripts.more(self.job_id, queues)
-
-    def keep_model(self, sha256: str) -> None:
-        """Keep the file of the model for all parts of the job, also if the model is deleted meanwhile."""
-        self._write(Write(fields={"model_file": sha256}, blobs=[sha256]))
+    def release(self) -> EndedAttempt:
+        """Give the part back, for another executor; that of a job which is asked to stop ends."""
+        return self._end(AttemptEnd(how="released"))
 
     def figures(self) -> tuple[float, int]:
-        """Return the seconds since the job's first attempt began, and how many of its images were known."""
-        started, known = self._redis.hmget(keys.job_key(self.job_id), ["started", "known"])
-        return max(0.0, (records.now_ms() - int(started or records.now_ms())) / 1000), int(known or 0)
+        """Return the seconds since the job's first attempt began, and how many of its images were cached."""
+        started, cached = self._redis.hmget(key("job", self.job_id), ["started", "known"])
+        seconds, microseconds = self._redis.time()
+        now = seconds + microseconds / 1e6
+        return max(0.0, now - int(started or 0) / 1000), int(cached or 0)
 
-    def _kept(self, kept: int) -> dict[str, Value]:
-        return {f"kept:{self.part}": kept, f"deaths:{self.part}": 0} if kept else {}
-
-    def _token(self) -> str:
+    def _fence(self, new_blobs: list[str]) -> Fence:
         self._writes += 1
-        return f"{self.number}.{self._writes}"
-
-    def _leave(self, leave: Leave) -> Left:
-        try:
-            return self._part_scripts.leave(self.job_id, self.part, self.number, leave)
-        except (Refused, NotFoundError) as error:
-            raise self._over(error) from error
+        since = self._pending.since(new_blobs) if self._pending else self._batch
+        token = f"{self.nonce}.{self._writes}"
+        return Fence(
+            job_id=self.job_id, part=self.part, nonce=self.nonce, token=token, since=since, new_blobs=new_blobs
+        )
 
     def _write(self, write: Write) -> Written:
-        fence = {
-            "state": ["running"],
-            f"state:{self.part}": ["running"],
-            f"attempt:{self.part}": [str(self.number)],
-        }
-        named = dataclasses.replace(write, part=self.part, token=self._token(), expect={**fence, **write.expect})
-        try:
-            return self._scripts.write(self.job_id, named)
-        except (Refused, NotFoundError) as error:
-            raise self._over(error) from error
+        written = self._fenced(write.new_blobs, lambda fence: self._scripts.write(fence, write))
+        if self._pending:
+            self._pending.batch = written.batch
+        return written
 
-    def _over(self, error: Exception) -> StaleAttemptError:
-        return StaleAttemptError(f"attempt {self.number} at jobs/{self.job_id} is over: {error}")
+    def _end(self, end: AttemptEnd) -> EndedAttempt:
+        return self._fenced(
+            end.new_blobs,
+            lambda fence: self._scripts.end_attempt(fence, end, outcomes(end.failure), MAX_DEATHS),
+        )
 
+    def _fenced(self, new_blobs: list[str], call: Callable[[Fence], T]) -> T:
+        """Call a script that is fenced, again if blobs have to be written again first."""
+        while True:
+            try:
+                found = call(self._fence(new_blobs))
+            except BlobsGone as gone:
+                if self._pending is None:
+                    raise
+                self._pending.rewrite(gone)
+            except (Refused, NotFoundError) as error:
+                raise self._over() from error
+            else:
+                if self._pending:
+                    self._pending.forget(new_blobs)
+                return found
 
-def _resumed_from(fields: records.Fields, kept: int) -> int:
-    checkpoint = Checkpoint.parse(fields.get(b"checkpoint", b"").decode())
-    return checkpoint.step if checkpoint else kept
+    def _over(self) -> StaleAttemptError:
+        return StaleAttemptError(f"attempt {self.number} at part {self.part} of jobs/{self.job_id} is over")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import redis
 
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 
 __all__ = ["Candidate", "read_candidates"]
 
@@ -28,7 +28,7 @@ class Candidate:
 
 def read_candidates(connection: redis.Redis, job_id: str, number: int) -> list[Candidate]:
     """Return the candidates for an image, by restart; none once the job has the image, or has ended."""
-    noted: bytes | None = connection.hget(keys.candidates_key(job_id), str(number))  # type: ignore[assignment]  # bytes
+    noted: bytes | None = connection.hget(key("candidates", job_id), str(number))  # type: ignore[assignment]  # bytes
     entries = (entry.split(":") for entry in (noted or b"").decode().split())
     found = [Candidate(number=number, first=int(each[0]), restarts=int(each[1]), blob=each[2]) for each in entries]
     return sorted(found, key=lambda each: each.first)

@@ -13,7 +13,7 @@ import redis
 from convscope.store.blobs import BlobStore
 from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError
 from convscope.store.jobs.records import text
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import JobEvent
 
 __all__ = ["LogEntry", "LogPage", "hydrate", "link", "read_log"]
@@ -22,9 +22,10 @@ __all__ = ["LogEntry", "LogPage", "hydrate", "link", "read_log"]
 TOKEN_LENGTH = 16
 
 
-def link(token: str, event: bytes, blob: str) -> str:
+def link(token: str, time_ms: int, event: bytes, blob: str) -> str:
     """Return the token of an entry that follows the one with this token; ``""`` before the first."""
-    return hashlib.sha1(token.encode() + event + blob.encode(), usedforsecurity=False).hexdigest()[:TOKEN_LENGTH]
+    text = token.encode() + b"%d " % time_ms + event + blob.encode()
+    return hashlib.sha1(text, usedforsecurity=False).hexdigest()[:TOKEN_LENGTH]
 
 
 # Where events that were seen are gone.
@@ -37,13 +38,15 @@ class LogEntry:
 
     Attributes:
         sequence: its number.
+        time_ms: when it happened by Redis' clock, in milliseconds since 1970.
         event: its bytes, without what is kept elsewhere.
         blob: digest of the image or result that completes it, or ``""``.
-        token: stands for the log up to it; ``""`` if it was stored before there were tokens.
+        token: stands for the log up to it.
         completed: number of images so far, for the event of an image; else 0.
     """
 
     sequence: int
+    time_ms: int
     event: bytes
     blob: str
     token: str
@@ -54,15 +57,16 @@ class LogEntry:
         """Make an entry from a stream entry's fields."""
         return cls(
             sequence,
+            int(fields[b"time"]),
             fields[b"event"],
             fields[b"blob"].decode(),
-            fields.get(b"token", b"").decode(),
-            int(fields.get(b"completed", b"0")),
+            fields[b"token"].decode(),
+            int(fields[b"completed"]),
         )
 
     def follows(self, token: str) -> bool:
         """Whether it was appended to the log that a token stands for; ``""`` stands for any."""
-        return not token or self.token == link(token, self.event, self.blob)
+        return not token or self.token == link(token, self.time_ms, self.event, self.blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,8 @@ def read_log(connection: redis.Redis, job_id: str, after: int, count: int, token
         LogLostError: if the log ends before ``after``, or is another one up to there than the token stands for.
     """
     with connection.pipeline(transaction=True) as pipeline:
-        pipeline.hmget(keys.job_key(job_id), "sequence", "ended", "log_token")
-        pipeline.xrange(keys.events_key(job_id), min=f"{after + 1}-0", count=count)
+        pipeline.hmget(key("job", job_id), "sequence", "ended", "log_token")
+        pipeline.xrange(key("events", job_id), min=f"{after + 1}-0", count=count)
         (latest, ended, newest), found = pipeline.execute()
     if latest is None:
         raise NotFoundError(f"jobs/{job_id} does not exist")
@@ -113,6 +117,7 @@ def hydrate(entry: LogEntry, blobs: BlobStore) -> JobEvent:
     """
     event = JobEvent.FromString(entry.event)
     event.sequence = entry.sequence
+    event.time.FromMilliseconds(entry.time_ms)
     event.log_token = entry.token
     if entry.completed:
         event.image_ready.completed = entry.completed

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import redis
 
 from convscope.store.jobs import records
-from convscope.store.redis import keys
+from convscope.store.redis.keys import key
 
 __all__ = ["ready_images"]
 
@@ -17,5 +17,5 @@ def ready_images(connection: redis.Redis, job_id: str, numbers: Sequence[int]) -
     """Yield the number and the blob's digest of each of these images that is ready, in the given order."""
     for start in range(0, len(numbers), BATCH):
         batch = numbers[start : start + BATCH]
-        digests = connection.hmget(keys.images_key(job_id), [str(number) for number in batch])
+        digests = connection.hmget(key("images", job_id), [str(number) for number in batch])
         yield from ((number, records.text(digest)) for number, digest in zip(batch, digests, strict=True) if digest)

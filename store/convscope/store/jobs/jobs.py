@@ -1,9 +1,10 @@
 """The record of every job: the truth about what was asked for and how it stands."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 
 import redis
 
+from convscope.planning import PART_S, PLANNING_VERSION
 from convscope.store.errors import (
     ModelFailedError,
     NotFoundError,
@@ -12,13 +13,14 @@ from convscope.store.errors import (
 )
 from convscope.store.jobs import records
 from convscope.store.jobs.listing import newest_first
+from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.names import new_id, parse_name
-from convscope.store.redis import keys
-from convscope.store.redis.scripted import Refused, Scripts, Write
+from convscope.store.redis.keys import KEYS, key
+from convscope.store.redis.layout import LAYOUT
+from convscope.store.redis.scripts import Scripts, Value, counted
 from convscope.v1.jobs_pb2 import (
     CancelRequested,
     Device,
-    Failure,
     Job,
     JobEvent,
     JobQueued,
@@ -31,7 +33,13 @@ from convscope.v1.models_pb2 import Model
 
 __all__ = ["JobStore"]
 
-ENDED_NAMES = tuple(records.state_name(state) for state in sorted(records.ENDED))
+# The owner of all jobs until there are principals.
+LOCAL_OWNER = "local"
+
+# How long a job may take to stop by itself before its executors are killed, in milliseconds.
+CANCEL_GRACE_MS = 10_000
+
+STATES = [records.state_name(state) for state in JobState.values() if state]
 
 
 class JobStore:
@@ -52,7 +60,9 @@ class JobStore:
         priority: Priority.ValueType = Priority.PRIORITY_NORMAL,
         device: Device.ValueType = Device.DEVICE_ANY,
         parts: int = 1,
-        plan: str = "",
+        part_seconds: float = PART_S,
+        part_cost_s: float = 1.0,
+        owner: str = LOCAL_OWNER,
     ) -> tuple[Job, bool]:
         """Store a job with its first event; returns it and whether it is new.
 
@@ -65,7 +75,9 @@ class JobStore:
             priority: how soon its parts are taken up.
             device: what they run on.
             parts: in how many parts the job is computed, at least 1.
-            plan: digest of the blob that says what each part does; may be empty.
+            part_seconds: how long one worker should take for a part, by estimate: decides what each part is.
+            part_cost_s: how long one takes for a part on average, by estimate.
+            owner: who asks for it; owners get equal shares.
 
         Raises:
             RequestConflictError: if the request id was used for something else.
@@ -74,33 +86,35 @@ class JobStore:
         """
         job_id = new_id()
         model_id = job_id if model else ""
-        status, value = self._scripts.create(
-            job_id,
-            request_id=request_id,
-            needs=parse_name("models", needs) if needs else "",
-            waiting=("waiting", records.timed(JobEvent(waiting=JobWaiting(model=needs)))),
-            ready=("queued", records.timed(JobEvent(queued=JobQueued()))),
-            fields={
-                "spec": spec.SerializeToString(deterministic=True),
-                "kind": records.spec_kind(spec),
-                "request": request_digest,
-                "request_id": request_id,
-                "makes": model_id,
-                "needs": needs,
-                "created": records.now_ms(),
-                "priority": _stored(Priority.Name(priority)),
-                "device": _stored(Device.Name(device)),
-                "parts": parts,
-                "plan": plan,
-            },
-            model_id=model_id,
-            model_fields=_new_model_fields(job_id, model) if model else {},
-            plan=plan,
+        events = (JobEvent(waiting=JobWaiting(model=needs)), JobEvent(queued=JobQueued()))
+        fields: dict[str, Value] = {
+            "spec": spec.SerializeToString(deterministic=True),
+            "kind": records.spec_kind(spec),
+            "request": request_digest,
+            "request_id": request_id,
+            "makes": model_id,
+            "needs": needs,
+            "priority": _stored(Priority.Name(priority)),
+            "device": _stored(Device.Name(device)),
+            "parts": parts,
+            "part_cost": part_cost_s,
+            "owner": owner,
+            "part_seconds": part_seconds,
+            "planning": PLANNING_VERSION,
+        }
+        status, value = self._scripts.run(
+            "create",
+            *(job_id, request_id, model_id, parse_name("models", needs) if needs else ""),
+            *(event.SerializeToString() for event in events),
+            *counted(fields.items()),
+            *counted(_new_model_fields(job_id, model).items() if model else ()),
+            LAYOUT,
         )
-        if status == "exists":
-            return self._known_request(value, request_id, request_digest), False
-        if status == "model":
-            raise _model_error(needs, value)
+        if status == b"exists":
+            return self._known_request(value.decode(), request_id, request_digest), False
+        if status == b"model":
+            raise _model_error(needs, value.decode())
+        top_up_tickets(self._redis)
         return self.get(f"jobs/{job_id}"), True
 
     def of_request(self, request_id: str, request_digest: str) -> Job | None:
@@ -109,7 +123,7 @@ class JobStore:
         Raises:
             RequestConflictError: if the request id was used for something else.
         """
-        known = self._redis.get(keys.request_key(request_id)) if request_id else None
+        known = self._redis.get(key("request", request_id)) if request_id else None
         return self._known_request(records.text(known), request_id, request_digest) if known else None
 
     def get(self, name: str) -> Job:
@@ -124,13 +138,26 @@ class JobStore:
 
     def result_digest(self, name: str) -> str:
         """Return the digest of the blob with a job's result, or an empty string."""
-        digest = self._redis.hget(keys.job_key(parse_name("jobs", name)), "result")
+        digest = self._redis.hget(key("job", parse_name("jobs", name)), "result")
         return records.text(digest) if digest else ""
 
-    def newest_first(self, *, before: str = "", matches: Callable[[Job], bool] = lambda _: True) -> Iterator[Job]:
-        """Iterate over matching jobs, newest first, those made before the job with this id."""
-        found = newest_first(self._redis, keys.JOBS, keys.job_key, before)
-        return filter(matches, (records.job_from_fields(job_id, fields) for job_id, fields in found))
+    def newest_first(
+        self,
+        *,
+        before: str = "",
+        states: Collection[JobState.ValueType] = (),
+        kinds: Collection[str] = (),
+    ) -> Iterator[Job]:
+        """Iterate over jobs, newest first.
+
+        Args:
+            before: only those made before the job with this id.
+            states: only those in one of these states; empty for all.
+            kinds: only those of one of these kinds; empty for all.
+        """
+        indexes = _indexes([records.state_name(state) for state in states], kinds)
+        found = newest_first(self._redis, indexes, "job", before)
+        return (records.job_from_fields(job_id, fields) for job_id, fields in found)
 
     def request_cancel(self, name: str) -> Job:
         """Ask a job to stop: one that has not started ends at once, a running one is told, an ended one is left alone.
@@ -140,54 +167,27 @@ class JobStore:
             NotFoundError: if there is no such job.
         """
         job_id = parse_name("jobs", name)
-        asked = records.timed(JobEvent(cancel_requested=CancelRequested()))
+        asked = JobEvent(cancel_requested=CancelRequested())
         ended = records.finished(JobState.JOB_STATE_CANCELLED)
-        self._scripts.cancel(job_id, records.now_ms(), asked, ended)
+        self._scripts.run("cancel", job_id, asked.SerializeToString(), ended.SerializeToString(), CANCEL_GRACE_MS)
         return self.get(name)
 
-    def release(self, job_id: str) -> bool:
-        """Queue a job that waited for its model; returns whether it did wait."""
-        return self._scripts.release(job_id, records.timed(JobEvent(queued=JobQueued())))
-
-    def abandon(self, job_id: str, failure: Failure) -> bool:
-        """Fail a job that waits for a model that will not come; returns whether it did wait."""
-        makes = records.read_record(self._redis, keys.job_key(job_id)).get(b"makes", b"").decode()
-        write = Write(
-            expect={"state": ["waiting"]},
-            fields={"state": "failed", "failure": failure.SerializeToString(), "ended": records.now_ms()},
-            made={"state": "failed"} if makes else {},
-            events=[(records.finished(JobState.JOB_STATE_FAILED, failure), "")],
-        )
-        try:
-            self._scripts.write(job_id, write)
-        except (Refused, NotFoundError):  # it goes on, has ended, or was deleted meanwhile
-            return False
-        return True
-
-    def delete(self, name: str) -> list[str]:
-        """Delete an ended job with its events; returns the digests of the blobs that nothing points to any more.
+    def delete(self, name: str) -> None:
+        """Delete an ended job with its events; files that nothing else refers to go a little later.
 
         Raises:
             ValueError: if the name is malformed.
             NotFoundError: if there is no such job.
             StateError: if it has not ended.
         """
-        job_id = parse_name("jobs", name)
-        request_id = self._fields(job_id).get(b"request_id", b"").decode()
-        related = [keys.job_key(job_id), keys.JOBS, keys.blobs_key(job_id), keys.events_key(job_id)]
-        related += [keys.parts_key(job_id), keys.written_key(job_id), keys.images_key(job_id)]
-        related.append(keys.candidates_key(job_id))
-        if request_id:
-            related.append(keys.request_key(request_id))
-        status, *rest = self._scripts.delete(job_id, related, ENDED_NAMES)
+        status, state = self._scripts.delete("delete_job", parse_name("jobs", name))
         if status == "missing":
             raise NotFoundError(f"{name} does not exist")
         if status == "state":
-            raise StateError(f"{name} is {rest[0]}; cancel it and wait for its end before deleting it")
-        return rest
+            raise StateError(f"{name} is {state}; cancel it and wait for its end before deleting it")
 
     def _fields(self, job_id: str) -> records.Fields:
-        fields = records.read_record(self._redis, keys.job_key(job_id))
+        fields = records.read_record(self._redis, key("job", job_id))
         if not fields:
             raise NotFoundError(f"jobs/{job_id} does not exist")
         return fields
@@ -199,8 +199,7 @@ class JobStore:
         return records.job_from_fields(job_id, fields)
 
 
-def _new_model_fields(job_id: str, model: Model) -> dict[str, str | bytes]:
-    model.create_time.GetCurrentTime()
+def _new_model_fields(job_id: str, model: Model) -> dict[str, Value]:
     model.lineage.job = f"jobs/{job_id}"
     return {"state": "pending", "model": model.SerializeToString()}
 
@@ -214,3 +213,10 @@ def _model_error(name: str, state: str) -> Exception:
     if not state:
         return NotFoundError(f"{name} does not exist")
     return ModelFailedError(f"{name} cannot be used: its training did not succeed")
+
+
+def _indexes(states: Collection[str], kinds: Collection[str]) -> list[str]:
+    """Return the indexes in which jobs in some states and of some kinds are; empty means all."""
+    if kinds:
+        return [key("jobs_of_kind", kind, state) for kind in kinds for state in states or STATES]
+    return [key("jobs_in_state", state) for state in states] or [KEYS["jobs"]]

@@ -1,6 +1,5 @@
 """The stored form of jobs and models, and the contract's form."""
 
-import time
 from collections.abc import Mapping
 from typing import cast
 
@@ -16,12 +15,10 @@ __all__ = [
     "finished",
     "job_from_fields",
     "model_from_fields",
-    "now_ms",
     "read_record",
     "spec_kind",
     "state_name",
     "text",
-    "timed",
 ]
 
 # A hash as Redis returns it.
@@ -39,11 +36,6 @@ def text(value: bytes | str) -> str:
 def read_record(connection: redis.Redis, key: str) -> Fields:
     """Return a record's fields, empty if there is no such record."""
     return cast("Fields", connection.hgetall(key))
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def state_name(state: JobState.ValueType) -> str:
@@ -64,14 +56,8 @@ def spec_kind(spec: JobSpec) -> str:
 
 
 def finished(state: JobState.ValueType, failure: Failure | None = None) -> JobEvent:
-    """Make a job's last event, timed now; its result is kept as a blob beside it."""
-    return timed(JobEvent(finished=JobFinished(state=state, failure=failure)))
-
-
-def timed(event: JobEvent) -> JobEvent:
-    """Set an event's time to now."""
-    event.time.GetCurrentTime()
-    return event
+    """Make a job's last event; its result is kept as a blob beside it."""
+    return JobEvent(finished=JobFinished(state=state, failure=failure))
 
 
 def job_from_fields(job_id: str, fields: Fields) -> Job:
@@ -102,6 +88,7 @@ def model_from_fields(model_id: str, fields: Fields) -> Model:
     """Make the contract's model, without its history, from its record."""
     model = Model.FromString(fields[b"model"])
     model.name = f"models/{model_id}"
+    model.create_time.FromMilliseconds(int(fields[b"created"]))
     model.state = ModelState.Value(f"MODEL_STATE_{fields[b'state'].decode().upper()}")
     return model
 

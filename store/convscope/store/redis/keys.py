@@ -1,114 +1,131 @@
-"""Names of the keys in Redis. All keys of a job share a hash tag."""
+"""Names of the keys in Redis, for Python and for the scripts."""
 
-__all__ = [
-    "ACTIVE",
-    "JOBS",
-    "LEADER",
-    "MODELS",
-    "NOTHING",
-    "NOTIFY",
-    "REFERENCES",
-    "SWEPT",
-    "blobs_key",
-    "candidates_key",
-    "events_key",
-    "images_key",
-    "job_key",
-    "known_key",
-    "lease_key",
-    "model_blobs_key",
-    "model_key",
-    "parts_key",
-    "request_key",
-    "waiters_key",
-    "written_key",
-]
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
-# Ids of all jobs, in a sorted set with equal scores: ordered by id, which is by time.
-JOBS = "convscope:jobs"
+__all__ = ["KEYS", "key", "lua_table"]
 
-# Ids of all models, likewise.
-MODELS = "convscope:models"
+_NAMES: Final[dict[str, str]] = {
+    # -- Indexes: sorted sets with equal scores, so that their members, ids, are ordered, which is by time.
+    # Every job; those in a state; those of a kind in a state. Every model.
+    "jobs": "jobs",
+    "jobs_in_state": "jobs:state:%s",
+    "jobs_of_kind": "jobs:kind:%s:%s",
+    "models": "models",
+    # Sorted set: ended jobs by the time of their end, in milliseconds since 1970.
+    "ended": "jobs:ended",
+    # -- A job.
+    # Hash: its record.
+    "job": "{job:%s}",
+    # Stream: its event log; entry n has the id ``n-0``.
+    "events": "{job:%s}:events",
+    # Hash: ``attempt``, ``nonce``, ``holder``, ... ``:part`` of each part that runs, or has run and is not done.
+    "parts": "{job:%s}:parts",
+    # List: parts that came back from their attempts, to be computed before those that follow.
+    "returned": "{job:%s}:returned",
+    # Hash: token of the last write to each part; it goes an hour after the job's end.
+    "written": "{job:%s}:written",
+    # Set: digests of the blobs that it refers to.
+    "job_blobs": "{job:%s}:blobs",
+    # Hash: the blob's digest of each image that is ready, by its number in the order of the spec, from 0.
+    "images": "{job:%s}:images",
+    # Hash: the candidates for each image that is not ready, by its number; see ``candidates.py``.
+    "candidates": "{job:%s}:candidates",
+    # String: id of the job that a request has made.
+    "request": "request:%s",
+    # -- A model.
+    # Hash: its record.
+    "model": "{model:%s}",
+    # Set: digests of the blobs that it refers to.
+    "model_blobs": "{model:%s}:blobs",
+    # Hash: digest of the blob of each image computed for it, by the image's cache key.
+    "cached": "{model:%s}:images",
+    # Set: ids of the jobs that wait for it.
+    "waiters": "{model:%s}:waiters",
+    # Set: ids of models whose training has ended, or that are deleted: the jobs that wait for them are to be told.
+    "unsettled": "unsettled",
+    # -- The ready set; see ``job.lua``.
+    # Sorted sets: owners of a priority and device, jobs of one of them, by the seconds of work that they have had.
+    "ready_owners": "ready:%s:%s",
+    "ready_jobs": "ready:%s:%s:%s",
+    # Hash, of a priority: where owners and jobs begin that come new, and how much each owner has had.
+    "clocks": "clocks:%s",
+    # Hash: number of parts to be had, by device.
+    "ready_parts": "ready:parts",
+    # Hash: ``parts:priority:device`` and ``seconds:...`` of work to be had.
+    "backlog": "ready:backlog",
+    # -- Executors and workers.
+    # Sorted set: executors of a device that wait for a part, by the time when they stop to. Those that were woken and
+    # have not come yet, by the time when they are given up.
+    "waiting": "waiting:%s",
+    "woken": "woken:%s",
+    # List, of a worker: its executor waits for an element.
+    "wake": "wake:%s",
+    # Hash: digests of the files of the models that each waiting executor has loaded, by worker.
+    "warm": "warm",
+    # Sorted set: workers of a device that have no executor, by the time until which that is believed.
+    "idle": "idle:%s",
+    # Sorted set: tickets of a device that were made, by the time when they run out. How many there ever were.
+    "tickets": "tickets:%s",
+    "ticket_count": "tickets:count",
+    # Sorted set: workers by the time when they were seen last. Hash: what is known of one.
+    "workers": "workers",
+    "worker": "worker:%s",
+    # -- Attempts.
+    # Sorted set: ``job|part`` of each attempt, by the time at which its lease runs out.
+    "leases": "leases",
+    # Hash: ``job|part|nonce`` of the attempt that each worker took last.
+    "holders": "holders",
+    # Hash: nonce of the attempt whose executor is to be killed, by worker.
+    "kill": "kill",
+    # Sorted set: jobs that were asked to stop, by the time at which their executors are killed.
+    "cancelling": "cancelling",
+    # -- Blobs; see ``prelude.lua``.
+    # Hash: how many jobs and models refer to each. Sorted set: those without references, by the time since when.
+    "references": "references",
+    "unreferenced": "unreferenced",
+    # Number of the newest batch. Hash: number of the batch that each condemned one is in.
+    "batch": "batch",
+    "condemned": "condemned",
+    # Sorted set: those whose files were deleted, by batch. What was in batches up to the floor is forgotten.
+    "struck": "struck",
+    "struck_floor": "struck:floor",
+    # List: ``kind key`` of what is left of deleted records, to be taken apart in slices. How many there ever were.
+    "trash": "trash",
+    "trash_count": "trash:count",
+    # -- Upkeep.
+    # Token of the process that leads, with a time to live. When a leader looked last. There for a while after a sweep.
+    "leader": "leader",
+    "looked": "leader:looked",
+    "swept": "swept",
+    # Held while files are deleted.
+    "collecting": "collecting",
+    # Hash, see ``deployment.py``: whose Redis this is (``id``, ``epoch``), how records are laid out (``layout``), the
+    # epoch that is wanted next (``next_...``), when it took the store over (``adopted``), why a sweep stopped
+    # (``stopped``). There for a while after the epoch was advanced.
+    "deployment": "deployment",
+    "advanced": "deployment:advanced",
+    # One stream that carries every event once more, so that a service wakes its watchers with a single blocking read.
+    "notify": "notify",
+    # Never there: deleting it tells whether Redis takes writes.
+    "nothing": "nothing",
+}
 
-# Ids of the jobs that have not ended.
-ACTIVE = "convscope:active"
-
-# Token of the process that reconciles, with a time to live.
-LEADER = "convscope:leader"
-
-# Present for a while after somebody swept.
-SWEPT = "convscope:swept"
-
-# Hash: how many jobs and models point to each blob.
-REFERENCES = "convscope:references"
-
-# One stream that carries every event once more, so that a service wakes its watchers with a single blocking read.
-NOTIFY = "convscope:notify"
-
-# Never there: deleting it tells whether Redis takes writes.
-NOTHING = "convscope:nothing"
+# Templates of the names, by what they are called in the code.
+KEYS: Final[Mapping[str, str]] = MappingProxyType({name: f"convscope:{text}" for name, text in _NAMES.items()})
 
 
-def job_key(job_id: str) -> str:
-    """Hash: the job's record."""
-    return f"convscope:{{job:{job_id}}}"
+def key(name: str, *ids: str) -> str:
+    """Return the name of a key.
+
+    Args:
+        name: what it is called in ``KEYS``.
+        ids: what it is of: of a job, the job's id, say.
+    """
+    return KEYS[name] % ids
 
 
-def events_key(job_id: str) -> str:
-    """Stream: the job's event log; entry n has the id ``n-0``."""
-    return f"convscope:{{job:{job_id}}}:events"
-
-
-def parts_key(job_id: str) -> str:
-    """Hash: ``state``, ``attempt``, ``holder``, ... ``:part`` of each part that is queued or running."""
-    return f"convscope:{{job:{job_id}}}:parts"
-
-
-def written_key(job_id: str) -> str:
-    """Hash: token of the last write to each part; it goes an hour after the job's end."""
-    return f"convscope:{{job:{job_id}}}:written"
-
-
-def lease_key(job_id: str, part: int) -> str:
-    """Return the key whose value is the attempt that holds a part; it goes when the attempt gives no sign of life."""
-    return f"convscope:{{job:{job_id}}}:lease:{part}"
-
-
-def blobs_key(job_id: str) -> str:
-    """Set: digests of the blobs that the job points to."""
-    return f"convscope:{{job:{job_id}}}:blobs"
-
-
-def images_key(job_id: str) -> str:
-    """Hash: the blob's digest of each image that is ready, by its number in the order of the spec, from 0."""
-    return f"convscope:{{job:{job_id}}}:images"
-
-
-def candidates_key(job_id: str) -> str:
-    """Hash: the candidates for each image that is not ready, by its number; see ``candidates.py``."""
-    return f"convscope:{{job:{job_id}}}:candidates"
-
-
-def request_key(request_id: str) -> str:
-    """Return the key whose value is the id of the job that the request made."""
-    return f"convscope:request:{request_id}"
-
-
-def model_key(model_id: str) -> str:
-    """Hash: the model's record."""
-    return f"convscope:{{model:{model_id}}}"
-
-
-def model_blobs_key(model_id: str) -> str:
-    """Set: digests of the blobs that the model points to."""
-    return f"convscope:{{model:{model_id}}}:blobs"
-
-
-def known_key(model_id: str) -> str:
-    """Hash: digest of the blob of each image computed for the model, by the image's name."""
-    return f"convscope:{{model:{model_id}}}:images"
-
-
-def waiters_key(model_id: str) -> str:
-    """Set: ids of the jobs that wait for the model."""
-    return f"convscope:{{model:{model_id}}}:waiters"
+def lua_table() -> str:
+    """Return the templates as a table for the scripts."""
+    return "local KEY = {\n" + "".join(f"  {name} = '{text}',\n" for name, text in KEYS.items()) + "}\n"

@@ -8,7 +8,7 @@ import redis
 from redis import exceptions
 from redis.retry import Retry
 
-from convscope.store.redis import keys
+from convscope.store.redis.keys import KEYS
 
 __all__ = ["PatientRetry", "WritesRefusedError", "check_writes"]
 
@@ -57,7 +57,7 @@ def check_writes(connection: redis.Redis) -> None:
         WritesRefusedError: if it does not.
         redis.RedisError: if it does not answer.
     """
-    connection.delete(keys.NOTHING)
+    connection.delete(KEYS["nothing"])
 
 
 def _refusal(error: redis.ResponseError) -> str:

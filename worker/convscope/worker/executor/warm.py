@@ -7,7 +7,7 @@ import tensorflow as tf  # noqa: F401 - imported for the horses; runs nothing an
 
 from convscope.engine.data import load_dataset
 from convscope.engine.errors import DatasetError
-from convscope.worker.executor import horse  # noqa: F401 - imported for the horses
+from convscope.worker.executor import process  # noqa: F401 - imported for the horses
 
 __all__ = ["warm"]
 

@@ -3,14 +3,17 @@
 from functools import cache
 from importlib.resources import files
 
+from convscope.store.redis.keys import lua_table
+
 __all__ = ["source"]
 
 
 @cache
 def source(*names: str) -> str:
-    """Return the text of a script, with the functions that all scripts share in front.
+    """Return the text of a script, with the names of keys and the functions that all scripts share in front.
 
     Args:
         names: files that make up the script; those about a job begin with ``job``.
     """
-    return "".join((files(__name__) / f"{part}.lua").read_text(encoding="utf-8") for part in ("prelude", *names))
+    texts = [(files(__name__) / f"{name}.lua").read_text(encoding="utf-8") for name in ("prelude", *names)]
+    return "".join([lua_table(), *texts])

@@ -1,26 +1,148 @@
--- Gives a queued part to an attempt: raises its number, so that every write of the attempt before is refused, starts its
--- lease, says so in an event, and queues the part that comes next, if no other is.
+-- Picks the part that is next for an executor and gives it to an attempt: counts it, notes its nonce, without which every
+-- write is refused, and its lease, says so in an event, and returns everything that the executor needs. If there is nothing
+-- to be had the executor is noted as waiting in the same step, so that it misses nothing.
 --
--- KEYS: those of the job, lease
--- ARGV: job id, part, number of the attempt before, milliseconds of the lease, now, worker, carrier, event
--- Returns the number of the new attempt, or 0 if the part is not queued or another attempt came first; and the part that
--- is to be dispatched, or -1.
-local id, part, before, lease_ms, now, worker = take(), take(), take(), take(), take(), take()
-local carrier, event = take(), take()
-local held = redis.call('HMGET', parts, 'state:' .. part, 'attempt:' .. part, 'holder:' .. part)
-if held[1] == 'running' and held[2] == tostring(before + 1) and held[3] == worker then
-  return { tonumber(held[2]), -1 } -- sent again, because the reply was lost; the reconciler dispatches what was queued
+-- ARGV: worker, device, nonce, milliseconds of the lease, milliseconds for which the executor will wait or 0,
+--       id of the job that it computed last or "", digests of the files of the models that it has loaded, as one text,
+--       seconds of work for which a job may be ahead of the others,
+--       number of the field of JobEvent that holds the start of an attempt,
+--       the start of the attempt without the fields that follow, numbers of its fields part, attempt, resumed from
+-- Returns {} if there is nothing; else {job id, part, attempt, how much of the part is kept, newest batch, number of the
+-- record's fields and values, then these}.
+local worker, device, nonce, lease_ms, wait_ms = take(), take(), take(), tonumber(take()), tonumber(take())
+local last, loaded, slack = take(), take(), tonumber(take())
+local event_field, start = tonumber(take()), take()
+local part_field, attempt_field, resumed_field = tonumber(take()), tonumber(take()), tonumber(take())
+
+-- Jobs that are looked through for one whose model is loaded.
+local LOOK = 16
+
+local function reply(part)
+  local held = redis.call('HMGET', parts, 'attempt:' .. part, 'kept:' .. part)
+  local fields = redis.call('HGETALL', record)
+  local batch = tonumber(redis.call('GET', KEY.batch) or 0)
+  return { id, tonumber(part), tonumber(held[1]), tonumber(held[2] or 0), batch, #fields, unpack(fields) }
 end
-local job = redis.call('HMGET', record, 'state', 'cancel')
-local open = (job[1] == 'queued' or job[1] == 'running') and not job[2]
-if not open or held[1] ~= 'queued' or (held[2] or '0') ~= before then
-  return { 0, -1 }
+
+-- The first of a sorted set of this name, for any device and the executor's; returns member, score, device.
+local function first(name, priority, owner)
+  local member, score, where
+  for _, each in ipairs({ device, 'any' }) do
+    local found = redis.call('ZRANGE', key(name, priority, each, owner), 0, 0, 'WITHSCORES')
+    if found[1] and (not score or tonumber(found[2]) < score) then
+      member, score, where = found[1], tonumber(found[2]), each
+    end
+  end
+  return member, score, where
 end
-local number = redis.call('HINCRBY', parts, 'attempt:' .. part, 1)
-redis.call('HSET', parts, 'state:' .. part, 'running', 'holder:' .. part, worker, 'carrier:' .. part, carrier)
-redis.call('HINCRBY', record, 'running', 1)
-redis.call('HSET', record, 'state', 'running')
-redis.call('HSETNX', record, 'started', now)
-redis.call('SET', KEYS[JOB_KEYS + 1], number, 'PX', lease_ms)
-append(record, events, notify, id, event, '')
-return { number, queued_count() < WINDOW and queue_next() or -1 }
+
+local function is_new(job)
+  return redis.call('HGET', key('job', job), 'started') == false
+end
+
+-- The job that the executor computed last, if it is of this priority, ready, and not too far ahead.
+local function last_job(priority, least)
+  if last == '' then
+    return
+  end
+  local fields = redis.call('HMGET', key('job', last), 'priority', 'device', 'owner')
+  if fields[1] ~= priority or (fields[2] ~= 'any' and fields[2] ~= device) then
+    return
+  end
+  local served = redis.call('ZSCORE', key('ready_jobs', priority, fields[2], fields[3]), last)
+  local owner = redis.call('ZSCORE', key('ready_owners', priority, fields[2]), fields[3])
+  local _, ahead_of = first('ready_jobs', priority, fields[3])
+  if served and tonumber(served) <= ahead_of + slack and tonumber(owner) <= least + slack then
+    return last
+  end
+end
+
+-- The first job of an owner, within the slack, whose model is loaded.
+local function loaded_job(priority, owner, least)
+  if loaded == '' then
+    return
+  end
+  for _, each in ipairs({ device, 'any' }) do
+    local jobs = key('ready_jobs', priority, each, owner)
+    for _, job in ipairs(redis.call('ZRANGEBYSCORE', jobs, '-inf', least + slack, 'LIMIT', 0, LOOK)) do
+      local file = redis.call('HGET', key('job', job), 'model_file') or ''
+      if file ~= '' and string.find(loaded, file, 1, true) then
+        return job
+      end
+    end
+  end
+end
+
+-- The job that is next. One that has had nothing yet is not kept waiting by the slack, but two such do not follow each other
+-- while an older one goes on, lest they make it wait for ever.
+local function choose(priority)
+  local owner, least = first('ready_owners', priority, '')
+  if not owner then
+    return
+  end
+  local job, behind = first('ready_jobs', priority, owner)
+  local clocks = key('clocks', priority)
+  local warm = last_job(priority, least) or loaded_job(priority, owner, behind)
+  if warm and warm ~= job and is_new(job) and redis.call('HGET', clocks, 'newcomer') ~= '1' then
+    redis.call('HSET', clocks, 'newcomer', '1')
+    return job
+  end
+  redis.call('HDEL', clocks, 'newcomer')
+  return warm or job
+end
+
+local function take_part()
+  local class = class_of_job()
+  local part = redis.call('LPOP', returned)
+  if not part then
+    part = whole(redis.call('HINCRBY', record, 'next', 1) - 1)
+  end
+  count_offer(class, -1)
+  local clocks = key('clocks', class.priority)
+  redis.call('HSET', clocks, 'jobs:' .. class.owner, number_in(record, 'served'),
+    'owners', number_in(clocks, 'owner:' .. class.owner))
+  charge(class, number_in(record, 'part_cost'))
+  if count_ready() == 0 then
+    leave_ready(class)
+  end
+  return part
+end
+
+local function begin_attempt(part)
+  local attempt = redis.call('HINCRBY', parts, 'attempt:' .. part, 1)
+  redis.call('HSET', parts, 'nonce:' .. part, nonce, 'holder:' .. part, worker, 'begun:' .. part, whole(NOW))
+  redis.call('ZADD', KEY.leases, whole(NOW + lease_ms), id .. '|' .. part)
+  redis.call('HSET', KEY.holders, worker, id .. '|' .. part .. '|' .. nonce)
+  redis.call('HINCRBY', record, 'running', 1)
+  if redis.call('HGET', record, 'state') ~= 'running' then
+    set_state('running')
+  end
+  redis.call('HSETNX', record, 'started', whole(NOW))
+  local checkpoint = tonumber(string.match(redis.call('HGET', record, 'checkpoint') or '', '^(%d+):'))
+  local resumed = checkpoint or number_in(parts, 'kept:' .. part)
+  local told = start .. number_field(part_field, tonumber(part)) .. number_field(attempt_field, attempt)
+  append(message_field(event_field, told .. number_field(resumed_field, resumed)), '')
+end
+
+redis.call('ZREM', key('waiting', device), worker)
+redis.call('ZREM', key('woken', device), worker)
+local job, part = string.match(redis.call('HGET', KEY.holders, worker) or '', '^(.*)|(.*)|' .. nonce .. '$')
+if job then -- sent again, because the reply was lost
+  open_job(job)
+  return holds(part, nonce) and reply(part) or {}
+end
+for _, priority in ipairs({ 'high', 'normal', 'low' }) do
+  job = choose(priority)
+  if job then
+    open_job(job)
+    part = take_part()
+    begin_attempt(part)
+    return reply(part)
+  end
+end
+if wait_ms > 0 then
+  redis.call('ZADD', key('waiting', device), whole(NOW + wait_ms), worker)
+  redis.call('HSET', KEY.warm, worker, loaded)
+  redis.call('DEL', key('wake', worker))
+end
+return {}

@@ -1,52 +1,55 @@
 -- Creates a job, the model that it is to make, and its first event, unless its request id was used before.
 --
--- KEYS: those of the job, request, index of jobs, index of models,
---       record of the model that it needs, set of the jobs that wait for that model
 -- ARGV: job id, request id or "", id of the model that it makes or "", id of the model that it needs or "",
---       state and event if it must wait, state and event if it need not,
+--       event if it must wait, event if it need not,
 --       number of the record's fields, then for each: field, value
 --       number of the model's fields, then for each: field, value
---       digest of its plan or ""
+--       number of the layout of records
 -- Returns {"created", state}, {"exists", job id}, or {"model", state of the model that it needs or ""}.
-local request_key, jobs, models, needed_model, waiters = unpack(KEYS, JOB_KEYS + 1)
-local id, request, makes, needs = take(), take(), take(), take()
-local waiting, waiting_event, state, event = take(), take(), take(), take()
+open_job(take())
+local request, makes, needs = take(), take(), take()
+local waiting_event, queued_event = take(), take()
 if request ~= '' then
-  local known = redis.call('GET', request_key)
-  if known then
-    return { 'exists', known }
+  local made_before = redis.call('GET', key('request', request))
+  if made_before then
+    return { 'exists', made_before }
   end
 end
-
 local before = redis.call('HGET', record, 'state')
 if before then -- sent again, because the reply was lost
   return { 'created', before }
 end
 
+local state, event = 'queued', queued_event
 if needs ~= '' then
-  local needed = redis.call('HGET', needed_model, 'state')
+  local needed = redis.call('HGET', key('model', needs), 'state')
   if needed == 'pending' then
-    state, event = waiting, waiting_event
-    redis.call('SADD', waiters, id)
+    state, event = 'waiting', waiting_event
   elseif needed ~= 'ready' then
     return { 'model', needed or '' }
   end
 end
 
-set_job_fields()
+set_fields(record)
 set_fields(made)
-point(blobs, references, take())
+redis.call('HSETNX', KEY.deployment, 'layout', take())
+redis.call('HSET', record, 'created', whole(NOW), 'next', 0, 'done', 0, 'running', 0)
+redis.call('ZADD', KEY.jobs, 0, id)
+set_state(state)
 if makes ~= '' then
-  redis.call('ZADD', models, 0, makes)
+  redis.call('HSET', made, 'created', whole(NOW))
+  redis.call('ZADD', KEY.models, 0, makes)
 end
-redis.call('HSET', record, 'state', state, 'next', 0, 'done', 0, 'running', 0)
-if state ~= waiting then
-  queue_next()
+if state == 'waiting' then
+  redis.call('SADD', key('waiters', needs), id)
+else
+  if needs ~= '' then
+    keep_model(key('model', needs))
+  end
+  offer(tonumber(redis.call('HGET', record, 'parts')))
 end
-redis.call('ZADD', jobs, 0, id)
-redis.call('SADD', active, id)
 if request ~= '' then
-  redis.call('SET', request_key, id)
+  redis.call('SET', key('request', request), id)
 end
-append(record, events, notify, id, event, '')
+append(event, '')
 return { 'created', state }

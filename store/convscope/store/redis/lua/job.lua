@@ -1,27 +1,53 @@
 -- Shared by the scripts about one job: put in front of each, after the prelude.
 
--- Every such script has these keys first.
-local record, parts, written, images, events, notify, active, blobs, references, made, made_blobs, candidates =
-  unpack(KEYS, 1, 12)
-local JOB_KEYS = 12
+local id
+-- Keys of the job, and of the model that a training makes, which has the job's id.
+local record, parts, returned, written, events, images, candidates, blobs, made, made_blobs
 
--- Parts of a job that are on a queue at once: the others wait in the record, so that jobs behind it do not wait for them.
-local WINDOW = 1
-
--- Fields of a part, `name:part`, are in a hash of their own.
-local function home(field)
-  return string.find(field, ':', 1, true) and parts or record
+-- Turns to a job.
+local function open_job(job)
+  id = job
+  record, parts, returned, written = key('job', id), key('parts', id), key('returned', id), key('written', id)
+  events, images, candidates = key('events', id), key('images', id), key('candidates', id)
+  blobs, made, made_blobs = key('job_blobs', id), key('model', id), key('model_blobs', id)
 end
 
--- Sets the fields that follow in ARGV, each in the hash that it belongs to.
-local function set_job_fields()
-  for _ = 1, tonumber(take()) do
-    local name, value = take(), take()
-    redis.call('HSET', home(name), name, value)
+-- Appends an event under the next sequence number, and carries it to the watchers. An empty digest means no blob;
+-- `completed` is the number of images so far, for the event of an image. Its token, `link` in events.py, is a link of a
+-- chain: it depends on every event before.
+local function append(event, blob, completed)
+  local time = whole(NOW)
+  local sequence = redis.call('HINCRBY', record, 'sequence', 1)
+  local before = redis.call('HGET', record, 'log_token') or ''
+  local token = string.sub(redis.sha1hex(before .. time .. ' ' .. event .. blob), 1, 16)
+  redis.call('HSET', record, 'log_token', token)
+  redis.call('XADD', events, sequence .. '-0',
+    'time', time, 'event', event, 'blob', blob, 'token', token, 'completed', completed or 0)
+  redis.call('XADD', KEY.notify, 'MAXLEN', '~', 10000, '*', 'job', id, 'sequence', sequence,
+    'time', time, 'event', event, 'blob', blob, 'token', token, 'completed', completed or 0)
+end
+
+-- Sets the job's state, in its record and in the indexes.
+local function set_state(state)
+  local before = redis.call('HMGET', record, 'kind', 'state')
+  if before[2] then
+    redis.call('ZREM', key('jobs_in_state', before[2]), id)
+    redis.call('ZREM', key('jobs_of_kind', before[1], before[2]), id)
   end
+  redis.call('HSET', record, 'state', state)
+  redis.call('ZADD', key('jobs_in_state', state), 0, id)
+  redis.call('ZADD', key('jobs_of_kind', before[1], state), 0, id)
 end
 
--- Notes the best image of a run of a feature's restarts, which the job points to until it has the feature's image.
+-- Keeps the file of a model for as long as the job needs it, and notes what else the job needs to know of it.
+local function keep_model(model)
+  local needed = redis.call('HMGET', model, 'file', 'history', 'model')
+  redis.call('HSET', record, 'model_file', needed[1] or '', 'model_history', needed[2] or '', 'needed', needed[3])
+  add_ref(blobs, needed[1] or '')
+  add_ref(blobs, needed[2] or '')
+end
+
+-- Notes the best image of a run of a feature's restarts, which the job refers to until it has the feature's image.
 -- Candidates are noted as `candidates.py` reads them: "first restart:restarts:digest ", one after another.
 local function note_candidate(number, first, restarts, blob)
   local noted = redis.call('HGET', candidates, number) or ''
@@ -29,74 +55,209 @@ local function note_candidate(number, first, restarts, blob)
     return
   end
   redis.call('HSET', candidates, number, noted .. first .. ':' .. restarts .. ':' .. blob .. ' ')
-  point(blobs, references, blob)
+  add_ref(blobs, blob)
 end
 
 local function drop_candidates(number)
   for blob in string.gmatch(redis.call('HGET', candidates, number) or '', '%d+:%d+:(%S*) ') do
-    unpoint(blobs, references, blob)
+    drop_ref(blobs, blob)
   end
   redis.call('HDEL', candidates, number)
 end
 
 -- Gives the job an image, with its event, unless it has it already; returns whether it had not.
-local function add_image(id, number, event, blob)
+local function add_image(number, event, blob)
   if redis.call('HSETNX', images, number, blob) == 0 then
     return false
   end
-  point(blobs, references, blob)
-  append(record, events, notify, id, event, blob, redis.call('HLEN', images))
+  add_ref(blobs, blob)
+  append(event, blob, redis.call('HLEN', images))
   drop_candidates(number)
   return true
 end
 
+-- The ready set -----------------------------------------------------------------------------------------------------------
+--
+-- A job with parts to be had is in a sorted set of its priority, device and owner, by its virtual time: the seconds of work
+-- that it has had. Owners are in one by theirs. Who comes new begins where the least served of those present stands, so
+-- that it neither waits for what others had before it nor makes them wait (start-time fair queueing: Goyal, Vin and Cheng,
+-- 1996). Estimates of the work are charged when a part is claimed, and put right when it ends.
+
+local DEVICES = { 'any', 'cpu', 'gpu' }
+
+local function class_of_job()
+  local fields = redis.call('HMGET', record, 'priority', 'device', 'owner')
+  return { priority = fields[1], device = fields[2], owner = fields[3] }
+end
+
+-- Number of parts that are to be had.
+local function count_ready()
+  local counts = redis.call('HMGET', record, 'next', 'parts')
+  return tonumber(counts[2]) - tonumber(counts[1]) + redis.call('LLEN', returned)
+end
+
+-- Returns the score of an owner who has ready jobs of a priority, for whatever device.
+local function present_score(priority, owner)
+  for _, device in ipairs(DEVICES) do
+    local score = redis.call('ZSCORE', key('ready_owners', priority, device), owner)
+    if score then
+      return tonumber(score)
+    end
+  end
+end
+
+local function number_in(hash, name)
+  return tonumber(redis.call('HGET', hash, name) or 0)
+end
+
+-- Puts the job into the ready set, unless it is there.
+local function enter_ready()
+  local class = class_of_job()
+  local jobs = key('ready_jobs', class.priority, class.device, class.owner)
+  if redis.call('ZSCORE', jobs, id) then
+    return
+  end
+  local clocks = key('clocks', class.priority)
+  local begin = math.max(number_in(record, 'served'), number_in(clocks, 'jobs:' .. class.owner))
+  redis.call('HSET', record, 'served', begin)
+  redis.call('ZADD', jobs, begin, id)
+  local served = present_score(class.priority, class.owner)
+  if not served then
+    served = math.max(number_in(clocks, 'owner:' .. class.owner), number_in(clocks, 'owners'))
+    redis.call('HSET', clocks, 'owner:' .. class.owner, served)
+  end
+  redis.call('ZADD', key('ready_owners', class.priority, class.device), served, class.owner)
+end
+
+local function leave_ready(class)
+  local jobs = key('ready_jobs', class.priority, class.device, class.owner)
+  redis.call('ZREM', jobs, id)
+  if redis.call('EXISTS', jobs) == 0 then
+    redis.call('ZREM', key('ready_owners', class.priority, class.device), class.owner)
+  end
+end
+
+-- Counts parts that are to be had, or are so no more, and the seconds of work that they are by estimate.
+local function count_offer(class, count)
+  redis.call('HINCRBY', KEY.ready_parts, class.device, count)
+  local name = class.priority .. ':' .. class.device
+  if redis.call('HINCRBY', KEY.backlog, 'parts:' .. name, count) == 0 then
+    redis.call('HDEL', KEY.backlog, 'parts:' .. name, 'seconds:' .. name) -- sums of fractions drift
+  else
+    redis.call('HINCRBYFLOAT', KEY.backlog, 'seconds:' .. name, count * number_in(record, 'part_cost'))
+  end
+end
+
+-- Takes the job out of the ready set with all of its parts.
+local function withdraw()
+  local class = class_of_job()
+  if redis.call('ZSCORE', key('ready_jobs', class.priority, class.device, class.owner), id) then
+    count_offer(class, -count_ready())
+    leave_ready(class)
+  end
+end
+
+-- Charges the job and its owner for seconds of work.
+local function charge(class, seconds)
+  local served = number_in(record, 'served') + seconds
+  redis.call('HSET', record, 'served', served)
+  redis.call('ZADD', key('ready_jobs', class.priority, class.device, class.owner), 'XX', served, id)
+  local clocks = key('clocks', class.priority)
+  served = number_in(clocks, 'owner:' .. class.owner) + seconds
+  redis.call('HSET', clocks, 'owner:' .. class.owner, served)
+  for _, device in ipairs(DEVICES) do
+    redis.call('ZADD', key('ready_owners', class.priority, device), 'XX', served, class.owner)
+  end
+end
+
+-- Wakes up to `count` executors that wait for parts for a device, those first that have a model's file loaded.
+local function wake(device, file, count)
+  for _, each in ipairs(device == 'any' and { 'cpu', 'gpu' } or { device }) do
+    local set = key('waiting', each)
+    redis.call('ZREMRANGEBYSCORE', set, '-inf', whole(NOW))
+    local waiting = redis.call('ZREVRANGE', set, 0, -1)
+    for pass = 1, 2 do
+      for _, worker in ipairs(waiting) do
+        local warm = pass == 2 or (file or '') ~= '' and
+          string.find(redis.call('HGET', KEY.warm, worker) or '', file, 1, true)
+        if count > 0 and warm and redis.call('ZREM', set, worker) == 1 then
+          redis.call('RPUSH', key('wake', worker), '1')
+          redis.call('EXPIRE', key('wake', worker), 60)
+          redis.call('ZADD', key('woken', each), whole(NOW + 2000), worker)
+          count = count - 1
+        end
+      end
+    end
+  end
+end
+
+-- Offers parts of the job: to the executors that wait, and to those that come.
+local function offer(count)
+  enter_ready()
+  local class = class_of_job()
+  count_offer(class, count)
+  wake(class.device, redis.call('HGET', record, 'model_file'), count)
+end
+
 -- Takes everything away that only an active job needs.
-local function retire(id)
+local function retire()
   for _, number in ipairs(redis.call('HKEYS', candidates)) do
     drop_candidates(number)
   end
-  redis.call('SREM', active, id)
-  redis.call('DEL', parts)
+  for _, number in ipairs(redis.call('HKEYS', parts)) do
+    local part = string.match(number, '^nonce:(.*)$')
+    if part then
+      redis.call('ZREM', KEY.leases, id .. '|' .. part)
+    end
+  end
+  withdraw()
+  redis.call('UNLINK', parts, returned)
+  redis.call('ZREM', KEY.cancelling, id)
   redis.call('EXPIRE', written, 3600) -- until no reply can be lost any more
-  local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'plan', 'model_file')
-  for _, checkpoint in ipairs({ kept[1] or '', kept[2] or '' }) do
-    unpoint(blobs, references, string.match(checkpoint, ':(.*)$') or '') -- nobody goes on from it any more
+  local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'model_file', 'model_history')
+  drop_ref(blobs, string.match(kept[1] or '', ':(.*)$') or '') -- no attempt resumes from it any more
+  drop_ref(blobs, string.match(kept[2] or '', ':(.*)$') or '')
+  drop_ref(blobs, kept[3] or '')
+  drop_ref(blobs, kept[4] or '')
+end
+
+-- Ends the job, and as failed the model that it was to make; success is said by the attempt that brings the model.
+local function end_job(state, event, blob)
+  set_state(state)
+  redis.call('HSET', record, 'ended', whole(NOW))
+  redis.call('ZADD', KEY.ended, whole(NOW), id)
+  append(event, blob)
+  add_ref(blobs, blob)
+  retire()
+  if (redis.call('HGET', record, 'makes') or '') ~= '' then
+    if state ~= 'succeeded' then
+      redis.call('HSET', made, 'state', 'failed')
+    end
+    redis.call('SADD', KEY.unsettled, id) -- jobs may wait for the model
   end
-  unpoint(blobs, references, kept[3] or '')
-  unpoint(blobs, references, kept[4] or '')
 end
 
--- Ends the job, as a model's if it makes one; success is said by whoever brings the model.
-local function end_job(id, state, now, event, blob)
-  redis.call('HSET', record, 'state', state, 'ended', now)
-  append(record, events, notify, id, event, blob)
-  point(blobs, references, blob)
-  if state ~= 'succeeded' and (redis.call('HGET', record, 'makes') or '') ~= '' then
-    redis.call('HSET', made, 'state', 'failed')
+-- Whether an attempt, told by its nonce, still holds its part of a job that has not ended.
+local function holds(part, nonce)
+  return redis.call('HGET', parts, 'nonce:' .. part) == nonce and redis.call('HGET', record, 'state') == 'running'
+end
+
+-- Takes a part from the attempt that holds it; returns how many parts of the job run still.
+local function let_go(part)
+  local begun = tonumber(redis.call('HGET', parts, 'begun:' .. part) or NOW)
+  charge(class_of_job(), (NOW - begun) / 1000 - number_in(record, 'part_cost'))
+  redis.call('HDEL', parts, 'nonce:' .. part, 'holder:' .. part, 'begun:' .. part)
+  redis.call('ZREM', KEY.leases, id .. '|' .. part)
+  return redis.call('HINCRBY', record, 'running', -1)
+end
+
+-- The digests among these that have to be written again before they may be referred to; see `is_gone`.
+local function gone_among(digests, since)
+  local gone = {}
+  for _, digest in ipairs(digests) do
+    if is_gone(digest, since) then
+      gone[#gone + 1] = digest
+    end
   end
-  retire(id)
-end
-
--- Whether an attempt still holds its part of a job that has not ended.
-local function holds(part, attempt)
-  local held = redis.call('HMGET', parts, 'state:' .. part, 'attempt:' .. part)
-  return redis.call('HGET', record, 'state') == 'running' and held[1] == 'running' and held[2] == attempt
-end
-
--- Marks the part that comes next as queued and returns its number, -1 if all have been.
-local function queue_next()
-  local counts = redis.call('HMGET', record, 'next', 'parts')
-  local part = tonumber(counts[1])
-  if part >= tonumber(counts[2]) then
-    return -1
-  end
-  redis.call('HSET', record, 'next', part + 1)
-  redis.call('HSET', parts, 'state:' .. part, 'queued')
-  return part
-end
-
--- Number of parts that are queued and not running.
-local function queued_count()
-  local counts = redis.call('HMGET', record, 'next', 'done', 'running')
-  return tonumber(counts[1]) - tonumber(counts[2]) - tonumber(counts[3])
+  return gone
 end

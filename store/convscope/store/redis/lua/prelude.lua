@@ -1,22 +1,29 @@
--- Shared by all scripts: put in front of each.
+-- Shared by all scripts: put in front of each, after `KEY`, the names of keys, which `keys.py` writes.
 
--- ARGV, taken one by one from the given place on.
+-- Redis 6.2 replicates a script that asks for the time by its effects only if it is told to.
+redis.replicate_commands()
+
+-- Milliseconds since 1970: times come from Redis alone, so that the clocks of other machines decide nothing.
+local function milliseconds()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local NOW = milliseconds()
+
+-- ARGV, taken one by one.
 local at = 1
 local function take()
   at = at + 1
   return ARGV[at - 1]
 end
 
--- Appends an event under the next sequence number, and carries it to the watchers. An empty digest means no blob;
--- `completed` is the number of images so far, for the event of an image. Its token, `link` in events.py, is a link of a
--- chain: it depends on every event before.
-local function append(record, events, notify, id, event, blob, completed)
-  local sequence = redis.call('HINCRBY', record, 'sequence', 1)
-  local token = string.sub(redis.sha1hex((redis.call('HGET', record, 'log_token') or '') .. event .. blob), 1, 16)
-  redis.call('HSET', record, 'log_token', token)
-  redis.call('XADD', events, sequence .. '-0', 'event', event, 'blob', blob, 'token', token, 'completed', completed or 0)
-  redis.call('XADD', notify, 'MAXLEN', '~', 10000, '*',
-    'job', id, 'sequence', sequence, 'event', event, 'blob', blob, 'token', token, 'completed', completed or 0)
+-- As many values as the number that comes first.
+local function take_list()
+  local values = {}
+  for index = 1, tonumber(take()) do
+    values[index] = take()
+  end
+  return values
 end
 
 -- Sets the fields that follow in ARGV: their number, then each name and value.
@@ -27,26 +34,80 @@ local function set_fields(key)
   end
 end
 
+local function key(name, ...)
+  return string.format(KEY[name], ...)
+end
+
+-- Numbers as text, without an exponent.
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+-- Blobs ------------------------------------------------------------------------------------------------------------------
+--
+-- How many owners refer to each blob is counted. One without references goes to `unreferenced`, with the time; the
+-- collector condemns it in batches, deletes its file and strikes it off. `batch` counts these batches.
+
+-- Whether a blob may be gone, although it was written when `since` was the newest batch: who wants to refer to it must
+-- write it again first, after it has been struck off.
+local function is_gone(digest, since)
+  if digest == '' or redis.call('HEXISTS', KEY.references, digest) == 1 then
+    return false
+  end
+  if redis.call('HEXISTS', KEY.condemned, digest) == 1 then
+    return true
+  end
+  local struck = tonumber(redis.call('ZSCORE', KEY.struck, digest) or 0)
+  return math.max(struck, tonumber(redis.call('GET', KEY.struck_floor) or 0)) > since
+end
+
 -- Counts a reference from an owner's set of blobs, once for each blob.
-local function point(owner, references, digest)
+local function add_ref(owner, digest)
   if digest ~= '' and redis.call('SADD', owner, digest) == 1 then
-    redis.call('HINCRBY', references, digest, 1)
+    redis.call('HINCRBY', KEY.references, digest, 1)
   end
 end
 
--- Takes a reference back; returns whether it was the last one.
-local function unpoint(owner, references, digest)
-  if redis.call('SREM', owner, digest) == 0 then
-    return false
+-- Takes a reference back from the count.
+local function release_ref(digest)
+  if redis.call('HINCRBY', KEY.references, digest, -1) <= 0 then
+    redis.call('HDEL', KEY.references, digest)
+    redis.call('ZADD', KEY.unreferenced, NOW, digest)
   end
-  if redis.call('HINCRBY', references, digest, -1) > 0 then
-    return false
-  end
-  redis.call('HDEL', references, digest)
-  return true
 end
 
--- Whether a comma-separated list, with commas at both ends, has a value; an absent value counts as "".
-local function allows(list, value)
-  return string.find(list, ',' .. (value or '') .. ',', 1, true) ~= nil
+local function drop_ref(owner, digest)
+  if redis.call('SREM', owner, digest) == 1 then
+    release_ref(digest)
+  end
+end
+
+-- Moves what may be large out of the way, to be taken apart in slices by the collector.
+local function discard(name, kind)
+  if redis.call('EXISTS', name) == 1 then
+    local trash = KEY.trash .. ':' .. redis.call('INCR', KEY.trash_count)
+    redis.call('RENAME', name, trash)
+    redis.call('RPUSH', KEY.trash, kind .. ' ' .. trash)
+  end
+end
+
+-- Protobuf ---------------------------------------------------------------------------------------------------------------
+
+local function varint(number)
+  local bytes = {}
+  while number >= 128 do
+    bytes[#bytes + 1] = string.char(number % 128 + 128)
+    number = math.floor(number / 128)
+  end
+  bytes[#bytes + 1] = string.char(number)
+  return table.concat(bytes)
+end
+
+-- A field of a whole number that is not negative; nothing for 0, which is the default.
+local function number_field(field, value)
+  return value == 0 and '' or varint(field * 8) .. varint(value)
+end
+
+local function message_field(field, bytes)
+  return varint(field * 8 + 2) .. varint(#bytes) .. bytes
 end

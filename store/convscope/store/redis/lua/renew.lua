@@ -1,11 +1,11 @@
 -- Renews the lease of an attempt that still holds its part.
 --
--- KEYS: those of the job, lease
--- ARGV: part, attempt, milliseconds of the lease
+-- ARGV: job id, part, nonce, milliseconds of the lease
 -- Returns {1, cancel}, or {0, ""} if the attempt is over.
-local part, attempt, lease_ms = take(), take(), take()
-if not holds(part, attempt) then
+open_job(take())
+local part, nonce, lease_ms = take(), take(), tonumber(take())
+if not holds(part, nonce) then
   return { 0, '' }
 end
-redis.call('SET', KEYS[JOB_KEYS + 1], attempt, 'PX', lease_ms)
+redis.call('ZADD', KEY.leases, whole(NOW + lease_ms), id .. '|' .. part)
 return { 1, redis.call('HGET', record, 'cancel') or '' }

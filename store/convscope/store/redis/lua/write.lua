@@ -1,64 +1,66 @@
--- Changes a job that exists: checks that the writer may, sets fields, points to blobs, appends events and images.
+-- Writes what an attempt reports: sets fields, refers to blobs, appends events and images.
 --
--- KEYS: those of the job, record of the model that it needs, images known of that model
--- ARGV: job id,
---       the writer's part, this write's token or "": a write that is sent again because its reply was lost is done once,
---       number of expectations, then for each: field, allowed values as ",a,b,"   ("" is an absent field)
+-- ARGV: job id, part, nonce, this write's token: a write that is sent again because its reply was lost is done once,
+--       newest batch when the first of its blobs was written, number of blobs that it refers to, then each digest
+--       how much of the part is kept or "", 1 if the attempt got further, so that deaths before it count no more,
 --       number of the record's fields to set, then for each: field, value
---       number of fields to set of the model that the job makes, then for each: field, value
---       number of blobs that the job points to besides its events', then each digest
---       number of blobs that the job points to no longer, then each digest
+--       number of blobs that the job refers to besides those below, then each digest
+--       number of blobs that the job refers to no longer, then each digest
 --       number of events, then for each: bytes, digest of its blob or ""
---       number of images, then for each: number, name or "" if it is not to be known, event, digest of its blob; those
---       that are there already are left out
+--       id of the model that the job's images are of
+--       number of images, then for each: number, cache key or "" if it is not to be reused, event, digest of its blob;
+--       those that are there already are left out
 --       number of candidates, then for each: number of the image, first restart, restarts, digest of its blob
--- Returns {"ok", sequence, cancel}, {"missing"}, or {"refused", field, its value}.
-local id, part, token = take(), take(), take()
-if token ~= '' and redis.call('HGET', written, part) == token then
-  local done = redis.call('HMGET', record, 'sequence', 'cancel')
-  return { 'ok', tonumber(done[1]), done[2] or '' }
-end
-if redis.call('EXISTS', record) == 0 then
-  return { 'missing' }
-end
-for _ = 1, tonumber(take()) do
-  local field, allowed = take(), take()
-  local value = redis.call('HGET', home(field), field)
-  if not allows(allowed, value) then
-    return { 'refused', field, value or '' }
-  end
+-- Returns {"ok", sequence, cancel, newest batch}, {"refused"}, or {"gone", digest of each blob that is to be written again}.
+open_job(take())
+local part, nonce, token, since = take(), take(), take(), tonumber(take())
+
+local function reply()
+  local after = redis.call('HMGET', record, 'sequence', 'cancel')
+  return { 'ok', tonumber(after[1]), after[2] or '', tonumber(redis.call('GET', KEY.batch) or 0) }
 end
 
-if token ~= '' then
-  redis.call('HSET', written, part, token)
+if redis.call('HGET', written, part) == token then
+  return reply()
 end
-set_job_fields()
-set_fields(made)
-for _ = 1, tonumber(take()) do
-  point(blobs, references, take())
+if not holds(part, nonce) then
+  return { 'refused' }
 end
-for _ = 1, tonumber(take()) do
-  unpoint(blobs, references, take())
+local gone = gone_among(take_list(), since)
+if #gone > 0 then
+  return { 'gone', unpack(gone) }
+end
+
+redis.call('HSET', written, part, token)
+local kept, further = take(), take()
+if kept ~= '' then
+  redis.call('HSET', parts, 'kept:' .. part, kept)
+end
+if further == '1' then
+  redis.call('HDEL', parts, 'deaths:' .. part)
+end
+set_fields(record)
+for _, digest in ipairs(take_list()) do
+  add_ref(blobs, digest)
+end
+for _, digest in ipairs(take_list()) do
+  drop_ref(blobs, digest)
 end
 for _ = 1, tonumber(take()) do
   local event, blob = take(), take()
-  append(record, events, notify, id, event, blob)
-  point(blobs, references, blob)
+  append(event, blob)
+  add_ref(blobs, blob)
 end
-local needed, known = KEYS[JOB_KEYS + 1], KEYS[JOB_KEYS + 2]
+local model = take()
 for _ = 1, tonumber(take()) do
   local number, name, event, blob = take(), take(), take(), take()
-  local first = add_image(id, number, event, blob)
-  if first and name ~= '' and redis.call('EXISTS', needed) == 1 then -- it may have been deleted meanwhile
-    redis.call('HSET', known, name, blob)
+  local first = add_image(number, event, blob)
+  if first and name ~= '' and redis.call('EXISTS', key('model', model)) == 1 then -- it may have been deleted meanwhile
+    redis.call('HSET', key('cached', model), name, blob)
   end
 end
 for _ = 1, tonumber(take()) do
   local number, first, restarts, blob = take(), take(), take(), take()
   note_candidate(number, first, restarts, blob)
 end
-local after = redis.call('HMGET', record, 'sequence', 'cancel', 'ended')
-if after[3] then
-  retire(id)
-end
-return { 'ok', tonumber(after[1]), after[2] or '' }
+return reply()

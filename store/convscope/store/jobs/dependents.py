@@ -1,0 +1,48 @@
+"""Jobs that wait for a model: what becomes of them when its training ends."""
+
+from collections import deque
+
+import redis
+
+from convscope.store.jobs import records
+from convscope.store.jobs.tickets import top_up_tickets
+from convscope.store.redis.keys import KEYS, key
+from convscope.store.redis.scripts import Scripts, Value
+from convscope.v1.jobs_pb2 import Failure, JobEvent, JobQueued, JobState
+
+__all__ = ["settle_all", "settle_waiters"]
+
+
+def settle_waiters(connection: redis.Redis, model_id: str) -> None:
+    """Queue the jobs that wait for a model if it is ready; fail them if its training failed or it was deleted.
+
+    A job that fails so may have been to train a model that others wait for: these fail too. Harmless to repeat, and to
+    call while the training goes on.
+    """
+    scripts = Scripts(connection)
+    models = deque([model_id] if model_id else [])
+    while models:
+        model = models.popleft()
+        for waiter in sorted(map(records.text, connection.smembers(key("waiters", model)))):  # by age
+            outcome = scripts.run("settle", waiter, model, *_events(model))
+            if outcome and outcome[0] == b"failed" and outcome[1]:
+                models.append(waiter)  # a training's model has its id
+        connection.srem(KEYS["unsettled"], model)
+    top_up_tickets(connection)
+
+
+def settle_all(connection: redis.Redis) -> None:
+    """Settle those who wait for any model whose training has ended, or that was deleted; see ``settle_waiters``."""
+    for model in connection.smembers(KEYS["unsettled"]):
+        settle_waiters(connection, records.text(model))
+
+
+def _events(model_id: str) -> list[Value]:
+    """Return what the script may need: that the job is queued; that it fails, and why, for each of the two reasons."""
+    not_made = f"models/{model_id} was not made: its training (jobs/{model_id}) did not succeed"
+    deleted = f"models/{model_id} was deleted before the job could start"
+    found: list[Value] = [JobEvent(queued=JobQueued()).SerializeToString()]
+    for message in (not_made, deleted):
+        failure = Failure(reason=Failure.REASON_MODEL, message=message)
+        found += [records.finished(JobState.JOB_STATE_FAILED, failure).SerializeToString(), failure.SerializeToString()]
+    return found

@@ -1,0 +1,75 @@
+"""Blobs on their way: written, and not referred to yet."""
+
+import time
+
+import redis
+
+from convscope.store.blobs import BlobStore
+from convscope.store.errors import BlobError
+from convscope.store.redis.keys import KEYS
+from convscope.store.redis.scripts import BlobsGone
+
+__all__ = ["PendingBlobs"]
+
+# How often it is asked whether condemned blobs are struck off, and for how long at most, in seconds. A batch is
+# deleted within a second; the collector may have died amid one, and another takes seconds to follow it.
+POLL_S = 0.02
+PATIENCE_S = 60.0
+
+
+class PendingBlobs:
+    """Blobs that an attempt has written, kept until it refers to them.
+
+    Between the two the collector may delete a blob to which others have stopped to refer. The script that is to refer
+    to it tells, and it is written again.
+
+    Args:
+        connection: Redis.
+        blobs: where they go.
+        batch: number of the newest batch of condemned blobs.
+    """
+
+    def __init__(self, connection: redis.Redis, blobs: BlobStore, batch: int) -> None:
+        self._redis = connection
+        self._blobs = blobs
+        self._data: dict[str, tuple[int, bytes]] = {}
+        self.batch = batch
+
+    def put(self, data: bytes) -> str:
+        """Write a blob and return its SHA-256 in hexadecimal.
+
+        Raises:
+            BlobError: if it cannot be stored.
+        """
+        batch = self.batch  # as it was before
+        digest = self._blobs.put(data)
+        self._data.setdefault(digest, (batch, data))
+        return digest
+
+    def since(self, digests: list[str]) -> int:
+        """Return the number of the newest batch when the first of these was written."""
+        return min((self._data[digest][0] for digest in digests if digest in self._data), default=self.batch)
+
+    def rewrite(self, gone: BlobsGone) -> None:
+        """Write blobs again that are deleted.
+
+        Raises:
+            BlobError: if they cannot be stored, or are not struck off in time.
+        """
+        digests = list(gone.digests)
+        deadline = time.monotonic() + PATIENCE_S
+        while any(self._redis.hmget(KEYS["condemned"], digests)):
+            if time.monotonic() > deadline:
+                raise BlobError(f"artifacts are about to be deleted for {PATIENCE_S:.0f} s: {', '.join(digests)}")
+            time.sleep(POLL_S)
+        self.batch = int(self._redis.get(KEYS["batch"]) or 0)
+        for digest in digests:
+            if digest not in self._data:
+                raise BlobError(f"artifact {digest} was deleted before it was referred to")
+            data = self._data.pop(digest)[1]
+            self.put(data)
+
+    def forget(self, digests: list[str]) -> None:
+        """Forget blobs that are referred to now."""
+        for digest in digests:
+            self._data.pop(digest, None)

@@ -1,0 +1,25 @@
+-- Notes that a worker lives and what it does, and tells whether its executor is to be killed: if the attempt that it took
+-- last is the one that was meant.
+--
+-- ARGV: worker, device, 1 if it is idle, milliseconds until it is believed to be gone,
+--       number of the record's fields, then for each: field, value
+-- Returns 1 or 0.
+local worker, device, idle, lasts = take(), take(), take(), tonumber(take())
+local record = key('worker', worker)
+set_fields(record)
+redis.call('HSET', record, 'device', device, 'idle', idle, 'seen', whole(NOW))
+redis.call('PEXPIRE', record, lasts)
+redis.call('ZADD', KEY.workers, whole(NOW), worker)
+redis.call('ZREMRANGEBYSCORE', KEY.workers, '-inf', whole(NOW - lasts))
+if idle == '1' then
+  redis.call('ZADD', key('idle', device), whole(NOW + 3000), worker)
+else
+  redis.call('ZREM', key('idle', device), worker)
+end
+local wanted = redis.call('HGET', KEY.kill, worker)
+if not wanted then
+  return 0
+end
+redis.call('HDEL', KEY.kill, worker)
+local held = redis.call('HGET', KEY.holders, worker)
+return held and string.match(held, '[^|]*$') == wanted and 1 or 0

@@ -1,0 +1,25 @@
+-- Gives a job the images that were computed for another one, with their events.
+--
+-- ARGV: job id, part, nonce, id of the model that the images are of,
+--       then for each image: its number in the job, its cache key, event
+-- Returns {"refused"} if the attempt is over, else {"ok", number of each image that the job has now}.
+open_job(take())
+local part, nonce, model = take(), take(), take()
+if not holds(part, nonce) then
+  return { 'refused' }
+end
+local reply = { 'ok' }
+while at <= #ARGV do
+  local number, name, event = take(), take(), take()
+  local blob = redis.call('HGET', key('cached', model), name)
+  if redis.call('HEXISTS', images, number) == 1 then
+    reply[#reply + 1] = tonumber(number) -- sent again, because the reply was lost
+  elseif blob and redis.call('HEXISTS', KEY.references, blob) == 1 then
+    add_image(number, event, blob)
+    redis.call('HINCRBY', record, 'known', 1)
+    reply[#reply + 1] = tonumber(number)
+  elseif blob then
+    redis.call('HDEL', key('cached', model), name) -- the last job that had it is gone, and the image with it
+  end
+end
+return reply

@@ -1,0 +1,19 @@
+-- Tells how many tickets a device's queue lacks: one for each part to be had that no executor has been woken for, but no
+-- more than there are idle workers. They are counted as made, and forgotten when they run out.
+--
+-- ARGV: device, milliseconds for which a ticket lasts
+-- Returns the number of each ticket to be made.
+local device, lasts = take(), tonumber(take())
+local idle, tickets, woken = key('idle', device), key('tickets', device), key('woken', device)
+for _, set in ipairs({ idle, tickets, woken }) do
+  redis.call('ZREMRANGEBYSCORE', set, '-inf', whole(NOW))
+end
+local counts = redis.call('HMGET', KEY.ready_parts, device, 'any')
+local ready = tonumber(counts[1] or 0) + tonumber(counts[2] or 0) - redis.call('ZCARD', woken)
+local reply = {}
+for _ = 1, math.min(ready, redis.call('ZCARD', idle)) - redis.call('ZCARD', tickets) do
+  local ticket = redis.call('INCR', KEY.ticket_count)
+  redis.call('ZADD', tickets, whole(NOW + lasts), ticket)
+  reply[#reply + 1] = ticket
+end
+return reply

@@ -1,0 +1,407 @@
+"""Calls of the scripts inside Redis, as functions of Python values."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import redis
+
+from convscope.store.errors import NotFoundError
+from convscope.store.jobs.candidates import Candidate
+from convscope.store.redis import lua
+from convscope.v1.jobs_pb2 import AttemptStarted, Failure, JobEvent
+
+__all__ = [
+    "AttemptEnd",
+    "BlobsGone",
+    "Claim",
+    "Claimant",
+    "EndedAttempt",
+    "Image",
+    "LateAttempt",
+    "Refused",
+    "ResultWanted",
+    "Scripts",
+    "Value",
+    "Write",
+    "Written",
+]
+
+Value = str | bytes | int | float
+
+# Those whose first lines are about one job.
+JOB_SCRIPTS: Final = (
+    "create",
+    "settle",
+    "cancel",
+    "claim",
+    "renew",
+    "write",
+    "reuse_cached",
+    "end_attempt",
+    "delete_job",
+    "leave",
+)
+OTHER_SCRIPTS: Final = (
+    "delete_model",
+    "lead",
+    "overdue",
+    "tickets",
+    "report_worker",
+    "forget_worker",
+    "condemn",
+    "strike_off",
+    "take_apart",
+    "pardon",
+    "identify",
+    "prepare_epoch",
+    "enter_epoch",
+    "restore_model",
+)
+
+
+class Refused(Exception):  # noqa: N818 - not a fault by itself: each caller says what it means
+    """The attempt does not hold its part."""
+
+
+class BlobsGone(Exception):  # noqa: N818 - not a fault: the caller writes them again
+    """Blobs that were to be referred to have been deleted, or are about to be; nothing has been changed."""
+
+    def __init__(self, digests: Collection[str]) -> None:
+        super().__init__(digests)
+        self.digests = digests
+
+
+class ResultWanted(Exception):  # noqa: N818 - no fault: an answer
+    """The part is the last one of its job: it is to be ended with the job's result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image that is ready, or may be cached.
+
+    Attributes:
+        number: its number in the job.
+        name: its cache key; see ``planning.ImageNames``. ``""`` if it is not to be reused.
+        event: its ``image_ready``, without pixels and without the number of images so far.
+        blob: digest of the image itself; ``""`` if that is the question.
+    """
+
+    number: int
+    name: str
+    event: JobEvent
+    blob: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimant:
+    """An executor that asks for a part.
+
+    Attributes:
+        worker: name of its worker.
+        device: what it computes on, ``cpu`` or ``gpu``.
+        wait_ms: for how long it will wait to be woken if there is nothing, in milliseconds; 0 if it will not.
+        last_job: id of the job that it computed last, or ``""``.
+        loaded: digests of the files of the models that it has loaded.
+        environment: versions and settings that decide the bits.
+    """
+
+    worker: str
+    device: str = "cpu"
+    wait_ms: int = 0
+    last_job: str = ""
+    loaded: Collection[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A part that an attempt holds, and all that was decided on.
+
+    Attributes:
+        job_id: the job.
+        part: number of the part, from 0.
+        number: of the attempt at it, from 1.
+        kept: how much of the part is stored already.
+        batch: number of the newest batch of condemned blobs.
+        fields: the job's record.
+    """
+
+    job_id: str
+    part: int
+    number: int
+    kept: int
+    batch: int
+    fields: Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """What a write of an attempt is checked by.
+
+    Attributes:
+        job_id: the job.
+        part: the attempt's part.
+        nonce: the attempt's.
+        token: names this write, so that it is done once however often it is sent.
+        since: number of the newest batch of condemned blobs when the first of the new blobs was written.
+        new_blobs: digests that the write refers to, all of them.
+    """
+
+    job_id: str
+    part: int
+    nonce: str
+    token: str
+    since: int = 0
+    new_blobs: Collection[str] = ()
+
+    @property
+    def arguments(self) -> list[Value]:
+        """The first arguments of the scripts."""
+        head: list[Value] = [self.job_id, self.part, self.nonce, self.token, self.since]
+        return [*head, *listed(self.new_blobs)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """What an attempt reports.
+
+    Attributes:
+        kept: how much of its part is stored; None if that does not change.
+        further: whether the attempt got further, so that deaths before it count no more.
+        fields: fields of the record to set.
+        blobs: digests that the job refers to from now on, besides those of its events, images and candidates.
+        dropped: digests that the job refers to no longer.
+        events: events to append, each with the digest of its blob or ``""``.
+        model: id of the model whose images these are.
+        images: images to append.
+        candidates: candidates to note for images that the job lacks.
+    """
+
+    kept: int | None = None
+    further: bool = False
+    fields: Mapping[str, Value] = field(default_factory=dict)
+    blobs: Collection[str] = ()
+    dropped: Collection[str] = ()
+    events: Sequence[tuple[JobEvent, str]] = ()
+    model: str = ""
+    images: Sequence[Image] = ()
+    candidates: Sequence[Candidate] = ()
+
+    @property
+    def new_blobs(self) -> list[str]:
+        """Digests that the write refers to, all of them."""
+        named = [blob for _, blob in self.events] + [image.blob for image in self.images]
+        return [blob for blob in (*self.blobs, *named, *(each.blob for each in self.candidates)) if blob]
+
+    @property
+    def arguments(self) -> list[Value]:
+        """The arguments of the script, after those of the fence."""
+        found: list[Value] = ["" if self.kept is None else self.kept, int(self.further), *counted(self.fields.items())]
+        found += [*listed(self.blobs), *listed(self.dropped)]
+        found += counted((event.SerializeToString(), blob) for event, blob in self.events)
+        found += [self.model, len(self.images)]
+        for image in self.images:
+            found += [image.number, image.name, image.event.SerializeToString(), image.blob]
+        found.append(len(self.candidates))
+        for each in self.candidates:
+            found += [each.number, each.first, each.restarts, each.blob]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The job after a write.
+
+    Attributes:
+        sequence: number of its latest event.
+        cancel_requested: whether it is asked to stop.
+        batch: number of the newest batch of condemned blobs.
+    """
+
+    sequence: int
+    cancel_requested: bool
+    batch: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnd:
+    """How an attempt ends.
+
+    Attributes:
+        how: the part is done; it is, and brings the job's result; it is given back; lost with its worker; stopped as it
+            was asked to; or the job failed.
+        lost: the event that tells of a loss.
+        failure: why the job failed, or will have if this was one death too many.
+        result: digest of the job's result, needed for the last part.
+        made: fields to set of the model that the job makes.
+        made_blobs: digests that this model refers to.
+    """
+
+    how: Literal["done", "result", "released", "lost", "stopped", "failed"]
+    lost: JobEvent | None = None
+    failure: Failure | None = None
+    result: str = ""
+    made: Mapping[str, Value] = field(default_factory=dict)
+    made_blobs: Sequence[str] = ()
+
+    @property
+    def new_blobs(self) -> list[str]:
+        """Digests that the end refers to, all of them."""
+        return [blob for blob in (self.result, *self.made_blobs) if blob]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAttempt:
+    """The job after an attempt has ended.
+
+    Attributes:
+        sequence: number of its latest event.
+        cancel_requested: whether it is asked to stop.
+        state: as it is stored.
+    """
+
+    sequence: int
+    cancel_requested: bool
+    state: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job has ended."""
+        return self.state not in {"waiting", "queued", "running"}
+
+
+@dataclass(frozen=True, slots=True)
+class LateAttempt:
+    """An attempt whose lease has run out."""
+
+    job_id: str
+    part: int
+    number: int
+    nonce: str
+    worker: str
+
+
+class Scripts:
+    """The scripts, ready to run on one connection."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        sources = {name: lua.source("job", name) for name in JOB_SCRIPTS}
+        sources |= {name: lua.source(name) for name in OTHER_SCRIPTS}
+        self._scripts = {name: connection.register_script(text) for name, text in sources.items()}
+
+    def run(self, name: str, *arguments: Value) -> Any:
+        """Run a script by its file's name; returns what Redis returns."""
+        return self._scripts[name](args=arguments)
+
+    def claim(self, claimant: Claimant, *, nonce: str, lease_ms: int, slack_s: float) -> Claim | None:
+        """Take the part that is next for an executor, or None if there is nothing.
+
+        Args:
+            claimant: who asks.
+            nonce: drawn for this claim; one that is sent again is answered alike.
+            lease_ms: how long the attempt is believed to live without a sign of life, in milliseconds.
+            slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
+        """
+        fields = AttemptStarted.DESCRIPTOR.fields_by_name
+        started = AttemptStarted(worker=claimant.worker, environment=claimant.environment)
+        reply = self.run(
+            "claim",
+            *(claimant.worker, claimant.device, nonce, lease_ms, claimant.wait_ms),
+            *(claimant.last_job, ",".join(claimant.loaded), slack_s),
+            JobEvent.DESCRIPTOR.fields_by_name["attempt_started"].number,
+            started.SerializeToString(deterministic=True),
+            *(fields[name].number for name in ("part", "attempt", "resumed_from")),
+        )
+        if not reply:
+            return None
+        job_id, part, attempt, kept, batch, _, *values = reply
+        pairs = iter(values)
+        return Claim(job_id.decode(), part, attempt, kept, batch, dict(zip(pairs, pairs, strict=True)))
+
+    def renew(self, job_id: str, part: int, nonce: str, lease_ms: int) -> tuple[bool, bool]:
+        """Renew a lease; returns whether the attempt still holds its part, and whether the job is asked to stop."""
+        holds, cancel = self.run("renew", job_id, part, nonce, lease_ms)
+        return bool(holds), bool(cancel)
+
+    def write(self, fence: Fence, write: Write) -> Written:
+        """Write what an attempt reports.
+
+        Raises:
+            Refused: if it does not hold its part.
+            BlobsGone: if some of its blobs must be written again.
+        """
+        _, sequence, cancel, batch = _accepted(self.run("write", *fence.arguments, *write.arguments))
+        return Written(sequence, bool(cancel), batch)
+
+    def end_attempt(self, fence: Fence, end: AttemptEnd, events: Sequence[JobEvent], most_deaths: int) -> EndedAttempt:
+        """End an attempt's hold of its part.
+
+        Args:
+            fence: the attempt's.
+            end: how.
+            events: that the job is queued again, has succeeded, was cancelled, has failed: one of them may be appended.
+            most_deaths: deaths in a row that end the job.
+
+        Raises:
+            NotFoundError: if there is no such job.
+            Refused: if the attempt does not hold its part.
+            BlobsGone: if some of its blobs must be written again.
+            ResultWanted: if the part is the last, and brings no result; nothing has been changed then.
+        """
+        arguments: list[Value] = [end.how, most_deaths, end.lost.SerializeToString() if end.lost else b""]
+        arguments += [event.SerializeToString() for event in events]
+        arguments += [end.failure.SerializeToString() if end.failure else b"", end.result]
+        arguments += [*counted(end.made.items()), *listed(end.made_blobs)]
+        reply = self.run("end_attempt", *fence.arguments, *arguments)
+        if reply[0] == b"missing":
+            raise NotFoundError(f"jobs/{fence.job_id} does not exist")
+        if reply[0] == b"last":
+            raise ResultWanted
+        _, sequence, cancel, state = _accepted(reply)
+        return EndedAttempt(sequence, bool(cancel), state.decode())
+
+    def reuse_cached(self, job_id: str, part: int, nonce: str, model: str, images: Sequence[Image]) -> set[int]:
+        """Give a job those images that are stored already; returns the numbers of those that it has then.
+
+        Raises:
+            Refused: if the attempt does not hold the part.
+        """
+        arguments: list[Value] = [job_id, part, nonce, model]
+        for image in images:
+            arguments += [image.number, image.name, image.event.SerializeToString()]
+        _, *numbers = _accepted(self.run("reuse_cached", *arguments))
+        return set(numbers)
+
+    def overdue(self, most: int) -> list[LateAttempt]:
+        """Return attempts whose lease has run out, at most so many; marks executors that do not stop to be killed."""
+        values = iter(self.run("overdue", most))
+        groups = zip(values, values, values, values, values, strict=True)
+        return [
+            LateAttempt(job_id.decode(), part, number, nonce.decode(), worker.decode())
+            for job_id, part, number, nonce, worker in groups
+        ]
+
+    def delete(self, script: Literal["delete_job", "delete_model"], identifier: str) -> tuple[str, str]:
+        """Delete a record; returns ``ok``, ``missing`` or ``state``, and the state that forbids it."""
+        status, *state = (each.decode() for each in self.run(script, identifier))
+        return status, "".join(state)
+
+
+def counted(pairs: Iterable[tuple[Value, Value]]) -> list[Value]:
+    """Return pairs as arguments of a script, their number first."""
+    flat = [value for pair in pairs for value in pair]
+    return [len(flat) // 2, *flat]
+
+
+def listed(values: Collection[str]) -> list[Value]:
+    """Return values as arguments of a script, their number first."""
+    return [len(values), *values]
+
+
+def _accepted(reply: Any) -> Any:
+    if reply[0] == b"refused":
+        raise Refused
+    if reply[0] == b"gone":
+        raise BlobsGone([digest.decode() for digest in reply[1:]])
+    return reply

@@ -1,0 +1,92 @@
+"""Deletes the files of blobs that nothing refers to any more, and none that a job is about to refer to.
+
+In three steps: condemned in Redis if nothing refers to it, deleted, struck off. A writer that wants to refer to a blob
+which is condemned, or was struck off since it was written, is told so by the script, and writes it again.
+"""
+
+import logging
+from collections.abc import Callable, Collection
+from typing import Final
+
+import redis
+
+from convscope.store.blobs import BlobStore
+from convscope.store.redis.keys import KEYS
+from convscope.store.redis.scripts import Scripts, listed
+
+__all__ = ["Collector"]
+
+log = logging.getLogger(__name__)
+
+# For how long a blob has been without references before it is condemned, in milliseconds: longer than what Redis loses
+# when its machine dies (``appendfsync everysec``), so that no reference comes back to a file that is gone.
+PATIENCE_MS: Final = 5_000
+
+# Blobs that are condemned at once: as many as are deleted within a second, so that no writer waits for long.
+BATCH: Final = 500
+
+# Struck blobs that are remembered; those who wrote a blob before one that is forgotten write it again.
+REMEMBERED: Final = 100_000
+
+# References that are taken back in one step of Redis, which does nothing else meanwhile.
+SLICE: Final = 1_000
+
+
+class Collector:
+    """Collects the garbage of one Redis and one artifact store; only one process at a time may run it: see ``Sweeper``.
+
+    Args:
+        connection: Redis.
+        blobs: the artifact store.
+        permit: called before every deletion; raises if nothing may be deleted.
+    """
+
+    def __init__(self, connection: redis.Redis, blobs: BlobStore, permit: Callable[[], object] = lambda: None) -> None:
+        self._redis = connection
+        self._scripts = Scripts(connection)
+        self._blobs = blobs
+        self._permit = permit
+
+    def tick(self, patience_ms: int = PATIENCE_MS) -> int:
+        """Take a slice off what was deleted, and delete the files of a batch; returns how many were deleted.
+
+        Raises:
+            redis.RedisError: if Redis does not answer.
+            BlobError: if the artifact store does not.
+        """
+        self._scripts.run("take_apart", SLICE)
+        return self.collect(patience_ms=patience_ms)
+
+    def take_apart(self) -> None:
+        """Take back all references of what was deleted."""
+        while self._scripts.run("take_apart", SLICE):
+            pass
+
+    def pardon(self) -> None:
+        """Give up what is condemned, because nothing may be deleted: those who want to refer to it must not wait."""
+        self._scripts.run("pardon")
+
+    def collect(self, orphans: Collection[str] = (), patience_ms: int = PATIENCE_MS) -> int:
+        """Delete the files of a batch of blobs that nothing refers to.
+
+        Args:
+            orphans: digests that are stored, and to which nothing ever referred as far as is known.
+            patience_ms: for how long the others have been without references, in milliseconds.
+
+        Returns:
+            How many files were deleted.
+        """
+        if not orphans and not self.has_garbage():
+            return 0
+        self._permit()
+        batch, *condemned = self._scripts.run("condemn", patience_ms, BATCH, *listed(orphans))
+        digests = [digest.decode() for digest in condemned]
+        if digests:
+            self._blobs.delete(digests)
+            self._scripts.run("strike_off", batch, REMEMBERED, *listed(digests))
+            log.info("deleted %d blobs that nothing refers to", len(digests))
+        return len(digests)
+
+    def has_garbage(self) -> bool:
+        """Whether there are blobs that have lost their last reference, or records to be taken apart."""
+        return bool(self._redis.exists(KEYS["unreferenced"], KEYS["condemned"], KEYS["trash"]))

@@ -1,0 +1,97 @@
+"""Turns the callbacks of a computation into events, and requests to stop into exceptions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import redis
+
+from convscope.engine.runtime.pulse import Interruption
+from convscope.store import Attempt, BlobStore, read_log
+from convscope.store.errors import StaleAttemptError
+from convscope.v1.jobs_pb2 import JobEvent
+from convscope.worker.executor.lease import LeaseKeeper
+
+__all__ = ["AttemptContext", "CancelledError", "DrainedError", "StopRequest"]
+
+
+# Events read from the log at a time.
+LOG_PAGE = 1_000
+
+
+class CancelledError(Interruption):
+    """The job was asked to stop."""
+
+
+class DrainedError(Interruption):
+    """The worker stops; another one is to take the part up."""
+
+
+@dataclass(slots=True)
+class StopRequest:
+    """What a supervisor wants of its executor; set by signal handlers.
+
+    Attributes:
+        drain: give the part back at the next pulse.
+        last: claim no other part after this one.
+    """
+
+    drain: bool = False
+    last: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether the executor is to end, now or after its part."""
+        return self.drain or self.last
+
+
+class AttemptContext:
+    """One attempt's way to the outside.
+
+    Args:
+        connection: Redis.
+        attempt: holds the part.
+        blobs: where images and results go.
+        lease: keeps the attempt alive.
+        stop: what the supervisor wants.
+    """
+
+    def __init__(
+        self, connection: redis.Redis, attempt: Attempt, blobs: BlobStore, lease: LeaseKeeper, stop: StopRequest
+    ) -> None:
+        self.redis = connection
+        self.attempt = attempt
+        self.blobs = blobs
+        self._lease = lease
+        self._wishes = stop
+
+    def pulse(self) -> None:
+        """Stop the computation if somebody asked for it; to be called at least twice a second.
+
+        Raises:
+            DrainedError: if the worker stops.
+            CancelledError: if the job was asked to stop.
+            StaleAttemptError: if another attempt has taken over.
+        """
+        if self._lease.over:
+            raise StaleAttemptError(f"attempt {self.attempt.number} at jobs/{self.attempt.job_id} is over")
+        if self._lease.cancelled:
+            raise CancelledError
+        if self._wishes.drain:
+            raise DrainedError
+
+    def logged(self) -> Iterator[JobEvent]:
+        """Yield the job's events so far, those of earlier attempts included, as they are stored: without blobs."""
+        after = 0
+        while entries := read_log(self.redis, self.attempt.job_id, after, LOG_PAGE).entries:
+            yield from (JobEvent.FromString(entry.event) for entry in entries)
+            after = entries[-1].sequence
+
+    def event(self, event: JobEvent, blob: str = "", kept: int = 0) -> None:
+        """Append an event; see ``Attempt.report``.
+
+        Raises:
+            CancelledError: if the job was asked to stop.
+            StaleAttemptError: if another attempt has taken over.
+        """
+        if self.attempt.report(event, blob, kept).cancel_requested:
+            raise CancelledError

@@ -1,0 +1,60 @@
+"""Evaluation jobs: from the spec, through the computation, to the result."""
+
+from time import perf_counter
+
+from convscope.engine.data import load_dataset
+from convscope.engine.evaluation.evaluation import evaluate
+from convscope.v1.evaluate_pb2 import EvaluateProgress
+from convscope.v1.jobs_pb2 import JobEvent, JobResult
+from convscope.worker.executor import convert
+from convscope.worker.executor.context import AttemptContext
+from convscope.worker.executor.models import load_model
+
+__all__ = ["run_evaluation"]
+
+
+def run_evaluation(context: AttemptContext) -> None:
+    """Measure a model on a split of its dataset.
+
+    Args:
+        context: of the attempt.
+    """
+    spec = context.attempt.spec.evaluate
+    model, file = load_model(context)
+    dataset = load_dataset(model.dataset)
+    split = getattr(dataset, convert.SPLITS[spec.split])
+    throttle = Throttle()
+    reported = max((event.evaluate_progress.completed for event in context.logged()), default=0)
+
+    def progress(done: int, total: int) -> None:
+        if done > reported and (throttle.due() or done == total):
+            context.event(JobEvent(evaluate_progress=EvaluateProgress(completed=done, total=total)))
+
+    found = evaluate(
+        file,
+        split.images,
+        split.labels,
+        convert.evaluate_settings(spec),
+        classes=dataset.classes,
+        progress=progress,
+        pulse=context.pulse,
+    )
+    result = convert.evaluate_result(found, spec.split, dataset.classes)
+    context.attempt.succeed(context.attempt.put(JobResult(evaluate=result).SerializeToString()))
+
+
+class Throttle:
+    """Says when it is time for another event of a fast computation: at first, then five times a second."""
+
+    PERIOD_S = 0.2
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def due(self) -> bool:
+        """Whether it is time; if so, the next time is later."""
+        now = perf_counter()
+        if now < self._next:
+            return False
+        self._next = now + self.PERIOD_S
+        return True

@@ -1,0 +1,237 @@
+"""The process that computes: it claims a part, computes it, and claims again, whatever job that part belongs to."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable  # noqa: TC003 - named in an alias
+from time import monotonic
+from types import FrameType
+from typing import TypeAlias
+
+import redis
+
+from convscope.engine.errors import ComputationError, DatasetError, ModelFileError
+from convscope.engine.runtime.environment import environment
+from convscope.engine.runtime.memory import bound_tensorflow, default_memory
+from convscope.engine.runtime.threads import configure_threads
+from convscope.planning.errors import OtherPlanningError
+from convscope.store import (
+    Attempt,
+    BlobStore,
+    Claimant,
+    Deployment,
+    ModelManifests,
+    Scripts,
+    StoreSettings,
+    connect_patiently,
+    connect_promptly,
+    settle_waiters,
+    top_up_tickets,
+)
+from convscope.store.errors import (
+    BlobDamagedError,
+    BlobError,
+    NotFoundError,
+    StaleAttemptError,
+    StateError,
+    TooNewError,
+)
+from convscope.store.jobs.newer import check_understood
+from convscope.store.processes import die_with_parent
+from convscope.store.redis.keys import key
+from convscope.v1.jobs_pb2 import Failure
+from convscope.worker.executor.context import AttemptContext, CancelledError, DrainedError, StopRequest
+from convscope.worker.executor.evaluate import run_evaluation
+from convscope.worker.executor.lease import LeaseKeeper
+from convscope.worker.executor.train import run_training
+from convscope.worker.executor.visualize import VisualizeRunner
+from convscope.worker.variables import (
+    MEMORY_VARIABLE,
+    THREADS_VARIABLE,
+    WORKER_VARIABLE,
+    device,
+    keep_warm,
+    memory_in,
+    number_in,
+)
+
+__all__ = ["Executor", "run_executor"]
+
+log = logging.getLogger(__name__)
+
+# What computes a part of a kind of job.
+Runner: TypeAlias = "Callable[[AttemptContext], None]"
+
+# For how long an executor waits to be woken before it looks by itself, in seconds: what a lost call costs at most.
+LOOK_S = 5
+
+# For how much longer it is believed to wait, in milliseconds: for its way back to the claim.
+MARGIN_MS = 2_000
+
+
+class _Woken(BaseException):
+    """A signal has come while the executor waited."""
+
+
+def run_executor() -> None:
+    """Compute parts of jobs until there is nothing to be had; the only function that a ticket may name."""
+    die_with_parent()
+    settings = StoreSettings.from_environment()
+    bound_tensorflow(memory_in(MEMORY_VARIABLE) or default_memory())
+    # Here, not in the supervisor: asking for the number of threads initializes TensorFlow's devices.
+    configure_threads(number_in(THREADS_VARIABLE))
+    Executor(settings, connect_patiently(settings.redis_url)).run()
+
+
+class Executor:
+    """A process that computes, with what it keeps from part to part.
+
+    Args:
+        settings: where things are.
+        connection: a patient connection to Redis.
+    """
+
+    def __init__(self, settings: StoreSettings, connection: redis.Redis) -> None:
+        self._redis = connection
+        self._worker = os.environ.get(WORKER_VARIABLE, "")
+        self._device = device()
+        self._environment = environment()
+        self._keep_warm_s = keep_warm()
+        self._blobs = BlobStore(settings.artifacts_url)
+        self._deployment = Deployment(connection, self._blobs.objects)
+        self._manifests = ModelManifests(connection, self._blobs)
+        # A connection of its own: while Redis is away the computation may wait for it, the lease's thread tries again.
+        self._lease_scripts = Scripts(connect_promptly(settings.redis_url))
+        self._visualize = VisualizeRunner()
+        self._runners: dict[str, Runner] = {
+            "train": run_training,
+            "evaluate": run_evaluation,
+            "visualize": self._visualize,
+        }
+        self._last_job = ""
+        self._stop = StopRequest()
+        self._waiting = False
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGUSR1, self._on_signal)
+
+    def run(self) -> None:
+        """Claim and compute until told to stop, or until there has been nothing for as long as it is to keep warm."""
+        idle_since = monotonic()
+        while not self._stop.any:
+            attempt = self._claim()
+            if attempt is not None:
+                self._compute(attempt)
+                idle_since = monotonic()
+            elif monotonic() - idle_since < self._keep_warm_s:
+                self._wait()
+            elif not self._leave():
+                return
+        self._leave()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:
+            self._stop.drain = True
+        else:
+            self._stop.last = True
+        if self._waiting:
+            raise _Woken
+
+    def _claim(self) -> Attempt | None:
+        claimant = Claimant(
+            worker=self._worker,
+            device=self._device,
+            wait_ms=LOOK_S * 1000 + MARGIN_MS if self._keep_warm_s else 0,
+            last_job=self._last_job,
+            loaded=self._visualize.loaded,
+            environment=self._environment,
+        )
+        return Attempt.claim(self._redis, claimant, self._blobs)
+
+    def _wait(self) -> None:
+        """Wait to be woken: for a part, or to look by itself."""
+        try:
+            self._waiting = True
+            if not self._stop.any:
+                self._redis.blpop([key("wake", self._worker)], timeout=LOOK_S)
+        except _Woken:
+            pass
+        finally:
+            self._waiting = False
+
+    def _leave(self) -> bool:
+        """Say that this executor takes no parts any more; returns whether it was called for one in the meantime."""
+        called = bool(self._lease_scripts.run("leave", self._worker, self._device))
+        if called:
+            top_up_tickets(self._redis)
+        return called
+
+    def _compute(self, attempt: Attempt) -> None:
+        log.info("jobs/%s: %s, part %d, attempt %d", attempt.job_id, attempt.kind, attempt.part, attempt.number)
+        self._last_job = attempt.job_id
+        lease = LeaseKeeper(attempt, self._lease_scripts)
+        lease.start()
+        try:
+            self._run(attempt, lease)
+        except StaleAttemptError as error:
+            log.warning("jobs/%s: %s", attempt.job_id, error)
+        finally:
+            lease.end()
+
+    def _run(self, attempt: Attempt, lease: LeaseKeeper) -> None:
+        try:
+            check_understood(attempt.spec)
+            self._deployment.ensure_joined()
+            self._runners[attempt.kind](AttemptContext(self._redis, attempt, self._blobs, lease, self._stop))
+            log.info("jobs/%s: part %d is done", attempt.job_id, attempt.part)
+        except DrainedError:
+            attempt.release()
+            top_up_tickets(self._redis)
+            log.info("jobs/%s: part %d is given back, because its worker stops", attempt.job_id, attempt.part)
+        except CancelledError:
+            attempt.cancelled()
+            log.info("jobs/%s: cancelled", attempt.job_id)
+        except StaleAttemptError:
+            raise
+        except Exception as error:
+            log.exception("jobs/%s failed", attempt.job_id)
+            attempt.fail(_failure(error))
+        settle_waiters(self._redis, attempt.makes)
+        self._keep_manifest(attempt)
+
+    def _keep_manifest(self, attempt: Attempt) -> None:
+        if attempt.makes:
+            try:
+                self._manifests.keep(f"models/{attempt.makes}")
+            except BlobError as error:  # a service writes it within minutes
+                log.warning("models/%s has no manifest yet: %s", attempt.makes, error)
+
+
+# The first class that an error is an instance of decides; anything else is a fault of the computation.
+REASONS = (
+    (DatasetError, Failure.REASON_DATASET),
+    ((ModelFileError, NotFoundError, StateError, BlobDamagedError), Failure.REASON_MODEL),
+    (BlobError, Failure.REASON_STORAGE),
+)
+
+
+def _failure(error: Exception) -> Failure:
+    for kinds, reason in REASONS:
+        if isinstance(error, kinds):
+            return Failure(reason=reason, message=str(error))
+    return Failure(reason=Failure.REASON_COMPUTATION, message=_explain(error))
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, ComputationError):
+        return str(error)
+    if isinstance(error, (TooNewError, OtherPlanningError)):
+        return (
+            f"the worker is older than the service that made the job, and does not know {error}: update the worker, "
+            "then submit the job again"
+        )
+    # TensorFlow's messages go on for pages; the first line says what happened, but for Keras', which says where.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first_line = next(
+        (line for line in lines if not line.startswith("Exception encountered when calling")), "no reason"
+    )
+    return f"{type(error).__name__}: {first_line}; the worker's log has the details"

@@ -1,0 +1,74 @@
+"""Training jobs: from the spec, through the computation, to the model and its history."""
+
+from convscope.engine.data import load_dataset
+from convscope.engine.models.keras_files import model_to_bytes
+from convscope.engine.models.network import describe
+from convscope.engine.training import Checkpoints, TrainOutcome, TrainReport, train
+from convscope.store import ModelStore
+from convscope.v1.jobs_pb2 import JobEvent, JobResult
+from convscope.v1.models_pb2 import Model
+from convscope.v1.train_pb2 import TrainProgress, TrainResult
+from convscope.worker.executor import convert
+from convscope.worker.executor.checkpoints import environments, train_with_checkpoints
+from convscope.worker.executor.context import AttemptContext
+from convscope.worker.executor.models import load_model
+
+__all__ = ["run_training"]
+
+
+def run_training(context: AttemptContext) -> None:
+    """Train a network, from its latest checkpoint if there is one.
+
+    Args:
+        context: of the attempt.
+    """
+    spec = context.attempt.spec.train
+    dataset = load_dataset(spec.dataset)
+    reported = max((event.train_progress.step for event in context.logged()), default=0)
+
+    def report(found: TrainReport) -> None:
+        if found.step > reported:  # an attempt before may have come further than its last checkpoint
+            context.event(JobEvent(train_progress=convert.train_progress(found)))
+
+    def run(checkpoints: Checkpoints) -> TrainOutcome:
+        parent, parent_file = load_model(context) if spec.continue_from else (None, None)
+        return train(
+            dataset,
+            convert.train_settings(spec),
+            model=parent_file,
+            start_step=parent.step if parent else 0,
+            checkpoints=checkpoints,
+            report=report,
+            pulse=context.pulse,
+        )
+
+    outcome = train_with_checkpoints(context, run)
+    history = _history(context)
+    history += [event.train_progress for event in context.logged() if event.HasField("train_progress")]
+    _succeed_with_model(context, outcome, history)
+
+
+def _succeed_with_model(context: AttemptContext, outcome: TrainOutcome, history: list[TrainProgress]) -> None:
+    attempt = context.attempt
+    file = model_to_bytes(outcome.model)
+    model = ModelStore(context.redis).get(f"models/{attempt.makes}")
+    del model.layers[:]
+    model.layers.extend(convert.layers(describe(outcome.model)))
+    model.parameters = sum(layer.parameters for layer in model.layers)
+    model.step = outcome.step
+    model.size_bytes = len(file)
+    model.sha256 = attempt.put(file)
+    model.lineage.environment.update(environments(context))
+    result = TrainResult(
+        model=model.name,
+        step=outcome.step,
+        train_seconds=outcome.seconds,
+        steps_per_second=outcome.steps_per_second,
+    )
+    history_blob = attempt.put(Model(history=history).SerializeToString())
+    attempt.succeed(attempt.put(JobResult(train=result).SerializeToString()), model, history_blob)
+
+
+def _history(context: AttemptContext) -> list[TrainProgress]:
+    digest = context.attempt.model_history
+    return list(Model.FromString(context.blobs.get(digest)).history) if digest else []

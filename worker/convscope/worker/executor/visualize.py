@@ -1,0 +1,207 @@
+"""Parts of visualization jobs: what is known already is taken over, what is missing is computed."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from convscope.engine.models.keras_files import model_from_bytes
+from convscope.engine.runtime.pulse import Pulse
+from convscope.engine.visualization import FeatureImage as ComputedImage
+from convscope.engine.visualization import Visualizer
+from convscope.engine.visualization.visualizer import Ready
+from convscope.planning import ImageNames, check_planning, plan_visualization
+from convscope.planning.order import ImageOrder, ImagePlace
+from convscope.store import Image, ResultWanted
+from convscope.store.jobs.images import ready_images
+from convscope.v1.jobs_pb2 import JobEvent, JobResult
+from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeResult, VisualizeSpec
+from convscope.worker.executor import convert
+from convscope.worker.executor.candidates import Candidates
+from convscope.worker.executor.context import AttemptContext
+from convscope.worker.executor.convert_objective import objective
+from convscope.worker.executor.image_buffer import ImageBuffer
+from convscope.worker.variables import MEMORY_VARIABLE, memory_in
+
+__all__ = ["VisualizeRunner"]
+
+# Known images that are taken over in one step of Redis, which does nothing else meanwhile.
+KNOWN_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Features of one target that a part computes; of those that are `parted`, only these restarts."""
+
+    target: int
+    layer: str
+    features: tuple[int, ...]
+    parted: Mapping[int, range]
+
+
+class VisualizeRunner:
+    """Computes parts of one job after another; the model and what is compiled for it are kept from part to part."""
+
+    def __init__(self) -> None:
+        self._job: _Job | None = None
+
+    @property
+    def loaded(self) -> list[str]:
+        """Digests of the files of the models that are loaded."""
+        return [self._job.model_file] if self._job else []
+
+    def __call__(self, context: AttemptContext) -> None:
+        """Compute the part that the context's attempt holds."""
+        if self._job is None or self._job.job_id != context.attempt.job_id:
+            self._job = _Job(context)
+        self._job.compute(context)
+        attempt = context.attempt
+        try:
+            attempt.finish()
+        except ResultWanted:
+            seconds, known = attempt.figures()
+            result = VisualizeResult(images=self._job.order.total, seconds=seconds, known=known)
+            attempt.succeed(attempt.put(JobResult(visualize=result).SerializeToString()))
+
+
+class _Job:
+    """What the parts of a job have in common."""
+
+    def __init__(self, context: AttemptContext) -> None:
+        attempt = context.attempt
+        self.job_id = attempt.job_id
+        self._spec: VisualizeSpec = attempt.spec.visualize
+        self.order = ImageOrder(self._spec)
+        check_planning(attempt.planning)
+        self._plan = plan_visualization(self._spec, attempt.model.layers, attempt.part_seconds)
+        self.model_file = attempt.model_file
+        self._names = ImageNames(self._spec, self.model_file, self._plan.rows)
+        self._settings = convert.visualize_settings(self._spec)
+        self._visualizer: Visualizer | None = None
+
+    def compute(self, context: AttemptContext) -> None:
+        """Report every image of the part that the job does not have yet."""
+        spans = self._spans(context.attempt.part)
+        numbers = [number for span in spans for feature in span.features for number in self._numbers(span, feature)]
+        have = {number for number, _ in ready_images(context.redis, self.job_id, numbers)}
+        if not self._spec.recompute:
+            have |= self._take_known(context, [number for number in numbers if number not in have])
+        buffer = ImageBuffer(context, kept=len(have))
+        for span in spans:
+            self._compute_span(context, buffer, self._left(span, have), have)
+        buffer.flush()
+
+    def _left(self, span: Span, have: Set[int]) -> Span:
+        """Return what of a span remains to be computed: features, and of those that lack some restarts just these."""
+        lacking = {
+            each: [number for number in self._numbers(span, each) if number not in have] for each in span.features
+        }
+        features = tuple(each for each, missing in lacking.items() if missing)
+        if not self._settings.keep_all:
+            return replace(span, features=features)
+        places = {each: [self.order.place(number) for number in lacking[each]] for each in features}
+        parted = {each: range(missing[0].restart, missing[-1].restart + 1) for each, missing in places.items()}
+        return replace(span, features=features, parted=parted)
+
+    def _spans(self, part: int) -> list[Span]:
+        found = []
+        for number, group in groupby(self._plan.parts[part], key=lambda each: each.target):
+            target, features, parted = self.order.targets[number], list[int](), dict[int, range]()
+            for each in group:
+                features += target.features[each.start : each.start + each.count]
+                if each.restarts is not None:
+                    parted[features[-1]] = range(each.first, each.first + each.restarts)
+            found.append(Span(target=number, layer=target.layer, features=tuple(features), parted=parted))
+        return found
+
+    def _numbers(self, span: Span, feature: int) -> range:
+        """Return the numbers of a feature's images that a span has to do with."""
+        numbers = self.order.of_feature(self.order.targets[span.target], feature)
+        if self._competes(span, feature) or feature not in span.parted:
+            return numbers
+        return numbers[span.parted[feature].start : span.parted[feature].stop]
+
+    def _competes(self, span: Span, feature: int) -> bool:
+        """Whether a span computes no more than a candidate for the image of a feature."""
+        return feature in span.parted and not self._settings.keep_all
+
+    def _take_known(self, context: AttemptContext, numbers: list[int]) -> set[int]:
+        found: set[int] = set()
+        for start in range(0, len(numbers), KNOWN_BATCH):
+            context.pulse()
+            images = [
+                self._image(number, self._name(number), known=True) for number in numbers[start : start + KNOWN_BATCH]
+            ]
+            found |= context.attempt.reuse_cached(images)
+        return found
+
+    def _compute_span(self, context: AttemptContext, buffer: ImageBuffer, span: Span, have: Set[int]) -> None:
+        candidates = Candidates(context, self._settings.restarts)
+
+        def choose(feature: int) -> None:
+            if best := candidates.best(self._numbers(span, feature)[0]):
+                buffer.add(*self._stored(best), counted=True)
+
+        def ready(computed: ComputedImage) -> None:
+            message, feature = self._message(computed), computed.feature
+            if self._competes(span, feature):
+                number, restarts = self._numbers(span, feature)[0], span.parted[feature]
+                candidates.add(number, restarts, message, kept=buffer.count())
+                choose(feature)
+                return
+            image, data = self._stored(message)
+            if image.number not in have:  # as it may be if it is between others that are missing
+                buffer.add(image, data)
+
+        competing = [each for each in span.features if self._competes(span, each)]
+        stored = {each for each in competing if candidates.has(self._numbers(span, each)[0], span.parted[each])}
+        for feature in stored:  # by an attempt that ended before the feature's image was stored
+            buffer.count()
+            choose(feature)
+        if missing := [each for each in span.features if each not in stored]:
+            self._run(context, span, missing, ready, buffer.pulse)
+
+    def _run(self, context: AttemptContext, span: Span, features: list[int], ready: Ready, pulse: Pulse) -> None:
+        visualizer, rows, settings = self._loaded(context), self._plan.rows[span.target], self._settings
+        index = span.target - len(self._spec.selections)
+        if index < 0:
+            visualizer.run(span.layer, features, settings, rows=rows, restarts=span.parted, ready=ready, pulse=pulse)
+        else:
+            what = objective(self._spec.objectives[index])
+            visualizer.run_objective(
+                span.layer, what, settings, rows=rows, restarts=span.parted, ready=ready, pulse=pulse
+            )
+
+    def _loaded(self, context: AttemptContext) -> Visualizer:
+        if self._visualizer is None:
+            self._visualizer = Visualizer(
+                model_from_bytes(context.blobs.get(self.model_file)), memory_in(MEMORY_VARIABLE)
+            )
+        return self._visualizer
+
+    def _message(self, computed: ComputedImage) -> FeatureImage:
+        """Return an image with its name; it has none if more than the request decided its bits."""
+        message = convert.feature_image(computed)
+        if not computed.cut:
+            message.digest = self._name(self._number(message))
+        return message
+
+    def _stored(self, message: FeatureImage) -> tuple[Image, bytes]:
+        """Return an image as the job has it, and its bytes."""
+        image = self._image(self._number(message), message.digest, known=False)
+        return image, message.SerializeToString(deterministic=True)
+
+    def _number(self, message: FeatureImage) -> int:
+        restart = message.restart if self.order.each > 1 else 0
+        number = self.order.number(ImagePlace(layer=message.layer, feature=message.feature, restart=restart))
+        if number is None:
+            raise KeyError(f"{message.layer} {message.feature} was computed, and nobody wants it")
+        return number
+
+    def _name(self, number: int) -> str:
+        return self._names.digest(self.order.place(number))
+
+    def _image(self, number: int, name: str, *, known: bool) -> Image:
+        place = self.order.place(number)
+        whose = FeatureImage(layer=place.layer, feature=place.feature, restart=place.restart, digest=name)
+        event = ImageReady(image=whose, total=self.order.total, known=known)
+        return Image(number=number, name=name, event=JobEvent(image_ready=event))

@@ -1,0 +1,159 @@
+"""The supervisor: RQ's worker, which forks an executor for each ticket and watches over it. It never computes."""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+from importlib.metadata import version
+from types import FrameType
+
+import redis
+from rq import Queue, Worker
+from rq.exceptions import StopRequested
+from rq.job import Job
+
+from convscope.store import (
+    Reconciler,
+    WorkerReport,
+    WorkerStore,
+    make_ticket,
+    mark_holder_lost,
+    queue_name,
+)
+from convscope.store.jobs.tickets import EXECUTOR_FUNCTION
+from convscope.worker.variables import device
+
+__all__ = ["Supervisor"]
+
+log = logging.getLogger(__name__)
+
+# How often the supervisor looks up while its executor lives, in seconds.
+MONITORING_INTERVAL_S = 1
+
+# RQ waits for a ticket for this many seconds less 15 at a time, and looks up in between.
+WORKER_TTL_S = 16
+
+
+class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
+    """An RQ worker that runs nothing but executors.
+
+    Args:
+        connection: a patient connection to Redis.
+        prompt: one that does not wait for an absent Redis.
+        name: unique among all workers; its executor goes by it as well.
+        finish: when told to stop, have the executor finish its part instead of giving it back.
+    """
+
+    def __init__(self, connection: redis.Redis, prompt: redis.Redis, name: str, *, finish: bool = False) -> None:
+        self._prompt = prompt
+        self._reconciler = Reconciler(prompt)
+        self._workers = WorkerStore(prompt)
+        self._device = device()
+        self._finish = finish
+        self._draining = False
+        self._announced = False
+        self._cause = ""  # how the last executor died
+        super().__init__(
+            [queue_name(self._device)],
+            name=name,
+            connection=connection,
+            serializer="json",
+            job_monitoring_interval=MONITORING_INTERVAL_S,
+            worker_ttl=WORKER_TTL_S,
+            log_job_description=False,
+            work_horse_killed_handler=self._note_death,
+        )
+
+    def work_in_burst(self) -> None:
+        """Work until there is nothing to be had."""
+        make_ticket(self.connection, self._device)  # else a worker that nobody knew to be idle would find none
+        self.work(burst=True, logging_level="WARNING")
+
+    def heartbeat(self, *args: object, **kwargs: object) -> None:
+        """Say that this worker lives, and look after what others left behind; RQ calls it every second."""
+        super().heartbeat(*args, **kwargs)
+        if self.is_horse:
+            return
+        if not self._announced:
+            self._announced = True
+            print(f"convscope worker {self.name} is ready", flush=True)  # noqa: T201 - the parent process waits for this
+        if self._draining:
+            self._drain()  # again: an executor that had just been forked did not listen yet
+        with contextlib.suppress(redis.RedisError):  # who reconnects will be heard of
+            self._report()
+            self._reconciler.tick()
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Have the executor give its part back, so that another worker takes it, or end after it.
+
+        That is noted before anything else: RQ's alarm, by which it looks up every second, may break off the handling of
+        a signal with its exception.
+        """
+        self._draining = True
+        self._stop_requested = True
+        super().handle_warm_shutdown_request()
+        self._drain()
+
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Ignore repeated signals: the executor is giving its part back already."""
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Fork an executor; anything else that somebody put on the queue is refused."""
+        if self._draining:
+            raise StopRequested
+        if job.func_name != EXECUTOR_FUNCTION:
+            log.error("refused to run %s: only executors are run here", job.id)
+            job.delete()
+            return
+        self._cause = "its end was not seen"
+        try:
+            super().execute_job(job, queue)
+        finally:
+            if not self.is_horse:
+                self._mark_lost()
+
+    def teardown(self) -> None:
+        """Leave."""
+        if not self.is_horse:
+            with contextlib.suppress(redis.RedisError):
+                self._workers.forget(self.name, self._device)
+            self._reconciler.resign()
+        super().teardown()
+
+    def _drain(self) -> None:
+        if self.horse_pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.horse_pid, signal.SIGUSR1 if self._finish else signal.SIGTERM)
+
+    def _report(self) -> None:
+        report = WorkerReport(
+            name=self.name,
+            device=self._device,
+            idle=not self.horse_pid and not self._draining,
+            fields={"host": socket.gethostname(), "pid": os.getpid(), "version": version("convscope")},
+        )
+        if self._workers.report(report) and self.horse_pid:
+            log.warning("the executor of %s is killed: its job does not stop, or it fell silent", self.name)
+            self.kill_horse()
+
+    def _note_death(self, _job: Job, _pid: int, status: int | None, _usage: object) -> None:
+        self._cause = _cause(status)
+
+    def _mark_lost(self) -> None:
+        """Give back what the executor held, if it held anything; should Redis be away, the lease will tell."""
+        try:
+            if mark_holder_lost(self._prompt, self.name, self._device, f"{self._cause} on {self.name}"):
+                log.error("the executor of %s ended: %s", self.name, self._cause)
+        except redis.RedisError as error:
+            log.warning("the end of the executor of %s cannot be told: %s", self.name, error)
+
+
+def _cause(status: int | None) -> str:
+    if status is None:
+        return "its end was not seen"
+    if not os.WIFSIGNALED(status):
+        return f"exit code {os.waitstatus_to_exitcode(status)}"
+    number = os.WTERMSIG(status)
+    hint = "; out of memory is the usual reason" if number == signal.SIGKILL else ""
+    return f"{signal.Signals(number).name}{hint}"
