@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import grpc
 import psutil
@@ -168,7 +169,7 @@ def test_health_tells_which_services_need_the_store(hanging: Hanging) -> None:
 
 def test_the_reconciler_goes_on_while_a_sweep_hangs(hanging: Hanging) -> None:
     name = hanging.running()  # the service has begun to look after the store when it began to serve
-    for lease in hanging.redis.zrange(KEYS["leases"], 0, -1):  # type: ignore[union-attr]
+    for lease in cast("list[bytes]", hanging.redis.zrange(KEYS["leases"], 0, -1)):
         hanging.redis.zadd(KEYS["leases"], {lease: 1})
     watch = hanging.api.jobs.WatchJob(WatchJobRequest(name=name), timeout=20)
     assert any(event.WhichOneof("event") == "attempt_lost" for event in watch)
