@@ -1,10 +1,11 @@
 """Finds the images that features of a model like to see the most."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TypeAlias
 
 import keras
+import tensorflow as tf
 
 from convscope.engine.errors import ComputationError
 from convscope.engine.evaluation.classification import Classifier
@@ -120,7 +121,14 @@ class Visualizer:
         )
         wanted = chunks(asked, of=target.features, restarts=count, rows=rows, some=restarts)
         target.ascent(fit.rows)
-        with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse)) as finished:
+
+        def prepare() -> None:
+            # What images are judged by; where this takes too much memory, the climb that does it again is cut.
+            with suppress(tf.errors.ResourceExhaustedError, MemoryError):
+                classify.prepare()
+                target.upper_bounds(asked[:1])
+
+        with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse, meanwhile=prepare)) as finished:
             found = (result for results in finished for result in results)
             choosing = count > 1 and not settings.keep_all
             images = best_images(target.name, found, classify) if choosing else all_images(target.name, found)
