@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from convscope.store import check_layout
 from convscope.store.embedded import EmbeddedRedis
 from support.api import Api, connect
 from support.stack import Stack, running_stack
@@ -29,9 +30,10 @@ def redis_server() -> Iterator[EmbeddedRedis]:
 
 @pytest.fixture
 def connection(redis_server: EmbeddedRedis) -> Iterator[redis.Redis]:
-    """An empty database on it."""
+    """A database on it without records, as one looks that a service has been started on."""
     connection = redis.Redis.from_url(redis_server.url)
     connection.flushall()
+    check_layout(connection)
     yield connection
     connection.close()
 

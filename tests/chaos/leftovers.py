@@ -83,7 +83,7 @@ def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
 
 def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
     """After a sweep, exactly what is referenced is stored, undamaged; and references are counted right."""
-    Sweeper(connection, blobs).sweep(timedelta(0))
+    Sweeper(connection, blobs).sweep(timedelta(0), force=True)
     stored = {blob.digest for batch in blobs.stored() for blob in batch}
     counted = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
     pointed: dict[str, int] = {}

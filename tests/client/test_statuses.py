@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -149,20 +150,48 @@ def test_a_short_absence_is_not_noticed(fake: FakeService, client: Client) -> No
     assert len(fake.requests) == 2
 
 
-def test_a_token_is_sent_over_tls(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+def certified(folder: Path, name: str) -> tuple[grpc.ServerCredentials, Path]:
+    """A server's credentials for a host name, and the file of the certificate."""
+    key, certificate = folder / f"{name}-key.pem", folder / f"{name}.pem"
+    subject = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
     made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     subprocess.run([*made, *subject, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+    return grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())]), certificate
+
+
+def test_a_token_is_sent_over_tls(tmp_path: Path) -> None:
+    credentials, certificate = certified(tmp_path, "localhost")
     with (
         running_fake("localhost:0", credentials) as fake,
         Client(fake.address, token="secret", root_certificates=certificate) as client,
     ):
         client.job("j").refresh()
         assert fake.metadata[-1]["authorization"] == "Bearer secret"
-        with Client(fake.address) as plain, pytest.raises(errors.Unavailable):
-            plain.job("j").refresh()
+
+
+def said(address: str, **settings: Any) -> str:
+    with Client(address, **settings) as client, pytest.raises(errors.Unavailable) as caught:
+        client.job("j").refresh()
+    return str(caught.value)
+
+
+def test_what_keeps_two_sides_from_talking_is_named(tmp_path: Path, fake: FakeService) -> None:
+    ours, _ = certified(tmp_path, "localhost")
+    other, other_file = certified(tmp_path, "example.org")
+    with running_fake("localhost:0", ours) as encrypted:
+        assert "https://" in said(encrypted.address)
+        assert "CONVSCOPE_TLS_CA" in said(f"https://{encrypted.address}")  # of no authority that is trusted
+    with running_fake("localhost:0", other) as encrypted:
+        assert "another name" in said(encrypted.address, root_certificates=other_file)
+    with running_fake("localhost:0") as plain:
+        assert "does not use TLS" in said(f"https://{plain.address}")
+
+
+def test_a_web_server_is_told_from_one_of_ours() -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert "does not speak gRPC" in said(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
 
 
 def test_a_closed_client_says_so(client: Client) -> None:

@@ -70,7 +70,7 @@ class System:
         return candidates
 
     def lose(self, attempt: Attempt) -> None:
-        mark_holder_lost(self.redis, self.job_id, attempt.part, f"w{attempt.part}", "SIGKILL")
+        mark_holder_lost(self.redis, f"w{attempt.part}", "cpu", "SIGKILL")
 
     def resumed(self) -> list[int]:
         """From how many images each attempt went on, in the order in which they started."""

@@ -11,7 +11,7 @@ from convscope.engine.models.network import build_network
 from convscope.engine.runtime.environment import environment
 from convscope.engine.settings import TrainSettings
 from convscope.engine.training import Checkpoints, TrainOutcome, state_to_bytes, train
-from convscope.store import Attempt, BlobStore, Checkpoint, JobStore
+from convscope.store import Attempt, BlobStore, Checkpoint, Claimant, JobStore
 from convscope.store.redis.scripts import Scripts
 from convscope.v1.jobs_pb2 import CheckpointUnreadable, JobSpec
 from convscope.v1.models_pb2 import Model
@@ -38,7 +38,7 @@ class Runs:
     def next_attempt(self, **conditions: str) -> Reporter:
         """Start an attempt, on a machine that is as this one but for some conditions."""
         conditions = {**environment(), **conditions}
-        attempt = Attempt.claim(self._connection, self.job_id, 0, worker="w", environment=conditions)
+        attempt = Attempt.claim(self._connection, Claimant(worker="w", environment=conditions))
         assert attempt is not None
         self.reporter = Reporter(
             self._connection, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self._connection)), Wishes()

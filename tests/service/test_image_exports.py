@@ -22,7 +22,7 @@ from convscope.service.exporting import export_files
 from convscope.service.job_images import JobImages
 from convscope.service.pixels import png
 from convscope.service.visualizations import VisualizationsService
-from convscope.store import Attempt, JobStore, StoreSettings
+from convscope.store import Attempt, Claimant, JobStore, StoreSettings
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import NotFoundError
 from convscope.store.redis.keys import key
@@ -170,7 +170,7 @@ ENDS: dict[str, Callable[[Attempt], object]] = {
 @pytest.mark.parametrize("state", ENDS)
 def test_what_is_ready_can_be_had_whatever_becomes_of_the_job(api: Api, store: Store, state: str) -> None:
     job = store.job(LAYERS, missing=[3])
-    attempt = Attempt.claim(store.connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    attempt = Attempt.claim(store.connection, Claimant(worker="w"))
     assert attempt is not None
     ENDS[state](attempt)
     assert JobState.Name(api.get(job).state) == f"JOB_STATE_{state.upper()}"

@@ -15,7 +15,7 @@ from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub
 from convscope.service.tasks import end_tasks
 from convscope.service.watch import watch_job
-from convscope.store import Attempt, JobStore, LogEntry, StoreSettings, read_log
+from convscope.store import Attempt, Claimant, JobStore, LogEntry, StoreSettings, read_log
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import BlobDamagedError, LogLostError
 from convscope.store.jobs.events import link
@@ -46,8 +46,8 @@ async def running_hub(backend: Backend) -> AsyncIterator[NotifyHub]:
 
 
 def start_job(connection: redis.Redis) -> Attempt:
-    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
+    attempt = Attempt.claim(connection, Claimant(worker="w"))
     assert attempt is not None
     return attempt
 

@@ -70,7 +70,7 @@ def test_a_known_image_takes_their_place_too(connection: redis.Redis, job: Job, 
 
 def test_an_attempt_that_is_over_has_no_candidates(connection: redis.Redis, job: Job) -> None:
     attempt = claim(connection, job)
-    mark_holder_lost(connection, attempt.job_id, 0, "w", "SIGKILL")
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")
     with pytest.raises(StaleAttemptError):
         attempt.report_candidate(candidate(7, 0), 1)
     assert read_candidates(connection, attempt.job_id, 7) == []
@@ -81,7 +81,7 @@ def test_a_candidate_is_progress(connection: redis.Redis, job: Job) -> None:
         attempt = claim(connection, job)
         if number == MAX_DEATHS - 1:
             attempt.report_candidate(candidate(7, 0), 1)
-        mark_holder_lost(connection, attempt.job_id, 0, "w", "SIGKILL")
+        mark_holder_lost(connection, "w", "cpu", "SIGKILL")
         if state(connection, job) == JobState.JOB_STATE_FAILED:
             break
     assert number == 2 * MAX_DEATHS - 2

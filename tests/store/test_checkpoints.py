@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from convscope.store import Attempt, Checkpoint, JobStore, mark_holder_lost, read_log
+from convscope.store import Attempt, Checkpoint, Claimant, JobStore, mark_holder_lost, read_log
 from convscope.store.jobs.records import text
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec
@@ -16,7 +16,7 @@ from convscope.v1.train_pb2 import TrainSpec
 def started(connection: redis.Redis) -> tuple[Job, Attempt]:
     """A training with three checkpoints, of which two are kept."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    attempt = Attempt.claim(connection, Claimant(worker="w"))
     assert attempt is not None
     for step in (25, 50, 75):
         attempt.save_checkpoint(Checkpoint(step, f"state{step}"))
@@ -43,7 +43,7 @@ def stops(connection: redis.Redis, job: Job, attempt: Attempt) -> None:
 
 def dies_when_asked_to_stop(connection: redis.Redis, job: Job, attempt: Attempt) -> None:
     JobStore(connection).request_cancel(job.name)
-    mark_holder_lost(connection, attempt.job_id, 0, "w", "SIGKILL")
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")
 
 
 def is_cancelled_between_two_attempts(connection: redis.Redis, job: Job, attempt: Attempt) -> None:
@@ -67,8 +67,8 @@ def test_checkpoints_go_when_the_job_ends(
 
 
 def test_checkpoints_stay_for_the_next_attempt(connection: redis.Redis) -> None:
-    job, attempt = started(connection)
-    mark_holder_lost(connection, attempt.job_id, 0, "w", "SIGKILL")
+    job, _ = started(connection)
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")
     assert references(connection, job) == {"state50", "state75"}
 
 
@@ -82,8 +82,8 @@ def test_a_checkpoint_that_is_forgotten_is_not_tried_again(connection: redis.Red
     assert (event.checkpoint_unreadable.step, event.checkpoint_unreadable.reason) == (75, "it is damaged")
     attempt.save_checkpoint(Checkpoint(75, "state75 again"))
     assert references(connection, job) == {"state50", "state75 again"}
-    mark_holder_lost(connection, attempt.job_id, 0, "w", "SIGKILL")
-    after = Attempt.claim(connection, attempt.job_id, 0, worker="w", environment={})
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")
+    after = Attempt.claim(connection, Claimant(worker="w"))
     assert after is not None
     assert after.checkpoints == [Checkpoint(75, "state75 again"), before]
 

@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ import pytest
 import redis
 
 from convscope.store.embedded import EmbeddedRedis, EmbeddedRedisError, find_server
+from convscope.store.redis_log import explain
 
 
 @pytest.fixture
@@ -47,6 +49,7 @@ def test_a_directory_has_one_server(directory: Path) -> None:
 OWNER = """
 import pathlib, sys
 from convscope.store.embedded import EmbeddedRedis
+from convscope.store.redis_log import explain
 server = EmbeddedRedis(pathlib.Path(sys.argv[1]))
 server.start()
 print(server.pid, flush=True)
@@ -104,3 +107,50 @@ def test_a_server_on_the_path_comes_first(tmp_path: Path) -> None:
     program.chmod(0o755)
     assert find_server({"PATH": str(tmp_path)}) == str(program)
     assert Path(find_server({"PATH": "/nowhere"})).name == "redis-server"
+
+
+def damaged(directory: Path, change: Callable[[Path], object]) -> str:
+    """Write something, change the append-only file, and return why the server does not start again."""
+    with EmbeddedRedis(directory).running() as server, redis.Redis.from_url(server.url) as connection:
+        connection.set("key", "value")
+    [file] = [path for path in directory.rglob("*.aof") if path.is_file()]
+    change(file)
+    with pytest.raises(EmbeddedRedisError) as caught:
+        EmbeddedRedis(directory).start()
+    return str(caught.value)
+
+
+def test_a_damaged_file_can_be_mended(directory: Path) -> None:
+    why = damaged(directory, lambda file: file.write_bytes(file.read_bytes() + b"*1\r\nnonsense\r\n" * 9))
+    assert "redis-check-aof --fix" in why
+    assert str(directory) in why
+
+
+def test_a_file_of_a_newer_redis_is_told(directory: Path) -> None:
+    assert "newer Redis" in damaged(directory, lambda file: file.write_bytes(b"REDIS0099" + b"\xfa" * 50))
+
+
+def test_a_home_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    with pytest.raises(EmbeddedRedisError, match="CONVSCOPE_HOME"):
+        EmbeddedRedis(tmp_path / "home" / "redis").start()
+
+
+@pytest.mark.parametrize(
+    ("line", "help_"),
+    [
+        ("1:M 27 Nov 2026 00:47:14.769 # Can't open the append-only file: Permission denied", "read and write"),
+        ("1:M 27 Nov 2026 00:47:14.769 # Error writing to the AOF file: No space left on device", "free space"),
+        (
+            "*** FATAL CONFIG FILE ERROR (Redis 6.2.14) ***\n>>> 'dir \"/x\"'\nCan't chdir to '/x': Permission denied",
+            "/d",
+        ),
+    ],
+)
+def test_what_redis_says_comes_with_what_helps(line: str, help_: str) -> None:
+    noise = "1:M 27 Nov 2026 00:47:14.001 # Server initialized\n1:M 27 Nov 2026 00:47:14.002 * Ready\n"
+    assert help_ in explain(f"{noise}{line}\n", Path("/d"))
+
+
+def test_a_redis_that_says_nothing_is_not_explained() -> None:
+    assert explain("1:C 27 Nov 2026 00:47:14.001 # oO0OoO0OoO0Oo Redis is starting\n", Path("/d")) == ""

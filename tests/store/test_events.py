@@ -8,7 +8,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, JobStore, LogEntry, LogPage, read_log
+from convscope.store import Attempt, Claimant, JobStore, LogEntry, LogPage, read_log
 from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError, StaleAttemptError
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
@@ -16,7 +16,7 @@ from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 
 
 def take(connection: redis.Redis, job_id: str) -> Attempt | None:
-    return Attempt.claim(connection, job_id, 0, worker="worker", environment={})
+    return Attempt.claim(connection, Claimant(worker="worker"))
 
 
 def running_job(connection: redis.Redis) -> Attempt:

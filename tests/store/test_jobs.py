@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import redis
 
-from convscope.store import Attempt, JobStore, ModelStore, open_queue, read_log, settle_waiters
+from convscope.store import JobStore, ModelStore, read_log, settle_waiters
 from convscope.store.errors import (
     ModelFailedError,
     NotFoundError,
@@ -17,6 +17,7 @@ from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model, ModelState
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
+from support.part_jobs import claim, ready, take
 
 FAILURE = Failure(reason=Failure.REASON_COMPUTATION, message="it broke")
 
@@ -36,17 +37,6 @@ def train(jobs: JobStore, *, needs: str = "", request_id: str = "", digest: str 
 def evaluate(jobs: JobStore, model: str) -> Job:
     job, _ = jobs.create(JobSpec(evaluate=EvaluateSpec(model=model)), request_digest="d", needs=model)
     return job
-
-
-def claim(connection: redis.Redis, job: Job) -> Attempt:
-    attempt = take(connection, job)
-    assert attempt is not None
-    return attempt
-
-
-def take(connection: redis.Redis, job: Job, worker: str = "worker") -> Attempt | None:
-    job_id = job.name.removeprefix("jobs/")
-    return Attempt.claim(connection, job_id, 0, worker=worker, environment={"threads": "2"})
 
 
 def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
@@ -98,7 +88,7 @@ def test_attempt_numbers_fence_writes(connection: redis.Redis, jobs: JobStore) -
 def test_a_part_that_runs_is_not_claimed_again(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs)
     attempt = claim(connection, job)
-    assert take(connection, job) is None
+    assert take(connection) is None
     assert not attempt.renew()
 
 
@@ -121,7 +111,7 @@ def test_nothing_is_written_after_the_end(connection: redis.Redis, jobs: JobStor
         attempt.report(JobEvent())
     assert jobs.get(job.name).failure == FAILURE
     assert kinds(connection, job)[-1] == "finished"
-    assert take(connection, job) is None
+    assert take(connection) is None
 
 
 def test_a_queued_job_is_cancelled_at_once(connection: redis.Redis, jobs: JobStore) -> None:
@@ -145,11 +135,11 @@ def test_a_running_job_is_told_once_to_stop(connection: redis.Redis, jobs: JobSt
     assert kinds(connection, job) == ["queued", "attempt_started", "cancel_requested", "finished"]
 
 
-def test_a_job_that_is_asked_to_stop_is_not_handed_back(connection: redis.Redis, jobs: JobStore) -> None:
+def test_a_part_of_a_job_that_is_asked_to_stop_is_not_given_back(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs)
     attempt = claim(connection, job)
     jobs.request_cancel(job.name)
-    assert not attempt.release()
+    assert attempt.release().ended
     assert jobs.get(job.name).state == JobState.JOB_STATE_CANCELLED
     assert kinds(connection, job) == ["queued", "attempt_started", "cancel_requested", "finished"]
 
@@ -173,7 +163,8 @@ def test_waiters_are_queued_when_their_model_is_ready(connection: redis.Redis, j
         settle_waiters(connection, attempt.makes)
     assert jobs.get(waiter.name).state == JobState.JOB_STATE_QUEUED
     assert kinds(connection, waiter) == ["waiting", "queued"]
-    assert [job.args for job in open_queue(connection).jobs] == [[waiter.name.removeprefix("jobs/"), 0]]
+    assert ready(connection) == 1
+    claim(connection, waiter)
 
 
 def test_waiters_fail_along_a_chain_of_models(connection: redis.Redis, jobs: JobStore) -> None:
@@ -187,7 +178,7 @@ def test_waiters_fail_along_a_chain_of_models(connection: redis.Redis, jobs: Job
         assert failed.state == JobState.JOB_STATE_FAILED
         assert culprit.model in failed.failure.message
         assert kinds(connection, job) == ["waiting", "finished"]
-    assert len(open_queue(connection)) == 0
+    assert ready(connection) == 0
 
 
 def test_models_that_cannot_be_used_are_refused(jobs: JobStore) -> None:

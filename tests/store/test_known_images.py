@@ -11,6 +11,7 @@ from convscope.store import (
     Attempt,
     BlobStore,
     Collector,
+    Deployment,
     JobStore,
     ModelStore,
     Sweeper,
@@ -38,8 +39,11 @@ def store(blobs: BlobStore, number: int) -> str:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path.as_uri())
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    found = BlobStore(tmp_path.as_uri())
+    Deployment(connection, found.objects).join()
+    return found
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def test_an_image_is_told_once_by_whoever_computes_it(connection: redis.Redis, b
     job = create(connection, 1, model=model)
     attempt = claim(connection, job)
     attempt.report_images([image(0, store(blobs, 0))], 1)
-    mark_holder_lost(connection, attempt.job_id, 0, "w", "SIGKILL")
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")
     again = claim(connection, job)
     again.report_images([image(number, store(blobs, number)) for number in (0, 1)], 2)
     assert [each.completed for each in images(connection, job, blobs)] == [1, 2]
@@ -144,7 +148,7 @@ def test_the_file_of_a_model_is_kept_for_the_jobs_that_run_on_it(
     connection: redis.Redis, blobs: BlobStore, model: str
 ) -> None:
     job = create(connection, 2, model=model)
-    claim(connection, job, 0)
+    claim(connection, job, 0, "other")
     ModelStore(connection).delete(model)
     Collector(connection, blobs).tick(patience_ms=0)
     assert connection.hgetall(KEYS["references"]) == {b"file": b"1"}
@@ -152,7 +156,7 @@ def test_the_file_of_a_model_is_kept_for_the_jobs_that_run_on_it(
     assert second.model_file == "file"
     JobStore(connection).request_cancel(job.name)
     second.cancelled()
-    mark_holder_lost(connection, second.job_id, 0, "w", "SIGKILL")
+    mark_holder_lost(connection, "other", "cpu", "SIGKILL")
     assert connection.hgetall(KEYS["references"]) == {}
 
 

@@ -8,7 +8,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convscope.store import Attempt, JobStore, read_log
+from convscope.store import Attempt, Claimant, JobStore, read_log
 from convscope.store.errors import LogLostError
 from convscope.store.jobs.events import LogEntry, link
 from convscope.store.redis.keys import key
@@ -19,8 +19,8 @@ MANY = 1_000
 
 
 def running_job(connection: redis.Redis) -> Attempt:
-    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="worker", environment={})
+    JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
+    attempt = Attempt.claim(connection, Claimant(worker="worker"))
     assert attempt is not None
     return attempt
 
@@ -111,19 +111,3 @@ def test_a_trimmed_log_can_be_read_on_with_a_token(connection: redis.Redis) -> N
     assert read_log(connection, attempt.job_id, 3, 10, log[2].token).entries == log[3:]
     with pytest.raises(LogLostError, match="event 3 of"):
         read_log(connection, attempt.job_id, 3, 10, log[1].token)
-
-
-def test_a_log_from_before_there_were_tokens_goes_on(connection: redis.Redis) -> None:
-    attempt = running_job(connection)
-    old: Any = connection.xrange(key("events", attempt.job_id))
-    connection.delete(key("events", attempt.job_id))
-    connection.hdel(key("job", attempt.job_id), "log_token")
-    for entry, fields in old:
-        fields.pop(b"token")
-        connection.xadd(key("events", attempt.job_id), fields, id=entry)
-    assert [entry.token for entry in entries(connection, attempt)] == ["", ""]
-    report(attempt, 2)
-    new = entries(connection, attempt)
-    assert new[2].token == link("", new[2].event, new[2].blob)
-    assert read_log(connection, attempt.job_id, 2, 10, "").entries == new[2:]
-    assert read_log(connection, attempt.job_id, 3, 10, new[2].token).entries == new[3:]

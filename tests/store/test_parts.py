@@ -9,23 +9,19 @@ from convscope.store.jobs.attempts import MAX_DEATHS
 from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobState
 from convscope.v1.train_pb2 import TrainProgress
-from support.part_jobs import CPU, claim, create, image, kinds, pop, state, take, waiting
+from support.part_jobs import claim, create, image, kinds, ready, state, take
 
 SUCCEEDED, FAILED = JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED
 CANCELLED, QUEUED, RUNNING = JobState.JOB_STATE_CANCELLED, JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING
 PROGRESS = JobEvent(train_progress=TrainProgress(step=1))
 
 
-def test_one_part_waits_at_a_time(connection: redis.Redis) -> None:
+def test_each_part_is_started_by_an_event_of_its_own(connection: redis.Redis) -> None:
     job = create(connection, 5)
-    assert waiting(connection, job) == [0]
-    for part in range(4):
-        assert pop(connection) == part
+    for part in range(5):
+        assert ready(connection) == 5 - part
         claim(connection, job, part, f"worker {part}")
-        assert waiting(connection, job) == [part + 1]
-    assert pop(connection) == 4
-    claim(connection, job, 4, "worker 4")
-    assert waiting(connection, job) == []
+    assert take(connection) is None
     assert kinds(connection, job) == ["queued", *["attempt_started"] * 5]
 
 
@@ -50,7 +46,7 @@ def test_the_last_part_ends_the_job_with_its_result(connection: redis.Redis) -> 
 def test_parts_are_fenced_one_by_one(connection: redis.Redis) -> None:
     job = create(connection, 2)
     first, other = claim(connection, job, 0), claim(connection, job, 1)
-    assert first.release()
+    first.release()
     again = claim(connection, job, 0)
     assert again.number == 2
     with pytest.raises(StaleAttemptError):
@@ -62,7 +58,7 @@ def test_parts_are_fenced_one_by_one(connection: redis.Redis) -> None:
     again.finish()
     with pytest.raises(StaleAttemptError):
         again.report(PROGRESS)
-    assert take(connection, job, 0) is None  # what is done is not done again
+    assert take(connection) is None  # what is done is not done again
     other.succeed("")
     assert state(connection, job) == SUCCEEDED
 
@@ -70,9 +66,9 @@ def test_parts_are_fenced_one_by_one(connection: redis.Redis) -> None:
 def test_a_job_runs_until_nobody_computes_it_any_more(connection: redis.Redis) -> None:
     job = create(connection, 3)
     first, second = claim(connection, job, 0, "a"), claim(connection, job, 1, "b")
-    assert first.release()
+    first.release()
     assert state(connection, job) == RUNNING
-    mark_holder_lost(connection, first.job_id, 1, "b", "SIGKILL")
+    mark_holder_lost(connection, "b", "cpu", "SIGKILL")
     assert state(connection, job) == QUEUED
     with pytest.raises(StaleAttemptError):
         second.renew()
@@ -87,8 +83,7 @@ def test_a_failure_ends_the_job_for_all(connection: redis.Redis) -> None:
     for write in (second.renew, second.finish, lambda: second.report(PROGRESS), second.cancelled):
         with pytest.raises(StaleAttemptError):
             write()
-    assert take(connection, job, 2) is None
-    assert second.next_part(CPU) is None
+    assert take(connection) is None
     assert kinds(connection, job)[-1] == "finished"
 
 
@@ -97,11 +92,10 @@ def test_a_cancelled_job_ends_when_the_last_part_has_stopped(connection: redis.R
     first, second, third = (claim(connection, job, part, str(part)) for part in range(3))
     assert JobStore(connection).request_cancel(job.name).state == RUNNING
     assert first.renew()
-    assert take(connection, job, 3) is None
-    assert first.next_part(CPU) is None
+    assert take(connection) is None
     assert not first.cancelled().ended
     assert not second.finish().ended  # it was faster
-    mark_holder_lost(connection, first.job_id, 2, "2", "SIGKILL")
+    mark_holder_lost(connection, "2", "cpu", "SIGKILL")
     assert state(connection, job) == CANCELLED
     with pytest.raises(StaleAttemptError):
         third.renew()
@@ -122,36 +116,34 @@ def test_a_job_between_two_parts_is_cancelled_at_once(connection: redis.Redis) -
     attempt.finish()
     assert state(connection, job) == RUNNING
     assert JobStore(connection).request_cancel(job.name).state == CANCELLED
-    assert attempt.next_part(CPU) is None
-    assert take(connection, job, 1) is None
+    assert take(connection) is None
 
 
 def test_deaths_are_counted_by_part(connection: redis.Redis) -> None:
     job = create(connection, 2)
-    job_id = job.name.removeprefix("jobs/")
     for _ in range(MAX_DEATHS - 1):
         for part in (0, 1):
             claim(connection, job, part, f"w{part}")
-            mark_holder_lost(connection, job_id, part, f"w{part}", "SIGKILL")
+        for part in (1, 0):
+            mark_holder_lost(connection, f"w{part}", "cpu", "SIGKILL")
     assert state(connection, job) == QUEUED
-    claim(connection, job, 1).report_images([image(1, "blob")], 1)  # it gets further
-    mark_holder_lost(connection, job_id, 1, "w", "SIGKILL")
-    assert state(connection, job) == QUEUED
-    claim(connection, job, 0)
-    mark_holder_lost(connection, job_id, 0, "w", "SIGSEGV")
+    claim(connection, job, 0, "w0")
+    claim(connection, job, 1, "w1").report_images([image(1, "blob")], 1)  # it gets further
+    mark_holder_lost(connection, "w1", "cpu", "SIGKILL")
+    assert state(connection, job) == RUNNING
+    mark_holder_lost(connection, "w0", "cpu", "SIGSEGV")
     failed = JobStore(connection).get(job.name)
     assert failed.state == FAILED
     assert "died 5 times, last SIGSEGV" in failed.failure.message
 
 
-def test_whatever_part_a_dead_horse_held_is_lost(connection: redis.Redis) -> None:
+def test_whatever_part_a_dead_executor_held_is_lost(connection: redis.Redis) -> None:
     job = create(connection, 5)
-    job_id = job.name.removeprefix("jobs/")
     claim(connection, job, 0, "w").finish()
     other = claim(connection, job, 1, "other")
-    held = claim(connection, job, 2, "w", entry=f"{job_id}-0")
-    mark_holder_lost(connection, job_id, 0, "w", "SIGKILL")  # which RQ knows by the part that it was forked for
+    held = claim(connection, job, 2, "w")
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")
     with pytest.raises(StaleAttemptError):
         held.renew()
     assert not other.renew()
-    assert 2 in waiting(connection, job)
+    claim(connection, job, 2, "next")

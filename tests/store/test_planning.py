@@ -10,16 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convscope.planning import (
+    PLANNING_VERSION,
     Segment,
     Target,
     VisualizationPlan,
+    check_planning,
     chunk_rows,
     estimate_seconds,
     plan_visualization,
     targets,
 )
 from convscope.planning.cost import Costs
-from convscope.planning.errors import NewerPlanError
+from convscope.planning.errors import OtherPlanningError
 from convscope.planning.parts import MAX_PARTS, PART_S, price
 from convscope.v1.objective_pb2 import LayerTerm, Objective, Term
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
@@ -166,21 +168,16 @@ def test_the_order_of_features_does_not_matter(spec: VisualizeSpec, random: obje
 
 
 @given(specs())
-def test_a_plan_is_read_as_it_was_written(spec: VisualizeSpec) -> None:
-    plan = plan_visualization(spec, LAYERS)
-    assert VisualizationPlan.from_bytes(plan.to_bytes()) == plan
+def test_a_plan_is_the_same_wherever_it_is_made(spec: VisualizeSpec) -> None:
+    sent = VisualizeSpec.FromString(spec.SerializeToString())
+    assert plan_visualization(sent, LAYERS) == plan_visualization(spec, LAYERS)
 
 
-def test_plans_from_before_features_were_parted_are_read() -> None:
-    plan = VisualizationPlan.from_bytes(b'{"rows":[8,9],"parts":[[[0,0,16],[1,0,9]],[[1,9,27]]]}')
-    assert plan.rows == (8, 9)
-    assert plan.parts == ((Segment(0, 0, 16), Segment(1, 0, 9)), (Segment(1, 9, 27),))
-    assert VisualizationPlan.from_bytes(b'{"rows":[4],"parts":[[[0,3,1,8,4]]]}').parts == ((Segment(0, 3, 1, 8, 4),),)
-
-
-def test_a_plan_of_a_newer_version_is_not_guessed_at() -> None:
-    with pytest.raises(NewerPlanError, match="plans of version 3"):
-        VisualizationPlan.from_bytes(b'{"version":3,"rows":[8],"parts":[[[0,0,16]]]}')
+def test_parts_of_another_planning_are_not_guessed_at() -> None:
+    check_planning(PLANNING_VERSION)
+    for version in (PLANNING_VERSION - 1, PLANNING_VERSION + 1):
+        with pytest.raises(OtherPlanningError, match=f"version {version}"):
+            check_planning(version)
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**6), st.floats(0, 1e15))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import JobStore, WritesRefusedError, check_writes, connect_patiently, connect_promptly, dispatch
+from convscope.store import JobStore, WritesRefusedError, check_writes, connect_patiently, connect_promptly, make_ticket
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.train_pb2 import TrainSpec
@@ -73,8 +73,8 @@ TROUBLES: dict[str, Trouble] = {
 
 def submit(connection: redis.Redis) -> None:
     """By a script, by single commands, and by RQ's transaction."""
-    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
-    dispatch(connection, job.name.removeprefix("jobs/"))
+    JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
+    make_ticket(connection, "cpu")
 
 
 @pytest.mark.parametrize("word", TROUBLES)
@@ -84,7 +84,7 @@ def test_who_is_in_a_hurry_is_told(server: EmbeddedRedis, admin: redis.Redis, tm
     submit(prompt)
     calls: list[Callable[[], object]] = [
         lambda: submit(prompt),
-        lambda: dispatch(prompt, "job"),
+        lambda: make_ticket(prompt, "cpu"),
         lambda: prompt.set("key", 1),
     ]
     calls += [] if word == "OOM" else [lambda: check_writes(prompt)]

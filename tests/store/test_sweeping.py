@@ -6,26 +6,29 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import Attempt, BlobStore, JobStore, PolicyError, Sweeper, check_policy
-from convscope.store.errors import BlobDamagedError
-from convscope.store.redis.keys import KEYS, key
+from convscope.store import BlobStore, Collector, Deployment, JobStore, PolicyError, Sweeper, check_policy
+from convscope.store.errors import BlobDamagedError, DeletionOffError
+from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
+from support.part_jobs import claim
 
 NOW = timedelta(0)
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path.as_uri())
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    found = BlobStore(tmp_path.as_uri())
+    Deployment(connection, found.objects).join()
+    return found
 
 
 def train(connection: redis.Redis, blobs: BlobStore) -> tuple[str, list[str], list[str]]:
     """Run a job that leaves blobs; returns its name, the digests that it points to, and those of its model."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
-    assert attempt is not None
+    attempt = claim(connection, job)
     image, result, file, history = (blobs.put(f"{kind} {job.name}".encode()) for kind in "irfh")
     attempt.report(JobEvent(), image)
     attempt.succeed(result, Model(sha256=file), history=history)
@@ -34,7 +37,7 @@ def train(connection: redis.Redis, blobs: BlobStore) -> tuple[str, list[str], li
 
 def test_only_what_nothing_points_to_is_swept(connection: redis.Redis, blobs: BlobStore) -> None:
     name, of_job, of_model = train(connection, blobs)
-    orphan = blobs.put(b"written by a horse that died before it could point to it")
+    orphan = blobs.put(b"written by an executor that died before it could point to it")
     sweeper = Sweeper(connection, blobs)
     assert sweeper.sweep() == 0  # all were written lately
     assert sweeper.sweep(NOW) == 1
@@ -49,15 +52,15 @@ def test_only_what_nothing_points_to_is_swept(connection: redis.Redis, blobs: Bl
     assert sweeper.sweep(NOW) == 0
 
 
-def test_what_a_deletion_orphans_goes_at_once_if_it_is_old(connection: redis.Redis, blobs: BlobStore) -> None:
+def test_what_a_deletion_leaves_goes_within_seconds(connection: redis.Redis, blobs: BlobStore) -> None:
     name, of_job, of_model = train(connection, blobs)
-    sweeper = Sweeper(connection, blobs)
-    orphans = JobStore(connection).delete(name)
-    assert set(orphans) == set(of_job)
-    sweeper.discard([*orphans, "0" * 64])
+    collector = Collector(connection, blobs)
+    JobStore(connection).delete(name)
+    assert collector.tick() == 0
     for digest in of_job:
-        blobs.get(digest)  # written a moment ago: somebody may be about to point to the same
-    sweeper.discard([*orphans, *of_model], NOW)
+        blobs.get(digest)  # Redis may yet forget that the job was deleted
+        connection.zadd(KEYS["unreferenced"], {digest: 1})
+    assert collector.tick() == len(of_job)
     for digest in of_job:
         with pytest.raises(BlobDamagedError):
             blobs.get(digest)
@@ -65,11 +68,24 @@ def test_what_a_deletion_orphans_goes_at_once_if_it_is_old(connection: redis.Red
         blobs.get(digest)
 
 
+def test_one_process_at_a_time_deletes_files(connection: redis.Redis, blobs: BlobStore) -> None:
+    digest = blobs.put(b"an orphan")
+    with connection.lock(KEYS["collecting"], timeout=60):
+        Sweeper(connection, blobs).tick()
+        assert not connection.exists(KEYS["swept"])
+    sweeper = Sweeper(connection, blobs)
+    sweeper._lock.acquire()
+    connection.delete(KEYS["collecting"])  # it took so long that the lock ran out
+    with pytest.raises(DeletionOffError):
+        sweeper._sweep(NOW)
+    assert blobs.get(digest)
+
+
 def test_jobs_expire_and_models_stay(connection: redis.Redis, blobs: BlobStore) -> None:
     old, _, of_model = train(connection, blobs)
     young, _, _ = train(connection, blobs)
     month_ago = int(connection.time()[0] * 1000) - 31 * 24 * 3600 * 1000
-    connection.hset(key("job", old.removeprefix("jobs/")), "ended", month_ago)
+    connection.zadd(KEYS["ended"], {old.removeprefix("jobs/"): month_ago})
     waiting, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
     assert Sweeper(connection, blobs).expire_jobs() == 1
     assert {job.name for job in JobStore(connection).newest_first()} == {young, waiting.name}
@@ -77,14 +93,15 @@ def test_jobs_expire_and_models_stay(connection: redis.Redis, blobs: BlobStore) 
         blobs.get(digest)
 
 
-def test_one_sweep_an_hour(connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_sweep_an_hour(connection: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = BlobStore(tmp_path.as_uri())  # a new one: no epoch has to be advanced before the first sweep
     swept: list[Sweeper] = []
 
-    def sweep(sweeper: Sweeper) -> int:
+    def sweep(sweeper: Sweeper, _: timedelta) -> int:
         swept.append(sweeper)
         return 0
 
-    monkeypatch.setattr(Sweeper, "sweep", sweep)
+    monkeypatch.setattr(Sweeper, "_sweep", sweep)
     for _ in range(3):
         Sweeper(connection, blobs).tick()
     assert len(swept) == 1

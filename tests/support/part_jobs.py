@@ -4,7 +4,7 @@ from typing import Any
 
 import redis
 
-from convscope.store import Attempt, Claimant, Image, JobStore, read_log
+from convscope.store import Attempt, Claimant, Image, JobStore, Scripts, WorkerReport, WorkerStore, read_log
 from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import Device, Job, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model
@@ -28,6 +28,8 @@ def create(
     model: str = "",
     priority: Priority.ValueType = Priority.PRIORITY_NORMAL,
     device: Device.ValueType = Device.DEVICE_ANY,
+    owner: str = "local",
+    cost_s: float = 1.0,
 ) -> Job:
     """A job of many parts."""
     job, _ = JobStore(connection).create(
@@ -37,6 +39,8 @@ def create(
         priority=priority,
         device=device,
         parts=parts,
+        owner=owner,
+        part_cost_s=cost_s,
     )
     return job
 
@@ -69,6 +73,16 @@ def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
 def ready(connection: redis.Redis, device: str = "any") -> int:
     """Return how many parts are to be had by workers with a device."""
     return int(connection.hget(KEYS["ready_parts"], device) or 0)
+
+
+def is_to_be_killed(connection: redis.Redis, worker: str) -> bool:
+    """Ask as a worker's supervisor does, every second."""
+    return WorkerStore(connection).report(WorkerReport(name=worker, device="cpu", idle=False))
+
+
+def take_apart(connection: redis.Redis) -> int:
+    """Take a slice off what deleted records left behind; returns how many references were taken back."""
+    return int(Scripts(connection).run("take_apart", 1000))
 
 
 def state(connection: redis.Redis, job: Job) -> JobState.ValueType:

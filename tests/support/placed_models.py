@@ -5,7 +5,7 @@ import redis
 
 from convscope.engine.models.keras_files import model_to_bytes
 from convscope.engine.models.network import describe
-from convscope.store import Attempt, BlobStore, JobStore, ModelStore
+from convscope.store import Attempt, BlobStore, Claimant, JobStore, ModelStore
 from convscope.v1.jobs_pb2 import JobResult, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainResult, TrainSpec
@@ -27,7 +27,7 @@ def place(stack: Stack, network: keras.Model) -> Model:
     )
     with redis.Redis.from_url(stack.redis_url) as connection:
         job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=described)
-        attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="test", environment={})
+        attempt = Attempt.claim(connection, Claimant(worker="test"))
         assert attempt is not None
         model = ModelStore(connection).get(job.model)
         model.sha256, model.size_bytes = blobs.put(file), len(file)

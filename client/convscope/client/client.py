@@ -33,14 +33,15 @@ class Client:
     """A connection to a convscope server. Use it as a context manager, or `close` it.
 
     Args:
-        address: `HOST:PORT` or `unix:/path`. Default: CONVSCOPE_ADDRESS, else `localhost:50051`.
+        address: `HOST:PORT`, `https://HOST:PORT` for TLS, or `unix:/path`. Default: CONVSCOPE_ADDRESS, else
+            `localhost:50051`.
         token: Bearer token, "" for none. Default: CONVSCOPE_TOKEN.
         root_certificates: PEM file of the authorities to trust: TLS is used; "" for none. Default: CONVSCOPE_TLS_CA.
         timeout: Seconds that a single call may take.
         patience: Seconds that a watch goes on trying to reach a server that went away.
 
     Raises:
-        InvalidValue: An address without port, certificates that cannot be read, a token that would travel in clear.
+        InvalidValue: An address that is none, certificates that cannot be read, a token that would travel in clear.
     """
 
     def __init__(

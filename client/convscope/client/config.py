@@ -1,11 +1,11 @@
 """What the client needs to know to reach a server, from arguments and environment."""
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from convscope.client.addresses import parse_address
 from convscope.client.errors import InvalidValue
 
 __all__ = ["DEFAULT_ADDRESS", "Config"]
@@ -22,11 +22,13 @@ class Config:
     """Where the server is and how to talk to it.
 
     Attributes:
-        address: `HOST:PORT` or `unix:/path`.
+        address: `HOST:PORT` or `unix:/path`, or as people spell it otherwise: see `addresses`; then as gRPC takes it.
         token: Bearer token sent with every call; None sends none.
         root_certificates: PEM file of the authorities to trust; given, the connection uses TLS.
         timeout: Seconds that a single call may take.
         patience: Seconds that a watch goes on trying to reach a server that went away.
+        encrypted: Whether TLS is used: the address asks for it, or certificates are given.
+        is_local: Whether what is sent to the address stays on this machine.
     """
 
     address: str = DEFAULT_ADDRESS
@@ -34,34 +36,24 @@ class Config:
     root_certificates: Path | None = None
     timeout: float = DEFAULT_TIMEOUT
     patience: float = DEFAULT_PATIENCE
+    encrypted: bool = field(init=False, default=False)
+    is_local: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
-        if not self.is_unix and not self.address.rpartition(":")[0]:
-            raise InvalidValue(f"address: {self.address!r} is neither HOST:PORT nor unix:/PATH")
+        parsed = parse_address(self.address)
+        if parsed.encrypted is False and self.root_certificates:
+            raise InvalidValue(f"address: {self.address!r} is one without TLS, and root_certificates ask for it")
+        object.__setattr__(self, "address", parsed.target)
+        object.__setattr__(self, "encrypted", bool(parsed.encrypted or self.root_certificates))
+        object.__setattr__(self, "is_local", parsed.is_local)
         if not self.timeout > 0:
             raise InvalidValue(f"timeout: {self.timeout!r} is not a positive number of seconds")
         if not self.patience >= 0:
             raise InvalidValue(f"patience: {self.patience!r} is not a number of seconds, 0 or more")
-        if self.token and not (self.root_certificates or self.is_local):
+        if self.token and not (self.encrypted or self.is_local):
             raise InvalidValue(
                 f"token: it would travel to {self.address} in clear; for TLS give root_certificates (CONVSCOPE_TLS_CA)"
             )
-
-    @property
-    def is_unix(self) -> bool:
-        """Whether the address is a unix socket."""
-        return self.address.startswith("unix:")
-
-    @property
-    def is_local(self) -> bool:
-        """Whether what is sent to the address stays on this machine."""
-        host = self.address.rpartition(":")[0].strip("[]")
-        if self.is_unix or host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return False
 
     @classmethod
     def from_environment(
@@ -79,7 +71,7 @@ class Config:
         An empty token or file means none, whatever the environment says.
 
         Raises:
-            InvalidValue: An address without port, a time that is not positive, a token that would travel in clear.
+            InvalidValue: An address that is none, a time that is not positive, a token that would travel in clear.
         """
         certificates = environ.get("CONVSCOPE_TLS_CA") if root_certificates is None else root_certificates
         return cls(

@@ -67,7 +67,7 @@ class Connection:
         try:
             return method(request, timeout=self.config.timeout, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise translate(error, self.config.address) from error
+            raise translate(error, self.config) from error
 
     def stream(
         self,
@@ -82,7 +82,7 @@ class Connection:
         try:
             yield from call
         except grpc.RpcError as error:
-            raise translate(error, self.config.address) from error
+            raise translate(error, self.config) from error
         finally:
             call.cancel()
 
@@ -97,10 +97,10 @@ class Connection:
 
 
 def _open(config: Config) -> grpc.Channel:
-    if config.root_certificates is None:
+    if not config.encrypted:
         return grpc.insecure_channel(config.address, _options(config))
     try:
-        certificates = config.root_certificates.read_bytes()
+        certificates = config.root_certificates.read_bytes() if config.root_certificates else None
     except OSError as error:
         raise InvalidValue(f"root_certificates: {config.root_certificates}: {error.strerror}") from error
     return grpc.secure_channel(config.address, grpc.ssl_channel_credentials(certificates), _options(config))

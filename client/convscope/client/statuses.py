@@ -6,6 +6,7 @@ from collections.abc import Callable
 import grpc
 
 from convscope.client import errors
+from convscope.client.config import Config
 
 __all__ = ["translate"]
 
@@ -32,30 +33,62 @@ _BROKEN_CONNECTION = re.compile(
 )
 
 
-def translate(error: grpc.RpcError, address: str) -> errors.ServiceError:
+# What gRPC says of a connection that both sides want otherwise, and what is the matter.
+_MISMATCHES = (
+    ("WRONG_VERSION_NUMBER", "what listens at {address} does not use TLS: leave out https:// and CONVSCOPE_TLS_CA"),
+    ("Hostname Verification", "the certificate of the server at {address} is for another name: use that name"),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "the certificate of the server at {address} is of no authority that is trusted: give root_certificates "
+        "(CONVSCOPE_TLS_CA)",
+    ),
+    ("HTTP/2", "what listens at {address} is no convscope server: it does not speak gRPC"),
+)
+# What gRPC's servers say of a method that they do not have.
+_NO_METHOD = {"Method not implemented!", "Method not found!"}
+_CLOSED = re.compile(r"socket closed|connection reset|broken pipe|recvmsg|fd shutdown", re.IGNORECASE)
+
+
+def translate(error: grpc.RpcError, config: Config) -> errors.ServiceError:
     """The error of this package that says the same, in one line."""
+    address = config.address
     code, details = error.code(), _one_line(error.details())
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         fields = _bad_fields(error)
         return errors.InvalidArgument(_with_fields(details, fields), fields)
     if code is grpc.StatusCode.UNAVAILABLE:
-        return errors.Unavailable(_unavailable(details, address))
+        return errors.Unavailable(_unavailable(details, config))
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.DeadlineExceeded(f"no answer from {address} in time")
     if code is grpc.StatusCode.CANCELLED or (code is grpc.StatusCode.INTERNAL and "RST_STREAM" in details):
         return errors.Unavailable(f"the convscope server at {address} broke off: {details}")
     if code in _BY_CODE:
         return _BY_CODE[code](details or code.name)
-    return errors.ServiceError(f"the server at {address} answered {code.name}: {details or 'no details'}")
+    return errors.ServiceError(_other(code, details, address))
+
+
+def _other(code: grpc.StatusCode, details: str, address: str) -> str:
+    if code is grpc.StatusCode.UNIMPLEMENTED and details in _NO_METHOD:
+        return f"what listens at {address} is another server, or another version of convscope"
+    return f"the server at {address} answered {code.name}: {details or 'no details'}"
 
 
 def _one_line(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-def _unavailable(details: str, address: str) -> str:
+def _unavailable(details: str, config: Config) -> str:
     """Says where the connection failed; what a server answered is passed on as it is."""
+    address = config.address
     if _NO_CONNECTION.match(details):
+        for sign, text in _MISMATCHES:
+            if sign in details:
+                return text.format(address=address)
+        if _CLOSED.search(details) and not config.encrypted:
+            return (
+                f"what listens at {address} ends the connection: if it uses TLS, write https://{address} and give "
+                "root_certificates (CONVSCOPE_TLS_CA)"
+            )
         cause = details.rpartition(": ")[2].removesuffix(")").replace(" (", ", error ")
         return f"no convscope server at {address}: {cause}; start one with `convscope up`"
     if not details or _BROKEN_CONNECTION.match(details):

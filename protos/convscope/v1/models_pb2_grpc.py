@@ -92,7 +92,8 @@ class ModelsServicer(object):
         """Deletes a model. Jobs that run on it go on; those queued for it fail; naming it is NOT_FOUND from now on.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
-        PENDING (cancel its job instead); UNAVAILABLE while Redis is away (retry).
+        PENDING (cancel its job instead), or while the server deletes nothing, because its Redis and its artifact store do
+        not belong together (see its log); UNAVAILABLE while Redis or the artifact store is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -155,7 +155,8 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     """Deletes a model. Jobs that run on it go on; those queued for it fail; naming it is NOT_FOUND from now on.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
-    PENDING (cancel its job instead); UNAVAILABLE while Redis is away (retry).
+    PENDING (cancel its job instead), or while the server deletes nothing, because its Redis and its artifact store do
+    not belong together (see its log); UNAVAILABLE while Redis or the artifact store is away (retry).
     """
 
     ExportModel: _ModelsExportModelType
@@ -225,7 +226,8 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         """Deletes a model. Jobs that run on it go on; those queued for it fail; naming it is NOT_FOUND from now on.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
-        PENDING (cancel its job instead); UNAVAILABLE while Redis is away (retry).
+        PENDING (cancel its job instead), or while the server deletes nothing, because its Redis and its artifact store do
+        not belong together (see its log); UNAVAILABLE while Redis or the artifact store is away (retry).
         """
 
     @abc.abstractmethod

@@ -9,7 +9,7 @@ import sys
 from convscope.service.server import ListenError, serve
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
 from convscope.store import PolicyError, StoreSettings
-from convscope.store.errors import BlobError
+from convscope.store.errors import BlobError, LayoutError
 
 __all__ = ["main"]
 
@@ -27,7 +27,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         asyncio.run(_run(ServiceSettings.from_environment(arguments.listen), StoreSettings.from_environment()))
-    except (ValueError, ListenError, BlobError, PolicyError) as error:
+    except (ValueError, ListenError, BlobError, PolicyError, LayoutError) as error:
         print(f"convscope serve: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
         return 2
     return 0

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from convscope.service.settings import DEFAULT_MAX_COST
-from convscope.store import BlobStore, JobStore, ModelStore, StoreSettings, Sweeper, connect_promptly
+from convscope.store import BlobStore, JobStore, ModelManifests, ModelStore, StoreSettings, Sweeper, connect_promptly
 
 __all__ = ["Backend"]
 
@@ -32,6 +32,7 @@ class Backend:
         self.jobs = JobStore(self.redis)
         self.models = ModelStore(self.redis)
         self.blobs = BlobStore(settings.artifacts_url)
+        self.manifests = ModelManifests(self.redis, self.blobs)
         self.sweeper = Sweeper(self.redis, self.blobs)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
 

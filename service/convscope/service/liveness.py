@@ -8,7 +8,8 @@ from grpc_health.v1 import health
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from convscope.service.backend import Backend
-from convscope.store import PolicyError, check_policy, check_writes
+from convscope.store import PolicyError, check_layout, check_policy, check_writes
+from convscope.store.errors import LayoutError
 
 __all__ = ["SERVICES", "keep_health"]
 
@@ -44,11 +45,12 @@ async def _redis_serves(backend: Backend, *, was_serving: bool | None) -> bool:
     try:
         await backend.run(check_policy, backend.redis)
         await backend.run(check_writes, backend.redis)
+        await backend.run(check_layout, backend.redis)
     except redis.RedisError as error:
         if was_serving is not False:
             log.warning("not serving, because Redis cannot be used: %s", error)
         return False
-    except PolicyError as error:
+    except (PolicyError, LayoutError) as error:
         log.error("%s", error)  # noqa: TRY400 - a setting to be changed, not a fault to be traced
         return False
     if not was_serving:

@@ -48,7 +48,7 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
     async def DeleteModel(self, request: DeleteModelRequest, context: Context) -> Empty:  # noqa: N802
         """Delete a model."""
         name_to_id("models", request.name)
-        await self._backend.run(self._backend.models.delete, request.name)
+        await self._backend.run(self._backend.manifests.delete, request.name)
         return Empty()
 
     async def ExportModel(  # noqa: N802

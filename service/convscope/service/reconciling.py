@@ -9,7 +9,7 @@ from convscope.service.errors import REDIS_AWAY
 from convscope.store import Reconciler, Sweeper
 from convscope.store.errors import BlobError
 
-__all__ = ["keep_reconciling"]
+__all__ = ["keep_reconciling", "keep_sweeping"]
 
 log = logging.getLogger(__name__)
 
@@ -24,15 +24,21 @@ async def keep_reconciling(backend: Backend) -> None:
         while True:
             with contextlib.suppress(*REDIS_AWAY):
                 await backend.run(reconciler.tick)
-                await backend.run(_sweep, backend.sweeper)
             await asyncio.sleep(PERIOD_S)
     finally:
         reconciler.resign()
 
 
+async def keep_sweeping(backend: Backend) -> None:
+    """Look after the artifact store until cancelled; while it or Redis is away, try again."""
+    while True:
+        with contextlib.suppress(*REDIS_AWAY):
+            await backend.run(_sweep, backend.sweeper)
+        await asyncio.sleep(PERIOD_S)
+
+
 def _sweep(sweeper: Sweeper) -> None:
     try:
-        sweeper.collect()
         sweeper.tick()
     except BlobError as error:
         log.warning("the sweep was cut short: %s", error)

@@ -18,13 +18,13 @@ from convscope.service.interceptors import ErrorInterceptor, TokenInterceptor
 from convscope.service.jobs import JobsService
 from convscope.service.liveness import SERVICES, keep_health
 from convscope.service.models import ModelsService
-from convscope.service.reconciling import keep_reconciling
+from convscope.service.reconciling import keep_reconciling, keep_sweeping
 from convscope.service.settings import ServiceSettings
 from convscope.service.tasks import end_tasks, keep_running
 from convscope.service.tls import server_credentials
 from convscope.service.visualizations import VisualizationsService
 from convscope.service.workers import WorkersService
-from convscope.store import StoreSettings, check_policy
+from convscope.store import StoreSettings, check_layout, check_policy
 from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc, workers_pb2_grpc
 
 __all__ = ["ListenError", "serve"]
@@ -60,10 +60,12 @@ async def serve(
         ListenError: if the address cannot be listened on.
         ValueError: if certificate or key cannot be used.
         PolicyError: if Redis answers and may evict records.
+        LayoutError: if Redis answers and has records of another version.
     """
     async with _background(service, store) as (backend, hub, health_servicer):
         with contextlib.suppress(redis.RedisError):  # it may come later
             await backend.run(check_policy, backend.redis)
+            await backend.run(check_layout, backend.redis)
         server = _build(service, backend, hub, health_servicer)
         address = _listen(server, service)
         await server.start()
@@ -86,6 +88,7 @@ async def _background(
         "the reading of news": hub.run,
         "the watch over Redis": lambda: keep_health(backend, health_servicer),
         "the looking after jobs": lambda: keep_reconciling(backend),
+        "the looking after files": lambda: keep_sweeping(backend),
     }
     tasks = [asyncio.create_task(keep_running(title, work)) for title, work in works.items()]
     try:

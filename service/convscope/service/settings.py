@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from convscope.service.addresses import parse_listen
+
 __all__ = ["DEFAULT_LISTEN", "DEFAULT_MAX_COST", "ServiceSettings"]
 
 # Reachable from this machine only.
@@ -13,8 +15,6 @@ DEFAULT_LISTEN = "localhost:50051"
 
 # Seconds that one worker may take for a visualization, by estimate: a week.
 DEFAULT_MAX_COST = 7 * 86_400.0
-
-LOOPBACK_HOSTS = {"localhost", "127.0.0.1", "[::1]"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,7 @@ class ServiceSettings:
 
     def __post_init__(self) -> None:
         """Refuse half of a TLS configuration, and an open door."""
+        object.__setattr__(self, "listen", parse_listen(self.listen).target)
         if (self.certificate is None) != (self.key is None):
             raise ValueError("CONVSCOPE_TLS_CERT and CONVSCOPE_TLS_KEY must be set together")
         for variable, path in (("CONVSCOPE_TLS_CERT", self.certificate), ("CONVSCOPE_TLS_KEY", self.key)):
@@ -59,7 +60,7 @@ class ServiceSettings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can connect."""
-        return self.listen.startswith(("unix:", "unix-abstract:")) or self.listen.rpartition(":")[0] in LOOPBACK_HOSTS
+        return parse_listen(self.listen).is_local
 
     @classmethod
     def from_environment(

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -9,11 +10,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from convscope.service.children import Child, ChildError
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
 from convscope.service.signals import STOP_SIGNALS, breaking_off
-from convscope.store import StoreSettings
+from convscope.store import StoreSettings, check_layout, connect_promptly
 from convscope.store.embedded import EmbeddedRedis, EmbeddedRedisError
+from convscope.store.errors import LayoutError
 from convscope.store.processes import die_with_parent
 
 __all__ = ["main"]
@@ -35,7 +39,7 @@ def main() -> int:
     try:
         service = ServiceSettings.from_environment(arguments.listen)
         asyncio.run(_run(service, StoreSettings.from_environment(), _workers(arguments)))
-    except (ValueError, EmbeddedRedisError, ChildError) as error:
+    except (ValueError, EmbeddedRedisError, ChildError, LayoutError) as error:
         print(f"convscope up: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
         return 2
     except OSError as error:
@@ -83,14 +87,15 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: list[lis
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         environment = {**os.environ, "CONVSCOPE_HOME": str(store.home)}
-        redis = None if os.environ.get("CONVSCOPE_REDIS_URL") else EmbeddedRedis(store.home / "redis")
-        if redis:
-            stack.callback(redis.stop)
-            environment["CONVSCOPE_REDIS_URL"] = redis.url
+        private = None if os.environ.get("CONVSCOPE_REDIS_URL") else EmbeddedRedis(store.home / "redis")
+        if private:
+            stack.callback(private.stop)
+            environment["CONVSCOPE_REDIS_URL"] = private.url
             with breaking_off(stop):
-                redis.start()
+                private.start()
             if stop.is_set():
                 return
+        await asyncio.to_thread(_check_layout, environment.get("CONVSCOPE_REDIS_URL", ""))
         children = _children(service, environment, workers)
         for child in children:
             stack.push_async_callback(child.stop)
@@ -98,15 +103,21 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: list[lis
         await _unless_stopped(started, stop)
         if not stop.is_set():
             print(f"convscope is ready at {service.listen}", flush=True)  # noqa: T201 - whoever started it waits for it
-            await _unless_stopped(asyncio.gather(*(child.keep() for child in children), _keep(redis, stop)), stop)
+            await _unless_stopped(asyncio.gather(*(child.keep() for child in children), _keep(private, stop)), stop)
         log.info("stopping")
         await asyncio.gather(*(child.stop() for child in children))
 
 
-async def _keep(redis: EmbeddedRedis | None, stop: asyncio.Event) -> None:
-    while redis is not None:
+def _check_layout(url: str) -> None:
+    """Refuse a Redis with records of another version here, where one sentence reaches the person who started it."""
+    with contextlib.suppress(redis.RedisError), contextlib.closing(connect_promptly(url)) as connection:
+        check_layout(connection)
+
+
+async def _keep(private: EmbeddedRedis | None, stop: asyncio.Event) -> None:
+    while private is not None:
         with breaking_off(stop):
-            redis.keep()
+            private.keep()
         await asyncio.sleep(REDIS_PERIOD_S)
 
 

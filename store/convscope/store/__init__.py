@@ -4,6 +4,7 @@ State is in Redis and changes only by scripts that run inside it; artifacts are 
 """
 
 from convscope.store.blobs import BlobStore
+from convscope.store.deployment import Deployment, Standing
 from convscope.store.jobs.attempts import Attempt, Checkpoint
 from convscope.store.jobs.candidates import Candidate, read_candidates
 from convscope.store.jobs.dependents import settle_waiters
@@ -11,8 +12,10 @@ from convscope.store.jobs.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs.jobs import JobStore
 from convscope.store.jobs.lost_attempts import mark_holder_lost
 from convscope.store.jobs.tickets import make_ticket, queue_name, top_up_tickets
+from convscope.store.model_manifests import ModelManifests
 from convscope.store.models import ModelStore
 from convscope.store.redis.connection import await_redis, connect_patiently, connect_promptly
+from convscope.store.redis.layout import check_layout
 from convscope.store.redis.policy import PolicyError, check_policy
 from convscope.store.redis.refusals import WritesRefusedError, check_writes
 from convscope.store.redis.scripts import Claimant, Image, ResultWanted, Scripts
@@ -29,15 +32,18 @@ __all__ = [
     "Checkpoint",
     "Claimant",
     "Collector",
+    "Deployment",
     "Image",
     "JobStore",
     "LogEntry",
     "LogPage",
+    "ModelManifests",
     "ModelStore",
     "PolicyError",
     "Reconciler",
     "ResultWanted",
     "Scripts",
+    "Standing",
     "StoreSettings",
     "Sweeper",
     "WorkerRecord",
@@ -45,6 +51,7 @@ __all__ = [
     "WorkerStore",
     "WritesRefusedError",
     "await_redis",
+    "check_layout",
     "check_policy",
     "check_writes",
     "connect_patiently",

@@ -1,30 +1,32 @@
 """The artifact store: immutable blobs named by their SHA-256."""
 
-import contextlib
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
 
 import obstore
-from obstore.exceptions import BaseError
-from obstore.store import from_url
 
-from convscope.store.errors import BlobDamagedError, BlobError
+from convscope.store.errors import BlobDamagedError
+from convscope.store.objects import Objects
 
 __all__ = ["BlobStore", "StoredBlob"]
 
 # Everything is below this folder of the URL.
 FOLDER = "blobs"
 
+# What is a blob of ours; anything else in the folder was put there by others, and is left alone.
+PATH = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """What a listing tells of a blob: its SHA-256, and when it was last written."""
+    """What a listing tells of a blob: its SHA-256, when it was last written by the store's clock, its size in bytes."""
 
     digest: str
     written: datetime
+    size: int
 
 
 class BlobStore:
@@ -38,9 +40,10 @@ class BlobStore:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        with self._translated("open"):
-            self._store = from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
+        self.objects = Objects(url)
+        self.url = self.objects.url
+        self._store = self.objects.store
+        self._translated = self.objects.translated
 
     def put(self, data: bytes) -> str:
         """Store bytes and return their SHA-256 in hexadecimal. They appear whole or not at all.
@@ -77,9 +80,9 @@ class BlobStore:
         Raises:
             BlobError: if the store cannot be read.
         """
-        with self._translated("list"):
-            for batch in obstore.list(self._store, prefix=FOLDER):
-                yield [StoredBlob(PurePosixPath(meta["path"]).name, meta["last_modified"]) for meta in batch]
+        for batch in self.objects.list(FOLDER):
+            found = [(PATH.fullmatch(each.path), each) for each in batch]
+            yield [StoredBlob(match[2], each.written, each.size) for match, each in found if match]
 
     def written(self, digest: str) -> datetime | None:
         """Return when a blob was last written; None if it is missing.
@@ -100,19 +103,7 @@ class BlobStore:
         Raises:
             BlobError: if the store cannot be written.
         """
-        with self._translated("delete"), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self._store, [_path(digest) for digest in digests])
-
-    @contextlib.contextmanager
-    def _translated(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except FileNotFoundError:
-            raise
-        except (BaseError, OSError) as error:
-            # The first paragraph says what happened; what follows is the library's debugging output.
-            reason = str(error).split("\n\n", maxsplit=1)[0]
-            raise BlobError(f"cannot {verb} artifacts in {self.url}: {reason}") from error
+        self.objects.delete([_path(digest) for digest in digests])
 
 
 def _path(digest: str) -> str:

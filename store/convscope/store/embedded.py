@@ -16,6 +16,7 @@ from typing import IO
 import redis
 
 from convscope.store.processes import die_with_parent
+from convscope.store.redis_log import explain
 
 __all__ = ["EmbeddedRedis", "EmbeddedRedisError", "find_server"]
 
@@ -45,6 +46,7 @@ class EmbeddedRedis:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.socket = directory / "redis.sock"
+        self.log = directory / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._held: IO[str] | None = None
 
@@ -64,23 +66,31 @@ class EmbeddedRedis:
         Raises:
             EmbeddedRedisError: if there is no server program, another one uses the directory, or it does not answer.
         """
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.directory.chmod(0o700)
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.directory.chmod(0o700)
+        except OSError as error:
+            raise EmbeddedRedisError(
+                f"{error.filename or self.directory}: {error.strerror}: Redis keeps its data there; use another home "
+                "(CONVSCOPE_HOME, --home), or let this user write it"
+            ) from error
         if any(character.isspace() for character in str(self.socket)):
             # RQ reads the addresses of connections from a list that is parted by spaces.
             raise EmbeddedRedisError(f"the path of Redis's socket has a space ({self.socket}); use another home")
         if len(os.fsencode(self.socket)) >= SOCKET_PATH_LIMIT:
             raise EmbeddedRedisError(f"the path of Redis's socket is too long ({self.socket}); use a shorter home")
         self._lock()
-        self._process = subprocess.Popen(  # noqa: S603 - the program is a Redis server found on this machine
-            [find_server(), *_options(self.directory, self.socket)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a terminal's Ctrl-C must not end it before those who write to it
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - a single system call, safe after a fork
-        )
-        self._wait_until_it_answers(self._process)
+        begin = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as output:  # before it has read its options it writes there
+            self._process = subprocess.Popen(  # noqa: S603 - the program is a Redis server found on this machine
+                [find_server(), *_options(self.directory, self.socket)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # a terminal's Ctrl-C must not end it before those who write to it
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - a single system call, safe after a fork
+            )
+        self._wait_until_it_answers(self._process, begin)
 
     def stop(self) -> None:
         """Stop the server after it has written everything down; harmless if it does not run."""
@@ -136,13 +146,20 @@ class EmbeddedRedis:
             self._held.close()
             self._held = None
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes], begin: int) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             if process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise EmbeddedRedisError(f"Redis did not start; see {self.directory / 'redis.log'}")
+                raise EmbeddedRedisError(self._why_not(begin))
             time.sleep(0.02)  # a server has no event to wait for before it listens
+
+    def _why_not(self, begin: int) -> str:
+        """Say why the server did not start, from what it wrote after so many bytes of its log."""
+        with self.log.open("rb") as file:
+            file.seek(begin)
+            why = explain(file.read().decode(errors="replace"), self.directory)
+        return f"Redis did not start: {why} (its log: {self.log})" if why else f"Redis did not start; see {self.log}"
 
     def _answers(self) -> bool:
         if not self.socket.exists():

@@ -4,7 +4,8 @@ StoreError
 ├── NotFoundError            no such job, model or event log
 ├── RequestConflictError     the request id was used with another spec
 ├── StateError               the record's state does not allow it
-│   └── ModelFailedError     the model's training did not succeed
+│   ├── ModelFailedError     the model's training did not succeed
+│   └── DeletionOffError     nothing may be deleted: see ``convscope.store.deployment``
 ├── StaleAttemptError        a newer attempt has taken over: the writer must stop
 ├── TooNewError              a newer version of the software made the job: this one would do something else
 ├── LogTrimmedError          events after the asked-for sequence are gone
@@ -17,16 +18,21 @@ Faults of Redis itself stay ``redis.exceptions.RedisError``; each caller transla
 """
 
 __all__ = [
+    "AdoptionError",
     "BlobDamagedError",
     "BlobError",
+    "DeletionOffError",
+    "LayoutError",
     "LogLostError",
     "LogTrimmedError",
+    "ManifestError",
     "ModelFailedError",
     "NotFoundError",
     "RequestConflictError",
     "StaleAttemptError",
     "StateError",
     "StoreError",
+    "SweepStoppedError",
     "TooNewError",
 ]
 
@@ -49,6 +55,26 @@ class StateError(StoreError):
 
 class ModelFailedError(StateError):
     """The model's training did not succeed."""
+
+
+class DeletionOffError(StateError):
+    """Nothing may be deleted, since it is in doubt whose the artifact store is; says why, and what to do."""
+
+
+class LayoutError(StoreError):
+    """Redis has records of another version; says what to do."""
+
+
+class ManifestError(StoreError):
+    """A manifest cannot be read, or comes from a newer version; names it."""
+
+
+class SweepStoppedError(StoreError):
+    """A sweep would remove what looks as if it were needed; says what."""
+
+
+class AdoptionError(StoreError):
+    """This Redis cannot take the artifact store over; says why."""
 
 
 class StaleAttemptError(StoreError):

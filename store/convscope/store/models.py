@@ -9,7 +9,7 @@ from convscope.store.jobs import records
 from convscope.store.jobs.listing import newest_first
 from convscope.store.names import parse_name
 from convscope.store.redis.keys import KEYS, key
-from convscope.store.redis.scripts import Scripts
+from convscope.store.redis.scripts import Scripts, Value, counted, listed
 from convscope.v1.models_pb2 import Model, ModelState
 
 __all__ = ["ModelStore"]
@@ -58,6 +58,22 @@ class ModelStore:
         """Iterate over matching models, newest first, those made before the model with this id."""
         found = newest_first(self._redis, [KEYS["models"]], "model", before)
         return filter(matches, (records.model_from_fields(model_id, fields) for model_id, fields in found))
+
+    def restore(self, model: Model, *, history: str = "") -> bool:
+        """Make the record of a ready model again that was lost, unless there is one.
+
+        Args:
+            model: as ``get`` returned it.
+            history: digest of its history, or ``""``.
+
+        Returns:
+            Whether there is a record now; there is none if one of its files is about to be deleted.
+        """
+        fields: dict[str, Value] = {"state": "ready", "model": model.SerializeToString(deterministic=True)}
+        fields |= {"file": model.sha256, "history": history, "created": model.create_time.ToMilliseconds()}
+        blobs = [digest for digest in (model.sha256, history) if digest]
+        model_id = parse_name("models", model.name)
+        return bool(self._scripts.run("restore_model", model_id, *counted(fields.items()), *listed(blobs)))
 
     def delete(self, name: str) -> None:
         """Delete a model; files that nothing else refers to go a little later.

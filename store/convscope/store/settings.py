@@ -4,6 +4,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import redis
+
+from convscope.store.urls import redact
 
 __all__ = ["StoreSettings"]
 
@@ -21,7 +26,7 @@ class StoreSettings:
         artifacts_url: ``file://``, ``s3://``, ``gs://`` or ``az://`` (``CONVSCOPE_ARTIFACTS_URL``, a folder of home).
 
     Raises:
-        ValueError: for a URL of another scheme, naming the variable.
+        ValueError: for a URL that cannot be used, naming the variable.
     """
 
     home: Path
@@ -31,6 +36,7 @@ class StoreSettings:
     def __post_init__(self) -> None:
         """Refuse schemes that nothing here can open."""
         _require_scheme("CONVSCOPE_REDIS_URL", self.redis_url, ("redis", "rediss", "unix"))
+        _require_redis_url(self.redis_url)
         _require_scheme("CONVSCOPE_ARTIFACTS_URL", self.artifacts_url, ("file", "s3", "gs", "az"))
 
     @classmethod
@@ -47,4 +53,21 @@ class StoreSettings:
 def _require_scheme(variable: str, url: str, allowed: tuple[str, ...]) -> None:
     if url.partition("://")[0] not in allowed or "://" not in url:
         schemes = ", ".join(f"{scheme}://" for scheme in allowed)
-        raise ValueError(f"{variable} is {url!r}; it must start with one of {schemes}")
+        raise ValueError(f"{variable} is {redact(url)!r}; it must start with one of {schemes}")
+
+
+def _require_redis_url(url: str) -> None:
+    """Refuse what redis-py would refuse at the first connection, or read as something else."""
+    try:
+        parts = urlsplit(url)
+        path = parts.path.strip("/")
+        fits = parts.scheme == "unix" or (parts.port != 0 and (not path or path.isdecimal()))
+        redis.ConnectionPool.from_url(url).make_connection()  # which connects later
+    except (ValueError, TypeError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"CONVSCOPE_REDIS_URL is {redact(url)!r}; it must be redis://HOST:PORT/DATABASE, rediss://... for TLS, or "
+            "unix:///PATH?db=DATABASE: the port from 1 to 65535, the database a number, a password percent-encoded, "
+            "and no options but redis-py's"
+        )

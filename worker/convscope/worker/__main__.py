@@ -1,6 +1,7 @@
 """``convscope worker``: takes parts of jobs off the queue and computes them."""
 
 import argparse
+import contextlib
 import logging
 import os
 import re
@@ -8,8 +9,19 @@ import socket
 import sys
 from importlib import import_module
 
+import redis
+
 from convscope.engine.runtime.memory import parse_memory
-from convscope.store import PolicyError, StoreSettings, await_redis, check_policy, connect_patiently, connect_promptly
+from convscope.store import (
+    PolicyError,
+    StoreSettings,
+    await_redis,
+    check_layout,
+    check_policy,
+    connect_patiently,
+    connect_promptly,
+)
+from convscope.store.errors import LayoutError
 from convscope.store.names import new_id
 from convscope.worker.supervisor.gpu_workers import run_gpu_workers
 from convscope.worker.supervisor.gpus import find_gpus
@@ -85,6 +97,11 @@ def main() -> int:
         os.environ[DEVICE_VARIABLE] = "cpu"
     elif device() == "gpu" and not gpus:
         return _refuse(ValueError("there is no GPU on this machine; use --device cpu"))
+    with contextlib.suppress(redis.RedisError):  # it may come later: then it is looked at before the first part
+        try:
+            _check_redis(connect_promptly(settings.redis_url))
+        except (PolicyError, LayoutError) as error:
+            return _refuse(error)
     _prepare(arguments.threads)
     return _work(settings, burst=arguments.burst, finish=arguments.finish)
 
@@ -106,14 +123,19 @@ def _prepare(threads: int | None) -> None:
     import_module("convscope.worker.executor.warm").warm()
 
 
+def _check_redis(connection: redis.Redis) -> None:
+    check_policy(connection)
+    check_layout(connection)
+
+
 def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
     from convscope.worker.supervisor.rq_worker import Supervisor  # noqa: PLC0415 - RQ, only where work is done
 
     connection = connect_patiently(settings.redis_url)
     try:
         await_redis(settings.redis_url)
-        check_policy(connection)
-    except PolicyError as error:
+        _check_redis(connection)
+    except (PolicyError, LayoutError) as error:
         return _refuse(error)
     name = f"{worker_host()}-{new_id()}"
     supervisor = Supervisor(connection, connect_promptly(settings.redis_url), name, finish=finish)

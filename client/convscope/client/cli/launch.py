@@ -1,4 +1,4 @@
-"""`convscope up`, `serve` and `worker`: hand over to the modules that do it, with all their arguments."""
+"""`convscope up`, `serve`, `worker` and `admin`: hand over to the modules that do it, with all their arguments."""
 
 import os
 import sys
@@ -34,6 +34,12 @@ _PROGRAMS = {
         module="convscope.service", extra="service", needs=_SERVICE, help="Run the service, given a Redis."
     ),
     "worker": _Program(module="convscope.worker", extra="worker", needs=_WORKER, help="Run a worker, given a Redis."),
+    "admin": _Program(
+        module="convscope.service.admin",
+        extra="service",
+        needs=("redis", "obstore"),
+        help="Look after Redis and the artifact store: status, adopt, sweep.",
+    ),
 }
 
 

@@ -92,6 +92,7 @@ class Attempt:
         part_seconds: how long one worker should take for a part, by estimate.
         planning: version of the planning that cut the job into parts.
         number: of the attempt at this part, from 1.
+        nonce: what its writes are told by.
         spec: what the job is to do.
         kind: which kind of job it is: ``train``, ``evaluate`` or ``visualize``; ``""`` for one that only newer versions
             know.
@@ -107,7 +108,7 @@ class Attempt:
         fields = claim.fields
         self._redis = connection
         self._scripts = Scripts(connection)
-        self._nonce = nonce
+        self.nonce = nonce
         self._writes = 0
         self._pending = PendingBlobs(connection, blobs, claim.batch) if blobs else None
         self._batch = claim.batch
@@ -188,7 +189,7 @@ class Attempt:
             The numbers of those among the images that the job has then.
         """
         try:
-            return self._scripts.reuse_cached(self.job_id, self.part, self._nonce, self.needs, images)
+            return self._scripts.reuse_cached(self.job_id, self.part, self.nonce, self.needs, images)
         except Refused as error:
             raise self._over() from error
 
@@ -201,7 +202,7 @@ class Attempt:
         Raises:
             StaleAttemptError: if the attempt is over.
         """
-        holds, cancel = (scripts or self._scripts).renew(self.job_id, self.part, self._nonce, LEASE_MS)
+        holds, cancel = (scripts or self._scripts).renew(self.job_id, self.part, self.nonce, LEASE_MS)
         if not holds:
             raise self._over()
         return cancel
@@ -280,9 +281,9 @@ class Attempt:
     def _fence(self, new_blobs: list[str]) -> Fence:
         self._writes += 1
         since = self._pending.since(new_blobs) if self._pending else self._batch
-        token = f"{self._nonce}.{self._writes}"
+        token = f"{self.nonce}.{self._writes}"
         return Fence(
-            job_id=self.job_id, part=self.part, nonce=self._nonce, token=token, since=since, new_blobs=new_blobs
+            job_id=self.job_id, part=self.part, nonce=self.nonce, token=token, since=since, new_blobs=new_blobs
         )
 
     def _write(self, write: Write) -> Written:

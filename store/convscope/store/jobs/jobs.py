@@ -16,6 +16,7 @@ from convscope.store.jobs.listing import newest_first
 from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.names import new_id, parse_name
 from convscope.store.redis.keys import KEYS, key
+from convscope.store.redis.layout import LAYOUT
 from convscope.store.redis.scripts import Scripts, Value, counted
 from convscope.v1.jobs_pb2 import (
     CancelRequested,
@@ -107,6 +108,7 @@ class JobStore:
             *(event.SerializeToString() for event in events),
             *counted(fields.items()),
             *counted(_new_model_fields(job_id, model).items() if model else ()),
+            LAYOUT,
         )
         if status == b"exists":
             return self._known_request(value.decode(), request_id, request_digest), False

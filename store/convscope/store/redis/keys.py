@@ -99,6 +99,13 @@ _NAMES: Final[dict[str, str]] = {
     "leader": "leader",
     "looked": "leader:looked",
     "swept": "swept",
+    # Held while files are deleted.
+    "collecting": "collecting",
+    # Hash, see ``deployment.py``: whose Redis this is (``id``, ``epoch``), how records are laid out (``layout``), the
+    # epoch that is wanted next (``next_...``), when it took the store over (``adopted``), why a sweep stopped
+    # (``stopped``). There for a while after the epoch was advanced.
+    "deployment": "deployment",
+    "advanced": "deployment:advanced",
     # One stream that carries every event once more, so that a service wakes its watchers with a single blocking read.
     "notify": "notify",
     # Never there: deleting it tells whether Redis takes writes.

@@ -1,27 +1,50 @@
 """What a Redis must be like to be trusted with jobs."""
 
+from typing import Any, Final, cast
+
 import redis
 
 from convscope.store.errors import StoreError
 
 __all__ = ["PolicyError", "check_policy"]
 
+# The oldest version that has what the scripts use: effects of scripts that ask for the time, options of SET and ZADD.
+OLDEST: Final = (6, 2)
+
 
 class PolicyError(StoreError):
-    """Redis would throw records away when its memory is full."""
+    """This Redis cannot be used: it is a cluster or too old, or would throw records away when its memory is full."""
 
 
 def check_policy(connection: redis.Redis) -> None:
-    """Refuse a Redis that may evict keys.
+    """Refuse a Redis Cluster, one that is too old, and one that may evict keys.
 
     Raises:
-        PolicyError: if its ``maxmemory-policy`` is not ``noeviction``; says how to set it.
+        PolicyError: saying what to use, or how to set it.
         redis.RedisError: if it does not answer.
     """
     # From INFO, since hosted servers often forbid CONFIG.
-    policy = connection.info("memory").get("maxmemory_policy", "noeviction")
+    with connection.pipeline(transaction=False) as pipeline:
+        for section in ("server", "cluster", "memory"):
+            pipeline.info(section)
+        server, cluster, memory = cast("list[dict[str, Any]]", pipeline.execute())
+    if cluster.get("cluster_enabled") or server.get("redis_mode") == "cluster":
+        raise PolicyError(
+            "Redis runs as a cluster, where no script may change several jobs' records at once; use one primary, with "
+            "replicas or Sentinel if wished (cluster-enabled no)"
+        )
+    version = str(server.get("redis_version", ""))
+    if _numbers(version) < OLDEST:
+        raise PolicyError(f"Redis has version {version}; use {OLDEST[0]}.{OLDEST[1]} or newer, or Valkey")
+    policy = memory.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise PolicyError(
             f"Redis has maxmemory-policy {policy}, so it may throw jobs away; set it with "
             "`redis-cli config set maxmemory-policy noeviction`, and in its configuration"
         )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the parts of a version; one that is not told counts as new enough."""
+    found = tuple(int(part) for part in version.split(".") if part.isdecimal())
+    return found or OLDEST

@@ -52,6 +52,11 @@ OTHER_SCRIPTS: Final = (
     "condemn",
     "strike_off",
     "take_apart",
+    "pardon",
+    "identify",
+    "prepare_epoch",
+    "enter_epoch",
+    "restore_model",
 )
 
 

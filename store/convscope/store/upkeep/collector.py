@@ -11,6 +11,7 @@ from typing import Final
 import redis
 
 from convscope.store.blobs import BlobStore
+from convscope.store.redis.keys import KEYS
 from convscope.store.redis.scripts import Scripts, listed
 
 __all__ = ["Collector"]
@@ -32,7 +33,7 @@ SLICE: Final = 1_000
 
 
 class Collector:
-    """Collects the garbage of one Redis and one artifact store; only the process that leads may run it.
+    """Collects the garbage of one Redis and one artifact store; only one process at a time may run it: see ``Sweeper``.
 
     Args:
         connection: Redis.
@@ -40,7 +41,8 @@ class Collector:
         permit: called before every deletion; raises if nothing may be deleted.
     """
 
-    def __init__(self, connection: redis.Redis, blobs: BlobStore, permit: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, connection: redis.Redis, blobs: BlobStore, permit: Callable[[], object] = lambda: None) -> None:
+        self._redis = connection
         self._scripts = Scripts(connection)
         self._blobs = blobs
         self._permit = permit
@@ -55,6 +57,15 @@ class Collector:
         self._scripts.run("take_apart", SLICE)
         return self.collect(patience_ms=patience_ms)
 
+    def take_apart(self) -> None:
+        """Take back all references of what was deleted."""
+        while self._scripts.run("take_apart", SLICE):
+            pass
+
+    def pardon(self) -> None:
+        """Give up what is condemned, because nothing may be deleted: those who want to refer to it must not wait."""
+        self._scripts.run("pardon")
+
     def collect(self, orphans: Collection[str] = (), patience_ms: int = PATIENCE_MS) -> int:
         """Delete the files of a batch of blobs that nothing refers to.
 
@@ -65,6 +76,8 @@ class Collector:
         Returns:
             How many files were deleted.
         """
+        if not orphans and not self.has_garbage():
+            return 0
         self._permit()
         batch, *condemned = self._scripts.run("condemn", patience_ms, BATCH, *listed(orphans))
         digests = [digest.decode() for digest in condemned]
@@ -73,3 +86,7 @@ class Collector:
             self._scripts.run("strike_off", batch, REMEMBERED, *listed(digests))
             log.info("deleted %d blobs that nothing refers to", len(digests))
         return len(digests)
+
+    def has_garbage(self) -> bool:
+        """Whether there are blobs that have lost their last reference, or records to be taken apart."""
+        return bool(self._redis.exists(KEYS["unreferenced"], KEYS["condemned"], KEYS["trash"]))

@@ -40,9 +40,13 @@ class Reconciler:
 
     Args:
         connection: Redis.
+        period_s: how often it looks, in seconds.
+        lead_ms: how long its lead lasts without being renewed, in milliseconds.
     """
 
-    def __init__(self, connection: redis.Redis) -> None:
+    def __init__(self, connection: redis.Redis, period_s: float = PERIOD_S, lead_ms: int = LEAD_MS) -> None:
+        self._period_s = period_s
+        self._lead_ms = lead_ms
         self._redis = connection
         self._scripts = Scripts(connection)
         self._token = secrets.token_hex(8)
@@ -58,10 +62,10 @@ class Reconciler:
         if now < self._next:
             return
         try:
-            if self._scripts.run("lead", self._token, LEAD_MS, MAX_PAUSE_MS, LEASE_MS):
+            if self._scripts.run("lead", self._token, self._lead_ms, MAX_PAUSE_MS, LEASE_MS):
                 self._look()
         finally:
-            self._next = time.monotonic() + PERIOD_S
+            self._next = time.monotonic() + self._period_s
 
     def resign(self) -> None:
         """Give the lead to whoever comes next."""

@@ -19,6 +19,8 @@ from convscope.store import (
     Attempt,
     BlobStore,
     Claimant,
+    Deployment,
+    ModelManifests,
     Scripts,
     StoreSettings,
     connect_patiently,
@@ -96,6 +98,8 @@ class Executor:
         self._environment = environment()
         self._keep_warm_s = keep_warm()
         self._blobs = BlobStore(settings.artifacts_url)
+        self._deployment = Deployment(connection, self._blobs.objects)
+        self._manifests = ModelManifests(connection, self._blobs)
         # A connection of its own: while Redis is away the computation may wait for it, the lease's thread tries again.
         self._lease_scripts = Scripts(connect_promptly(settings.redis_url))
         self._visualize = VisualizeRunner()
@@ -176,6 +180,7 @@ class Executor:
     def _run(self, attempt: Attempt, lease: LeaseKeeper) -> None:
         try:
             check_understood(attempt.spec)
+            self._deployment.ensure_joined()
             self._runners[attempt.kind](AttemptContext(self._redis, attempt, self._blobs, lease, self._stop))
             log.info("jobs/%s: part %d is done", attempt.job_id, attempt.part)
         except DrainedError:
@@ -191,6 +196,14 @@ class Executor:
             log.exception("jobs/%s failed", attempt.job_id)
             attempt.fail(_failure(error))
         settle_waiters(self._redis, attempt.makes)
+        self._keep_manifest(attempt)
+
+    def _keep_manifest(self, attempt: Attempt) -> None:
+        if attempt.makes:
+            try:
+                self._manifests.keep(f"models/{attempt.makes}")
+            except BlobError as error:  # a service writes it within minutes
+                log.warning("models/%s has no manifest yet: %s", attempt.makes, error)
 
 
 # The first class that an error is an instance of decides; anything else is a fault of the computation.

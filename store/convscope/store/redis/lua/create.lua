@@ -4,6 +4,7 @@
 --       event if it must wait, event if it need not,
 --       number of the record's fields, then for each: field, value
 --       number of the model's fields, then for each: field, value
+--       number of the layout of records
 -- Returns {"created", state}, {"exists", job id}, or {"model", state of the model that it needs or ""}.
 open_job(take())
 local request, makes, needs = take(), take(), take()
@@ -31,6 +32,7 @@ end
 
 set_fields(record)
 set_fields(made)
+redis.call('HSETNX', KEY.deployment, 'layout', take())
 redis.call('HSET', record, 'created', whole(NOW), 'next', 0, 'done', 0, 'running', 0)
 redis.call('ZADD', KEY.jobs, 0, id)
 set_state(state)

@@ -1,0 +1,186 @@
+"""Manifests: what a record would have to say to be made again, beside the files that it names.
+
+There is one for each model that is ready, and will be one for each dataset: the collection is part of the name. It is
+written once and stays as it is, until deleting the record makes a tombstone of it.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from convscope.store.errors import ManifestError
+from convscope.store.names import ID_PATTERN
+from convscope.store.objects import Objects
+
+__all__ = ["Manifest", "Manifests"]
+
+FOLDER = "manifests"
+PATH = re.compile(rf"{FOLDER}/([a-z]{{1,32}})/({ID_PATTERN.pattern})\.json")
+
+# What this version writes, and the latest that it can read.
+FORMAT = 1
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
+ROLE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A record as its manifest has it.
+
+    Attributes:
+        collection: ``models`` or ``datasets``; a newer version may have others.
+        identifier: the record's id.
+        deployment: id of the deployment that wrote it.
+        record: the contract's message, serialized.
+        files: digests of the blobs that the record needs, by what they are to it.
+        deleted: whether it is a tombstone: the record was deleted, and is not to be made again.
+    """
+
+    collection: str
+    identifier: str
+    deployment: str
+    record: bytes
+    files: Mapping[str, str] = field(default_factory=dict)
+    deleted: bool = False
+
+    @property
+    def name(self) -> str:
+        """``models/ID``."""
+        return f"{self.collection}/{self.identifier}"
+
+    def to_bytes(self) -> bytes:
+        """Write it as a file."""
+        fields = {
+            "format": FORMAT,
+            "name": self.name,
+            "state": "deleted" if self.deleted else "ready",
+            "deployment": self.deployment,
+            "files": dict(self.files),
+            "record": base64.b64encode(self.record).decode(),
+        }
+        return json.dumps(fields, indent=1).encode() + b"\n"
+
+    @classmethod
+    def from_bytes(cls, name: str, data: bytes) -> "Manifest":
+        """Read what ``to_bytes`` wrote.
+
+        Args:
+            name: ``models/ID``, as the file's path has it.
+            data: the file's bytes.
+
+        Raises:
+            ManifestError: if they are anything else, or come from a newer version.
+        """
+        try:
+            fields = json.loads(data)
+            if isinstance(fields["format"], int) and fields["format"] > FORMAT:
+                raise ManifestError(f"the manifest of {name} was written by a newer version")
+            return _from_fields(name, fields)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ManifestError(f"the manifest of {name} cannot be read") from error
+
+
+def _from_fields(name: str, fields: Mapping[str, Any]) -> Manifest:
+    files, record, deployment = fields["files"], fields["record"], fields["deployment"]
+    if not isinstance(files, dict) or not isinstance(record, str) or not isinstance(deployment, str):
+        raise TypeError
+    fits = all(ROLE.fullmatch(role) and DIGEST.fullmatch(digest) for role, digest in files.items())
+    if not fits or fields["format"] != FORMAT or fields["name"] != name or fields["state"] not in {"ready", "deleted"}:
+        raise ValueError
+    collection, _, identifier = name.partition("/")
+    return Manifest(
+        collection=collection,
+        identifier=identifier,
+        deployment=deployment,
+        record=base64.b64decode(record, validate=True),
+        files=files,
+        deleted=fields["state"] == "deleted",
+    )
+
+
+class Manifests:
+    """The manifests in one artifact store; safe to use from several threads."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._dead: set[str] = set()
+
+    def names(self) -> set[str]:
+        """Return the names of all records that have a manifest, those with a tombstone included.
+
+        Raises:
+            BlobError: if the store cannot be read.
+        """
+        paths = (PATH.fullmatch(each.path) for batch in self._objects.list(FOLDER) for each in batch)
+        return {f"{match[1]}/{match[2]}" for match in paths if match}
+
+    def strangers(self) -> list[str]:
+        """Return the paths of files in the folder that are not understood."""
+        paths = [each.path for batch in self._objects.list(FOLDER) for each in batch]
+        return [path for path in paths if not PATH.fullmatch(path)]
+
+    def read(self, name: str) -> Manifest | None:
+        """Return the manifest of a record, None if it has none.
+
+        Raises:
+            ManifestError: if it cannot be read, or comes from a newer version.
+            BlobError: if the store cannot be read.
+        """
+        data = self._objects.get(_path(name))
+        return None if data is None else Manifest.from_bytes(name, data)
+
+    def is_dead(self, name: str) -> bool:
+        """Whether a record has a tombstone; a tombstone stays one, and is read once.
+
+        Raises:
+            ManifestError: if its manifest cannot be read, or comes from a newer version.
+            BlobError: if the store cannot be read.
+        """
+        if name not in self._dead:
+            found = self.read(name)
+            if found and found.deleted:
+                self._dead.add(name)
+        return name in self._dead
+
+    def create(self, manifest: Manifest) -> bool:
+        """Write the manifest of a record that has none; returns whether it had none.
+
+        Raises:
+            BlobError: if the store cannot be written.
+        """
+        return self._objects.create(_path(manifest.name), manifest.to_bytes())
+
+    def replace(self, manifest: Manifest) -> None:
+        """Write a manifest in the place of one that says something else.
+
+        Raises:
+            BlobError: if the store cannot be written.
+        """
+        self._objects.put(_path(manifest.name), manifest.to_bytes())
+
+    def bury(self, manifest: Manifest) -> None:
+        """Make a tombstone of a record's manifest, whether it has one yet or not.
+
+        Raises:
+            BlobError: if the store cannot be written.
+        """
+        self.replace(replace(manifest, deleted=True))
+
+    def named_files(self, names: set[str]) -> Iterator[tuple[str, str]]:
+        """Yield the digest of each file that these manifests name and the manifest's name, tombstones left out.
+
+        Raises:
+            ManifestError: if one cannot be read, or comes from a newer version.
+            BlobError: if the store cannot be read.
+        """
+        for name in sorted(names):
+            if not self.is_dead(name) and (found := self.read(name)):
+                yield from ((digest, name) for digest in found.files.values())
+
+
+def _path(name: str) -> str:
+    return f"{FOLDER}/{name}.json"

@@ -1,0 +1,150 @@
+"""The manifests of models: written when a model is ready, made a tombstone of before it is deleted."""
+
+import logging
+from typing import cast
+
+import redis
+from google.protobuf.message import DecodeError
+
+from convscope.store.blobs import BlobStore
+from convscope.store.deployment import Deployment
+from convscope.store.errors import ManifestError
+from convscope.store.jobs import records
+from convscope.store.manifests import Manifest, Manifests
+from convscope.store.models import ModelStore
+from convscope.store.names import parse_name
+from convscope.store.redis.keys import KEYS, key
+from convscope.v1.models_pb2 import Model
+
+__all__ = ["ModelManifests"]
+
+log = logging.getLogger(__name__)
+
+COLLECTION = "models"
+
+
+class ModelManifests:
+    """Keeps manifests beside the records of models.
+
+    Args:
+        connection: Redis.
+        blobs: the artifact store.
+    """
+
+    def __init__(self, connection: redis.Redis, blobs: BlobStore) -> None:
+        self._redis = connection
+        self._blobs = blobs
+        self._models = ModelStore(connection)
+        self.manifests = Manifests(blobs.objects)
+        self._deployment = Deployment(connection, blobs.objects)
+
+    def keep(self, name: str) -> None:
+        """Write the manifest of a model if it is ready, as Redis has it: never what a stale attempt believes.
+
+        One that is there already is left alone, unless this Redis owns the store and made the model again.
+
+        Raises:
+            redis.RedisError: if Redis does not answer.
+            BlobError: if the artifact store does not.
+        """
+        wanted = self._of_record(name)
+        if wanted is None or self.manifests.create(wanted):
+            return
+        try:
+            found = self.manifests.read(name)
+        except ManifestError as error:
+            log.warning("%s; it is left alone", error)
+            return
+        differs = found is None or (found.record, dict(found.files)) != (wanted.record, dict(wanted.files))
+        if differs and not (found and found.deleted) and self._deployment.standing().deletes:
+            self.manifests.replace(wanted)
+            if self._of_record(name) is None:  # deleted meanwhile: its tombstone was overwritten
+                self.manifests.bury(wanted)
+
+    def keep_missing(self) -> int:
+        """Write the manifests of ready models that have none; returns how many.
+
+        Raises:
+            redis.RedisError: if Redis does not answer.
+            BlobError: if the artifact store does not.
+        """
+        missing = sorted(self.ready() - self.manifests.names())
+        for name in missing:
+            self.keep(name)
+        return len(missing)
+
+    def ready(self) -> set[str]:
+        """Return the names of all models that are ready."""
+        ids = [records.text(each) for each in cast("list[bytes]", self._redis.zrange(KEYS["models"], 0, -1))]
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for model_id in ids:
+                pipeline.hget(key("model", model_id), "state")
+            states = pipeline.execute()
+        return {f"{COLLECTION}/{model_id}" for model_id, state in zip(ids, states, strict=True) if state == b"ready"}
+
+    def delete(self, name: str) -> None:
+        """Delete a model: a tombstone first, then its record; files that nothing else refers to go a little later.
+
+        Raises:
+            ValueError: if the name is malformed.
+            NotFoundError: if there is no such model.
+            StateError: if its training has not ended.
+            DeletionOffError: if nothing may be deleted: then the manifest may be another deployment's.
+            BlobError: if the artifact store does not answer.
+        """
+        self._models.get(name)
+        if tombstone := self._of_record(name):
+            self._deployment.may_delete()
+            self.manifests.bury(tombstone)
+        self._models.delete(name)
+
+    def check(self, manifest: Manifest) -> str:
+        """Return why a record cannot be made again from its manifest, "" if it can.
+
+        Raises:
+            BlobError: if the artifact store does not answer.
+        """
+        if manifest.collection != COLLECTION:
+            return f"this version does not know how to make {manifest.collection} again"
+        try:
+            model = Model.FromString(manifest.record)
+        except DecodeError:
+            return "its manifest cannot be read"
+        file = manifest.files.get("file", "")
+        if not file or file != model.sha256 or model.name != manifest.name:
+            return "its manifest does not name its file, or is another model's"
+        return "" if self._blobs.written(file) else f"its file {file} is missing"
+
+    def restore(self, manifest: Manifest) -> str:
+        """Make a model's record again from its manifest.
+
+        Returns:
+            "" if there is a record now, else why there is none.
+
+        Raises:
+            redis.RedisError: if Redis does not answer.
+            BlobError: if the artifact store does not.
+        """
+        if fault := self.check(manifest):
+            return fault
+        history = manifest.files.get("history", "")
+        if history and self._blobs.written(history) is None:
+            log.warning("%s: its training curve %s is missing", manifest.name, history)
+            history = ""
+        made = self._models.restore(Model.FromString(manifest.record), history=history)
+        return "" if made else "its file is about to be deleted"
+
+    def _of_record(self, name: str) -> Manifest | None:
+        model_id = parse_name(COLLECTION, name)
+        fields = records.read_record(self._redis, key("model", model_id))
+        if fields.get(b"state") != b"ready":
+            return None
+        model = records.model_from_fields(model_id, fields)
+        files = {"file": model.sha256, "history": fields.get(b"history", b"").decode()}
+        return Manifest(
+            collection=COLLECTION,
+            identifier=model_id,
+            deployment=self._deployment.redis_side().deployment,
+            record=model.SerializeToString(deterministic=True),
+            files={role: digest for role, digest in files.items() if digest},
+        )

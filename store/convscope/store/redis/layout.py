@@ -1,0 +1,50 @@
+"""How records are laid out in Redis: a Redis that another layout's version wrote is not touched."""
+
+import redis
+
+from convscope.store.errors import LayoutError
+from convscope.store.names import new_id
+from convscope.store.redis.keys import KEYS
+from convscope.store.redis.scripts import Scripts, listed
+
+__all__ = ["LAYOUT", "check_layout", "layout_fault"]
+
+# Number of the layout that this version reads and writes; 0.1 had the first one, and did not say so.
+LAYOUT = 2
+
+# Any of these is there as soon as there are records, whatever the layout.
+RECORDS = (KEYS["jobs"], KEYS["models"], KEYS["references"], "convscope:active")
+
+
+def check_layout(connection: redis.Redis) -> None:
+    """Refuse a Redis whose records are laid out in another way; an empty one gets its deployment's id.
+
+    Raises:
+        LayoutError: saying what to do.
+        redis.RedisError: if it does not answer or takes no writes.
+    """
+    status, *found = Scripts(connection).run("identify", new_id(), LAYOUT, *listed(RECORDS))
+    if status == b"layout":
+        raise LayoutError("; ".join(_explain(found[0].decode())))
+
+
+def layout_fault(connection: redis.Redis) -> tuple[str, str]:
+    """Return what is wrong with the layout of records, and what to do; empty if nothing is. Changes nothing."""
+    layout = connection.hget(KEYS["deployment"], "layout")
+    if layout is None:
+        return _explain("") if connection.exists(*RECORDS) else ("", "")
+    told = layout if isinstance(layout, str) else layout.decode()
+    return _explain(told) if told != str(LAYOUT) else ("", "")
+
+
+def _explain(layout: str) -> tuple[str, str]:
+    """Return what is wrong with a layout, and what to do."""
+    if layout.isdecimal() and int(layout) > LAYOUT:
+        return (
+            f"Redis has records of a newer version (layout {layout}, this version knows {LAYOUT})",
+            "update convscope, or use another Redis or database number",
+        )
+    return (
+        f"Redis has records of version 0.1 or before (layout {layout or 1}, this version knows {LAYOUT})",
+        "empty it with `redis-cli -n NUMBER flushdb`, or use another Redis or database number",
+    )

@@ -1,0 +1,25 @@
+-- Makes the record of a ready model again, with its references, unless there is one or a file may be gone.
+--
+-- ARGV: model id, number of fields, then for each: field, value; number of blobs that it refers to, then each digest
+-- Returns 1 if there is a record now, else 0.
+local id = take()
+local record = key('model', id)
+if redis.call('EXISTS', record) == 1 then
+  return 1
+end
+local fields = {}
+for index = 1, 2 * tonumber(take()) do
+  fields[index] = take()
+end
+local digests = take_list()
+for _, digest in ipairs(digests) do
+  if redis.call('HEXISTS', KEY.condemned, digest) == 1 then
+    return 0
+  end
+end
+redis.call('HSET', record, unpack(fields))
+for _, digest in ipairs(digests) do
+  add_ref(key('model_blobs', id), digest)
+end
+redis.call('ZADD', KEY.models, 0, id)
+return 1

@@ -1,0 +1,390 @@
+"""Which part is next: by priority, then owners by fair share, then jobs in turn; and who is woken for it."""
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from convscope.store import (
+    Attempt,
+    Claimant,
+    JobStore,
+    ResultWanted,
+    Scripts,
+    WorkerReport,
+    WorkerStore,
+    mark_holder_lost,
+    top_up_tickets,
+)
+from convscope.store.embedded import EmbeddedRedis
+from convscope.store.errors import StaleAttemptError
+from convscope.store.jobs import records
+from convscope.store.jobs.attempts import SLACK_S
+from convscope.store.jobs.lost_attempts import mark_attempt_lost
+from convscope.store.jobs.records import read_record
+from convscope.store.redis.keys import KEYS, key
+from convscope.store.redis.scripts import LateAttempt
+from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobState, Priority
+from support.part_jobs import claim, create, ready, ready_model, state, take
+
+HIGH, NORMAL, LOW = Priority.PRIORITY_HIGH, Priority.PRIORITY_NORMAL, Priority.PRIORITY_LOW
+
+
+def name(attempt: Attempt | None) -> str:
+    return f"jobs/{attempt.job_id}" if attempt else ""
+
+
+def takes(connection: redis.Redis, count: int, **asked: Any) -> list[str]:
+    """Names of the jobs of the parts that come next, while none of them ends."""
+    return [name(take(connection, f"w{number}", **asked)) for number in range(count)]
+
+
+def woken(connection: redis.Redis, worker: str) -> bool:
+    return bool(connection.exists(key("wake", worker)))
+
+
+def test_parts_come_in_order_and_those_that_came_back_first(connection: redis.Redis) -> None:
+    job = create(connection, 4)
+    first, second = claim(connection, job, 0, "a"), claim(connection, job, 1, "b")
+    second.release()
+    assert claim(connection, job, 1, "c").number == 2
+    first.release()
+    assert [take(connection, worker).part for worker in "def"] == [0, 2, 3]  # type: ignore[union-attr]
+    assert take(connection) is None
+
+
+def test_the_more_urgent_job_is_first(connection: redis.Redis) -> None:
+    low, normal, high = (create(connection, 1, priority=each) for each in (LOW, NORMAL, HIGH))
+    assert takes(connection, 3) == [high.name, normal.name, low.name]
+
+
+def test_a_device_takes_its_own_and_what_any_takes(connection: redis.Redis) -> None:
+    gpu, either = create(connection, 1, device=Device.DEVICE_GPU), create(connection, 1)
+    assert takes(connection, 2) == [either.name, ""]
+    assert name(take(connection, device="gpu")) == gpu.name
+
+
+def test_owners_get_equal_shares_however_many_jobs_they_have(connection: redis.Redis) -> None:
+    many = {create(connection, 10, owner="ann").name for _ in range(5)}
+    create(connection, 30, owner="bob")
+    counts = Counter(found in many for found in takes(connection, 20))
+    assert counts == {True: 10, False: 10}
+
+
+def test_shares_are_of_work_not_of_parts(connection: redis.Redis) -> None:
+    long = create(connection, 20, owner="ann", cost_s=3.0)
+    create(connection, 60, owner="bob", cost_s=1.0)
+    counts = Counter(takes(connection, 40))
+    assert counts[long.name] == pytest.approx(10, abs=1)
+
+
+def test_an_owner_who_comes_new_neither_waits_nor_makes_wait(connection: redis.Redis) -> None:
+    old = create(connection, 100, owner="ann")
+    takes(connection, 50)
+    new = create(connection, 100, owner="bob")
+    found = takes(connection, 20)
+    assert new.name in found[:2]
+    assert Counter(found)[old.name] == pytest.approx(10, abs=1)
+
+
+def test_jobs_of_an_owner_take_turns(connection: redis.Redis) -> None:
+    jobs = [create(connection, 10).name for _ in range(3)]
+    found = takes(connection, 9)
+    assert Counter(found) == dict.fromkeys(jobs, 3)
+
+
+def test_what_a_part_really_took_is_charged(connection: redis.Redis) -> None:
+    dear, cheap = create(connection, 50, owner="ann", cost_s=9.0), create(connection, 50, owner="bob", cost_s=1.0)
+    first = {name(attempt): attempt for attempt in (take(connection, "a"), take(connection, "b")) if attempt}
+    first[dear.name].finish()  # at once: its estimate was wrong
+    first[cheap.name].finish()
+    assert Counter(takes(connection, 4)) == {dear.name: 1, cheap.name: 3}  # only what has ended is known
+
+
+def test_an_executor_stays_with_its_job_for_a_turn(connection: redis.Redis) -> None:
+    first, second = create(connection, 50, cost_s=3.0), create(connection, 50, cost_s=3.0)
+    takes(connection, 2)
+    found, last = [], first.name.removeprefix("jobs/")
+    for number in range(20):
+        attempt = take(connection, f"x{number}", last_job=last)
+        assert attempt is not None
+        last = attempt.job_id
+        found.append(name(attempt))
+    changes = sum(before != after for before, after in pairwise(found))
+    assert 1 <= changes <= 7  # of 19, were it not for the turn
+    assert abs(Counter(found)[first.name] - Counter(found)[second.name]) * 3.0 <= 2 * SLACK_S
+
+
+def test_a_job_that_has_had_nothing_is_not_kept_waiting_by_turns(connection: redis.Redis) -> None:
+    large = create(connection, 50)
+    last = claim(connection, large).job_id
+    small = [create(connection, 1).name for _ in range(3)]
+    found = [name(take(connection, f"x{number}", last_job=last)) for number in range(6)]
+    assert found[0] == small[0]
+    assert found[1] == large.name  # nor do newcomers keep the other one waiting for ever
+    assert set(found[:5]) == {large.name, *small}
+
+
+def test_a_model_that_is_loaded_is_preferred_within_the_slack(connection: redis.Redis) -> None:
+    models = [ready_model(connection) for _ in range(2)]
+    for model, file in zip(models, ("file-a", "file-b"), strict=True):
+        connection.hset(key("model", model.removeprefix("models/")), "file", file)
+    jobs = [create(connection, 30, model=model, cost_s=4.0).name for model in models]
+    takes(connection, 2)  # both have begun
+    found = takes(connection, 10, loaded=["file-b"])
+    assert found[:2] == [jobs[1]] * 2
+    assert jobs[0] in found[:5]  # and not beyond it
+
+
+def test_a_claim_that_is_sent_again_is_answered_alike(connection: redis.Redis) -> None:
+    job = create(connection, 3)
+    scripts, claimant = Scripts(connection), Claimant(worker="w")
+    first = scripts.claim(claimant, nonce="n", lease_ms=5000, slack_s=0)
+    again = scripts.claim(claimant, nonce="n", lease_ms=5000, slack_s=0)
+    assert first is not None
+    assert again is not None
+    assert (first.job_id, first.part, first.number) == (again.job_id, again.part, again.number)
+    assert JobStore(connection).get(job.name).sequence == 2  # queued, started: once
+    assert ready(connection) == 2
+
+
+def test_a_claim_that_is_sent_again_after_the_attempt_was_lost_finds_nothing(connection: redis.Redis) -> None:
+    create(connection, 1)
+    scripts, claimant = Scripts(connection), Claimant(worker="w")
+    assert scripts.claim(claimant, nonce="n", lease_ms=5000, slack_s=0)
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")
+    assert scripts.claim(claimant, nonce="n", lease_ms=5000, slack_s=0) is None
+
+
+def test_who_finds_nothing_waits_and_is_woken(connection: redis.Redis) -> None:
+    assert take(connection, "w", wait_ms=10_000) is None
+    assert not woken(connection, "w")
+    create(connection, 1)
+    assert woken(connection, "w")
+    assert take(connection, "w", wait_ms=10_000) is not None
+
+
+def test_as_many_are_woken_as_there_are_parts(connection: redis.Redis) -> None:
+    workers = [f"w{number}" for number in range(4)]
+    for worker in workers:
+        take(connection, worker, wait_ms=10_000)
+    create(connection, 3)
+    assert sum(woken(connection, worker) for worker in workers) == 3
+
+
+def test_only_those_whose_device_it_is_are_woken(connection: redis.Redis) -> None:
+    take(connection, "c", wait_ms=10_000)
+    take(connection, "g", "gpu", wait_ms=10_000)
+    create(connection, 1, device=Device.DEVICE_GPU)
+    assert (woken(connection, "c"), woken(connection, "g")) == (False, True)
+
+
+def test_who_has_the_model_loaded_is_woken_first(connection: redis.Redis) -> None:
+    model = ready_model(connection)
+    take(connection, "cold", wait_ms=10_000)
+    take(connection, "warm", wait_ms=10_000, loaded=["file"])
+    take(connection, "other", wait_ms=10_000, loaded=["elif"])
+    create(connection, 1, model=model)
+    assert [worker for worker in ("cold", "warm", "other") if woken(connection, worker)] == ["warm"]
+
+
+def test_who_waited_too_long_is_not_counted_on(connection: redis.Redis) -> None:
+    take(connection, "gone", wait_ms=10_000)
+    connection.zadd(key("waiting", "cpu"), {"gone": 1})
+    take(connection, "there", wait_ms=10_000)
+    create(connection, 1)
+    assert (woken(connection, "gone"), woken(connection, "there")) == (False, True)
+
+
+def test_a_part_that_comes_back_wakes_another(connection: redis.Redis) -> None:
+    create(connection, 1)
+    attempt = take(connection, "a")
+    take(connection, "b", wait_ms=10_000)
+    assert attempt is not None
+    attempt.release()
+    assert woken(connection, "b")
+
+
+@pytest.mark.parametrize("how", ["leaves", "dies"])
+def test_a_call_for_who_is_gone_is_passed_on(connection: redis.Redis, how: str) -> None:
+    for worker in ("other", "was"):
+        take(connection, worker, wait_ms=10_000)
+    create(connection, 1)
+    assert woken(connection, "was")  # who came last is warmest
+    if how == "leaves":
+        Scripts(connection).run("leave", "was", "cpu")
+    else:
+        mark_holder_lost(connection, "was", "cpu", "SIGKILL")
+    assert not woken(connection, "was")
+    assert woken(connection, "other")
+
+
+def idle(connection: redis.Redis, *workers: str, device: str = "cpu") -> None:
+    for worker in workers:
+        WorkerStore(connection).report(WorkerReport(name=worker, device=device, idle=True))
+
+
+def test_tickets_are_for_what_is_ready_and_who_is_idle(connection: redis.Redis) -> None:
+    create(connection, 5)
+    assert top_up_tickets(connection) == 0
+    idle(connection, "a", "b")
+    assert top_up_tickets(connection) == 2
+    assert top_up_tickets(connection) == 0  # they are on their way
+    idle(connection, "c", "d", "e", "f", "g", "h")
+    assert top_up_tickets(connection) == 3
+
+
+def test_tickets_run_out(connection: redis.Redis) -> None:
+    idle(connection, "a")
+    create(connection, 1)
+    tickets: Any = connection.zrange(key("tickets", "cpu"), 0, -1)
+    assert len(tickets) == 1  # creating a job makes them
+    connection.zadd(key("tickets", "cpu"), {tickets[0]: 1})
+    assert top_up_tickets(connection) == 1
+
+
+def test_no_ticket_is_made_for_a_part_that_an_executor_was_woken_for(connection: redis.Redis) -> None:
+    take(connection, "warm", wait_ms=10_000)
+    idle(connection, "cold")
+    create(connection, 1)
+    assert top_up_tickets(connection) == 0
+    create(connection, 1)
+    assert connection.zcard(key("tickets", "cpu")) == 1
+
+
+def test_workers_are_idle_for_as_long_as_they_say_so(connection: redis.Redis) -> None:
+    idle(connection, "silent", "busy", "leaving")
+    connection.zadd(key("idle", "cpu"), {"silent": 1})
+    WorkerStore(connection).report(WorkerReport(name="busy", device="cpu", idle=False))
+    WorkerStore(connection).forget("leaving", "cpu")
+    create(connection, 5)
+    assert connection.zcard(key("tickets", "cpu")) == 0
+
+
+class ReadySet(RuleBasedStateMachine):
+    """Whatever happens, in whatever order: what is to be had, what runs and what is kept stays in agreement."""
+
+    connection: redis.Redis
+
+    @initialize()
+    def begin(self) -> None:
+        self.connection.flushall()
+        self.jobs: dict[str, Job] = {}
+        self.attempts: list[tuple[str, Attempt]] = []
+        self.done: Counter[tuple[str, int]] = Counter()
+        self.workers = 0
+
+    @rule(
+        parts=st.integers(1, 4),
+        priority=st.sampled_from([HIGH, NORMAL, LOW]),
+        device=st.sampled_from([Device.DEVICE_ANY, Device.DEVICE_CPU, Device.DEVICE_GPU]),
+        owner=st.sampled_from(["ann", "bob"]),
+        cost=st.sampled_from([0.5, 3.0]),
+    )
+    def create(self, parts: int, priority: Any, device: Any, owner: str, cost: float) -> None:
+        job = create(self.connection, parts, priority=priority, device=device, owner=owner, cost_s=cost)
+        self.jobs[job.name] = job
+
+    @rule(device=st.sampled_from(["cpu", "gpu"]), wait=st.booleans(), warm=st.booleans())
+    def claim(self, device: str, wait: bool, warm: bool) -> None:
+        self.workers += 1
+        worker, last = f"w{self.workers}", self.attempts[-1][1].job_id if warm and self.attempts else ""
+        attempt = take(self.connection, worker, device, wait_ms=10_000 if wait else 0, last_job=last)
+        if attempt:
+            assert self.done[name(attempt), attempt.part] == 0
+            self.attempts.append((worker, attempt))
+
+    @precondition(lambda self: self.attempts)
+    @rule(data=st.data(), how=st.sampled_from(["finish", "finish", "release", "lost", "fail", "report"]))
+    def end(self, data: st.DataObject, how: str) -> None:
+        worker, attempt = self.attempts.pop(data.draw(st.integers(0, len(self.attempts) - 1)))
+        try:
+            self._end(worker, attempt, how)
+        except StaleAttemptError:
+            assert state(self.connection, self.jobs[name(attempt)]) not in {
+                JobState.JOB_STATE_QUEUED,
+                JobState.JOB_STATE_RUNNING,
+            }
+
+    def _end(self, worker: str, attempt: Attempt, how: str) -> None:
+        if how == "finish":
+            try:
+                attempt.finish()
+            except ResultWanted:
+                attempt.succeed("")
+            self.done[name(attempt), attempt.part] += 1
+        elif how == "release":
+            attempt.release()
+        elif how == "lost":
+            mark_holder_lost(self.connection, worker, "cpu", "SIGKILL")
+        elif how == "fail":
+            attempt.fail(Failure(message="x"))
+        else:
+            attempt.report(JobEvent(), "blob", kept=1)
+            self.attempts.append((worker, attempt))
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        JobStore(self.connection).request_cancel(data.draw(st.sampled_from(sorted(self.jobs))))
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(sorted(self.jobs)))
+        if state(self.connection, self.jobs[job]) in records.ENDED:
+            JobStore(self.connection).delete(job)
+            del self.jobs[job]
+            self.attempts = [(worker, attempt) for worker, attempt in self.attempts if name(attempt) != job]
+
+    @invariant()
+    def books_balance(self) -> None:
+        if not hasattr(self, "jobs"):
+            return
+        fields = {job: read_record(self.connection, key("job", job.removeprefix("jobs/"))) for job in self.jobs}
+        to_be_had = Counter[str]()
+        for job, record in fields.items():
+            job_id = job.removeprefix("jobs/")
+            jobs = key("ready_jobs", *(record[part].decode() for part in (b"priority", b"device", b"owner")))
+            left = int(record[b"parts"]) - int(record[b"next"]) + self.connection.llen(key("returned", job_id))
+            is_open = record[b"state"] in {b"queued", b"running"} and b"cancel" not in record
+            assert (self.connection.zscore(jobs, job_id) is not None) == (is_open and left > 0)
+            to_be_had[record[b"device"].decode()] += left if is_open else 0
+            assert self.connection.zscore(key("jobs_in_state", record[b"state"].decode()), job_id) is not None
+        for device in ("any", "cpu", "gpu"):
+            assert ready(self.connection, device) == to_be_had[device]
+        running = sum(int(record[b"running"]) for record in fields.values() if record[b"state"] == b"running")
+        assert self.connection.zcard(KEYS["leases"]) == running
+        assert all(count <= 1 for count in self.done.values())
+
+    @invariant()
+    def nothing_ready_is_kept_from_who_asks(self) -> None:
+        owners = [key("ready_owners", each, device) for each in ("high", "normal", "low") for device in ("any", "cpu")]
+        has_owner = any(self.connection.exists(owner) for owner in owners)
+        assert has_owner == (ready(self.connection, "any") + ready(self.connection, "cpu") > 0)
+
+
+def test_whatever_happens_the_books_balance(redis_server: EmbeddedRedis) -> None:
+    with redis.Redis.from_url(redis_server.url) as connection:
+        ReadySet.connection = connection
+        machine = ReadySet.TestCase
+        machine.settings = settings(
+            max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        )
+        machine().runTest()
+        connection.flushall()
+
+
+def test_an_attempt_that_is_lost_twice_is_lost_once(connection: redis.Redis) -> None:
+    create(connection, 1)
+    attempt = take(connection, "w")
+    assert attempt is not None
+    late = LateAttempt(attempt.job_id, 0, 1, attempt.nonce, "w")
+    assert mark_attempt_lost(connection, late, "x")
+    assert not mark_attempt_lost(connection, late, "x")
+    assert ready(connection) == 1
