@@ -126,4 +126,4 @@ class ModelFile:
 
 
 def _size_bytes(values: Sequence[npt.NDArray[Any]]) -> int:
-    return sum(value.nbytes for value in values)
+    return sum(int(value.nbytes) for value in values)

@@ -48,15 +48,14 @@ class Visualizer:
 
     def __init__(self, model: keras.Model | ModelFile, memory: int | None = None) -> None:
         self._fitting = Fitting(thread_count(), memory or default_memory())
-        self._file = model if isinstance(model, ModelFile) else None
-        self._own = Targets(model) if self._file is None else None
+        self._model = model if isinstance(model, ModelFile) else Targets(model)
         self._cuts: Cuts = {}
         _ = self._targets
 
     @property
     def _targets(self) -> Targets:
         """The model's targets, compiled ones among them, with the weights of this model."""
-        return self._own if self._file is None else self._file.shared(Targets)
+        return self._model.shared(Targets) if isinstance(self._model, ModelFile) else self._model
 
     def run(
         self,
@@ -115,7 +114,7 @@ class Visualizer:
     ) -> None:
         asked, count = target.checked(features), settings.restarts
         fit = self._fitting(target, rows, count)
-        make_room = self._file.clear_caches if self._file else None
+        make_room = self._model.clear_caches if isinstance(self._model, ModelFile) else None
         work = ChunkClimb(
             target, settings, classify, rows=rows, most_rows=fit.rows, cuts=self._cuts, make_room=make_room
         )
