@@ -142,11 +142,11 @@ def every_kind_cold() -> dict[str, str]:
 def every_kind_warm() -> dict[str, list[str]]:
     """Return the digests of each kind, computed after others of other models, again, and after evictions."""
     caches = Caches()
-    for name in reversed(KINDS):
+    for name in reversed(list(KINDS)):
         KINDS[name](2, caches)
     found: dict[str, list[str]] = {name: [kind(1, caches)] for name, kind in KINDS.items()}
     caches.trim(caches.size_bytes // 2)
-    for name in reversed(KINDS):
+    for name in reversed(list(KINDS)):
         found[name].append(KINDS[name](1, caches))
     return found
 

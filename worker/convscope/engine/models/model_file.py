@@ -50,7 +50,8 @@ class _Architecture:
 
     @property
     def size_bytes(self) -> int:
-        return _size_bytes(self._values()) + sum(each.size_bytes for each in self._shared.values())
+        shared: int = sum(each.size_bytes for each in self._shared.values())
+        return _size_bytes(self._values()) + shared
 
     def read(self, sha256: str, file: KerasFile) -> Sequence[npt.NDArray[Any]]:
         """Return the values of a file's weights, which the model has from now on."""

@@ -1,9 +1,10 @@
 """What a process keeps from one computation to the next: the least recently used goes first."""
 
-import gc
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Final, Protocol, TypeVar
+
+from convscope.engine.runtime.memory import return_memory
 
 __all__ = ["COMPILED_BYTES", "Caches", "Kept"]
 
@@ -57,9 +58,9 @@ class Caches:
             self._kept.popitem(last=False)
             evicted = True
         if evicted:
-            gc.collect()  # compiled functions refer to themselves
+            return_memory()
 
     def clear(self) -> None:
         """Evict everything."""
         self._kept.clear()
-        gc.collect()
+        return_memory()

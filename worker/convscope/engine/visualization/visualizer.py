@@ -1,10 +1,11 @@
 """Finds the images that features of a model like to see the most."""
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TypeAlias
 
 import keras
+import tensorflow as tf
 
 from convscope.engine.errors import ComputationError
 from convscope.engine.evaluation.classification import Classifier
@@ -47,15 +48,14 @@ class Visualizer:
 
     def __init__(self, model: keras.Model | ModelFile, memory: int | None = None) -> None:
         self._fitting = Fitting(thread_count(), memory or default_memory())
-        self._file = model if isinstance(model, ModelFile) else None
-        self._own = Targets(model) if self._file is None else None
+        self._model = model if isinstance(model, ModelFile) else Targets(model)
         self._cuts: Cuts = {}
         _ = self._targets
 
     @property
     def _targets(self) -> Targets:
         """The model's targets, compiled ones among them, with the weights of this model."""
-        return self._own if self._file is None else self._file.shared(Targets)
+        return self._model.shared(Targets) if isinstance(self._model, ModelFile) else self._model
 
     def run(
         self,
@@ -114,13 +114,20 @@ class Visualizer:
     ) -> None:
         asked, count = target.checked(features), settings.restarts
         fit = self._fitting(target, rows, count)
-        make_room = self._file.clear_caches if self._file else None
+        make_room = self._model.clear_caches if isinstance(self._model, ModelFile) else None
         work = ChunkClimb(
             target, settings, classify, rows=rows, most_rows=fit.rows, cuts=self._cuts, make_room=make_room
         )
         wanted = chunks(asked, of=target.features, restarts=count, rows=rows, some=restarts)
         target.ascent(fit.rows)
-        with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse)) as finished:
+
+        def prepare() -> None:
+            # What images are judged by; where this takes too much memory, the climb that does it again is cut.
+            with suppress(tf.errors.ResourceExhaustedError, MemoryError):
+                classify.prepare()
+                target.upper_bounds(asked[:1])
+
+        with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse, meanwhile=prepare)) as finished:
             found = (result for results in finished for result in results)
             choosing = count > 1 and not settings.keep_all
             images = best_images(target.name, found, classify) if choosing else all_images(target.name, found)
