@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME; for the service "
         "CONVSCOPE_LISTEN, CONVSCOPE_TLS_CERT, CONVSCOPE_TLS_KEY, CONVSCOPE_TOKEN, CONVSCOPE_INSECURE, "
         "CONVSCOPE_MAX_COST; for workers CONVSCOPE_DATA, CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_MEMORY, "
-        "CONVSCOPE_DEVICE, CONVSCOPE_CHECKPOINT_STEPS.",
+        "CONVSCOPE_DEVICE, CONVSCOPE_CHECKPOINT_STEPS, CONVSCOPE_KEEP_WARM.",
     )
     parser.add_argument("--listen", help=f"HOST:PORT or unix:/PATH (default: CONVSCOPE_LISTEN, else {DEFAULT_LISTEN})")
     parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="number of workers (default: 1)")

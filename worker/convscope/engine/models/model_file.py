@@ -11,7 +11,7 @@ from convscope.engine.models.architecture import architecture_key
 from convscope.engine.models.keras_files import KerasFile
 from convscope.engine.runtime.caches import Caches
 
-__all__ = ["ModelFile", "Shared"]
+__all__ = ["ModelFile", "Shared", "loaded_models"]
 
 
 class Shared(Protocol):
@@ -126,5 +126,10 @@ class ModelFile:
         return self._caches.get(("architecture", key), lambda: _Architecture(file().load(training=False), self._sha256))
 
 
+def loaded_models(caches: Caches) -> list[str]:
+    """Return the digests of the files whose models are loaded."""
+    return [str(key[1]) for key in caches if isinstance(key, tuple) and key[0] == "weights"]
+
+
 def _size_bytes(values: Sequence[npt.NDArray[Any]]) -> int:
-    return sum(value.nbytes for value in values)
+    return int(sum(value.nbytes for value in values))

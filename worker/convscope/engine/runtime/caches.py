@@ -1,7 +1,7 @@
 """What a process keeps from one computation to the next: the least recently used goes first."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Final, Protocol, TypeVar
 
 from convscope.engine.runtime.memory import return_memory
@@ -37,6 +37,10 @@ class Caches:
     def size_bytes(self) -> int:
         """Memory that everything kept takes, in bytes, by estimate."""
         return sum(value.size_bytes for value in self._kept.values())
+
+    def __iter__(self) -> Iterator[Hashable]:
+        """Yield the keys of what is kept, the least recently used first."""
+        return iter(self._kept)
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """Return what is kept under a key, made if there is nothing; it is now the most recently used.
