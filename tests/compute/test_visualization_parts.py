@@ -111,7 +111,7 @@ def test_the_next_part_finds_the_model_loaded_and_its_ascent_compiled(
 
         monkeypatch.setattr(owner, name, counted)
 
-    count(module, "model_from_bytes")
+    count(module, "open_model")
     count(Ascent, "__init__")
     visualize(connection, blobs, model, parts=((Segment(0, 0, 1),), (Segment(0, 1, 1),)))
     assert sorted(made) == ["__init__", "model_from_bytes"]

@@ -15,6 +15,7 @@ from convscope.v1.jobs_pb2 import AttemptStarted, CancelJobRequest, Failure, Job
 from convscope.v1.models_pb2 import DeleteModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, VisualizeSpec
+from convscope.v1.workers_pb2 import ListWorkersRequest
 from support.api import PATIENCE_S, Api, connect
 from support.many_parts import by_feature, create_parts, images
 from support.stack import Stack, running_stack
@@ -56,6 +57,16 @@ def whole(api: Api, model: str) -> Job:
 
 
 @pytest.fixture(scope="module")
+def warm(stack: Stack, api: Api, whole: Job) -> None:
+    """Both workers have an executor that has compiled what is asked for."""
+    spec = VisualizeSpec()
+    spec.CopyFrom(whole.spec.visualize)
+    spec.iterations = 1_000
+    started = attempts(list(api.watch(create_parts(stack, api, spec, SHORT))))
+    assert len({each.worker for each in started}) == 2
+
+
+@pytest.fixture(scope="module")
 def expected(api: Api, whole: Job) -> dict[tuple[str, int], FeatureImage]:
     return by_feature(images(api.watch(whole)))
 
@@ -86,6 +97,7 @@ def check(api: Api, job: Job, expected: dict[tuple[str, int], FeatureImage]) -> 
     return events
 
 
+@pytest.mark.usefixtures("warm")
 def test_two_workers_give_what_one_gives(
     stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
 ) -> None:
@@ -239,6 +251,9 @@ def test_what_is_known_needs_no_model(
     model = api.models.GetModel(GetModelRequest(name=whole.spec.visualize.model))
     (file,) = stack.home.glob(f"artifacts/blobs/*/{model.sha256}")
     hidden = file.rename(Path(stack.home) / "hidden")
+    for worker in api.workers.ListWorkers(ListWorkersRequest(), timeout=PATIENCE_S).workers:
+        for executor in psutil.Process(worker.process_id).children():
+            executor.kill()  # it may have the model loaded
     try:
         spec = VisualizeSpec(model=model.name, selections=LAYERS, iterations=40)
         again = api.finish(api.create(spec))

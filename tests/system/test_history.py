@@ -24,6 +24,8 @@ EVENTS = REPORTS + 2
 @pytest.fixture(scope="module")
 def address(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home: Path = tmp_path_factory.mktemp("home")
+    with redis.Redis.from_url(redis_server.url) as connection:
+        connection.flushall()
     with service_alone(redis_server.url, home) as (address, _):
         yield address
 

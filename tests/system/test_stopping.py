@@ -1,6 +1,7 @@
 """A worker that is told to stop does, whatever comes in between."""
 
 import signal
+from pathlib import Path
 
 import pytest
 import redis
@@ -32,3 +33,17 @@ def test_an_alarm_amid_the_signal_to_stop_does_not_make_a_worker_forget_it(
         worker.work(burst=True)
     queue = Queue(queue_name("cpu"), connection=connection, serializer=JSONSerializer)
     assert queue.count == 1  # it took nothing any more
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_what_is_no_ticket_is_not_run(
+    redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = Queue(queue_name("cpu"), connection=connection, serializer=JSONSerializer)
+    queue.enqueue("os.rmdir", args=[str(tmp_path)])
+    queue.enqueue("convscope.worker.executor.process.Executor")
+    with connect_patiently(redis_server.url) as patient, connect_promptly(redis_server.url) as prompt:
+        Supervisor(patient, prompt, "careful").work(burst=True)
+    assert tmp_path.exists()
+    assert queue.count == 0
+    assert sum("refused to run" in record.message for record in caplog.records) == 2

@@ -200,9 +200,8 @@ class Executor:
         try:
             check_understood(attempt.spec)
             self._deployment.ensure_joined()
-            self._runners[attempt.kind](
-                AttemptContext(self._redis, attempt, self._blobs, lease, self._stop, self._caches)
-            )
+            context = AttemptContext(self._redis, attempt, self._blobs, lease, self._stop, caches=self._caches)
+            self._runners[attempt.kind](context)
             log.info("jobs/%s: part %d is done", attempt.job_id, attempt.part)
         except DrainedError:
             failpoint("executor.before_release")
