@@ -33,14 +33,14 @@ class BlobTimeouts:
         connect_s: seconds for a connection to be made.
         silence_s: seconds without a byte of an answer.
         request_s: seconds for a request with its answer.
-        retries: how often a request that failed is sent again.
-        retry_s: seconds after the first try during which it is sent again.
+        retries: how often a request that failed is sent again at most.
+        retry_s: seconds after the first try during which it is sent again: jobs outlast a store that is away as long.
     """
 
     connect_s: float = 5.0
     silence_s: float = 30.0
     request_s: float = 120.0
-    retries: int = 10
+    retries: int = 1_000
     retry_s: float = 180.0
 
 
@@ -58,5 +58,9 @@ def store_options(url: str, timeouts: BlobTimeouts, environment: Mapping[str, st
             "read_timeout": timedelta(seconds=timeouts.silence_s),
             "timeout": timedelta(seconds=timeouts.request_s),
         },
-        "retry_config": {"max_retries": timeouts.retries, "retry_timeout": timedelta(seconds=timeouts.retry_s)},
+        "retry_config": {
+            "max_retries": timeouts.retries,
+            "retry_timeout": timedelta(seconds=timeouts.retry_s),
+            "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=2), "base": 2},
+        },
     }
