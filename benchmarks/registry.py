@@ -12,8 +12,10 @@ from benchmarks import (
     robustness,
     side_by_side,
     spread,
+    store_costs,
     training,
     visualization,
+    warm,
 )
 from benchmarks.figures import Family, Figure
 
@@ -33,6 +35,8 @@ FAMILIES: tuple[Family, ...] = (
     spread.FAMILY,
     side_by_side.FAMILY,
     dispatch.FAMILY,
+    warm.FAMILY,
+    store_costs.FAMILY,
 )
 
 

@@ -15,7 +15,7 @@ __all__ = ["FAMILY"]
 SMALL_JOB = Figure(
     name="small-job-wait",
     what="a small job submitted into a running job of 1,000 parts: wait for its start, in parts' times, median of 5",
-    target=2.0,
+    target=1.6,
     unit="x",
     bound="at most",
 )

@@ -1,0 +1,107 @@
+"""How soon something is there where an executor is warm: what a person waits for who tries one thing after another."""
+
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import Any
+
+from benchmarks.figures import Family, Figure
+from benchmarks.rounds import Round
+from benchmarks.stack import run_stack
+from convscope.client import Client, ImageReady, Job, TrainProgress
+
+__all__ = ["FAMILY"]
+
+
+def _figure(name: str, what: str, target: float) -> Figure:
+    return Figure(name=name, what=what, target=target, unit="s", bound="at most")
+
+
+ONE = _figure("warm-image", "one class image of a model that is warm, other seed: submit to image, median of 20", 0.06)
+ALL = _figure("warm-features", "62 images (conv1, conv2, logits), warm, other seed: submit to last, median of 12", 0.20)
+NEW = _figure("new-model", "a model not seen before, executor up: submit to first image, median of 5", 0.40)
+SAME = _figure("new-model-known", "the same, of an architecture that was seen: median of 5", 0.20)
+EVALUATION = _figure(
+    "evaluation-overhead",
+    "10,000 test images, warm: submit to result, without the engine's own time, median of 5",
+    0.10,
+)
+TRAINING = _figure(
+    "second-training", "submit to the first step's report, second training of a network, median of 10", 0.15
+)
+FIGURES = (ONE, ALL, NEW, SAME, EVALUATION, TRAINING)
+
+FEATURES = ["conv1", "conv2", "logits"]
+
+
+def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
+    """Run one system for all of them."""
+    with run_stack() as address, Client(address) as client:
+        model = client.train(iterations=100).result().model
+        measures: dict[Figure, Callable[[], float]] = {
+            ONE: lambda: repeated(20, lambda seed: images_of(client, model, {"logits": [3]}, seed)),
+            ALL: lambda: repeated(12, lambda seed: images_of(client, model, FEATURES, seed)),
+            NEW: lambda: first_images(client, [train(client, width=8 + number) for number in range(5)]),
+            SAME: lambda: first_images(client, [train(client, seed=9 + number) for number in range(6)][1:]),
+            EVALUATION: lambda: repeated(5, lambda _: evaluation(client, model)),
+            TRAINING: lambda: repeated(10, lambda seed: first_report(client, seed)),
+        }
+        for figure, take in measures.items():
+            if figure.name in names:
+                yield figure.name, take()
+
+
+def repeated(count: int, take: Callable[[int], float]) -> float:
+    """Return the median of what was measured so often, the first time left out, which warms."""
+    return median([take(1_000 + number) for number in range(count + 1)][1:])
+
+
+def train(client: Client, *, width: int = 16, seed: int = 0) -> str:
+    """Return the name of a model that was hardly trained."""
+    return client.train(iterations=1, convolutions=[width, 36], seed=seed).result().model
+
+
+def images_of(client: Client, model: str, layers: Any, seed: int) -> float:
+    """Return the seconds from submitting to the last image."""
+    started = time.perf_counter()
+    client.visualize(model, layers=layers, seed=seed).result()
+    return time.perf_counter() - started
+
+
+def first_images(client: Client, models: list[str]) -> float:
+    """Return the median seconds from submitting to the first image of models that no executor has loaded yet."""
+    seconds = []
+    for model in models:
+        started = time.perf_counter()
+        job = client.visualize(model, layers={"logits": [3]})
+        next(event for event in job.watch() if isinstance(event, ImageReady))
+        seconds.append(time.perf_counter() - started)
+        job.result()
+    return median(seconds)
+
+
+def evaluation(client: Client, model: str) -> float:
+    """Return the seconds from submitting to the result, without those of the computation itself."""
+    started = time.perf_counter()
+    job = client.evaluate(model)
+    job.result()
+    return time.perf_counter() - started - computing_seconds(job)
+
+
+def computing_seconds(job: Job[Any]) -> float:
+    """Return the seconds between the first and the last batch of an evaluation, by the log's times."""
+    times = [event.time.timestamp() for event in job.watch()]
+    return max(times[:-1]) - min(times[1:])
+
+
+def first_report(client: Client, seed: int) -> float:
+    """Return the seconds from submitting to the report of the first step."""
+    started = time.perf_counter()
+    job = client.train(iterations=2, seed=seed)
+    next(event for event in job.watch() if isinstance(event, TrainProgress))
+    seconds = time.perf_counter() - started
+    job.result()
+    return seconds
+
+
+FAMILY = Family(figures=FIGURES, measure=measure)
