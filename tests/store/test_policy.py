@@ -16,14 +16,14 @@ from convscope.store.redis.policy import _numbers
 
 
 @contextlib.contextmanager
-def server(folder: Path, *options: str) -> Iterator[redis.Redis]:
+def server(folder: Path, *options: str, database: int = 0) -> Iterator[redis.Redis]:
     """A Redis with options of its own."""
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1] % 50_000 + 1_024  # a cluster's bus takes the port 10,000 above
     command = [find_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        yield connect_promptly(f"redis://127.0.0.1:{port}/0")
+        yield connect_promptly(f"redis://127.0.0.1:{port}/{database}")
     finally:
         process.kill()
         process.wait()
@@ -45,6 +45,12 @@ def refusal(connection: redis.Redis) -> str:
 def test_a_cluster_is_refused(tmp_path: Path) -> None:
     with server(tmp_path, "--cluster-enabled", "yes") as connection:
         assert "cluster" in refusal(connection)
+
+
+@pytest.mark.parametrize("options", [["--databases", "4"], ["--cluster-enabled", "yes"]])
+def test_a_database_that_is_not_there_is_refused(tmp_path: Path, options: list[str]) -> None:
+    with server(tmp_path, *options, database=4) as connection:
+        assert "CONVSCOPE_REDIS_URL" in refusal(connection)
 
 
 def test_a_redis_that_may_evict_is_refused(tmp_path: Path) -> None:

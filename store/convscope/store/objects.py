@@ -10,7 +10,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
 from convscope.store.errors import BlobError
-from convscope.store.urls import redact
+from convscope.store.urls import redact, redact_text
 
 __all__ = ["Objects", "StoredObject"]
 
@@ -38,7 +38,7 @@ class Objects:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = redact(url)  # to be shown
+        self.url, self._secret_url = redact(url), url  # the former to be shown
         with self.translated("open"):
             self.store = from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
 
@@ -120,5 +120,10 @@ class Objects:
             raise FileExistsError(str(error)) from error
         except (BaseError, OSError) as error:
             # The first paragraph says what happened; what follows is the library's debugging output.
-            reason = str(error).split("\n\n", maxsplit=1)[0]
-            raise BlobError(f"cannot {verb} artifacts in {self.url}: {reason}") from error
+            said = str(error).split("\n\n", maxsplit=1)[0]
+            reason = redact_text(said.replace(self._secret_url, self.url))
+            hint = " (CONVSCOPE_ARTIFACTS_URL)" if verb == "open" else ""
+            # A cause is shown with its own words in a traceback.
+            raise BlobError(f"cannot {verb} artifacts in {self.url}{hint}: {reason}") from (
+                error if reason == said else None
+            )
