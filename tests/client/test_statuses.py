@@ -212,9 +212,20 @@ def test_a_certificate_at_another_time_is_named_as_such(tmp_path: Path, begin: i
     (tmp_path / "serial").write_text("01\n")
     made = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"]
     times = ["-startdate", f"{begin}0101000000Z", "-enddate", f"{end}0101000000Z"]
-    signed = ["ca", "-selfsign", "-batch", "-notext", "-config", tmp_path / "ca", "-in", request, "-keyfile", key]
-    for command in ([*made, "-keyout", key, "-out", request], [*signed, *times, "-out", certificate]):
-        subprocess.run(["openssl", *command], check=True, capture_output=True)
+    signed = [
+        "ca",
+        "-selfsign",
+        "-batch",
+        "-notext",
+        "-config",
+        f"{tmp_path}/ca",
+        "-in",
+        str(request),
+        "-keyfile",
+        str(key),
+    ]
+    subprocess.run(["openssl", *made, "-keyout", key, "-out", request], check=True, capture_output=True)
+    subprocess.run(["openssl", *signed, *times, "-out", str(certificate)], check=True, capture_output=True)
     credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
     with running_fake("localhost:0", credentials) as fake:
         assert what in said(fake.address, root_certificates=certificate)

@@ -19,6 +19,7 @@ from convscope.service.settings import ServiceSettings
         ("[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.1]:1", True),
         ("0.0.0.0:1", "0.0.0.0:1", False),
         ("[::]:1", "[::]:1", False),
+        (":1", "[::]:1", False),
         ("10.0.0.1:1", "10.0.0.1:1", False),
         ("example.org:1", "example.org:1", False),
         ("localhost.example.org:1", "localhost.example.org:1", False),
@@ -43,7 +44,7 @@ def test_understood(spelled: str, target: str, local: bool, monkeypatch: pytest.
     [
         "",
         "localhost",
-        ":50051",
+        ":",
         "50051",
         "localhost:",
         "localhost:65536",

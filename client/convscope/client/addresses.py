@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from convscope.client.errors import InvalidType, InvalidValue
 
-__all__ = ["DEFAULT_PORT", "Address", "parse_address"]
+__all__ = ["Address", "parse_address"]
 
 # Where a server listens unless it is told otherwise.
-DEFAULT_PORT: Final = 50051
+_DEFAULT_PORT: Final = 50051
 
 _ALLOWED: Final = "HOST:PORT, [IPV6]:PORT, https://HOST:PORT (for TLS) or unix:/PATH"
 # How a plain, an encrypted and a resolved address may begin.
@@ -74,7 +74,7 @@ def parse_address(text: str, *, setting: str = "address") -> Address:
     """The address that a text spells.
 
     Spaces around it, capitals, a slash behind it and the schemes `http`, `grpc` and `dns` make no difference; `https`
-    and `grpcs` ask for TLS. Without host it is this machine's, without port (and scheme) the default one.
+    and `grpcs` ask for TLS. Without host it is this machine's.
 
     Args:
         text: The address.
@@ -116,7 +116,7 @@ def _parsed(spelled: str) -> Address:
     encrypted, rest = _scheme(spelled)
     if "," in rest:
         raise _FaultError("is a list; give one server")
-    host, port = _host_and_port(rest.lower().removesuffix("/"), needs_port=encrypted is not None)
+    host, port = _host_and_port(rest.lower().removesuffix("/"))
     host = _ANYWHERE.get(host, host)
     return Address(target=f"[{host}]:{port}" if ":" in host else f"{host}:{port}", encrypted=encrypted)
 
@@ -157,7 +157,7 @@ def _scheme(spelled: str) -> tuple[bool | None, str]:
     return None, spelled
 
 
-def _host_and_port(rest: str, *, needs_port: bool) -> tuple[str, int]:
+def _host_and_port(rest: str) -> tuple[str, int]:
     if "/" in rest or "?" in rest or "#" in rest:
         raise _FaultError("has something behind the port")
     if rest.isdecimal():
@@ -167,9 +167,9 @@ def _host_and_port(rest: str, *, needs_port: bool) -> tuple[str, int]:
     else:
         host, _, port = rest.partition(":")
         host = _ipv4_or_name(host or "localhost")
-    if not port and (needs_port or rest.endswith(":")):
-        raise _FaultError("names no port")
-    return host, _port(port) if port else DEFAULT_PORT
+    if not port:  # not guessed: who is told that nothing listens on another one looks for the fault elsewhere
+        raise _FaultError(f"is neither HOST:PORT nor unix:/PATH: it names no port, which is {_DEFAULT_PORT} by default")
+    return host, _port(port)
 
 
 def _ipv4_or_name(host: str) -> str:

@@ -44,6 +44,8 @@ def parse_listen(text: str) -> ListenAddress:
     if "/" in spelled or "@" in spelled or "," in spelled:
         raise _refused(text, "is no address to listen on: it has a scheme, a path, a user, or is a list")
     host, _, port = spelled.lower().rpartition(":")
+    if spelled.startswith(":") and not host:
+        host = "[::]"  # as it is written for many servers: every address of this machine
     if not host:
         raise _refused(text, "names no host and port: localhost:PORT for this machine, 0.0.0.0:PORT for all others too")
     if not (re.fullmatch("0*[0-9]{1,5}", port) and int(port[-5:]) <= 65_535):
