@@ -27,6 +27,7 @@ from convscope.store.jobs import records
 from convscope.store.jobs.attempts import SLACK_S
 from convscope.store.jobs.lost_attempts import mark_attempt_lost
 from convscope.store.jobs.records import read_record
+from convscope.store.jobs.tickets import TICKET_PREFIX
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import LateAttempt
 from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobState, Priority
@@ -237,6 +238,17 @@ def test_tickets_are_for_what_is_ready_and_who_is_idle(connection: redis.Redis) 
     assert top_up_tickets(connection) == 0  # they are on their way
     idle(connection, "c", "d", "e", "f", "g", "h")
     assert top_up_tickets(connection) == 3
+
+
+def test_a_ticket_that_was_taken_does_not_stand_for_another(connection: redis.Redis) -> None:
+    idle(connection, "a", "b")
+    create(connection, 1)
+    tickets: Any = connection.zrange(key("tickets", "cpu"), 0, -1)
+    report = WorkerReport(name="a", device="cpu", idle=False, ticket=f"{TICKET_PREFIX}{tickets[0].decode()}")
+    WorkerStore(connection).report(report)
+    assert take(connection, "a") is not None
+    create(connection, 1)
+    assert connection.zcard(key("tickets", "cpu")) == 1
 
 
 def test_tickets_run_out(connection: redis.Redis) -> None:

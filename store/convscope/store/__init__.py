@@ -20,6 +20,7 @@ from convscope.store.redis.policy import PolicyError, check_policy
 from convscope.store.redis.refusals import WritesRefusedError, check_writes
 from convscope.store.redis.scripts import Claimant, Image, ResultWanted, Scripts
 from convscope.store.settings import StoreSettings
+from convscope.store.timeouts import BlobTimeouts
 from convscope.store.upkeep.collector import Collector
 from convscope.store.upkeep.reconciler import Reconciler
 from convscope.store.upkeep.sweeping import Sweeper
@@ -28,6 +29,7 @@ from convscope.store.workers import WorkerRecord, WorkerReport, WorkerStore
 __all__ = [
     "Attempt",
     "BlobStore",
+    "BlobTimeouts",
     "Candidate",
     "Checkpoint",
     "Claimant",

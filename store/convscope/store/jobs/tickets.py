@@ -12,13 +12,16 @@ from rq.serializers import JSONSerializer
 
 from convscope.store.redis.scripts import Scripts
 
-__all__ = ["DEVICES", "EXECUTOR_FUNCTION", "make_ticket", "queue_name", "top_up_tickets"]
+__all__ = ["DEVICES", "EXECUTOR_FUNCTION", "TICKET_PREFIX", "make_ticket", "queue_name", "top_up_tickets"]
 
 # What a ticket runs: the only function that workers accept.
 EXECUTOR_FUNCTION: Final = "convscope.worker.executor.process.run_executor"
 
 # What workers compute on.
 DEVICES: Final = ("cpu", "gpu")
+
+# How the ids of those begin that were asked for; their number follows.
+TICKET_PREFIX: Final = "convscope-ticket-"
 
 # How long a ticket waits for a worker, in seconds: those that are idle take it at once.
 TICKET_TTL_S: Final = 10
@@ -37,7 +40,7 @@ def top_up_tickets(connection: redis.Redis) -> int:
     made = 0
     for device in DEVICES:
         for number in Scripts(connection).run("tickets", device, TICKET_TTL_S * 1000):
-            make_ticket(connection, device, f"convscope-ticket-{number}")
+            make_ticket(connection, device, f"{TICKET_PREFIX}{number}")
             made += 1
     return made
 

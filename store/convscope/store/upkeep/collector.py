@@ -11,6 +11,7 @@ from typing import Final
 import redis
 
 from convscope.store.blobs import BlobStore
+from convscope.store.failpoints import failpoint
 from convscope.store.redis.keys import KEYS
 from convscope.store.redis.scripts import Scripts, listed
 
@@ -82,7 +83,9 @@ class Collector:
         batch, *condemned = self._scripts.run("condemn", patience_ms, BATCH, *listed(orphans))
         digests = [digest.decode() for digest in condemned]
         if digests:
+            failpoint("collect.before_delete")
             self._blobs.delete(digests)
+            failpoint("collect.after_delete")
             self._scripts.run("strike_off", batch, REMEMBERED, *listed(digests))
             log.info("deleted %d blobs that nothing refers to", len(digests))
         return len(digests)

@@ -113,6 +113,7 @@ local function begin_attempt(part)
   redis.call('HSET', parts, 'nonce:' .. part, nonce, 'holder:' .. part, worker, 'begun:' .. part, whole(NOW))
   redis.call('ZADD', KEY.leases, whole(NOW + lease_ms), id .. '|' .. part)
   redis.call('HSET', KEY.holders, worker, id .. '|' .. part .. '|' .. nonce)
+  redis.call('HSET', written, part, nonce .. '.0')
   redis.call('HINCRBY', record, 'running', 1)
   if redis.call('HGET', record, 'state') ~= 'running' then
     set_state('running')

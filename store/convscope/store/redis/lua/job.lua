@@ -242,6 +242,12 @@ local function holds(part, nonce)
   return redis.call('HGET', parts, 'nonce:' .. part) == nonce and redis.call('HGET', record, 'state') == 'running'
 end
 
+-- Whether the attempt's write before, told by its token, is known. Redis may have lost its last writes, and gone back to a
+-- moment after the claim: an attempt that went on then would leave a gap.
+local function follows(part, before)
+  return before == '' or redis.call('HGET', written, part) == before
+end
+
 -- Takes a part from the attempt that holds it; returns how many parts of the job run still.
 local function let_go(part)
   local begun = tonumber(redis.call('HGET', parts, 'begun:' .. part) or NOW)
