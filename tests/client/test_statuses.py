@@ -192,6 +192,74 @@ def test_what_keeps_two_sides_from_talking_is_named(tmp_path: Path, fake: FakeSe
         assert "does not use TLS" in said(f"https://{plain.address}")
 
 
+CONFIGURATION = """
+[ca]
+default_ca = d
+[d]
+database = {0}/index
+new_certs_dir = {0}
+serial = {0}/serial
+default_md = sha256
+policy = p
+x509_extensions = v
+[p]
+commonName = supplied
+[v]
+subjectAltName = DNS:localhost
+"""
+
+
+@pytest.mark.parametrize(("begin", "end", "what"), [(2020, 2021, "expired"), (2090, 2091, "not valid yet")])
+def test_a_certificate_at_another_time_is_named_as_such(tmp_path: Path, begin: int, end: int, what: str) -> None:
+    key, request, certificate = (tmp_path / name for name in ("key.pem", "request.pem", "certificate.pem"))
+    (tmp_path / "ca").write_text(CONFIGURATION.format(tmp_path))
+    (tmp_path / "index").touch()
+    (tmp_path / "serial").write_text("01\n")
+    made = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"]
+    times = ["-startdate", f"{begin}0101000000Z", "-enddate", f"{end}0101000000Z"]
+    signed = [
+        "ca",
+        "-selfsign",
+        "-batch",
+        "-notext",
+        "-config",
+        f"{tmp_path}/ca",
+        "-in",
+        str(request),
+        "-keyfile",
+        str(key),
+    ]
+    subprocess.run(["openssl", *made, "-keyout", key, "-out", request], check=True, capture_output=True)
+    subprocess.run(["openssl", *signed, *times, "-out", str(certificate)], check=True, capture_output=True)
+    credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
+    with running_fake("localhost:0", credentials) as fake:
+        assert what in said(fake.address, root_certificates=certificate)
+
+
+def test_a_server_that_wants_a_certificate_of_the_client_is_not_called_absent(tmp_path: Path) -> None:
+    _, file = certified(tmp_path, "localhost")
+    pair = ((tmp_path / "localhost-key.pem").read_bytes(), file.read_bytes())
+    credentials = grpc.ssl_server_credentials([pair], root_certificates=pair[1], require_client_auth=True)
+    with running_fake("localhost:0", credentials) as fake:
+        assert "certificate of the client" in said(fake.address, root_certificates=file)
+
+
+@pytest.mark.parametrize("content", ["", "junk", "-----BEGIN CERTIFICATE-----\njunk\n-----END CERTIFICATE-----\n"])
+def test_a_file_without_certificate_is_refused_at_once(tmp_path: Path, content: str) -> None:
+    (tmp_path / "ca.pem").write_text(content)
+    with pytest.raises(errors.InvalidValue, match=r"root_certificates: .*ca\.pem"):
+        Client("localhost:1", root_certificates=tmp_path / "ca.pem")
+
+
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_a_missing_token_is_told_from_a_wrong_one(fake: FakeService, token: str | None) -> None:
+    fake.handlers["GetJob"] = lambda _, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, "set CONVSCOPE_TOKEN")
+    with Client(fake.address, token=token) as client, pytest.raises(errors.Unauthenticated) as caught:
+        client.job("j").refresh()
+    assert "CONVSCOPE_TOKEN" in str(caught.value)
+    assert ("wrong" in str(caught.value)) is bool(token)
+
+
 def test_a_web_server_is_told_from_one_of_ours() -> None:
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

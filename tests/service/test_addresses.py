@@ -19,15 +19,21 @@ from convscope.service.settings import ServiceSettings
         ("[::ffff:127.0.0.1]:1", "[::ffff:127.0.0.1]:1", True),
         ("0.0.0.0:1", "0.0.0.0:1", False),
         ("[::]:1", "[::]:1", False),
+        (":1", "[::]:1", False),
         ("10.0.0.1:1", "10.0.0.1:1", False),
         ("example.org:1", "example.org:1", False),
         ("localhost.example.org:1", "localhost.example.org:1", False),
         ("unix:/run/s", "unix:/run/s", True),
         ("unix:///run/s", "unix:/run/s", True),
         ("unix-abstract:s", "unix-abstract:s", True),
+        ("unix:~/s", "unix:/home/ann/s", True),
+        ("unix:@s", "unix-abstract:s", True),
+        ("127.1:1", "127.0.0.1:1", True),
+        ("0:1", "0.0.0.0:1", False),
     ],
 )
-def test_understood(spelled: str, target: str, local: bool) -> None:
+def test_understood(spelled: str, target: str, local: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
     address = parse_listen(spelled)
     assert (address.target, address.is_local) == (target, local)
     assert ServiceSettings(listen=spelled, insecure=True).listen == target
@@ -38,7 +44,7 @@ def test_understood(spelled: str, target: str, local: bool) -> None:
     [
         "",
         "localhost",
-        ":50051",
+        ":",
         "50051",
         "localhost:",
         "localhost:65536",
@@ -51,7 +57,16 @@ def test_understood(spelled: str, target: str, local: bool) -> None:
         "[127.0.0.1]:1",
         "a:1,b:2",
         "unix:",
+        "unix:/",
+        "unix:/run/s/",
+        "unix:/a\0b",
+        "unix:/a?b",
+        "unix:/" + "x" * 107,
         "unix://host/path",
+        "*:1",
+        "256.0.0.1:1",
+        "127.0.0.010:1",
+        "localhost:" + "9" * 5000,
         "local host:1",
     ],
 )

@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from convscope.client import connection
+from convscope.client import Client, ConvscopeError, connection
 from convscope.engine.data import load_dataset
 from convscope.service.catalogue import MNIST
 from convscope.service.health import is_serving
@@ -171,3 +172,19 @@ def test_the_catalogue_tells_what_workers_have() -> None:
     assert tuple(MNIST.classes) == tuple(dataset.classes)
     sizes = [len(split.labels) for split in (dataset.train, dataset.validation, dataset.test)]
     assert [size.examples for size in MNIST.splits] == sizes
+
+
+def test_a_client_is_told_what_it_lacks(address: str, certificate: tuple[Path, Path]) -> None:
+    def said(address: str, **settings: Any) -> str:
+        with Client(address, **settings) as client, pytest.raises(ConvscopeError) as caught:
+            list(client.datasets())
+        return str(caught.value)
+
+    port = address.rpartition(":")[2]
+    assert "https://" in said(address)
+    assert "no authority" in said(f"https://{address}")
+    assert "another name" in said(f"127.0.0.1:{port}", root_certificates=certificate[0], token=TOKEN)
+    assert "CONVSCOPE_TOKEN" in said(address, root_certificates=certificate[0])
+    assert "wrong" in said(address, root_certificates=certificate[0], token="another")
+    with Client(f"https://LOCALHOST:{port}/", root_certificates=certificate[0], token=TOKEN) as client:
+        assert list(client.datasets())

@@ -1,6 +1,8 @@
 """The private Redis: private, durable, and gone when its owner is."""
 
+import contextlib
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -12,7 +14,8 @@ import psutil
 import pytest
 import redis
 
-from convscope.store.embedded import EmbeddedRedis, EmbeddedRedisError, find_server
+from convscope.store import embedded
+from convscope.store.embedded import EmbeddedRedis, EmbeddedRedisError, check_files, find_server
 from convscope.store.redis_log import explain
 
 
@@ -49,7 +52,6 @@ def test_a_directory_has_one_server(directory: Path) -> None:
 OWNER = """
 import pathlib, sys
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.redis_log import explain
 server = EmbeddedRedis(pathlib.Path(sys.argv[1]))
 server.start()
 print(server.pid, flush=True)
@@ -109,10 +111,11 @@ def test_a_server_on_the_path_comes_first(tmp_path: Path) -> None:
     assert Path(find_server({"PATH": "/nowhere"})).name == "redis-server"
 
 
-def damaged(directory: Path, change: Callable[[Path], object]) -> str:
+def damaged(directory: Path, change: Callable[[Path], object], *, write: bool = True) -> str:
     """Write something, change the append-only file, and return why the server does not start again."""
-    with EmbeddedRedis(directory).running() as server, redis.Redis.from_url(server.url) as connection:
-        connection.set("key", "value")
+    if write:
+        with EmbeddedRedis(directory).running() as server, redis.Redis.from_url(server.url) as connection:
+            connection.set("key", "value")
     [file] = [path for path in directory.rglob("*.aof") if path.is_file()]
     change(file)
     with pytest.raises(EmbeddedRedisError) as caught:
@@ -120,14 +123,94 @@ def damaged(directory: Path, change: Callable[[Path], object]) -> str:
     return str(caught.value)
 
 
-def test_a_damaged_file_can_be_mended(directory: Path) -> None:
+def test_a_damaged_file_is_mended_by_what_is_said(directory: Path) -> None:
     why = damaged(directory, lambda file: file.write_bytes(file.read_bytes() + b"*1\r\nnonsense\r\n" * 9))
-    assert "redis-check-aof --fix" in why
-    assert str(directory) in why
+    assert f"redis-check-aof --fix {directory}/appendonly.aof" in why
+    command = why.split("`")[3]
+    subprocess.run(shlex.split(command), input=b"y\n", check=True, capture_output=True)
+    with EmbeddedRedis(directory).running() as server, redis.Redis.from_url(server.url) as connection:
+        assert connection.get("key") == b"value"
+
+
+def test_a_file_whose_end_was_not_written_is_no_obstacle(directory: Path) -> None:
+    with EmbeddedRedis(directory).running() as server, redis.Redis.from_url(server.url) as connection:
+        connection.mset({"first": "1"})
+        connection.mset({"second": "2"})
+    file = directory / "appendonly.aof"
+    file.write_bytes(file.read_bytes()[:-5])
+    with EmbeddedRedis(directory).running() as server, redis.Redis.from_url(server.url) as connection:
+        assert connection.keys() == [b"first"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_file_that_no_tool_mends_is_told(directory: Path, damage: str) -> None:
+    with EmbeddedRedis(directory).running() as server, redis.Redis.from_url(server.url) as connection:
+        connection.set("key", os.urandom(10_000))
+        connection.bgrewriteaof()
+        while not (directory / "appendonly.aof").read_bytes().startswith(b"REDIS"):
+            connection.info("persistence")  # until the rewritten file is in place
+
+    def change(file: Path) -> None:
+        data = file.read_bytes()
+        file.write_bytes(data[:5000] if damage == "cut" else data[:5000] + b"x" * 100 + data[5100:])
+
+    why = damaged(directory, change, write=False)
+    assert "backup" in why
+    assert "--fix" not in why
+    assert f"{directory}/appendonly.aof" in why
 
 
 def test_a_file_of_a_newer_redis_is_told(directory: Path) -> None:
     assert "newer Redis" in damaged(directory, lambda file: file.write_bytes(b"REDIS0099" + b"\xfa" * 50))
+
+
+def test_an_older_server_does_not_begin_with_nothing(tmp_path: Path) -> None:
+    manifest = tmp_path / "appendonlydir" / "appendonly.aof.manifest"
+    manifest.parent.mkdir()
+    manifest.touch()
+    server = tmp_path / "redis-server"
+    for version, refused in (("6.2.14", True), ("7.0.0", False), ("10.1.0", False)):
+        server.write_text(f"#!/bin/sh\necho Redis server v={version} sha=00000000:0\n")
+        server.chmod(0o755)
+        with pytest.raises(EmbeddedRedisError, match="newer Redis") if refused else contextlib.nullcontext():
+            check_files(str(server), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a?b", "a#b", "a%41", "\u00e9", "a'b"])
+def test_a_path_may_have_any_other_character(directory: Path, name: str) -> None:
+    with EmbeddedRedis(directory / name).running() as server, redis.Redis.from_url(server.url) as connection:
+        assert connection.ping()
+
+
+@pytest.mark.parametrize("name", ["redis.sock", "redis.log", "lock", "appendonly.aof"])
+def test_what_is_in_the_way_is_named(directory: Path, name: str) -> None:
+    (directory / name).mkdir()
+    server = EmbeddedRedis(directory)
+    with pytest.raises(EmbeddedRedisError, match=str(directory)) as caught:
+        server.start()
+    assert name in str(caught.value) or "in the way" in str(caught.value)
+    (directory / name).rmdir()
+    with server.running():  # nothing is held
+        pass
+
+
+def test_a_server_that_is_no_program_is_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = directory / "redis-server"
+    program.write_bytes(b"\x7fELF nonsense")
+    program.chmod(0o755)
+    monkeypatch.setattr(embedded, "find_server", lambda: str(program))
+    with pytest.raises(EmbeddedRedisError, match=str(program)):
+        EmbeddedRedis(directory / "home").start()
+
+
+@pytest.mark.parametrize(("end", "said"), [("kill -9 $$", "memory"), ("echo oops: no such library >&2; exit 3", "3")])
+def test_how_a_server_ended_is_told(directory: Path, monkeypatch: pytest.MonkeyPatch, end: str, said: str) -> None:
+    program = directory / "redis-server"
+    program.write_text(f"#!/bin/sh\n{end}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(embedded, "find_server", lambda: str(program))
+    with pytest.raises(EmbeddedRedisError, match=said):
+        EmbeddedRedis(directory / "home").start()
 
 
 def test_a_home_that_is_a_file_is_told(tmp_path: Path) -> None:
@@ -145,11 +228,27 @@ def test_a_home_that_is_a_file_is_told(tmp_path: Path) -> None:
             "*** FATAL CONFIG FILE ERROR (Redis 6.2.14) ***\n>>> 'dir \"/x\"'\nCan't chdir to '/x': Permission denied",
             "/d",
         ),
+        ("1:M 27 Nov 2026 00:47:14.769 # Opening Unix socket: bind: Operation not permitted", "no sockets"),
+        ("1:M 27 Nov 2026 00:47:14.769 # Opening Unix socket: bind: Address already in use", "/d/redis.sock"),
+        ("1:M 27 Nov 2026 00:47:14.769 # Can't open the append-only file: Read-only file system", "read and write"),
+        ("redis-server: error while loading shared libraries: libssl.so.3: cannot open", "libssl.so.3"),
+        (
+            "1:M 27 Nov 2026 00:47:14.769 # Bad file format reading the append only file appendonly.aof.1.incr.aof",
+            "--fix",
+        ),
     ],
 )
 def test_what_redis_says_comes_with_what_helps(line: str, help_: str) -> None:
     noise = "1:M 27 Nov 2026 00:47:14.001 # Server initialized\n1:M 27 Nov 2026 00:47:14.002 * Ready\n"
     assert help_ in explain(f"{noise}{line}\n", Path("/d"))
+
+
+def test_of_several_files_the_manifest_is_mended(tmp_path: Path) -> None:
+    manifest = tmp_path / "appendonlydir" / "appendonly.aof.manifest"
+    manifest.parent.mkdir()
+    manifest.touch()
+    line = "1:M 27 Nov 2026 00:47:14.769 # Bad file format reading the append only file appendonly.aof.1.incr.aof\n"
+    assert f"redis-check-aof --fix {manifest}`" in explain(line, tmp_path)
 
 
 def test_a_redis_that_says_nothing_is_not_explained() -> None:

@@ -1,26 +1,36 @@
 """Addresses of servers, however people spell them."""
 
 import ipaddress
+import os
 import re
+import socket
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
-from convscope.client.errors import InvalidValue
+from convscope.client.errors import InvalidType, InvalidValue
 
-__all__ = ["DEFAULT_PORT", "Address", "parse_address"]
+__all__ = ["Address", "parse_address"]
 
 # Where a server listens unless it is told otherwise.
-DEFAULT_PORT: Final = 50051
+_DEFAULT_PORT: Final = 50051
 
 _ALLOWED: Final = "HOST:PORT, [IPV6]:PORT, https://HOST:PORT (for TLS) or unix:/PATH"
 # How a plain, an encrypted and a resolved address may begin.
 _PLAIN: Final = ("http://", "grpc://", "tcp://")
 _ENCRYPTED: Final = ("https://", "grpcs://")
 _RESOLVED: Final = ("dns:///", "dns://", "dns:", "ipv4:", "ipv6:")
+_UNIX: Final = ("unix:", "unix-abstract:")
 # Names of hosts: those of the internet, of machines in a container network, and IPv4 addresses.
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
+# What ends in a number is read as an IPv4 address, as browsers do: 127.1 is one, too.
+_NUMERIC: Final = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?")
+# A number with a zero before it is octal to some and decimal to others.
+_OCTAL: Final = re.compile(r"(^|\.)0\d")
 # Where a server listens that listens everywhere: no address to call, but it is clear what is meant.
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read, not bound
+# Bytes that the path of a unix socket may have, as the kernel has it.
+_MAX_PATH: Final = 107
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +48,14 @@ class Address:
     @property
     def is_unix(self) -> bool:
         """Whether it is a unix socket."""
-        return self.target.startswith(("unix:", "unix-abstract:"))
+        return self.target.startswith(_UNIX)
+
+    @property
+    def uri(self) -> str:
+        """The target as a URI, which gRPC cannot take for anything else."""
+        if self.is_unix:  # percent signs are left alone: the server has the path through the same reading
+            return quote(self.target, safe="/:%~@!$&'()*+,;=[] ")
+        return "dns:///" + self.target.replace("%", "%25")
 
     @property
     def is_local(self) -> bool:
@@ -53,93 +70,138 @@ class Address:
         return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str, *, setting: str = "address") -> Address:
     """The address that a text spells.
 
     Spaces around it, capitals, a slash behind it and the schemes `http`, `grpc` and `dns` make no difference; `https`
-    and `grpcs` ask for TLS. Without host it is this machine's, without port (and scheme) the default one.
+    and `grpcs` ask for TLS. Without host it is this machine's.
+
+    Args:
+        text: The address.
+        setting: The argument or variable that it is the value of, for what is said of it.
 
     Raises:
         InvalidValue: It is none, or may be read in two ways; says what is allowed.
+        InvalidType: It is no text.
     """
-    spelled = text.strip()
-    if not spelled or not spelled.isprintable() or any(character.isspace() for character in spelled):
-        raise _refused(text, "is empty or has spaces")
-    if spelled.startswith("/"):
-        return Address(target=f"unix:{spelled}")
-    if spelled.lower().startswith(("unix:", "unix-abstract:")):
-        return _unix(text, spelled)
-    if "@" in spelled:  # not shown: it may be a password
-        raise InvalidValue(f"address: names a user; a token is given as token or CONVSCOPE_TOKEN. Allowed: {_ALLOWED}")
-    encrypted, rest = _scheme(text, spelled)
+    if not isinstance(text, str):
+        raise InvalidType(f"{setting}: {text!r} is not text. Allowed: {_ALLOWED}")
+    try:
+        return _parsed(text.strip())
+    except _FaultError as fault:
+        raise InvalidValue(f"{setting}: {_shown(text)}{fault}. Allowed: {_ALLOWED}") from None
+
+
+class _FaultError(ValueError):
+    """Why a text is no address."""
+
+
+def _shown(text: str) -> str:
+    """An address without what may be a password or key."""
+    if "@" in text and not text.strip().lower().startswith(_UNIX):
+        return ""
+    address, mark, _ = text.partition("?")
+    return f"{address + '?...' if mark else address!r} "
+
+
+def _parsed(spelled: str) -> Address:
+    if spelled.lower().startswith(_UNIX):
+        return _unix(*spelled.split(":", 1))
+    if spelled.startswith(("/", "~/")):
+        return _unix("unix", spelled)
+    if "@" in spelled:
+        raise _FaultError("names a user; a token is given as token or CONVSCOPE_TOKEN")
+    if not _is_one_word(spelled):
+        raise _FaultError("is empty or has spaces")
+    encrypted, rest = _scheme(spelled)
     if "," in rest:
-        raise _refused(text, "is a list; give one server")
-    host, port = _host_and_port(text, rest.lower().removesuffix("/"), needs_port=encrypted is not None)
+        raise _FaultError("is a list; give one server")
+    host, port = _host_and_port(rest.lower().removesuffix("/"))
     host = _ANYWHERE.get(host, host)
     return Address(target=f"[{host}]:{port}" if ":" in host else f"{host}:{port}", encrypted=encrypted)
 
 
-def _unix(text: str, spelled: str) -> Address:
-    scheme, _, path = spelled.partition(":")
-    if path.startswith("//"):
-        path = path[2:]
-        if not path.startswith("/"):
-            raise _refused(text, "names a host; a unix socket has a path: unix:/PATH")
-    if not path:
-        raise _refused(text, "names no path")
-    return Address(target=f"{scheme.lower()}:{path}")
+def _is_one_word(text: str) -> bool:
+    return bool(text) and text.isprintable() and not any(character.isspace() for character in text)
 
 
-def _scheme(text: str, spelled: str) -> tuple[bool | None, str]:
+def _unix(scheme: str, path: str) -> Address:
+    scheme = scheme.lower()
+    if path.startswith("//") and not path.startswith("///"):
+        raise _FaultError("names a host; a unix socket has a path")
+    if path.startswith("@"):  # as many tools show the names of abstract sockets
+        scheme, path = "unix-abstract", path[1:]
+    path = _file(path) if scheme == "unix" else path.removeprefix("//")
+    if not path or not path.isprintable():
+        raise _FaultError("names no path")
+    if len(os.fsencode(path)) > _MAX_PATH:
+        raise _FaultError(f"has a path of {len(os.fsencode(path))} bytes, and a unix socket's has at most {_MAX_PATH}")
+    return Address(target=f"{scheme}:{path}")
+
+
+def _file(path: str) -> str:
+    return os.path.expanduser(re.sub("^/+", "/", path)).rstrip("/")  # noqa: PTH111  a text, not to be normalized
+
+
+def _scheme(spelled: str) -> tuple[bool | None, str]:
     """Whether the address asks for TLS, and what follows its scheme."""
     lowered = spelled.lower()
+    if re.fullmatch(r"dns:\d+/?", lowered):  # a host of that name
+        return None, spelled
     for schemes, encrypted in ((_PLAIN, False), (_ENCRYPTED, True), (_RESOLVED, None)):
         for scheme in schemes:
             if lowered.startswith(scheme):
                 return encrypted, spelled[len(scheme) :]
     if "://" in spelled:
-        raise _refused(text, "has a scheme that is none of http, https, grpc, grpcs, dns and unix")
+        raise _FaultError("has a scheme that is none of http, https, grpc, grpcs, dns and unix")
     return None, spelled
 
 
-def _host_and_port(text: str, rest: str, *, needs_port: bool) -> tuple[str, int]:
+def _host_and_port(rest: str) -> tuple[str, int]:
     if "/" in rest or "?" in rest or "#" in rest:
-        raise _refused(text, "has something behind the port")
+        raise _FaultError("has something behind the port")
     if rest.isdecimal():
-        return "localhost", _port(text, rest)
+        return "localhost", _port(rest)
     if rest.startswith("[") or rest.count(":") > 1:
-        host, port = _ipv6(text, rest)
+        host, port = _ipv6(rest)
     else:
         host, _, port = rest.partition(":")
-        host = host or "localhost"
-        if not _HOST.fullmatch(host):
-            raise _refused(text, "names no host")
-    if not port and (needs_port or rest.endswith(":")):
-        raise _refused(text, "names no port")
-    return host, _port(text, port) if port else DEFAULT_PORT
+        host = _ipv4_or_name(host or "localhost")
+    if not port:  # not guessed: who is told that nothing listens on another one looks for the fault elsewhere
+        raise _FaultError(f"is neither HOST:PORT nor unix:/PATH: it names no port, which is {_DEFAULT_PORT} by default")
+    return host, _port(port)
 
 
-def _ipv6(text: str, rest: str) -> tuple[str, str]:
+def _ipv4_or_name(host: str) -> str:
+    if not _HOST.fullmatch(host):
+        raise _FaultError("names no host")
+    if not _NUMERIC.fullmatch(host):
+        return host
+    if _OCTAL.search(host):
+        raise _FaultError("has a number that begins with 0")
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host.removesuffix(".")))
+    except OSError:
+        raise _FaultError("is no IPv4 address") from None
+
+
+def _ipv6(rest: str) -> tuple[str, str]:
     host, port = rest, ""
     if rest.startswith("["):
         host, bracket, port = rest[1:].partition("]")
         if not bracket or (port and not port.startswith(":")):
-            raise _refused(text, "has brackets that do not match")
+            raise _FaultError("has brackets that do not match")
         port = port[1:]
     elif re.fullmatch(r"[0-9]{4,}", rest.rpartition(":")[2]):
-        raise _refused(text, "may be an address with a port or without; put the address in brackets: [::1]:50051")
+        raise _FaultError("may be an address with a port or without; put the address in brackets: [::1]:50051")
+    host = host.replace("%25", "%")
     try:
-        ipaddress.IPv6Address(host)
+        return "::" if ipaddress.IPv6Address(host).is_unspecified else host, port
     except ValueError:
-        raise _refused(text, "is no IPv6 address") from None
-    return host, port
+        raise _FaultError("is no IPv6 address") from None
 
 
-def _port(text: str, port: str) -> int:
-    if not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65_535):
-        raise _refused(text, "has a port that is not 1 to 65535")
-    return int(port)
-
-
-def _refused(text: str, why: str) -> InvalidValue:
-    return InvalidValue(f"address: {text!r} {why}. Allowed: {_ALLOWED}")
+def _port(port: str) -> int:
+    if not (re.fullmatch("0*[0-9]{1,5}", port) and 1 <= int(port[-5:]) <= 65_535):
+        raise _FaultError("has a port that is not 1 to 65535")
+    return int(port[-5:])

@@ -17,6 +17,7 @@ from convscope.v1.workers_pb2_grpc import WorkersStub
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from convscope.client.config import Config
 
@@ -99,12 +100,21 @@ class Connection:
 
 def _open(config: Config) -> grpc.Channel:
     if not config.encrypted:
-        return grpc.insecure_channel(config.address, _options(config))
+        return grpc.insecure_channel(config.uri, _options(config))
+    certificates = _read_certificates(config.root_certificates) if config.root_certificates else None
+    return grpc.secure_channel(config.uri, grpc.ssl_channel_credentials(certificates), _options(config))
+
+
+def _read_certificates(file: Path) -> bytes:
+    import ssl  # noqa: PLC0415  only those who use TLS wait for it
+
     try:
-        certificates = config.root_certificates.read_bytes() if config.root_certificates else None
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+        return file.read_bytes()
+    except ssl.SSLError:
+        raise InvalidValue(f"root_certificates: {file} (CONVSCOPE_TLS_CA) has no certificate in PEM format") from None
     except OSError as error:
-        raise InvalidValue(f"root_certificates: {config.root_certificates}: {error.strerror}") from error
-    return grpc.secure_channel(config.address, grpc.ssl_channel_credentials(certificates), _options(config))
+        raise InvalidValue(f"root_certificates: {file}: {error.strerror}") from error
 
 
 def _options(config: Config) -> list[tuple[str, int | str]]:

@@ -39,6 +39,8 @@ _TOO_LARGE = re.compile(r"(?:CLIENT: Sent|SERVER: Received|^Sent) message larger
 # What gRPC says of a connection that both sides want otherwise, and what is the matter.
 _MISMATCHES = (
     ("WRONG_VERSION_NUMBER", "what listens at {address} does not use TLS: leave out https:// and CONVSCOPE_TLS_CA"),
+    ("certificate has expired", "the certificate of the server at {address} has expired"),
+    ("not yet valid", "the certificate of the server at {address} is not valid yet, by this machine's clock"),
     ("Hostname Verification", "the certificate of the server at {address} is for another name: use that name"),
     (
         "CERTIFICATE_VERIFY_FAILED",
@@ -66,7 +68,10 @@ def translate(error: grpc.RpcError, config: Config) -> errors.ServiceError:
     if code is grpc.StatusCode.CANCELLED or (code is grpc.StatusCode.INTERNAL and "RST_STREAM" in details):
         return errors.Unavailable(f"the convscope server at {address} broke off: {details}")
     if code in _BY_CODE:
-        return _BY_CODE[code](_sizes(details) or code.name)
+        wrong = code is grpc.StatusCode.UNAUTHENTICATED and config.token
+        return _BY_CODE[code](
+            (_sizes(details) or code.name) + ("; the token that was sent is a wrong one" if wrong else "")
+        )
     return errors.ServiceError(_other(code, details, address))
 
 
@@ -91,19 +96,24 @@ def _unavailable(details: str, config: Config) -> str:
     """Says where the connection failed; what a server answered is passed on as it is."""
     address = config.address
     if _NO_CONNECTION.match(details):
-        for sign, text in _MISMATCHES:
-            if sign in details:
-                return text.format(address=address)
-        if _CLOSED.search(details) and not config.encrypted:
-            return (
-                f"what listens at {address} ends the connection: if it uses TLS, write https://{address} and give "
-                "root_certificates (CONVSCOPE_TLS_CA)"
-            )
-        cause = details.rpartition(": ")[2].removesuffix(")").replace(" (", ", error ")
-        return f"no convscope server at {address}: {cause}; start one with `convscope up`"
+        return _no_connection(details, config)
     if not details or _BROKEN_CONNECTION.match(details):
         return f"the connection to the convscope server at {address} broke: {details or 'no details'}"
     return details
+
+
+def _no_connection(details: str, config: Config) -> str:
+    address = config.address
+    for sign, text in _MISMATCHES:
+        if sign in details:
+            return text.format(address=address)
+    if _CLOSED.search(details):
+        cause = "it may want a certificate of the client's, which convscope does not send"
+        if not config.encrypted:
+            cause = f"if it uses TLS, write https://{address} and give root_certificates (CONVSCOPE_TLS_CA)"
+        return f"what listens at {address} ends the connection: {cause}"
+    cause = details.rpartition(": ")[2].rstrip("])").replace(" (", ", error ")
+    return f"no convscope server at {address}: {cause}; start one with `convscope up`"
 
 
 def _with_fields(message: str, fields: dict[str, str]) -> str:

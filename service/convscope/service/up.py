@@ -16,7 +16,7 @@ from convscope.service.announcing import ANNOUNCED
 from convscope.service.children import Child, ChildError
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
 from convscope.service.signals import STOP_SIGNALS, breaking_off
-from convscope.store import StoreSettings, check_layout, connect_promptly
+from convscope.store import PolicyError, StoreSettings, check_layout, check_policy, connect_promptly
 from convscope.store.embedded import EmbeddedRedis, EmbeddedRedisError
 from convscope.store.errors import LayoutError
 from convscope.store.processes import die_with_parent
@@ -40,7 +40,7 @@ def main() -> int:
     try:
         service = ServiceSettings.from_environment(arguments.listen)
         asyncio.run(_run(service, StoreSettings.from_environment(), _workers(arguments)))
-    except (ValueError, EmbeddedRedisError, ChildError, LayoutError) as error:
+    except (ValueError, EmbeddedRedisError, ChildError, PolicyError, LayoutError) as error:
         print(f"convscope up: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
         return 2
     except OSError as error:
@@ -96,7 +96,7 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: list[lis
                 private.start()
             if stop.is_set():
                 return
-        await asyncio.to_thread(_check_layout, environment.get("CONVSCOPE_REDIS_URL", ""))
+        await asyncio.to_thread(_check_redis, environment.get("CONVSCOPE_REDIS_URL", ""))
         children = _children(service, environment, workers)
         for child in children:
             stack.push_async_callback(child.stop)
@@ -110,9 +110,10 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: list[lis
         await asyncio.gather(*(child.stop() for child in children))
 
 
-def _check_layout(url: str) -> None:
-    """Refuse a Redis with records of another version here, where one sentence reaches the person who started it."""
+def _check_redis(url: str) -> None:
+    """Refuse a Redis that cannot be used here, where one sentence reaches the person who started it."""
     with contextlib.suppress(redis.RedisError), contextlib.closing(connect_promptly(url)) as connection:
+        check_policy(connection)
         check_layout(connection)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 import redis
 
@@ -22,11 +24,14 @@ __all__ = ["EmbeddedRedis", "EmbeddedRedisError", "find_server"]
 
 log = logging.getLogger(__name__)
 
-# How long a server may take to answer, which includes replaying its append-only file, in seconds.
+# How long a server may be silent while it starts, in seconds; one that says that it reads its files is waited for.
 START_TIMEOUT_S = 60.0
 
 # How long it may take to write everything down when stopping, in seconds.
 STOP_TIMEOUT_S = 10.0
+
+# The first version of Redis that keeps what it appends in several files, with a manifest.
+SEVERAL_FILES = 7
 
 # The kernel's limit for the path of a unix socket, in bytes, with its closing zero.
 SOCKET_PATH_LIMIT = 108
@@ -49,11 +54,12 @@ class EmbeddedRedis:
         self.log = directory / "redis.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._held: IO[str] | None = None
+        self._loading = False
 
     @property
     def url(self) -> str:
         """Its address, as ``unix://PATH``."""
-        return f"unix://{self.socket}"
+        return f"unix://{quote(str(self.socket))}"
 
     @property
     def pid(self) -> int | None:
@@ -66,31 +72,54 @@ class EmbeddedRedis:
         Raises:
             EmbeddedRedisError: if there is no server program, another one uses the directory, or it does not answer.
         """
-        try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.directory.chmod(0o700)
-        except OSError as error:
-            raise EmbeddedRedisError(
-                f"{error.filename or self.directory}: {error.strerror}: Redis keeps its data there; use another home "
-                "(CONVSCOPE_HOME, --home), or let this user write it"
-            ) from error
         if any(character.isspace() for character in str(self.socket)):
             # RQ reads the addresses of connections from a list that is parted by spaces.
             raise EmbeddedRedisError(f"the path of Redis's socket has a space ({self.socket}); use another home")
-        if len(os.fsencode(self.socket)) >= SOCKET_PATH_LIMIT:
-            raise EmbeddedRedisError(f"the path of Redis's socket is too long ({self.socket}); use a shorter home")
-        self._lock()
-        begin = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as output:  # before it has read its options it writes there
-            self._process = subprocess.Popen(  # noqa: S603 - the program is a Redis server found on this machine
-                [find_server(), *_options(self.directory, self.socket)],
+        if (length := len(os.fsencode(self.socket))) >= SOCKET_PATH_LIMIT:
+            raise EmbeddedRedisError(
+                f"the path of Redis's socket is too long ({self.socket}: {length} bytes, at most "
+                f"{SOCKET_PATH_LIMIT - 1}); use a shorter home (CONVSCOPE_HOME, --home)"
+            )
+        server = find_server()
+        with self._writing():
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.directory.chmod(0o700)
+            self._lock()
+            check_files(server, self.directory)
+            begin = self.log.stat().st_size if self.log.exists() else 0
+            with self.log.open("ab") as output:  # before it has read its options it writes there
+                self._process = self._launch(server, output)
+        self._wait_until_it_answers(self._process, server, begin)
+
+    def _launch(self, server: str, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+        try:
+            return subprocess.Popen(  # noqa: S603 - the program is a Redis server found on this machine
+                [server, *_options(self.directory, self.socket)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # a terminal's Ctrl-C must not end it before those who write to it
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - a single system call, safe after a fork
             )
-        self._wait_until_it_answers(self._process, begin)
+        except OSError as error:
+            raise EmbeddedRedisError(
+                f"{server} cannot be run: {error.strerror}; install another redis-server or valkey-server"
+            ) from error
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say what helps where the directory or a file in it cannot be written; then nothing is held."""
+        try:
+            yield
+        except OSError as error:
+            self._unlock()
+            raise EmbeddedRedisError(
+                f"{error.filename or self.directory}: {error.strerror}: Redis keeps its data there; use another home "
+                "(CONVSCOPE_HOME, --home), or let this user write it"
+            ) from error
+        except EmbeddedRedisError:
+            self._unlock()
+            raise
 
     def stop(self) -> None:
         """Stop the server after it has written everything down; harmless if it does not run."""
@@ -104,7 +133,8 @@ class EmbeddedRedis:
             self._process.kill()
             self._process.wait()
         self._process = None
-        self.socket.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else may be there
+            self.socket.unlink()
         self._unlock()
 
     def keep(self) -> None:
@@ -134,8 +164,10 @@ class EmbeddedRedis:
         held = (self.directory / "lock").open("w")
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except OSError as error:
             held.close()
+            if not isinstance(error, BlockingIOError):
+                raise
             raise EmbeddedRedisError(
                 f"another convscope uses {self.directory} already; stop it or use another home"
             ) from error
@@ -146,29 +178,59 @@ class EmbeddedRedis:
             self._held.close()
             self._held = None
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes], begin: int) -> None:
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes], server: str, begin: int) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
-            if process.poll() is not None or time.monotonic() > deadline:
+            code = process.poll()
+            if code is not None or time.monotonic() > deadline:
                 self.stop()
-                raise EmbeddedRedisError(self._why_not(begin))
+                raise EmbeddedRedisError(self._why_not(code, server, begin))
             time.sleep(0.02)  # a server has no event to wait for before it listens
+            if self._loading:
+                deadline = time.monotonic() + START_TIMEOUT_S
 
-    def _why_not(self, begin: int) -> str:
-        """Say why the server did not start, from what it wrote after so many bytes of its log."""
+    def _why_not(self, code: int | None, server: str, begin: int) -> str:
+        """Say why the server did not start, from its exit code and what it wrote after so many bytes of its log."""
         with self.log.open("rb") as file:
             file.seek(begin)
-            why = explain(file.read().decode(errors="replace"), self.directory)
-        return f"Redis did not start: {why} (its log: {self.log})" if why else f"Redis did not start; see {self.log}"
+            why = explain(file.read().decode(errors="replace"), self.directory, server)
+        if why:
+            return f"Redis did not start: {why} (its log: {self.log})"
+        if code is None:
+            return f"Redis did not answer within {START_TIMEOUT_S:g} s; its log: {self.log}"
+        if code < 0:
+            return f"Redis was killed (signal {-code}) while it started: is there enough memory? Its log: {self.log}"
+        return f"Redis did not start ({server} ended with code {code}); see its log: {self.log}"
 
     def _answers(self) -> bool:
+        self._loading = False
         if not self.socket.exists():
             return False
         with contextlib.closing(redis.Redis.from_url(self.url, socket_timeout=2)) as connection:
             try:
                 return bool(connection.ping())
+            except redis.exceptions.BusyLoadingError:
+                self._loading = True
+                return False
             except redis.RedisError:
                 return False
+
+
+def check_files(server: str, directory: Path) -> None:
+    """Refuse to start a server older than Redis 7 on files of Redis 7: it would not see them, and begin with nothing.
+
+    Raises:
+        EmbeddedRedisError: saying which server to use.
+    """
+    if not any((directory / "appendonlydir").glob("*.manifest")):
+        return
+    told = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    version = re.search(r"\bv=(\d+)\.", told)
+    if version and int(version[1]) < SEVERAL_FILES:
+        raise EmbeddedRedisError(
+            f"a newer Redis wrote {directory / 'appendonlydir'}, which {server} (version {version[1]}) does not read: "
+            "install redis-server 7 or newer, or Valkey; or use another home (CONVSCOPE_HOME, --home)"
+        )
 
 
 def find_server(environment: Mapping[str, str] = os.environ) -> str:

@@ -12,7 +12,7 @@ from obstore.store import from_url
 
 from convscope.store.errors import BlobError
 from convscope.store.timeouts import DEFAULT_TIMEOUTS, BlobTimeouts, store_options
-from convscope.store.urls import redact
+from convscope.store.urls import redact, redact_text
 
 __all__ = ["Objects", "StoredObject"]
 
@@ -41,7 +41,7 @@ class Objects:
     """
 
     def __init__(self, url: str, timeouts: BlobTimeouts = DEFAULT_TIMEOUTS) -> None:
-        self.url = redact(url)  # to be shown
+        self.url, self._secret_url = redact(url), url  # the former to be shown
         with self.translated("open"):
             self.store = _opened(url, timeouts)
 
@@ -123,8 +123,13 @@ class Objects:
             raise FileExistsError(str(error)) from error
         except (BaseError, OSError) as error:
             # The first paragraph says what happened; what follows is the library's debugging output.
-            reason = str(error).split("\n\n", maxsplit=1)[0]
-            raise BlobError(f"cannot {verb} artifacts in {self.url}: {reason}") from error
+            said = str(error).split("\n\n", maxsplit=1)[0]
+            reason = redact_text(said.replace(self._secret_url, self.url))
+            hint = " (CONVSCOPE_ARTIFACTS_URL)" if verb == "open" else ""
+            # A cause is shown with its own words in a traceback.
+            raise BlobError(f"cannot {verb} artifacts in {self.url}{hint}: {reason}") from (
+                error if reason == said else None
+            )
 
 
 def _opened(url: str, timeouts: BlobTimeouts) -> Any:

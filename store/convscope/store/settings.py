@@ -5,12 +5,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
-
-import redis
 
 from convscope.store import failpoints
-from convscope.store.urls import redact
+from convscope.store.urls import redact, require_artifacts_url, require_redis_url
 
 __all__ = ["StoreSettings"]
 
@@ -38,10 +35,14 @@ class StoreSettings:
     artifacts_url: str
 
     def __post_init__(self) -> None:
-        """Refuse schemes that nothing here can open."""
-        _require_scheme("CONVSCOPE_REDIS_URL", self.redis_url, ("redis", "rediss", "unix"))
-        _require_redis_url(self.redis_url)
-        _require_scheme("CONVSCOPE_ARTIFACTS_URL", self.artifacts_url, ("file", "s3", "gs", "az"))
+        """Refuse what nothing here can open."""
+        require_redis_url(self.redis_url)
+        require_artifacts_url(self.artifacts_url)
+
+    def __repr__(self) -> str:
+        """Show no secrets: it may come into a log or a traceback."""
+        urls = f"redis_url={redact(self.redis_url)!r}, artifacts_url={redact(self.artifacts_url)!r}"
+        return f"StoreSettings(home={self.home!r}, {urls})"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "StoreSettings":
@@ -56,27 +57,4 @@ class StoreSettings:
             home=home,
             redis_url=environment.get("CONVSCOPE_REDIS_URL") or DEFAULT_REDIS_URL,
             artifacts_url=environment.get("CONVSCOPE_ARTIFACTS_URL") or (home / "artifacts").as_uri(),
-        )
-
-
-def _require_scheme(variable: str, url: str, allowed: tuple[str, ...]) -> None:
-    if url.partition("://")[0] not in allowed or "://" not in url:
-        schemes = ", ".join(f"{scheme}://" for scheme in allowed)
-        raise ValueError(f"{variable} is {redact(url)!r}; it must start with one of {schemes}")
-
-
-def _require_redis_url(url: str) -> None:
-    """Refuse what redis-py would refuse at the first connection, or read as something else."""
-    try:
-        parts = urlsplit(url)
-        path = parts.path.strip("/")
-        fits = parts.scheme == "unix" or (parts.port != 0 and (not path or path.isdecimal()))
-        redis.ConnectionPool.from_url(url).make_connection()  # which connects later
-    except (ValueError, TypeError):
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"CONVSCOPE_REDIS_URL is {redact(url)!r}; it must be redis://HOST:PORT/DATABASE, rediss://... for TLS, or "
-            "unix:///PATH?db=DATABASE: the port from 1 to 65535, the database a number, a password percent-encoded, "
-            "and no options but redis-py's"
         )

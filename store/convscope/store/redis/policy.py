@@ -13,21 +13,20 @@ OLDEST: Final = (6, 2)
 
 
 class PolicyError(StoreError):
-    """This Redis cannot be used: it is a cluster or too old, or would throw records away when its memory is full."""
+    """This Redis cannot be used.
+
+    It is a cluster or too old, has no such database, or would throw records away when its memory is full.
+    """
 
 
 def check_policy(connection: redis.Redis) -> None:
-    """Refuse a Redis Cluster, one that is too old, and one that may evict keys.
+    """Refuse a Redis Cluster, one that is too old, one without the database, and one that may evict keys.
 
     Raises:
         PolicyError: saying what to use, or how to set it.
         redis.RedisError: if it does not answer.
     """
-    # From INFO, since hosted servers often forbid CONFIG.
-    with connection.pipeline(transaction=False) as pipeline:
-        for section in ("server", "cluster", "memory"):
-            pipeline.info(section)
-        server, cluster, memory = cast("list[dict[str, Any]]", pipeline.execute())
+    server, cluster, memory = _told(connection)
     if cluster.get("cluster_enabled") or server.get("redis_mode") == "cluster":
         raise PolicyError(
             "Redis runs as a cluster, where no script may change several jobs' records at once; use one primary, with "
@@ -42,6 +41,24 @@ def check_policy(connection: redis.Redis) -> None:
             f"Redis has maxmemory-policy {policy}, so it may throw jobs away; set it with "
             "`redis-cli config set maxmemory-policy noeviction`, and in its configuration"
         )
+
+
+def _told(connection: redis.Redis) -> list[dict[str, Any]]:
+    """Return what Redis tells of itself as server, cluster and memory."""
+    # From INFO, since hosted servers often forbid CONFIG.
+    with connection.pipeline(transaction=False) as pipeline:
+        for section in ("server", "cluster", "memory"):
+            pipeline.info(section)
+        try:
+            return cast("list[dict[str, Any]]", pipeline.execute())
+        except redis.ResponseError as error:
+            # A cluster says this, too: it has the database 0 alone.
+            if "DB index" in str(error) or "SELECT is not allowed" in str(error):
+                raise PolicyError(
+                    f"Redis has no database of the number in CONVSCOPE_REDIS_URL ({error}); use a smaller number, such "
+                    "as 0, and not a cluster"
+                ) from error
+            raise
 
 
 def _numbers(version: str) -> tuple[int, ...]:

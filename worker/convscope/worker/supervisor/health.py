@@ -24,7 +24,11 @@ def has_live_worker(connection: redis.Redis, hostname: str) -> bool:
 
 def main() -> int:
     """Check this machine's workers; a Redis that does not answer counts as no worker."""
-    connection = connect_promptly(StoreSettings.from_environment().redis_url)
+    try:
+        connection = connect_promptly(StoreSettings.from_environment().redis_url)
+    except ValueError as error:
+        print(f"convscope: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     try:
         return 0 if has_live_worker(connection, socket.gethostname()) else 1
     except redis.RedisError as error:
