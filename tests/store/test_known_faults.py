@@ -339,7 +339,7 @@ def test_deleting_a_large_job_holds_nobody_up(connection: redis.Redis, blobs: Bl
         digests = [f"{number:064x}" for number in range(start, start + 10_000)]
         connection.sadd(key("job_blobs", job_id), *digests)
         connection.hset(KEYS["references"], mapping=dict.fromkeys(digests, 1))
-    connection.config_set("slowlog-log-slower-than", 50_000)
+    connection.config_set("slowlog-log-slower-than", 100_000)
     connection.slowlog_reset()
     try:
         JobStore(connection).delete(job.name)

@@ -30,7 +30,7 @@ BATCH: Final = 500
 REMEMBERED: Final = 100_000
 
 # References that are taken back in one step of Redis, which does nothing else meanwhile.
-SLICE: Final = 1_000
+SLICE: Final = 500
 
 
 class Collector:
