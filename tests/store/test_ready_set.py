@@ -19,6 +19,7 @@ from convscope.store import (
     WorkerReport,
     WorkerStore,
     mark_holder_lost,
+    note_ticket_taken,
     top_up_tickets,
 )
 from convscope.store.embedded import EmbeddedRedis
@@ -246,6 +247,20 @@ def test_tickets_run_out(connection: redis.Redis) -> None:
     assert len(tickets) == 1  # creating a job makes them
     connection.zadd(key("tickets", "cpu"), {tickets[0]: 1})
     assert top_up_tickets(connection) == 1
+
+
+def test_a_ticket_that_was_taken_is_not_counted_on(connection: redis.Redis) -> None:
+    idle(connection, "w")
+    create(connection, 1)
+    ticket = connection.zrange(key("tickets", "cpu"), 0, -1)[0].decode()  # type: ignore[index]
+    note_ticket_taken(connection, "cpu", f"convscope-ticket-{ticket}", "w")
+    assert top_up_tickets(connection) == 0  # nobody is idle
+    claim_any = take(connection, "w")
+    assert claim_any is not None
+    claim_any.fail(Failure(message="x"))
+    idle(connection, "w")  # its executor has ended
+    create(connection, 1)
+    assert connection.zcard(key("tickets", "cpu")) == 1
 
 
 def test_no_ticket_is_made_for_a_part_that_an_executor_was_woken_for(connection: redis.Redis) -> None:

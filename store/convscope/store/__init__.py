@@ -11,7 +11,7 @@ from convscope.store.jobs.dependents import settle_waiters
 from convscope.store.jobs.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs.jobs import JobStore
 from convscope.store.jobs.lost_attempts import mark_holder_lost
-from convscope.store.jobs.tickets import make_ticket, queue_name, top_up_tickets
+from convscope.store.jobs.tickets import make_ticket, note_ticket_taken, queue_name, top_up_tickets
 from convscope.store.model_manifests import ModelManifests
 from convscope.store.models import ModelStore
 from convscope.store.redis.connection import await_redis, connect_patiently, connect_promptly
@@ -59,6 +59,7 @@ __all__ = [
     "hydrate",
     "make_ticket",
     "mark_holder_lost",
+    "note_ticket_taken",
     "queue_name",
     "read_candidates",
     "read_log",

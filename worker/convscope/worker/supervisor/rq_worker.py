@@ -19,6 +19,7 @@ from convscope.store import (
     WorkerStore,
     make_ticket,
     mark_holder_lost,
+    note_ticket_taken,
     queue_name,
 )
 from convscope.store.jobs.tickets import EXECUTOR_FUNCTION
@@ -107,6 +108,8 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             job.delete()
             return
         self._cause = "its end was not seen"
+        with contextlib.suppress(redis.RedisError):  # it runs out by itself
+            note_ticket_taken(self._prompt, self._device, job.id, self.name)
         try:
             super().execute_job(job, queue)
         finally:
