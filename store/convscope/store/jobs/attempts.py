@@ -110,6 +110,7 @@ class Attempt:
         self._scripts = Scripts(connection)
         self.nonce = nonce
         self._writes = 0
+        self._done = 0  # number of the last write that is known to be done
         self._pending = PendingBlobs(connection, blobs, claim.batch) if blobs else None
         self._batch = claim.batch
         self.job_id = claim.job_id
@@ -188,10 +189,7 @@ class Attempt:
         Returns:
             The numbers of those among the images that the job has then.
         """
-        try:
-            return self._scripts.reuse_cached(self.job_id, self.part, self.nonce, self.needs, images)
-        except Refused as error:
-            raise self._over() from error
+        return self._fenced([], lambda fence: self._scripts.reuse_cached(fence, self.needs, images))
 
     def renew(self, scripts: Scripts | None = None) -> bool:
         """Renew the lease; returns whether the job is asked to stop.
@@ -271,6 +269,18 @@ class Attempt:
         """Give the part back, for another executor; that of a job which is asked to stop ends."""
         return self._end(AttemptEnd(how="released"))
 
+    def abandon(self) -> bool:
+        """Give the part back because writes were refused; returns whether it was still held.
+
+        That is so if Redis has lost writes: another attempt resumes from what it has.
+        """
+        self._done = -1
+        try:
+            self._end(AttemptEnd(how="released"))
+        except StaleAttemptError:
+            return False
+        return True
+
     def figures(self) -> tuple[float, int]:
         """Return the seconds since the job's first attempt began, and how many of its images were cached."""
         started, cached = self._redis.hmget(key("job", self.job_id), ["started", "known"])
@@ -283,7 +293,13 @@ class Attempt:
         since = self._pending.since(new_blobs) if self._pending else self._batch
         token = f"{self.nonce}.{self._writes}"
         return Fence(
-            job_id=self.job_id, part=self.part, nonce=self.nonce, token=token, since=since, new_blobs=new_blobs
+            job_id=self.job_id,
+            part=self.part,
+            nonce=self.nonce,
+            token=token,
+            after=self._done,
+            since=since,
+            new_blobs=new_blobs,
         )
 
     def _write(self, write: Write) -> Written:
@@ -310,6 +326,7 @@ class Attempt:
             except (Refused, NotFoundError) as error:
                 raise self._over() from error
             else:
+                self._done = self._writes
                 if self._pending:
                     self._pending.forget(new_blobs)
                 return found

@@ -144,6 +144,8 @@ class Fence:
         part: the attempt's part.
         nonce: the attempt's.
         token: names this write, so that it is done once however often it is sent.
+        after: number of the attempt's last write that is known to be done: if Redis has lost it, this one is refused; -1
+            for a write that does not follow from others.
         since: number of the newest batch of condemned blobs when the first of the new blobs was written.
         new_blobs: digests that the write refers to, all of them.
     """
@@ -152,14 +154,19 @@ class Fence:
     part: int
     nonce: str
     token: str
+    after: int = -1
     since: int = 0
     new_blobs: Collection[str] = ()
 
     @property
     def arguments(self) -> list[Value]:
         """The first arguments of the scripts."""
-        head: list[Value] = [self.job_id, self.part, self.nonce, self.token, self.since]
-        return [*head, *listed(self.new_blobs)]
+        return [*self.head, self.since, *listed(self.new_blobs)]
+
+    @property
+    def head(self) -> list[Value]:
+        """The first arguments of a script that refers to no new blobs."""
+        return [self.job_id, self.part, self.nonce, self.token, self.after]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,13 +368,13 @@ class Scripts:
         _, sequence, cancel, state = _accepted(reply)
         return EndedAttempt(sequence, bool(cancel), state.decode())
 
-    def reuse_cached(self, job_id: str, part: int, nonce: str, model: str, images: Sequence[Image]) -> set[int]:
+    def reuse_cached(self, fence: Fence, model: str, images: Sequence[Image]) -> set[int]:
         """Give a job those images that are stored already; returns the numbers of those that it has then.
 
         Raises:
             Refused: if the attempt does not hold the part.
         """
-        arguments: list[Value] = [job_id, part, nonce, model]
+        arguments: list[Value] = [*fence.head, model]
         for image in images:
             arguments += [image.number, image.name, image.event.SerializeToString()]
         _, *numbers = _accepted(self.run("reuse_cached", *arguments))

@@ -111,6 +111,7 @@ end
 local function begin_attempt(part)
   local attempt = redis.call('HINCRBY', parts, 'attempt:' .. part, 1)
   redis.call('HSET', parts, 'nonce:' .. part, nonce, 'holder:' .. part, worker, 'begun:' .. part, whole(NOW))
+  redis.call('HSET', written, part, nonce .. '.0')
   redis.call('ZADD', KEY.leases, whole(NOW + lease_ms), id .. '|' .. part)
   redis.call('HSET', KEY.holders, worker, id .. '|' .. part .. '|' .. nonce)
   redis.call('HINCRBY', record, 'running', 1)
