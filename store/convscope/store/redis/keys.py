@@ -85,10 +85,10 @@ _NAMES: Final[dict[str, str]] = {
     # Hash: how many jobs and models refer to each. Sorted set: those without references, by the time since when.
     "references": "references",
     "unreferenced": "unreferenced",
-    # Number of the newest batch. Hash: number of the batch that each condemned one is in.
+    # How often batches were condemned or struck off. Hash: number of the batch that each condemned one is in.
     "batch": "batch",
     "condemned": "condemned",
-    # Sorted set: those whose files were deleted, by batch. What was in batches up to the floor is forgotten.
+    # Sorted set: those whose files were deleted, by the number of that. What has a number up to the floor is forgotten.
     "struck": "struck",
     "struck_floor": "struck:floor",
     # List: ``kind key`` of what is left of deleted records, to be taken apart in slices. How many there ever were.

@@ -25,7 +25,7 @@ PATIENCE_MS: Final = 5_000
 # Blobs that are condemned at once: as many as are deleted within a second, so that no writer waits for long.
 BATCH: Final = 500
 
-# Struck blobs that are remembered; those who wrote a blob before one that is forgotten write it again.
+# Struck blobs that are remembered.
 REMEMBERED: Final = 100_000
 
 # References that are taken back in one step of Redis, which does nothing else meanwhile.
@@ -39,13 +39,21 @@ class Collector:
         connection: Redis.
         blobs: the artifact store.
         permit: called before every deletion; raises if nothing may be deleted.
+        remembered: struck blobs that are remembered; those who wrote a blob before one that is forgotten write it again.
     """
 
-    def __init__(self, connection: redis.Redis, blobs: BlobStore, permit: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        connection: redis.Redis,
+        blobs: BlobStore,
+        permit: Callable[[], object] = lambda: None,
+        remembered: int = REMEMBERED,
+    ) -> None:
         self._redis = connection
         self._scripts = Scripts(connection)
         self._blobs = blobs
         self._permit = permit
+        self._remembered = remembered
 
     def tick(self, patience_ms: int = PATIENCE_MS) -> int:
         """Take a slice off what was deleted, and delete the files of a batch; returns how many were deleted.
@@ -79,11 +87,11 @@ class Collector:
         if not orphans and not self.has_garbage():
             return 0
         self._permit()
-        batch, *condemned = self._scripts.run("condemn", patience_ms, BATCH, *listed(orphans))
-        digests = [digest.decode() for digest in condemned]
+        digests = [digest.decode() for digest in self._scripts.run("condemn", patience_ms, BATCH, *listed(orphans))]
         if digests:
+            self._permit()  # another process may have deleted these meanwhile, and others have written them again
             self._blobs.delete(digests)
-            self._scripts.run("strike_off", batch, REMEMBERED, *listed(digests))
+            self._scripts.run("strike_off", self._remembered, *listed(digests))
             log.info("deleted %d blobs that nothing refers to", len(digests))
         return len(digests)
 

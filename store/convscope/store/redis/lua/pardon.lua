@@ -3,10 +3,9 @@
 --
 -- ARGV: none
 -- Returns how many there were.
-local condemned = redis.call('HGETALL', KEY.condemned)
-for index = 1, #condemned, 2 do
-  redis.call('ZADD', KEY.struck, condemned[index + 1], condemned[index])
-  redis.call('ZADD', KEY.unreferenced, NOW, condemned[index])
+local condemned = redis.call('HKEYS', KEY.condemned)
+for _, digest in ipairs(condemned) do
+  redis.call('ZADD', KEY.unreferenced, whole(NOW), digest)
 end
-redis.call('DEL', KEY.condemned)
-return #condemned / 2
+strike(condemned)
+return #condemned

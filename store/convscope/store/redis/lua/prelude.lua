@@ -46,7 +46,8 @@ end
 -- Blobs ------------------------------------------------------------------------------------------------------------------
 --
 -- How many owners refer to each blob is counted. One without references goes to `unreferenced`, with the time; the
--- collector condemns it in batches, deletes its file and strikes it off. `batch` counts these batches.
+-- collector condemns it in batches, deletes its file and strikes it off. `batch` counts what happens to batches: a file
+-- that was written while it was condemned may have been deleted since, so the strike has a number of its own.
 
 -- Whether a blob may be gone, although it was written when `since` was the newest batch: who wants to refer to it must
 -- write it again first, after it has been struck off.
@@ -59,6 +60,15 @@ local function is_gone(digest, since)
   end
   local struck = tonumber(redis.call('ZSCORE', KEY.struck, digest) or 0)
   return math.max(struck, tonumber(redis.call('GET', KEY.struck_floor) or 0)) > since
+end
+
+-- Notes that the files of condemned blobs may have been deleted: who wrote one before writes it again.
+local function strike(digests)
+  local number = redis.call('INCR', KEY.batch)
+  for _, digest in ipairs(digests) do
+    redis.call('HDEL', KEY.condemned, digest)
+    redis.call('ZADD', KEY.struck, number, digest)
+  end
 end
 
 -- Counts a reference from an owner's set of blobs, once for each blob.

@@ -1,12 +1,12 @@
 -- Strikes off condemned blobs, whose files are deleted.
 --
--- ARGV: number of the batch, how many struck blobs to remember, number of digests, then each
+-- ARGV: how many struck blobs to remember, number of digests, then each
 -- Returns nothing of interest.
-local batch, most = take(), tonumber(take())
-for _, digest in ipairs(take_list()) do
-  redis.call('HDEL', KEY.condemned, digest)
+local most = tonumber(take())
+local digests = take_list()
+strike(digests)
+for _, digest in ipairs(digests) do
   redis.call('ZREM', KEY.unreferenced, digest)
-  redis.call('ZADD', KEY.struck, batch, digest)
 end
 local extra = redis.call('ZCARD', KEY.struck) - most
 if extra > 0 then
