@@ -12,8 +12,9 @@ redis.call('SET', KEY.leader, token, 'PX', lead_ms)
 local last = tonumber(redis.call('GET', KEY.looked) or 0)
 redis.call('SET', KEY.looked, whole(NOW))
 if NOW - last > pause_ms then
-  for _, each in ipairs(redis.call('ZRANGEBYSCORE', KEY.leases, '-inf', whole(NOW))) do
-    redis.call('ZADD', KEY.leases, whole(NOW + lease_ms), each)
+  local late = whole(NOW + lease_ms) -- those that run out in a moment, too
+  for _, each in ipairs(redis.call('ZRANGEBYSCORE', KEY.leases, '-inf', late)) do
+    redis.call('ZADD', KEY.leases, late, each)
   end
 end
 return 1
