@@ -53,6 +53,7 @@ def mark_holder_lost(connection: redis.Redis, worker: str, device: str, cause: s
         Whether it held a part.
     """
     Scripts(connection).run("leave", worker, device)
+    connection.hdel(KEYS["kill"], worker)
     held = connection.hget(KEYS["holders"], worker)
     if not held:
         return False

@@ -72,6 +72,17 @@ local function give_back(running)
   offer(1)
 end
 
+-- A record that asks for the executor to be killed is not meant for one that has come to an end by itself.
+local function forget_holder()
+  local holder = redis.call('HGET', parts, 'holder:' .. part)
+  if redis.call('HGET', KEY.holders, holder) == id .. '|' .. part .. '|' .. nonce then
+    redis.call('HDEL', KEY.holders, holder)
+  end
+end
+
+if how ~= 'lost' then
+  forget_holder()
+end
 local running = let_go(part)
 if how == 'lost' then
   append(lost_event, '')

@@ -1,5 +1,5 @@
 -- Notes that a worker lives and what it does, and tells whether its executor is to be killed: if the attempt that it took
--- last is the one that was meant.
+-- last is the one that was meant, and has not ended by itself.
 --
 -- ARGV: worker, device, 1 if it is idle, milliseconds until it is believed to be gone,
 --       number of the record's fields, then for each: field, value
@@ -10,7 +10,13 @@ set_fields(record)
 redis.call('HSET', record, 'device', device, 'idle', idle, 'seen', whole(NOW))
 redis.call('PEXPIRE', record, lasts)
 redis.call('ZADD', KEY.workers, whole(NOW), worker)
-redis.call('ZREMRANGEBYSCORE', KEY.workers, '-inf', whole(NOW - lasts))
+local forgotten = whole(NOW - 60 * lasts)
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEY.workers, '-inf', forgotten)) do
+  for _, hash in ipairs({ KEY.holders, KEY.kill, KEY.warm }) do
+    redis.call('HDEL', hash, gone)
+  end
+end
+redis.call('ZREMRANGEBYSCORE', KEY.workers, '-inf', forgotten)
 if idle == '1' then
   redis.call('ZADD', key('idle', device), whole(NOW + 3000), worker)
 else
@@ -20,6 +26,10 @@ local wanted = redis.call('HGET', KEY.kill, worker)
 if not wanted then
   return 0
 end
-redis.call('HDEL', KEY.kill, worker)
+-- The record stays until the executor is gone: this reply may be lost.
 local held = redis.call('HGET', KEY.holders, worker)
-return held and string.match(held, '[^|]*$') == wanted and 1 or 0
+if idle ~= '1' and held and string.match(held, '[^|]*$') == wanted then
+  return 1
+end
+redis.call('HDEL', KEY.kill, worker)
+return 0

@@ -1,0 +1,81 @@
+"""The register of workers: who is there, and what each of them does."""
+
+import pytest
+import redis
+
+from convscope.store import Attempt, WorkerReport, WorkerStore, mark_holder_lost
+from convscope.store.redis.keys import KEYS, key
+from convscope.store.workers import GONE_MS, SILENT_MS
+from support.part_jobs import claim, create, take
+
+
+@pytest.fixture
+def workers(connection: redis.Redis) -> WorkerStore:
+    return WorkerStore(connection)
+
+
+def report(workers: WorkerStore, name: str, device: str = "cpu", *, idle: bool = False) -> None:
+    assert not workers.report(WorkerReport(name=name, device=device, idle=idle, fields={"host": "here", "pid": 7}))
+
+
+def seen_ago(connection: redis.Redis, name: str, milliseconds: int) -> None:
+    seconds, microseconds = connection.time()
+    then = seconds * 1000 + microseconds // 1000 - milliseconds
+    connection.zadd(KEYS["workers"], {name: then})
+    connection.hset(key("worker", name), "seen", then)
+
+
+def test_workers_tell_of_themselves(connection: redis.Redis, workers: WorkerStore) -> None:
+    report(workers, "b", "gpu", idle=True)
+    report(workers, "a")
+    first, second = workers.list()
+    assert (first.name, first.device, first.executor, first.silent) == ("a", "cpu", True, False)
+    assert (second.name, second.device, second.executor, second.silent) == ("b", "gpu", False, False)
+    assert first.fields == {"host": "here", "pid": "7"}
+    assert abs(first.seen_ms / 1000 - connection.time()[0]) < 5
+
+
+@pytest.mark.parametrize("end", [Attempt.finish, Attempt.release, lambda _: None])
+def test_what_a_worker_computes_is_told_while_it_does(connection: redis.Redis, workers: WorkerStore, end: object) -> None:
+    report(workers, "w")
+    assert (workers.list()[0].job_id, workers.list()[0].part) == ("", -1)
+    job = create(connection, 3)
+    take(connection, "other")
+    attempt = claim(connection, job, 1, "w")
+    assert (workers.list()[0].job_id, workers.list()[0].part) == (attempt.job_id, 1)
+    end(attempt)  # type: ignore[operator]
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")
+    assert workers.list()[0].job_id == ""
+
+
+def test_who_is_not_seen_is_silent_then_gone(connection: redis.Redis, workers: WorkerStore) -> None:
+    for name in ("there", "silent", "gone"):
+        report(workers, name)
+    seen_ago(connection, "silent", SILENT_MS + 1000)
+    seen_ago(connection, "gone", GONE_MS + 1000)
+    assert [(worker.name, worker.silent) for worker in workers.list()] == [("silent", True), ("there", False)]
+    assert 0 < connection.pttl(key("worker", "there")) <= GONE_MS
+
+
+def test_nothing_is_left_of_who_stops(connection: redis.Redis, workers: WorkerStore) -> None:
+    names = set(connection.keys("*"))
+    report(workers, "w", idle=True)
+    take(connection, "w", wait_ms=10_000)
+    workers.forget("w", "cpu")
+    assert workers.list() == []
+    assert set(connection.keys("*")) == names
+
+
+def test_what_workers_leave_who_died_goes_in_time(connection: redis.Redis, workers: WorkerStore) -> None:
+    create(connection, 2)
+    for name in ("dead", "lives"):
+        report(workers, name)
+        take(connection, name)
+        connection.hset(KEYS["warm"], name, "f")
+        connection.hset(KEYS["kill"], name, "nonce")
+    seen_ago(connection, "dead", 61 * GONE_MS)
+    report(workers, "lives")
+    for name in ("holders", "warm"):
+        assert connection.hkeys(KEYS[name]) == [b"lives"]
+    assert connection.hkeys(KEYS["kill"]) == []  # the other one was about an attempt that is over
+    assert connection.zrange(KEYS["workers"], 0, -1) == [b"lives"]
