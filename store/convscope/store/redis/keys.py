@@ -49,7 +49,7 @@ _NAMES: Final[dict[str, str]] = {
     # Sorted sets: owners of a priority and device, jobs of one of them, by the seconds of work that they have had.
     "ready_owners": "ready:%s:%s",
     "ready_jobs": "ready:%s:%s:%s",
-    # Hash, of a priority: where owners and jobs begin that come new, and how much each owner has had.
+    # Hash, of a priority: where owners and jobs begin that come new, by device, and how much each owner has had.
     "clocks": "clocks:%s",
     # Hash: number of parts to be had, by device.
     "ready_parts": "ready:parts",

@@ -83,11 +83,11 @@ local function choose(priority)
   local job, behind = first('ready_jobs', priority, owner)
   local clocks = key('clocks', priority)
   local warm = last_job(priority, least) or loaded_job(priority, owner, behind)
-  if warm and warm ~= job and is_new(job) and redis.call('HGET', clocks, 'newcomer') ~= '1' then
-    redis.call('HSET', clocks, 'newcomer', '1')
+  if warm and warm ~= job and is_new(job) and redis.call('HGET', clocks, device .. ':newcomer') ~= '1' then
+    redis.call('HSET', clocks, device .. ':newcomer', '1')
     return job
   end
-  redis.call('HDEL', clocks, 'newcomer')
+  redis.call('HDEL', clocks, device .. ':newcomer')
   return warm or job
 end
 
@@ -99,8 +99,8 @@ local function take_part()
   end
   count_offer(class, -1)
   local clocks = key('clocks', class.priority)
-  redis.call('HSET', clocks, 'jobs:' .. class.owner, number_in(record, 'served'),
-    'owners', number_in(clocks, 'owner:' .. class.owner))
+  redis.call('HSET', clocks, device .. ':jobs:' .. class.owner, number_in(record, 'served'),
+    device .. ':owners', number_in(clocks, 'owner:' .. class.owner))
   charge(class, number_in(record, 'part_cost'))
   if count_ready() == 0 then
     leave_ready(class)

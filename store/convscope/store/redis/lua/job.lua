@@ -79,9 +79,9 @@ end
 -- The ready set -----------------------------------------------------------------------------------------------------------
 --
 -- A job with parts to be had is in a sorted set of its priority, device and owner, by its virtual time: the seconds of work
--- that it has had. Owners are in one by theirs. Who comes new begins where the least served of those present stands, so
--- that it neither waits for what others had before it nor makes them wait (start-time fair queueing: Goyal, Vin and Cheng,
--- 1996). Estimates of the work are charged when a part is claimed, and put right when it ends.
+-- that it has had. Owners are in one by theirs. Who comes new begins where the one stands who was served last by the
+-- executors that it asks, so that it neither waits for what others had before it nor makes them wait (start-time fair
+-- queueing: Goyal, Vin and Cheng, 1996). Estimates of the work are charged when a part is claimed, and put right when it ends.
 
 local DEVICES = { 'any', 'cpu', 'gpu' }
 
@@ -110,6 +110,13 @@ local function number_in(hash, name)
   return tonumber(redis.call('HGET', hash, name) or 0)
 end
 
+-- Where an owner, or a job of one, begins who comes new: there are clocks for each device, since those of one may be far
+-- ahead of those of the other.
+local function clock(clocks, device, name)
+  local cpu, gpu = number_in(clocks, 'cpu:' .. name), number_in(clocks, 'gpu:' .. name)
+  return device == 'any' and math.max(cpu, gpu) or device == 'cpu' and cpu or gpu
+end
+
 -- Puts the job into the ready set, unless it is there.
 local function enter_ready()
   local class = class_of_job()
@@ -118,12 +125,12 @@ local function enter_ready()
     return
   end
   local clocks = key('clocks', class.priority)
-  local begin = math.max(number_in(record, 'served'), number_in(clocks, 'jobs:' .. class.owner))
+  local begin = math.max(number_in(record, 'served'), clock(clocks, class.device, 'jobs:' .. class.owner))
   redis.call('HSET', record, 'served', begin)
   redis.call('ZADD', jobs, begin, id)
   local served = present_score(class.priority, class.owner)
   if not served then
-    served = math.max(number_in(clocks, 'owner:' .. class.owner), number_in(clocks, 'owners'))
+    served = math.max(number_in(clocks, 'owner:' .. class.owner), clock(clocks, class.device, 'owners'))
     redis.call('HSET', clocks, 'owner:' .. class.owner, served)
   end
   redis.call('ZADD', key('ready_owners', class.priority, class.device), served, class.owner)
@@ -170,25 +177,37 @@ local function charge(class, seconds)
   end
 end
 
--- Wakes up to `count` executors that wait for parts for a device, those first that have a model's file loaded.
-local function wake(device, file, count)
+-- The executors that wait for parts for a device, and the device of each: those that have a model's file loaded, and the
+-- others; who came last first.
+local function waiting_for(device, file)
+  local warm, cold = {}, {}
   for _, each in ipairs(device == 'any' and { 'cpu', 'gpu' } or { device }) do
-    local set = key('waiting', each)
-    redis.call('ZREMRANGEBYSCORE', set, '-inf', whole(NOW))
-    local waiting = redis.call('ZREVRANGE', set, 0, -1)
-    for pass = 1, 2 do
-      for _, worker in ipairs(waiting) do
-        local warm = pass == 2 or (file or '') ~= '' and
-          string.find(redis.call('HGET', KEY.warm, worker) or '', file, 1, true)
-        if count > 0 and warm and redis.call('ZREM', set, worker) == 1 then
-          redis.call('RPUSH', key('wake', worker), '1')
-          redis.call('EXPIRE', key('wake', worker), 60)
-          redis.call('ZADD', key('woken', each), whole(NOW + 2000), worker)
-          count = count - 1
-        end
-      end
+    redis.call('ZREMRANGEBYSCORE', key('waiting', each), '-inf', whole(NOW))
+    for _, worker in ipairs(redis.call('ZREVRANGE', key('waiting', each), 0, -1)) do
+      local has = file ~= '' and string.find(redis.call('HGET', KEY.warm, worker) or '', file, 1, true)
+      table.insert(has and warm or cold, { worker, each })
     end
   end
+  return warm, cold
+end
+
+-- Wakes up to `count` executors that wait for parts for a device, those first that have a model's file loaded; returns how
+-- many there were too few.
+local function wake(device, file, count)
+  for _, group in ipairs({ waiting_for(device, file) }) do
+    for _, found in ipairs(group) do
+      if count == 0 then
+        return 0
+      end
+      local worker, each = unpack(found)
+      redis.call('ZREM', key('waiting', each), worker)
+      redis.call('RPUSH', key('wake', worker), '1')
+      redis.call('EXPIRE', key('wake', worker), 60)
+      redis.call('ZADD', key('woken', each), whole(NOW + 2000), worker)
+      count = count - 1
+    end
+  end
+  return count
 end
 
 -- Offers parts of the job: to the executors that wait, and to those that come.
@@ -196,7 +215,7 @@ local function offer(count)
   enter_ready()
   local class = class_of_job()
   count_offer(class, count)
-  wake(class.device, redis.call('HGET', record, 'model_file'), count)
+  wake(class.device, redis.call('HGET', record, 'model_file') or '', count)
 end
 
 -- Takes everything away that only an active job needs.

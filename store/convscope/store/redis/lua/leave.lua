@@ -4,10 +4,11 @@
 -- Returns 1 if it had been called, else 0.
 local worker, device = take(), take()
 redis.call('ZREM', key('waiting', device), worker)
-redis.call('ZREM', key('woken', device), worker)
 redis.call('HDEL', KEY.warm, worker)
-local called = redis.call('DEL', key('wake', worker))
-if called == 1 then
-  wake(device, '', 1)
+local awaited = tonumber(redis.call('ZSCORE', key('woken', device), worker) or 0) > NOW -- it has taken the call, and not come
+redis.call('ZREM', key('woken', device), worker)
+local called = redis.call('DEL', key('wake', worker)) == 1 or awaited
+if called and wake(device, '', 1) > 0 and tonumber(redis.call('HGET', KEY.ready_parts, 'any') or 0) > 0 then
+  wake('any', '', 1)
 end
-return called
+return called and 1 or 0
