@@ -93,6 +93,51 @@ def test_an_owner_who_comes_new_neither_waits_nor_makes_wait(connection: redis.R
     assert Counter(found)[old.name] == pytest.approx(10, abs=1)
 
 
+@pytest.mark.parametrize("owners", [("ann", "bob", "carol"), ("ann", "ann", "ann")])
+def test_who_comes_new_is_not_put_ahead_by_what_runs_on_another_device(
+    connection: redis.Redis, owners: tuple[str, str, str]
+) -> None:
+    cpu, gpu = Device.DEVICE_CPU, Device.DEVICE_GPU
+    create(connection, 5, device=gpu, owner=owners[1])
+    old = create(connection, 200, device=cpu, owner=owners[0])
+    takes(connection, 100)
+    take(connection, "g", "gpu")  # which has had far less
+    new = create(connection, 100, device=cpu, owner=owners[2])
+    found = Counter(takes(connection, 20))
+    assert found[old.name] == pytest.approx(10, abs=1)
+    assert found[new.name] == pytest.approx(10, abs=1)
+
+
+def test_who_comes_back_gets_nothing_for_the_time_away(connection: redis.Redis) -> None:
+    first = create(connection, 1, owner="ann")
+    create(connection, 200, owner="bob")
+    assert first.name in takes(connection, 2)
+    takes(connection, 100)
+    back = create(connection, 100, owner="ann")
+    assert Counter(takes(connection, 20))[back.name] == pytest.approx(10, abs=1)
+
+
+def test_an_owner_who_has_had_much_does_not_lose_it_by_a_pause(connection: redis.Redis) -> None:
+    ann, bob = create(connection, 1, owner="ann", cost_s=50.0), create(connection, 200, owner="bob")
+    assert ann.name in takes(connection, 2)
+    create(connection, 100, owner="ann")
+    assert set(takes(connection, 20)) == {bob.name}
+
+
+def test_the_more_urgent_is_first_whatever_is_warm_or_has_had_more(connection: redis.Redis) -> None:
+    last = claim(connection, create(connection, 5, owner="ann")).job_id
+    high = create(connection, 60, priority=HIGH, owner="bob", cost_s=100.0)
+    assert takes(connection, 10, last_job=last) == [high.name] * 10
+
+
+def test_a_warm_model_is_preferred_of_one_owner_only(connection: redis.Redis) -> None:
+    model = ready_model(connection)
+    other, warm = create(connection, 9, owner="ann"), create(connection, 9, owner="bob", model=model)
+    takes(connection, 2)  # both have begun
+    found = takes(connection, 8, loaded=["file"])
+    assert Counter(found) == {other.name: 4, warm.name: 4}
+
+
 def test_jobs_of_an_owner_take_turns(connection: redis.Redis) -> None:
     jobs = [create(connection, 10).name for _ in range(3)]
     found = takes(connection, 9)
@@ -194,6 +239,47 @@ def test_who_has_the_model_loaded_is_woken_first(connection: redis.Redis) -> Non
     assert [worker for worker in ("cold", "warm", "other") if woken(connection, worker)] == ["warm"]
 
 
+def test_of_all_devices_who_has_the_model_loaded_is_woken_first(connection: redis.Redis) -> None:
+    model = ready_model(connection)
+    take(connection, "cold", "cpu", wait_ms=10_000)
+    take(connection, "warm", "gpu", wait_ms=10_000, loaded=["file"])
+    create(connection, 1, model=model)
+    assert [worker for worker in ("cold", "warm") if woken(connection, worker)] == ["warm"]
+
+
+def test_an_executor_that_is_called_is_not_called_again(connection: redis.Redis) -> None:
+    for worker in "ab":
+        take(connection, worker, wait_ms=10_000)
+    for _ in range(3):
+        create(connection, 1)
+    assert [connection.llen(key("wake", worker)) for worker in "ab"] == [1, 1]
+
+
+def test_who_finds_nothing_is_noted_as_waiting_in_the_same_step(connection: redis.Redis) -> None:
+    take(connection, "waits", wait_ms=10_000, loaded=["f"])
+    take(connection, "does not")
+    assert connection.zrange(key("waiting", "cpu"), 0, -1) == [b"waits"]
+    assert connection.hgetall(KEYS["warm"]) == {b"waits": b"f"}
+    create(connection, 1)
+    connection.delete(key("wake", "waits"))  # it has heard the call
+    assert take(connection, "is faster") is not None
+    assert take(connection, "waits", wait_ms=10_000) is None
+    assert connection.zcard(key("woken", "cpu")) == 0
+    assert connection.zcard(key("waiting", "cpu")) == 1
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_a_call_that_was_heard_by_one_who_dies_is_passed_on(connection: redis.Redis, device: str) -> None:
+    model = ready_model(connection)
+    take(connection, "other", device, wait_ms=10_000)
+    take(connection, "dies", "cpu", wait_ms=10_000, loaded=["file"])
+    create(connection, 1, model=model)
+    assert connection.blpop([key("wake", "dies")], timeout=1)
+    assert not woken(connection, "other")
+    mark_holder_lost(connection, "dies", "cpu", "SIGKILL")
+    assert woken(connection, "other")
+
+
 def test_who_waited_too_long_is_not_counted_on(connection: redis.Redis) -> None:
     take(connection, "gone", wait_ms=10_000)
     connection.zadd(key("waiting", "cpu"), {"gone": 1})
@@ -255,9 +341,9 @@ def test_a_ticket_that_was_taken_is_not_counted_on(connection: redis.Redis) -> N
     ticket = connection.zrange(key("tickets", "cpu"), 0, -1)[0].decode()  # type: ignore[index]
     note_ticket_taken(connection, "cpu", f"convscope-ticket-{ticket}", "w")
     assert top_up_tickets(connection) == 0  # nobody is idle
-    claim_any = take(connection, "w")
-    assert claim_any is not None
-    claim_any.fail(Failure(message="x"))
+    attempt = take(connection, "w")
+    assert attempt is not None
+    attempt.fail(Failure(message="x"))
     idle(connection, "w")  # its executor has ended
     create(connection, 1)
     assert connection.zcard(key("tickets", "cpu")) == 1

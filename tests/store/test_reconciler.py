@@ -6,12 +6,22 @@ from typing import Any
 import pytest
 import redis
 
-from convscope.store import Attempt, JobStore, ModelStore, Reconciler, mark_holder_lost, read_log
+from convscope.store import (
+    Attempt,
+    JobStore,
+    ModelStore,
+    Reconciler,
+    WorkerReport,
+    WorkerStore,
+    mark_holder_lost,
+    read_log,
+)
 from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.attempts import LEASE_MS, MAX_DEATHS
+from convscope.store.jobs.jobs import CANCEL_GRACE_MS
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1.evaluate_pb2 import EvaluateSpec
-from convscope.v1.jobs_pb2 import Failure, JobEvent, JobSpec, JobState
+from convscope.v1.jobs_pb2 import Failure, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model, ModelState
 from convscope.v1.train_pb2 import TrainSpec
 from support import part_jobs
@@ -95,12 +105,61 @@ def test_after_an_outage_who_computes_gets_the_time_of_a_lease(connection: redis
     assert LEASE_MS == 5_000
 
 
+def test_after_an_outage_leases_that_are_about_to_run_out_last_longer_too(
+    connection: redis.Redis, reconciler: Reconciler
+) -> None:
+    attempt = take(connection, create(connection))
+    lease = f"{attempt.job_id}|0"
+    connection.zadd(KEYS["leases"], {lease: connection.time()[0] * 1000 + 1500})
+    forget_last_look(connection, 60)
+    reconciler.tick()
+    assert (connection.zscore(KEYS["leases"], lease) or 0) / 1000 - connection.time()[0] > LEASE_MS / 1000 - 2
+
+
 def test_the_executor_of_a_silent_attempt_is_killed(connection: redis.Redis, reconciler: Reconciler) -> None:
     take(connection, create(connection), "hangs")
     let_leases_run_out(connection)
     reconciler.tick()
     assert part_jobs.is_to_be_killed(connection, "hangs")
-    assert not part_jobs.is_to_be_killed(connection, "hangs")  # once
+    assert part_jobs.is_to_be_killed(connection, "hangs")  # the first reply may have been lost
+    mark_holder_lost(connection, "hangs", "cpu", "SIGKILL")
+    assert not part_jobs.is_to_be_killed(connection, "hangs")
+
+
+def test_a_kill_record_goes_with_the_executor_though_nobody_could_tell_its_end(
+    connection: redis.Redis, reconciler: Reconciler
+) -> None:
+    take(connection, create(connection), "hangs")
+    let_leases_run_out(connection)
+    reconciler.tick()
+    WorkerStore(connection).report(WorkerReport(name="hangs", device="cpu", idle=True))
+    assert not part_jobs.is_to_be_killed(connection, "hangs")
+
+
+def test_who_stopped_by_itself_in_the_end_is_not_killed(connection: redis.Redis, reconciler: Reconciler) -> None:
+    job_id = create(connection)
+    attempt = take(connection, job_id, "late")
+    JobStore(connection).request_cancel(f"jobs/{job_id}")
+    connection.zadd(KEYS["cancelling"], {job_id: 1})
+    reconciler.tick()
+    attempt.cancelled()
+    assert not part_jobs.is_to_be_killed(connection, "late")
+
+
+def test_whose_job_is_asked_to_stop_alone_is_killed(connection: redis.Redis, reconciler: Reconciler) -> None:
+    first = part_jobs.create(connection, 2, priority=Priority.PRIORITY_HIGH)
+    held = [part_jobs.claim(connection, first, part, worker) for part, worker in enumerate("ab")]
+    other = part_jobs.create(connection, 1)
+    part_jobs.claim(connection, other, 0, "c")
+    JobStore(connection).request_cancel(first.name)
+    reconciler.tick()
+    assert not any(part_jobs.is_to_be_killed(connection, worker) for worker in "abc")  # it has time
+    grace = connection.zscore(KEYS["cancelling"], held[0].job_id) or 0
+    assert grace - connection.time()[0] * 1000 == pytest.approx(CANCEL_GRACE_MS, abs=1500)
+    held[0].cancelled()
+    connection.zadd(KEYS["cancelling"], {held[0].job_id: 1})
+    reconciler.tick()
+    assert [part_jobs.is_to_be_killed(connection, worker) for worker in "abc"] == [False, True, False]
 
 
 def test_an_executor_that_has_another_part_by_now_is_not_killed(
