@@ -1,6 +1,7 @@
 """Candidates for images are kept for as long as somebody may choose among them, and no longer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import redis
@@ -11,7 +12,7 @@ from convscope.store.jobs.attempts import MAX_DEATHS
 from convscope.store.jobs.records import text
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import Failure, Job, JobState
-from support.part_jobs import claim, create, image, ready_model, state
+from support.part_jobs import claim, create, image, ready_model, state, take_apart
 
 
 def candidate(number: int, first: int, restarts: int = 4) -> Candidate:
@@ -57,6 +58,23 @@ def test_an_image_takes_the_place_of_its_candidates(connection: redis.Redis, job
     assert read_candidates(connection, first.job_id, 7) == []
     assert references(connection) == {"image": 1, "blob8.0": 1}
     assert connection.hlen(key("images", first.job_id)) == 1
+
+
+def test_candidates_may_be_equal_to_others_and_to_the_image(connection: redis.Redis, job: Job) -> None:
+    attempt = claim(connection, job)
+    for number in (7, 8):
+        attempt.report_candidate(replace(candidate(number, 0), blob="same"), 1)
+    attempt.report_images([image(7, "same"), image(9, "same")], 1)
+    assert [found.blob for found in read_candidates(connection, attempt.job_id, 8)] == ["same"]
+    assert references(connection) == {"same": 1}
+    attempt.report_images([image(8, "another")], 1)
+    assert references(connection) == {"same": 1, "another": 1}
+    attempt.fail(Failure(message="x"))
+    assert references(connection) == {"same": 1, "another": 1}
+    JobStore(connection).delete(job.name)
+    take_apart(connection)
+    assert references(connection) == {}
+    assert not connection.keys("*:further")
 
 
 def test_a_known_image_takes_their_place_too(connection: redis.Redis, job: Job, model: str) -> None:

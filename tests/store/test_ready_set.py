@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import redis
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from convscope.store import (
     Attempt,
@@ -365,120 +362,6 @@ def test_workers_are_idle_for_as_long_as_they_say_so(connection: redis.Redis) ->
     WorkerStore(connection).forget("leaving", "cpu")
     create(connection, 5)
     assert connection.zcard(key("tickets", "cpu")) == 0
-
-
-class ReadySet(RuleBasedStateMachine):
-    """Whatever happens, in whatever order: what is to be had, what runs and what is kept stays in agreement."""
-
-    connection: redis.Redis
-
-    @initialize()
-    def begin(self) -> None:
-        self.connection.flushall()
-        self.jobs: dict[str, Job] = {}
-        self.attempts: list[tuple[str, Attempt]] = []
-        self.done: Counter[tuple[str, int]] = Counter()
-        self.workers = 0
-
-    @rule(
-        parts=st.integers(1, 4),
-        priority=st.sampled_from([HIGH, NORMAL, LOW]),
-        device=st.sampled_from([Device.DEVICE_ANY, Device.DEVICE_CPU, Device.DEVICE_GPU]),
-        owner=st.sampled_from(["ann", "bob"]),
-        cost=st.sampled_from([0.5, 3.0]),
-    )
-    def create(self, parts: int, priority: Any, device: Any, owner: str, cost: float) -> None:
-        job = create(self.connection, parts, priority=priority, device=device, owner=owner, cost_s=cost)
-        self.jobs[job.name] = job
-
-    @rule(device=st.sampled_from(["cpu", "gpu"]), wait=st.booleans(), warm=st.booleans())
-    def claim(self, device: str, wait: bool, warm: bool) -> None:
-        self.workers += 1
-        worker, last = f"w{self.workers}", self.attempts[-1][1].job_id if warm and self.attempts else ""
-        attempt = take(self.connection, worker, device, wait_ms=10_000 if wait else 0, last_job=last)
-        if attempt:
-            assert self.done[name(attempt), attempt.part] == 0
-            self.attempts.append((worker, attempt))
-
-    @precondition(lambda self: self.attempts)
-    @rule(data=st.data(), how=st.sampled_from(["finish", "finish", "release", "lost", "fail", "report"]))
-    def end(self, data: st.DataObject, how: str) -> None:
-        worker, attempt = self.attempts.pop(data.draw(st.integers(0, len(self.attempts) - 1)))
-        try:
-            self._end(worker, attempt, how)
-        except StaleAttemptError:
-            assert state(self.connection, self.jobs[name(attempt)]) not in {
-                JobState.JOB_STATE_QUEUED,
-                JobState.JOB_STATE_RUNNING,
-            }
-
-    def _end(self, worker: str, attempt: Attempt, how: str) -> None:
-        if how == "finish":
-            try:
-                attempt.finish()
-            except ResultWanted:
-                attempt.succeed("")
-            self.done[name(attempt), attempt.part] += 1
-        elif how == "release":
-            attempt.release()
-        elif how == "lost":
-            mark_holder_lost(self.connection, worker, "cpu", "SIGKILL")
-        elif how == "fail":
-            attempt.fail(Failure(message="x"))
-        else:
-            attempt.report(JobEvent(), "blob", kept=1)
-            self.attempts.append((worker, attempt))
-
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
-        JobStore(self.connection).request_cancel(data.draw(st.sampled_from(sorted(self.jobs))))
-
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data())
-    def delete(self, data: st.DataObject) -> None:
-        job = data.draw(st.sampled_from(sorted(self.jobs)))
-        if state(self.connection, self.jobs[job]) in records.ENDED:
-            JobStore(self.connection).delete(job)
-            del self.jobs[job]
-            self.attempts = [(worker, attempt) for worker, attempt in self.attempts if name(attempt) != job]
-
-    @invariant()
-    def books_balance(self) -> None:
-        if not hasattr(self, "jobs"):
-            return
-        fields = {job: read_record(self.connection, key("job", job.removeprefix("jobs/"))) for job in self.jobs}
-        to_be_had = Counter[str]()
-        for job, record in fields.items():
-            job_id = job.removeprefix("jobs/")
-            jobs = key("ready_jobs", *(record[part].decode() for part in (b"priority", b"device", b"owner")))
-            left = int(record[b"parts"]) - int(record[b"next"]) + self.connection.llen(key("returned", job_id))
-            is_open = record[b"state"] in {b"queued", b"running"} and b"cancel" not in record
-            assert (self.connection.zscore(jobs, job_id) is not None) == (is_open and left > 0)
-            to_be_had[record[b"device"].decode()] += left if is_open else 0
-            assert self.connection.zscore(key("jobs_in_state", record[b"state"].decode()), job_id) is not None
-        for device in ("any", "cpu", "gpu"):
-            assert ready(self.connection, device) == to_be_had[device]
-        running = sum(int(record[b"running"]) for record in fields.values() if record[b"state"] == b"running")
-        assert self.connection.zcard(KEYS["leases"]) == running
-        assert all(count <= 1 for count in self.done.values())
-
-    @invariant()
-    def nothing_ready_is_kept_from_who_asks(self) -> None:
-        owners = [key("ready_owners", each, device) for each in ("high", "normal", "low") for device in ("any", "cpu")]
-        has_owner = any(self.connection.exists(owner) for owner in owners)
-        assert has_owner == (ready(self.connection, "any") + ready(self.connection, "cpu") > 0)
-
-
-def test_whatever_happens_the_books_balance(redis_server: EmbeddedRedis) -> None:
-    with redis.Redis.from_url(redis_server.url) as connection:
-        ReadySet.connection = connection
-        machine = ReadySet.TestCase
-        machine.settings = settings(
-            max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-        )
-        machine().runTest()
-        connection.flushall()
 
 
 def test_an_attempt_that_is_lost_twice_is_lost_once(connection: redis.Redis) -> None:

@@ -210,13 +210,12 @@ class Attempt:
         if any(saved.step == checkpoint.step for saved in self.checkpoints):
             return
         keep, drop = self.checkpoints[:1], self.checkpoints[1:]
-        kept_blobs = {checkpoint.blob, *(saved.blob for saved in keep)}
         self._write(
             Write(
                 further=True,
                 fields={"checkpoint": str(checkpoint), "checkpoint_before": str(keep[0]) if keep else ""},
                 blobs=[checkpoint.blob],
-                dropped=[saved.blob for saved in drop if saved.blob not in kept_blobs],
+                dropped=[saved.blob for saved in drop],
             )
         )
         self.checkpoints = [checkpoint, *keep]
@@ -229,7 +228,7 @@ class Attempt:
         self._write(
             Write(
                 fields={"checkpoint": latest, "checkpoint_before": before},
-                dropped=[checkpoint.blob] if checkpoint.blob not in {saved.blob for saved in left} else [],
+                dropped=[checkpoint.blob],
                 events=[(JobEvent(checkpoint_unreadable=unreadable), "")],
             )
         )

@@ -26,7 +26,7 @@ _NAMES: Final[dict[str, str]] = {
     "returned": "{job:%s}:returned",
     # Hash: token of the last write to each part; it goes an hour after the job's end.
     "written": "{job:%s}:written",
-    # Set: digests of the blobs that it refers to.
+    # Set: digests of the blobs that it refers to. With ``:further``, a hash: how often beyond the first time.
     "job_blobs": "{job:%s}:blobs",
     # Hash: the blob's digest of each image that is ready, by its number in the order of the spec, from 0.
     "images": "{job:%s}:images",

@@ -71,10 +71,19 @@ local function strike(digests)
   end
 end
 
--- Counts a reference from an owner's set of blobs, once for each blob.
+-- How often an owner refers to each blob beyond the first time: two of its features may have equal candidates, say.
+local function further_refs(owner)
+  return owner .. ':further'
+end
+
+-- Notes a reference in an owner's set of blobs. Owners are counted, once for each blob.
 local function add_ref(owner, digest)
-  if digest ~= '' and redis.call('SADD', owner, digest) == 1 then
+  if digest == '' then
+    return
+  elseif redis.call('SADD', owner, digest) == 1 then
     redis.call('HINCRBY', KEY.references, digest, 1)
+  else
+    redis.call('HINCRBY', further_refs(owner), digest, 1)
   end
 end
 
@@ -82,18 +91,24 @@ end
 local function release_ref(digest)
   if redis.call('HINCRBY', KEY.references, digest, -1) <= 0 then
     redis.call('HDEL', KEY.references, digest)
-    redis.call('ZADD', KEY.unreferenced, NOW, digest)
+    redis.call('ZADD', KEY.unreferenced, whole(NOW), digest)
   end
 end
 
 local function drop_ref(owner, digest)
-  if redis.call('SREM', owner, digest) == 1 then
+  local further = tonumber(redis.call('HGET', further_refs(owner), digest) or 0)
+  if further > 1 then
+    redis.call('HINCRBY', further_refs(owner), digest, -1)
+  elseif further == 1 then
+    redis.call('HDEL', further_refs(owner), digest)
+  elseif redis.call('SREM', owner, digest) == 1 then
     release_ref(digest)
   end
 end
 
 -- Moves what may be large out of the way, to be taken apart in slices by the collector.
 local function discard(name, kind)
+  redis.call('UNLINK', further_refs(name))
   if redis.call('EXISTS', name) == 1 then
     local trash = KEY.trash .. ':' .. redis.call('INCR', KEY.trash_count)
     redis.call('RENAME', name, trash)

@@ -1,0 +1,362 @@
+"""Whatever happens, in whatever order: what is to be had, what runs and what is kept stays in agreement."""
+
+import itertools
+import secrets
+from collections import Counter
+from typing import Any
+
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from convscope.store import (
+    Attempt,
+    Candidate,
+    Checkpoint,
+    Claimant,
+    JobStore,
+    ModelStore,
+    Reconciler,
+    ResultWanted,
+    Scripts,
+    check_layout,
+    mark_holder_lost,
+    settle_waiters,
+)
+from convscope.store.embedded import EmbeddedRedis
+from convscope.store.errors import ModelFailedError, NotFoundError, StaleAttemptError, StateError
+from convscope.store.jobs.attempts import LEASE_MS
+from convscope.store.redis.keys import KEYS, key
+from convscope.v1.jobs_pb2 import Device, Failure, JobEvent, JobSpec, Priority
+from convscope.v1.models_pb2 import Model
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import VisualizeSpec
+from support.part_jobs import image
+
+OPEN = {"waiting", "queued", "running"}
+PRIORITIES = [Priority.PRIORITY_HIGH, Priority.PRIORITY_NORMAL, Priority.PRIORITY_LOW]
+DEVICES = [Device.DEVICE_ANY, Device.DEVICE_CPU, Device.DEVICE_GPU]
+
+# Few, so that jobs share them, and one job has the same for several reasons.
+BLOBS = st.sampled_from(["a", "b", "c"])
+
+
+class Snapshot:
+    """Everything that Redis holds."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        names = sorted(connection.keys("*"))
+        with connection.pipeline() as pipeline:
+            for name in names:
+                pipeline.type(name)
+            types = pipeline.execute()
+            for name, kind in zip(names, types, strict=True):
+                self._read(pipeline, name, kind)
+            values = pipeline.execute()
+        self._values = {name.decode(): value for name, value in zip(names, map(_text, values), strict=True)}
+
+    @staticmethod
+    def _read(pipeline: Any, name: bytes, kind: bytes) -> None:
+        if kind == b"zset":
+            pipeline.zrange(name, 0, -1, withscores=True)
+        elif kind == b"list":
+            pipeline.lrange(name, 0, -1)
+        else:
+            {b"hash": pipeline.hgetall, b"set": pipeline.smembers, b"stream": pipeline.xrange, b"string": pipeline.get}[
+                kind
+            ](name)
+
+    def of(self, name: str, *ids: str, default: Any = ()) -> Any:
+        return self._values.get(key(name, *ids), default)
+
+    def names(self, name: str) -> set[tuple[str, ...]]:
+        """What there is of this name: the ids of each."""
+        start, *rest = KEYS[name].split("%s")
+        found = (each.removeprefix(start) for each in self._values if each.startswith(start))
+        if rest[-1]:
+            return {(each.removesuffix(rest[-1]),) for each in found if each.endswith(rest[-1])}
+        return {tuple(each.split(":")) for each in found if each.count(":") == len(rest) - 1}
+
+    def jobs(self) -> dict[str, dict[str, str]]:
+        return {job: self.of("job", job) for job, _ in self.of("jobs")}
+
+    def trash(self) -> list[set[str]]:
+        return [self._values[entry.removeprefix("blobs ")] for entry in self.of("trash")]
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, dict):
+        return {_text(name): _text(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return type(value)(map(_text, value))
+    return value
+
+
+def left(found: Snapshot, job: str, record: dict[str, str]) -> int:
+    """How many parts of a job are to be had."""
+    if record["state"] not in {"queued", "running"} or "cancel" in record:
+        return 0
+    return int(record["parts"]) - int(record["next"]) + len(found.of("returned", job))
+
+
+def blobs_of_job(found: Snapshot, job: str, record: dict[str, str]) -> set[str]:
+    """What a job's record, log, images and candidates refer to."""
+    blobs = {fields["blob"] for _, fields in found.of("events", job)} | {record.get("result", "")}
+    blobs |= set(found.of("images", job, default={}).values())
+    for noted in found.of("candidates", job, default={}).values():
+        blobs |= {each.split(":")[2] for each in noted.split()}
+    if record["state"] in OPEN:
+        blobs |= {record.get(name, "") for name in ("model_file", "model_history")}
+        blobs |= {record.get(name, "").rpartition(":")[2] for name in ("checkpoint", "checkpoint_before")}
+    return blobs - {""}
+
+
+class Books(RuleBasedStateMachine):
+    """Jobs of several owners, priorities and devices, and executors that compute them, lose them and die."""
+
+    connection: redis.Redis
+
+    @initialize()
+    def begin(self) -> None:
+        self.connection.flushall()
+        check_layout(self.connection)
+        self.jobs = JobStore(self.connection)
+        self.reconciler = Reconciler(self.connection, period_s=0)
+        self.reconciler.tick()
+        self.attempts: list[tuple[str, Attempt]] = []
+        self.computed: Counter[tuple[str, int]] = Counter()
+        self.numbers = itertools.count()
+
+    def names(self) -> list[str]:
+        return [job.name for job in self.jobs.newest_first()]
+
+    @rule(
+        parts=st.integers(1, 4),
+        priority=st.sampled_from(PRIORITIES),
+        device=st.sampled_from(DEVICES),
+        owner=st.sampled_from(["ann", "bob"]),
+        cost=st.sampled_from([0.5, 3.0]),
+        data=st.data(),
+    )
+    def create(self, parts: int, priority: Any, device: Any, owner: str, cost: float, data: st.DataObject) -> None:
+        model = data.draw(st.sampled_from(["", *(each.name for each in ModelStore(self.connection).newest_first())]))
+        trains = data.draw(st.booleans())
+        spec = TrainSpec(continue_from=model) if trains else None
+        try:
+            self.jobs.create(
+                JobSpec(train=spec) if trains else JobSpec(visualize=VisualizeSpec(model=model)),
+                request_digest="d",
+                needs=model,
+                model=Model() if trains else None,
+                priority=priority,
+                device=device,
+                parts=1 if trains else parts,
+                owner=owner,
+                part_cost_s=cost,
+            )
+        except ModelFailedError:
+            assert model
+
+    @rule(device=st.sampled_from(["cpu", "gpu"]), wait=st.booleans(), warm=st.booleans(), again=st.booleans())
+    def claim(self, device: str, wait: bool, warm: bool, again: bool) -> None:
+        worker = f"w{next(self.numbers)}"
+        claimant = Claimant(
+            worker=worker,
+            device=device,
+            wait_ms=10_000 if wait else 0,
+            last_job=self.attempts[-1][1].job_id if warm and self.attempts else "",
+            loaded=["a"] if warm else [],
+        )
+        nonce = secrets.token_hex(8)
+        claims = [
+            Scripts(self.connection).claim(claimant, nonce=nonce, lease_ms=LEASE_MS, slack_s=2.0)
+            for _ in range(1 + again)  # the first reply was lost
+        ]
+        assert len({claim and (claim.job_id, claim.part, claim.number) for claim in claims}) == 1
+        if claims[0]:
+            assert not self.computed[claims[0].job_id, claims[0].part]
+            self.attempts.append((worker, Attempt(self.connection, nonce, claims[0])))
+
+    @precondition(lambda self: self.attempts)
+    @rule(data=st.data(), how=st.sampled_from(["event", "image", "candidate", "checkpoint", "cached"]), blob=BLOBS)
+    def write(self, data: st.DataObject, how: str, blob: str) -> None:
+        _, attempt = data.draw(st.sampled_from(self.attempts))
+        number = data.draw(st.integers(0, 2))
+        try:
+            if how == "event":
+                attempt.report(JobEvent(), blob, kept=1)
+            elif how == "image":
+                attempt.report_images([image(number, blob)], 1)
+            elif how == "candidate":
+                attempt.report_candidate(Candidate(number=number, first=number, restarts=2, blob=blob), 1)
+            elif how == "checkpoint":
+                attempt.save_checkpoint(Checkpoint(number, blob))
+            else:
+                attempt.reuse_cached([image(number)])
+        except StaleAttemptError:
+            self.is_over(attempt)
+
+    @precondition(lambda self: self.attempts)
+    @rule(
+        data=st.data(),
+        how=st.sampled_from(["finish", "finish", "finish", "release", "dies", "falls silent", "fail", "stop"]),
+        blob=BLOBS,
+    )
+    def end(self, data: st.DataObject, how: str, blob: str) -> None:
+        worker, attempt = self.attempts.pop(data.draw(st.integers(0, len(self.attempts) - 1)))
+        try:
+            self._end(worker, attempt, how, blob)
+        except StaleAttemptError:
+            self.is_over(attempt)
+        if attempt.makes and data.draw(st.booleans()):  # else the reconciler does it
+            settle_waiters(self.connection, attempt.makes)
+
+    def _end(self, worker: str, attempt: Attempt, how: str, blob: str) -> None:
+        if how == "finish":
+            try:
+                attempt.finish()
+            except ResultWanted:
+                attempt.succeed(blob, Model(sha256=blob) if attempt.makes else None, "history" if attempt.makes else "")
+            self.computed[attempt.job_id, attempt.part] += 1
+        elif how == "release":
+            attempt.release()
+        elif how == "dies":
+            mark_holder_lost(self.connection, worker, "cpu", "SIGKILL")
+        elif how == "falls silent":
+            self.connection.zadd(KEYS["leases"], {f"{attempt.job_id}|{attempt.part}": 1}, xx=True)
+        elif how == "fail":
+            attempt.fail(Failure(message="x"))
+        elif attempt.renew():
+            attempt.cancelled()
+        else:
+            self.attempts.append((worker, attempt))
+
+    @rule()
+    def look(self) -> None:
+        self.reconciler.tick()
+
+    def is_over(self, attempt: Attempt) -> None:
+        try:
+            held = self.connection.hget(key("parts", attempt.job_id), f"nonce:{attempt.part}")
+            assert held != attempt.nonce.encode()
+        except NotFoundError:
+            pass
+
+    @precondition(lambda self: self.names())
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        self.jobs.request_cancel(data.draw(st.sampled_from(self.names())))
+
+    @precondition(lambda self: self.names())
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(self.names()))
+        ended = self.jobs.get(name).HasField("end_time")
+        try:
+            self.jobs.delete(name)
+            assert ended
+        except StateError:
+            assert not ended
+
+    @rule(data=st.data())
+    def delete_model(self, data: st.DataObject) -> None:
+        models = [model.name for model in ModelStore(self.connection).newest_first()]
+        if models:
+            name = data.draw(st.sampled_from(models))
+            state = self.connection.hget(key("model", name.removeprefix("models/")), "state")
+            try:
+                ModelStore(self.connection).delete(name)
+                assert state != b"pending"
+            except StateError:
+                assert state == b"pending"
+
+    @rule()
+    def take_apart(self) -> None:
+        Scripts(self.connection).run("take_apart", 2)
+
+    @invariant()
+    def books_balance(self) -> None:
+        if hasattr(self, "jobs"):
+            found = Snapshot(self.connection)
+            self.ready_set_holds_what_is_to_be_had(found)
+            self.leases_are_of_what_runs(found)
+            self.indexes_agree(found)
+            self.references_are_counted(found)
+
+    def ready_set_holds_what_is_to_be_had(self, found: Snapshot) -> None:
+        ready, parts, backlog = set[tuple[str, ...]](), Counter[str](), Counter[str]()
+        for job, record in found.jobs().items():
+            if count := left(found, job, record):
+                ready.add((record["priority"], record["device"], record["owner"], job))
+                parts[record["device"]] += count
+                backlog[f"parts:{record['priority']}:{record['device']}"] += count
+        listed = found.names("ready_jobs")
+        assert {(*ids, job) for ids in listed for job, _ in found.of("ready_jobs", *ids)} == ready
+        owners = {(*ids, owner) for ids in found.names("ready_owners") for owner, _ in found.of("ready_owners", *ids)}
+        assert owners == {ids[:3] for ids in ready}
+        counts = found.of("ready_parts", default={})
+        assert {device: int(count) for device, count in counts.items() if int(count)} == dict(parts)
+        stored = found.of("backlog", default={})
+        assert {name: int(count) for name, count in stored.items() if name.startswith("parts:")} == dict(backlog)
+        assert {name.removeprefix("seconds") for name in stored if name.startswith("seconds")} == {
+            name.removeprefix("parts") for name in backlog
+        }
+
+    def leases_are_of_what_runs(self, found: Snapshot) -> None:
+        held, open_jobs = Counter[str](), {job for job, record in found.jobs().items() if record["state"] == "running"}
+        for lease, _ in found.of("leases"):
+            job, _, part = lease.partition("|")
+            assert f"nonce:{part}" in found.of("parts", job)
+            held[job] += 1
+        for job in open_jobs:
+            record = found.of("job", job)
+            assert held[job] == int(record["running"])
+            assert held[job] == sum(name.startswith("nonce:") for name in found.of("parts", job, default={}))
+        assert set(held) <= open_jobs
+        for job, record in found.jobs().items():
+            assert record["state"] in {"running"} or not found.of("parts", job) or record["state"] == "queued"
+            done = sum(count for (of, _), count in self.computed.items() if of == job)
+            assert int(record["done"]) == done
+            assert done == int(record["parts"]) or record["state"] != "succeeded"
+        assert set(self.computed.values()) <= {1}
+
+    def indexes_agree(self, found: Snapshot) -> None:
+        jobs = found.jobs()
+        for job, _ in found.of("ended"):
+            assert jobs[job]["state"] not in OPEN
+        by_state = {(ids[0], job) for ids in found.names("jobs_in_state") for job, _ in found.of("jobs_in_state", *ids)}
+        assert by_state == {(record["state"], job) for job, record in jobs.items()}
+        by_kind = {(*ids, job) for ids in found.names("jobs_of_kind") for job, _ in found.of("jobs_of_kind", *ids)}
+        assert by_kind == {(record["kind"], record["state"], job) for job, record in jobs.items()}
+        assert len(found.of("ended")) == sum(record["state"] not in OPEN for record in jobs.values())
+        for model, _ in found.of("models"):
+            if found.of("model", model)["state"] == "pending":
+                assert jobs[model]["state"] in OPEN  # a training's model has its id
+
+    def references_are_counted(self, found: Snapshot) -> None:
+        owners = found.trash()
+        for job, record in found.jobs().items():
+            owners.append(set(found.of("job_blobs", job)))
+            assert owners[-1] == blobs_of_job(found, job, record)
+        for model, _ in found.of("models"):
+            record = found.of("model", model)
+            owners.append(set(found.of("model_blobs", model)))
+            assert owners[-1] == {record.get("file", ""), record.get("history", "")} - {""}
+        counts = Counter(digest for blobs in owners for digest in blobs)
+        assert {name: int(count) for name, count in found.of("references", default={}).items()} == dict(counts)
+        once_referred = {digest for digest, _ in found.of("unreferenced")}
+        assert {"a", "b", "c", "history"} >= once_referred
+
+
+def test_whatever_happens_the_books_balance(redis_server: EmbeddedRedis) -> None:
+    with redis.Redis.from_url(redis_server.url) as connection:
+        Books.connection = connection
+        machine = Books.TestCase
+        machine.settings = settings(
+            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        )
+        machine().runTest()
+        connection.flushall()
