@@ -156,7 +156,7 @@ class Books(RuleBasedStateMachine):
         cost=st.sampled_from([0.5, 3.0]),
         data=st.data(),
     )
-    def create(self, parts: int, priority: Any, device: Any, owner: str, cost: float, data: st.DataObject) -> None:
+    def create(self, *, parts: int, priority: Any, device: Any, owner: str, cost: float, data: st.DataObject) -> None:
         model = data.draw(st.sampled_from(["", *(each.name for each in ModelStore(self.connection).newest_first())]))
         trains = data.draw(st.booleans())
         spec = TrainSpec(continue_from=model) if trains else None
@@ -334,7 +334,7 @@ class Books(RuleBasedStateMachine):
             assert held[job] == sum(name.startswith("nonce:") for name in found.of("parts", job, default={}))
         assert set(held) <= open_jobs
         for job, record in found.jobs().items():
-            assert record["state"] in {"running"} or not found.of("parts", job) or record["state"] == "queued"
+            assert record["state"] in {"queued", "running"} or not found.of("parts", job)
             done = sum(count for (of, _), count in self.computed.items() if of == job)
             assert int(record["done"]) == done
             assert done == int(record["parts"]) or record["state"] != "succeeded"

@@ -357,6 +357,16 @@ def test_deleting_a_large_job_holds_nobody_up(connection: redis.Redis, blobs: Bl
         connection.config_set("slowlog-log-slower-than", 10_000)
 
 
+def test_many_jobs_that_wait_for_one_model_are_queued(connection: redis.Redis) -> None:
+    first = create(connection)
+    for _ in range(100):
+        create(connection, spec=KINDS["evaluate"](first.model), needs=first.model)
+    claim(connection, first).succeed("r", Model(sha256="f"))
+    settle_waiters(connection, first.name.removeprefix("jobs/"))
+    assert connection.hget(KEYS["ready_parts"], "any") == b"100"
+    assert connection.hget(KEYS["references"], "f") == b"101"  # the model, and whoever waited
+
+
 def test_a_long_chain_of_waiting_jobs_fails_with_the_first(connection: redis.Redis) -> None:
     first = last = create(connection)
     for _ in range(600):

@@ -11,7 +11,6 @@ from convscope.store import (
     Attempt,
     Claimant,
     JobStore,
-    ResultWanted,
     Scripts,
     WorkerReport,
     WorkerStore,
@@ -19,16 +18,12 @@ from convscope.store import (
     note_ticket_taken,
     top_up_tickets,
 )
-from convscope.store.embedded import EmbeddedRedis
-from convscope.store.errors import StaleAttemptError
-from convscope.store.jobs import records
 from convscope.store.jobs.attempts import SLACK_S
 from convscope.store.jobs.lost_attempts import mark_attempt_lost
-from convscope.store.jobs.records import read_record
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import LateAttempt
-from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobState, Priority
-from support.part_jobs import claim, create, ready, ready_model, state, take
+from convscope.v1.jobs_pb2 import Device, Failure, Priority
+from support.part_jobs import claim, create, ready, ready_model, take
 
 HIGH, NORMAL, LOW = Priority.PRIORITY_HIGH, Priority.PRIORITY_NORMAL, Priority.PRIORITY_LOW
 

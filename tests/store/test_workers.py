@@ -36,7 +36,9 @@ def test_workers_tell_of_themselves(connection: redis.Redis, workers: WorkerStor
 
 
 @pytest.mark.parametrize("end", [Attempt.finish, Attempt.release, lambda _: None])
-def test_what_a_worker_computes_is_told_while_it_does(connection: redis.Redis, workers: WorkerStore, end: object) -> None:
+def test_what_a_worker_computes_is_told_while_it_does(
+    connection: redis.Redis, workers: WorkerStore, end: object
+) -> None:
     report(workers, "w")
     assert (workers.list()[0].job_id, workers.list()[0].part) == ("", -1)
     job = create(connection, 3)

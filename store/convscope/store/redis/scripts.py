@@ -144,8 +144,8 @@ class Fence:
         part: the attempt's part.
         nonce: the attempt's.
         token: names this write, so that it is done once however often it is sent.
-        after: number of the attempt's last write that is known to be done: if Redis has lost it, this one is refused; -1
-            for a write that does not follow from others.
+        after: number of the attempt's last write that is known to be done: if Redis has lost it, this one is refused;
+            -1 for a write that does not follow from others.
         since: number of the newest batch of condemned blobs when the first of the new blobs was written.
         new_blobs: digests that the write refers to, all of them.
     """

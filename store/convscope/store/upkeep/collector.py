@@ -39,7 +39,8 @@ class Collector:
         connection: Redis.
         blobs: the artifact store.
         permit: called before every deletion; raises if nothing may be deleted.
-        remembered: struck blobs that are remembered; those who wrote a blob before one that is forgotten write it again.
+        remembered: struck blobs that are remembered; those who wrote a blob before one that is forgotten write it
+            again.
     """
 
     def __init__(
