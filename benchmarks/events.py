@@ -16,7 +16,7 @@ from statistics import median, quantiles
 from benchmarks.figures import Family, Figure
 from benchmarks.rounds import Round
 from convscope.client import Client, TrainProgress
-from convscope.store import Attempt, JobStore, connect_promptly
+from convscope.store import Attempt, Claimant, JobStore, connect_promptly
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1 import jobs_pb2, train_pb2
 
@@ -83,8 +83,8 @@ def new_attempt(redis_url: str) -> Attempt:
     """Start a job whose only worker is this function's caller."""
     connection = connect_promptly(redis_url)
     spec = jobs_pb2.JobSpec(train=train_pb2.TrainSpec())
-    job, _ = JobStore(connection).create(spec, request_digest="")
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="bench", environment={})
+    JobStore(connection).create(spec, request_digest="")
+    attempt = Attempt.claim(connection, Claimant(worker="bench"))
     assert attempt is not None
     return attempt
 

@@ -26,11 +26,11 @@ PAIRS = 8
 
 PROGRAM = """
 import json, sys, time
-from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, connect_patiently, connect_promptly
-from convscope.store.redis.scripts import Scripts
+from convscope.store import Attempt, BlobStore, Checkpoint, Claimant, JobStore, Scripts
+from convscope.store import connect_patiently, connect_promptly
 from convscope.v1 import jobs_pb2, train_pb2
 from convscope.engine.data import load_dataset
-from convscope.worker.executor.horse_lease import LeaseKeeper
+from convscope.worker.executor.lease import LeaseKeeper
 from convscope.engine.settings import TrainSettings
 from convscope.engine.training import Checkpoints, state_to_bytes, train
 
@@ -42,8 +42,8 @@ def bare():
     return train(data, settings).seconds
 
 def kept():
-    job, _ = JobStore(connection).create(jobs_pb2.JobSpec(train=train_pb2.TrainSpec()), request_digest="")
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="bench", environment={})
+    JobStore(connection).create(jobs_pb2.JobSpec(train=train_pb2.TrainSpec()), request_digest="")
+    attempt = Attempt.claim(connection, Claimant(worker="bench"))
     lease = LeaseKeeper(attempt, Scripts(connect_promptly(redis_url)))
     lease.start()
     def save(step, model):

@@ -1,18 +1,26 @@
 """What must be true of every job, whatever happened to the processes. Each check yields what contradicts it."""
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-from chaos.history import JobHistory
+from chaos.history import JobHistory, Loss, Seen
 from chaos.part_checks import PART_CHECKS, kind
-from convscope.v1.jobs_pb2 import Failure, JobState
+from convscope.v1.jobs_pb2 import Failure, JobEvent, JobState
 
 __all__ = ["CHECKS"]
 
 SUCCEEDED = JobState.JOB_STATE_SUCCEEDED
 CANCELLED = JobState.JOB_STATE_CANCELLED
 FAILED = JobState.JOB_STATE_FAILED
+
+# Ten seconds in which a job may stop by itself, seven until a lease that runs out is noticed, and what a busy machine
+# takes.
+STOPS_WITHIN_S = 30.0
+
+# By how much clocks that are right may differ from the driver's, in seconds; those that are wrong are so by more.
+CLOCK_SLACK_S = 30.0
 
 
 def ended_once(history: JobHistory) -> Iterator[str]:
@@ -34,16 +42,34 @@ def numbered(history: JobHistory) -> Iterator[str]:
 
 
 def watched_as_logged(history: JobHistory) -> Iterator[str]:
+    """A watcher sees what is in the log; only what came later than the earliest write that Redis has lost may be
+    another then."""
     yield from history.complaints
-    if history.watched == history.log:
-        return
-    for seen, logged in zip(history.watched, history.log, strict=False):
+    for before in history.earlier:
+        yield from _differing(before.events[: _kept(before, history.losses)], history.log)
+    last = Seen(events=history.watched, times=history.times)
+    kept = _kept(last, history.losses)
+    if history.watched != history.log:
+        yield from _differing(history.watched[:kept], history.log)
+        if kept == len(history.watched):
+            yield f"its watcher saw {kept} events of {len(history.log)}"
+
+
+def _kept(seen: Seen, losses: Sequence[Loss]) -> int:
+    """Return how many of the events that were seen, from the first one on, Redis cannot have lost."""
+    since = min((loss.since for loss in losses if seen.times and loss.until >= seen.times[0]), default=math.inf)
+    return len(seen.events) if since == math.inf else sum(time < since for time in seen.times)
+
+
+def _differing(watched: Sequence[JobEvent], log: Sequence[JobEvent]) -> Iterator[str]:
+    if len(watched) > len(log):
+        yield f"its watcher saw {len(watched)} events, the log has {len(log)}"
+    for seen, logged in zip(watched, log, strict=False):
         if seen != logged:
             yield (
                 f"its watcher saw {kind(seen)} ({seen.sequence}) where the log has {kind(logged)} ({logged.sequence})"
             )
             return
-    yield f"its watcher saw {len(history.watched)} events of {len(history.log)}"
 
 
 def progress_rises(history: JobHistory) -> Iterator[str]:
@@ -94,8 +120,29 @@ def _needed_in_vain(history: JobHistory) -> bool:
 
 def found_the_same(history: JobHistory) -> Iterator[str]:
     """What it found is, bit by bit, what an undisturbed job like it finds."""
+    if history.model_deleted:
+        return  # and with it what a training has found
     if history.job.state == SUCCEEDED and (history.found is None or history.found != history.expected):
         yield "its results are not those of an undisturbed job"
+
+
+def stopped_in_time(history: JobHistory) -> Iterator[str]:
+    """Who is asked to stop has so many seconds, besides those for which something else was wrong."""
+    if history.stopped_after is not None and history.stopped_after > STOPS_WITHIN_S + history.disturbed:
+        yield (
+            f"it ended {history.stopped_after:.1f} s after a request to cancel it was acknowledged; faults were under "
+            f"way for {history.disturbed:.1f} s of that"
+        )
+
+
+def timed_right(history: JobHistory) -> Iterator[str]:
+    """No event is from a time when the run did not go on, whatever the clocks of processes say."""
+    begin, end = history.ran
+    for event in history.log:
+        time = event.time.ToMilliseconds() / 1000
+        if not begin - CLOCK_SLACK_S < time < end + CLOCK_SLACK_S:
+            yield f"event {event.sequence}, {kind(event)}, is of a time {time - begin:.1f} s after the run began"
+            return
 
 
 CHECKS: tuple[Callable[[JobHistory], Iterator[str]], ...] = (
@@ -106,5 +153,7 @@ CHECKS: tuple[Callable[[JobHistory], Iterator[str]], ...] = (
     images_once,
     ended_as_it_should,
     found_the_same,
+    stopped_in_time,
+    timed_right,
     *PART_CHECKS,
 )

@@ -6,33 +6,55 @@ import contextlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from chaos.artifacts import Artifacts, running_artifacts
 from chaos.namespace import Wire, running_wire
 from chaos.network import HOST, Link
 from chaos.parts import Part, RedisPart, python
+from convscope.store.failpoints import VARIABLE
 
 __all__ = ["Cluster", "clear", "processes_of", "running_cluster"]
 
 # Steps between two checkpoints: a training of some seconds has several.
 CHECKPOINT_STEPS = "25"
 
+# How long executors wait for more, in seconds: long enough to have several jobs, and to end before a run does.
+KEEP_WARM_S = "5"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+# Services sweep all the while: twice in so many seconds, what was not pointed to within the other. That is longer than
+# all standstills together that may come between the two.
+SWEEPING = "sweep.period=return(2);sweep.spared=return(30);collect.before_delete=50%sleep(300)"
+
+
+@dataclass(slots=True, kw_only=True)
 class Cluster:
-    """The processes, and what they share."""
+    """The processes, and what they share.
+
+    Attributes:
+        redis: the primary; another one after a replica was promoted.
+        links: the networks between workers and Redis.
+        fronts: all networks that lead to Redis.
+        began: when it was made, in seconds since 1970.
+        ended: parts that ended by themselves, though none may.
+    """
 
     home: Path
     redis: RedisPart
     services: list[Part]
     workers: list[Part]
     links: list[Link]
+    fronts: list[Link] = field(default_factory=list)
+    artifacts: Artifacts = field(default_factory=lambda: Artifacts(url=""))
     wire: Wire | None = None
     ended: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.time)
 
     @property
     def addresses(self) -> list[str]:
@@ -42,12 +64,12 @@ class Cluster:
     @property
     def artifacts_url(self) -> str:
         """Where the blobs are."""
-        return (self.home / "artifacts").as_uri()
+        return self.artifacts.url
 
     @property
     def parts(self) -> list[Part]:
         """All processes that the run has started."""
-        return [self.redis, *self.services, *self.workers]
+        return [self.redis, *self.artifacts.parts, *self.services, *self.workers]
 
     def note_deaths(self) -> None:
         """Note parts that ended by themselves, which none may do; and start them again."""
@@ -55,6 +77,15 @@ class Cluster:
             if part.died_by_itself:
                 self.ended.append(f"{part.title} ended by itself with exit code {part.exit_code}")
                 part.start()
+            elif part.frail and not part.alive:
+                part.start()
+
+    def follow(self, primary: RedisPart) -> None:
+        """Have everything find another Redis where the one before was."""
+        self.redis.connection.close()
+        self.redis = primary
+        for link in self.fronts:
+            link.lead_to(primary.port)
 
     def wait_until_ready(self) -> None:
         """Wait until every part works."""
@@ -63,20 +94,30 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running_cluster(*, keep: bool = False) -> Iterator[Cluster]:
-    """Start everything; afterwards stop what is left of it, and remove its home unless it is to be kept."""
+def running_cluster(*, keep: bool = False, store: str = "file") -> Iterator[Cluster]:
+    """Start everything; afterwards stop what is left of it, and remove its home unless it is to be kept.
+
+    Args:
+        keep: whether the home is to be kept.
+        store: what the artifacts are kept in, one of STORES.
+    """
     home = Path(tempfile.mkdtemp(prefix="cs-"))  # short: a unix socket's path has at most 107 bytes
     redis = RedisPart(home)
     with contextlib.ExitStack() as stack:
         wire = stack.enter_context(running_wire())
         hosts = [HOST, wire.host if wire else HOST]
-        links = [stack.enter_context(Link(redis.port, host).running()) for host in hosts]
+        artifacts = stack.enter_context(running_artifacts(store, home, [*hosts, HOST]))
+        fronts = [stack.enter_context(Link(redis.port, host).running()) for host in (*hosts, HOST)]
+        *links, front = fronts
+        near, far, services = (artifacts.environment(number) for number in range(3))
         cluster = Cluster(
             home=home,
             redis=redis,
-            services=[_service(home, redis.url, number) for number in (1, 2)],
-            workers=[_worker(home, links[0], 1), _worker(home, links[1], 2, wire)],
+            services=[_service(home, front, services, number) for number in (1, 2)],
+            workers=[_worker(home, links[0], near, 1), _worker(home, links[1], far, 2, wire)],
             links=links,
+            fronts=fronts,
+            artifacts=artifacts,
             wire=wire,
         )
         stack.callback(clear, cluster, keep=keep)
@@ -98,26 +139,28 @@ def processes_of(home: Path) -> list[psutil.Process]:
     return found
 
 
-def _environment(home: Path, redis_url: str) -> dict[str, str]:
+def _environment(home: Path, link: Link, artifacts: Mapping[str, str]) -> dict[str, str]:
     return {
         "CONVSCOPE_HOME": str(home),
-        "CONVSCOPE_REDIS_URL": redis_url,
-        "CONVSCOPE_ARTIFACTS_URL": (home / "artifacts").as_uri(),
+        "CONVSCOPE_REDIS_URL": f"redis://{link.host}:{link.port}/0",
         "CONVSCOPE_CHECKPOINT_STEPS": CHECKPOINT_STEPS,
+        "CONVSCOPE_KEEP_WARM": KEEP_WARM_S,
+        **artifacts,
     }
 
 
-def _service(home: Path, redis_url: str, number: int) -> Part:
+def _service(home: Path, link: Link, artifacts: Mapping[str, str], number: int) -> Part:
     script = Path(__file__).with_name("short_parts.py")
     command = [sys.executable, str(script), "--listen", f"unix:{home}/service-{number}.sock"]
-    return Part(f"service {number}", command, _environment(home, redis_url), home)
+    environment = {**_environment(home, link, artifacts), VARIABLE: SWEEPING}
+    return Part(f"service {number}", command, environment, home)
 
 
-def _worker(home: Path, link: Link, number: int, wire: Wire | None = None) -> Part:
-    url = f"redis://{link.host}:{link.port}/0"
+def _worker(home: Path, link: Link, artifacts: Mapping[str, str], number: int, wire: Wire | None = None) -> Part:
     # One thread each, so that a machine with two processors has two that are equal.
     command = python("convscope.worker", "--threads", "1")
-    return Part(f"worker {number}", wire.command(command) if wire else command, _environment(home, url), home)
+    command = wire.command(command) if wire else command
+    return Part(f"worker {number}", command, _environment(home, link, artifacts), home)
 
 
 def clear(cluster: Cluster, *, keep: bool) -> None:

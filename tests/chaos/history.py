@@ -1,12 +1,13 @@
 """What is known of a job when a run is over."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from convscope.v1.jobs_pb2 import Job, JobEvent
 
-__all__ = ["Asked", "JobHistory"]
+__all__ = ["Asked", "JobHistory", "Loss", "Seen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,30 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Writes that Redis has lost: those from `since` to `until`, in seconds since 1970."""
+
+    since: float
+    until: float
+
+    def may_cover(self, since: float, until: float) -> bool:
+        """Whether what was written at some time between these two may be lost."""
+        return since <= self.until and until >= self.since
+
+    def covers(self, time: float) -> bool:
+        """Whether what was written at a time may be lost."""
+        return self.since <= time <= self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Events as a watcher saw them, one after the other, and when it did, in seconds since 1970."""
+
+    events: list[JobEvent] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobHistory:
     """A job as it was asked for, as it was watched meanwhile, and as it is read back."""
 
@@ -32,6 +57,19 @@ class JobHistory:
     job: Job
     log: list[JobEvent]
     watched: list[JobEvent]
+    # When the watcher saw each of these events; and what it saw before it was told that Redis had lost some of it.
+    times: list[float] = field(default_factory=list)
+    earlier: list[Seen] = field(default_factory=list)
+    # What Redis has lost in the course of the run.
+    losses: Sequence[Loss] = ()
+    # When the run went on, in seconds since 1970; no clock that is wrong may be seen in the events.
+    ran: tuple[float, float] = (0.0, math.inf)
+    # How long it took from the acknowledged request to cancel it to its end, in seconds, and for how long of that time
+    # faults were under way; None if nobody cancelled it, or Redis may have lost that.
+    stopped_after: float | None = None
+    disturbed: float = 0.0
+    # Whether the model that it made was deleted since.
+    model_deleted: bool = False
     # Whether a request to cancel it was acknowledged, and that before the job had ended.
     cancelled: bool = False
     # A fingerprint of what it found, and that of an undisturbed job like it.

@@ -5,30 +5,36 @@ import time
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import psutil
 import redis
-from rq.command import PUBSUB_CHANNEL_TEMPLATE
 
 from chaos.cluster import processes_of
-from convscope.store import BlobStore, Sweeper, read_log
+from convscope.store import BlobStore, Collector, Deployment, Sweeper, WorkerStore, read_log
 from convscope.store.errors import BlobError
 from convscope.store.jobs.attempts import LEASE_MS
-from convscope.store.jobs.queue import carrier, queued_parts
 from convscope.store.jobs.records import text
 from convscope.store.redis.keys import KEYS, key
+from convscope.store.upkeep.adopting import Adoption
 from convscope.v1.jobs_pb2 import Job
 
-__all__ = ["deaf", "left_in_blobs", "left_in_redis", "left_of_processes", "needless_blobs"]
+__all__ = ["left_in_blobs", "left_in_redis", "left_of_processes", "needless_blobs", "unseen"]
 
-# All leases.
-LEASES = "convscope:*:lease:*"
+# States of jobs that have not ended.
+UNENDED = ("waiting", "queued", "running")
 
-# How long a worker may take to notice that it hears nothing, in seconds.
-HEARING_S = 25.0
+# What only jobs that have not ended have.
+PATTERNS = ("parts", "returned", "candidates", "waiters")
 
-# How long a horse may take to end after its job has, in seconds: one whose network was cut silently waits for a reply
-# that does not come, until its connection's patience is over, and then once more for another.
+# What must be empty when all jobs have ended: what is in them goes by itself, within the time of a lease.
+EMPTY = ("leases", "cancelling", "unsettled", *(key("jobs_in_state", state) for state in UNENDED))
+
+# How long a worker may take to be seen again, in seconds.
+SEEN_S = 25.0
+
+# How long an executor may take to end after its job has, in seconds: one whose network was cut silently waits for a
+# reply that does not come, until its connection's patience is over, and then once more for another.
 ENDING_S = 30.0
 
 # No job of a run has more.
@@ -36,38 +42,47 @@ MOST_EVENTS = 10_000
 
 
 def left_in_redis(connection: redis.Redis) -> Iterator[str]:
-    """Leases, parts, candidates, active jobs, jobs that wait, and entries of queues.
+    """Leases, parts, candidates, jobs that have not ended, and parts that are to be had.
 
-    Leases have the time that they take to run out; workers as long to take entries of jobs that have ended.
+    Leases have the time that they take to run out.
     """
     deadline = time.monotonic() + LEASE_MS / 1000 + 1
-    while _goes_by_itself(connection) and time.monotonic() < deadline:
+    while any(_members(connection, name) for name in EMPTY) and time.monotonic() < deadline:
         time.sleep(0.1)
-    for pattern in (LEASES, "convscope:*:parts", "convscope:*:candidates", "convscope:*:waiters"):
-        for key in connection.scan_iter(match=pattern, count=1000):
-            yield f"{text(key)} is left"
-    active = sorted(map(text, connection.smembers(keys.ACTIVE)))
-    if active:
-        yield f"{keys.ACTIVE} has {active}"
-    if queued := sorted(queued_parts(connection)):
-        yield f"the queues have {[carrier(*each) for each in queued]}"
+    for pattern in PATTERNS:
+        for name in connection.scan_iter(match=f"convscope:{{*}}:{pattern}", count=1000):
+            yield f"{text(name)} is left"
+    for name, members in ((name, _members(connection, name)) for name in EMPTY):
+        if members:
+            yield f"{name} has {sorted(members)}"
+    yield from _left_to_be_had(connection)
 
 
-def _goes_by_itself(connection: redis.Redis) -> bool:
-    return any(connection.scan_iter(match=LEASES, count=1000)) or bool(queued_parts(connection))
+def _left_to_be_had(connection: redis.Redis) -> Iterator[str]:
+    for device, count in connection.hgetall(KEYS["ready_parts"]).items():
+        if int(count):
+            yield f"{int(count)} parts are to be had by {text(device)}"
+    for name in connection.scan_iter(match="convscope:ready:*:*", count=1000):
+        yield f"{text(name)} is left"
 
 
-def deaf(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:
-    """Workers that nobody could tell to stop a part, though they have had the time to notice that."""
-    deadline = time.monotonic() + HEARING_S
-    channels = [PUBSUB_CHANNEL_TEMPLATE % worker for worker in workers]
+def _members(connection: redis.Redis, name: str) -> list[str]:
+    name = KEYS.get(name, name)
+    if connection.type(name) == b"set":
+        return list(map(text, connection.smembers(name)))
+    return list(map(text, cast("list[bytes]", connection.zrange(name, 0, -1))))
+
+
+def unseen(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:
+    """Workers that are not known to be there, though they have had the time to say so."""
+    deadline = time.monotonic() + SEEN_S
     while True:
-        unheard = [text(channel) for channel, count in connection.pubsub_numsub(*channels) if not count]
-        if not unheard or time.monotonic() > deadline:
+        seen = {worker.name for worker in WorkerStore(connection).list() if not worker.silent}
+        if seen.issuperset(workers) or time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    for channel in unheard:
-        yield f"nobody listens on {channel}"
+    for worker in sorted({*workers} - seen):
+        yield f"{worker} is not seen"
 
 
 def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
@@ -83,11 +98,11 @@ def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
 
 def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
     """After a sweep, exactly what is referenced is stored, undamaged; and references are counted right."""
-    Sweeper(connection, blobs).sweep(timedelta(0), force=True)
+    _sweep(connection, blobs)
     stored = {blob.digest for batch in blobs.stored() for blob in batch}
     counted = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
     pointed: dict[str, int] = {}
-    for owner in connection.scan_iter(match="convscope:*:blobs", count=1000):
+    for owner in connection.scan_iter(match="convscope:{*}:blobs", count=1000):
         for digest in map(text, connection.smembers(owner)):
             pointed[digest] = pointed.get(digest, 0) + 1
     if pointed != counted:
@@ -99,6 +114,17 @@ def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
             blobs.get(digest)
         except BlobError as error:
             yield str(error)
+
+
+def _sweep(connection: redis.Redis, blobs: BlobStore) -> None:
+    """Delete all that is not needed, however young."""
+    if not Deployment(connection, blobs.objects).standing().deletes:  # Redis has forgotten its epoch
+        adoption = Adoption(connection, blobs)
+        adoption.run(adoption.plan())
+    collector = Collector(connection, blobs)
+    while collector.has_garbage():
+        collector.tick(patience_ms=0)
+    Sweeper(connection, blobs).sweep(timedelta(0), all_ages=True, force=True)
 
 
 def left_of_processes(home: Path, *, expected: Collection[int], patience: float = ENDING_S) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The network between a worker and Redis: a TCP proxy that can be cut."""
+"""The network between a process and Redis or the artifact store: a TCP proxy that can be cut."""
 
 import asyncio
 import contextlib
@@ -25,10 +25,30 @@ class Cut(enum.Enum):
     """Requests arrive, replies do not; connections break when the cut is over."""
     SILENT = "silent"
     """Nothing gets through, and the connections of that time never hear of it, not even when the cut is over."""
+    RESET = "reset"
+    """Connections are taken, and break with the first reply."""
+    SLOW = "slow"
+    """Everything gets through, in small pieces with pauses."""
+    ERRORS = "errors"
+    """Every request of HTTP is answered by status 500, without reaching the target."""
 
 
 HOLDS_REQUESTS = {Cut.FROZEN, Cut.SILENT}
 HOLDS_REPLIES = {*HOLDS_REQUESTS, Cut.MUTE}
+
+# Those that begin with the end of all connections.
+BREAKS = {Cut.CLOSED, Cut.RESET, Cut.ERRORS}
+
+# Of a slow network: bytes carried at once, and the pause after them, in seconds.
+SLOW_PIECE = 4_096
+SLOW_PAUSE_S = 0.05
+
+# Turns of the loop in which a connection that was just taken comes to be served, and can be ended.
+LAST_TURNS = 5
+
+# What is said instead of an answer.
+SERVER_ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+END_OF_HEAD = b"\r\n\r\n"
 
 
 class Link:
@@ -71,6 +91,10 @@ class Link:
         """Make it whole again."""
         self._do(self._restore())
 
+    def lead_to(self, target: int) -> None:
+        """Lead to another port from now on; connections to the port before end."""
+        self._do(self._redirect(target))
+
     def _do(self, work: Coroutine[None, None, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
@@ -84,6 +108,7 @@ class Link:
         self._whole.clear()
         if how is Cut.CLOSED:
             self._server.close()
+        if how in BREAKS:
             await self._end_connections()
 
     async def _restore(self) -> None:
@@ -94,9 +119,15 @@ class Link:
             await self._open()
         self._whole.set()
 
+    async def _redirect(self, target: int) -> None:
+        self._target = target
+        await self._end_connections()
+
     async def _close(self) -> None:
         self._server.close()
-        await self._end_connections()
+        for _ in range(LAST_TURNS):
+            await self._end_connections()
+            await asyncio.sleep(0)
         for connection in self._forgotten:
             connection.near.transport.abort()
         await asyncio.sleep(0)  # in which what was aborted is closed
@@ -122,6 +153,9 @@ class Link:
     async def _carry_both(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while self._cut in HOLDS_REQUESTS:
             await self._whole.wait()
+        if self._cut is Cut.ERRORS:
+            await self._refuse(reader, writer)
+            return
         with contextlib.suppress(OSError):  # Redis is away: the worker is told by the end of its connection
             far_reader, far_writer = await asyncio.open_connection(HOST, self._target)
             ways = [
@@ -136,13 +170,33 @@ class Link:
                 await asyncio.wait(ways)
                 far_writer.transport.abort()
 
+    async def _refuse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request with an error, once it has come whole as far as its head."""
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            await reader.readuntil(END_OF_HEAD)
+            writer.write(SERVER_ERROR)
+            await writer.drain()
+            writer.write_eof()
+            while await reader.read(PIECE):  # a body that is not read would have the connection reset
+                pass
+
     async def _carry(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, held_by: set[Cut]) -> None:
         with contextlib.suppress(OSError):
             while piece := await source.read(PIECE):
                 while self._cut in held_by:
                     await self._whole.wait()
-                target.write(piece)
-                await target.drain()
+                if self._cut is Cut.RESET and held_by is HOLDS_REPLIES:
+                    return
+                await self._pass_on(piece, target)
+
+    async def _pass_on(self, piece: bytes, target: asyncio.StreamWriter) -> None:
+        while self._cut is Cut.SLOW and piece:
+            target.write(piece[:SLOW_PIECE])
+            await target.drain()
+            await asyncio.sleep(SLOW_PAUSE_S)
+            piece = piece[SLOW_PIECE:]
+        target.write(piece)
+        await target.drain()
 
 
 class _Connection:

@@ -61,15 +61,19 @@ def one_part_a_worker(history: JobHistory) -> Iterator[str]:
     """A worker starts a part when it has no other: that one is complete, lost or given back; not counted
     what it shares with others, since candidates are not told."""
     ready: set[tuple[str, int]] = set()
+    began: dict[int, float] = {}
     for event, what, running in told(history):
         if what == "image_ready":
             ready.add(image_of(event))
         if what != "attempt_started":
             continue
-        started = event.attempt_started
+        started, now = event.attempt_started, event.time.ToMilliseconds() / 1000
         for each in running.values():
+            if any(loss.may_cover(began[each.part], now) for loss in history.losses):
+                continue  # it had ended that one, and Redis does not know
             if each.worker == started.worker and not ready.issuperset(history.features_of(each.part) - history.shared):
                 yield f"{each.worker} started part {started.part} while it had part {each.part}"
+        began[started.part] = now
 
 
 def queued_before_started(history: JobHistory) -> Iterator[str]:

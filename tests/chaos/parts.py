@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -26,6 +26,10 @@ PATIENCE_S = 60.0
 TIED = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9, 0, 0, 0); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
+# So that a copy of Redis' append-only file is whole, and a replica gets its first copy at once.
+PLAIN_FILES = ("--auto-aof-rewrite-percentage", "0", "--repl-diskless-sync-delay", "0")
+
+
 class Part:
     """A program that prints one line when it is ready.
 
@@ -34,6 +38,9 @@ class Part:
         command: program and arguments.
         environment: its environment variables, besides those of this process.
         home: where its output goes.
+
+    Attributes:
+        frail: whether it may end by itself in its present life, because it has failpoints that make it.
     """
 
     def __init__(self, title: str, command: list[str], environment: Mapping[str, str], home: Path) -> None:
@@ -41,9 +48,10 @@ class Part:
         self.restarts = -1
         self.home = home
         self._command = command
-        self._environment = {**os.environ, **environment}
+        self.environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
         self._excused = True
+        self.frail = False
 
     @property
     def pid(self) -> int:
@@ -74,7 +82,7 @@ class Part:
     @property
     def died_by_itself(self) -> bool:
         """Whether it ended although nobody had ended it."""
-        return not self.alive and not self._excused
+        return not self.alive and not self._excused and not self.frail
 
     @property
     def exit_code(self) -> int | None:
@@ -82,21 +90,27 @@ class Part:
         return self._process.returncode if self._process else None
 
     @property
-    def horses(self) -> list[psutil.Process]:
+    def executors(self) -> list[psutil.Process]:
         """The processes that it has forked."""
         try:
             return psutil.Process(self.pid).children() if self.alive else []
         except psutil.NoSuchProcess:
             return []
 
-    def start(self) -> None:
-        """Start it, without waiting until it is ready."""
+    def start(self, environment: Mapping[str, str] | None = None, *, frail: bool = False) -> None:
+        """Start it, without waiting until it is ready.
+
+        Args:
+            environment: environment variables of this life, besides its own.
+            frail: whether it may end by itself in this life.
+        """
         self.restarts += 1
         self._excused = False
+        self.frail = frail
         with self._output("out").open("wb") as out, self._output("err").open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-ISc", TIED, *self._command],
-                env=self._environment,
+                env={**self.environment, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -147,14 +161,17 @@ class RedisPart(Part):
 
     Args:
         home: where its data and output go.
+        name: of its folder.
+        options: further options.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, name: str = "redis", options: Sequence[str] = ()) -> None:
         self.port = free_port()
-        directory = home / "redis"
-        directory.mkdir(mode=0o700)
-        options = [*_options(directory, directory / "redis.sock"), "--port", str(self.port), "--bind", "127.0.0.1"]
-        super().__init__("redis", [find_server(), *options], {"CONVSCOPE_HOME": str(home)}, home)
+        self.directory = home / name
+        self.directory.mkdir(mode=0o700)
+        command = [*_options(self.directory, self.directory / "redis.sock"), *PLAIN_FILES]
+        command += ["--port", str(self.port), "--bind", "127.0.0.1", *options]
+        super().__init__("redis", [find_server(), *command], {"CONVSCOPE_HOME": str(home)}, home)
         self.connection = redis.Redis(port=self.port, socket_timeout=1.0, retry=Retry(NoBackoff(), 0))
 
     @property
@@ -175,10 +192,17 @@ class RedisPart(Part):
         self.connection.close()
         super().end()
 
+    def _output(self, kind: str) -> Path:
+        return self.directory.with_name(f"{self.directory.name}-{self.restarts}.{kind}")
+
+
+# Ports that the system gives to nobody; each is handed out once.
+PORTS = iter(range(20_000 + os.getpid() % 10_000, 32_000))
+
 
 def free_port() -> int:
     """Return a port that nobody listens on, and that the system gives to nobody while its owner is away."""
-    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+    for port in PORTS:
         with socket.socket() as taken, contextlib.suppress(OSError):
             taken.bind(("127.0.0.1", port))
             return port

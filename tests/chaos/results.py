@@ -3,7 +3,7 @@
 import hashlib
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import h5py
 
@@ -12,9 +12,9 @@ from chaos.short_parts import PART_S
 from convscope.client.connection import Connection
 from convscope.planning import plan_visualization, targets
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, ListJobsRequest, WatchJobRequest
-from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Model
+from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, Model
 
-__all__ = ["found_by", "list_jobs", "parts_of", "read_job", "read_log", "weights_digest"]
+__all__ = ["found_by", "layers", "list_jobs", "parts_of", "read_job", "read_log", "weights_digest"]
 
 
 def read_job(calls: Calls, name: str) -> Job:
@@ -60,12 +60,18 @@ def found_by(calls: Calls, job: Job, log: list[JobEvent]) -> object:
     return {(each.layer, each.feature): each.SerializeToString(deterministic=True) for each in images}
 
 
-def parts_of(calls: Calls, job: Job) -> list[frozenset[tuple[str, int]]]:
-    """Return layer and feature of every image of each part of a visualization, planned anew; none for other jobs."""
+def parts_of(calls: Calls, job: Job, layers_of: Mapping[str, Sequence[Layer]]) -> list[frozenset[tuple[str, int]]]:
+    """Return layer and feature of every image of each part of a visualization, planned anew; none for other jobs.
+
+    Args:
+        calls: the services.
+        job: the visualization.
+        layers_of: layers of models that may have been deleted since, by name.
+    """
     if not job.spec.HasField("visualize"):
         return []
     spec = job.spec.visualize
-    layers = _model(calls, spec.model).layers
+    layers = layers_of[spec.model] if spec.model in layers_of else _model(calls, spec.model).layers
     found = targets(spec, layers)
     return [
         frozenset(
@@ -75,6 +81,11 @@ def parts_of(calls: Calls, job: Job) -> list[frozenset[tuple[str, int]]]:
         )
         for part in plan_visualization(spec, layers, PART_S).parts
     ]
+
+
+def layers(calls: Calls, name: str) -> Sequence[Layer]:
+    """Return the layers of a model."""
+    return _model(calls, name).layers
 
 
 def _model(calls: Calls, name: str) -> Model:

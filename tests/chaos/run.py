@@ -2,16 +2,19 @@
 
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from chaos import leftovers, results
+from chaos.artifacts import STORES
 from chaos.calls import Calls, open_connections
 from chaos.checks import CHECKS
 from chaos.cluster import Cluster, running_cluster
 from chaos.faults import Blow, Fault, Faults
-from chaos.history import JobHistory
+from chaos.history import JobHistory, Loss
+from chaos.judging import Evidence
+from chaos.kinds import KINDS
 from chaos.load import RECIPES, Load
 from convscope.store import BlobStore
 from convscope.store.redis.keys import KEYS
@@ -40,6 +43,9 @@ class Plan:
         pause_s: shortest and longest time between two faults.
         recipes: which trainings there are.
         open_jobs: so many jobs are under way at a time.
+        kinds: of faults.
+        deletes: whether jobs and models are deleted.
+        store: what the artifacts are kept in, "file" or "s3"; default: the seed decides.
     """
 
     seed: int
@@ -48,6 +54,14 @@ class Plan:
     pause_s: tuple[float, float] = (1.0, 7.0)
     recipes: Sequence[str] = tuple(RECIPES)
     open_jobs: int = 6
+    kinds: Sequence[str] = tuple(KINDS)
+    deletes: bool = True
+    store: str = ""
+
+    @property
+    def artifacts(self) -> str:
+        """What the artifacts are kept in."""
+        return self.store or STORES[self.seed % len(STORES)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +71,8 @@ class Outcome:
     plan: Plan
     faults: list[Fault]
     blows: list[Blow]
+    losses: list[Loss]
+    deleted: Mapping[str, int]
     histories: list[JobHistory]
     resumed_watches: int
     checks: int
@@ -66,16 +82,22 @@ class Outcome:
 def run(plan: Plan, tell: Callable[[str], object], *, keep: bool = False) -> Outcome:
     """Do it all; ``tell`` is called with a line for each thing that happens."""
     with ExitStack() as stack:
-        cluster = stack.enter_context(running_cluster(keep=keep))
+        cluster = stack.enter_context(running_cluster(keep=keep, store=plan.artifacts))
         started = time.monotonic()
 
         def told(text: str) -> None:
             tell(f"{time.monotonic() - started:7.1f} s  {text}")
 
-        told(f"seed {plan.seed}; everything runs in {cluster.home}")
+        told(f"seed {plan.seed}; everything runs in {cluster.home}, with artifacts at {cluster.artifacts_url}")
         told("worker 2 is at the end of a wire" if cluster.wire else "no wire: network namespaces are not permitted")
         loads = [
-            Load(cluster.addresses, random.Random(f"{plan.seed} {name}"), plan.recipes, plan.open_jobs)
+            Load(
+                cluster.addresses,
+                random.Random(f"{plan.seed} {name}"),
+                plan.recipes,
+                plan.open_jobs,
+                deletes=plan.deletes and name == ROUNDS[1],
+            )
             for name in ROUNDS
         ]
         undisturbed, load = (stack.enter_context(closing(each)) for each in loads)
@@ -85,13 +107,15 @@ def run(plan: Plan, tell: Callable[[str], object], *, keep: bool = False) -> Out
             cluster,
             random.Random(f"{plan.seed} faults"),
             lambda fault: told(f"{fault.kind}: {fault.target}" + (f", {fault.seconds} s" if fault.seconds else "")),
+            load.cancel,
+            {name: KINDS[name] for name in plan.kinds},
         )
         load.start()
         _disturb(plan, cluster, faults)
         faults.repair_all()  # first: what the load has under way may wait for it
         load.stop()
         told(f"healed; {sum(each.watcher.is_alive() for each in load.submitted)} jobs have not ended")
-        _settle(cluster, [undisturbed, load])
+        _settle(cluster, [undisturbed, load], lost=bool(faults.losses))
         told("settled")
         return _judge(plan, cluster, undisturbed, load, faults)
 
@@ -109,7 +133,7 @@ def _disturb(plan: Plan, cluster: Cluster, faults: Faults) -> None:
         time.sleep(TICK_S)
 
 
-def _settle(cluster: Cluster, loads: list[Load]) -> None:
+def _settle(cluster: Cluster, loads: list[Load], *, lost: bool) -> None:
     """Wait until all jobs have ended and all parts work, within bounds; who has not ended by then is told later."""
     deadline = time.monotonic() + SETTLE_S
     for load in loads:
@@ -118,14 +142,35 @@ def _settle(cluster: Cluster, loads: list[Load]) -> None:
                 cluster.note_deaths()
                 each.watcher.join(0.5)
     cluster.wait_until_ready()
+    if lost:  # jobs whose end Redis has forgotten run again, and their watchers have gone
+        _wait_until_all_have_ended(cluster, deadline)
+
+
+def _wait_until_all_have_ended(cluster: Cluster, deadline: float) -> None:
+    connections = open_connections(cluster.addresses)
+    calls = Calls(connections)
+    while not all(job.HasField("end_time") for job in results.list_jobs(calls)) and time.monotonic() < deadline:
+        cluster.note_deaths()
+        time.sleep(0.5)
+    for connection in connections:
+        connection.close()
 
 
 def _judge(plan: Plan, cluster: Cluster, undisturbed: Load, load: Load, faults: Faults) -> Outcome:
-    violations = list(cluster.ended)
+    violations = [*cluster.ended, *faults.complaints]
     connections = open_connections(cluster.addresses)
     calls = Calls(connections)
     jobs = results.list_jobs(calls)
-    histories = [*_histories(calls, jobs, load, violations), *_histories(calls, jobs, undisturbed, violations)]
+    evidence = Evidence(
+        calls=calls,
+        jobs=jobs,
+        faults=faults.made,
+        losses=faults.losses,
+        began=cluster.began,
+        layers=results.layers(calls, undisturbed.submitted[0].job.model),
+        violations=violations,
+    )
+    histories = [history for each in (load, undisturbed) for history in evidence.histories(each)]
     expected = {each.asked.likeness: each.found for each in histories if each.asked.request_id in undisturbed.tried}
     histories = [replace(each, expected=expected[each.asked.likeness]) for each in histories]
     checks = 0
@@ -144,47 +189,16 @@ def _judge(plan: Plan, cluster: Cluster, undisturbed: Load, load: Load, faults: 
         plan=plan,
         faults=faults.made,
         blows=faults.blows,
+        losses=faults.losses,
+        deleted={
+            "jobs": sum(bool(each.deletion) for each in load.submitted),
+            "models": sum(bool(each.model_deletion) for each in load.submitted),
+        },
         histories=histories,
         resumed_watches=sum(each.watcher.resumed for each in load.submitted),
         checks=checks + 7,
         violations=violations,
     )
-
-
-def _histories(calls: Calls, jobs: list[Job], load: Load, violations: list[str]) -> list[JobHistory]:
-    """Read everything back: jobs that were acknowledged, and those that were made without the client hearing of it."""
-    by_request = {job.request_id: job for job in jobs}
-    acknowledged = {each.asked.request_id: each for each in load.submitted}
-    found = []
-    for request_id, asked in load.tried.items():
-        submitted = acknowledged.get(request_id)
-        listed = by_request.get(request_id)
-        if listed is None:
-            if submitted:
-                violations.append(f"{submitted.job.name} was acknowledged and does not exist")
-            continue
-        if submitted and submitted.job.name != listed.name:
-            violations.append(f"{submitted.job.name} was acknowledged, but its request made {listed.name}")
-        job = results.read_job(calls, listed.name)
-        if not job.HasField("end_time"):
-            violations.append(f"{job.name} ({asked.kind}) has not ended: {str(listed)[:300]}")
-            continue
-        log = results.read_log(calls, job)
-        needed = by_request.get(asked.needs)
-        found.append(
-            JobHistory(
-                asked=asked,
-                job=job,
-                log=log,
-                watched=submitted.watcher.events if submitted else log,
-                complaints=submitted.watcher.complaints if submitted else [],
-                cancelled=bool(submitted and submitted.cancelled),
-                found=results.found_by(calls, job, log),
-                parts=results.parts_of(calls, job),
-                needs_state=needed.state if needed else 0,
-            )
-        )
-    return found
 
 
 def uninvited(jobs: Sequence[Job], asked: Collection[str]) -> list[str]:
@@ -201,7 +215,7 @@ def _leftovers(cluster: Cluster, jobs: list[Job]) -> list[str]:
     connection = cluster.redis.connection
     return [
         *leftovers.left_in_redis(connection),
-        *leftovers.deaf(connection, [worker.name for worker in cluster.workers]),
+        *leftovers.unseen(connection, [worker.name for worker in cluster.workers]),
         *leftovers.needless_blobs(connection, jobs),
         *leftovers.left_in_blobs(connection, BlobStore(cluster.artifacts_url)),
         *leftovers.left_of_processes(cluster.home, expected=[part.pid for part in cluster.parts]),
@@ -218,4 +232,6 @@ def _after_the_end(cluster: Cluster) -> list[str]:
     codes = [f"{part.title} ended with exit code {part.exit_code} when told to" for part in stopped if part.exit_code]
     leader = [] if cluster.redis.connection.get(KEYS["leader"]) is None else ["there is a leader, and no process"]
     cluster.redis.end()
+    for part in cluster.artifacts.parts:
+        part.kill()
     return [*codes, *leader, *leftovers.left_of_processes(cluster.home, expected=[])]

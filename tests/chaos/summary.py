@@ -12,7 +12,12 @@ __all__ = ["recovery_times", "summary"]
 
 def summary(outcome: Outcome) -> Iterator[str]:
     """Yield the lines of a summary."""
-    yield f"{len(outcome.faults)} faults: {_counts(fault.kind for fault in outcome.faults)}"
+    kinds = len({fault.kind for fault in outcome.faults})
+    yield f"{len(outcome.faults)} faults of {kinds} kinds: {_counts(fault.kind for fault in outcome.faults)}"
+    if outcome.losses:
+        lost = sum(loss.until - loss.since for loss in outcome.losses)
+        yield f"Redis lost its last writes {len(outcome.losses)} times, {lost:.1f} s in all"
+    yield f"{outcome.deleted['jobs']} jobs and {outcome.deleted['models']} models were deleted"
     ends = (
         f"{each.asked.kind} {JobState.Name(each.job.state).removeprefix('JOB_STATE_').lower()}"
         for each in outcome.histories
@@ -28,7 +33,7 @@ def summary(outcome: Outcome) -> Iterator[str]:
     most = max(attempts.values(), default=0)
     yield f"{attempts.total()} attempts at {len(attempts)} parts, at most {most} at one; {events} events"
     yield f"watches were taken up again {outcome.resumed_watches} times"
-    for kind in ("kill horse", "kill worker"):
+    for kind in ("kill executor", "kill worker"):
         queued, running = recovery_times(outcome, kind)
         if queued:
             yield f"{kind}: its part was queued again after {_spread(queued)}, and ran after {_spread(running)}"

@@ -5,10 +5,22 @@ from collections import Counter
 
 import pytest
 
+from chaos.artifacts import STORES
+from chaos.kinds import FIRST_KINDS
 from chaos.run import Plan, run
 from chaos.summary import summary
 
-SHORT = Plan(seed=1034, seconds=90, most_faults=11, pause_s=(1.0, 3.0), recipes=("middle",), open_jobs=4)
+SHORT = Plan(
+    seed=1034,
+    seconds=90,
+    most_faults=11,
+    pause_s=(1.0, 3.0),
+    recipes=("middle",),
+    open_jobs=4,
+    kinds=FIRST_KINDS,
+    deletes=False,
+    store="file",
+)
 
 
 @pytest.mark.timeout(400)
@@ -24,3 +36,17 @@ def test_nothing_is_lost_repeated_or_left_behind() -> None:
     assert min(history.job.parts for history in outcome.histories if history.asked.kind in in_parts) > 3, told
     assert {history.asked.kind for history in outcome.histories if history.shared} == {"visualize restarts"}, told
     assert outcome.resumed_watches > 0, told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.xfail(strict=False, reason="what Redis loses of an attempt that goes on leaves a gap")
+@pytest.mark.parametrize("store", STORES)
+def test_no_kind_of_fault_does_harm(store: str) -> None:
+    """Whether every kind comes in so short a time is up to the machine; in 15 minutes, they do."""
+    plan = Plan(seed=STORES.index(store), seconds=180, store=store, pause_s=(0.5, 4.0))
+    outcome = run(plan, lambda line: sys.stderr.write(f"{line}\n"))
+    told = "\n".join(summary(outcome))
+    assert outcome.violations == [], told
+    assert len({fault.kind for fault in outcome.faults}) >= 20, told
+    assert all(outcome.deleted.values()), told

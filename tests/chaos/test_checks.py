@@ -1,12 +1,12 @@
 """Each check can fail: it is shown a history that contradicts it, made from one that all accept."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from chaos import checks
-from chaos.history import JobHistory
+from chaos.history import JobHistory, Loss, Seen
 from chaos.made_histories import (
     ASKED_TO_STOP,
     QUEUED,
@@ -20,7 +20,7 @@ from chaos.made_histories import (
     step,
 )
 from chaos.part_checks import PART_CHECKS
-from convscope.v1.jobs_pb2 import Failure
+from convscope.v1.jobs_pb2 import Failure, JobEvent
 
 # Two images in one part.
 PAIR = planned(2)
@@ -30,12 +30,41 @@ def good() -> JobHistory:
     return history(QUEUED, started(1), step(1), lost(1), QUEUED, started(2), step(10), finished())
 
 
+def seen(count: int, *further: JobEvent, made: JobHistory | None = None) -> Seen:
+    """What a watcher saw, an event a second: the first events of a log, and others that Redis has lost since."""
+    events = [*(made or good()).log[:count], *further]
+    return Seen(events=events, times=[float(second) for second in range(len(events))])
+
+
+def watched(last: Seen, *earlier: Seen, losses: Sequence[Loss] = ()) -> JobHistory:
+    return replace(good(), watched=last.events, times=last.times, earlier=list(earlier), losses=losses)
+
+
+# Redis has lost what was written after the third event.
+LOSS = Loss(since=2.5, until=4.5)
+
+
+def timed(second: float) -> JobHistory:
+    made = good()
+    for event in made.log:
+        event.time.FromMilliseconds(round(second * 1000))
+    return replace(made, ran=(1000.0, 1100.0))
+
+
 GOOD = [
     good(),
     history(QUEUED, started(1), QUEUED, started(2), image(0, 1), image(1, 2), finished(), parts=PAIR),
     history(QUEUED, started(1), ASKED_TO_STOP, finished(checks.CANCELLED), state=checks.CANCELLED),
     history(QUEUED, ASKED_TO_STOP, finished(checks.CANCELLED), state=checks.CANCELLED),
     replace(history(QUEUED, started(1), ASKED_TO_STOP, finished()), cancelled=True),
+    watched(seen(3, step(2), finished()), losses=[LOSS]),
+    watched(seen(8), seen(3, step(2)), losses=[LOSS]),
+    watched(seen(8), losses=[LOSS]),
+    watched(seen(8), seen(0), losses=[LOSS]),
+    replace(good(), stopped_after=29.0),
+    replace(good(), stopped_after=39.0, disturbed=12.0),
+    timed(1050),
+    replace(good(), model_deleted=True, found=None),
 ]
 
 
@@ -74,6 +103,16 @@ BAD = [
     (checks.watched_as_logged, changed(lambda made: made.watched.pop())),
     (checks.watched_as_logged, changed(lambda made: made.watched.insert(2, made.watched[2]))),
     (checks.watched_as_logged, changed(lambda made: made.complaints.append("a gap"))),
+    (checks.watched_as_logged, watched(seen(2, step(2), finished()), losses=[LOSS])),
+    (checks.watched_as_logged, watched(seen(3, step(2), finished()), losses=[Loss(since=0.0, until=-1.0)])),
+    (checks.watched_as_logged, watched(seen(3), losses=[Loss(since=9.0, until=9.5)])),
+    (checks.watched_as_logged, watched(seen(8), seen(2, step(2)), losses=[LOSS])),
+    (checks.watched_as_logged, watched(seen(8), seen(3, step(2)))),
+    (checks.watched_as_logged, watched(seen(8, finished()))),
+    (checks.stopped_in_time, replace(good(), stopped_after=31.0)),
+    (checks.stopped_in_time, replace(good(), stopped_after=43.0, disturbed=12.0)),
+    (checks.timed_right, timed(900)),
+    (checks.timed_right, timed(1200)),
     (checks.progress_rises, history(QUEUED, started(1), step(10), step(10), finished())),
     (checks.progress_rises, history(QUEUED, started(1), step(10), QUEUED, started(2), step(5), finished())),
     (checks.progress_rises, history(QUEUED, started(1), classified(256), classified(256), finished())),

@@ -7,12 +7,22 @@ from pathlib import Path
 
 import pytest
 import redis
-from rq.command import PUBSUB_CHANNEL_TEMPLATE
 
 from chaos import leftovers
 from chaos.run import uninvited
-from convscope.store import Attempt, BlobStore, Checkpoint, JobStore, Sweeper, dispatch
-from convscope.store.redis.keys import KEYS, key
+from convscope.store import (
+    Attempt,
+    BlobStore,
+    Checkpoint,
+    Claimant,
+    Deployment,
+    JobStore,
+    Sweeper,
+    WorkerReport,
+    WorkerStore,
+    settle_waiters,
+)
+from convscope.store.redis.keys import KEYS
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.models_pb2 import Model
@@ -25,8 +35,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> BlobStore:
-    return BlobStore(tmp_path.as_uri())
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    found = BlobStore(tmp_path.as_uri())
+    Deployment(connection, found.objects).join()
+    return found
 
 
 @pytest.fixture
@@ -35,15 +48,17 @@ def job(connection: redis.Redis) -> Job:
 
 
 def claim(connection: redis.Redis, job: Job) -> Attempt:
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    attempt = Attempt.claim(connection, Claimant(worker="w"))
     assert attempt is not None
+    assert f"jobs/{attempt.job_id}" == job.name
     return attempt
 
 
 def succeed(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
     attempt = claim(connection, job)
     attempt.succeed(blobs.put(b"result"), Model(sha256=blobs.put(b"model")))
-    connection.delete(key("leases", attempt.job_id, 0))
+    settle_waiters(connection, attempt.makes)
+    connection.delete(KEYS["leases"])  # as the leader does when it runs out
 
 
 def test_nothing_is_left_of_a_job_that_ended(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
@@ -54,18 +69,19 @@ def test_nothing_is_left_of_a_job_that_ended(connection: redis.Redis, job: Job, 
     assert list(leftovers.left_in_blobs(connection, blobs)) == []
 
 
-def test_an_active_job_its_lease_and_its_parts_are_found(connection: redis.Redis, job: Job) -> None:
+def test_a_running_job_its_lease_and_its_parts_are_found(connection: redis.Redis, job: Job) -> None:
     claim(connection, job)
-    lease, parts, active = leftovers.left_in_redis(connection)
-    assert "lease:0 is left" in lease
+    parts, leases, running = leftovers.left_in_redis(connection)
     assert "parts is left" in parts
-    assert job.name.removeprefix("jobs/") in active
+    assert job.name.removeprefix("jobs/") in leases
+    assert running.startswith("convscope:jobs:state:running has")
 
 
-def test_a_queued_part_is_found(connection: redis.Redis) -> None:
-    dispatch(connection, "x")
-    (queued,) = leftovers.left_in_redis(connection)
-    assert "x-0" in queued
+def test_a_queued_job_is_found(connection: redis.Redis, job: Job) -> None:
+    found = list(leftovers.left_in_redis(connection))
+    assert any("state:queued has" in line and job.name.removeprefix("jobs/") in line for line in found)
+    assert any("1 parts are to be had" in line for line in found)
+    assert any(line.startswith("convscope:ready:") for line in found)
 
 
 def test_a_job_that_waits_is_found(connection: redis.Redis, job: Job) -> None:
@@ -104,7 +120,7 @@ def test_a_miscounted_reference_is_found(connection: redis.Redis, job: Job, blob
 def test_a_blob_that_a_sweep_leaves_is_found(
     connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Sweeper, "sweep", lambda *_: 0)
+    monkeypatch.setattr(Sweeper, "sweep", lambda *_, **__: 0)
     digest = blobs.put(b"orphan")
     assert list(leftovers.left_in_blobs(connection, blobs)) == [f"blob {digest} is stored, and nothing points to it"]
 
@@ -123,12 +139,10 @@ def test_a_process_is_found(orphan: int, tmp_path: Path) -> None:
     assert list(leftovers.left_of_processes(tmp_path / "another", expected=[])) == []
 
 
-def test_a_worker_that_hears_nothing_is_found(connection: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leftovers, "HEARING_S", 0.0)
-    with connection.pubsub() as ears:  # type: ignore[no-untyped-call]  # redis-py has no types for it
-        ears.subscribe(PUBSUB_CHANNEL_TEMPLATE % "hears")
-        ears.get_message(timeout=10)
-        assert list(leftovers.deaf(connection, ["hears", "deaf"])) == ["nobody listens on rq:pubsub:deaf"]
+def test_a_worker_that_is_not_seen_is_found(connection: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "SEEN_S", 0.0)
+    WorkerStore(connection).report(WorkerReport(name="seen", device="cpu", idle=True))
+    assert list(leftovers.unseen(connection, ["seen", "silent"])) == ["silent is not seen"]
 
 
 def test_jobs_that_nobody_asked_for_and_twins_are_found() -> None:

@@ -9,7 +9,7 @@ import redis
 
 from chaos.network import Cut, Link
 from chaos.parts import RedisPart
-from convscope.store import Attempt, JobStore, connect_patiently, read_log
+from convscope.store import Attempt, Claimant, JobStore, connect_patiently, read_log
 from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
@@ -51,8 +51,9 @@ def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
 
 
 def claim(connection: redis.Redis, job: Job) -> Attempt:
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    attempt = Attempt.claim(connection, Claimant(worker="w"))
     assert attempt is not None
+    assert f"jobs/{attempt.job_id}" == job.name
     return attempt
 
 

@@ -1,5 +1,8 @@
 """Each cut does what its name says, to a real Redis."""
 
+import time
+from pathlib import Path
+
 import pytest
 import redis
 from redis.backoff import NoBackoff
@@ -21,7 +24,7 @@ def read(connection: redis.Redis, key: str) -> bytes | None:
     return value
 
 
-@pytest.mark.parametrize("how", Cut)
+@pytest.mark.parametrize("how", [how for how in Cut if how is not Cut.SLOW])
 def test_a_cut_is_noticed_and_ends(server: RedisPart, link: Link, how: Cut) -> None:
     direct, through = connect(server.port), connect(link.port)
     assert through.set("a", 1)
@@ -63,3 +66,29 @@ def test_who_was_silenced_never_hears_of_it(server: RedisPart, link: Link) -> No
             assert read(direct, "never") is None
         sender.disconnect()
         patient.connection_pool.release(sender)
+
+
+def test_a_slow_network_carries_everything(link: Link) -> None:
+    with redis.Redis(port=link.port) as patient:
+        link.cut(Cut.SLOW)
+        started = time.monotonic()
+        assert patient.set("large", b"x" * 20_000)
+        assert time.monotonic() - started > 0.1
+        link.heal()
+        assert patient.strlen("large") == 20_000
+
+
+def test_a_link_leads_elsewhere(server: RedisPart, link: Link, tmp_path: Path) -> None:
+    other = RedisPart(tmp_path)
+    other.start()
+    try:
+        other.wait_until_ready()
+        with redis.Redis(port=link.port) as through:
+            assert through.set("where", "there")
+            link.lead_to(other.port)
+            assert through.get("where") is None
+            assert through.set("where", "here")
+        assert read(server.connection, "where") == b"there"
+        assert read(other.connection, "where") == b"here"
+    finally:
+        other.end()

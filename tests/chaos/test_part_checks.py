@@ -1,12 +1,13 @@
 """Each check of a job's parts can fail: it is shown a history that contradicts it, made from one that all accept."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from chaos import part_checks
 from chaos.checks import CANCELLED, CHECKS
-from chaos.history import JobHistory
+from chaos.history import JobHistory, Loss
 from chaos.made_histories import ASKED_TO_STOP, QUEUED, finished, history, image, lost, planned, started, step
 from convscope.v1.jobs_pb2 import JobEvent
 
@@ -16,6 +17,11 @@ PARTS = planned(2, 2)
 
 def parted(*events: JobEvent, done: int | None = None) -> JobHistory:
     return history(*events, finished(), parts=PARTS, done=done)
+
+
+def at(second: float, event: JobEvent) -> JobEvent:
+    event.time.FromMilliseconds(round(second * 1000))
+    return event
 
 
 # Three images, of which the middle one has restarts in both parts.
@@ -90,6 +96,19 @@ GOOD = {
         image(1, 2, 3),
         image(2, 3, 3),
     ),
+    "the end of one is lost, of which its worker does not know": replace(
+        parted(
+            QUEUED,
+            at(100, started(1, worker="v")),
+            FIRST[0],
+            at(104, started(1, part=1, worker="v")),
+            lost(1),
+            started(2, resumed=1),
+            FIRST[1],
+            *SECOND,
+        ),
+        losses=[Loss(since=101, until=103)],
+    ),
     "one of them is cancelled": history(
         QUEUED, started(1), FIRST[0], ASKED_TO_STOP, finished(CANCELLED), state=CANCELLED, parts=PARTS
     ),
@@ -121,6 +140,13 @@ BAD = [
     (part_checks.written_by_who_runs, parted(QUEUED, started(1), SECOND[0])),
     (part_checks.written_by_who_runs, parted(QUEUED, started(1), started(1, part=1), image(4, 1, 4))),
     (part_checks.one_part_a_worker, parted(QUEUED, started(1, worker="v"), FIRST[0], started(1, part=1, worker="v"))),
+    (
+        part_checks.one_part_a_worker,
+        replace(
+            parted(QUEUED, at(100, started(1, worker="v")), FIRST[0], at(104, started(1, part=1, worker="v")), *SECOND),
+            losses=[Loss(since=90, until=99), Loss(since=105, until=107)],
+        ),
+    ),
     (part_checks.queued_before_started, history(started(1), finished())),
     (part_checks.queued_before_started, history(QUEUED, started(1), lost(1), started(2), finished())),
     (part_checks.queued_before_started, parted(QUEUED, started(1), lost(1), started(1, part=1))),

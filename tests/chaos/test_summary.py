@@ -7,7 +7,7 @@ import pytest
 
 from chaos import __main__ as script
 from chaos.faults import Fault
-from chaos.history import Asked, JobHistory
+from chaos.history import Asked, JobHistory, Loss
 from chaos.run import Outcome, Plan
 from convscope.v1.jobs_pb2 import Job, JobState
 
@@ -25,8 +25,10 @@ def outcome(plan: Plan, violations: list[str]) -> Outcome:
     asked = Asked(request_id="r", recipe="short", kind="train")
     return Outcome(
         plan=plan,
-        faults=[Fault("kill redis", "redis", 1.0, 0.0), Fault("stop horse", "process 1", 1.0, 0.0)],
+        faults=[Fault("kill redis", "redis", 1.0, 0.0), Fault("stop executor", "process 1", 1.0, 0.0)],
         blows=[],
+        losses=[Loss(since=1.0, until=3.5)],
+        deleted={"jobs": 2, "models": 1},
         histories=[JobHistory(asked=asked, job=job, log=[], watched=[])],
         resumed_watches=3,
         checks=17,
@@ -48,8 +50,10 @@ def test_violations_are_told_and_fail(
     assert script.main(["--minutes", "2", "--seed", "5"]) == code
     assert (plans[0].seed, plans[0].seconds) == (5, 120)
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == "2 faults: 1 kill redis, 1 stop horse"
-    assert told[1] == "1 jobs: 1 train succeeded"
+    assert told[0] == "2 faults of 2 kinds: 1 kill redis, 1 stop executor"
+    assert told[1] == "Redis lost its last writes 1 times, 2.5 s in all"
+    assert told[2] == "2 jobs and 1 models were deleted"
+    assert told[3] == "1 jobs: 1 train succeeded"
     assert f"17 checks, {len(violations)} violations" in told
     assert told[-1] == "seed 5"
     assert [line for line in told if "VIOLATION" in line] == [f"  VIOLATION {each}" for each in violations]

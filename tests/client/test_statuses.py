@@ -45,6 +45,11 @@ def test_each_status_is_an_error_of_its_own(
     assert type(caught.value) is error
 
 
+def test_a_request_that_is_too_large_is_told_with_its_size(fake: FakeService, client: Client) -> None:
+    with pytest.raises(errors.ResourceExhausted, match=r"the request has 5,\d+,\d+ bytes; .* at most 4,194,304"):
+        client.job("j" * 5_000_000).refresh()
+
+
 @pytest.mark.parametrize(
     ("message", "described", "said"),
     [

@@ -1,6 +1,5 @@
 """Parts of one feature: whoever comes last chooses among the candidates, whatever dies on the way."""
 
-from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import redis
 from convscope.engine.visualization import best_of_runs
 from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
-from convscope.store import Attempt, BlobStore, JobStore, Sweeper, dispatch, mark_holder_lost, read_candidates, read_log
+from convscope.store import Attempt, BlobStore, Collector, JobStore, mark_holder_lost, read_candidates, read_log
 from convscope.store.errors import BlobError
 from convscope.store.jobs.images import ready_images
 from convscope.store.jobs.records import text
@@ -26,11 +25,11 @@ from convscope.v1.visualize_pb2 import (
     OptimizedImage,
     VisualizeSpec,
 )
-from convscope.worker.executor import convert
-from convscope.worker.executor.horse_candidates import Candidates
-from convscope.worker.executor.horse_lease import LeaseKeeper
-from convscope.worker.executor.horse_report import Reporter, Wishes
-from convscope.worker.executor.horse_visualize import VisualizeRunner
+from convscope.worker.executor import convert, visualize
+from convscope.worker.executor.candidates import Candidates
+from convscope.worker.executor.context import AttemptContext, StopRequest
+from convscope.worker.executor.lease import LeaseKeeper
+from convscope.worker.executor.visualize import VisualizeRunner
 from support.part_jobs import claim, ready_model
 
 # The objectives of a feature's restarts, and where they are cut: the best one is in the second run.
@@ -42,27 +41,26 @@ BEST = 4
 class System:
     """A job that has each run of restarts of one feature in a part of its own."""
 
-    def __init__(self, connection: redis.Redis, folder: Path) -> None:
+    def __init__(self, connection: redis.Redis, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.redis = connection
         self.blobs = BlobStore(folder.as_uri())
         selection = LayerSelection(name="conv1", list=FeatureList(indices=[3]))
         render, _ = preset_render(Preset.PRESET_TUTORIAL)
         spec = VisualizeSpec(model=ready_model(connection), selections=[selection], restarts=8, render=render)
         parts = tuple((Segment(0, 0, 1, run.start, len(run)),) for run in RUNS)
-        plan = self.blobs.put(VisualizationPlan(rows=(3,), parts=parts).to_bytes())
+        monkeypatch.setattr(visualize, "plan_visualization", lambda *_: VisualizationPlan(rows=(3,), parts=parts))
         self.job: Job
         self.job, _ = JobStore(connection).create(
-            JobSpec(visualize=spec), request_digest="d", needs=spec.model, parts=3, plan=plan
+            JobSpec(visualize=spec), request_digest="d", needs=spec.model, parts=3
         )
         self.job_id = self.job.name.removeprefix("jobs/")
-        dispatch(connection, self.job_id)
 
-    def reporter(self, part: int) -> Reporter:
+    def reporter(self, part: int) -> AttemptContext:
         """That of a horse which has just claimed a part."""
-        attempt = claim(self.redis, self.job, part, f"w{part}")
-        return Reporter(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), Wishes())
+        attempt = claim(self.redis, self.job, part, f"w{part}", blobs=self.blobs)
+        return AttemptContext(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), StopRequest())
 
-    def add(self, reporter: Reporter) -> Candidates:
+    def add(self, reporter: AttemptContext) -> Candidates:
         """Store what a part has computed."""
         run = RUNS[reporter.attempt.part]
         candidates = Candidates(reporter, len(OBJECTIVES))
@@ -101,8 +99,8 @@ WHOLE = of_restarts(range(8))
 
 
 @pytest.fixture
-def system(connection: redis.Redis, tmp_path: Path) -> System:
-    return System(connection, tmp_path)
+def system(connection: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
+    return System(connection, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -171,7 +169,7 @@ def test_two_that_choose_at_the_same_time_agree(system: System, monkeypatch: pyt
     system.lose(second.attempt)
     VisualizeRunner()(system.reporter(1))
     assert same == WHOLE
-    Sweeper(system.redis, system.blobs).sweep(timedelta(0))
+    Collector(system.redis, system.blobs).tick(patience_ms=0)
     assert slow.best(0) is None  # the other one has the image, and the candidates are gone
 
 

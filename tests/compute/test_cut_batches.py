@@ -10,7 +10,7 @@ from keras import layers
 from convscope.engine.models.keras_files import model_to_bytes
 from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
-from convscope.store import BlobStore, JobStore, dispatch
+from convscope.store import BlobStore, JobStore
 from convscope.store.jobs.images import ready_images
 from convscope.store.redis.keys import key
 from convscope.store.redis.scripts import Scripts
@@ -19,9 +19,10 @@ from convscope.v1.models_pb2 import Model
 from convscope.v1.render_pb2 import Preset
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, Restarts, VisualizeSpec
-from convscope.worker.executor.horse_lease import LeaseKeeper
-from convscope.worker.executor.horse_report import Reporter, Wishes
-from convscope.worker.executor.horse_visualize import VisualizeRunner
+from convscope.worker.executor import visualize
+from convscope.worker.executor.context import AttemptContext, StopRequest
+from convscope.worker.executor.lease import LeaseKeeper
+from convscope.worker.executor.visualize import VisualizeRunner
 from convscope.worker.variables import MEMORY_VARIABLE
 from support.part_jobs import claim
 
@@ -29,8 +30,10 @@ from support.part_jobs import claim
 class Worker:
     """Computes jobs of one part, two images of a layer in a batch."""
 
-    def __init__(self, connection: redis.Redis, folder: Path) -> None:
+    def __init__(self, connection: redis.Redis, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.redis = connection
+        plan = VisualizationPlan(rows=(2,), parts=((Segment(0, 0, 2),),))
+        monkeypatch.setattr(visualize, "plan_visualization", lambda *_: plan)
         self.blobs = BlobStore(folder.as_uri())
         job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
         claim(connection, job).succeed("", Model(sha256=self.blobs.put(model_to_bytes(wide()))))
@@ -43,14 +46,10 @@ class Worker:
         spec = VisualizeSpec(
             model=self.model, selections=[selection], iterations=1, restarts=2, keep=keep, render=render
         )
-        plan = VisualizationPlan(rows=(2,), parts=((Segment(0, 0, 2),),))
-        job, _ = JobStore(self.redis).create(
-            JobSpec(visualize=spec), request_digest="d", needs=self.model, plan=self.blobs.put(plan.to_bytes())
-        )
-        dispatch(self.redis, job.name.removeprefix("jobs/"))
-        attempt = claim(self.redis, job)
+        job, _ = JobStore(self.redis).create(JobSpec(visualize=spec), request_digest="d", needs=self.model)
+        attempt = claim(self.redis, job, blobs=self.blobs)
         VisualizeRunner()(
-            Reporter(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), Wishes())
+            AttemptContext(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), StopRequest())
         )
         found = ready_images(self.redis, attempt.job_id, range(4))
         return [FeatureImage.FromString(self.blobs.get(digest)).digest for _, digest in found]
@@ -72,7 +71,7 @@ def wide() -> keras.Model:
 def test_images_of_cut_batches_have_no_name(
     connection: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: Restarts.ValueType
 ) -> None:
-    worker = Worker(connection, tmp_path)
+    worker = Worker(connection, tmp_path, monkeypatch)
     monkeypatch.setenv(MEMORY_VARIABLE, "4MiB")
     assert set(worker.names(keep)) == {""}
     assert worker.known == set()

@@ -4,7 +4,7 @@ import pytest
 
 from convscope.store.errors import TooNewError
 from convscope.v1.jobs_pb2 import Failure
-from convscope.worker.executor.horse import _failure
+from convscope.worker.executor.process import _failure
 
 
 @pytest.mark.parametrize(

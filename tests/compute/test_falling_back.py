@@ -16,9 +16,9 @@ from convscope.store.redis.scripts import Scripts
 from convscope.v1.jobs_pb2 import CheckpointUnreadable, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.worker.executor.horse_checkpoints import environments, train_with_checkpoints
-from convscope.worker.executor.horse_lease import LeaseKeeper
-from convscope.worker.executor.horse_report import Reporter, Wishes
+from convscope.worker.executor.checkpoints import environments, train_with_checkpoints
+from convscope.worker.executor.context import AttemptContext, StopRequest
+from convscope.worker.executor.lease import LeaseKeeper
 
 
 class Runs:
@@ -35,13 +35,13 @@ class Runs:
         self._how = how
         self.reporter = self.next_attempt()
 
-    def next_attempt(self, **conditions: str) -> Reporter:
+    def next_attempt(self, **conditions: str) -> AttemptContext:
         """Start an attempt, on a machine that is as this one but for some conditions."""
         conditions = {**environment(), **conditions}
-        attempt = Attempt.claim(self._connection, Claimant(worker="w", environment=conditions))
+        attempt = Attempt.claim(self._connection, Claimant(worker="w", environment=conditions), self.blobs)
         assert attempt is not None
-        self.reporter = Reporter(
-            self._connection, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self._connection)), Wishes()
+        self.reporter = AttemptContext(
+            self._connection, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self._connection)), StopRequest()
         )
         return self.reporter
 

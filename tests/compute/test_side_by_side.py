@@ -100,3 +100,20 @@ def test_calls_are_short_and_equal() -> None:
         with slow.measured(1):
             pass
     assert slow.next(100) == 1
+
+
+@pytest.mark.parametrize("items", [1, 2, 9])
+def test_the_caller_has_something_to_do_once_while_the_first_items_are_worked_on(items: int) -> None:
+    done, calls = threading.Event(), list[str]()
+
+    def work(item: int, _: threading.Event) -> int:
+        assert done.wait(10)
+        return item
+
+    def meanwhile() -> None:
+        calls.append(threading.current_thread().name)
+        done.set()
+
+    found = in_order(work, range(items), threads=2, pulse=no_pulse, meanwhile=meanwhile)
+    assert list(found) == list(range(items))
+    assert calls == [threading.current_thread().name]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import keras
 import pytest
@@ -13,7 +14,7 @@ from convscope.engine.visualization import Visualizer
 from convscope.engine.visualization.ascent.ascent import Ascent
 from convscope.planning import Segment, VisualizationPlan
 from convscope.service.validation.presets import preset_render
-from convscope.store import BlobStore, JobStore, dispatch
+from convscope.store import BlobStore, JobStore
 from convscope.store.redis.keys import key
 from convscope.store.redis.scripts import Scripts
 from convscope.v1.jobs_pb2 import Job, JobSpec
@@ -21,10 +22,10 @@ from convscope.v1.models_pb2 import Model
 from convscope.v1.render_pb2 import Preset
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, Restarts, VisualizeSpec
-from convscope.worker.executor import horse_visualize
-from convscope.worker.executor.horse_lease import LeaseKeeper
-from convscope.worker.executor.horse_report import Reporter, Wishes
-from convscope.worker.executor.horse_visualize import VisualizeRunner
+from convscope.worker.executor import visualize as module
+from convscope.worker.executor.context import AttemptContext, StopRequest
+from convscope.worker.executor.lease import LeaseKeeper
+from convscope.worker.executor.visualize import VisualizeRunner
 from support.part_jobs import claim, kinds
 
 Parts = tuple[tuple[Segment, ...], ...]
@@ -65,15 +66,12 @@ def visualize(connection: redis.Redis, blobs: BlobStore, model: str, parts: Part
     spec = VisualizeSpec(
         model=model, selections=[selection], iterations=2, restarts=6, keep=Restarts.RESTARTS_ALL, render=render
     )
-    plan = blobs.put(VisualizationPlan(rows=(4,), parts=parts).to_bytes())
-    job, _ = JobStore(connection).create(
-        JobSpec(visualize=spec), request_digest="d", needs=model, plan=plan, parts=len(parts)
-    )
-    dispatch(connection, job.name.removeprefix("jobs/"))
-    runner = VisualizeRunner()
+    job, _ = JobStore(connection).create(JobSpec(visualize=spec), request_digest="d", needs=model, parts=len(parts))
+    plan, runner = VisualizationPlan(rows=(4,), parts=parts), VisualizeRunner()
     for part in range(len(parts)):
-        attempt = claim(connection, job, part)
-        runner(Reporter(connection, attempt, blobs, LeaseKeeper(attempt, Scripts(connection)), Wishes()))
+        attempt = claim(connection, job, part, blobs=blobs)
+        with mock.patch.object(module, "plan_visualization", return_value=plan):
+            runner(AttemptContext(connection, attempt, blobs, LeaseKeeper(attempt, Scripts(connection)), StopRequest()))
     return JobStore(connection).get(job.name)
 
 
@@ -113,7 +111,7 @@ def test_the_next_part_finds_the_model_loaded_and_its_ascent_compiled(
 
         monkeypatch.setattr(owner, name, counted)
 
-    count(horse_visualize, "model_from_bytes")
+    count(module, "open_model")
     count(Ascent, "__init__")
     visualize(connection, blobs, model, parts=((Segment(0, 0, 1),), (Segment(0, 1, 1),)))
     assert sorted(made) == ["__init__", "model_from_bytes"]

@@ -14,7 +14,7 @@ from convscope.service.tasks import end_tasks, keep_running
 from convscope.service.watch import watch_job
 from convscope.store import JobStore, StoreSettings
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.redis.keys import KEYS, key
+from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.train_pb2 import TrainSpec
 from support.api import PATIENCE_S
@@ -78,8 +78,7 @@ async def test_news_that_cannot_be_read_end_no_watch(
 def test_a_record_that_cannot_be_looked_after_is_told(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
 ) -> None:
-    connection.sadd(keys.ACTIVE, "odd")
-    connection.set(key("job", "odd"), "not a hash")
+    connection.set(KEYS["leases"], "not a sorted set")
     with service_alone(redis_server.url, tmp_path) as (_, process):
         assert process.stderr is not None
         assert any("the looking after jobs broke off" in line for line in process.stderr)

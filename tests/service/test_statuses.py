@@ -12,7 +12,7 @@ import redis
 from convscope.store.blobs import FOLDER
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.redis.keys import key
-from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, visualizations_pb2
+from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, visualizations_pb2, workers_pb2
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     GetJobRequest,
@@ -63,8 +63,8 @@ def world(redis_server: EmbeddedRedis, api: Api) -> World:
         ready = Model(sha256=MISSING).SerializeToString()
         connection.hset(key("model", damaged), mapping={"state": "ready", "model": ready, "history": MISSING})
         connection.hset(key("model", failed), "state", "failed")
-        for key in (key("job", odd), key("model", odd)):
-            connection.set(key, "not a hash")
+        for name in (key("job", odd), key("model", odd)):
+            connection.set(name, "not a hash")
     return World(queued, trimmed, damaged, failed, odd, drawn, undrawn)
 
 
@@ -142,7 +142,8 @@ def test_comments_list_what_was_provoked() -> None:
 
 
 def test_no_call_is_left_out() -> None:
-    files = (datasets_pb2.DESCRIPTOR, jobs_pb2.DESCRIPTOR, models_pb2.DESCRIPTOR, visualizations_pb2.DESCRIPTOR)
+    modules = (datasets_pb2, jobs_pb2, models_pb2, visualizations_pb2, workers_pb2)
+    files = [module.DESCRIPTOR for module in modules]
     services = [service for file in files for service in file.services_by_name.values()]
     assert {f"{service.name}.{method.name}" for service in services for method in service.methods} == set(TABLE)
 

@@ -118,9 +118,13 @@ async def test_news_that_the_stream_lost_are_found_in_the_log(
         # An event that is in the log and never was in the notify stream, as if trimmed before the hub could read it.
         event = progress(1).SerializeToString()
         with connection.pipeline(transaction=True) as pipeline:
-            token = link(last_token(connection, attempt), event, "")
+            token = link(last_token(connection, attempt), 1, event, "")
             pipeline.hset(key("job", attempt.job_id), mapping={"sequence": 3, "log_token": token})
-            pipeline.xadd(key("events", attempt.job_id), {"event": event, "blob": "", "token": token}, id="3-0")
+            pipeline.xadd(
+                key("events", attempt.job_id),
+                {"time": 1, "event": event, "blob": "", "token": token, "completed": 0},
+                id="3-0",
+            )
             pipeline.execute()
         await asyncio.to_thread(attempt.cancelled)
         assert await watch == [1, 2, 3, 4]

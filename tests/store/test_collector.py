@@ -154,11 +154,11 @@ def test_leftovers_of_a_dead_collector_come_first(connection: redis.Redis, blobs
         raise BlobError("killed")
 
     first = unreferenced(connection, blobs)
-    blobs.after = die  # type: ignore[method-assign]
+    blobs.after = die
     with pytest.raises(BlobError):
         Collector(connection, blobs).collect(patience_ms=0)
     second = unreferenced(connection, blobs, b"another")
-    blobs.after = lambda: None  # type: ignore[method-assign]
+    blobs.after = lambda: None
     assert condemn(connection) == [first]
     assert Collector(connection, blobs).collect(patience_ms=0) == 1
     assert connection.zrange(KEYS["unreferenced"], 0, -1) == [second.encode()]

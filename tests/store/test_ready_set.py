@@ -15,14 +15,14 @@ from convscope.store import (
     WorkerReport,
     WorkerStore,
     mark_holder_lost,
-    note_ticket_taken,
     top_up_tickets,
 )
 from convscope.store.jobs.attempts import SLACK_S
 from convscope.store.jobs.lost_attempts import mark_attempt_lost
+from convscope.store.jobs.tickets import TICKET_PREFIX
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import LateAttempt
-from convscope.v1.jobs_pb2 import Device, Failure, Priority
+from convscope.v1.jobs_pb2 import Device, Priority
 from support.part_jobs import claim, create, ready, ready_model, take
 
 HIGH, NORMAL, LOW = Priority.PRIORITY_HIGH, Priority.PRIORITY_NORMAL, Priority.PRIORITY_LOW
@@ -327,16 +327,13 @@ def test_tickets_run_out(connection: redis.Redis) -> None:
     assert top_up_tickets(connection) == 1
 
 
-def test_a_ticket_that_was_taken_is_not_counted_on(connection: redis.Redis) -> None:
-    idle(connection, "w")
+def test_a_ticket_that_was_taken_does_not_stand_for_another(connection: redis.Redis) -> None:
+    idle(connection, "a", "b")
     create(connection, 1)
-    ticket = connection.zrange(key("tickets", "cpu"), 0, -1)[0].decode()  # type: ignore[index]
-    note_ticket_taken(connection, "cpu", f"convscope-ticket-{ticket}", "w")
-    assert top_up_tickets(connection) == 0  # nobody is idle
-    attempt = take(connection, "w")
-    assert attempt is not None
-    attempt.fail(Failure(message="x"))
-    idle(connection, "w")  # its executor has ended
+    tickets: Any = connection.zrange(key("tickets", "cpu"), 0, -1)
+    report = WorkerReport(name="a", device="cpu", idle=False, ticket=f"{TICKET_PREFIX}{tickets[0].decode()}")
+    WorkerStore(connection).report(report)
+    assert take(connection, "a") is not None
     create(connection, 1)
     assert connection.zcard(key("tickets", "cpu")) == 1
 

@@ -51,7 +51,8 @@ def take(connection: redis.Redis, job_id: str, worker: str = "w") -> Attempt:
 
 def let_leases_run_out(connection: redis.Redis) -> None:
     now, _ = connection.time()
-    for lease in connection.zrange(KEYS["leases"], 0, -1):  # type: ignore[union-attr]
+    leases: Any = connection.zrange(KEYS["leases"], 0, -1)
+    for lease in leases:
         connection.zadd(KEYS["leases"], {lease: (now - 1) * 1000})
 
 

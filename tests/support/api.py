@@ -10,7 +10,7 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
-from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc
+from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc, workers_pb2_grpc
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CreateJobRequest, GetJobRequest, Job, JobEvent, JobSpec, WatchJobRequest
 from convscope.v1.train_pb2 import TrainSpec
@@ -29,6 +29,7 @@ class Api:
     models: models_pb2_grpc.ModelsStub
     datasets: datasets_pb2_grpc.DatasetsStub
     visualizations: visualizations_pb2_grpc.VisualizationsStub
+    workers: workers_pb2_grpc.WorkersStub
 
     def create(self, spec: TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "") -> Job:
         """Create a job of whatever kind the spec is."""
@@ -70,6 +71,7 @@ def connect(address: str) -> Iterator[Api]:
             models_pb2_grpc.ModelsStub(channel),
             datasets_pb2_grpc.DatasetsStub(channel),
             visualizations_pb2_grpc.VisualizationsStub(channel),
+            workers_pb2_grpc.WorkersStub(channel),
         )
 
 
@@ -90,10 +92,10 @@ def violations(error: grpc.RpcError) -> dict[str, str]:
     return {each.field: each.description for each in details.field_violations}
 
 
-def wait_for(api: Api, job: Job, kind: str) -> None:
-    """Wait for an event of a kind."""
+def wait_for(api: Api, job: Job, kind: str) -> JobEvent:
+    """Wait for an event of a kind, and return it."""
     watch = api.watch(job)
     for event in watch:
         if event.WhichOneof("event") == kind:
-            return
+            return event
     raise AssertionError(f"{job.name} ended without {kind}")

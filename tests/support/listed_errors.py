@@ -28,6 +28,7 @@ from convscope.v1.visualizations_pb2 import (
     GetVisualizationRequest,
     ListVisualizationsRequest,
 )
+from convscope.v1.workers_pb2 import ListWorkersRequest
 
 __all__ = ["ALWAYS", "TABLE", "World"]
 
@@ -174,6 +175,7 @@ TABLE: dict[str, dict[str, list[Request]]] = {
     },
     "Datasets.ListDatasets": by_page(ListDatasetsRequest),
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
+    "Workers.ListWorkers": by_page(ListWorkersRequest),
 }
 
 # The same for what every call of a service can be answered with.
@@ -181,5 +183,6 @@ ALWAYS: dict[str, dict[str, list[Request]]] = {
     "Jobs": {"INTERNAL": [lambda world: GetJobRequest(name=f"jobs/{world.odd}")]},
     "Models": {"INTERNAL": [lambda world: GetModelRequest(name=f"models/{world.odd}")]},
     "Datasets": {},
+    "Workers": {},
     "Visualizations": {"INTERNAL": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.odd}")]},
 }

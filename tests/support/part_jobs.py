@@ -4,7 +4,7 @@ from typing import Any
 
 import redis
 
-from convscope.store import Attempt, Claimant, Image, JobStore, Scripts, WorkerReport, WorkerStore, read_log
+from convscope.store import Attempt, BlobStore, Claimant, Image, JobStore, Scripts, WorkerReport, WorkerStore, read_log
 from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import Device, Job, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model
@@ -45,14 +45,24 @@ def create(
     return job
 
 
-def take(connection: redis.Redis, worker: str = "w", device: str = "cpu", **asked: Any) -> Attempt | None:
+def take(
+    connection: redis.Redis, worker: str = "w", device: str = "cpu", *, blobs: BlobStore | None = None, **asked: Any
+) -> Attempt | None:
     """Take whatever part is next for an executor."""
-    return Attempt.claim(connection, Claimant(worker=worker, device=device, **asked))
+    return Attempt.claim(connection, Claimant(worker=worker, device=device, **asked), blobs)
 
 
-def claim(connection: redis.Redis, job: Job, part: int = 0, worker: str = "w", device: str = "cpu") -> Attempt:
+def claim(
+    connection: redis.Redis,
+    job: Job,
+    part: int = 0,
+    worker: str = "w",
+    device: str = "cpu",
+    *,
+    blobs: BlobStore | None = None,
+) -> Attempt:
     """Take the part that is next, which must be this one."""
-    attempt = take(connection, worker, device)
+    attempt = take(connection, worker, device, blobs=blobs)
     assert attempt is not None
     assert (f"jobs/{attempt.job_id}", attempt.part) == (job.name, part)
     return attempt

@@ -6,7 +6,7 @@ import redis
 from convscope.engine.models.keras_files import model_to_bytes
 from convscope.engine.models.network import describe
 from convscope.store import Attempt, BlobStore, Claimant, JobStore, ModelStore
-from convscope.v1.jobs_pb2 import JobResult, JobSpec
+from convscope.v1.jobs_pb2 import Device, JobResult, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainResult, TrainSpec
 from convscope.worker.executor import convert
@@ -26,8 +26,13 @@ def place(stack: Stack, network: keras.Model) -> Model:
         layers=convert.layers(describe(network)),
     )
     with redis.Redis.from_url(stack.redis_url) as connection:
-        job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=described)
-        attempt = Attempt.claim(connection, Claimant(worker="test"))
+        job, _ = JobStore(connection).create(
+            JobSpec(train=TrainSpec()),
+            request_digest="d",
+            model=described,
+            device=Device.DEVICE_GPU,  # which none of the workers has: they leave it to the test
+        )
+        attempt = Attempt.claim(connection, Claimant(worker="test", device="gpu"))
         assert attempt is not None
         model = ModelStore(connection).get(job.model)
         model.sha256, model.size_bytes = blobs.put(file), len(file)

@@ -8,9 +8,9 @@ import pytest
 import redis
 
 from convscope.client import Client, DataLoss, OutOfRange
-from convscope.store import Attempt, JobStore
+from convscope.store import Attempt, Claimant, JobStore
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.redis.keys import key
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import GetJobRequest, JobEvent, JobSpec, WatchJobRequest
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 from support.api import PATIENCE_S, Api, connect
@@ -24,6 +24,8 @@ EVENTS = REPORTS + 2
 @pytest.fixture(scope="module")
 def address(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home: Path = tmp_path_factory.mktemp("home")
+    with redis.Redis.from_url(redis_server.url) as connection:
+        connection.flushall()
     with service_alone(redis_server.url, home) as (address, _):
         yield address
 
@@ -38,9 +40,10 @@ def api(address: str) -> Iterator[Api]:
 def attempt(connection: redis.Redis) -> Attempt:
     """A job that runs, with some events."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
-    attempt = Attempt.claim(connection, job.name.removeprefix("jobs/"), 0, worker="w", environment={})
+    attempt = Attempt.claim(connection, Claimant(worker="w"))
     assert attempt is not None
-    connection.persist(key("leases", attempt.job_id, 0))  # the service's reconciler is to leave it alone
+    assert job.name == f"jobs/{attempt.job_id}"
+    connection.zadd(KEYS["leases"], {f"{attempt.job_id}|0": 2**50})  # the service's reconciler is to leave it alone
     for step in range(1, REPORTS + 1):
         attempt.report(JobEvent(train_progress=TrainProgress(step=step)))
     return attempt

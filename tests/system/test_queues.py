@@ -1,15 +1,7 @@
 """Who comes next: by priority, and on what device."""
 
-import pytest
-import redis
-from rq import Queue
-from rq.job import Job as Entry
-
-from convscope.store import connect_patiently, open_queue
-from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.jobs_pb2 import CancelJobRequest, CreateJobRequest, Device, Job, JobSpec, JobState, Priority
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.worker.supervisor.parent import PartWorker
 from support.api import PATIENCE_S, Api, wait_for
 
 ENDLESS = TrainSpec(iterations=10_000_000, report_interval=1_000)
@@ -39,28 +31,7 @@ def test_a_job_waits_for_its_device(api: Api) -> None:
     done = api.finish(api.jobs.CreateJob(CreateJobRequest(spec=spec, device=Device.DEVICE_CPU)))
     assert (done.state, done.device) == (JobState.JOB_STATE_SUCCEEDED, Device.DEVICE_CPU)
     assert (api.get(waiting).state, waiting.device) == (JobState.JOB_STATE_QUEUED, Device.DEVICE_GPU)
+    found = api.get(waiting).waiting
+    assert (found.no_worker.device, found.no_worker.cpu_worker_count) == (Device.DEVICE_GPU, 1)
+    assert found.message == "no worker takes gpu jobs: 1 alive, cpu"
     assert cancel(api, waiting).state == JobState.JOB_STATE_CANCELLED
-
-
-class Listing(PartWorker):
-    """Notes the queue of everything that it takes, and does nothing."""
-
-    def __init__(self, connection: redis.Redis) -> None:
-        super().__init__(connection, "listing")
-        self.taken: list[str] = []
-
-    def execute_job(self, job: Entry, queue: Queue) -> None:
-        self.taken.append(queue.name.removeprefix("convscope-"))
-        job.delete()
-
-
-@pytest.mark.usefixtures("own_signals")
-def test_queues_of_one_priority_take_turns(redis_server: EmbeddedRedis, connection: redis.Redis) -> None:
-    for priority, device, count in (("low", "any", 1), ("normal", "any", 2), ("normal", "cpu", 3), ("high", "cpu", 2)):
-        for _ in range(count):
-            open_queue(connection, priority, device).enqueue("nothing")
-    with connect_patiently(redis_server.url) as patient:
-        worker = Listing(patient)
-        worker.work(burst=True)
-    turns = ["normal-cpu", "normal-any", "normal-cpu", "normal-any", "normal-cpu"]
-    assert worker.taken == ["high-cpu", "high-cpu", *turns, "low-any"]

@@ -1,17 +1,20 @@
 """A worker that is told to stop does, whatever comes in between."""
 
 import signal
+from pathlib import Path
 
 import pytest
 import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
 from rq.timeouts import HorseMonitorTimeoutException, UnixSignalDeathPenalty
 
-from convscope.store import connect_patiently, open_queue
+from convscope.store import connect_patiently, connect_promptly, make_ticket, queue_name
 from convscope.store.embedded import EmbeddedRedis
-from convscope.worker.supervisor.parent import PartWorker
+from convscope.worker.supervisor.rq_worker import Supervisor
 
 
-class Interrupted(PartWorker):
+class Interrupted(Supervisor):
     """A worker whose alarm goes off while it handles the signal to stop."""
 
     def _drain(self) -> None:
@@ -22,11 +25,25 @@ class Interrupted(PartWorker):
 def test_an_alarm_amid_the_signal_to_stop_does_not_make_a_worker_forget_it(
     redis_server: EmbeddedRedis, connection: redis.Redis
 ) -> None:
-    with connect_patiently(redis_server.url) as patient:
-        worker = Interrupted(patient, "interrupted")
+    with connect_patiently(redis_server.url) as patient, connect_promptly(redis_server.url) as prompt:
+        worker = Interrupted(patient, prompt, "interrupted")
         with pytest.raises(HorseMonitorTimeoutException), UnixSignalDeathPenalty(60, HorseMonitorTimeoutException):
             worker.request_stop(signal.SIGTERM, None)
-        queue = open_queue(connection)
-        queue.enqueue("nothing")
+        make_ticket(connection, "cpu")
         worker.work(burst=True)
-    assert queue.count == 1  # it took nothing up any more
+    queue = Queue(queue_name("cpu"), connection=connection, serializer=JSONSerializer)
+    assert queue.count == 1  # it took nothing any more
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_what_is_no_ticket_is_not_run(
+    redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue = Queue(queue_name("cpu"), connection=connection, serializer=JSONSerializer)
+    queue.enqueue("os.rmdir", args=[str(tmp_path)])
+    queue.enqueue("convscope.worker.executor.process.Executor")
+    with connect_patiently(redis_server.url) as patient, connect_promptly(redis_server.url) as prompt:
+        Supervisor(patient, prompt, "careful").work(burst=True)
+    assert tmp_path.exists()
+    assert queue.count == 0
+    assert sum("refused to run" in record.message for record in caplog.records) == 2

@@ -25,8 +25,9 @@ __all__ = ["Connection"]
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
-# Bytes of one message, either way: as many as the service sends.
+# Bytes of one message: as many as the service sends, and as many as it takes.
 _MAX_MESSAGE = 128 * 2**20
+_MAX_REQUEST = 4 * 2**20
 # Milliseconds of silence after which the connection is probed, and in which the probe must be answered.
 _KEEPALIVE_TIME, _KEEPALIVE_TIMEOUT = 30_000, 15_000
 # Milliseconds between attempts to connect anew; gRPC's own limit of two minutes would outlast a watch's patience.
@@ -109,7 +110,7 @@ def _open(config: Config) -> grpc.Channel:
 def _options(config: Config) -> list[tuple[str, int | str]]:
     return [
         ("grpc.max_receive_message_length", _MAX_MESSAGE),
-        ("grpc.max_send_message_length", _MAX_MESSAGE),
+        ("grpc.max_send_message_length", _MAX_REQUEST),
         ("grpc.keepalive_time_ms", _KEEPALIVE_TIME),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT),
         ("grpc.http2.max_pings_without_data", 0),

@@ -32,6 +32,9 @@ _BROKEN_CONNECTION = re.compile(
     re.IGNORECASE,
 )
 
+# What gRPC says, on either side, of a request that is too large: its size, and the largest there may be.
+_TOO_LARGE = re.compile(r"(?:CLIENT: Sent|SERVER: Received|^Sent) message larger than max \((\d+) vs\. (\d+)\)")
+
 
 # What gRPC says of a connection that both sides want otherwise, and what is the matter.
 _MISMATCHES = (
@@ -63,7 +66,7 @@ def translate(error: grpc.RpcError, config: Config) -> errors.ServiceError:
     if code is grpc.StatusCode.CANCELLED or (code is grpc.StatusCode.INTERNAL and "RST_STREAM" in details):
         return errors.Unavailable(f"the convscope server at {address} broke off: {details}")
     if code in _BY_CODE:
-        return _BY_CODE[code](details or code.name)
+        return _BY_CODE[code](_sizes(details) or code.name)
     return errors.ServiceError(_other(code, details, address))
 
 
@@ -75,6 +78,13 @@ def _other(code: grpc.StatusCode, details: str, address: str) -> str:
 
 def _one_line(text: str | None) -> str:
     return " ".join((text or "").split())
+
+
+def _sizes(details: str) -> str:
+    """Says how large a request is that is too large; other texts are passed on as they are."""
+    found = _TOO_LARGE.search(details)
+    size, most = (int(number) for number in found.groups()) if found else (0, 0)
+    return f"the request has {size:,} bytes; a request has at most {most:,}" if found else details
 
 
 def _unavailable(details: str, config: Config) -> str:

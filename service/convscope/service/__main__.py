@@ -6,6 +6,8 @@ import logging
 import signal
 import sys
 
+from convscope.service.announcing import ANNOUNCED
+from convscope.service.listening import Listener
 from convscope.service.server import ListenError, serve
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
 from convscope.store import PolicyError, StoreSettings
@@ -41,8 +43,8 @@ async def _run(service: ServiceSettings, store: StoreSettings) -> None:
     await serve(service, store, stop, ready=_announce)
 
 
-def _announce(address: str) -> None:
-    print(f"convscope serves at {address}", flush=True)  # noqa: T201 - whoever started it waits for this line
+def _announce(listener: Listener) -> None:
+    print(f"{ANNOUNCED}{listener.address}", flush=True)  # noqa: T201 - whoever started it waits for this line
 
 
 if __name__ == "__main__":

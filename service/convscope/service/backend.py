@@ -1,20 +1,48 @@
-"""What every servicer works with: the store, reached without blocking the event loop."""
+"""What every servicer works with: the store, reached without blocking the event loop.
 
-import asyncio
+Calls that need only Redis and calls that need the artifact store as well run in threads of their own, so that one of
+the two that hangs takes nothing along that could do without it.
+"""
+
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+import redis
+
 from convscope.service.settings import DEFAULT_MAX_COST
-from convscope.store import BlobStore, JobStore, ModelManifests, ModelStore, StoreSettings, Sweeper, connect_promptly
+from convscope.service.threads import DaemonThreads, run_within
+from convscope.store import (
+    BlobStore,
+    BlobTimeouts,
+    JobStore,
+    ModelManifests,
+    ModelStore,
+    StoreSettings,
+    Sweeper,
+    connect_promptly,
+)
+from convscope.store.errors import BlobError
 
 __all__ = ["Backend"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Calls to Redis and the artifact store under way at once; each takes a millisecond or so.
-THREADS = 16
+# Calls under way at once that need only Redis, and that need artifacts; each takes a millisecond or so.
+REDIS_THREADS = 16
+BLOB_THREADS = 16
+
+# How long a call may take that needs only Redis, in seconds: a listing of very many jobs takes some.
+REDIS_DEADLINE_S = 20.0
+
+# How long a call may take that reads or writes one artifact, of up to 128 MiB, in seconds.
+BLOB_DEADLINE_S = 15.0
+
+# How long a call may take that reads many artifacts, in seconds.
+BLOBS_DEADLINE_S = 60.0
+
+# What a request to a remote artifact store may take: one that is silent is given up well before callers give up.
+BLOB_TIMEOUTS = BlobTimeouts(connect_s=2.0, silence_s=4.0, request_s=14.0, retries=3, retry_s=3.0)
 
 
 class Backend:
@@ -31,17 +59,47 @@ class Backend:
         self.redis = connect_promptly(settings.redis_url)
         self.jobs = JobStore(self.redis)
         self.models = ModelStore(self.redis)
-        self.blobs = BlobStore(settings.artifacts_url)
+        self.blobs = BlobStore(settings.artifacts_url, BLOB_TIMEOUTS)
         self.manifests = ModelManifests(self.redis, self.blobs)
         self.sweeper = Sweeper(self.redis, self.blobs)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
+        self._redis_threads = DaemonThreads(REDIS_THREADS, "redis")
+        self._blob_threads = DaemonThreads(BLOB_THREADS, "blobs")
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a blocking function in a thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        """Call a blocking function that needs only Redis.
+
+        Raises:
+            redis.TimeoutError: if it takes too long.
+        """
+        try:
+            return await run_within(REDIS_DEADLINE_S, self._redis_threads, function, *args, **kwargs)
+        except TimeoutError as error:
+            raise redis.TimeoutError(str(error)) from error
+
+    async def run_blob(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a blocking function that reads or writes one artifact, and may use Redis.
+
+        Raises:
+            BlobError: if it takes too long.
+        """
+        return await self._run_blobs(BLOB_DEADLINE_S, function, *args, **kwargs)
+
+    async def run_blobs(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a blocking function that reads many artifacts, and may use Redis.
+
+        Raises:
+            BlobError: if it takes too long.
+        """
+        return await self._run_blobs(BLOBS_DEADLINE_S, function, *args, **kwargs)
 
     def close(self) -> None:
-        """Give back threads and connections."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Give back threads and connections; calls that hang are not waited for."""
+        for threads in (self._redis_threads, self._blob_threads):
+            threads.shutdown()
         self.redis.close()
+
+    async def _run_blobs(self, deadline_s: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await run_within(deadline_s, self._blob_threads, function, *args, **kwargs)
+        except TimeoutError as error:
+            raise BlobError(f"cannot reach artifacts in {self.blobs.url}: {error}") from error

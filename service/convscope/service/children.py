@@ -32,15 +32,19 @@ class Child:
 
     Args:
         title: what to call it in messages.
-        command: module and arguments.
+        command: module and arguments; those of the next start may be set meanwhile.
         environment: its environment variables.
+
+    Attributes:
+        line: what it printed when it was ready.
     """
 
     def __init__(self, title: str, command: list[str], environment: dict[str, str]) -> None:
         self._title = title
-        self._command = command
+        self.command = command
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
+        self.line = ""
         self._stopping = False
 
     async def start(self) -> None:
@@ -52,7 +56,7 @@ class Child:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            *self._command,
+            *self.command,
             env=self._environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -65,6 +69,7 @@ class Child:
             line = b""
         if not line:
             raise ChildError(f"the {self._title} did not start; its messages are above")
+        self.line = line.decode(errors="replace").strip()
 
     async def keep(self) -> None:
         """Start it again whenever it dies, until it is told to stop."""

@@ -17,6 +17,7 @@ from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+from convscope.service.receiving import CrowdedError, TooSlowError
 from convscope.store import errors as store
 
 __all__ = ["REDIS_AWAY", "InvalidRequestError", "ShuttingDownError", "Violation", "abort"]
@@ -40,6 +41,8 @@ CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
     (store.BlobDamagedError, Code.DATA_LOSS),
     (store.BlobError, Code.UNAVAILABLE),
     (ShuttingDownError, Code.UNAVAILABLE),
+    (CrowdedError, Code.RESOURCE_EXHAUSTED),
+    (TooSlowError, Code.RESOURCE_EXHAUSTED),
 )
 
 # What is raised while Redis cannot be reached, is loading its data or takes no writes.

@@ -1,8 +1,12 @@
-"""``python -m convscope.service.health ADDRESS``: exits 0 exactly if the service there is SERVING."""
+"""``python -m convscope.service.health ADDRESS``: exits 0 exactly if the convscope service there is SERVING."""
 
 import os
+import socket
+import ssl
 import sys
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -13,24 +17,32 @@ __all__ = ["is_serving", "main"]
 
 TIMEOUT_S = 5.0
 
+# A service that only convscope has.
+OURS = "convscope.v1.Jobs"
+
 
 def is_serving(address: str, certificate: Path | None = None) -> bool:
-    """Ask a server for its health; False as well if it does not answer.
+    """Ask a server for its health; False as well if it does not answer, or is not convscope.
+
+    Args:
+        address: ``HOST:PORT`` or ``unix:PATH``.
+        certificate: what the server is to show, under whatever name it was issued.
 
     Raises:
-        ValueError: if the certificate, which the server is to show, cannot be used; names the variable and the file.
+        ValueError: if the certificate cannot be used; names the variable and the file.
     """
-    options = (("grpc.ssl_target_name_override", "localhost"),) if certificate else ()
-    credentials = grpc.ssl_channel_credentials(read_certificate(certificate)) if certificate else None
-    channel = (
-        grpc.secure_channel(address, credentials, options) if credentials else grpc.insecure_channel(address, options)
-    )
+    try:
+        channel = _secure(address, certificate) if certificate else grpc.insecure_channel(address, _options())
+    except OSError:  # nobody listens, it is not TLS, or it is another certificate
+        return False
     with channel:
+        health = health_pb2_grpc.HealthStub(channel)
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+            whole = health.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+            health.Check(health_pb2.HealthCheckRequest(service=OURS), timeout=TIMEOUT_S)  # NOT_FOUND elsewhere
         except grpc.RpcError:
             return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+    return bool(whole.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def main() -> int:
@@ -44,6 +56,72 @@ def main() -> int:
     except ValueError as error:
         print(f"convscope: {error}", file=sys.stderr)  # noqa: T201 - for whoever asked
         return 1
+
+
+def _secure(address: str, certificate: Path) -> grpc.Channel:
+    """Open a channel to the server that has this certificate.
+
+    Raises:
+        OSError: if the server cannot be reached or shows another one.
+        ValueError: if the certificate cannot be used.
+    """
+    chain = read_certificate(certificate)
+    name = _name(_shown(address, chain, certificate))
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(chain), _options(name))
+
+
+def _options(name: str = "") -> list[tuple[str, Any]]:
+    # An address of one's own machine is not asked for by way of a proxy.
+    options: list[tuple[str, Any]] = [("grpc.enable_http_proxy", 0)]
+    return [*options, ("grpc.ssl_target_name_override", name)] if name else options
+
+
+def _shown(address: str, chain: bytes, certificate: Path) -> dict[str, Any]:
+    """Return the certificate that a server shows, which is the first of the chain, whatever its name.
+
+    Raises:
+        OSError: if the server cannot be reached or shows another one.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # the certificate itself is known
+    context.load_verify_locations(certificate)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # one that an authority signed is trusted by itself
+    context.set_alpn_protocols(["h2"])
+    with _connected(address) as plain, context.wrap_socket(plain) as secure:
+        expected = ssl.PEM_cert_to_DER_cert(_first(chain.decode("ascii")))
+        if secure.getpeercert(binary_form=True) != expected:
+            raise ssl.SSLError("the server shows another certificate")
+        return dict(secure.getpeercert() or {})
+
+
+def _connected(address: str) -> socket.socket:
+    if address.startswith(("unix:", "unix-abstract:")):
+        scheme, _, path = address.partition(":")
+        plain = socket.socket(socket.AF_UNIX)
+        plain.settimeout(TIMEOUT_S)
+        plain.connect(path if scheme == "unix" else "\0" + path)
+        return plain
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        raise OSError(f"{address} has no port")
+    return socket.create_connection((host.removeprefix("[").removesuffix("]"), int(port)), TIMEOUT_S)
+
+
+def _first(chain: str) -> str:
+    """Return the first certificate of a PEM chain, which is the server's own."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    start = chain.index(begin)
+    return chain[start : chain.index(end, start) + len(end)]
+
+
+def _name(shown: dict[str, Any]) -> str:
+    """Return a name that a certificate was issued for, "" if there is none."""
+    alternatives = shown.get("subjectAltName", ())
+    names = [value for kind, value in alternatives if kind == "DNS"]
+    names += [str(ip_address(value.strip())) for kind, value in alternatives if kind == "IP Address"]
+    if not names:  # an old one has it in its subject alone
+        names = [value for part in shown.get("subject", ()) for kind, value in part if kind == "commonName"]
+    return names[0].replace("*", "health", 1) if names else ""
 
 
 if __name__ == "__main__":

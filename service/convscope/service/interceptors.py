@@ -1,13 +1,16 @@
 """What happens to every call: a token is checked, faults become statuses."""
 
+import contextlib
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from convscope.service.errors import InvalidRequestError, Violation, abort
+from convscope.service.receiving import Reception
 
 __all__ = ["ErrorInterceptor", "TokenInterceptor"]
 
@@ -17,28 +20,38 @@ Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Parse: TypeAlias = "Callable[[bytes], Any] | None"
 
-# How the paths of our own methods begin; health and reflection look after themselves.
+# How the paths of our own methods begin, and those of the health service, which are open to callers without token.
 OURS = "/convscope."
+HEALTH = "/grpc.health.v1.Health/"
+
+# Messages received at a time, of at most 4 MiB each, how long one may take while others wait, in seconds, and how many
+# may wait. A check of health has a few bytes, which arrive with its headers.
+KNOWN = partial(Reception, places=8, patience_s=5.0, queue=10_000)
+STRANGERS = partial(Reception, places=2, patience_s=0.1, queue=200)
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Turns exceptions of handlers into statuses."""
+    """Receives requests a few at a time, and turns exceptions of handlers into statuses."""
+
+    def __init__(self) -> None:
+        self._known, self._strangers = KNOWN(), STRANGERS()
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        """Wrap the handler of a call to one of our services, none of which takes a stream of requests."""
-        handler = await continuation(handler_call_details)
-        if handler is None or not (handler_call_details.method or "").startswith(OURS):
+        """Wrap the handler of a call to one of these services, none of which takes a stream of requests."""
+        handler, method = await continuation(handler_call_details), handler_call_details.method or ""
+        if handler is None or handler.request_streaming or not method.startswith((OURS, HEALTH)):
             return handler
-        parse = handler.request_deserializer
-        codec = (None, handler.response_serializer)  # parsed by the guards: gRPC would answer UNKNOWN where that fails
+        guard = _Guard(self._strangers if method.startswith(HEALTH) else self._known, handler.request_deserializer)
+        # To gRPC they take streams of requests: it reads a single one itself, whole, before it asks anybody.
+        codec = (None, handler.response_serializer)  # parsed by the guard: gRPC would answer UNKNOWN where that fails
         # grpcio's types know only handlers that block; those of a grpc.aio server are coroutines and generators.
         unary: Any = handler.unary_unary
         stream: Any = handler.unary_stream
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(_guard_stream(stream, parse), *codec)
-        return grpc.unary_unary_rpc_method_handler(_guard_unary(unary, parse), *codec)
+            return grpc.stream_stream_rpc_method_handler(guard.stream(stream), *codec)
+        return grpc.stream_unary_rpc_method_handler(guard.unary(unary), *codec)
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):
@@ -50,47 +63,75 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        """Refuse a call without the token."""
+        """Refuse a call without the token, before any of its messages is received."""
         metadata = dict(handler_call_details.invocation_metadata or ())
         offered = metadata.get("authorization", "")
         offered_bytes = offered if isinstance(offered, bytes) else offered.encode()
-        is_health = (handler_call_details.method or "").startswith("/grpc.health.v1.Health/")
+        is_health = (handler_call_details.method or "").startswith(HEALTH)
         if is_health or hmac.compare_digest(offered_bytes, self._expected):
             return await continuation(handler_call_details)
-        return grpc.unary_unary_rpc_method_handler(_refuse)
+        return grpc.stream_stream_rpc_method_handler(_refuse)
 
 
-async def _refuse(_request: bytes, context: Context) -> None:
+async def _refuse(_requests: AsyncIterator[bytes], context: Context) -> None:
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this server wants a token: set CONVSCOPE_TOKEN")
 
 
-def _guard_unary(behaviour: Callable[..., Awaitable[Any]], parse: Parse) -> Callable[..., Awaitable[Any]]:
-    async def guarded(data: bytes, context: Context) -> Any:
+class _Guard:
+    """Wraps handlers of one method.
+
+    Args:
+        reception: receives the request.
+        parse: makes it a message.
+    """
+
+    def __init__(self, reception: Reception, parse: Parse) -> None:
+        self._reception = reception
+        self._parse = parse
+
+    def unary(self, behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """Wrap a handler with one response."""
+
+        async def guarded(_requests: AsyncIterator[bytes], context: Context) -> Any:
+            try:
+                async with self._request(context) as request:
+                    return await behaviour(request, context)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the one place where they all end
+                return await abort(context, error)
+
+        return guarded
+
+    def stream(self, behaviour: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+        """Wrap a handler with a stream of responses."""
+
+        async def guarded(_requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
+            try:
+                async with self._request(context) as request:
+                    pass  # its place is given back at once: a stream may last for days
+                async for response in behaviour(request, context):
+                    yield response
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the one place where they all end
+                await abort(context, error)
+
+        return guarded
+
+    @contextlib.asynccontextmanager
+    async def _request(self, context: Context) -> AsyncIterator[Any]:
+        async with self._reception.receive(context.read, _size) as data:
+            yield self._parsed(data)
+
+    def _parsed(self, data: Any) -> Any:
+        if not isinstance(data, bytes):
+            raise InvalidRequestError(Violation("request", "is missing: the call ended without a message"))
         try:
-            return await behaviour(_parsed(data, parse), context)
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the one place where they all end
-            return await abort(context, error)
-
-    return guarded
+            return self._parse(data) if self._parse else data
+        except DecodeError as error:
+            raise InvalidRequestError(Violation("request", f"is not a message of this contract: {error}")) from error
 
 
-def _guard_stream(behaviour: Callable[..., AsyncIterator[Any]], parse: Parse) -> Callable[..., AsyncIterator[Any]]:
-    async def guarded(data: bytes, context: Context) -> AsyncIterator[Any]:
-        try:
-            async for response in behaviour(_parsed(data, parse), context):
-                yield response
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the one place where they all end
-            await abort(context, error)
-
-    return guarded
-
-
-def _parsed(data: bytes, parse: Parse) -> Any:
-    try:
-        return parse(data) if parse else data
-    except DecodeError as error:
-        raise InvalidRequestError(Violation("request", f"is not a message of this contract: {error}")) from error
+def _size(data: Any) -> int:
+    return len(data) if isinstance(data, bytes) else 0

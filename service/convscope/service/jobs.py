@@ -56,7 +56,10 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
     async def GetJob(self, request: GetJobRequest, context: Context) -> Job:  # noqa: N802
         """Describe a job."""
         name_to_id("jobs", request.name)
-        return await self._backend.run(_get, self._backend, request.name)
+        job, digest = await self._backend.run(_get, self._backend, request.name)
+        if digest:
+            job.result.ParseFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
+        return job
 
     async def ListJobs(self, request: ListJobsRequest, context: Context) -> ListJobsResponse:  # noqa: N802
         """List jobs, newest first."""
@@ -112,14 +115,12 @@ def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
     return parts, estimate_seconds(spec.visualize, layers) / parts
 
 
-def _get(backend: Backend, name: str) -> Job:
+def _get(backend: Backend, name: str) -> tuple[Job, str]:
+    """Return a job without its result, and the digest of that, if there is one."""
     job = backend.jobs.get(name)
     if waiting := waiting_reason(backend.redis, job):
         job.waiting.CopyFrom(waiting)
-    digest = backend.jobs.result_digest(name)
-    if digest:
-        job.result.ParseFromString(backend.blobs.get(digest))
-    return job
+    return job, backend.jobs.result_digest(name)
 
 
 def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:

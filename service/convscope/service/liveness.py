@@ -1,64 +1,120 @@
-"""Keeps the standard health service true: SERVING exactly while Redis answers and takes writes."""
+"""Keeps the standard health service true.
+
+The whole server serves exactly while Redis answers and takes writes; the services that read artifacts need the
+artifact store as well.
+"""
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import redis
-from grpc_health.v1 import health
-from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from convscope.service.backend import Backend
-from convscope.store import PolicyError, check_layout, check_policy, check_writes
-from convscope.store.errors import LayoutError
+from convscope.service.health_service import HealthServicer
+from convscope.service.threads import DaemonThreads, run_within
+from convscope.store import (
+    BlobStore,
+    BlobTimeouts,
+    PolicyError,
+    check_layout,
+    check_policy,
+    check_writes,
+    connect_promptly,
+)
+from convscope.store.errors import BlobError, LayoutError
 
-__all__ = ["SERVICES", "keep_health"]
+__all__ = ["SERVICES", "Liveness"]
 
 log = logging.getLogger(__name__)
 
-# How often Redis is asked, in seconds.
+# How often Redis and the artifact store are asked, in seconds.
 PERIOD_S = 0.5
 
+# How long either may take to answer, in seconds: with the period, less than the two seconds in which health is true.
+PATIENCE_S = 1.2
+
 # Names under which health can be asked for; the empty one stands for the whole server.
-SERVICES = (
-    "",
-    "convscope.v1.Jobs",
-    "convscope.v1.Models",
-    "convscope.v1.Datasets",
-    "convscope.v1.Visualizations",
-    "convscope.v1.Workers",
-)
+NEED_REDIS = ("", "convscope.v1.Datasets", "convscope.v1.Workers")
+NEED_BLOBS = ("convscope.v1.Jobs", "convscope.v1.Models", "convscope.v1.Visualizations")
+SERVICES = NEED_REDIS + NEED_BLOBS
+
+# A probe is not repeated: the next one comes soon.
+TIMEOUTS = BlobTimeouts(connect_s=PATIENCE_S, silence_s=PATIENCE_S, request_s=PATIENCE_S, retries=0, retry_s=PATIENCE_S)
 
 
-async def keep_health(backend: Backend, servicer: health.aio.HealthServicer) -> None:
-    """Set the health of all services until cancelled."""
-    known = None
-    while True:
-        serving = await _redis_serves(backend, was_serving=known)
-        if serving != known:
-            await _set_all(servicer, serving=serving)
-            known = serving
-        await asyncio.sleep(PERIOD_S)
+class Liveness:
+    """Asks Redis and the artifact store whether they are there, each in a thread and on a connection of its own.
+
+    Args:
+        backend: says where they are.
+        servicer: is told.
+    """
+
+    def __init__(self, backend: Backend, servicer: HealthServicer) -> None:
+        self._servicer = servicer
+        self._redis = connect_promptly(backend.settings.redis_url, timeout_s=PATIENCE_S, retries=0)
+        self._blobs = BlobStore(backend.settings.artifacts_url, TIMEOUTS)
+        self._redis_probe = _Probe("Redis", self._check_redis)
+        self._blobs_probe = _Probe("the artifact store", self._blobs.probe)
+
+    async def run(self) -> None:
+        """Keep the health of all services until cancelled."""
+        await asyncio.gather(self._keep(self._redis_probe), self._keep(self._blobs_probe))
+
+    async def look(self) -> None:
+        """Set the health of all services once."""
+        await asyncio.gather(self._redis_probe.look(), self._blobs_probe.look())
+        self._tell()
+
+    async def _keep(self, probe: "_Probe") -> None:
+        while True:
+            await probe.look()
+            self._tell()
+            await asyncio.sleep(PERIOD_S)
+
+    def _tell(self) -> None:
+        redis_serves = bool(self._redis_probe.answers)
+        for service in NEED_REDIS:
+            self._servicer.set(service, serving=redis_serves)
+        for service in NEED_BLOBS:
+            self._servicer.set(service, serving=redis_serves and bool(self._blobs_probe.answers))
+
+    def _check_redis(self) -> None:
+        check_policy(self._redis)
+        check_writes(self._redis)
+        check_layout(self._redis)
 
 
-async def _redis_serves(backend: Backend, *, was_serving: bool | None) -> bool:
-    """Whether Redis can be used; what has changed is logged."""
-    try:
-        await backend.run(check_policy, backend.redis)
-        await backend.run(check_writes, backend.redis)
-        await backend.run(check_layout, backend.redis)
-    except redis.RedisError as error:
-        if was_serving is not False:
-            log.warning("not serving, because Redis cannot be used: %s", error)
-        return False
-    except (PolicyError, LayoutError) as error:
-        log.error("%s", error)  # noqa: TRY400 - a setting to be changed, not a fault to be traced
-        return False
-    if not was_serving:
-        log.info("Redis can be used; serving")
-    return True
+class _Probe:
+    """Whether something answers in time; what has changed is logged.
 
+    Args:
+        title: what to call it in messages.
+        ask: blocks until it answers, and raises if it cannot be used.
+    """
 
-async def _set_all(servicer: health.aio.HealthServicer, *, serving: bool) -> None:
-    status = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
-    for service in SERVICES:
-        await servicer.set(service, status)
+    def __init__(self, title: str, ask: Callable[[], None]) -> None:
+        self._title = title
+        self._ask = ask
+        self._threads = DaemonThreads(1, "probe")
+        self.answers: bool | None = None
+
+    async def look(self) -> None:
+        """Ask once. What hangs for longer than one look is not asked a second time meanwhile: it has one thread."""
+        try:
+            await run_within(PATIENCE_S, self._threads, self._ask)
+        except (redis.RedisError, BlobError, TimeoutError) as error:
+            self._set(error)
+        except (PolicyError, LayoutError) as error:
+            log.error("%s", error)  # noqa: TRY400 - a setting to be changed, not a fault to be traced
+            self.answers = False
+        else:
+            self._set(None)
+
+    def _set(self, fault: Exception | None) -> None:
+        if fault is not None and self.answers is not False:
+            log.warning("not serving, because %s cannot be used: %s", self._title, fault)
+        if fault is None and not self.answers:
+            log.info("%s can be used", self._title)
+        self.answers = fault is None

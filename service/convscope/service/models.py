@@ -43,12 +43,15 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
     async def GetModel(self, request: GetModelRequest, context: Context) -> Model:  # noqa: N802
         """Describe a model."""
         name_to_id("models", request.name)
-        return await self._backend.run(_get, self._backend, request.name)
+        model, digest = await self._backend.run(_get, self._backend, request.name)
+        if digest:
+            model.MergeFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
+        return model
 
     async def DeleteModel(self, request: DeleteModelRequest, context: Context) -> Empty:  # noqa: N802
         """Delete a model."""
         name_to_id("models", request.name)
-        await self._backend.run(self._backend.manifests.delete, request.name)
+        await self._backend.run_blob(self._backend.manifests.delete, request.name)
         return Empty()
 
     async def ExportModel(  # noqa: N802
@@ -57,17 +60,14 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
         """Send a model's file."""
         name_to_id("models", request.name)
         model = await self._backend.run(self._backend.models.ready, request.name)
-        data = await self._backend.run(self._backend.blobs.get, model.sha256)
+        data = await self._backend.run_blob(self._backend.blobs.get, model.sha256)
         for start in range(0, len(data), PIECE):
             yield ExportModelResponse(data=data[start : start + PIECE])
 
 
-def _get(backend: Backend, name: str) -> Model:
-    model = backend.models.get(name)
-    digest = backend.models.history_digest(name)
-    if digest:
-        model.MergeFromString(backend.blobs.get(digest))
-    return model
+def _get(backend: Backend, name: str) -> tuple[Model, str]:
+    """Return a model without its history, and the digest of that, if there is one."""
+    return backend.models.get(name), backend.models.history_digest(name)
 
 
 def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:

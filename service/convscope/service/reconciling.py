@@ -1,4 +1,7 @@
-"""The service's share in looking after jobs: one of all services and workers leads, the others stand by."""
+"""The service's share in looking after jobs and the store: one of all services and workers leads, the others stand by.
+
+The two go on apart, each in a thread of its own: a sweep that waits for the artifact store keeps no job waiting.
+"""
 
 import asyncio
 import contextlib
@@ -6,6 +9,7 @@ import logging
 
 from convscope.service.backend import Backend
 from convscope.service.errors import REDIS_AWAY
+from convscope.service.threads import DaemonThreads, run_within
 from convscope.store import Reconciler, Sweeper
 from convscope.store.errors import BlobError
 
@@ -13,28 +17,41 @@ __all__ = ["keep_reconciling", "keep_sweeping"]
 
 log = logging.getLogger(__name__)
 
-# How often the reconciler gets a chance, in seconds; it has its own period.
+# How often either gets a chance, in seconds; they have their own periods.
 PERIOD_S = 0.25
+
+# How long a look at all jobs may take, in seconds; it ends by itself when Redis does not answer.
+LOOK_S = 60.0
+
+# How long giving up the lead may take, in seconds: it runs out by itself a little later.
+RESIGN_S = 0.3
 
 
 async def keep_reconciling(backend: Backend) -> None:
     """Look after jobs until cancelled; while Redis is away, try again."""
-    reconciler = Reconciler(backend.redis)
+    reconciler, threads = Reconciler(backend.redis), DaemonThreads(1, "reconciling")
     try:
         while True:
-            with contextlib.suppress(*REDIS_AWAY):
-                await backend.run(reconciler.tick)
+            with contextlib.suppress(*REDIS_AWAY, TimeoutError):
+                await run_within(LOOK_S, threads, reconciler.tick)
             await asyncio.sleep(PERIOD_S)
     finally:
-        reconciler.resign()
+        with contextlib.suppress(*REDIS_AWAY, TimeoutError):
+            await run_within(RESIGN_S, threads, reconciler.resign)
+        threads.shutdown()
 
 
 async def keep_sweeping(backend: Backend) -> None:
-    """Look after the artifact store until cancelled; while it or Redis is away, try again."""
-    while True:
-        with contextlib.suppress(*REDIS_AWAY):
-            await backend.run(_sweep, backend.sweeper)
-        await asyncio.sleep(PERIOD_S)
+    """Sweep until cancelled; while Redis or the artifact store is away, try again later."""
+    threads = DaemonThreads(1, "sweeping")
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            with contextlib.suppress(*REDIS_AWAY):
+                await loop.run_in_executor(threads, _sweep, backend.sweeper)  # takes as long as there are artifacts
+            await asyncio.sleep(PERIOD_S)
+    finally:
+        threads.shutdown()
 
 
 def _sweep(sweeper: Sweeper) -> None:

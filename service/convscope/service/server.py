@@ -7,16 +7,18 @@ from collections.abc import AsyncIterator, Callable
 
 import grpc
 import redis
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from convscope.service.backend import Backend
 from convscope.service.datasets import DatasetsService
 from convscope.service.errors import ShuttingDownError
+from convscope.service.health_service import HealthServicer
 from convscope.service.hub import NotifyHub
 from convscope.service.interceptors import ErrorInterceptor, TokenInterceptor
 from convscope.service.jobs import JobsService
-from convscope.service.liveness import SERVICES, keep_health
+from convscope.service.listening import Listener, ListenError, listen
+from convscope.service.liveness import SERVICES, Liveness
 from convscope.service.models import ModelsService
 from convscope.service.reconciling import keep_reconciling, keep_sweeping
 from convscope.service.settings import ServiceSettings
@@ -31,15 +33,45 @@ __all__ = ["ListenError", "serve"]
 
 log = logging.getLogger(__name__)
 
-# The largest message either way: an image of 2048x2048 pixels in colour, as float32, and its best version.
+# The largest message sent: an image of 2048x2048 pixels in colour, as float32, and its best version.
 MAX_MESSAGE_BYTES = 128 * 2**20
+
+# The largest message received: the spec of a visualization that names each of 65,536 features of many layers.
+MAX_REQUEST_BYTES = 4 * 2**20
+
+# Under which name reflection lists the health service.
+HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 # How long calls may go on after the server was told to stop, in seconds.
 GRACE_S = 5.0
 
+# How long Redis is waited for at the start, in seconds; it may come later.
+POLICY_S = 2.0
+
+# Bytes of a request that a caller may send before it is asked for them.
+LOOKAHEAD_BYTES = 16 * 2**10
+
+# Connections at once, and calls at once on one of them. The server holds some 15 KiB for either.
+CONNECTIONS = 1_000
+STREAMS = 128
+
+# Calls at once that no handler has taken up yet; beyond the first bound, some are refused at random, beyond the second
+# all.
+PENDING_CALLS, MOST_PENDING_CALLS = 300, 600
+
 OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    # A few KiB may be the compressed form of GiB, which gRPC would unpack before it looks at the size.
+    ("grpc.compression_enabled_algorithms_bitset", 1),
+    ("grpc.per_message_decompression", 0),
+    ("grpc.http2.lookahead_bytes", LOOKAHEAD_BYTES),
+    ("grpc.http2.bdp_probe", 0),  # else the bytes sent ahead may grow
+    ("grpc.max_concurrent_streams", STREAMS),
+    ("grpc.max_allowed_incoming_connections", CONNECTIONS),
+    ("grpc.server.max_pending_requests", PENDING_CALLS),
+    ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING_CALLS),
+    ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -47,14 +79,10 @@ OPTIONS = (
 )
 
 
-class ListenError(RuntimeError):
-    """The address cannot be listened on."""
-
-
 async def serve(
-    service: ServiceSettings, store: StoreSettings, stop: asyncio.Event, ready: Callable[[str], None]
+    service: ServiceSettings, store: StoreSettings, stop: asyncio.Event, ready: Callable[[Listener], None]
 ) -> None:
-    """Serve until ``stop`` is set; ``ready`` is called with the address once calls are accepted.
+    """Serve until ``stop`` is set; ``ready`` is called with what is listened on once calls are accepted.
 
     Raises:
         ListenError: if the address cannot be listened on.
@@ -62,18 +90,19 @@ async def serve(
         PolicyError: if Redis answers and may evict records.
         LayoutError: if Redis answers and has records of another version.
     """
-    async with _background(service, store) as (backend, hub, health_servicer):
-        with contextlib.suppress(redis.RedisError):  # it may come later
-            await backend.run(check_policy, backend.redis)
-            await backend.run(check_layout, backend.redis)
-        server = _build(service, backend, hub, health_servicer)
-        address = _listen(server, service)
+    async with _background(service, store) as (backend, hub, health):
+        with contextlib.suppress(redis.RedisError, TimeoutError):  # it may come later
+            async with asyncio.timeout(POLICY_S):
+                await backend.run(check_policy, backend.redis)
+                await backend.run(check_layout, backend.redis)
+        server = _build(service, backend, hub, health)
+        listener = _listen(server, service)
         await server.start()
-        log.info("listening on %s", address)
-        ready(address)
+        log.info("listening on %s", listener.listen)
+        ready(listener)
         await stop.wait()
         log.info("stopping")
-        await health_servicer.enter_graceful_shutdown()
+        health.shut_down()
         hub.fail_all(ShuttingDownError("the service is shutting down; watch again"))
         await server.stop(GRACE_S)
 
@@ -81,26 +110,26 @@ async def serve(
 @contextlib.asynccontextmanager
 async def _background(
     service: ServiceSettings, store: StoreSettings
-) -> AsyncIterator[tuple[Backend, NotifyHub, health.aio.HealthServicer]]:
+) -> AsyncIterator[tuple[Backend, NotifyHub, HealthServicer]]:
     backend = Backend(store, max_cost=service.max_cost)
-    hub, health_servicer = NotifyHub(store.redis_url), health.aio.HealthServicer()
+    hub, health = NotifyHub(store.redis_url), HealthServicer(SERVICES)
+    liveness = Liveness(backend, health)
+    await liveness.look()
     works = {
         "the reading of news": hub.run,
-        "the watch over Redis": lambda: keep_health(backend, health_servicer),
+        "the watch over Redis and artifacts": liveness.run,
         "the looking after jobs": lambda: keep_reconciling(backend),
         "the looking after files": lambda: keep_sweeping(backend),
     }
     tasks = [asyncio.create_task(keep_running(title, work)) for title, work in works.items()]
     try:
-        yield backend, hub, health_servicer
+        yield backend, hub, health
     finally:
         await end_tasks(tasks)
         backend.close()
 
 
-def _build(
-    service: ServiceSettings, backend: Backend, hub: NotifyHub, health_servicer: health.aio.HealthServicer
-) -> grpc.aio.Server:
+def _build(service: ServiceSettings, backend: Backend, hub: NotifyHub, health: HealthServicer) -> grpc.aio.Server:
     tokens = [TokenInterceptor(service.token)] if service.token else []
     server = grpc.aio.server(interceptors=[*tokens, ErrorInterceptor()], options=OPTIONS)
     jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(backend, hub), server)
@@ -108,15 +137,13 @@ def _build(
     datasets_pb2_grpc.add_DatasetsServicer_to_server(DatasetsService(), server)
     visualizations_pb2_grpc.add_VisualizationsServicer_to_server(VisualizationsService(backend), server)
     workers_pb2_grpc.add_WorkersServicer_to_server(WorkersService(backend), server)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection([*filter(None, SERVICES), health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection([*filter(None, SERVICES), HEALTH_NAME, reflection.SERVICE_NAME], server)
     return server
 
 
-def _listen(server: grpc.aio.Server, service: ServiceSettings) -> str:
-    tls = server_credentials(service.certificate, service.key) if service.certificate and service.key else None
-    try:
-        port = server.add_secure_port(service.listen, tls) if tls else server.add_insecure_port(service.listen)
-    except RuntimeError as error:
-        raise ListenError(f"cannot listen on {service.listen}: is another server using it?") from error
-    return f"{service.listen.rpartition(':')[0]}:{port}" if service.listen.endswith(":0") else service.listen
+def _listen(server: grpc.aio.Server, service: ServiceSettings) -> Listener:
+    if not (service.certificate and service.key):
+        return listen(service.listen, server.add_insecure_port)
+    tls = server_credentials(service.certificate, service.key)
+    return listen(service.listen, lambda address: server.add_secure_port(address, tls))

@@ -12,6 +12,7 @@ from typing import Any
 
 import redis
 
+from convscope.service.announcing import ANNOUNCED
 from convscope.service.children import Child, ChildError
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
 from convscope.service.signals import STOP_SIGNALS, breaking_off
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME; for the service "
         "CONVSCOPE_LISTEN, CONVSCOPE_TLS_CERT, CONVSCOPE_TLS_KEY, CONVSCOPE_TOKEN, CONVSCOPE_INSECURE, "
         "CONVSCOPE_MAX_COST; for workers CONVSCOPE_DATA, CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_MEMORY, "
-        "CONVSCOPE_DEVICE, CONVSCOPE_CHECKPOINT_STEPS.",
+        "CONVSCOPE_DEVICE, CONVSCOPE_CHECKPOINT_STEPS, CONVSCOPE_KEEP_WARM.",
     )
     parser.add_argument("--listen", help=f"HOST:PORT or unix:/PATH (default: CONVSCOPE_LISTEN, else {DEFAULT_LISTEN})")
     parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="number of workers (default: 1)")
@@ -102,7 +103,8 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: list[lis
         started = asyncio.gather(*(child.start() for child in children))
         await _unless_stopped(started, stop)
         if not stop.is_set():
-            print(f"convscope is ready at {service.listen}", flush=True)  # noqa: T201 - whoever started it waits for it
+            address = _keep_port(children[0], service.listen)
+            print(f"convscope is ready at {address}", flush=True)  # noqa: T201 - whoever started it waits for it
             await _unless_stopped(asyncio.gather(*(child.keep() for child in children), _keep(private, stop)), stop)
         log.info("stopping")
         await asyncio.gather(*(child.stop() for child in children))
@@ -123,12 +125,25 @@ async def _keep(private: EmbeddedRedis | None, stop: asyncio.Event) -> None:
 
 def _children(service: ServiceSettings, environment: dict[str, str], workers: list[list[str]]) -> list[Child]:
     return [
-        Child("service", ["convscope.service", "--listen", service.listen], environment),
+        Child("service", _service_command(service.listen), environment),
         *(
             Child(f"worker {number}", ["convscope.worker", *arguments], environment)
             for number, arguments in enumerate(workers, 1)
         ),
     ]
+
+
+def _keep_port(service: Child, listen: str) -> str:
+    """Return the address that the service announced; started again, it listens on the same port."""
+    address = service.line.removeprefix(ANNOUNCED)
+    if listen.endswith(":0") and not listen.startswith("unix"):
+        listen = f"{listen.rpartition(':')[0]}:{address.rpartition(':')[2]}"
+    service.command = _service_command(listen)
+    return address
+
+
+def _service_command(listen: str) -> list[str]:
+    return ["convscope.service", "--listen", listen]
 
 
 async def _unless_stopped(work: "asyncio.Future[Any]", stop: asyncio.Event) -> None:

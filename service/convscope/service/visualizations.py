@@ -44,11 +44,11 @@ class VisualizationsService(visualizations_pb2_grpc.VisualizationsServicer):
         self, request: ListVisualizationsRequest, context: Context
     ) -> ListVisualizationsResponse:
         """List a job's images in the order of its spec."""
-        return await self._backend.run(_list, self._backend, request)
+        return await self._backend.run_blobs(_list, self._backend, request)
 
     async def GetVisualization(self, request: GetVisualizationRequest, context: Context) -> Visualization:  # noqa: N802
         """Fetch an image."""
-        return await self._backend.run(_get, self._backend, request)
+        return await self._backend.run_blob(_get, self._backend, request)
 
     async def ExportVisualizations(  # noqa: N802
         self, request: ExportVisualizationsRequest, context: Context
@@ -57,7 +57,7 @@ class VisualizationsService(visualizations_pb2_grpc.VisualizationsServicer):
         chosen = known_value("format", request.format, ExportFormat.DESCRIPTOR, default=ExportFormat.EXPORT_FORMAT_NPZ)
         images = await self._backend.run(JobImages, self._backend, request.job)
         files = export_files(images, as_pictures=chosen == ExportFormat.EXPORT_FORMAT_PNG)
-        while piece := await self._backend.run(next, files, None):
+        while piece := await self._backend.run_blobs(next, files, None):
             yield ExportVisualizationsResponse(path=piece.path, data=piece.data)
 
 

@@ -93,7 +93,7 @@ class _Watch:
     async def _event(self, entry: LogEntry) -> JobEvent:
         self._after, self._token = entry.sequence, entry.token
         if entry.blob:
-            return await self._backend.run(hydrate, entry, self._backend.blobs)
+            return await self._backend.run_blob(hydrate, entry, self._backend.blobs)
         event = hydrate(entry, self._backend.blobs)
         self._begins_to_wait = event.WhichOneof("event") in {"waiting", "queued"}
         return event

@@ -11,7 +11,7 @@ from convscope.store.jobs.dependents import settle_waiters
 from convscope.store.jobs.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs.jobs import JobStore
 from convscope.store.jobs.lost_attempts import mark_holder_lost
-from convscope.store.jobs.tickets import make_ticket, note_ticket_taken, queue_name, top_up_tickets
+from convscope.store.jobs.tickets import make_ticket, queue_name, top_up_tickets
 from convscope.store.model_manifests import ModelManifests
 from convscope.store.models import ModelStore
 from convscope.store.redis.connection import await_redis, connect_patiently, connect_promptly
@@ -20,6 +20,7 @@ from convscope.store.redis.policy import PolicyError, check_policy
 from convscope.store.redis.refusals import WritesRefusedError, check_writes
 from convscope.store.redis.scripts import Claimant, Image, ResultWanted, Scripts
 from convscope.store.settings import StoreSettings
+from convscope.store.timeouts import BlobTimeouts
 from convscope.store.upkeep.collector import Collector
 from convscope.store.upkeep.reconciler import Reconciler
 from convscope.store.upkeep.sweeping import Sweeper
@@ -28,6 +29,7 @@ from convscope.store.workers import WorkerRecord, WorkerReport, WorkerStore
 __all__ = [
     "Attempt",
     "BlobStore",
+    "BlobTimeouts",
     "Candidate",
     "Checkpoint",
     "Claimant",
@@ -59,7 +61,6 @@ __all__ = [
     "hydrate",
     "make_ticket",
     "mark_holder_lost",
-    "note_ticket_taken",
     "queue_name",
     "read_candidates",
     "read_log",

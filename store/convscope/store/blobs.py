@@ -1,5 +1,6 @@
 """The artifact store: immutable blobs named by their SHA-256."""
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -7,14 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import obstore
+from obstore.exceptions import PermissionDeniedError
 
 from convscope.store.errors import BlobDamagedError
+from convscope.store.failpoints import failpoint
 from convscope.store.objects import Objects
+from convscope.store.timeouts import DEFAULT_TIMEOUTS, BlobTimeouts
 
 __all__ = ["BlobStore", "StoredBlob"]
 
 # Everything is below this folder of the URL.
 FOLDER = "blobs"
+
+# The name of no blob.
+NOTHING = "0" * 64
 
 # What is a blob of ours; anything else in the folder was put there by others, and is left alone.
 PATH = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
@@ -34,13 +41,14 @@ class BlobStore:
 
     Args:
         url: ``file://`` (made if absent), ``s3://``, ``gs://`` or ``az://``; credentials come from the environment.
+        timeouts: how long a remote store is waited for.
 
     Raises:
         BlobError: if the URL cannot be opened.
     """
 
-    def __init__(self, url: str) -> None:
-        self.objects = Objects(url)
+    def __init__(self, url: str, timeouts: BlobTimeouts = DEFAULT_TIMEOUTS) -> None:
+        self.objects = Objects(url, timeouts)
         self.url = self.objects.url
         self._store = self.objects.store
         self._translated = self.objects.translated
@@ -56,6 +64,7 @@ class BlobStore:
         digest = hashlib.sha256(data).hexdigest()
         with self._translated("write"):
             obstore.put(self._store, _path(digest), data)
+        failpoint("blobs.after_put")
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -96,6 +105,16 @@ class BlobStore:
         except FileNotFoundError:
             return None
         return written
+
+    def probe(self) -> None:
+        """Find out whether the store answers, by asking for a blob that it does not have.
+
+        Raises:
+            BlobError: if it does not.
+        """
+        # A store that lets nobody list it calls what is missing forbidden; that is an answer as well.
+        with self._translated("reach"), contextlib.suppress(FileNotFoundError, PermissionDeniedError):
+            obstore.head(self._store, _path(NOTHING))
 
     def delete(self, digests: Sequence[str]) -> None:
         """Delete blobs; those that are missing do no harm.

@@ -2,7 +2,8 @@
 
 import re
 import secrets
-import time
+
+from convscope.store.clock import now_ns
 
 __all__ = ["new_id", "parse_name"]
 
@@ -18,9 +19,14 @@ RANDOM_DIGITS = 5
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-def new_id() -> str:
-    """Make an id that is unique and sorts by its time of creation: 16 lower-case letters and digits."""
-    microseconds = time.time_ns() // 1_000
+def new_id(microseconds: int | None = None) -> str:
+    """Make an id that is unique and sorts by its time of creation: 16 lower-case letters and digits.
+
+    Args:
+        microseconds: the time, since 1970, by the clock of Redis where ids of several machines are to be in order; else
+            this machine's.
+    """
+    microseconds = now_ns() // 1_000 if microseconds is None else microseconds
     return _digits(microseconds, TIME_DIGITS) + _digits(secrets.randbits(5 * RANDOM_DIGITS), RANDOM_DIGITS)
 
 

@@ -4,12 +4,14 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
 from convscope.store.errors import BlobError
+from convscope.store.timeouts import DEFAULT_TIMEOUTS, BlobTimeouts, store_options
 from convscope.store.urls import redact
 
 __all__ = ["Objects", "StoredObject"]
@@ -32,15 +34,16 @@ class Objects:
 
     Args:
         url: ``file://`` (made if absent), ``s3://``, ``gs://`` or ``az://``; credentials come from the environment.
+        timeouts: how long a remote store is waited for.
 
     Raises:
         BlobError: if the URL cannot be opened.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeouts: BlobTimeouts = DEFAULT_TIMEOUTS) -> None:
         self.url = redact(url)  # to be shown
         with self.translated("open"):
-            self.store = from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
+            self.store = _opened(url, timeouts)
 
     def put(self, path: str, data: bytes) -> None:
         """Write an object, whether it exists or not.
@@ -122,3 +125,7 @@ class Objects:
             # The first paragraph says what happened; what follows is the library's debugging output.
             reason = str(error).split("\n\n", maxsplit=1)[0]
             raise BlobError(f"cannot {verb} artifacts in {self.url}: {reason}") from error
+
+
+def _opened(url: str, timeouts: BlobTimeouts) -> Any:
+    return from_url(url, mkdir=True) if url.startswith("file:") else from_url(url, **store_options(url, timeouts))

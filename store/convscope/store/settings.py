@@ -1,5 +1,6 @@
 """Where state and artifacts live, read from the environment once."""
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +9,12 @@ from urllib.parse import urlsplit
 
 import redis
 
+from convscope.store import failpoints
 from convscope.store.urls import redact
 
 __all__ = ["StoreSettings"]
+
+log = logging.getLogger(__name__)
 
 # A Redis on this machine, as its packages install it.
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -41,7 +45,12 @@ class StoreSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "StoreSettings":
-        """Read ``CONVSCOPE_HOME``, ``CONVSCOPE_REDIS_URL`` and ``CONVSCOPE_ARTIFACTS_URL``."""
+        """Read ``CONVSCOPE_HOME``, ``CONVSCOPE_REDIS_URL`` and ``CONVSCOPE_ARTIFACTS_URL``.
+
+        A malformed ``CONVSCOPE_FAILPOINTS`` is refused here, too, and a good one told.
+        """
+        if set_points := failpoints.parse(environment.get(failpoints.VARIABLE, "")):
+            log.warning("%s is set, for tests: %s have failpoints", failpoints.VARIABLE, ", ".join(set_points))
         home = Path(environment.get("CONVSCOPE_HOME") or "~/.convscope").expanduser().absolute()
         return cls(
             home=home,

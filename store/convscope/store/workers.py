@@ -7,6 +7,7 @@ from typing import Final, cast
 import redis
 
 from convscope.store.jobs.records import Fields, text
+from convscope.store.jobs.tickets import TICKET_PREFIX
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import Scripts, counted
 
@@ -27,12 +28,14 @@ class WorkerReport:
         name: unique among all workers.
         device: what it computes on, ``cpu`` or ``gpu``.
         idle: whether it has no executor.
+        ticket: id of the ticket that it has just taken, or ``""``.
         fields: what else there is to be told: host, process id, version, threads.
     """
 
     name: str
     device: str
     idle: bool
+    ticket: str = ""
     fields: Mapping[str, str | int] = field(default_factory=dict)
 
 
@@ -70,7 +73,7 @@ class WorkerStore:
 
     def report(self, report: WorkerReport) -> bool:
         """Note that a worker lives; returns whether its executor is to be killed."""
-        head = (report.name, report.device, int(report.idle), GONE_MS)
+        head = (report.name, report.device, int(report.idle), report.ticket.removeprefix(TICKET_PREFIX), GONE_MS)
         return bool(self._scripts.run("report_worker", *head, *counted(report.fields.items())))
 
     def forget(self, name: str, device: str) -> None:

@@ -29,12 +29,12 @@ THREADS_VARIABLE = "CONVSCOPE_THREADS"
 # What the worker computes on: ``cpu`` or ``gpu``.
 DEVICE_VARIABLE = "CONVSCOPE_DEVICE"
 
-# Memory that images may take while they are computed; half of what the machine allows if unset.
+# Memory that an executor may take, with the images that it computes; half of what the machine allows if unset.
 MEMORY_VARIABLE = "CONVSCOPE_MEMORY"
 
 # Seconds for which an executor stays when there is nothing to compute, with what it has loaded and compiled; 0 ends it.
 KEEP_WARM_VARIABLE = "CONVSCOPE_KEEP_WARM"
-KEEP_WARM_S = 0.0
+KEEP_WARM_S = 600.0
 
 # Name of the worker; set by RQ.
 WORKER_VARIABLE = "RQ_WORKER_ID"

@@ -9,6 +9,7 @@ import redis
 
 from convscope.store.blobs import BlobStore
 from convscope.store.errors import NotFoundError, StaleAttemptError
+from convscope.store.failpoints import failpoint
 from convscope.store.jobs import records
 from convscope.store.jobs.candidates import Candidate
 from convscope.store.jobs.pending_blobs import PendingBlobs
@@ -109,8 +110,8 @@ class Attempt:
         self._redis = connection
         self._scripts = Scripts(connection)
         self.nonce = nonce
-        self._writes = 0
-        self._done = 0  # number of the last write that is known to be done
+        self._tokens = 0
+        self._last_token = f"{nonce}.0"  # as the claim has set it
         self._pending = PendingBlobs(connection, blobs, claim.batch) if blobs else None
         self._batch = claim.batch
         self.job_id = claim.job_id
@@ -141,9 +142,13 @@ class Attempt:
             blobs: where ``put`` writes.
             slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
         """
+        failpoint("claim.before")
         nonce = secrets.token_hex(NONCE_BYTES)
         claim = Scripts(connection).claim(claimant, nonce=nonce, lease_ms=LEASE_MS, slack_s=slack_s)
-        return cls(connection, nonce, claim, blobs) if claim else None
+        if claim is None:
+            return None
+        failpoint("claim.after")
+        return cls(connection, nonce, claim, blobs)
 
     def put(self, data: bytes) -> str:
         """Write a blob that the attempt will refer to; returns its SHA-256 in hexadecimal.
@@ -273,7 +278,7 @@ class Attempt:
 
         That is so if Redis has lost writes: another attempt resumes from what it has.
         """
-        self._done = -1
+        self._last_token = ""
         try:
             self._end(AttemptEnd(how="released"))
         except StaleAttemptError:
@@ -288,15 +293,15 @@ class Attempt:
         return max(0.0, now - int(started or 0) / 1000), int(cached or 0)
 
     def _fence(self, new_blobs: list[str]) -> Fence:
-        self._writes += 1
+        self._tokens += 1
         since = self._pending.since(new_blobs) if self._pending else self._batch
-        token = f"{self.nonce}.{self._writes}"
+        token = f"{self.nonce}.{self._tokens}"
         return Fence(
             job_id=self.job_id,
             part=self.part,
             nonce=self.nonce,
             token=token,
-            after=self._done,
+            before=self._last_token,
             since=since,
             new_blobs=new_blobs,
         )
@@ -308,16 +313,20 @@ class Attempt:
         return written
 
     def _end(self, end: AttemptEnd) -> EndedAttempt:
-        return self._fenced(
+        failpoint("attempt.before_end")
+        ended = self._fenced(
             end.new_blobs,
             lambda fence: self._scripts.end_attempt(fence, end, outcomes(end.failure), MAX_DEATHS),
         )
+        failpoint("attempt.after_end")
+        return ended
 
     def _fenced(self, new_blobs: list[str], call: Callable[[Fence], T]) -> T:
         """Call a script that is fenced, again if blobs have to be written again first."""
         while True:
+            fence = self._fence(new_blobs)
             try:
-                found = call(self._fence(new_blobs))
+                found = call(fence)
             except BlobsGone as gone:
                 if self._pending is None:
                     raise
@@ -325,7 +334,7 @@ class Attempt:
             except (Refused, NotFoundError) as error:
                 raise self._over() from error
             else:
-                self._done = self._writes
+                self._last_token = fence.token
                 if self._pending:
                     self._pending.forget(new_blobs)
                 return found

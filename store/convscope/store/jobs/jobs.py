@@ -84,7 +84,8 @@ class JobStore:
             NotFoundError: if the needed model does not exist.
             ModelFailedError: if the needed model's training did not succeed.
         """
-        job_id = new_id()
+        seconds, microseconds = self._redis.time()
+        job_id = new_id(seconds * 1_000_000 + microseconds)
         model_id = job_id if model else ""
         events = (JobEvent(waiting=JobWaiting(model=needs)), JobEvent(queued=JobQueued()))
         fields: dict[str, Value] = {

@@ -10,10 +10,9 @@ import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from convscope.store.redis.keys import key
 from convscope.store.redis.scripts import Scripts
 
-__all__ = ["DEVICES", "EXECUTOR_FUNCTION", "make_ticket", "note_ticket_taken", "queue_name", "top_up_tickets"]
+__all__ = ["DEVICES", "EXECUTOR_FUNCTION", "TICKET_PREFIX", "make_ticket", "queue_name", "top_up_tickets"]
 
 # What a ticket runs: the only function that workers accept.
 EXECUTOR_FUNCTION: Final = "convscope.worker.executor.process.run_executor"
@@ -21,11 +20,11 @@ EXECUTOR_FUNCTION: Final = "convscope.worker.executor.process.run_executor"
 # What workers compute on.
 DEVICES: Final = ("cpu", "gpu")
 
+# How the ids of those begin that were asked for; their number follows.
+TICKET_PREFIX: Final = "convscope-ticket-"
+
 # How long a ticket waits for a worker, in seconds: those that are idle take it at once.
 TICKET_TTL_S: Final = 10
-
-# Ids of tickets begin with it; the number follows by which they are counted.
-TICKET_PREFIX: Final = "convscope-ticket-"
 
 # How long RQ keeps its own note of a ticket whose executor died, in seconds; the jobs' records say all that matters.
 FAILURE_TTL_S: Final = 60
@@ -44,14 +43,6 @@ def top_up_tickets(connection: redis.Redis) -> int:
             make_ticket(connection, device, f"{TICKET_PREFIX}{number}")
             made += 1
     return made
-
-
-def note_ticket_taken(connection: redis.Redis, device: str, ticket_id: str, worker: str) -> None:
-    """Note that a worker has taken a ticket: it is idle no more, and the ticket is not counted on any longer."""
-    with connection.pipeline() as pipeline:
-        pipeline.zrem(key("tickets", device), ticket_id.removeprefix(TICKET_PREFIX))
-        pipeline.zrem(key("idle", device), worker)
-        pipeline.execute()
 
 
 def make_ticket(connection: redis.Redis, device: str, ticket_id: str | None = None) -> None:

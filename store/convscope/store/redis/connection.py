@@ -24,13 +24,19 @@ SILENCE_S = 11.0
 PATIENT_RETRIES = 300
 
 
-def connect_promptly(url: str) -> redis.Redis:
-    """Connect for answering requests: a Redis that is absent or takes no writes is an error within seconds."""
+def connect_promptly(url: str, *, timeout_s: float = PROMPT_TIMEOUT_S, retries: int = 2) -> redis.Redis:
+    """Connect for answering requests: a Redis that is absent or takes no writes is an error within seconds.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``.
+        timeout_s: seconds for a connection, and for a reply.
+        retries: how often a command that failed is tried again.
+    """
     return redis.Redis.from_url(
         url,
-        socket_timeout=PROMPT_TIMEOUT_S,
-        socket_connect_timeout=PROMPT_TIMEOUT_S,
-        retry=PatientRetry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), retries=2),
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=PatientRetry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), retries=retries),
     )
 
 

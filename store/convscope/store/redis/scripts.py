@@ -144,8 +144,7 @@ class Fence:
         part: the attempt's part.
         nonce: the attempt's.
         token: names this write, so that it is done once however often it is sent.
-        after: number of the attempt's last write that is known to be done: if Redis has lost it, this one is refused;
-            -1 for a write that does not follow from others.
+        before: token of the attempt's write before, which Redis must know; ``""`` for others than the attempt.
         since: number of the newest batch of condemned blobs when the first of the new blobs was written.
         new_blobs: digests that the write refers to, all of them.
     """
@@ -154,19 +153,15 @@ class Fence:
     part: int
     nonce: str
     token: str
-    after: int = -1
+    before: str = ""
     since: int = 0
     new_blobs: Collection[str] = ()
 
     @property
     def arguments(self) -> list[Value]:
         """The first arguments of the scripts."""
-        return [*self.head, self.since, *listed(self.new_blobs)]
-
-    @property
-    def head(self) -> list[Value]:
-        """The first arguments of a script that refers to no new blobs."""
-        return [self.job_id, self.part, self.nonce, self.token, self.after]
+        head: list[Value] = [self.job_id, self.part, self.nonce, self.token, self.before, self.since]
+        return [*head, *listed(self.new_blobs)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -374,7 +369,7 @@ class Scripts:
         Raises:
             Refused: if the attempt does not hold the part.
         """
-        arguments: list[Value] = [*fence.head, model]
+        arguments: list[Value] = [fence.job_id, fence.part, fence.nonce, fence.token, fence.before, model]
         for image in images:
             arguments += [image.number, image.name, image.event.SerializeToString()]
         _, *numbers = _accepted(self.run("reuse_cached", *arguments))

@@ -11,6 +11,7 @@ from typing import Final
 import redis
 
 from convscope.store.blobs import BlobStore
+from convscope.store.failpoints import failpoint
 from convscope.store.redis.keys import KEYS
 from convscope.store.redis.scripts import Scripts, listed
 
@@ -91,7 +92,9 @@ class Collector:
         digests = [digest.decode() for digest in self._scripts.run("condemn", patience_ms, BATCH, *listed(orphans))]
         if digests:
             self._permit()  # another process may have deleted these meanwhile, and others have written them again
+            failpoint("collect.before_delete")
             self._blobs.delete(digests)
+            failpoint("collect.after_delete")
             self._scripts.run("strike_off", self._remembered, *listed(digests))
             log.info("deleted %d blobs that nothing refers to", len(digests))
         return len(digests)

@@ -10,6 +10,7 @@ import time
 
 import redis
 
+from convscope.store.failpoints import failpoint
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.dependents import settle_all
 from convscope.store.jobs.lost_attempts import mark_attempt_lost
@@ -76,6 +77,7 @@ class Reconciler:
     def _look(self) -> None:
         settle_all(self._redis)
         for late in self._scripts.overdue(MOST_AT_ONCE):
+            failpoint("reconcile.before_repair")
             if mark_attempt_lost(self._redis, late, "its worker fell silent"):
                 log.warning("jobs/%s: attempt %d at part %d fell silent", late.job_id, late.number, late.part)
         top_up_tickets(self._redis)

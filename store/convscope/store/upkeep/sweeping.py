@@ -18,6 +18,7 @@ from redis.exceptions import LockError
 from convscope.store.blobs import BlobStore
 from convscope.store.deployment import Standing
 from convscope.store.errors import DeletionOffError, ManifestError, NotFoundError, SweepStoppedError
+from convscope.store.failpoints import value
 from convscope.store.jobs.jobs import JobStore
 from convscope.store.jobs.records import Fields, text
 from convscope.store.model_manifests import ModelManifests
@@ -37,8 +38,10 @@ RETENTION = timedelta(days=30)
 # How long a blob may wait to be pointed to. Horses do it within a second.
 SPARED = timedelta(hours=1)
 
-# How often somebody sweeps, in seconds.
-PERIOD_S = 3600
+# How often somebody sweeps.
+PERIOD = timedelta(hours=1)
+
+MILLISECOND = timedelta(milliseconds=1)
 
 
 # For how long a process that deletes files is believed to do so without a sign of life, in seconds.
@@ -136,9 +139,10 @@ class Sweeper:
 
     def _tidy(self) -> None:
         self._collector.tick()
-        if self._redis.set(KEYS["swept"], 1, nx=True, ex=PERIOD_S):
+        if self._redis.set(KEYS["swept"], 1, nx=True, px=round(_time("sweep.period", PERIOD) / MILLISECOND)):
             self._permit()
-            log.info("swept: %d jobs, %d blobs", self.expire_jobs(), self._sweep(SPARED))
+            removed = self.expire_jobs(_time("sweep.retention", RETENTION))
+            log.info("swept: %d jobs, %d blobs", removed, self._sweep(_time("sweep.spared", SPARED)))
 
     def _permit(self, since: Standing | None = None) -> None:
         """Make sure that files may be deleted, by this process, now."""
@@ -259,3 +263,8 @@ def batched(values: Iterable[str], size: int) -> Iterator[list[str]]:
     rest = iter(values)
     while batch := list(islice(rest, size)):
         yield batch
+
+
+def _time(name: str, default: timedelta) -> timedelta:
+    """Return a time that tests shorten by a failpoint."""
+    return timedelta(seconds=float(value(name, str(default.total_seconds()))))

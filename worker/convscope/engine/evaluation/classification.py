@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from convscope.engine.data import scaled
 from convscope.engine.errors import ModelFileError
+from convscope.engine.runtime.caches import COMPILED_BYTES
 from convscope.engine.runtime.parallel import in_order
 from convscope.engine.runtime.pulse import Pulse, no_pulse
 from convscope.engine.runtime.threads import thread_count
@@ -41,15 +42,36 @@ class Classifier:
             raise ModelFileError(f"the model's output has the shape {shape}; it must be one number for each class")
         self._model = model
         self._is_softmax = _ends_with_softmax(model)
+        self._image_shape = model.inputs[0].shape[1:]
+        self._preparing = threading.Lock()
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the compiled function takes, in bytes, by estimate."""
+        return COMPILED_BYTES
+
+    def weights_changed(self) -> None:
+        """Do nothing: the compiled function reads the weights where they are."""
 
     def __call__(self, images: Any) -> Predictions:
         """Classify images, an array or tensor float32 [n, height, width, channels], 0 to 1."""
         predicted, probability = self._compiled(tf.convert_to_tensor(images))
         return predicted.numpy(), probability.numpy()
 
-    @cached_property
+    def prepare(self) -> None:
+        """Compile, and look at an image, so that the first call finds everything ready."""
+        with self._preparing:
+            if "_function" not in vars(self):
+                self._function(tf.zeros([1, *self._image_shape]))
+
+    @property
     def _compiled(self) -> Any:
-        images = tf.TensorSpec([None, *self._model.inputs[0].shape[1:]], tf.float32)
+        with self._preparing:
+            return self._function
+
+    @cached_property
+    def _function(self) -> Any:
+        images = tf.TensorSpec([None, *self._image_shape], tf.float32)
         return tf.function(self._classify, autograph=False).get_concrete_function(images)
 
     def _classify(self, images: Any) -> tuple[Any, Any]:

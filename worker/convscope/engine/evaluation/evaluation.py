@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from convscope.engine.data import scaled
 from convscope.engine.evaluation.classification import Classifier, Progress, classify_all, no_progress
+from convscope.engine.models.model_file import ModelFile
 from convscope.engine.runtime.pulse import Pulse, no_pulse
 from convscope.engine.settings import EvaluateSettings
 
@@ -50,7 +51,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: keras.Model,
+    model: keras.Model | ModelFile,
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.int64],
     settings: EvaluateSettings,
@@ -63,7 +64,7 @@ def evaluate(
 
     `progress(done, total)` is called after every batch, in images.
     """
-    classifier = Classifier(model)
+    classifier = model.shared(Classifier) if isinstance(model, ModelFile) else Classifier(model)
     predicted, probability = classify_all(classifier, images, settings.batch_size, progress=progress, pulse=pulse)
     numbers = range(len(classes))
     precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)

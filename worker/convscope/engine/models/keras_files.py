@@ -5,7 +5,9 @@ only once everything in it is known to be data.
 """
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -16,7 +18,7 @@ from convscope.engine.models.keras_config import check_config
 from convscope.engine.models.layer_names import check_model_name
 from convscope.engine.runtime.threads import thread_count
 
-__all__ = ["model_from_bytes", "model_to_bytes"]
+__all__ = ["KerasFile", "model_from_bytes", "model_to_bytes"]
 
 
 def model_to_bytes(model: keras.Model) -> bytes:
@@ -33,18 +35,55 @@ def model_from_bytes(data: bytes) -> keras.Model:
     Raises ModelFileError if the file is damaged, or holds anything but layers that are known, with names that can be
     used (see `layer_names`), and their weights.
     """
-    thread_count()  # before TensorFlow's first operation, which loading is
-    with open_archive(data) as archive:
-        check_config(read_config(archive), count_numbers(archive))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        path.write_bytes(data)
-        try:
-            model = keras.saving.load_model(path, safe_mode=True)
-        except Exception as error:  # what Keras raises for a bad file has no common class
-            raise ModelFileError(f"the model's file cannot be loaded: {_first_line(error)}") from error
-    check_model_name(model.name)
-    return model
+    return KerasFile(data).load(training=True)
+
+
+class KerasFile:
+    """A Keras file whose content is known to be data, and nothing but layers that are allowed.
+
+    Attributes:
+        config: the model's configuration, as read from JSON.
+
+    Raises:
+        ModelFileError: if it is not.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        with open_archive(data) as archive:
+            self.config = read_config(archive)
+            check_config(self.config, count_numbers(archive))
+
+    def load(self, *, training: bool) -> keras.Model:
+        """Return the model.
+
+        Args:
+            training: whether its training is to continue: with its optimizer and the optimizer's state.
+
+        Raises:
+            ModelFileError: if Keras cannot make it, or its name cannot be used.
+        """
+        model = self._opened(lambda path: keras.saving.load_model(path, safe_mode=True, compile=training))
+        check_model_name(model.name)
+        return model
+
+    def load_into(self, model: keras.Model) -> None:
+        """Give a model of the same architecture the weights of this one; a failure leaves it with some of them.
+
+        Raises:
+            ModelFileError: if the weights are not those of the architecture.
+        """
+        self._opened(model.load_weights)
+
+    def _opened(self, use: Callable[[Path], Any]) -> Any:
+        thread_count()  # before TensorFlow's first operation, which loading is
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.keras"
+            path.write_bytes(self._data)
+            try:
+                return use(path)
+            except Exception as error:  # what Keras raises for a bad file has no common class
+                raise ModelFileError(f"the model's file cannot be loaded: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,12 +1,22 @@
 """How much memory the computations of a worker may take."""
 
+import ctypes
+import gc
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["bound_tensorflow", "default_memory", "in_units", "machine_memory", "parse_memory"]
+__all__ = [
+    "bound_tensorflow",
+    "default_memory",
+    "in_units",
+    "machine_memory",
+    "parse_memory",
+    "resident_memory",
+    "return_memory",
+]
 
 UNITS: Final = {"": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 LEAST: Final = 2**20
@@ -67,6 +77,20 @@ def bound_tensorflow(limit: int) -> None:
     A limit that the variable has already is left.
     """
     os.environ.setdefault(TENSORFLOW_VARIABLE, str(int(limit * TOLERANCE) + WEIGHTS))
+
+
+def resident_memory() -> int:
+    """Return the memory that this process has now, in bytes, what it shares with others included."""
+    resident = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(resident) * os.sysconf("SC_PAGE_SIZE")
+
+
+def return_memory() -> None:
+    """Give what is no longer used back to the system, where its C library can."""
+    gc.collect()  # compiled functions refer to themselves
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
 
 
 def _limits(root: Path) -> Iterator[int]:

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
 from typing import TypeVar
 
 from convscope.engine.runtime.pulse import PULSE_SECONDS, Pulse
@@ -19,22 +20,30 @@ class Stopped(Exception):  # noqa: N818 - not an error: the answer of work that 
 
 
 def in_order(
-    work: Callable[[Item, threading.Event], Result], items: Iterable[Item], *, threads: int, pulse: Pulse
+    work: Callable[[Item, threading.Event], Result],
+    items: Iterable[Item],
+    *,
+    threads: int,
+    pulse: Pulse,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Generator[Result]:
     """Yield `work(item, stop)` for each item, in the items' order, computed on `threads` threads.
 
-    The pulse is called on the caller's thread, all the while. If it raises, or the caller goes away, `stop` is set:
-    long work should look at it now and then, and raise Stopped. Close the generator (contextlib.closing) where an
-    exception may leave it unfinished: no thread outlives it.
+    The pulse is called on the caller's thread, all the while, and `meanwhile` once, while the first items are worked
+    on. If either raises, or the caller goes away, `stop` is set: long work should look at it now and then, and raise
+    Stopped. Close the generator (contextlib.closing) where an exception may leave it unfinished: no thread outlives it.
     """
     stop = threading.Event()
+    once = cache(meanwhile or (lambda: None))
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(work, item, stop))
                 if len(waiting) > threads:
+                    once()
                     yield _await(waiting.popleft(), pulse)
+            once()
             while waiting:
                 yield _await(waiting.popleft(), pulse)
         finally:

@@ -4,7 +4,8 @@ Max-pooling comes before bias and activation. Both are monotone and the same at 
 value stays the largest one; and they are applied to a quarter of the pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import keras
@@ -33,11 +34,16 @@ class Forward:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self._stages: list[Stage] = []
+        self._stages: list[Stage] = []  # each equal to any other that computes the same
         layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
         for position, layer in enumerate(layers):
             following = layers[position + 1] if position + 1 < len(layers) else None
             self._add(layer, following)
+
+    @property
+    def key(self) -> Hashable:
+        """What is equal for models that are the same function of images and weights."""
+        return tuple(self._stages)
 
     def __call__(self, images: Any, weights: Sequence[Any]) -> Any:
         """Return logits [n, classes] of images [n, h, w, c], 0 to 1.
@@ -62,26 +68,26 @@ class Forward:
             raise ModelFileError(f"layer {layer.name!r} is a {type(layer).__name__}, which cannot be trained here")
 
 
+@dataclass(frozen=True, slots=True)
 class _Convolution:
-    def __init__(self, at: int, pool_size: int, activation: Callable[[Any], Any]) -> None:
-        self._at = at
-        self._pool_size = pool_size
-        self._activation = activation
+    at: int
+    pool_size: int
+    activation: Callable[[Any], Any]
 
     def __call__(self, values: Any, weights: Sequence[Any]) -> Any:
-        values = tf.nn.conv2d(values, weights[self._at], 1, "SAME")
-        if self._pool_size > 1:
-            values = tf.nn.max_pool2d(values, self._pool_size, self._pool_size, "VALID")
-        return self._activation(tf.nn.bias_add(values, weights[self._at + 1]))
+        values = tf.nn.conv2d(values, weights[self.at], 1, "SAME")
+        if self.pool_size > 1:
+            values = tf.nn.max_pool2d(values, self.pool_size, self.pool_size, "VALID")
+        return self.activation(tf.nn.bias_add(values, weights[self.at + 1]))
 
 
+@dataclass(frozen=True, slots=True)
 class _Dense:
-    def __init__(self, at: int, activation: Callable[[Any], Any]) -> None:
-        self._at = at
-        self._activation = activation
+    at: int
+    activation: Callable[[Any], Any]
 
     def __call__(self, values: Any, weights: Sequence[Any]) -> Any:
-        return self._activation(tf.nn.bias_add(tf.matmul(values, weights[self._at]), weights[self._at + 1]))
+        return self.activation(tf.nn.bias_add(tf.matmul(values, weights[self.at]), weights[self.at + 1]))
 
 
 def _flatten(values: Any, _: Sequence[Any]) -> Any:

@@ -12,6 +12,7 @@ from convscope.engine.data import Dataset
 from convscope.engine.errors import ComputationError
 from convscope.engine.evaluation.classification import Classifier, classify_all
 from convscope.engine.models.network import build_network
+from convscope.engine.runtime.caches import Caches
 from convscope.engine.runtime.pace import Pace
 from convscope.engine.runtime.pulse import PULSE_SECONDS, Interruption, Pulse, no_pulse
 from convscope.engine.runtime.threads import thread_count
@@ -70,6 +71,7 @@ def train(
     report: Callable[[TrainReport], None] = lambda _: None,
     pulse: Pulse = no_pulse,
     checkpoints: Checkpoints = NO_CHECKPOINTS,
+    caches: Caches | None = None,
 ) -> TrainOutcome:
     """Train a new network, or go on with `model` (which is changed) that has done `start_step` steps.
 
@@ -79,6 +81,8 @@ def train(
     A run that was stopped goes on from a checkpoint, given the same arguments, with the reports of the steps after it;
     weights, optimizer and reports come out as if it had never stopped. A step's report is given before its checkpoint
     is saved, so a run that dies between the two gives that report again when it is resumed.
+
+    What is compiled is kept in `caches` and taken from there; that changes nothing but the time.
 
     Raises ComputationError if the loss, or at the end a weight, is no finite number; ModelFileError if `model` cannot
     be trained; CheckpointError, before the first step, if the checkpoint is not of this run. What `pulse`, `report` or
@@ -95,7 +99,7 @@ def train(
         )
     if settings.iterations == 0:
         return TrainOutcome(model=model, step=start_step, seconds=0.0, steps_per_second=0.0)
-    run = _Run(dataset, settings, model, start_step, checkpoints)
+    run = _Run(dataset, settings, model, start_step, checkpoints=checkpoints, caches=caches)
     run.go(report, pulse)
     return TrainOutcome(
         model=model,
@@ -112,7 +116,9 @@ class _Run:
         settings: TrainSettings,
         model: keras.Model,
         start_step: int,
+        *,
         checkpoints: Checkpoints,
+        caches: Caches | None,
     ) -> None:
         self._settings = settings
         self._model = model
@@ -122,7 +128,12 @@ class _Run:
         self._classify = Classifier(model)
         self._stream = BatchStream(len(dataset.train.labels), settings.batch_size, settings.seed)
         self._steps = Steps(
-            model, dataset.train, batch_size=settings.batch_size, precision=settings.precision, threads=thread_count()
+            model,
+            dataset.train,
+            batch_size=settings.batch_size,
+            precision=settings.precision,
+            threads=thread_count(),
+            caches=caches,
         )
         self.speed = Speed()
         model.optimizer.learning_rate = settings.learning_rate

@@ -5,7 +5,7 @@ added in their order, so the bits depend on the number of shards and on nothing 
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from convscope.engine.data import Split
+from convscope.engine.runtime.caches import COMPILED_BYTES, Caches
 from convscope.engine.settings import Precision
 from convscope.engine.training.adam import FusedAdam
 from convscope.engine.training.forward import Forward
@@ -29,23 +30,65 @@ def shard_sizes(batch_size: int, threads: int) -> list[int]:
     return [batch_size // shards + (shard < batch_size % shards) for shard in range(shards)]
 
 
+class Examples:
+    """A split as tensors."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split  # whose identity names this in caches, as long as it is kept
+        self.images = tf.constant(split.images)
+        self.labels = tf.constant(split.labels)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the tensors take, in bytes."""
+        return int(self.split.images.nbytes + self.split.labels.nbytes)
+
+
+class Given(NamedTuple):
+    """What the compiled functions are called with: a split's tensors, and the variables of optimizer and model."""
+
+    images: Any
+    labels: Any
+    optimizer: tuple[Any, ...]
+    weights: tuple[Any, ...]
+
+
 class Steps:
-    """Training steps of one model on one split, compiled."""
+    """Training steps of one model on one split, compiled.
+
+    Args:
+        model: made as `build_network` does; ModelFileError is raised for any other.
+        split: what it learns.
+        batch_size: images a step.
+        precision: of the forward and the backward pass.
+        threads: that compute side by side.
+        caches: where the compiled functions are, which are those of all models and splits of the same shapes.
+    """
 
     def __init__(
-        self, model: keras.Model, split: Split, *, batch_size: int, precision: Precision, threads: int
+        self,
+        model: keras.Model,
+        split: Split,
+        *,
+        batch_size: int,
+        precision: Precision,
+        threads: int,
+        caches: Caches | None = None,
     ) -> None:
-        self._forward = Forward(model)
-        self._adam = FusedAdam(model)
-        self._weights = [variable.value for variable in model.trainable_variables]
-        self._type = tf.as_dtype(precision)
+        caches = caches or Caches()
+        forward, adam = Forward(model), FusedAdam.of(model)
+        examples = caches.get(("examples", id(split)), lambda: Examples(split))
+        self._given = given = Given(
+            images=examples.images,
+            labels=examples.labels,
+            optimizer=tuple(adam.state(model)),
+            weights=tuple(variable.value for variable in model.trainable_variables),
+        )
         self._batch_size = batch_size
-        self._shards = shard_sizes(batch_size, threads)
-        self._images = tf.constant(split.images)
-        self._labels = tf.constant(split.labels)
-        batches, batch = tf.TensorSpec([None, batch_size], tf.int32), tf.TensorSpec([batch_size], tf.int32)
-        self._compiled_run = tf.function(self._run, autograph=False).get_concrete_function(batches)
-        self._compiled_accuracy = tf.function(self._accuracy, autograph=False).get_concrete_function(batch)
+        shards = tuple(shard_sizes(batch_size, threads))
+        shapes = tuple((tuple(each.shape), each.dtype.name) for each in tf.nest.flatten(given))
+        key = ("steps", forward.key, adam, shapes, shards, precision)
+        self._compiled = caches.get(key, lambda: CompiledSteps(forward, adam, shards, precision, given))
 
     def run(self, batches: npt.NDArray[np.int32]) -> tuple[int, float]:
         """Do a step for each batch of example numbers, int32 [steps, batch_size].
@@ -53,36 +96,62 @@ class Steps:
         Stops early after a step whose loss is no finite number. Returns the number of steps done, and the mean
         cross-entropy of the last one's batch before its update, in nats.
         """
-        done, loss = self._compiled_run(tf.constant(batches))
+        done, loss = self._compiled.run(tf.constant(batches), self._given)
         return int(done), float(loss)
 
     def accuracy(self, batch: npt.NDArray[np.int32]) -> float:
         """Return the share of a batch, int32 [batch_size], that is classified right; computed in float32."""
-        return int(self._compiled_accuracy(tf.constant(batch))) / self._batch_size
+        return int(self._compiled.accuracy(tf.constant(batch), self._given)) / self._batch_size
 
-    def _run(self, batches: Any) -> tuple[Any, Any]:
+
+class CompiledSteps:
+    """Training steps as compiled functions of batches, data and variables.
+
+    Args:
+        forward: the model as a function.
+        adam: the update.
+        shards: images in each part of a batch.
+        precision: of the forward and the backward pass.
+        given: data, optimizer's and model's variables, of the shapes that the functions will be called with.
+    """
+
+    size_bytes: Final = 2 * COMPILED_BYTES
+
+    def __init__(
+        self, forward: Forward, adam: FusedAdam, shards: Sequence[int], precision: Precision, given: Given
+    ) -> None:
+        self._forward = forward
+        self._adam = adam
+        self._shards = list(shards)
+        self._batch_size = sum(shards)
+        self._type = tf.as_dtype(precision)
+        batches, batch = tf.TensorSpec([None, self._batch_size], tf.int32), tf.TensorSpec([self._batch_size], tf.int32)
+        self.run = tf.function(self._run, autograph=False).get_concrete_function(batches, given)
+        self.accuracy = tf.function(self._accuracy, autograph=False).get_concrete_function(batch, given)
+
+    def _run(self, batches: Any, given: Given) -> tuple[Any, Any]:
         steps = tf.shape(batches)[0]
 
         def unfinished(step: Any, loss: Any) -> Any:
             return tf.logical_and(step < steps, tf.math.is_finite(loss))
 
         def body(step: Any, _: Any) -> tuple[Any, Any]:
-            loss, updates = self._step(batches[step])
+            loss, updates = self._step(batches[step], given)
             with tf.control_dependencies(updates):
                 return step + 1, tf.identity(loss)
 
         done, loss = tf.while_loop(unfinished, body, (tf.constant(0), tf.constant(0.0)), parallel_iterations=1)
         return done, loss
 
-    def _step(self, batch: Any) -> tuple[Any, list[Any]]:
-        weights = [tf.cast(weight, self._type) for weight in self._weights]
-        losses, gradients = zip(*(self._gradient(shard, weights) for shard in self._cut(batch)), strict=True)
+    def _step(self, batch: Any, given: Given) -> tuple[Any, list[Any]]:
+        weights = [tf.cast(weight, self._type) for weight in given.weights]
+        losses, gradients = zip(*(self._gradient(shard, weights, given) for shard in self._cut(batch)), strict=True)
         totals = [tf.add_n([tf.cast(part, tf.float32) for part in parts]) for parts in zip(*gradients, strict=True)]
-        return tf.add_n(losses), self._adam.apply(totals)
+        return tf.add_n(losses), self._adam.apply(given.optimizer, given.weights, totals)
 
-    def _gradient(self, shard: Any, weights: Sequence[Any]) -> tuple[Any, Any]:
+    def _gradient(self, shard: Any, weights: Sequence[Any], given: Given) -> tuple[Any, Any]:
         """Return a shard's part of the batch's mean cross-entropy, and its gradient by the weights."""
-        images, labels = self._examples(shard, self._type)
+        images, labels = _examples(shard, given, self._type)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             logits = tf.cast(self._forward(images, weights), tf.float32)
@@ -90,18 +159,19 @@ class Steps:
             loss = tf.reduce_sum(losses) / self._batch_size
         return loss, tape.gradient(loss, weights)
 
-    def _accuracy(self, batch: Any) -> Any:
-        weights = [tf.identity(weight) for weight in self._weights]
-        return tf.add_n([self._right(shard, weights) for shard in self._cut(batch)])
+    def _accuracy(self, batch: Any, given: Given) -> Any:
+        weights = [tf.identity(weight) for weight in given.weights]
+        return tf.add_n([self._right(shard, weights, given) for shard in self._cut(batch)])
 
-    def _right(self, shard: Any, weights: Sequence[Any]) -> Any:
-        images, labels = self._examples(shard, tf.float32)
+    def _right(self, shard: Any, weights: Sequence[Any], given: Given) -> Any:
+        images, labels = _examples(shard, given, tf.float32)
         predicted = tf.argmax(self._forward(images, weights), axis=-1, output_type=labels.dtype)
         return tf.math.count_nonzero(predicted == labels)
 
     def _cut(self, batch: Any) -> Any:
         return tf.split(batch, self._shards)
 
-    def _examples(self, shard: Any, dtype: Any) -> tuple[Any, Any]:
-        images = tf.cast(tf.gather(self._images, shard), tf.float32) / 255.0
-        return tf.cast(images, dtype), tf.gather(self._labels, shard)
+
+def _examples(shard: Any, given: Given, dtype: Any) -> tuple[Any, Any]:
+    images = tf.cast(tf.gather(given.images, shard), tf.float32) / 255.0
+    return tf.cast(images, dtype), tf.gather(given.labels, shard)

@@ -35,7 +35,6 @@ class Target:
         features: how many it has.
         bytes_per_image: memory that a climbing image takes at most, by estimate; see BYTES_PER_VALUE.
         divisible: whether its batches may be cut; not where the images of a batch look at each other.
-        most_rows: how many rows memory is known not to suffice for more than; None as long as it did.
     """
 
     def __init__(
@@ -52,14 +51,14 @@ class Target:
         self.key = key
         self.features = features
         self.divisible = not any(isinstance(term, Diversity) for _, term in objective_of(0).summands)
-        self.most_rows: int | None = None
         self._image_shape = graph.image_shape
         self._render = render
         self._slopes = Slopes(graph, objective_of)
         values = max(self._slopes.values + IMAGES * prod(graph.image_shape), graph.largest)
         self.bytes_per_image = BYTES_PER_VALUE * values
-        step = linear_step(graph, objective_of(0))
-        self._bounds = Bounds(graph, step, objective_of, features) if step else None
+        self._graph = graph
+        self._objective_of = objective_of
+        self._bounds = self._new_bounds()
         self._ascents: dict[int, Ascent] = {}
         self._lock = Lock()
 
@@ -75,6 +74,19 @@ class Target:
                 self._ascents[rows] = Ascent(self._slopes, self._render, self._image_shape, rows)
                 self._ascents[rows].compile()
             return self._ascents[rows]
+
+    @property
+    def compiled(self) -> int:
+        """How many functions are compiled, or about to be."""
+        return len(self._ascents)
+
+    def weights_changed(self) -> None:
+        """Forget the upper bounds; ascents follow the weights."""
+        self._bounds = self._new_bounds()
+
+    def _new_bounds(self) -> Bounds | None:
+        step = linear_step(self._graph, self._objective_of(0))
+        return Bounds(self._graph, step, self._objective_of, self.features) if step else None
 
     def upper_bounds(self, features: Sequence[int]) -> list[float | None]:
         """Return what no image can exceed, for each feature; None where no bound is known."""

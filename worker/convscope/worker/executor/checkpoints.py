@@ -10,6 +10,7 @@ from convscope.engine.runtime.environment import environment
 from convscope.engine.training import Checkpoints, TrainOutcome, state_to_bytes
 from convscope.store import Checkpoint
 from convscope.store.errors import BlobDamagedError
+from convscope.store.failpoints import failpoint
 from convscope.worker.executor.context import AttemptContext
 from convscope.worker.variables import CHECKPOINT_VARIABLE, number_in
 
@@ -56,8 +57,10 @@ def environments(context: AttemptContext) -> dict[str, str]:
 
 def _checkpoints(context: AttemptContext, resume: tuple[int, bytes] | None) -> Checkpoints:
     def save(step: int, model: keras.Model) -> None:
+        failpoint("executor.before_checkpoint")
         blob = context.attempt.put(state_to_bytes(model))
         context.attempt.save_checkpoint(Checkpoint(step, blob))
+        failpoint("executor.after_checkpoint")
 
     return Checkpoints(save=save, save_interval=number_in(CHECKPOINT_VARIABLE) or INTERVAL, resume=resume)
 

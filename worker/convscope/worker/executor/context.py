@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import redis
 
+from convscope.engine.runtime.caches import Caches
 from convscope.engine.runtime.pulse import Interruption
 from convscope.store import Attempt, BlobStore, read_log
 from convscope.store.errors import StaleAttemptError
+from convscope.store.failpoints import failpoint
 from convscope.v1.jobs_pb2 import JobEvent
 from convscope.worker.executor.lease import LeaseKeeper
 
@@ -53,16 +55,25 @@ class AttemptContext:
         blobs: where images and results go.
         lease: keeps the attempt alive.
         stop: what the supervisor wants.
+        caches: what the process keeps from part to part.
     """
 
     def __init__(
-        self, connection: redis.Redis, attempt: Attempt, blobs: BlobStore, lease: LeaseKeeper, stop: StopRequest
+        self,
+        connection: redis.Redis,
+        attempt: Attempt,
+        blobs: BlobStore,
+        lease: LeaseKeeper,
+        stop: StopRequest,
+        *,
+        caches: Caches | None = None,
     ) -> None:
         self.redis = connection
         self.attempt = attempt
         self.blobs = blobs
         self._lease = lease
-        self._wishes = stop
+        self.caches = caches or Caches()
+        self._stop = stop
 
     def pulse(self) -> None:
         """Stop the computation if somebody asked for it; to be called at least twice a second.
@@ -72,11 +83,12 @@ class AttemptContext:
             CancelledError: if the job was asked to stop.
             StaleAttemptError: if another attempt has taken over.
         """
+        failpoint("executor.pulse")
         if self._lease.over:
             raise StaleAttemptError(f"attempt {self.attempt.number} at jobs/{self.attempt.job_id} is over")
         if self._lease.cancelled:
             raise CancelledError
-        if self._wishes.drain:
+        if self._stop.drain:
             raise DrainedError
 
     def logged(self) -> Iterator[JobEvent]:

@@ -8,7 +8,7 @@ from convscope.v1.evaluate_pb2 import EvaluateProgress
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.worker.executor import convert
 from convscope.worker.executor.context import AttemptContext
-from convscope.worker.executor.models import load_model
+from convscope.worker.executor.models import open_model
 
 __all__ = ["run_evaluation"]
 
@@ -20,7 +20,7 @@ def run_evaluation(context: AttemptContext) -> None:
         context: of the attempt.
     """
     spec = context.attempt.spec.evaluate
-    model, file = load_model(context)
+    model = context.attempt.model
     dataset = load_dataset(model.dataset)
     split = getattr(dataset, convert.SPLITS[spec.split])
     throttle = Throttle()
@@ -31,7 +31,7 @@ def run_evaluation(context: AttemptContext) -> None:
             context.event(JobEvent(evaluate_progress=EvaluateProgress(completed=done, total=total)))
 
     found = evaluate(
-        file,
+        open_model(context),
         split.images,
         split.labels,
         convert.evaluate_settings(spec),

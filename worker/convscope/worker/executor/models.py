@@ -3,18 +3,26 @@
 import keras
 
 from convscope.engine.models.keras_files import model_from_bytes
-from convscope.v1.models_pb2 import Model
+from convscope.engine.models.model_file import ModelFile
 from convscope.worker.executor.context import AttemptContext
 
-__all__ = ["load_model"]
+__all__ = ["load_model", "open_model"]
 
 
-def load_model(context: AttemptContext) -> tuple[Model, keras.Model]:
-    """Return the description of the model that a job works on, and the model itself.
+def open_model(context: AttemptContext) -> ModelFile:
+    """Return the file of the model that a job works on, which is read only if it is not loaded already.
+
+    What uses it raises BlobDamagedError if the file is missing or damaged, and ModelFileError if it cannot be used.
+    """
+    sha256 = context.attempt.model_file
+    return ModelFile(sha256, lambda: context.blobs.get(sha256), context.caches)
+
+
+def load_model(context: AttemptContext) -> keras.Model:
+    """Return the model that a job works on, to be changed.
 
     Raises:
         BlobDamagedError: if its file is missing or damaged.
         ModelFileError: if it cannot be used.
     """
-    attempt = context.attempt
-    return attempt.model, model_from_bytes(context.blobs.get(attempt.model_file))
+    return model_from_bytes(context.blobs.get(context.attempt.model_file))

@@ -11,8 +11,10 @@ from typing import TypeAlias
 import redis
 
 from convscope.engine.errors import ComputationError, DatasetError, ModelFileError
+from convscope.engine.models.model_file import loaded_models
+from convscope.engine.runtime.caches import Caches
 from convscope.engine.runtime.environment import environment
-from convscope.engine.runtime.memory import bound_tensorflow, default_memory
+from convscope.engine.runtime.memory import bound_tensorflow, default_memory, resident_memory
 from convscope.engine.runtime.threads import configure_threads
 from convscope.planning.errors import OtherPlanningError
 from convscope.store import (
@@ -36,6 +38,7 @@ from convscope.store.errors import (
     StateError,
     TooNewError,
 )
+from convscope.store.failpoints import failpoint
 from convscope.store.jobs.newer import check_understood
 from convscope.store.processes import die_with_parent
 from convscope.store.redis.keys import key
@@ -67,6 +70,10 @@ LOOK_S = 5
 
 # For how much longer it is believed to wait, in milliseconds: for its way back to the claim.
 MARGIN_MS = 2_000
+
+
+# Parts after which an executor ends, whatever it has leaked: hours of them, or some minutes of those that are stored.
+MOST_PARTS = 20_000
 
 
 class _Woken(BaseException):
@@ -102,11 +109,13 @@ class Executor:
         self._manifests = ModelManifests(connection, self._blobs)
         # A connection of its own: while Redis is away the computation may wait for it, the lease's thread tries again.
         self._lease_scripts = Scripts(connect_promptly(settings.redis_url))
-        self._visualize = VisualizeRunner()
+        self._caches = Caches()
+        self._memory = memory_in(MEMORY_VARIABLE) or default_memory()
+        self._parts = 0
         self._runners: dict[str, Runner] = {
             "train": run_training,
             "evaluate": run_evaluation,
-            "visualize": self._visualize,
+            "visualize": VisualizeRunner(),
         }
         self._last_job = ""
         self._stop = StopRequest()
@@ -115,9 +124,9 @@ class Executor:
         signal.signal(signal.SIGUSR1, self._on_signal)
 
     def run(self) -> None:
-        """Claim and compute until told to stop, or until there has been nothing for as long as it is to keep warm."""
+        """Claim and compute until told to stop, worn out, or idle for as long as it is to keep warm."""
         idle_since = monotonic()
-        while not self._stop.any:
+        while not self._stop.any and not self._is_worn_out():
             attempt = self._claim()
             if attempt is not None:
                 self._compute(attempt)
@@ -127,6 +136,15 @@ class Executor:
             elif not self._leave():
                 return
         self._leave()
+
+    def _is_worn_out(self) -> bool:
+        """Whether another process should go on: after many parts, or where memory is not given back."""
+        if self._parts >= MOST_PARTS:
+            return True
+        if resident_memory() <= self._memory:
+            return False
+        self._caches.clear()
+        return self._parts > 0 and resident_memory() > self._memory
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGTERM:
@@ -142,7 +160,7 @@ class Executor:
             device=self._device,
             wait_ms=LOOK_S * 1000 + MARGIN_MS if self._keep_warm_s else 0,
             last_job=self._last_job,
-            loaded=self._visualize.loaded,
+            loaded=loaded_models(self._caches),
             environment=self._environment,
         )
         return Attempt.claim(self._redis, claimant, self._blobs)
@@ -168,6 +186,7 @@ class Executor:
     def _compute(self, attempt: Attempt) -> None:
         log.info("jobs/%s: %s, part %d, attempt %d", attempt.job_id, attempt.kind, attempt.part, attempt.number)
         self._last_job = attempt.job_id
+        self._parts += 1
         lease = LeaseKeeper(attempt, self._lease_scripts)
         lease.start()
         try:
@@ -183,9 +202,11 @@ class Executor:
         try:
             check_understood(attempt.spec)
             self._deployment.ensure_joined()
-            self._runners[attempt.kind](AttemptContext(self._redis, attempt, self._blobs, lease, self._stop))
+            context = AttemptContext(self._redis, attempt, self._blobs, lease, self._stop, caches=self._caches)
+            self._runners[attempt.kind](context)
             log.info("jobs/%s: part %d is done", attempt.job_id, attempt.part)
         except DrainedError:
+            failpoint("executor.before_release")
             attempt.release()
             top_up_tickets(self._redis)
             log.info("jobs/%s: part %d is given back, because its worker stops", attempt.job_id, attempt.part)

@@ -31,15 +31,15 @@ def run_training(context: AttemptContext) -> None:
             context.event(JobEvent(train_progress=convert.train_progress(found)))
 
     def run(checkpoints: Checkpoints) -> TrainOutcome:
-        parent, parent_file = load_model(context) if spec.continue_from else (None, None)
         return train(
             dataset,
             convert.train_settings(spec),
-            model=parent_file,
-            start_step=parent.step if parent else 0,
+            model=load_model(context) if spec.continue_from else None,
+            start_step=context.attempt.model.step,
             checkpoints=checkpoints,
             report=report,
             pulse=context.pulse,
+            caches=context.caches,
         )
 
     outcome = train_with_checkpoints(context, run)

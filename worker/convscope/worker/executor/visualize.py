@@ -4,7 +4,6 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from convscope.engine.models.keras_files import model_from_bytes
 from convscope.engine.runtime.pulse import Pulse
 from convscope.engine.visualization import FeatureImage as ComputedImage
 from convscope.engine.visualization import Visualizer
@@ -20,6 +19,7 @@ from convscope.worker.executor.candidates import Candidates
 from convscope.worker.executor.context import AttemptContext
 from convscope.worker.executor.convert_objective import objective
 from convscope.worker.executor.image_buffer import ImageBuffer
+from convscope.worker.executor.models import open_model
 from convscope.worker.variables import MEMORY_VARIABLE, memory_in
 
 __all__ = ["VisualizeRunner"]
@@ -39,15 +39,10 @@ class Span:
 
 
 class VisualizeRunner:
-    """Computes parts of one job after another; the model and what is compiled for it are kept from part to part."""
+    """Computes parts of one job after another; what the parts of a job have in common is kept from part to part."""
 
     def __init__(self) -> None:
         self._job: _Job | None = None
-
-    @property
-    def loaded(self) -> list[str]:
-        """Digests of the files of the models that are loaded."""
-        return [self._job.model_file] if self._job else []
 
     def __call__(self, context: AttemptContext) -> None:
         """Compute the part that the context's attempt holds."""
@@ -173,9 +168,7 @@ class _Job:
 
     def _loaded(self, context: AttemptContext) -> Visualizer:
         if self._visualizer is None:
-            self._visualizer = Visualizer(
-                model_from_bytes(context.blobs.get(self.model_file)), memory_in(MEMORY_VARIABLE)
-            )
+            self._visualizer = Visualizer(open_model(context), memory_in(MEMORY_VARIABLE))
         return self._visualizer
 
     def _message(self, computed: ComputedImage) -> FeatureImage:

@@ -19,7 +19,6 @@ from convscope.store import (
     WorkerStore,
     make_ticket,
     mark_holder_lost,
-    note_ticket_taken,
     queue_name,
 )
 from convscope.store.jobs.tickets import EXECUTOR_FUNCTION
@@ -108,8 +107,8 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             job.delete()
             return
         self._cause = "its end was not seen"
-        with contextlib.suppress(redis.RedisError):  # it runs out by itself
-            note_ticket_taken(self._prompt, self._device, job.id, self.name)
+        with contextlib.suppress(redis.RedisError):
+            self._report(ticket=job.id)
         try:
             super().execute_job(job, queue)
         finally:
@@ -129,11 +128,12 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.horse_pid, signal.SIGUSR1 if self._finish else signal.SIGTERM)
 
-    def _report(self) -> None:
+    def _report(self, ticket: str = "") -> None:
         report = WorkerReport(
             name=self.name,
             device=self._device,
-            idle=not self.horse_pid and not self._draining,
+            idle=not (self.horse_pid or ticket or self._draining),
+            ticket=ticket,
             fields={"host": socket.gethostname(), "pid": os.getpid(), "version": version("convscope")},
         )
         if self._workers.report(report) and self.horse_pid:

@@ -1,7 +1,7 @@
 -- Ends an attempt's hold of its part, and the job with it if nothing is left to do.
 --
--- ARGV: job id, part, nonce, token and number of the last write (see write.lua), newest batch when the first of its blobs was written,
---       number of blobs that it refers to, then each digest
+-- ARGV: job id, part, nonce, token and the token before or "" (see write.lua),
+--       newest batch when the first of its blobs was written, number of blobs that it refers to, then each digest
 --       how: "done", "result" (done, and it brings the job's result), "released" (to be queued again), "lost" (its worker
 --       died), "stopped" (as it was asked to), "failed"
 --       deaths in a row that are too many, event that tells of a loss,
@@ -12,7 +12,7 @@
 -- Returns {"missing"}, {"refused"}, {"gone", digests} (see write.lua), {"last"} if the part is the last one and its result is
 -- wanted, for which nothing has been changed; else {"ok", sequence, cancel, state}.
 open_job(take())
-local part, nonce, token, after, since = take(), take(), take(), tonumber(take()), tonumber(take())
+local part, nonce, token, before, since = take(), take(), take(), take(), tonumber(take())
 
 local function reply()
   local after = redis.call('HMGET', record, 'sequence', 'cancel', 'state')
@@ -25,7 +25,7 @@ end
 if redis.call('HGET', written, part) == token then
   return reply() -- sent again, because the reply was lost
 end
-if not (holds(part, nonce) and has_write(part, nonce, after)) then
+if not holds(part, nonce) or not follows(part, before) then
   return { 'refused' }
 end
 local gone = gone_among(take_list(), since)

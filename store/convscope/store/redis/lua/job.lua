@@ -261,11 +261,10 @@ local function holds(part, nonce)
   return redis.call('HGET', parts, 'nonce:' .. part) == nonce and redis.call('HGET', record, 'state') == 'running'
 end
 
--- Whether the log has the write of an attempt that is its `number`-th, or a later one. Redis may have lost the last ones:
--- an attempt that went on then would leave a gap. -1 asks for none.
-local function has_write(part, nonce, number)
-  local last = string.match(redis.call('HGET', written, part) or '', '^' .. nonce .. '%.(%d+)$')
-  return number < 0 or tonumber(last or -1) >= number
+-- Whether the attempt's write before, told by its token, is known. Redis may have lost its last writes, and gone back to a
+-- moment after the claim: an attempt that went on then would leave a gap.
+local function follows(part, before)
+  return before == '' or redis.call('HGET', written, part) == before
 end
 
 -- Takes a part from the attempt that holds it; returns how many parts of the job run still.

@@ -1,10 +1,11 @@
 -- Notes that a worker lives and what it does, and tells whether its executor is to be killed: if the attempt that it took
 -- last is the one that was meant, and has not ended by itself.
 --
--- ARGV: worker, device, 1 if it is idle, milliseconds until it is believed to be gone,
+-- ARGV: worker, device, 1 if it is idle, number of the ticket that it has just taken or "",
+--       milliseconds until it is believed to be gone,
 --       number of the record's fields, then for each: field, value
 -- Returns 1 or 0.
-local worker, device, idle, lasts = take(), take(), take(), tonumber(take())
+local worker, device, idle, ticket, lasts = take(), take(), take(), take(), tonumber(take())
 local record = key('worker', worker)
 set_fields(record)
 redis.call('HSET', record, 'device', device, 'idle', idle, 'seen', whole(NOW))
@@ -21,6 +22,9 @@ if idle == '1' then
   redis.call('ZADD', key('idle', device), whole(NOW + 3000), worker)
 else
   redis.call('ZREM', key('idle', device), worker)
+end
+if ticket ~= '' then
+  redis.call('ZREM', key('tickets', device), ticket)
 end
 local wanted = redis.call('HGET', KEY.kill, worker)
 if not wanted then

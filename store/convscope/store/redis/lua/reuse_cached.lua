@@ -1,11 +1,12 @@
 -- Gives a job the images that were computed for another one, with their events.
 --
--- ARGV: job id, part, nonce, token and number of the last write (see write.lua), id of the model that the images are of,
+-- ARGV: job id, part, nonce, token and the token before (see write.lua), id of the model that the images are of,
 --       then for each image: its number in the job, its cache key, event
 -- Returns {"refused"} if the attempt is over, else {"ok", number of each image that the job has now}.
 open_job(take())
-local part, nonce, token, after, model = take(), take(), take(), tonumber(take()), take()
-if redis.call('HGET', written, part) ~= token and not (holds(part, nonce) and has_write(part, nonce, after)) then
+local part, nonce, token, before, model = take(), take(), take(), take(), take()
+local again = redis.call('HGET', written, part) == token -- because the reply was lost
+if not again and not (holds(part, nonce) and follows(part, before)) then
   return { 'refused' }
 end
 redis.call('HSET', written, part, token)

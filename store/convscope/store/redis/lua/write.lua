@@ -1,7 +1,7 @@
 -- Writes what an attempt reports: sets fields, refers to blobs, appends events and images.
 --
 -- ARGV: job id, part, nonce, this write's token: a write that is sent again because its reply was lost is done once,
---       number of the last write of the attempt that is known to be done, without which this one is refused, or -1,
+--       token of the attempt's write before: see `follows`,
 --       newest batch when the first of its blobs was written, number of blobs that it refers to, then each digest
 --       how much of the part is kept or "", 1 if the attempt got further, so that deaths before it count no more,
 --       number of the record's fields to set, then for each: field, value
@@ -14,7 +14,7 @@
 --       number of candidates, then for each: number of the image, first restart, restarts, digest of its blob
 -- Returns {"ok", sequence, cancel, newest batch}, {"refused"}, or {"gone", digest of each blob that is to be written again}.
 open_job(take())
-local part, nonce, token, after, since = take(), take(), take(), tonumber(take()), tonumber(take())
+local part, nonce, token, before, since = take(), take(), take(), take(), tonumber(take())
 
 local function reply()
   local after = redis.call('HMGET', record, 'sequence', 'cancel')
@@ -24,7 +24,7 @@ end
 if redis.call('HGET', written, part) == token then
   return reply()
 end
-if not (holds(part, nonce) and has_write(part, nonce, after)) then
+if not holds(part, nonce) or not follows(part, before) then
   return { 'refused' }
 end
 local gone = gone_among(take_list(), since)

@@ -2,7 +2,9 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 import tensorflow as tf
 
@@ -16,37 +18,68 @@ from convscope.engine.visualization.items import ItemKey
 from convscope.engine.visualization.results import Result, results, seen
 from convscope.engine.visualization.target import Target
 
-__all__ = ["ChunkClimb"]
+__all__ = ["ChunkClimb", "Cuts"]
 
 logger = logging.getLogger(__name__)
 
+# How many rows memory was found not to suffice for more than, by the target's key.
+Cuts: TypeAlias = dict[str, int]
+
 
 class ChunkClimb:
-    """Climbs with chunks of a target, `rows` long, or with parts of them of `most_rows`; keeps what is wanted."""
+    """Climbs with chunks of a target; keeps what is wanted.
+
+    Args:
+        target: what is climbed.
+        settings: how.
+        classify: tells what the model takes images for.
+        rows: planned for a chunk.
+        most_rows: that fit in memory by estimate; larger chunks are cut.
+        cuts: what was found out about memory before, and by this climb.
+        make_room: frees what is only kept to save time; None if there is nothing of the kind.
+    """
 
     def __init__(
-        self, target: Target, settings: VisualizeSettings, classify: Classifier, *, rows: int, most_rows: int
+        self,
+        target: Target,
+        settings: VisualizeSettings,
+        classify: Classifier,
+        *,
+        rows: int,
+        most_rows: int,
+        cuts: Cuts,
+        make_room: Callable[[], None] | None = None,
     ) -> None:
         self._target = target
         self._settings = settings
         self._classify = classify
         self._rows = rows
         self._most_rows = most_rows
+        self._cuts = cuts
+        self._make_room = make_room
 
     def __call__(self, chunk: Chunk, stop: threading.Event) -> list[Result]:
         """Return the results of the wanted items.
 
         Raises Stopped if told to stop on the way, ComputationError if there is not the memory for a single image.
         """
-        if chunk.rows > min(self._most_rows, self._target.most_rows or self._most_rows):
+        if chunk.rows > min(self._most_rows, self._cuts.get(self._target.key, self._most_rows)):
             return self._halved(chunk, stop)
+        found = self._tried(chunk, stop)
+        if isinstance(found, str) and self._make_room:
+            self._make_room()  # before a chunk is cut: its bits must not depend on what is kept
+            found = self._tried(chunk, stop)
+        if isinstance(found, str):
+            self._learn(chunk, found)
+            return self._halved(chunk, stop)
+        return found
+
+    def _tried(self, chunk: Chunk, stop: threading.Event) -> list[Result] | str:
+        """Return a chunk's results, or what kept it from the memory that it needs, whose own memory is free by then."""
         try:
             return self._climbed(chunk, stop)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-            reason = str(error).partition("\n")[0]
-        # Out of the except clause, which would hold on to the memory of what failed.
-        self._learn(chunk, reason)
-        return self._halved(chunk, stop)
+            return str(error).partition("\n")[0]
 
     def _halved(self, chunk: Chunk, stop: threading.Event) -> list[Result]:
         return [result for half in halves(chunk) for result in self(half, stop)]
@@ -57,12 +90,12 @@ class ChunkClimb:
         if chunk.rows == 1 or not target.divisible:
             raise ComputationError(f"there is no memory for {chunk.rows} image(s) of {target.name!r} at once: {reason}")
         # Of several threads that ran out of memory at once the last may have tried the most.
-        target.most_rows = min(halved(chunk.rows), target.most_rows or chunk.rows)
+        self._cuts[target.key] = min(halved(chunk.rows), self._cuts.get(target.key, chunk.rows))
         logger.warning(
             "out of memory with %d images of %s at a time; going on with %d",
             chunk.rows,
             target.name,
-            target.most_rows,
+            self._cuts[target.key],
         )
 
     def _climbed(self, chunk: Chunk, stop: threading.Event) -> list[Result]:

@@ -1,0 +1,34 @@
+"""An artifact store as a program of its own: moto's S3 server. Says its port when it is ready."""
+
+import http.client
+import signal
+import sys
+import threading
+
+from moto.server import ThreadedMotoServer
+
+__all__ = ["BUCKET"]
+
+# The bucket that it has from the start.
+BUCKET = "chaos"
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    told = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    client = http.client.HTTPConnection(host, int(port))
+    client.request("PUT", f"/{BUCKET}")
+    client.getresponse().read()
+    client.close()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    told.wait()
+    server.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Callers without token cannot make the service hold much, nor hold up others."""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psutil
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from convscope.service.server import GRACE_S, MAX_REQUEST_BYTES
+from convscope.store.embedded import EmbeddedRedis
+from convscope.v1.jobs_pb2 import CreateJobRequest
+from support.api import connect, refused
+from support.http2 import Caller
+from support.service_alone import NOT_SERVING, SERVING, await_health, service_alone
+
+MIB = 2**20
+
+# What all callers without token together may make the service hold, in bytes.
+BOUND = 50 * MIB
+
+CREATE, CHECK, WATCH = "/convscope.v1.Jobs/CreateJob", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
+
+
+@contextlib.contextmanager
+def growth(pid: int) -> Iterator[Callable[[], int]]:
+    """How many bytes a process has held at most since, beyond what it held at first."""
+
+    def peak() -> int:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+    before = peak()
+    yield lambda: peak() - before
+
+
+def call(address: str, method: str, size: int, compression: grpc.Compression) -> grpc.StatusCode:
+    """Send a large message; returns the status."""
+    with grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)]) as channel:
+        send: Any = channel.unary_unary(method)  # grpcio's types know only callables with serializers
+        error = refused(lambda: send(bytes(size), timeout=60, compression=compression))
+        return error.code()
+
+
+def hold(address: str, method: str, connections: int, streams: int, seconds: float) -> None:
+    """Send the largest messages but for their last byte."""
+    message = b"\0" + MAX_REQUEST_BYTES.to_bytes(4) + bytes(MAX_REQUEST_BYTES - 1)
+    with contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(Caller(address)) for _ in range(connections)]
+        for caller in callers:
+            for number in range(streams):
+                caller.call(2 * number + 1, method, message)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for caller in callers:
+                caller.send()
+                caller.receive(0.001)
+
+
+def test_callers_without_token_cannot_make_it_hold_much(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    with service_alone(redis_server.url, tmp_path, CONVSCOPE_TOKEN="t") as (address, process):
+        plain, gzip = grpc.Compression.NoCompression, grpc.Compression.Gzip
+        with growth(process.pid) as held, ThreadPoolExecutor(6) as pool:
+            for method, compression, count in (
+                (CREATE, plain, 6),
+                (CREATE, gzip, 4),
+                (CHECK, plain, 6),
+                (CHECK, gzip, 4),
+            ):
+                codes = pool.map(lambda _: call(address, method, 120 * MIB, compression), range(count))  # noqa: B023
+                assert grpc.StatusCode.OK not in codes
+            hold(address, CHECK, connections=5, streams=20, seconds=2)
+            hold(address, CREATE, connections=5, streams=20, seconds=1)
+            hold(address, WATCH, connections=5, streams=20, seconds=1)
+            assert held() < BOUND
+        with connect(address) as api:
+            await_health(api, SERVING)
+
+
+@pytest.mark.parametrize("token", ["", "t"])
+def test_a_request_has_at_most_four_mebibytes(redis_server: EmbeddedRedis, tmp_path: Path, token: str) -> None:
+    metadata = (("authorization", f"Bearer {token}"),)
+    request = CreateJobRequest(request_id="x" * MAX_REQUEST_BYTES)
+    with service_alone(redis_server.url, tmp_path, CONVSCOPE_TOKEN=token) as (address, _), connect(address) as api:
+        error = refused(lambda: api.jobs.CreateJob(request, metadata=metadata, timeout=30))
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        smaller = CreateJobRequest(request_id="x" * (MAX_REQUEST_BYTES - 100))
+        error = refused(lambda: api.jobs.CreateJob(smaller, metadata=metadata, timeout=30))
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.fixture
+def redis_process() -> Iterator[tuple[str, psutil.Process]]:
+    """The URL and process of a Redis that can be stopped."""
+    with tempfile.TemporaryDirectory(prefix="cs-") as folder, EmbeddedRedis(Path(folder)).running() as server:
+        assert server.pid is not None
+        process = psutil.Process(server.pid)
+        yield server.url, process
+        process.resume()
+
+
+def test_a_watcher_of_health_that_does_not_read_holds_up_nobody(
+    redis_process: tuple[str, psutil.Process], tmp_path: Path
+) -> None:
+    url, stopped = redis_process
+    with (
+        service_alone(url, tmp_path, CONVSCOPE_TOKEN="t") as (address, process),
+        connect(address) as api,
+        Caller(address, window=0) as caller,
+    ):
+        for number in range(20):
+            caller.call(2 * number + 1, WATCH, bytes(5))
+        caller.send()
+        await_health(api, SERVING)
+        stopped.suspend()
+        await_health(api, NOT_SERVING)
+        stopped.resume()
+        await_health(api, SERVING)
+        process.terminate()
+        assert process.wait(GRACE_S + 1) == 0
+
+
+def test_two_watchers_of_health_both_hear_of_changes(redis_process: tuple[str, psutil.Process], tmp_path: Path) -> None:
+    url, stopped = redis_process
+    with service_alone(url, tmp_path) as (address, _), connect(address) as api:
+        stub = health_pb2_grpc.HealthStub(api.channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=30) for _ in range(2)]
+        assert [next(watch).status for watch in watches] == [SERVING, SERVING]
+        watches.pop(0).cancel()
+        watches.append(stub.Watch(health_pb2.HealthCheckRequest(), timeout=30))
+        assert next(watches[1]).status == SERVING
+        stopped.suspend()
+        assert [next(watch).status for watch in watches] == [NOT_SERVING, NOT_SERVING]

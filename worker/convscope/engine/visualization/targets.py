@@ -1,0 +1,58 @@
+"""The targets of a model, compiled; what they have in common for all models of an architecture."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Final
+
+import keras
+
+from convscope.engine.evaluation.classification import Classifier
+from convscope.engine.models.graph import Graph
+from convscope.engine.render_settings import RenderSettings
+from convscope.engine.runtime.caches import COMPILED_BYTES
+from convscope.engine.visualization.objective.objectives import Objective
+from convscope.engine.visualization.target import Target, layer_target, objective_target
+
+__all__ = ["Targets"]
+
+# Bounds the targets whose compiled functions are kept: those used last.
+MOST_TARGETS: Final = 16
+
+
+class Targets:
+    """The targets of a model that were used last, with their compiled functions, which follow the model's weights.
+
+    Raises:
+        ModelFileError: if the model is not made of layers between one image and one output.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self._graph = Graph(model)
+        self._targets: OrderedDict[Hashable, Target] = OrderedDict()
+        self.classify = Classifier(model)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the compiled functions take, in bytes, by estimate."""
+        return self.classify.size_bytes + COMPILED_BYTES * sum(each.compiled for each in self._targets.values())
+
+    def weights_changed(self) -> None:
+        """Forget what follows from the weights' values."""
+        for target in self._targets.values():
+            target.weights_changed()
+
+    def layer(self, name: str, render: RenderSettings) -> Target:
+        """Return the features of a layer; raises ComputationError if there is no such layer with features."""
+        return self._target((name, render), lambda: layer_target(self._graph, name, render))
+
+    def objective(self, name: str, objective: Objective, render: RenderSettings) -> Target:
+        """Return an objective with its name; raises ComputationError if it asks for what the model lacks."""
+        return self._target((name, objective, render), lambda: objective_target(self._graph, name, objective, render))
+
+    def _target(self, key: Hashable, make: Callable[[], Target]) -> Target:
+        if key not in self._targets:
+            self._targets[key] = make()
+        self._targets.move_to_end(key)
+        while len(self._targets) > MOST_TARGETS:
+            self._targets.popitem(last=False)
+        return self._targets[key]
