@@ -3,7 +3,7 @@
 import itertools
 import secrets
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 import redis
 from hypothesis import HealthCheck, settings
@@ -39,14 +39,14 @@ PRIORITIES = [Priority.PRIORITY_HIGH, Priority.PRIORITY_NORMAL, Priority.PRIORIT
 DEVICES = [Device.DEVICE_ANY, Device.DEVICE_CPU, Device.DEVICE_GPU]
 
 # Few, so that jobs share them, and one job has the same for several reasons.
-BLOBS = st.sampled_from(["a", "b", "c"])
+BLOBS = st.sampled_from(["a", "b"])
 
 
 class Snapshot:
     """Everything that Redis holds."""
 
     def __init__(self, connection: redis.Redis) -> None:
-        names: list[Any] = sorted(connection.keys("*"))
+        names = sorted(cast("list[bytes]", connection.keys("*")))
         with connection.pipeline() as pipeline:
             for name in names:
                 pipeline.type(name)
@@ -129,12 +129,27 @@ class Books(RuleBasedStateMachine):
         self.attempts: list[tuple[str, Attempt]] = []
         self.computed: Counter[tuple[str, int]] = Counter()
         self.numbers = itertools.count()
+        self.begin_amid_work()
+
+    def begin_amid_work(self) -> None:
+        """A model that is made, jobs that work on it, and one that waits for another; some of it runs."""
+        training, _ = self.jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
+        self.claim("cpu", wait=False, warm=False, again=False)
+        self._end(*self.attempts.pop(), "finish", "a")
+        for priority in PRIORITIES[:2]:
+            spec = JobSpec(visualize=VisualizeSpec(model=training.model))
+            self.jobs.create(spec, request_digest="d", needs=training.model, parts=3, priority=priority)
+        parent, _ = self.jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
+        spec = JobSpec(train=TrainSpec(continue_from=parent.model))
+        self.jobs.create(spec, request_digest="d", needs=parent.model, model=Model())
+        for _ in range(2):
+            self.claim("cpu", wait=False, warm=False, again=False)
 
     def names(self) -> list[str]:
         return [job.name for job in self.jobs.newest_first()]
 
     @rule(
-        parts=st.integers(1, 4),
+        parts=st.integers(1, 3),
         priority=st.sampled_from(PRIORITIES),
         device=st.sampled_from(DEVICES),
         owner=st.sampled_from(["ann", "bob"]),
@@ -184,7 +199,7 @@ class Books(RuleBasedStateMachine):
     @rule(data=st.data(), how=st.sampled_from(["event", "image", "candidate", "checkpoint", "cached"]), blob=BLOBS)
     def write(self, data: st.DataObject, how: str, blob: str) -> None:
         _, attempt = data.draw(st.sampled_from(self.attempts))
-        number = data.draw(st.integers(0, 2))
+        number = data.draw(st.integers(0, 1))
         try:
             if how == "event":
                 attempt.report(JobEvent(), blob, kept=1)
@@ -192,7 +207,7 @@ class Books(RuleBasedStateMachine):
                 attempt.report_images([image(number, blob)], 1)
             elif how == "candidate":
                 attempt.report_candidate(Candidate(number=number, first=number, restarts=2, blob=blob), 1)
-            elif how == "checkpoint":
+            elif how == "checkpoint" and attempt.makes:
                 attempt.save_checkpoint(Checkpoint(number, blob))
             else:
                 attempt.reuse_cached([image(number)])
@@ -202,7 +217,7 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self.attempts)
     @rule(
         data=st.data(),
-        how=st.sampled_from(["finish", "finish", "finish", "release", "dies", "falls silent", "fail", "stop"]),
+        how=st.sampled_from(["finish", "finish", "release", "dies", "falls silent", "fail", "stop"]),
         blob=BLOBS,
     )
     def end(self, data: st.DataObject, how: str, blob: str) -> None:
@@ -251,10 +266,12 @@ class Books(RuleBasedStateMachine):
         self.jobs.request_cancel(data.draw(st.sampled_from(self.names())))
 
     @precondition(lambda self: self.names())
-    @rule(data=st.data())
-    def delete(self, data: st.DataObject) -> None:
-        name = data.draw(st.sampled_from(self.names()))
-        ended = self.jobs.get(name).HasField("end_time")
+    @rule(data=st.data(), is_ended=st.booleans())
+    def delete(self, data: st.DataObject, is_ended: bool) -> None:
+        found = [job for job in self.jobs.newest_first() if job.HasField("end_time") == is_ended]
+        if not found:
+            return
+        name, ended = data.draw(st.sampled_from([(job.name, job.HasField("end_time")) for job in found]))
         try:
             self.jobs.delete(name)
             assert ended
@@ -317,7 +334,7 @@ class Books(RuleBasedStateMachine):
             assert held[job] == sum(name.startswith("nonce:") for name in found.of("parts", job, default={}))
         assert set(held) <= open_jobs
         for job, record in found.jobs().items():
-            assert record["state"] == "running" or not found.of("parts", job) or record["state"] == "queued"
+            assert record["state"] in {"queued", "running"} or not found.of("parts", job)
             done = sum(count for (of, _), count in self.computed.items() if of == job)
             assert int(record["done"]) == done
             assert done == int(record["parts"]) or record["state"] != "succeeded"
@@ -348,7 +365,7 @@ class Books(RuleBasedStateMachine):
         counts = Counter(digest for blobs in owners for digest in blobs)
         assert {name: int(count) for name, count in found.of("references", default={}).items()} == dict(counts)
         once_referred = {digest for digest, _ in found.of("unreferenced")}
-        assert {"a", "b", "c", "history"} >= once_referred
+        assert {"a", "b", "history"} >= once_referred
 
 
 def test_whatever_happens_the_books_balance(redis_server: EmbeddedRedis) -> None:
@@ -356,7 +373,7 @@ def test_whatever_happens_the_books_balance(redis_server: EmbeddedRedis) -> None
         Books.connection = connection
         machine = Books.TestCase
         machine.settings = settings(
-            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         )
         machine().runTest()
         connection.flushall()

@@ -1,6 +1,7 @@
 """The event log: whatever is appended, readers get 1, 2, 3, ... or an error that says why not."""
 
 import itertools
+import time
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError,
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
+from support import part_jobs
 
 
 def take(connection: redis.Redis, job_id: str) -> Attempt | None:
@@ -122,3 +124,22 @@ def test_a_page_tells_whether_the_job_ends_with_it(connection: redis.Redis) -> N
     assert not read_log(connection, attempt.job_id, 0, 3).complete
     assert read_log(connection, attempt.job_id, 0, 4).complete
     assert read_log(connection, attempt.job_id, 4, 10) == LogPage([], complete=True)
+
+
+def test_times_are_those_of_redis(connection: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    def now() -> int:
+        seconds, microseconds = connection.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    before = now()
+    for clock in ("time", "time_ns"):
+        monkeypatch.setattr(time, clock, lambda: 0)
+    job = part_jobs.create(connection, 1)
+    part_jobs.claim(connection, job).succeed("")
+    monkeypatch.undo()
+    ended = JobStore(connection).get(job.name)
+    times = [entry.time_ms for entry in read_log(connection, job.name.removeprefix("jobs/"), 0, 100).entries]
+    stamps = (ended.create_time, ended.start_time, ended.end_time)
+    order = [before, *(stamp.ToMilliseconds() for stamp in stamps), now()]
+    assert order == sorted(order)
+    assert times == order[1:4]

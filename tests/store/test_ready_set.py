@@ -318,6 +318,15 @@ def test_tickets_are_for_what_is_ready_and_who_is_idle(connection: redis.Redis) 
     assert top_up_tickets(connection) == 3
 
 
+def test_tickets_run_out(connection: redis.Redis) -> None:
+    idle(connection, "a")
+    create(connection, 1)
+    tickets: Any = connection.zrange(key("tickets", "cpu"), 0, -1)
+    assert len(tickets) == 1  # creating a job makes them
+    connection.zadd(key("tickets", "cpu"), {tickets[0]: 1})
+    assert top_up_tickets(connection) == 1
+
+
 def test_a_ticket_that_was_taken_does_not_stand_for_another(connection: redis.Redis) -> None:
     idle(connection, "a", "b")
     create(connection, 1)
@@ -327,15 +336,6 @@ def test_a_ticket_that_was_taken_does_not_stand_for_another(connection: redis.Re
     assert take(connection, "a") is not None
     create(connection, 1)
     assert connection.zcard(key("tickets", "cpu")) == 1
-
-
-def test_tickets_run_out(connection: redis.Redis) -> None:
-    idle(connection, "a")
-    create(connection, 1)
-    tickets: Any = connection.zrange(key("tickets", "cpu"), 0, -1)
-    assert len(tickets) == 1  # creating a job makes them
-    connection.zadd(key("tickets", "cpu"), {tickets[0]: 1})
-    assert top_up_tickets(connection) == 1
 
 
 def test_no_ticket_is_made_for_a_part_that_an_executor_was_woken_for(connection: redis.Redis) -> None:

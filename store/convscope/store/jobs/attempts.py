@@ -273,6 +273,18 @@ class Attempt:
         """Give the part back, for another executor; that of a job which is asked to stop ends."""
         return self._end(AttemptEnd(how="released"))
 
+    def abandon(self) -> bool:
+        """Give the part back because writes were refused; returns whether it was still held.
+
+        That is so if Redis has lost writes: another attempt resumes from what it has.
+        """
+        self._last_token = ""
+        try:
+            self._end(AttemptEnd(how="released"))
+        except StaleAttemptError:
+            return False
+        return True
+
     def figures(self) -> tuple[float, int]:
         """Return the seconds since the job's first attempt began, and how many of its images were cached."""
         started, cached = self._redis.hmget(key("job", self.job_id), ["started", "known"])

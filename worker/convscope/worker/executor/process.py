@@ -193,6 +193,8 @@ class Executor:
             self._run(attempt, lease)
         except StaleAttemptError as error:
             log.warning("jobs/%s: %s", attempt.job_id, error)
+            if attempt.abandon():
+                top_up_tickets(self._redis)
         finally:
             lease.end()
 

@@ -17,11 +17,16 @@ local part_field, attempt_field, resumed_field = tonumber(take()), tonumber(take
 -- Jobs that are looked through for one whose model is loaded.
 local LOOK = 16
 
-local function reply(part)
-  local held = redis.call('HMGET', parts, 'attempt:' .. part, 'kept:' .. part)
+local function reply(part, attempt, kept)
   local fields = redis.call('HGETALL', record)
   local batch = tonumber(redis.call('GET', KEY.batch) or 0)
-  return { id, tonumber(part), tonumber(held[1]), tonumber(held[2] or 0), batch, #fields, unpack(fields) }
+  return { id, tonumber(part), attempt, kept, batch, #fields, unpack(fields) }
+end
+
+-- Numbers of the attempts at a part so far, and of what is kept of it.
+local function tried(part)
+  local found = redis.call('HMGET', parts, 'attempt:' .. part, 'kept:' .. part)
+  return tonumber(found[1] or 0), tonumber(found[2] or 0)
 end
 
 -- The first of a sorted set of this name, for any device and the executor's; returns member, score, device.
@@ -99,9 +104,9 @@ local function take_part()
   end
   count_offer(class, -1)
   local clocks = key('clocks', class.priority)
-  redis.call('HSET', clocks, device .. ':jobs:' .. class.owner, number_in(record, 'served'),
+  redis.call('HSET', clocks, device .. ':jobs:' .. class.owner, class.served,
     device .. ':owners', number_in(clocks, 'owner:' .. class.owner))
-  charge(class, number_in(record, 'part_cost'))
+  charge(class, class.cost)
   if count_ready() == 0 then
     leave_ready(class)
   end
@@ -109,20 +114,25 @@ local function take_part()
 end
 
 local function begin_attempt(part)
-  local attempt = redis.call('HINCRBY', parts, 'attempt:' .. part, 1)
-  redis.call('HSET', parts, 'nonce:' .. part, nonce, 'holder:' .. part, worker, 'begun:' .. part, whole(NOW))
+  local before, kept = tried(part)
+  local attempt = before + 1
+  redis.call('HSET', parts, 'attempt:' .. part, attempt, 'nonce:' .. part, nonce, 'holder:' .. part, worker,
+    'begun:' .. part, whole(NOW))
+  redis.call('HSET', written, part, nonce .. '.0')
   redis.call('ZADD', KEY.leases, whole(NOW + lease_ms), id .. '|' .. part)
   redis.call('HSET', KEY.holders, worker, id .. '|' .. part .. '|' .. nonce)
-  redis.call('HSET', written, part, nonce .. '.0')
   redis.call('HINCRBY', record, 'running', 1)
-  if redis.call('HGET', record, 'state') ~= 'running' then
+  local job = redis.call('HMGET', record, 'state', 'started', 'checkpoint')
+  if job[1] ~= 'running' then
     set_state('running')
   end
-  redis.call('HSETNX', record, 'started', whole(NOW))
-  local checkpoint = tonumber(string.match(redis.call('HGET', record, 'checkpoint') or '', '^(%d+):'))
-  local resumed = checkpoint or number_in(parts, 'kept:' .. part)
+  if not job[2] then
+    redis.call('HSET', record, 'started', whole(NOW))
+  end
+  local resumed = tonumber(string.match(job[3] or '', '^(%d+):')) or kept
   local told = start .. number_field(part_field, tonumber(part)) .. number_field(attempt_field, attempt)
   append(message_field(event_field, told .. number_field(resumed_field, resumed)), '')
+  return attempt, kept
 end
 
 redis.call('ZREM', key('waiting', device), worker)
@@ -130,15 +140,14 @@ redis.call('ZREM', key('woken', device), worker)
 local job, part = string.match(redis.call('HGET', KEY.holders, worker) or '', '^(.*)|(.*)|' .. nonce .. '$')
 if job then -- sent again, because the reply was lost
   open_job(job)
-  return holds(part, nonce) and reply(part) or {}
+  return holds(part, nonce) and reply(part, tried(part)) or {}
 end
 for _, priority in ipairs({ 'high', 'normal', 'low' }) do
   job = choose(priority)
   if job then
     open_job(job)
     part = take_part()
-    begin_attempt(part)
-    return reply(part)
+    return reply(part, begin_attempt(part))
   end
 end
 if wait_ms > 0 then

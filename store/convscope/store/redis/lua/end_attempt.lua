@@ -1,7 +1,7 @@
 -- Ends an attempt's hold of its part, and the job with it if nothing is left to do.
 --
--- ARGV: job id, part, nonce, token and the token before or "" (see write.lua), newest batch when the first of its blobs was written,
---       number of blobs that it refers to, then each digest
+-- ARGV: job id, part, nonce, token and the token before or "" (see write.lua),
+--       newest batch when the first of its blobs was written, number of blobs that it refers to, then each digest
 --       how: "done", "result" (done, and it brings the job's result), "released" (to be queued again), "lost" (its worker
 --       died), "stopped" (as it was asked to), "failed"
 --       deaths in a row that are too many, event that tells of a loss,

@@ -17,10 +17,10 @@ end
 -- chain: it depends on every event before.
 local function append(event, blob, completed)
   local time = whole(NOW)
-  local sequence = redis.call('HINCRBY', record, 'sequence', 1)
-  local before = redis.call('HGET', record, 'log_token') or ''
-  local token = string.sub(redis.sha1hex(before .. time .. ' ' .. event .. blob), 1, 16)
-  redis.call('HSET', record, 'log_token', token)
+  local before = redis.call('HMGET', record, 'sequence', 'log_token')
+  local sequence = whole(tonumber(before[1] or 0) + 1)
+  local token = string.sub(redis.sha1hex((before[2] or '') .. time .. ' ' .. event .. blob), 1, 16)
+  redis.call('HSET', record, 'sequence', sequence, 'log_token', token)
   redis.call('XADD', events, sequence .. '-0',
     'time', time, 'event', event, 'blob', blob, 'token', token, 'completed', completed or 0)
   redis.call('XADD', KEY.notify, 'MAXLEN', '~', 10000, '*', 'job', id, 'sequence', sequence,
@@ -85,9 +85,11 @@ end
 
 local DEVICES = { 'any', 'cpu', 'gpu' }
 
+-- What decides on the job's place: where it is, what a part costs by estimate, and how much it has had, both in seconds.
 local function class_of_job()
-  local fields = redis.call('HMGET', record, 'priority', 'device', 'owner')
-  return { priority = fields[1], device = fields[2], owner = fields[3] }
+  local fields = redis.call('HMGET', record, 'priority', 'device', 'owner', 'part_cost', 'served')
+  return { priority = fields[1], device = fields[2], owner = fields[3],
+    cost = tonumber(fields[4]), served = tonumber(fields[5] or 0) }
 end
 
 -- Number of parts that are to be had.
@@ -118,14 +120,13 @@ local function clock(clocks, device, name)
 end
 
 -- Puts the job into the ready set, unless it is there.
-local function enter_ready()
-  local class = class_of_job()
+local function enter_ready(class)
   local jobs = key('ready_jobs', class.priority, class.device, class.owner)
   if redis.call('ZSCORE', jobs, id) then
     return
   end
   local clocks = key('clocks', class.priority)
-  local begin = math.max(number_in(record, 'served'), clock(clocks, class.device, 'jobs:' .. class.owner))
+  local begin = math.max(class.served, clock(clocks, class.device, 'jobs:' .. class.owner))
   redis.call('HSET', record, 'served', begin)
   redis.call('ZADD', jobs, begin, id)
   local served = present_score(class.priority, class.owner)
@@ -151,7 +152,7 @@ local function count_offer(class, count)
   if redis.call('HINCRBY', KEY.backlog, 'parts:' .. name, count) == 0 then
     redis.call('HDEL', KEY.backlog, 'parts:' .. name, 'seconds:' .. name) -- sums of fractions drift
   else
-    redis.call('HINCRBYFLOAT', KEY.backlog, 'seconds:' .. name, count * number_in(record, 'part_cost'))
+    redis.call('HINCRBYFLOAT', KEY.backlog, 'seconds:' .. name, count * class.cost)
   end
 end
 
@@ -166,14 +167,13 @@ end
 
 -- Charges the job and its owner for seconds of work.
 local function charge(class, seconds)
-  local served = number_in(record, 'served') + seconds
+  local clocks, served = key('clocks', class.priority), class.served + seconds
   redis.call('HSET', record, 'served', served)
   redis.call('ZADD', key('ready_jobs', class.priority, class.device, class.owner), 'XX', served, id)
-  local clocks = key('clocks', class.priority)
-  served = number_in(clocks, 'owner:' .. class.owner) + seconds
-  redis.call('HSET', clocks, 'owner:' .. class.owner, served)
+  local of_owner = number_in(clocks, 'owner:' .. class.owner) + seconds
+  redis.call('HSET', clocks, 'owner:' .. class.owner, of_owner)
   for _, device in ipairs(DEVICES) do
-    redis.call('ZADD', key('ready_owners', class.priority, device), 'XX', served, class.owner)
+    redis.call('ZADD', key('ready_owners', class.priority, device), 'XX', of_owner, class.owner)
   end
 end
 
@@ -212,8 +212,8 @@ end
 
 -- Offers parts of the job: to the executors that wait, and to those that come.
 local function offer(count)
-  enter_ready()
   local class = class_of_job()
+  enter_ready(class)
   count_offer(class, count)
   wake(class.device, redis.call('HGET', record, 'model_file') or '', count)
 end
@@ -270,7 +270,8 @@ end
 -- Takes a part from the attempt that holds it; returns how many parts of the job run still.
 local function let_go(part)
   local begun = tonumber(redis.call('HGET', parts, 'begun:' .. part) or NOW)
-  charge(class_of_job(), (NOW - begun) / 1000 - number_in(record, 'part_cost'))
+  local class = class_of_job()
+  charge(class, (NOW - begun) / 1000 - class.cost)
   redis.call('HDEL', parts, 'nonce:' .. part, 'holder:' .. part, 'begun:' .. part)
   redis.call('ZREM', KEY.leases, id .. '|' .. part)
   return redis.call('HINCRBY', record, 'running', -1)
