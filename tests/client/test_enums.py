@@ -23,6 +23,7 @@ from convscope.client import (
     Restarts,
     Split,
     Tap,
+    WorkerState,
     enums,
 )
 from convscope.v1 import (
@@ -34,6 +35,7 @@ from convscope.v1 import (
     train_pb2,
     visualizations_pb2,
     visualize_pb2,
+    workers_pb2,
 )
 from support.fake_service import FakeService
 
@@ -54,6 +56,7 @@ CONTRACT: list[tuple[type[StrEnum], Any]] = [
     (Restarts, visualize_pb2.Restarts),
     (Split, datasets_pb2.Split),
     (Tap, objective_pb2.Tap),
+    (WorkerState, workers_pb2.WorkerState),
 ]
 
 

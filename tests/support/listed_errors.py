@@ -175,7 +175,10 @@ TABLE: dict[str, dict[str, list[Request]]] = {
     },
     "Datasets.ListDatasets": by_page(ListDatasetsRequest),
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
-    "Workers.ListWorkers": by_page(ListWorkersRequest),
+    "Workers.ListWorkers": {
+        **by_page(ListWorkersRequest),
+        "UNAVAILABLE": [lambda _: ListWorkersRequest()],
+    },
 }
 
 # The same for what every call of a service can be answered with.

@@ -29,6 +29,7 @@ from convscope.client.enums import (
     Restarts,
     Split,
     Tap,
+    WorkerState,
 )
 from convscope.client.errors import (
     AlreadyExists,
@@ -177,4 +178,5 @@ __all__ = [
     "Visualizations",
     "VisualizeResult",
     "Waiting",
+    "WorkerState",
 ]
