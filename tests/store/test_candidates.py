@@ -20,9 +20,9 @@ def candidate(number: int, first: int, restarts: int = 4) -> Candidate:
 
 
 def references(connection: redis.Redis) -> dict[str, int]:
-    """How often each blob is pointed to, but for plans and models."""
+    """How often each blob is referred to, but for models."""
     counts = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
-    return {digest: count for digest, count in counts.items() if digest not in {"plan", "file"}}
+    return {digest: count for digest, count in counts.items() if digest != "file"}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Jobs of many parts: a few are on a queue at a time, each is fenced by itself, and the last one ends the job."""
+"""Jobs of many parts: each part is claimed and fenced by itself, and the last one ends the job."""
 
 import pytest
 import redis
