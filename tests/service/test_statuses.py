@@ -11,7 +11,7 @@ import redis
 
 from convscope.store.blobs import FOLDER
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.redis.keys import key
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, visualizations_pb2, workers_pb2
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -103,6 +103,19 @@ def test_an_artifact_store_that_cannot_be_read(api: Api, world: World, home: Pat
     assert answer(api, "Jobs.GetJob", GetJobRequest(name=f"jobs/{world.queued}").SerializeToString()) == "UNAVAILABLE"
 
 
+@pytest.fixture
+def odd_worker(redis_server: EmbeddedRedis) -> Iterator[None]:
+    """A worker whose record is none, for a while: what is asked of a waiting job looks at the workers, too."""
+    with redis.Redis.from_url(redis_server.url) as connection:
+        seconds, _ = connection.time()
+        connection.zadd(KEYS["workers"], {"odd": seconds * 1000})
+        connection.set(key("worker", "odd"), "not a hash")
+        yield
+        connection.zrem(KEYS["workers"], "odd")
+        connection.delete(key("worker", "odd"))
+
+
+@pytest.mark.usefixtures("odd_worker")
 @pytest.mark.parametrize("service", ALWAYS)
 def test_an_error_of_every_call(api: Api, world: World, service: str) -> None:
     for code, requests in ALWAYS[service].items():

@@ -186,6 +186,6 @@ ALWAYS: dict[str, dict[str, list[Request]]] = {
     "Jobs": {"INTERNAL": [lambda world: GetJobRequest(name=f"jobs/{world.odd}")]},
     "Models": {"INTERNAL": [lambda world: GetModelRequest(name=f"models/{world.odd}")]},
     "Datasets": {},
-    "Workers": {},
+    "Workers": {"INTERNAL": [lambda _: ListWorkersRequest()]},
     "Visualizations": {"INTERNAL": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.odd}")]},
 }
