@@ -126,7 +126,7 @@ def test_a_worker_that_is_killed_is_made_up_for(
 ) -> None:
     job = create_parts(stack, api, whole.spec.visualize, SHORT)
     for event in api.watch(job):
-        if event.attempt_started.part == 2:  # which a warm horse holds: RQ knows it by another part
+        if event.attempt_started.part == 2:  # which a warm executor holds: RQ knows it by another part
             holder(stack, event.attempt_started.worker).kill()
             break
     events = check(api, job, expected)
@@ -147,17 +147,17 @@ def test_a_worker_that_is_stopped_gives_its_part_back(
     assert not any(event.HasField("attempt_lost") for event in events)
 
 
-def test_a_horse_that_is_to_take_up_no_more_ends_after_its_part(stack: Stack, api: Api, whole: Job) -> None:
+def test_an_executor_that_is_to_take_up_no_more_ends_after_its_part(stack: Stack, api: Api, whole: Job) -> None:
     spec = VisualizeSpec()
     spec.CopyFrom(whole.spec.visualize)
     spec.iterations = 200
     job = create_parts(stack, api, spec, SHORT)
     for event in api.watch(job):
         if event.HasField("attempt_started"):
-            horse = holder(stack, event.attempt_started.worker)
+            executor = holder(stack, event.attempt_started.worker)
             break
-    horse.send_signal(signal.SIGUSR1)  # as `convscope worker --finish` does when it is stopped
-    horse.wait(60)
+    executor.send_signal(signal.SIGUSR1)  # as `convscope worker --finish` does when it is stopped
+    executor.wait(60)
     assert api.get(job).state == JobState.JOB_STATE_RUNNING
     api.jobs.CancelJob(CancelJobRequest(name=job.name))
     api.finish(job)
@@ -185,14 +185,14 @@ def wait_for_workers(stack: Stack, count: int) -> None:
 
 
 @contextlib.contextmanager
-def standing_still(horses: list[psutil.Process]) -> Iterator[None]:
-    for horse in horses:
-        horse.suspend()
+def standing_still(executors: list[psutil.Process]) -> Iterator[None]:
+    for executor in executors:
+        executor.suspend()
     try:
         yield
     finally:
-        for horse in horses:
-            horse.resume()
+        for executor in executors:
+            executor.resume()
 
 
 def test_a_small_job_does_not_wait_for_a_large_one(stack: Stack, api: Api, whole: Job) -> None:

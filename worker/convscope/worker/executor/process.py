@@ -68,6 +68,9 @@ Runner: TypeAlias = "Callable[[AttemptContext], None]"
 # For how long an executor waits to be woken before it looks by itself, in seconds: what a lost call costs at most.
 LOOK_S = 5
 
+# It waits for no less, in seconds: Redis takes nearly nothing for ever.
+SHORTEST_S = 0.1
+
 # For how much longer it is believed to wait, in milliseconds: for its way back to the claim.
 MARGIN_MS = 2_000
 
@@ -131,8 +134,8 @@ class Executor:
             if attempt is not None:
                 self._compute(attempt)
                 idle_since = monotonic()
-            elif monotonic() - idle_since < self._keep_warm_s:
-                self._wait()
+            elif (left_s := idle_since + self._keep_warm_s - monotonic()) > 0:
+                self._wait(min(LOOK_S, max(SHORTEST_S, left_s)))
             elif not self._leave():
                 return
         self._leave()
@@ -165,12 +168,12 @@ class Executor:
         )
         return Attempt.claim(self._redis, claimant, self._blobs)
 
-    def _wait(self) -> None:
-        """Wait to be woken: for a part, or to look by itself."""
+    def _wait(self, seconds: float) -> None:
+        """Wait to be woken for a part, at most for so long."""
         try:
             self._waiting = True
             if not self._stop.any:
-                self._redis.blpop([key("wake", self._worker)], timeout=LOOK_S)
+                self._redis.blpop([key("wake", self._worker)], timeout=seconds)
         except _Woken:
             pass
         finally:

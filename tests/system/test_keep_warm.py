@@ -1,0 +1,118 @@
+"""An executor that waits for parts is there in milliseconds, and in nobody's way."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import psutil
+import pytest
+import redis
+
+from convscope.store.embedded import EmbeddedRedis
+from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.jobs_pb2 import JobState
+from convscope.v1.models_pb2 import GetModelRequest
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
+from support.api import Api, connect
+from support.many_parts import by_feature, images
+from support.stack import Stack, running_stack
+from support.worker_alone import WorkerAlone, eventually, worker_alone
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    """A Redis which is not emptied between the tests."""
+    with EmbeddedRedis(tmp_path_factory.mktemp("r")).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def alone(server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerAlone]:
+    """The only worker; the last test of it stops it."""
+    with worker_alone(server.url, tmp_path_factory.mktemp("home"), CONVSCOPE_KEEP_WARM="30") as running:
+        yield running
+
+
+@pytest.fixture
+def worker(alone: WorkerAlone) -> WorkerAlone:
+    """The same, whose executor waits."""
+    assert alone.finish(alone.create()).state == JobState.JOB_STATE_SUCCEEDED
+    alone.await_waiting()
+    return alone
+
+
+def test_an_executor_that_waits_is_woken_in_milliseconds(worker: WorkerAlone) -> None:
+    executor, seconds = worker.executor, []
+    for _ in range(5):
+        ended = worker.finish(worker.create())
+        assert ended.state == JobState.JOB_STATE_SUCCEEDED
+        seconds.append((ended.start_time.ToNanoseconds() - ended.create_time.ToNanoseconds()) / 1e9)
+        worker.await_waiting()
+    assert median(seconds) < 0.1  # an executor that looks by itself does so every five seconds
+    assert worker.executor == executor
+
+
+def test_a_job_that_was_offered_to_an_executor_which_died_is_taken_by_the_next(worker: WorkerAlone) -> None:
+    executor = worker.executor
+    executor.suspend()
+    job = worker.create()
+    executor.kill()
+    assert worker.finish(job, within_s=10).state == JobState.JOB_STATE_SUCCEEDED
+    assert worker.executor != executor
+
+
+def test_executors_that_wait_give_way_at_once_and_leave_what_comes_to_others(
+    worker: WorkerAlone, server: EmbeddedRedis
+) -> None:
+    with worker_alone(server.url, worker.home, "--finish", CONVSCOPE_KEEP_WARM="30") as other:
+        executor = worker.executor
+        worker.process.terminate()
+        job = worker.create()
+        assert other.finish(job).state == JobState.JOB_STATE_SUCCEEDED
+        executor.wait(2)
+        assert worker.process.wait(5) == 0
+        other.await_waiting()
+        executor = other.executor
+        other.process.terminate()
+        executor.wait(2)
+        assert other.process.wait(5) == 0
+        assert not other.redis.keys("convscope:waiting:*")
+
+
+def test_an_executor_ends_when_nothing_came_for_its_time(
+    redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
+) -> None:
+    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_KEEP_WARM="1") as alone:
+        alone.finish(alone.create())
+        executor = alone.executor
+        assert eventually(lambda: not executor.is_running() or executor.status() == psutil.STATUS_ZOMBIE) < 3
+        eventually(lambda: connection.exists("convscope:idle:cpu"))
+        assert alone.finish(alone.create()).state == JobState.JOB_STATE_SUCCEEDED
+        assert alone.executor != executor
+
+
+@pytest.mark.slow
+def test_warm_and_cold_executors_give_the_same_bits(pair: Stack, pair_api: Api) -> None:
+    warming = [outcome(pair_api, seed) for seed in (11, 12)]
+    assert warming[0] != warming[1]
+    with (
+        running_stack(environment={"CONVSCOPE_THREADS": "1", "CONVSCOPE_KEEP_WARM": "0"}) as cold,
+        connect(cold.address) as cold_api,
+    ):
+        assert outcome(cold_api, 13) == outcome(pair_api, 13)
+
+
+def outcome(api: Api, seed: int) -> dict[str, object]:
+    """What a training, an evaluation and a visualization come to."""
+    trained = api.finish(api.create(TrainSpec(iterations=20, seed=seed)))
+    evaluated = api.finish(api.create(EvaluateSpec(model=trained.model)))
+    spec = VisualizeSpec(
+        model=trained.model, selections=[LayerSelection(name="logits")], iterations=5, seed=seed, recompute=True
+    )
+    visualized = api.watch(api.create(spec))
+    return {
+        "weights": api.models.GetModel(GetModelRequest(name=trained.model)).sha256,
+        "confusion": list(evaluated.result.evaluate.confusion_matrix.data),
+        "pixels": {feature: image.best.pixels.data for feature, image in by_feature(images(visualized)).items()},
+    }

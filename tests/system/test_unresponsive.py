@@ -1,0 +1,64 @@
+"""Executors that hang, in whatever way, are killed within the time that ``docs/recovery.md`` gives."""
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from convscope.store import JobStore
+from convscope.store.embedded import EmbeddedRedis
+from convscope.store.jobs.attempts import LEASE_MS
+from convscope.store.jobs.jobs import CANCEL_GRACE_MS
+from convscope.v1.jobs_pb2 import JobState
+from support.worker_alone import WorkerAlone, eventually, worker_alone
+
+# The reconciler looks twice a second and the supervisor every second; a busy machine takes its time.
+LATE_S = 4.0
+
+
+def hang(worker: WorkerAlone) -> tuple[str, psutil.Process]:
+    """Create a job and wait until its executor hangs; returns the job's name and the executor."""
+    job = worker.create(1_000_000)
+    worker.await_event(job, "attempt_started")
+    time.sleep(1)  # nothing tells that it hangs
+    return job.name, worker.executor
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["stop", "hang(gil)"])
+def test_one_that_falls_silent_is_killed_and_its_job_computed_again(
+    redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path, how: str
+) -> None:
+    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS=f"executor.pulse=1*off->{how}") as worker:
+        name, executor = hang(worker)
+        executor.wait(LEASE_MS / 1000 + LATE_S)
+        eventually(lambda: worker.executors and worker.executor != executor, LATE_S)
+        JobStore(connection).request_cancel(name)
+        worker.process.terminate()
+
+
+def test_a_job_whose_executor_holds_the_interpreter_is_cancelled(
+    redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
+) -> None:
+    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS="executor.pulse=1*off->hang(gil)") as worker:
+        name, executor = hang(worker)
+        job = JobStore(connection).request_cancel(name)
+        assert worker.finish(job, LEASE_MS / 1000 + LATE_S).state == JobState.JOB_STATE_CANCELLED
+        executor.wait(LATE_S)
+
+
+@pytest.mark.slow
+def test_a_job_whose_executor_lives_and_does_not_hear_is_cancelled(
+    redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
+) -> None:
+    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS="executor.pulse=1*off->hang") as worker:
+        name, executor = hang(worker)
+        time.sleep(LEASE_MS / 1000 + 1)  # its lease is renewed for as long as nobody wants it to stop
+        assert executor == worker.executor
+        asked = time.monotonic()
+        job = JobStore(connection).request_cancel(name)
+        assert worker.finish(job, CANCEL_GRACE_MS / 1000 + LATE_S).state == JobState.JOB_STATE_CANCELLED
+        assert time.monotonic() - asked > CANCEL_GRACE_MS / 1000 - 1  # it was given the time to stop by itself
+        executor.wait(LATE_S)
