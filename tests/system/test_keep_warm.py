@@ -80,6 +80,27 @@ def test_executors_that_wait_give_way_at_once_and_leave_what_comes_to_others(
         assert not other.redis.keys("convscope:waiting:*")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["suspend", "kill"])
+@pytest.mark.parametrize("iterations", [0, 1_000_000])
+def test_a_worker_stops_though_redis_is_away(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, how: str, iterations: int
+) -> None:
+    with (
+        EmbeddedRedis(tmp_path_factory.mktemp("r")).running() as server,
+        worker_alone(server.url, tmp_path, CONVSCOPE_KEEP_WARM="30") as alone,
+    ):
+        job = alone.create(iterations)
+        alone.await_event(job, "train_progress" if iterations else "finished")
+        executor = alone.executor
+        away = psutil.Process(alone.redis.info("server")["process_id"])
+        getattr(away, how)()
+        alone.process.terminate()
+        assert alone.process.wait(15) == 0
+        executor.wait(2)
+        away.kill()
+
+
 def test_an_executor_ends_when_nothing_came_for_its_time(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import socket
+import threading
+import time
 from importlib.metadata import version
 from types import FrameType
 
@@ -17,6 +19,7 @@ from convscope.store import (
     Reconciler,
     WorkerReport,
     WorkerStore,
+    check_writes,
     make_ticket,
     mark_holder_lost,
     queue_name,
@@ -33,6 +36,11 @@ MONITORING_INTERVAL_S = 1
 
 # RQ waits for a ticket for this many seconds less 15 at a time, and looks up in between.
 WORKER_TTL_S = 16
+
+# For how long a worker that is to stop waits for a Redis that is away, in seconds: without it no part can be
+# given back, and RQ would wait for as long as work does. With ``--finish`` it does wait for as long.
+STOP_WITHOUT_REDIS_S = 6.0
+FINISH_WITHOUT_REDIS_S = 600.0
 
 
 class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
@@ -92,6 +100,7 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         """
         self._draining = True
         self._stop_requested = True
+        threading.Thread(target=self._leave_without_redis, name="leave", daemon=True).start()
         super().handle_warm_shutdown_request()
         self._drain()
 
@@ -127,6 +136,18 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         if self.horse_pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.horse_pid, signal.SIGUSR1 if self._finish else signal.SIGTERM)
+
+    def _leave_without_redis(self) -> None:
+        """End this process, and its executor with it, if Redis stays away; the leases tell the others."""
+        patience_s = FINISH_WITHOUT_REDIS_S if self._finish else STOP_WITHOUT_REDIS_S
+        last = time.monotonic()
+        while time.monotonic() < last + patience_s:
+            time.sleep(1)
+            with contextlib.suppress(redis.RedisError):
+                check_writes(self._prompt)
+                last = time.monotonic()
+        log.warning("%s stops without a word to Redis, which cannot be used", self.name)
+        os._exit(0)
 
     def _report(self, ticket: str = "") -> None:
         report = WorkerReport(
