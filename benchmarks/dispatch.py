@@ -90,11 +90,11 @@ def milliseconds_per_part(*, parts: int, sleep_s: float, cold: bool) -> float:
         EmbeddedRedis(Path(folder) / "redis").running() as server,
         connect_promptly(server.url) as connection,
     ):
-        environment = {**os.environ, "CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": folder}
+        settings = {"CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": folder, "CONVSCOPE_KEEP_WARM": "0"}
         with subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(WORKERS), str(sleep_s), "cold" if cold else "warm"],
             cwd=ROOT,
-            env=environment,
+            env={**os.environ, **settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

@@ -2,9 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from hashlib import sha1
 from typing import Any, Final, Literal
 
 import redis
+from redis.exceptions import NoScriptError
 
 from convscope.store.errors import NotFoundError
 from convscope.store.jobs.candidates import Candidate
@@ -41,22 +44,6 @@ JOB_SCRIPTS: Final = (
     "end_attempt",
     "delete_job",
     "leave",
-)
-OTHER_SCRIPTS: Final = (
-    "delete_model",
-    "lead",
-    "overdue",
-    "tickets",
-    "report_worker",
-    "forget_worker",
-    "condemn",
-    "strike_off",
-    "take_apart",
-    "pardon",
-    "identify",
-    "prepare_epoch",
-    "enter_epoch",
-    "restore_model",
 )
 
 
@@ -288,13 +275,15 @@ class Scripts:
     """The scripts, ready to run on one connection."""
 
     def __init__(self, connection: redis.Redis) -> None:
-        sources = {name: lua.source("job", name) for name in JOB_SCRIPTS}
-        sources |= {name: lua.source(name) for name in OTHER_SCRIPTS}
-        self._scripts = {name: connection.register_script(text) for name, text in sources.items()}
+        self._redis = connection
 
     def run(self, name: str, *arguments: Value) -> Any:
         """Run a script by its file's name; returns what Redis returns."""
-        return self._scripts[name](args=arguments)
+        text, digest = _script(name)
+        try:
+            return self._redis.evalsha(digest, 0, *arguments)
+        except NoScriptError:  # Redis was started after the last call
+            return self._redis.eval(text, 0, *arguments)
 
     def claim(self, claimant: Claimant, *, nonce: str, lease_ms: int, slack_s: float) -> Claim | None:
         """Take the part that is next for an executor, or None if there is nothing.
@@ -388,6 +377,13 @@ class Scripts:
         """Delete a record; returns ``ok``, ``missing`` or ``state``, and the state that forbids it."""
         status, *state = (each.decode() for each in self.run(script, identifier))
         return status, "".join(state)
+
+
+@cache
+def _script(name: str) -> tuple[str, str]:
+    """Return the text of a script, and the digest by which Redis knows it, which takes long to compute."""
+    text = lua.source("job", name) if name in JOB_SCRIPTS else lua.source(name)
+    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def counted(pairs: Iterable[tuple[Value, Value]]) -> list[Value]:

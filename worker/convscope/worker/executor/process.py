@@ -221,15 +221,15 @@ class Executor:
         except Exception as error:
             log.exception("jobs/%s failed", attempt.job_id)
             attempt.fail(_failure(error))
-        settle_waiters(self._redis, attempt.makes)
-        self._keep_manifest(attempt)
+        if attempt.makes:
+            settle_waiters(self._redis, attempt.makes)
+            self._keep_manifest(attempt)
 
     def _keep_manifest(self, attempt: Attempt) -> None:
-        if attempt.makes:
-            try:
-                self._manifests.keep(f"models/{attempt.makes}")
-            except BlobError as error:  # a service writes it within minutes
-                log.warning("models/%s has no manifest yet: %s", attempt.makes, error)
+        try:
+            self._manifests.keep(f"models/{attempt.makes}")
+        except BlobError as error:  # a service writes it within minutes
+            log.warning("models/%s has no manifest yet: %s", attempt.makes, error)
 
 
 # The first class that an error is an instance of decides; anything else is a fault of the computation.

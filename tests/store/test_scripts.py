@@ -1,0 +1,25 @@
+"""The scripts inside Redis: told to it once, and again when it has forgotten them."""
+
+import redis
+
+from support.part_jobs import create, take
+
+
+def test_a_redis_that_forgot_its_scripts_is_told_them_again(connection: redis.Redis) -> None:
+    create(connection, 2)
+    assert take(connection, "w") is not None
+    connection.script_flush()
+    again = take(connection, "w")
+    assert again is not None
+    assert again.part == 1
+
+
+def test_a_script_is_told_to_redis_only_once(connection: redis.Redis) -> None:
+    create(connection, 10)
+    take(connection, "w")
+    connection.config_resetstat()
+    for _ in range(5):
+        take(connection, "w")
+    calls = connection.info("commandstats")
+    assert calls["cmdstat_evalsha"]["calls"] == 5
+    assert not {"cmdstat_eval", "cmdstat_script"} & set(calls)
