@@ -89,7 +89,8 @@ def test_workers_are_listed_in_pages(connection: redis.Redis, lone_api: Api) -> 
     names = [f"workers/w{number}" for number in range(5)]
     for name in names:
         report(connection, name.removeprefix("workers/"))
-    found, token = [], ""
+    found: list[str] = []
+    token = ""
     while token or not found:
         page = lone_api.workers.ListWorkers(ListWorkersRequest(page_size=2, page_token=token), timeout=PATIENCE_S)
         assert 1 <= len(page.workers) <= 2
