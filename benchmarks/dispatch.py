@@ -45,13 +45,10 @@ PERIOD_S = 0.5
 PROGRAM = """
 import os, signal, sys, time
 from convscope.store import ResultWanted, connect_patiently, connect_promptly
-from convscope.worker.executor import process
-from convscope.worker.executor import warm
+from convscope.worker.executor import process, warm
 from convscope.worker.supervisor.rq_worker import Supervisor
 
 class Sleeper:
-    loaded = ()
-
     def __call__(self, context):
         time.sleep(float(sys.argv[2]))
         if sys.argv[3] == "cold":
@@ -90,11 +87,12 @@ def milliseconds_per_part(*, parts: int, sleep_s: float, cold: bool) -> float:
         EmbeddedRedis(Path(folder) / "redis").running() as server,
         connect_promptly(server.url) as connection,
     ):
-        settings = {"CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": folder, "CONVSCOPE_KEEP_WARM": "0"}
+        # Executors end when there is nothing to be had, so that their processor time can be told.
+        environment = {"CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": folder, "CONVSCOPE_KEEP_WARM": "0"}
         with subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(WORKERS), str(sleep_s), "cold" if cold else "warm"],
             cwd=ROOT,
-            env={**os.environ, **settings},
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

@@ -4,18 +4,23 @@ Whoever calls these functions runs them in a process of its own: threads are con
 """
 
 import time
+from statistics import median
 from typing import Literal
 
 from convscope.engine.data import load_dataset
-from convscope.engine.settings import TrainSettings, VisualizeSettings
+from convscope.engine.evaluation.evaluation import evaluate
+from convscope.engine.models.keras_files import model_to_bytes
+from convscope.engine.models.model_file import ModelFile
+from convscope.engine.runtime.caches import Caches
+from convscope.engine.settings import EvaluateSettings, TrainSettings, VisualizeSettings
 from convscope.engine.training import train
 from convscope.engine.visualization import FeatureImage, Visualizer
 
-__all__ = ["train_steps_per_second", "visualize_seconds"]
+__all__ = ["evaluate_seconds", "train_steps_per_second", "visualize_seconds"]
 
 # The layers that the yardstick visualizes, all of their features, and how many of these ascend together.
 LAYERS = {"conv1": (16, 8), "conv2": (36, 9), "logits": (10, 5)}
-# Steps of training before the visualization, whose time does not depend on them.
+# Steps of training before the visualization or evaluation, whose time does not depend on them.
 STEPS_BEFORE = 100
 
 
@@ -29,6 +34,19 @@ def visualize_seconds() -> tuple[float, float]:
     """Return the seconds that all 62 features take, 30 iterations each: in the first call, and in the second."""
     visualizer = Visualizer(train(load_dataset("datasets/mnist"), TrainSettings(iterations=STEPS_BEFORE)).model)
     return _visualize(visualizer), _visualize(visualizer)
+
+
+def evaluate_seconds(times: int) -> float:
+    """Return the median of the seconds that the 10,000 test images take, so many times, once everything is compiled."""
+    dataset = load_dataset("datasets/mnist")
+    data = model_to_bytes(train(dataset, TrainSettings(iterations=STEPS_BEFORE)).model)
+    model, split = ModelFile("", lambda: data, Caches()), dataset.test
+    seconds = []
+    for _ in range(times + 1):
+        started = time.perf_counter()
+        evaluate(model, split.images, split.labels, EvaluateSettings(), classes=dataset.classes)
+        seconds.append(time.perf_counter() - started)
+    return median(seconds[1:])
 
 
 def _visualize(visualizer: Visualizer) -> float:

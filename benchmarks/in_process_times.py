@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.yardstick import ROOT
 
-__all__ = ["train_in_process", "visualize_in_process"]
+__all__ = ["evaluate_in_process", "train_in_process", "visualize_in_process"]
 
 TRAINING = """
 import sys
@@ -18,15 +18,26 @@ from benchmarks.in_process import visualize_seconds
 print(visualize_seconds()[1])
 """
 
+EVALUATION = """
+import sys
+from benchmarks.in_process import evaluate_seconds
+print(evaluate_seconds(int(sys.argv[1])))
+"""
+
 
 def train_in_process(steps: int) -> float:
-    """Train once, as the service's horses do in a fresh process; returns the steps per second."""
+    """Train once, as an executor does in a fresh process; returns the steps per second."""
     return _number(TRAINING, str(steps))
 
 
 def visualize_in_process() -> float:
     """Return the seconds that the yardstick's 62 features take when they are asked for once more."""
     return _number(VISUALIZATION)
+
+
+def evaluate_in_process(times: int) -> float:
+    """Return the median of the seconds that the 10,000 test images take, so many times, once everything is compiled."""
+    return _number(EVALUATION, str(times))
 
 
 def _number(program: str, *arguments: str) -> float:

@@ -142,6 +142,7 @@ def idle_shares() -> Iterator[tuple[str, float]]:
         time.sleep(5.0)
         groups = {IDLE_SERVICE.name: "convscope.service", IDLE_WORKER.name: "convscope.worker"}
         found = {name: processes(module, str(home.parent)) for name, module in groups.items()}
+        assert all(found.values()), "there is no service or no worker"
         before = {name: busy_seconds(group) for name, group in found.items()}
         time.sleep(IDLE_S)
         for name, group in found.items():

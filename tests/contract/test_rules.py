@@ -88,7 +88,7 @@ def resolves(descriptor: Descriptor, path: str) -> bool:
     return inner is not None and resolves(inner, rest)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_request_gets_paths_of_its_own_and_defaults_do_no_harm(draft: Draft, data: st.DataObject) -> None:
     request = draft.make(data.draw(st.sampled_from(["JobSpec", "ListJobsRequest", "CreateJobRequest"])))
@@ -193,7 +193,7 @@ REQUESTS = [
 ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_request_that_keeps_the_rules_has_no_violation(draft: Draft, data: st.DataObject) -> None:
     request = draft.make(data.draw(st.sampled_from(REQUESTS)))

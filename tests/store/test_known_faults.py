@@ -410,6 +410,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def look(connection: redis.Redis) -> None:
+    connection.delete(KEYS["leader"])
     reconciler = Reconciler(connection)
     reconciler.tick()
     reconciler.resign()

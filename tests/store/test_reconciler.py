@@ -20,6 +20,7 @@ from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.attempts import LEASE_MS, MAX_DEATHS
 from convscope.store.jobs.jobs import CANCEL_GRACE_MS
 from convscope.store.redis.keys import KEYS, key
+from convscope.store.upkeep.reconciler import LEAD_MS
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model, ModelState
@@ -259,6 +260,16 @@ def test_a_dead_leader_is_followed(connection: redis.Redis) -> None:
     while not ready(connection) and time.monotonic() < deadline:
         second.tick()
     assert ready(connection) == 1
+
+
+def test_the_death_of_a_leader_is_no_outage(connection: redis.Redis, reconciler: Reconciler) -> None:
+    del reconciler  # it is dead
+    take(connection, create(connection))
+    due = connection.zrange(KEYS["leases"], 0, -1, withscores=True)
+    connection.delete(KEYS["leader"])
+    forget_last_look(connection, LEAD_MS / 1000 + 1.2)  # workers look once a second
+    Reconciler(connection, period_s=0).tick()
+    assert connection.zrange(KEYS["leases"], 0, -1, withscores=True) == due
 
 
 def test_a_look_costs_the_same_however_many_jobs_wait(connection: redis.Redis, reconciler: Reconciler) -> None:

@@ -17,6 +17,7 @@ from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, VisualizeSpec
 from convscope.v1.workers_pb2 import ListWorkersRequest
 from support.api import PATIENCE_S, Api, connect
+from support.executors import executor_of
 from support.many_parts import by_feature, create_parts, images
 from support.stack import Stack, running_stack
 from system.conftest import ENVIRONMENT
@@ -75,14 +76,6 @@ def attempts(events: list[JobEvent]) -> list[AttemptStarted]:
     return [event.attempt_started for event in events if event.HasField("attempt_started")]
 
 
-def holder(stack: Stack, name: str) -> psutil.Process:
-    """The executor of a worker."""
-    with redis.Redis.from_url(stack.redis_url) as connection:
-        (worker,) = [each for each in Worker.all(connection=connection, serializer="json") if each.name == name]
-    (executor,) = psutil.Process(worker.pid).children()
-    return executor
-
-
 def check(api: Api, job: Job, expected: dict[tuple[str, int], FeatureImage]) -> list[JobEvent]:
     """The job ended well, and has just the images that one worker computes, each once."""
     ended = api.finish(job)
@@ -127,7 +120,7 @@ def test_a_worker_that_is_killed_is_made_up_for(
     job = create_parts(stack, api, whole.spec.visualize, SHORT)
     for event in api.watch(job):
         if event.attempt_started.part == 2:  # which a warm executor holds: RQ knows it by another part
-            holder(stack, event.attempt_started.worker).kill()
+            executor_of(stack, event.attempt_started.worker).kill()
             break
     events = check(api, job, expected)
     assert any(event.HasField("attempt_lost") for event in events)
@@ -139,7 +132,7 @@ def test_a_worker_that_is_stopped_gives_its_part_back(
     job = create_parts(stack, api, whole.spec.visualize, SHORT)
     for event in api.watch(job):
         if event.attempt_started.part == 2:
-            parent = holder(stack, event.attempt_started.worker).parent()
+            parent = executor_of(stack, event.attempt_started.worker).parent()
             assert parent is not None
             parent.terminate()
             break
@@ -154,7 +147,7 @@ def test_an_executor_that_is_to_take_up_no_more_ends_after_its_part(stack: Stack
     job = create_parts(stack, api, spec, SHORT)
     for event in api.watch(job):
         if event.HasField("attempt_started"):
-            executor = holder(stack, event.attempt_started.worker)
+            executor = executor_of(stack, event.attempt_started.worker)
             break
     executor.send_signal(signal.SIGUSR1)  # as `convscope worker --finish` does when it is stopped
     executor.wait(60)
@@ -170,7 +163,7 @@ def test_the_last_part_may_be_lost_too(
     job = create_parts(stack, api, whole.spec.visualize, SHORT)
     for event in api.watch(job):
         if event.attempt_started.part == job.parts - 1:
-            holder(stack, event.attempt_started.worker).kill()
+            executor_of(stack, event.attempt_started.worker).kill()
             break
     check(api, job, expected)
 
@@ -208,7 +201,7 @@ def test_a_small_job_does_not_wait_for_a_large_one(stack: Stack, api: Api, whole
             started[event.attempt_started.worker] = event.attempt_started.part
         if len(started) == 2:
             break
-    with standing_still([holder(stack, name) for name in started]):
+    with standing_still([executor_of(stack, name) for name in started]):
         small = api.create(TrainSpec(iterations=0))
     small = api.finish(small)
     api.jobs.CancelJob(CancelJobRequest(name=large.name))

@@ -71,12 +71,12 @@ def test_executors_that_wait_give_way_at_once_and_leave_what_comes_to_others(
         job = worker.create()
         assert other.finish(job).state == JobState.JOB_STATE_SUCCEEDED
         executor.wait(2)
-        assert worker.process.wait(5) == 0
+        assert worker.process.wait(2) == 0
         other.await_waiting()
         executor = other.executor
         other.process.terminate()
         executor.wait(2)
-        assert other.process.wait(5) == 0
+        assert other.process.wait(2) == 0
         assert not other.redis.keys("convscope:waiting:*")
 
 

@@ -14,6 +14,7 @@ from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
 from support.api import Api
+from support.executors import busy_executor
 from support.stack import Stack
 
 TRAINING = TrainSpec(iterations=300, report_interval=10, seed=3)
@@ -33,14 +34,6 @@ def api(pair_api: Api) -> Api:
 @pytest.fixture(scope="module")
 def undisturbed(api: Api) -> Job:
     return api.finish(api.create(TRAINING))
-
-
-def holder(stack: Stack) -> psutil.Process:
-    """The one process that computes."""
-    below = psutil.Process(stack.process.pid).children(recursive=True)
-    workers = [each.pid for each in below if "convscope.worker" in each.cmdline()]
-    (executor,) = [each for each in below if each.ppid() in workers]
-    return executor
 
 
 def wait_for_step(api: Api, job: Job, step: int) -> None:
@@ -97,7 +90,7 @@ def test_an_executor_that_is_killed_twice(stack: Stack, api: Api, undisturbed: J
     job = api.create(TRAINING)
     for step in (60, 200):
         wait_for_step(api, job, step)
-        holder(stack).kill()
+        busy_executor(stack).kill()
     check_equal(api, job, undisturbed)
     (first, second, third) = attempts(api, job)
     assert first == (1, 0)
@@ -111,7 +104,7 @@ def test_an_executor_that_is_killed_twice(stack: Stack, api: Api, undisturbed: J
 def test_a_worker_and_its_executor_are_killed(stack: Stack, api: Api, undisturbed: Job) -> None:
     job = api.create(TRAINING)
     wait_for_step(api, job, 100)
-    executor = holder(stack)
+    executor = busy_executor(stack)
     parent = executor.parent()
     assert parent is not None
     parent.kill()  # the executor dies with it
@@ -127,7 +120,7 @@ def test_a_worker_and_its_executor_are_killed(stack: Stack, api: Api, undisturbe
 def test_an_executor_that_is_stopped_for_long_harms_nothing(stack: Stack, api: Api, undisturbed: Job) -> None:
     job = api.create(TRAINING)
     wait_for_step(api, job, 50)
-    executor = holder(stack)
+    executor = busy_executor(stack)
     executor.suspend()
     try:
         for event in api.watch(job):
@@ -147,7 +140,7 @@ def test_images_that_are_stored_are_not_computed_again(stack: Stack, api: Api, u
     for event in api.watch(job):
         if event.image_ready.completed >= 40:
             break
-    holder(stack).kill()
+    busy_executor(stack).kill()
     assert api.finish(job).result.visualize.images == 190
     images = [event.image_ready for event in log_of(api, job) if event.HasField("image_ready")]
     assert [each.completed for each in images] == list(range(1, 191))
@@ -163,7 +156,7 @@ def test_images_that_are_stored_are_not_computed_again(stack: Stack, api: Api, u
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(stack: Stack, api: Api, undisturbed: Job) -> None:
     job = api.create(TRAINING)
     wait_for_step(api, job, 110)
-    executor = holder(stack)
+    executor = busy_executor(stack)
     executor.suspend()
     newest = max((stack.home / "artifacts" / "blobs").glob("*/*"), key=lambda path: path.stat().st_mtime_ns)
     newest.write_bytes(b"damaged")
@@ -182,7 +175,7 @@ def test_a_crash_loop_ends(stack: Stack, api: Api) -> None:
         for event in api.watch(job):
             if event.attempt_started.attempt == number:
                 break
-        holder(stack).kill()
+        busy_executor(stack).kill()
     failed = api.finish(job)
     assert failed.state == JobState.JOB_STATE_FAILED
     assert failed.failure.reason == Failure.REASON_WORKER_LOST
@@ -192,7 +185,7 @@ def test_a_crash_loop_ends(stack: Stack, api: Api) -> None:
 def test_a_job_that_does_not_stop_by_itself_is_killed(stack: Stack, api: Api) -> None:
     job = api.create(TrainSpec(iterations=1_000_000))
     wait_for_step(api, job, 1)
-    executor = holder(stack)
+    executor = busy_executor(stack)
     executor.suspend()  # it cannot hear the request
     api.jobs.CancelJob(CancelJobRequest(name=job.name))
     assert api.finish(job).state == JobState.JOB_STATE_CANCELLED

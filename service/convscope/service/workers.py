@@ -34,17 +34,23 @@ class WorkersService(workers_pb2_grpc.WorkersServicer):
 
 
 def _message(record: WorkerRecord) -> Worker:
-    busy = WorkerState.WORKER_STATE_BUSY if record.job_id else WorkerState.WORKER_STATE_IDLE
+    state = _state(record)
     worker = Worker(
         name=f"workers/{record.name}",
         host=record.fields.get("host", ""),
         device=Device.Value(f"DEVICE_{record.device.upper()}"),
-        state=WorkerState.WORKER_STATE_SILENT if record.silent else busy,
-        warm=record.executor and not record.job_id,
-        job=f"jobs/{record.job_id}" if record.job_id else "",
-        part=max(record.part, 0),
+        state=state,
+        warm=state == WorkerState.WORKER_STATE_IDLE and record.executor,
+        job=f"jobs/{record.job_id}" if state == WorkerState.WORKER_STATE_BUSY else "",
+        part=record.part if state == WorkerState.WORKER_STATE_BUSY else 0,
         version=record.fields.get("version", ""),
         process_id=int(record.fields.get("pid", "0")),
     )
     worker.heartbeat_time.FromMilliseconds(record.seen_ms)
     return worker
+
+
+def _state(record: WorkerRecord) -> WorkerState.ValueType:
+    if record.silent:
+        return WorkerState.WORKER_STATE_SILENT
+    return WorkerState.WORKER_STATE_BUSY if record.job_id else WorkerState.WORKER_STATE_IDLE

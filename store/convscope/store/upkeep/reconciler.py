@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 # How often the leader looks, in seconds.
 PERIOD_S = 0.5
 
-# How long the lead lasts without being renewed, in milliseconds.
-LEAD_MS = 3_000
+# How long the lead lasts without being renewed, in milliseconds. Whoever follows a dead leader looks within another
+# second, which is no pause yet.
+LEAD_MS = 1_500
 
 # A longer pause between two looks of whichever leader means that Redis was away, or all leaders were, in milliseconds:
 # every lease is late then, and those who compute get the time of another to say that they live.

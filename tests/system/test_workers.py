@@ -1,0 +1,141 @@
+"""Who computes, and why a job waits, as callers are told."""
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import redis
+
+from convscope.store import JobStore, WorkerReport, WorkerStore
+from convscope.store.embedded import EmbeddedRedis
+from convscope.store.redis.keys import KEYS, key
+from convscope.store.workers import SILENT_MS
+from convscope.v1.jobs_pb2 import CancelJobRequest, Device, Job, JobSpec, JobState, Waiting
+from convscope.v1.models_pb2 import Model
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import VisualizeSpec
+from convscope.v1.workers_pb2 import ListWorkersRequest, Worker, WorkerState
+from support.api import PATIENCE_S, Api, connect, wait_for
+from support.part_jobs import create, take
+from support.service_alone import service_alone
+
+
+def listed(api: Api) -> list[Worker]:
+    return list(api.workers.ListWorkers(ListWorkersRequest(), timeout=PATIENCE_S).workers)
+
+
+def only(api: Api) -> Worker:
+    (worker,) = listed(api)
+    return worker
+
+
+def executor(worker: Worker) -> psutil.Process:
+    (found,) = psutil.Process(worker.process_id).children()
+    return found
+
+
+def test_a_worker_is_listed_with_what_it_does(api: Api) -> None:
+    assert api.finish(api.create(TrainSpec(iterations=0))).state == JobState.JOB_STATE_SUCCEEDED
+    idle = only(api)
+    assert (idle.state, idle.warm, idle.job, idle.part) == (WorkerState.WORKER_STATE_IDLE, True, "", 0)
+    assert (idle.device, bool(idle.host), bool(idle.version)) == (Device.DEVICE_CPU, True, True)
+    warm = executor(idle)
+    job = api.create(TrainSpec(iterations=10_000_000, report_interval=1_000))
+    wait_for(api, job, "train_progress")
+    busy = only(api)
+    assert (busy.name, busy.state, busy.warm) == (idle.name, WorkerState.WORKER_STATE_BUSY, False)
+    assert (busy.job, busy.part) == (job.name, 0)
+    assert executor(busy) == warm  # which waited for it
+    api.jobs.CancelJob(CancelJobRequest(name=job.name))
+    assert api.finish(job).state == JobState.JOB_STATE_CANCELLED
+    assert only(api).state == WorkerState.WORKER_STATE_IDLE
+
+
+@pytest.fixture(scope="module")
+def lone_api(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A service without workers but those that a test makes up."""
+    with (
+        service_alone(redis_server.url, tmp_path_factory.mktemp("home")) as (address, _),
+        connect(address) as api,
+    ):
+        yield api
+
+
+def report(connection: redis.Redis, name: str, device: str = "cpu", *, idle: bool = False) -> None:
+    WorkerStore(connection).report(WorkerReport(name=name, device=device, idle=idle))
+
+
+def waiting(api: Api, job: Job) -> Waiting:
+    return api.get(job).waiting
+
+
+def test_of_a_silent_worker_nothing_is_told_that_may_be_no_more(connection: redis.Redis, lone_api: Api) -> None:
+    job = create(connection, 3)
+    for name in ("computes", "waits"):
+        report(connection, name)
+    assert take(connection, "computes") is not None
+    computes, waits = listed(lone_api)
+    assert (computes.state, computes.warm, computes.job) == (WorkerState.WORKER_STATE_BUSY, False, job.name)
+    assert (waits.state, waits.warm, waits.job) == (WorkerState.WORKER_STATE_IDLE, True, "")
+    for name in ("computes", "waits"):
+        seen = int(connection.hget(key("worker", name), "seen") or 0) - SILENT_MS - 1000
+        connection.hset(key("worker", name), "seen", seen)
+        connection.zadd(KEYS["workers"], {name: seen})
+    for worker in listed(lone_api):
+        assert (worker.state, worker.warm, worker.job) == (WorkerState.WORKER_STATE_SILENT, False, "")
+
+
+def test_workers_are_listed_in_pages(connection: redis.Redis, lone_api: Api) -> None:
+    names = [f"workers/w{number}" for number in range(5)]
+    for name in names:
+        report(connection, name.removeprefix("workers/"))
+    found: list[str] = []
+    token = ""
+    while token or not found:
+        page = lone_api.workers.ListWorkers(ListWorkersRequest(page_size=2, page_token=token), timeout=PATIENCE_S)
+        assert 1 <= len(page.workers) <= 2
+        found += [worker.name for worker in page.workers]
+        token = page.next_page_token
+    assert found == names
+
+
+def test_a_job_waits_for_a_worker_that_is_not_there(connection: redis.Redis, lone_api: Api) -> None:
+    job = create(connection, 1, device=Device.DEVICE_GPU)
+    anywhere = create(connection, 1)
+    for each in (job, anywhere):
+        assert waiting(lone_api, each).WhichOneof("reason") == "no_worker"
+        assert "no worker is alive" in waiting(lone_api, each).message
+    for name in ("a", "b"):
+        report(connection, name, idle=True)
+    found = waiting(lone_api, job)
+    assert (found.no_worker.cpu_worker_count, found.no_worker.gpu_worker_count) == (2, 0)
+    assert found.message == "no worker takes gpu jobs: 2 alive, both cpu"
+    assert waiting(lone_api, anywhere).WhichOneof("reason") == "backlog"
+    report(connection, "c", "gpu", idle=True)
+    assert waiting(lone_api, job).WhichOneof("reason") == "backlog"
+
+
+def test_a_job_waits_behind_others(connection: redis.Redis, lone_api: Api) -> None:
+    report(connection, "w", idle=True)
+    ahead = create(connection, 7)
+    job = create(connection, 2)
+    assert waiting(lone_api, job).backlog.part_count == 7
+    assert waiting(lone_api, job).backlog.duration.ToMilliseconds() == 7_000  # of a second each, by estimate
+    assert take(connection) is not None
+    assert waiting(lone_api, job).backlog.part_count == 6
+    assert not lone_api.get(ahead).HasField("waiting")
+    lone_api.jobs.CancelJob(CancelJobRequest(name=ahead.name))
+    assert (waiting(lone_api, job).backlog.part_count, waiting(lone_api, job).message) == (0, "is next")
+
+
+def test_a_job_waits_for_its_model(connection: redis.Redis, lone_api: Api) -> None:
+    report(connection, "w", idle=True)
+    training, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
+    spec = JobSpec(visualize=VisualizeSpec(model=training.model))
+    job, _ = JobStore(connection).create(spec, request_digest="d", needs=training.model)
+    assert (waiting(lone_api, job).WhichOneof("reason"), waiting(lone_api, job).resource) == (
+        "resource",
+        training.model,
+    )
+    lone_api.jobs.CancelJob(CancelJobRequest(name=job.name))
+    assert not lone_api.get(job).HasField("waiting")
