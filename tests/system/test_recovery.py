@@ -189,7 +189,7 @@ def test_a_job_that_does_not_stop_by_itself_is_killed(stack: Stack, api: Api) ->
     executor.suspend()  # it cannot hear the request
     api.jobs.CancelJob(CancelJobRequest(name=job.name))
     assert api.finish(job).state == JobState.JOB_STATE_CANCELLED
-    executor.wait(5)  # it is killed
+    executor.wait(10)  # it is killed
 
 
 def test_a_service_that_is_killed_is_started_again(stack: Stack, api: Api) -> None:

@@ -15,7 +15,7 @@ from convscope.v1.jobs_pb2 import JobState
 from support.worker_alone import WorkerAlone, eventually, worker_alone
 
 # The reconciler looks twice a second and the supervisor every second; a busy machine takes its time.
-LATE_S = 4.0
+LATE_S = 8.0
 
 
 def hang(worker: WorkerAlone) -> tuple[str, psutil.Process]:
