@@ -106,8 +106,9 @@ def test_an_executor_ends_when_nothing_came_for_its_time(
 ) -> None:
     with worker_alone(redis_server.url, tmp_path, CONVSCOPE_KEEP_WARM="1") as alone:
         alone.finish(alone.create())
+        alone.await_waiting()
         executor = alone.executor
-        assert eventually(lambda: not executor.is_running() or executor.status() == psutil.STATUS_ZOMBIE) < 3
+        assert eventually(lambda: not connection.zcard("convscope:waiting:cpu")) < 3
         eventually(lambda: connection.exists("convscope:idle:cpu"))
         assert alone.finish(alone.create()).state == JobState.JOB_STATE_SUCCEEDED
         assert alone.executor != executor

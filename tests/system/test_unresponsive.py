@@ -19,10 +19,9 @@ LATE_S = 8.0
 
 
 def hang(worker: WorkerAlone) -> tuple[str, psutil.Process]:
-    """Create a job and wait until its executor hangs; returns the job's name and the executor."""
+    """Create a job whose executor hangs before it asks whether to stop; returns the job's name and the executor."""
     job = worker.create(1_000_000)
     worker.await_event(job, "attempt_started")
-    time.sleep(1)  # nothing tells that it hangs
     return job.name, worker.executor
 
 
@@ -31,7 +30,7 @@ def hang(worker: WorkerAlone) -> tuple[str, psutil.Process]:
 def test_one_that_falls_silent_is_killed_and_its_job_computed_again(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path, how: str
 ) -> None:
-    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS=f"executor.pulse=1*off->{how}") as worker:
+    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS=f"executor.pulse={how}") as worker:
         name, executor = hang(worker)
         executor.wait(LEASE_MS / 1000 + LATE_S)
         eventually(lambda: worker.executors and worker.executor != executor, LATE_S)
@@ -42,7 +41,7 @@ def test_one_that_falls_silent_is_killed_and_its_job_computed_again(
 def test_a_job_whose_executor_holds_the_interpreter_is_cancelled(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
 ) -> None:
-    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS="executor.pulse=1*off->hang(gil)") as worker:
+    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS="executor.pulse=hang(gil)") as worker:
         name, executor = hang(worker)
         job = JobStore(connection).request_cancel(name)
         assert worker.finish(job, LEASE_MS / 1000 + LATE_S).state == JobState.JOB_STATE_CANCELLED
@@ -53,7 +52,7 @@ def test_a_job_whose_executor_holds_the_interpreter_is_cancelled(
 def test_a_job_whose_executor_lives_and_does_not_hear_is_cancelled(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
 ) -> None:
-    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS="executor.pulse=1*off->hang") as worker:
+    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS="executor.pulse=hang") as worker:
         name, executor = hang(worker)
         time.sleep(LEASE_MS / 1000 + 1)  # its lease is renewed for as long as nobody wants it to stop
         assert executor == worker.executor
