@@ -45,8 +45,8 @@ from support.fake_service import FakeService, running_fake
         ("unix:////run/s", "unix:/run/s", None, True),
         ("unix:/run/user@1/a?b", "unix:/run/user@1/a?b", None, True),
         ("unix:/run/a b", "unix:/run/a b", None, True),
-        ("unix:~/s", "unix:/home/ann/s", None, True),
-        ("~/s", "unix:/home/ann/s", None, True),
+        ("unix:~/s", "unix:/houses/ann/s", None, True),
+        ("~/s", "unix:/houses/ann/s", None, True),
         ("unix:@s", "unix-abstract:s", None, True),
         ("127.1:1", "127.0.0.1:1", None, True),
         ("0x7f.0.0.1:1", "127.0.0.1:1", None, True),
@@ -64,7 +64,7 @@ from support.fake_service import FakeService, running_fake
 def test_understood(
     spelled: str, target: str, encrypted: bool | None, local: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("HOME", "/houses/ann")
     address = parse_address(spelled)
     assert (address.target, address.encrypted, address.is_local) == (target, encrypted, local)
     assert parse_address(address.target).target == target

@@ -26,14 +26,14 @@ from convscope.service.settings import ServiceSettings
         ("unix:/run/s", "unix:/run/s", True),
         ("unix:///run/s", "unix:/run/s", True),
         ("unix-abstract:s", "unix-abstract:s", True),
-        ("unix:~/s", "unix:/home/ann/s", True),
+        ("unix:~/s", "unix:/houses/ann/s", True),
         ("unix:@s", "unix-abstract:s", True),
         ("127.1:1", "127.0.0.1:1", True),
         ("0:1", "0.0.0.0:1", False),
     ],
 )
 def test_understood(spelled: str, target: str, local: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("HOME", "/houses/ann")
     address = parse_listen(spelled)
     assert (address.target, address.is_local) == (target, local)
     assert ServiceSettings(listen=spelled, insecure=True).listen == target
