@@ -91,10 +91,6 @@ async def serve(
         LayoutError: if Redis answers and has records of another version.
     """
     async with _background(service, store) as (backend, hub, health):
-        with contextlib.suppress(redis.RedisError, TimeoutError):  # it may come later
-            async with asyncio.timeout(POLICY_S):
-                await backend.run(check_policy, backend.redis)
-                await backend.run(check_layout, backend.redis)
         server = _build(service, backend, hub, health)
         listener = _listen(server, service)
         await server.start()
@@ -121,8 +117,14 @@ async def _background(
         "the looking after jobs": lambda: keep_reconciling(backend),
         "the looking after files": lambda: keep_sweeping(backend),
     }
-    tasks = [asyncio.create_task(keep_running(title, work)) for title, work in works.items()]
+    tasks: list[asyncio.Task[None]] = []
     try:
+        with contextlib.suppress(redis.RedisError, TimeoutError):  # it may come later
+            async with asyncio.timeout(POLICY_S):
+                await backend.run(check_policy, backend.redis)
+                await backend.run(check_layout, backend.redis)
+        # Not before: what runs beside would meet a Redis that is refused, and break off.
+        tasks += [asyncio.create_task(keep_running(title, work)) for title, work in works.items()]
         yield backend, hub, health
     finally:
         await end_tasks(tasks)
