@@ -1,10 +1,7 @@
 """What all tests share: a real Redis and a whole running convscope, each started once."""
 
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
@@ -12,6 +9,7 @@ import redis
 from convscope.store import check_layout
 from convscope.store.embedded import EmbeddedRedis
 from support.api import Api, connect
+from support.own_redis import own_redis
 from support.stack import Stack, running_stack
 
 # A shell ignores Ctrl-C on behalf of what it starts in the background, and children inherit that: those of the tests
@@ -22,10 +20,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[EmbeddedRedis]:
     """A Redis of the tests' own."""
-    directory = Path(tempfile.mkdtemp(prefix="cs-"))
-    with EmbeddedRedis(directory).running() as server:
+    with own_redis() as server:
         yield server
-    shutil.rmtree(directory)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ PUBLIC = {
         Objectives OptimizedImage OutOfRange Outcome PermissionDenied Pixels Precision Preset Priority
         ProtocolError Queued Regularizers Render RenderLike ResourceExhausted Restarts ServiceError Split Spread
         StartupError Tap Trace TrainProgress TrainResult Transforms Unauthenticated Unavailable Verdict
-        Visualizations VisualizeResult Waiting
+        Visualizations VisualizeResult Waiting WorkerState
     """,
     plots: """
         plot_confusion_matrix plot_features plot_image plot_images plot_overview plot_restarts plot_training_curve

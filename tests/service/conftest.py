@@ -9,8 +9,16 @@ import redis
 from convscope.store import BlobStore
 from convscope.store.embedded import EmbeddedRedis
 from support.api import Api, connect
+from support.own_redis import own_redis
 from support.service_alone import service_alone
 from support.stored_images import Store
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[EmbeddedRedis]:
+    """A Redis of these tests alone: the service below settles what it finds there for as long as the session lasts."""
+    with own_redis() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -21,5 +21,7 @@ def executor_of(stack: Stack, worker: str) -> psutil.Process:
 def busy_executor(stack: Stack) -> psutil.Process:
     """The one executor that computes; others may wait."""
     with redis.Redis.from_url(stack.redis_url) as connection:
-        (worker,) = [each.name for each in WorkerStore(connection).list() if each.job_id]
-    return executor_of(stack, worker)
+        workers = WorkerStore(connection).list()
+    busy = [worker.name for worker in workers if worker.job_id]
+    assert len(busy) == 1, workers
+    return executor_of(stack, busy[0])

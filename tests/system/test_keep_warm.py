@@ -72,6 +72,7 @@ def test_executors_that_wait_give_way_at_once_and_leave_what_comes_to_others(
         assert other.finish(job).state == JobState.JOB_STATE_SUCCEEDED
         executor.wait(2)
         assert worker.process.wait(2) == 0
+        assert other.finish(worker.create()).state == JobState.JOB_STATE_SUCCEEDED  # the first was perhaps the worker's
         other.await_waiting()
         executor = other.executor
         other.process.terminate()
