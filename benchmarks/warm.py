@@ -47,7 +47,7 @@ def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
         measures: dict[Figure, Callable[[], list[float]]] = {
             ONE: lambda: repeated(times(20), lambda seed: images_of(client, model, {"logits": [3]}, seed)),
             ALL: lambda: repeated(times(20), lambda seed: images_of(client, model, FEATURES, seed)),
-            NEW: lambda: first_images(client, [train(client, width=8 + number) for number in range(times(10))]),
+            NEW: lambda: first_images(client, [train(client, width=6 + number) for number in range(times(10))]),
             SAME: lambda: first_images(client, [train(client, seed=9 + number) for number in range(times(10) + 1)][1:]),
             EVALUATION: lambda: evaluations(client, model, times(20)),
             TRAINING: lambda: repeated(times(20), lambda seed: first_report(client, seed)),
