@@ -134,4 +134,4 @@ def sgemm_flops_per_second() -> float:
     return threads * 8 * 2 * SIDE**3 / seconds(everywhere)
 
 
-FAMILY = Family(figures=(SHARE, WHOLE_SHARE, RESTARTS), measure=measure, rounds=2)
+FAMILY = Family(figures=(SHARE, WHOLE_SHARE, RESTARTS), measure=measure)

@@ -32,7 +32,7 @@ WARM = Figure(
 )
 COLD = Figure(
     name="dispatch-cost-cold",
-    what="the same for 500 parts, each in a process of its own",
+    what="the same for 160 parts, each in a process of its own",
     target=60.0,
     unit="ms",
     noise=0.15,
@@ -86,7 +86,7 @@ def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
     if WARM.name in names:
         yield WARM.name, milliseconds_per_part(parts=5_000, sleep_s=0.05, cold=False)
     if COLD.name in names:
-        yield COLD.name, milliseconds_per_part(parts=500, sleep_s=0.05, cold=True)
+        yield COLD.name, milliseconds_per_part(parts=160, sleep_s=0.05, cold=True)
 
 
 def milliseconds_per_part(*, parts: int, sleep_s: float, cold: bool) -> float:

@@ -193,4 +193,4 @@ def p99(values: list[float]) -> float:
     return quantiles(values, n=100)[-1]
 
 
-FAMILY = Family(figures=(MEDIAN, P99, WATCHERS, THROUGHPUT), measure=measure, rounds=3)
+FAMILY = Family(figures=(MEDIAN, P99, WATCHERS, THROUGHPUT), measure=measure, rounds=2)

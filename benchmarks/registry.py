@@ -49,7 +49,6 @@ QUICK: tuple[str, ...] = (
     "train-bfloat16",
     "visualize-in-process",
     "visualize-service",
-    "sgemm-share-whole",
     "first-event",
     "client-import",
     "client-memory",
@@ -57,7 +56,6 @@ QUICK: tuple[str, ...] = (
     "event-p99",
     "watchers-p99",
     "event-rate",
-    "cancel",
     "repeated-request",
     "warm-image",
     "warm-features",
@@ -66,11 +64,9 @@ QUICK: tuple[str, ...] = (
     "evaluation-warm",
     "second-training",
     "claim-cost",
-    "listing",
     "service-memory",
     "silent-store-calls",
     "silent-store-health",
-    "silent-store-exit",
 )
 
 

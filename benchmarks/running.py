@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from benchmarks.figures import Family, Figure
+from benchmarks.quiet import own_seconds
 from benchmarks.registry import FAMILIES, QUICK, figures
 from benchmarks.report import Outcome
 from benchmarks.rounds import Round, Session
@@ -40,9 +41,10 @@ class Run:
                 this = Round(session)
                 for family, wanted in self._plan(number):
                     self._console.print(f"[dim]round {number + 1}: {', '.join(sorted(wanted))}", end="")
-                    began = time.monotonic()
+                    began, worked = time.monotonic(), own_seconds()
                     self._measure_family(family, this, wanted)
-                    self._console.print(f"[dim], {time.monotonic() - began:.0f} s")
+                    took, worked = time.monotonic() - began, own_seconds() - worked
+                    self._console.print(f"[dim], {took:.0f} s ({worked:.0f} s of processor time)")
         return [self._outcome(figure) for name, figure in figures().items() if name in self._names]
 
     def _plan(self, number: int) -> Iterator[tuple[Family, frozenset[str]]]:

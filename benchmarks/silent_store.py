@@ -218,4 +218,4 @@ def seconds_to_exit(hanging: Hanging) -> float:
         return took(lambda: hanging.process.wait(120))
 
 
-FAMILY = Family(figures=(CALLS, HEALTH, EXIT), measure=measure, rounds=3)
+FAMILY = Family(figures=(CALLS, HEALTH, EXIT), measure=measure, rounds=2)

@@ -17,7 +17,7 @@ __all__ = ["FAMILY"]
 
 TWO_WORKERS = Figure(
     name="two-workers",
-    what="all 190 features, 50 restarts each: one worker's seconds over those of two, one thread each",
+    what="all 190 features, 30 restarts each: one worker's seconds over those of two, one thread each",
     target=1.85,
     unit="x",
     noise=0.06,
@@ -30,7 +30,7 @@ IN_PARTS = Figure(
     noise=0.05,
     bound="at most",
 )
-RESTARTS = 50
+RESTARTS = 30
 
 # Prints the seconds from a model's file to its last image.
 PROGRAM = """

@@ -102,4 +102,4 @@ def hold(address: str, method: str, seconds: float) -> None:
                 caller.receive(0.001)
 
 
-FAMILY = Family(figures=(MEMORY,), measure=measure, rounds=3)
+FAMILY = Family(figures=(MEMORY,), measure=measure, rounds=2)
