@@ -219,8 +219,10 @@ def _field_violations(message: Message, field: FieldDescriptor, path: str) -> It
     elif rules.output_only:
         yield Violation(path, "is set by the server; leave it out")
     else:
-        yield from _items_violations(getattr(message, field.name), field, path)
-        yield from _value_violations(message, field, path)
+        miscounted = list(_items_violations(getattr(message, field.name), field, path))
+        yield from miscounted
+        if not miscounted:  # else there may be millions of elements
+            yield from _value_violations(message, field, path)
 
 
 def _unset_violations(field: FieldDescriptor, rules: FieldRules, path: str) -> Iterator[Violation]:
