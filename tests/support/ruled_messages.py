@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -131,7 +132,7 @@ def breakages(message: Any, path: str = "") -> Iterator[tuple[str, Callable[[], 
     before = f"{path}." if path else ""
     for oneof in message.DESCRIPTOR.oneofs:
         if oneof_rules(oneof).required and message.WhichOneof(oneof.name):
-            yield before + oneof.name, lambda name=oneof.name: message.ClearField(message.WhichOneof(name))
+            yield before + oneof.name, partial(message.ClearField, message.WhichOneof(oneof.name))
     for field in message.DESCRIPTOR.fields:
         yield from ((f"{before}{field.name}{suffix}", spoil) for suffix, spoil in _spoiling(message, field))
     yield from _breakages_inside(message, before)

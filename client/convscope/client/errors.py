@@ -58,7 +58,15 @@ class ConvscopeError(Exception):
 
 
 class InvalidValue(ConvscopeError, ValueError):
-    """A value given to the client cannot be right; nothing was sent."""
+    """A value given to the client cannot be right; nothing was sent.
+
+    `fields` maps each argument that breaks a rule of the contract (`batch_size`) to what is allowed; it is empty where
+    the fault is another.
+    """
+
+    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields: Mapping[str, str] = dict(fields or {})
 
 
 class InvalidType(ConvscopeError, TypeError):

@@ -129,7 +129,7 @@ class _Guard:
         if not isinstance(data, bytes):
             raise InvalidRequestError(Violation("request", "is missing: the call ended without a message"))
         try:
-            request = self._parse(data) if self._parse else data
+            request: Any = self._parse(data) if self._parse else data
         except DecodeError as error:
             raise InvalidRequestError(Violation("request", f"is not a message of this contract: {error}")) from error
         check_request(request)
