@@ -7,7 +7,7 @@ ConvscopeError
 ├── MissingExtra (ImportError)         a part of convscope that is not installed
 ├── ProtocolError (ValueError)         the server's answer makes no sense to this client
 ├── ServiceError                       the server refused a request, or could not be asked
-│   ├── InvalidArgument                a field is out of range or unknown; `fields` names it
+│   ├── InvalidArgument                a field that the server refuses; `fields` names it
 │   ├── NotFound                       no such job, model or dataset
 │   ├── AlreadyExists                  the request id was used with another spec
 │   ├── FailedPrecondition             not in this state: cancel, wait or choose another
@@ -90,7 +90,7 @@ class ServiceError(ConvscopeError):
 
 
 class InvalidArgument(ServiceError):
-    """A field of the request is out of range or unknown.
+    """A field of the request does not fit what the server has, or is unknown to it.
 
     `fields` maps each field's path (`train.learning_rate`) to what is wrong with it; empty where none was named.
     """
