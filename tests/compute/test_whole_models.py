@@ -85,7 +85,7 @@ def test_every_feature_layer_of_a_nested_model_rises(nested: keras.Model, render
         found: list[FeatureImage] = []
         settings = VisualizeSettings(iterations=6, trace=True, render=render)
         visualizer.run(layer.name, range(layer.features), settings, rows=4, ready=found.append)
-        assert [image.feature for image in found] == list(range(layer.features))
+        assert [image.item.feature for image in found] == list(range(layer.features))
         for image in found:
             assert image.trace is not None
             assert image.best.pixels.shape == (12, 11, 3)

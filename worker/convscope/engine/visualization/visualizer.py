@@ -130,6 +130,6 @@ class Visualizer:
         with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse, meanwhile=prepare)) as finished:
             found = (result for results in finished for result in results)
             choosing = count > 1 and not settings.keep_all
-            images = best_images(target.name, found, classify) if choosing else all_images(target.name, found)
+            images = best_images(found, classify) if choosing else all_images(found)
             for image in images:
                 ready(image)

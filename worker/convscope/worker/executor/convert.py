@@ -31,7 +31,6 @@ __all__ = [
     "evaluate_result",
     "evaluate_settings",
     "feature_image",
-    "feature_name",
     "layers",
     "spread",
     "tensor",
@@ -178,20 +177,15 @@ def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
 def feature_image(image: visualization.FeatureImage) -> FeatureImage:
     """Pack what a feature likes to see."""
     return FeatureImage(
-        layer=image.layer,
-        feature=image.feature,
+        layer=image.item.target,
+        feature=image.item.feature,
+        restart=image.item.restart,
         final=_optimized_image(image.final),
         best=_optimized_image(image.best),
         trace=_trace(image.trace) if image.trace else None,
-        restart=image.restart,
         verdict=_verdict(image.verdict),
         spread=spread(image.spread) if image.spread else None,
     )
-
-
-def feature_name(image: visualization.FeatureImage) -> FeatureImage:
-    """Pack only whose image it is."""
-    return FeatureImage(layer=image.layer, feature=image.feature, restart=image.restart)
 
 
 def _verdict(verdict: visualization.Verdict) -> Verdict:

@@ -16,7 +16,7 @@ from convscope.engine.runtime.caches import Caches
 from convscope.engine.runtime.environment import environment
 from convscope.engine.runtime.memory import bound_tensorflow, default_memory, resident_memory
 from convscope.engine.runtime.threads import configure_threads
-from convscope.planning.errors import OtherPlanningError
+from convscope.planning import OtherPlanningError
 from convscope.store import (
     Attempt,
     BlobStore,
