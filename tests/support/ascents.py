@@ -29,7 +29,7 @@ class Model(Visualizer):
 
     def rows(self, layer: str, restarts: int = 1) -> int:
         values = sum(math.prod(each.output_shape) for each in self._layers.values())
-        return chunk_rows(values, max(1, self._layers[layer].features if layer in self._layers else 1) * restarts)
+        return chunk_rows(values, max(1, self._layers[layer].feature_count if layer in self._layers else 1) * restarts)
 
 
 def run(

@@ -21,7 +21,7 @@ from convscope.planning.requests import (
 )
 from convscope.planning.rows import chunk_rows
 from convscope.planning.segments import Segment
-from convscope.planning.targets import Target, targets
+from convscope.planning.targets import Target, plan_target, targets
 
 __all__ = [
     "ENGINE_VERSION",
@@ -44,6 +44,7 @@ __all__ = [
     "chunk_rows",
     "estimate_seconds",
     "objective_name",
+    "plan_target",
     "plan_visualization",
     "targets",
 ]

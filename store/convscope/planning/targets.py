@@ -8,7 +8,7 @@ from convscope.planning.flops import ascent_flops
 from convscope.planning.requests import LayerShape, LayerTarget, TargetRequest, VisualizationRequest
 from convscope.planning.rows import chunk_rows
 
-__all__ = ["Target", "targets"]
+__all__ = ["Target", "plan_target", "targets"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,22 +61,36 @@ def targets(request: VisualizationRequest, layers: Sequence[LayerShape]) -> list
     Raises:
         ValueError: if the model lacks a layer that is named.
     """
-    return [_target(target, request, layers) for target in request.targets]
+    return [
+        plan_target(target, layers, iterations=request.iterations, restarts=request.restarts)
+        for target in request.targets
+    ]
 
 
-def _target(target: TargetRequest, request: VisualizationRequest, layers: Sequence[LayerShape]) -> Target:
+def plan_target(target: TargetRequest, layers: Sequence[LayerShape], *, iterations: int, restarts: int) -> Target:
+    """Return one target with its sizes.
+
+    Args:
+        target: what is asked for.
+        layers: those of the model, from input to logits.
+        iterations: updates of each image.
+        restarts: ascents of each feature.
+
+    Raises:
+        ValueError: if the model lacks a layer that is named.
+    """
     depth = max(_depth(name, layers) for name in target.layers)
-    flops = ascent_flops(layers[:depth], request.iterations)
+    flops = ascent_flops(layers[:depth], iterations)
     if isinstance(target, LayerTarget):
         feature_count, divisible = layers[depth - 1].feature_count, True
     else:
         feature_count, divisible = 1, target.divisible
     values = sum(prod(layer.output_shape) for layer in layers)
-    rows = chunk_rows(values, feature_count * request.restarts, flops) if divisible else max(2, request.restarts)
+    rows = chunk_rows(values, feature_count * restarts, flops) if divisible else max(2, restarts)
     return Target(
         name=target.name,
         features=target.features,
-        restarts=request.restarts,
+        restarts=restarts,
         rows=rows,
         depth=depth,
         flops=flops,

@@ -124,8 +124,8 @@ def layers(descriptions: Sequence[network.LayerDescription]) -> list[Layer]:
             name=each.name,
             kind=LAYER_KINDS[each.kind],
             output_shape=each.output_shape,
-            features=each.features,
-            parameters=each.parameters,
+            features=each.feature_count,
+            parameters=each.parameter_count,
         )
         for each in descriptions
     ]
@@ -143,7 +143,7 @@ def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classe
         split=split,
         correct=found.correct,
         total=found.total,
-        accuracy=found.correct / found.total,
+        accuracy=found.accuracy,
         confusion_matrix=tensor(found.confusion),
         classes=[
             ClassScores(class_name=name, precision=precision, recall=recall, f1=f1, support=support)

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from convscope.engine import FeatureImage as ComputedImage
+from convscope.engine import Visualizer
 from convscope.engine.runtime.pulse import Pulse
-from convscope.engine.visualization import FeatureImage as ComputedImage
-from convscope.engine.visualization import Visualizer
 from convscope.engine.visualization.visualizer import Ready
 from convscope.planning import CacheKeys, ImageOrder, Item, check_planning, plan_visualization
 from convscope.store import Image, ResultWanted, layer_shapes, visualization_request
