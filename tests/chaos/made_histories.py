@@ -9,6 +9,7 @@ from convscope.v1.jobs_pb2 import (
     AttemptLost,
     AttemptStarted,
     CancelRequested,
+    Estimate,
     Job,
     JobEvent,
     JobFinished,
@@ -93,7 +94,12 @@ def history(
     ended = done if done is not None else count * (state == SUCCEEDED)
     return JobHistory(
         asked=Asked(request_id="r", recipe="a", kind="visualize" if parts else "train"),
-        job=Job(state=JobState.ValueType(state), sequence=len(log), parts=count, parts_done=ended),
+        job=Job(
+            state=JobState.ValueType(state),
+            sequence=len(log),
+            estimate=Estimate(part_count=count),
+            ended_part_count=ended,
+        ),
         log=log,
         watched=list(log),
         found="bits",

@@ -21,7 +21,7 @@ def sent(fake: FakeService, client: Client) -> Callable[..., jobs_pb2.JobSpec]:
     def call(kind: str, *args: Any, **kwargs: Any) -> jobs_pb2.JobSpec:
         fake.handlers["CreateJob"] = lambda *_: job(kind)
         getattr(client, kind)(*args, **kwargs)
-        spec: jobs_pb2.JobSpec = fake.requests[-1].spec
+        spec: jobs_pb2.JobSpec = fake.requests[-1].job.spec
         return spec
 
     return call
@@ -86,12 +86,12 @@ def test_a_submission_can_always_be_repeated(sent: Callable[..., Any], fake: Fak
 
 def test_a_job_or_model_names_a_model(fake: FakeService, client: Client) -> None:
     fake.handlers["CreateJob"] = lambda request, _: job(
-        str(request.spec.WhichOneof("kind")), model="models/new" if request.spec.HasField("train") else ""
+        str(request.job.spec.WhichOneof("kind")), model="models/new" if request.job.spec.HasField("train") else ""
     )
     training = client.train()
     assert training.model == "models/new"
     client.evaluate(training)
-    assert fake.requests[-1].spec.evaluate.model == "models/new"
+    assert fake.requests[-1].job.spec.evaluate.model == "models/new"
     evaluation = client.evaluate("models/new")
     with pytest.raises(InvalidType, match="neither a model's name, a Model nor a training job"):
         client.visualize(evaluation)  # type: ignore[arg-type]

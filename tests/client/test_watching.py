@@ -198,7 +198,7 @@ def test_each_image_is_held_once_in_the_order_asked_for(fake: FakeService, clien
     asked = {"logits": [7, 2], "conv10": [0], "conv2": [1]}
     described = job("visualize")
     for layer, features in asked.items():
-        described.spec.visualize.selections.add(name=layer, list={"indices": features})
+        described.effective_spec.visualize.selections.add(name=layer, list={"indices": features})
     fake.handlers["GetJob"] = lambda *_: described
     came = [("conv2", 1, 1.0), ("logits", 2, 2.0), ("logits", 7, 3.0), ("conv10", 0, 4.0), ("logits", 2, 5.0)]
     log = [event(number, image_ready=image_of(*image)) for number, image in enumerate(came, start=1)]

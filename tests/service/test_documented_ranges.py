@@ -85,12 +85,12 @@ def spec_with(path: str, value: float) -> VisualizeSpec:
 
 
 def faults(spec: VisualizeSpec) -> dict[str, str]:
-    checks = Checks("spec.visualize")
+    checks = Checks("job.spec.visualize")
     check_visualize(spec, model(), 1e12, checks)
     try:
         checks.finish()
     except InvalidRequestError as error:
-        return {each.field.removeprefix("spec.visualize."): each.description for each in error.violations}
+        return {each.field.removeprefix("job.spec.visualize."): each.description for each in error.violations}
     return {}
 
 

@@ -14,17 +14,18 @@ from convscope.store import JobStore, ModelStore
 from convscope.store.errors import NotFoundError
 from convscope.v1.datasets_pb2 import Split
 from convscope.v1.evaluate_pb2 import EvaluateSpec
-from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
+from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import LayerKind, Model
 from convscope.v1.train_pb2 import Activation, Convolution, Dense, Network, Precision, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
+from support.api import creating
 
 Planner = Callable[[JobSpec], Plan]
 
 
 @pytest.fixture
 def plan(connection: redis.Redis) -> Planner:
-    return lambda spec: plan_job(CreateJobRequest(spec=spec), ModelStore(connection))
+    return lambda spec: plan_job(creating(spec), ModelStore(connection))
 
 
 @pytest.fixture
@@ -70,53 +71,53 @@ def test_no_layers_at_all_are_a_linear_classifier(plan: Planner) -> None:
 @pytest.mark.parametrize(
     ("spec", "field", "allowed"),
     [
-        (TrainSpec(learning_rate=math.nan), "spec.train.learning_rate", "greater than 0 and at most 1, not nan"),
-        (TrainSpec(learning_rate=math.inf), "spec.train.learning_rate", "at most 1"),
-        (TrainSpec(learning_rate=0), "spec.train.learning_rate", "greater than 0"),
-        (TrainSpec(batch_size=-1), "spec.train.batch_size", "1 to 8,192, not -1"),
-        (TrainSpec(batch_size=0), "spec.train.batch_size", "1 to 8,192"),
-        (TrainSpec(iterations=-1), "spec.train.iterations", "0 to 10,000,000"),
-        (TrainSpec(iterations=10**12), "spec.train.iterations", "0 to 10,000,000"),
-        (TrainSpec(report_interval=0), "spec.train.report_interval", "1 to 1,000,000"),
-        (TrainSpec(iterations=1_000_000, report_interval=9), "spec.train.report_interval", "at least 100"),
-        (TrainSpec(iterations=10_000, validation_interval=1), "spec.train.validation_interval", "at least 10"),
-        (TrainSpec(precision=7), "spec.train.precision", "unknown value 7; allowed: PRECISION_FLOAT32"),  # type: ignore[arg-type]
+        (TrainSpec(learning_rate=math.nan), "job.spec.train.learning_rate", "greater than 0 and at most 1, not nan"),
+        (TrainSpec(learning_rate=math.inf), "job.spec.train.learning_rate", "at most 1"),
+        (TrainSpec(learning_rate=0), "job.spec.train.learning_rate", "greater than 0"),
+        (TrainSpec(batch_size=-1), "job.spec.train.batch_size", "1 to 8,192, not -1"),
+        (TrainSpec(batch_size=0), "job.spec.train.batch_size", "1 to 8,192"),
+        (TrainSpec(iterations=-1), "job.spec.train.iterations", "0 to 10,000,000"),
+        (TrainSpec(iterations=10**12), "job.spec.train.iterations", "0 to 10,000,000"),
+        (TrainSpec(report_interval=0), "job.spec.train.report_interval", "1 to 1,000,000"),
+        (TrainSpec(iterations=1_000_000, report_interval=9), "job.spec.train.report_interval", "at least 100"),
+        (TrainSpec(iterations=10_000, validation_interval=1), "job.spec.train.validation_interval", "at least 10"),
+        (TrainSpec(precision=7), "job.spec.train.precision", "unknown value 7; allowed: PRECISION_FLOAT32"),  # type: ignore[arg-type]
         (
             TrainSpec(network=Network(convolutions=[Convolution(filters=8)] * 5)),
-            "spec.train.network.convolutions[4].pool_size",
+            "job.spec.train.network.convolutions[4].pool_size",
             "shrinks the image to nothing: 1x1 pixels cannot be pooled by 2",
         ),
         (
             TrainSpec(network=Network(convolutions=[Convolution(filters=0)])),
-            "spec.train.network.convolutions[0].filters",
+            "job.spec.train.network.convolutions[0].filters",
             "1 to 4,096, not 0",
         ),
         (
             TrainSpec(network=Network(convolutions=[Convolution(filters=1, kernel_size=65)])),
-            "spec.train.network.convolutions[0].kernel_size",
+            "job.spec.train.network.convolutions[0].kernel_size",
             "1 to 64",
         ),
         (
             TrainSpec(network=Network(dense=[Dense(units=5), Dense(units=-5)])),
-            "spec.train.network.dense[1].units",
+            "job.spec.train.network.dense[1].units",
             "1 to 65,536",
         ),
         (
             TrainSpec(network=Network(dense=[Dense(units=5, activation=99)])),  # type: ignore[arg-type]
-            "spec.train.network.dense[0].activation",
+            "job.spec.train.network.dense[0].activation",
             "unknown value 99",
         ),
         (
             TrainSpec(network=Network(dense=[Dense(units=65_536)] * 2)),
-            "spec.train.network",
+            "job.spec.train.network",
             "at most 200,000,000 parameters",
         ),
         (
             TrainSpec(network=Network(convolutions=[Convolution(filters=4096, kernel_size=1)]), batch_size=8192),
-            "spec.train.batch_size",
+            "job.spec.train.batch_size",
             "do not fit in memory",
         ),
-        (TrainSpec(network=Network(dense=[Dense(units=1)] * 65)), "spec.train.network.dense", "at most 64, not 65"),
+        (TrainSpec(network=Network(dense=[Dense(units=1)] * 65)), "job.spec.train.network.dense", "at most 64, not 65"),
     ],
 )
 def test_training_specs_that_cannot_be_right(plan: Planner, spec: TrainSpec, field: str, allowed: str) -> None:
@@ -128,10 +129,10 @@ def test_training_specs_that_cannot_be_right(plan: Planner, spec: TrainSpec, fie
 def test_all_violations_are_told_at_once(plan: Planner) -> None:
     spec = TrainSpec(batch_size=0, iterations=-1, network=Network(convolutions=[Convolution(), Convolution()]))
     assert set(refused(plan, JobSpec(train=spec))) == {
-        "spec.train.batch_size",
-        "spec.train.iterations",
-        "spec.train.network.convolutions[0].filters",
-        "spec.train.network.convolutions[1].filters",
+        "job.spec.train.batch_size",
+        "job.spec.train.iterations",
+        "job.spec.train.network.convolutions[0].filters",
+        "job.spec.train.network.convolutions[1].filters",
     }
 
 
@@ -143,8 +144,8 @@ def test_unknown_resources_are_not_found(plan: Planner) -> None:
 
 
 def test_a_model_is_required_and_well_formed(plan: Planner) -> None:
-    assert "required" in refused(plan, JobSpec(evaluate=EvaluateSpec()))["spec.evaluate.model"]
-    assert "models/ID" in refused(plan, JobSpec(visualize=VisualizeSpec(model="x")))["spec.visualize.model"]
+    assert "required" in refused(plan, JobSpec(evaluate=EvaluateSpec()))["job.spec.evaluate.model"]
+    assert "models/ID" in refused(plan, JobSpec(visualize=VisualizeSpec(model="x")))["job.spec.visualize.model"]
     assert list(refused(plan, JobSpec())) == ["spec"]
 
 
@@ -155,7 +156,7 @@ def test_continuing_keeps_network_and_dataset(plan: Planner, model: str) -> None
     assert planned.model.lineage.parent == model
     assert len(planned.model.layers) == 7
     violations = refused(plan, JobSpec(train=TrainSpec(continue_from=model, network=Network(), dataset="datasets/x")))
-    assert set(violations) == {"spec.train.network", "spec.train.dataset"}
+    assert set(violations) == {"job.spec.train.network", "job.spec.train.dataset"}
 
 
 def test_evaluation_defaults_and_limits(plan: Planner, model: str) -> None:
@@ -163,9 +164,9 @@ def test_evaluation_defaults_and_limits(plan: Planner, model: str) -> None:
     assert (evaluate.split, evaluate.batch_size, evaluate.max_errors) == (Split.SPLIT_TEST, 256, 9)
     bad = EvaluateSpec(model=model, split=9, batch_size=0, max_errors=1001)  # type: ignore[arg-type]
     assert set(refused(plan, JobSpec(evaluate=bad))) == {
-        "spec.evaluate.split",
-        "spec.evaluate.batch_size",
-        "spec.evaluate.max_errors",
+        "job.spec.evaluate.split",
+        "job.spec.evaluate.batch_size",
+        "job.spec.evaluate.max_errors",
     }
 
 
@@ -174,7 +175,7 @@ def test_an_evaluation_batch_must_fit_in_memory(connection: redis.Redis, plan: P
     planned = plan(JobSpec(train=TrainSpec(network=wide)))
     job, _ = JobStore(connection).create(planned.spec, request_digest="d", model=planned.model)
     found = refused(plan, JobSpec(evaluate=EvaluateSpec(model=job.model, batch_size=8192)))
-    assert "do not fit in memory" in found["spec.evaluate.batch_size"]
+    assert "do not fit in memory" in found["job.spec.evaluate.batch_size"]
 
 
 def selected(plan: Planner, model: str, *selections: LayerSelection) -> dict[str, list[int]]:
@@ -221,19 +222,19 @@ def test_selections_that_cannot_be_right(
 ) -> None:
     good = LayerSelection(name="logits")
     violations = refused(plan, JobSpec(visualize=VisualizeSpec(model=model, selections=[good, selection])))
-    assert list(violations) == [f"spec.visualize.selections[1].{field}"]
-    assert allowed in violations[f"spec.visualize.selections[1].{field}"]
+    assert list(violations) == [f"job.spec.visualize.selections[1].{field}"]
+    assert allowed in violations[f"job.spec.visualize.selections[1].{field}"]
 
 
 @pytest.mark.parametrize("iterations", [0, -1, 10_001])
 def test_visualization_iterations(plan: Planner, model: str, iterations: int) -> None:
     spec = JobSpec(visualize=VisualizeSpec(model=model, iterations=iterations))
-    assert list(refused(plan, spec)) == ["spec.visualize.iterations"]
+    assert list(refused(plan, spec)) == ["job.spec.visualize.iterations"]
 
 
 @pytest.mark.parametrize("request_id", ["x" * 129, "naïve", "tab\t"])
 def test_request_ids(connection: redis.Redis, request_id: str) -> None:
-    request = CreateJobRequest(spec=JobSpec(train=TrainSpec()), request_id=request_id)
+    request = creating(TrainSpec(), request_id)
     with pytest.raises(InvalidRequestError, match="request_id: must be 1 to 128"):
         plan_job(request, ModelStore(connection))
 
@@ -266,7 +267,7 @@ def test_a_spec_is_either_refused_by_name_or_complete(
     try:
         planned = plan(spec)
     except InvalidRequestError as error:
-        assert all(each.field.startswith("spec.train.") for each in error.violations)  # noqa: PT017
+        assert all(each.field.startswith("job.spec.train.") for each in error.violations)  # noqa: PT017
         return
     assert all(1 <= each.filters <= 4096 for each in planned.spec.train.network.convolutions)
     assert planned.model is not None

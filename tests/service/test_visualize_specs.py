@@ -35,7 +35,7 @@ def checked(spec: VisualizeSpec, *, channels: int = 1, max_cost: float = ENOUGH)
     """The spec as it would be stored."""
     found = VisualizeSpec()
     found.CopyFrom(spec)
-    checks = Checks("spec.visualize")
+    checks = Checks("job.spec.visualize")
     check_visualize(found, model(channels), max_cost, checks)
     checks.finish()
     return found
@@ -44,7 +44,7 @@ def checked(spec: VisualizeSpec, *, channels: int = 1, max_cost: float = ENOUGH)
 def refused(spec: VisualizeSpec, **settings: Any) -> dict[str, str]:
     with pytest.raises(InvalidRequestError) as caught:
         checked(spec, **settings)
-    return {each.field.removeprefix("spec.visualize."): each.description for each in caught.value.violations}
+    return {each.field.removeprefix("job.spec.visualize."): each.description for each in caught.value.violations}
 
 
 def complete(spec: VisualizeSpec) -> None:

@@ -20,6 +20,16 @@ from convscope.v1.visualize_pb2 import VisualizeSpec
 PATIENCE_S = 120
 
 
+def creating(
+    spec: JobSpec | TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "", **fields: Any
+) -> CreateJobRequest:
+    """Return the request for a job of whatever kind the spec is, with further fields of the job."""
+    if not isinstance(spec, JobSpec):
+        kind = type(spec).__name__.removesuffix("Spec").lower()
+        spec = JobSpec(**{kind: spec})
+    return CreateJobRequest(job=Job(spec=spec, **fields), request_id=request_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """The services of one server."""
@@ -31,12 +41,9 @@ class Api:
     visualizations: visualizations_pb2_grpc.VisualizationsStub
     workers: workers_pb2_grpc.WorkersStub
 
-    def create(self, spec: TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "") -> Job:
-        """Create a job of whatever kind the spec is."""
-        job_spec = JobSpec()
-        kind = type(spec).__name__.removesuffix("Spec").lower()
-        getattr(job_spec, kind).CopyFrom(spec)
-        job = self.jobs.CreateJob(CreateJobRequest(spec=job_spec, request_id=request_id), timeout=PATIENCE_S)
+    def create(self, spec: TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "", **fields: Any) -> Job:
+        """Create a job of whatever kind the spec is, with further fields of it."""
+        job = self.jobs.CreateJob(creating(spec, request_id, **fields), timeout=PATIENCE_S)
         assert isinstance(job, Job)
         return job
 

@@ -1,6 +1,6 @@
 """Who comes next: by priority, and on what device."""
 
-from convscope.v1.jobs_pb2 import CancelJobRequest, CreateJobRequest, Device, Job, JobSpec, JobState, Priority
+from convscope.v1.jobs_pb2 import CancelJobRequest, Device, Job, JobState, Priority
 from convscope.v1.train_pb2 import TrainSpec
 from support.api import PATIENCE_S, Api, wait_for
 
@@ -17,8 +17,7 @@ def test_priorities_decide_who_comes_next(api: Api) -> None:
     busy = api.create(ENDLESS)
     wait_for(api, busy, "train_progress")
     priorities = [Priority.PRIORITY_LOW, Priority.PRIORITY_UNSPECIFIED, Priority.PRIORITY_HIGH]
-    spec = JobSpec(train=TrainSpec(iterations=0))
-    jobs = [api.jobs.CreateJob(CreateJobRequest(spec=spec, priority=each)) for each in priorities]
+    jobs = [api.create(TrainSpec(iterations=0), priority=each) for each in priorities]
     assert [job.priority for job in jobs] == [Priority.PRIORITY_LOW, Priority.PRIORITY_NORMAL, Priority.PRIORITY_HIGH]
     cancel(api, busy)
     started = [api.finish(job).start_time.ToNanoseconds() for job in jobs]
@@ -26,9 +25,8 @@ def test_priorities_decide_who_comes_next(api: Api) -> None:
 
 
 def test_a_job_waits_for_its_device(api: Api) -> None:
-    spec = JobSpec(train=TrainSpec(iterations=0))
-    waiting = api.jobs.CreateJob(CreateJobRequest(spec=spec, device=Device.DEVICE_GPU))
-    done = api.finish(api.jobs.CreateJob(CreateJobRequest(spec=spec, device=Device.DEVICE_CPU)))
+    waiting = api.create(TrainSpec(iterations=0), device=Device.DEVICE_GPU)
+    done = api.finish(api.create(TrainSpec(iterations=0), device=Device.DEVICE_CPU))
     assert (done.state, done.device) == (JobState.JOB_STATE_SUCCEEDED, Device.DEVICE_CPU)
     assert (api.get(waiting).state, waiting.device) == (JobState.JOB_STATE_QUEUED, Device.DEVICE_GPU)
     found = api.get(waiting).waiting

@@ -136,7 +136,7 @@ def test_an_executor_that_is_stopped_for_long_harms_nothing(stack: Stack, api: A
 def test_images_that_are_stored_are_not_computed_again(stack: Stack, api: Api, undisturbed: Job) -> None:
     spec = VisualizeSpec(model=undisturbed.model, iterations=50, recompute=True)
     job = api.create(spec)
-    assert job.parts == 1
+    assert job.estimate.part_count == 1
     for event in api.watch(job):
         if event.image_ready.completed >= 40:
             break

@@ -112,7 +112,7 @@ class Client:
             validation_interval: Steps between measurements on the whole validation split; 0 for never. Default 0.
             seed: Decides the initial weights and the order of the examples.
             continue_from: Model to go on from: weights, optimizer state and step count. It may still be in training.
-            request_id: Makes the submission safe to repeat: the same id with the same spec is the same job.
+            request_id: Makes the submission safe to repeat: the same id with the same arguments is the same job.
             priority: How soon the job is taken up: `low`, `normal` or `high`. Default `normal`.
             device: What it is to run on: `any`, `cpu` or `gpu`. Default `any`.
 
@@ -121,7 +121,7 @@ class Client:
             InvalidArgument: The server refuses a field; `fields` names it.
             NotFound: Unknown dataset or model.
             FailedPrecondition: The model's training failed.
-            AlreadyExists: `request_id` was used with another spec.
+            AlreadyExists: `request_id` was used with another job.
             Unavailable: No server, or its Redis is away.
         """
         spec = train_spec(

@@ -48,8 +48,8 @@ class JobInfo:
         failure: Why it failed; None unless it did, or was cancelled with a reason.
         priority: How soon it is taken up.
         device: What it runs on.
-        parts: Number of its parts, each computed by one worker in one go.
-        parts_done: How many of them have ended.
+        part_count: Number of its parts, each computed by one worker in one go.
+        ended_part_count: How many of them have ended.
         waiting: Why it waits, as of then; empty if it does not, and in listings.
     """
 
@@ -67,17 +67,17 @@ class JobInfo:
     failure: Failure | None
     priority: Priority = Priority.NORMAL
     device: Device = Device.ANY
-    parts: int = 1
-    parts_done: int = 0
+    part_count: int = 1
+    ended_part_count: int = 0
     waiting: str = ""
 
     @classmethod
     def from_wire(cls, message: jobs_pb2.Job) -> "JobInfo":
         """The information in a message."""
-        kind = message.spec.WhichOneof("kind")
+        kind = message.effective_spec.WhichOneof("kind")
         if kind is None:
             raise ProtocolError(f"{message.name} is of a kind that this client does not know")
-        spec = getattr(message.spec, kind)
+        spec = getattr(message.effective_spec, kind)
         return cls(
             name=message.name,
             kind=JobKind(kind),
@@ -93,8 +93,8 @@ class JobInfo:
             failure=failure_from_wire(message.failure) if message.HasField("failure") else None,
             priority=from_wire(Priority, jobs_pb2.Priority.Name, message.priority or jobs_pb2.PRIORITY_NORMAL),
             device=from_wire(Device, jobs_pb2.Device.Name, message.device or jobs_pb2.DEVICE_ANY),
-            parts=max(message.parts, 1),
-            parts_done=message.parts_done,
+            part_count=max(message.estimate.part_count, 1),
+            ended_part_count=message.ended_part_count,
             waiting=message.waiting.message,
         )
 

@@ -20,12 +20,12 @@ def create_request(
         InvalidValue, InvalidType: A value that cannot be right.
     """
     identity = uuid.uuid4().hex if request_id is None else checks.text("request_id", request_id)
-    request = jobs_pb2.CreateJobRequest(spec=spec, request_id=identity)
+    job = jobs_pb2.Job(spec=spec)
     if priority is not None:
-        request.priority = to_wire(Priority, jobs_pb2.Priority.Value, "priority", priority)
+        job.priority = to_wire(Priority, jobs_pb2.Priority.Value, "priority", priority)
     if device is not None:
-        request.device = to_wire(Device, jobs_pb2.Device.Value, "device", device)
-    return request
+        job.device = to_wire(Device, jobs_pb2.Device.Value, "device", device)
+    return jobs_pb2.CreateJobRequest(job=job, request_id=identity)
 
 
 def train_spec(

@@ -80,7 +80,10 @@ class _JobKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     """Has a VisualizeSpec."""
 
 class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
-    """Which kinds of job there are."""
+    """Which kinds of job there are. A kind has the same number here, in JobSpec and in JobResult.
+
+    Later: 4 to 8, imports, analyses, attributions, studies, predictions.
+    """
 
 JOB_KIND_UNSPECIFIED: JobKind.ValueType  # 0
 """Not set; never sent."""
@@ -103,9 +106,9 @@ class _PriorityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     PRIORITY_LOW: _Priority.ValueType  # 1
     """Only when nothing else waits for the same workers."""
     PRIORITY_NORMAL: _Priority.ValueType  # 2
-    """In order of submission."""
+    """In turn with all others."""
     PRIORITY_HIGH: _Priority.ValueType  # 3
-    """Before all others that have not started."""
+    """Before all others that wait."""
 
 class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
     """How soon a job's parts are taken up."""
@@ -115,9 +118,9 @@ PRIORITY_UNSPECIFIED: Priority.ValueType  # 0
 PRIORITY_LOW: Priority.ValueType  # 1
 """Only when nothing else waits for the same workers."""
 PRIORITY_NORMAL: Priority.ValueType  # 2
-"""In order of submission."""
+"""In turn with all others."""
 PRIORITY_HIGH: Priority.ValueType  # 3
-"""Before all others that have not started."""
+"""Before all others that wait."""
 Global___Priority: typing_extensions.TypeAlias = Priority
 
 class _Device:
@@ -167,7 +170,7 @@ class JobSpec(google.protobuf.message.Message):
 
     @property
     def visualize(self) -> convscope.v1.visualize_pb2.VisualizeSpec:
-        """Find what a model's features like to see."""
+        """Find what maximizes a model's features."""
 
     def __init__(
         self,
@@ -184,7 +187,7 @@ Global___JobSpec: typing_extensions.TypeAlias = JobSpec
 
 @typing.final
 class JobResult(google.protobuf.message.Message):
-    """What a job found."""
+    """What a job found, in short. What is large has a listing of its own, or is a file of the job."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -274,51 +277,107 @@ class Failure(google.protobuf.message.Message):
 Global___Failure: typing_extensions.TypeAlias = Failure
 
 @typing.final
+class Estimate(google.protobuf.message.Message):
+    """What a job takes."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PART_COUNT_FIELD_NUMBER: builtins.int
+    COMPUTE_DURATION_FIELD_NUMBER: builtins.int
+    STORED_BYTES_FIELD_NUMBER: builtins.int
+    part_count: builtins.int
+    """Number of its parts, >= 1."""
+    stored_bytes: builtins.int
+    """Bytes that it stores."""
+    @property
+    def compute_duration(self) -> google.protobuf.duration_pb2.Duration:
+        """Time that one worker needs for it."""
+
+    def __init__(
+        self,
+        *,
+        part_count: builtins.int = ...,
+        compute_duration: google.protobuf.duration_pb2.Duration | None = ...,
+        stored_bytes: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["compute_duration", b"compute_duration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["compute_duration", b"compute_duration", "part_count", b"part_count", "stored_bytes", b"stored_bytes"]) -> None: ...
+
+Global___Estimate: typing_extensions.TypeAlias = Estimate
+
+@typing.final
 class Job(google.protobuf.message.Message):
-    """A job."""
+    """A job.
+
+    Later: 27 to 49.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
-    STATE_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
-    REQUEST_ID_FIELD_NUMBER: builtins.int
+    EFFECTIVE_SPEC_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    DEVICE_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    WAITING_FIELD_NUMBER: builtins.int
+    RESULT_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    ESTIMATE_FIELD_NUMBER: builtins.int
+    ENDED_PART_COUNT_FIELD_NUMBER: builtins.int
     MODEL_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    CANCEL_REQUESTED_FIELD_NUMBER: builtins.int
+    SEQUENCE_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     START_TIME_FIELD_NUMBER: builtins.int
     END_TIME_FIELD_NUMBER: builtins.int
-    SEQUENCE_FIELD_NUMBER: builtins.int
-    CANCEL_REQUESTED_FIELD_NUMBER: builtins.int
-    FAILURE_FIELD_NUMBER: builtins.int
-    RESULT_FIELD_NUMBER: builtins.int
-    PRIORITY_FIELD_NUMBER: builtins.int
-    DEVICE_FIELD_NUMBER: builtins.int
-    PARTS_FIELD_NUMBER: builtins.int
-    PARTS_DONE_FIELD_NUMBER: builtins.int
-    WAITING_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
-    state: Global___JobState.ValueType
-    """Where it is in its life."""
-    request_id: builtins.str
-    """The request's id; empty if it had none."""
-    model: builtins.str
-    """`models/{id}` that it makes; empty unless it trains. Other jobs may name it at once."""
-    sequence: builtins.int
-    """Sequence number of its latest event, >= 1."""
-    cancel_requested: builtins.bool
-    """Whether it was asked to stop."""
+    """Resource name, `jobs/{job}`; the id is the server's."""
     priority: Global___Priority.ValueType
     """How soon it is taken up."""
     device: Global___Device.ValueType
     """What it runs on."""
-    parts: builtins.int
-    """Number of its parts, each computed by one worker in one go; >= 1."""
-    parts_done: builtins.int
-    """How many of them have ended."""
+    kind: Global___JobKind.ValueType
+    """Which of the spec's fields is set."""
+    state: Global___JobState.ValueType
+    """Where it is in its life."""
+    ended_part_count: builtins.int
+    """How many of its parts have ended."""
+    model: builtins.str
+    """`models/{model}` that it makes; empty unless it trains. Other jobs may name it at once."""
+    request_id: builtins.str
+    """The id of the request that made it; empty if it had none."""
+    cancel_requested: builtins.bool
+    """Whether it was asked to stop."""
+    sequence: builtins.int
+    """Sequence number of its latest event, >= 1."""
     @property
     def spec(self) -> Global___JobSpec:
-        """What it does, every default filled in."""
+        """What it is to do, as it was sent; left out by JOB_VIEW_BASIC."""
+
+    @property
+    def effective_spec(self) -> Global___JobSpec:
+        """What it does: every default filled in, with numbers in the place of presets; left out by JOB_VIEW_BASIC. Absent
+        while it waits for a model.
+        """
+
+    @property
+    def waiting(self) -> Global___Waiting:
+        """Why it waits; only if WAITING or QUEUED. Told as of now by GetJob; left out by ListJobs unless WAITING."""
+
+    @property
+    def result(self) -> Global___JobResult:
+        """Only if SUCCEEDED; left out by JOB_VIEW_BASIC."""
+
+    @property
+    def failure(self) -> Global___Failure:
+        """Only if FAILED, or CANCELLED with a reason."""
+
+    @property
+    def estimate(self) -> Global___Estimate:
+        """What it takes, as it was planned; absent while it waits for a model."""
 
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -332,41 +391,32 @@ class Job(google.protobuf.message.Message):
     def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it ended; absent before."""
 
-    @property
-    def failure(self) -> Global___Failure:
-        """Only if FAILED, or CANCELLED with a reason."""
-
-    @property
-    def result(self) -> Global___JobResult:
-        """Only if SUCCEEDED; left out by ListJobs."""
-
-    @property
-    def waiting(self) -> Global___Waiting:
-        """Why it waits, as of now; only if WAITING or QUEUED, and left out by ListJobs."""
-
     def __init__(
         self,
         *,
         name: builtins.str = ...,
-        state: Global___JobState.ValueType = ...,
         spec: Global___JobSpec | None = ...,
-        request_id: builtins.str = ...,
+        effective_spec: Global___JobSpec | None = ...,
+        priority: Global___Priority.ValueType = ...,
+        device: Global___Device.ValueType = ...,
+        kind: Global___JobKind.ValueType = ...,
+        state: Global___JobState.ValueType = ...,
+        waiting: Global___Waiting | None = ...,
+        result: Global___JobResult | None = ...,
+        failure: Global___Failure | None = ...,
+        estimate: Global___Estimate | None = ...,
+        ended_part_count: builtins.int = ...,
         model: builtins.str = ...,
+        request_id: builtins.str = ...,
+        cancel_requested: builtins.bool = ...,
+        sequence: builtins.int = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        sequence: builtins.int = ...,
-        cancel_requested: builtins.bool = ...,
-        failure: Global___Failure | None = ...,
-        result: Global___JobResult | None = ...,
-        priority: Global___Priority.ValueType = ...,
-        device: Global___Device.ValueType = ...,
-        parts: builtins.int = ...,
-        parts_done: builtins.int = ...,
-        waiting: Global___Waiting | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "result", b"result", "spec", b"spec", "start_time", b"start_time", "waiting", b"waiting"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "end_time", b"end_time", "failure", b"failure", "model", b"model", "name", b"name", "parts", b"parts", "parts_done", b"parts_done", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state", "waiting", b"waiting"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "effective_spec", b"effective_spec", "end_time", b"end_time", "estimate", b"estimate", "failure", b"failure", "outcome", b"outcome", "result", b"result", "spec", b"spec", "start_time", b"start_time", "waiting", b"waiting"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "effective_spec", b"effective_spec", "end_time", b"end_time", "ended_part_count", b"ended_part_count", "estimate", b"estimate", "failure", b"failure", "kind", b"kind", "model", b"model", "name", b"name", "outcome", b"outcome", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state", "waiting", b"waiting"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["result", "failure"] | None: ...
 
 Global___Job: typing_extensions.TypeAlias = Job
 
@@ -635,27 +685,28 @@ class JobFinished(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STATE_FIELD_NUMBER: builtins.int
-    FAILURE_FIELD_NUMBER: builtins.int
     RESULT_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
     state: Global___JobState.ValueType
     """SUCCEEDED, FAILED or CANCELLED."""
     @property
-    def failure(self) -> Global___Failure:
-        """Only if FAILED, or CANCELLED with a reason."""
-
-    @property
     def result(self) -> Global___JobResult:
         """Only if SUCCEEDED."""
+
+    @property
+    def failure(self) -> Global___Failure:
+        """Only if FAILED, or CANCELLED with a reason."""
 
     def __init__(
         self,
         *,
         state: Global___JobState.ValueType = ...,
-        failure: Global___Failure | None = ...,
         result: Global___JobResult | None = ...,
+        failure: Global___Failure | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["failure", b"failure", "result", b"result"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["failure", b"failure", "result", b"result", "state", b"state"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["failure", b"failure", "outcome", b"outcome", "result", b"result"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["failure", b"failure", "outcome", b"outcome", "result", b"result", "state", b"state"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["result", "failure"] | None: ...
 
 Global___JobFinished: typing_extensions.TypeAlias = JobFinished
 
@@ -763,32 +814,24 @@ class CreateJobRequest(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    SPEC_FIELD_NUMBER: builtins.int
+    JOB_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
-    PRIORITY_FIELD_NUMBER: builtins.int
-    DEVICE_FIELD_NUMBER: builtins.int
     request_id: builtins.str
-    """Makes the request safe to repeat: 1 to 128 printable ASCII characters, unique among all jobs. The same id with
-    the same spec answers with the job made before. Default: none.
+    """Makes the request safe to repeat, unique among all jobs. The same id with the same job answers with the job made
+    before.
     """
-    priority: Global___Priority.ValueType
-    """How soon it is taken up. Default PRIORITY_NORMAL."""
-    device: Global___Device.ValueType
-    """What it is to run on. Default DEVICE_ANY."""
     @property
-    def spec(self) -> Global___JobSpec:
-        """What to do. Required."""
+    def job(self) -> Global___Job:
+        """What to do."""
 
     def __init__(
         self,
         *,
-        spec: Global___JobSpec | None = ...,
+        job: Global___Job | None = ...,
         request_id: builtins.str = ...,
-        priority: Global___Priority.ValueType = ...,
-        device: Global___Device.ValueType = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["device", b"device", "priority", b"priority", "request_id", b"request_id", "spec", b"spec"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job", "request_id", b"request_id"]) -> None: ...
 
 Global___CreateJobRequest: typing_extensions.TypeAlias = CreateJobRequest
 

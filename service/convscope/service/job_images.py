@@ -10,6 +10,7 @@ from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
 from convscope.service.requests import name_to_id
 from convscope.store.errors import BlobDamagedError, NotFoundError
 from convscope.store.jobs.images import ready_images
+from convscope.v1.jobs_pb2 import JobKind
 from convscope.v1.visualizations_pb2 import ImageFormat, Visualization
 from convscope.v1.visualize_pb2 import FeatureImage, Restarts
 
@@ -32,10 +33,10 @@ class JobImages:
         self._backend = backend
         self._job_id = name_to_id("jobs", name, field="job")
         job = backend.jobs.get(name)
-        if not job.spec.HasField("visualize"):
+        if job.kind != JobKind.JOB_KIND_VISUALIZE:
             raise InvalidRequestError(Violation("job", f"{name} is not a visualization and has no images"))
         self.name = name
-        self.spec = job.spec.visualize
+        self.spec = job.effective_spec.visualize
         self.order = ImageOrder(self.spec)
         self.all_restarts = self.spec.keep == Restarts.RESTARTS_ALL
 

@@ -94,6 +94,7 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
     job, _ = backend.jobs.create(
         plan.spec,
         request_digest=plan.digest,
+        sent=request.job.spec,
         request_id=request.request_id,
         needs=plan.needs,
         model=plan.model,

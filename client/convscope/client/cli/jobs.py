@@ -40,7 +40,7 @@ def list_jobs(
             info = job.info
             if settings.json:
                 print_json(info)
-            parts = f"{info.parts_done}/{info.parts}" if info.parts > 1 else ""
+            parts = f"{info.ended_part_count}/{info.part_count}" if info.part_count > 1 else ""
             rows.add_row(info.name, info.kind, info.state, parts, info.model, when(info.create_time))
     if not settings.json:
         console().print(rows if rows.row_count else "no jobs")
@@ -138,8 +138,8 @@ def _print(info: JobInfo) -> None:
     rows.add_row("model", info.model)
     rows.add_row("priority", info.priority)
     rows.add_row("device", info.device)
-    if info.parts > 1:
-        rows.add_row("parts", f"{info.parts_done} of {info.parts} done")
+    if info.part_count > 1:
+        rows.add_row("parts", f"{info.ended_part_count} of {info.part_count} done")
     for label, moment in (("created", info.create_time), ("started", info.start_time), ("ended", info.end_time)):
         rows.add_row(label, when(moment))
     if info.failure:

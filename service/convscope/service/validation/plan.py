@@ -27,7 +27,7 @@ class Plan:
 
     Attributes:
         spec: every default filled in.
-        digest: SHA-256 of the spec as it was sent; tells whether a request is a repetition.
+        digest: SHA-256 of the job as it was sent; tells whether a request is a repetition.
         needs: ``models/{id}`` that the job works on, or empty.
         model: description of the model that it will make, if it trains.
         priority: how soon it is taken up.
@@ -58,41 +58,43 @@ def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float =
     if unknown := list(unknown_fields(request)):
         raise InvalidRequestError(*unknown)
     plan = _plan_spec(request, models, max_cost)
-    priority = known_value("priority", request.priority, Priority.DESCRIPTOR, default=Priority.PRIORITY_NORMAL)
-    device = known_value("device", request.device, Device.DESCRIPTOR, default=Device.DEVICE_ANY)
+    priority = known_value("job.priority", request.job.priority, Priority.DESCRIPTOR, default=Priority.PRIORITY_NORMAL)
+    device = known_value("job.device", request.job.device, Device.DESCRIPTOR, default=Device.DEVICE_ANY)
     return replace(plan, priority=Priority.ValueType(priority), device=Device.ValueType(device))
 
 
 def _plan_spec(request: CreateJobRequest, models: ModelStore, max_cost: float) -> Plan:
     digest = request_digest(request)
     spec = JobSpec()
-    spec.CopyFrom(request.spec)
+    spec.CopyFrom(request.job.spec)
     match spec.WhichOneof("kind"):
         case "train":
             return _plan_train(spec, digest, models)
         case "evaluate":
-            model = _required_model(spec.evaluate.model, "spec.evaluate.model", models)
-            checks = Checks("spec.evaluate")
+            model = _required_model(spec.evaluate.model, "job.spec.evaluate.model", models)
+            checks = Checks("job.spec.evaluate")
             check_evaluate(spec.evaluate, model.layers, checks)
         case "visualize":
-            model = _required_model(spec.visualize.model, "spec.visualize.model", models)
-            checks = Checks("spec.visualize")
+            model = _required_model(spec.visualize.model, "job.spec.visualize.model", models)
+            checks = Checks("job.spec.visualize")
             check_visualize(spec.visualize, model, max_cost, checks)
         case _:
-            raise InvalidRequestError(Violation("spec", "must have one of train, evaluate, visualize"))
+            raise InvalidRequestError(Violation("job.spec", "must have one of train, evaluate, visualize"))
     checks.finish()
     return Plan(spec=spec, digest=digest, needs=model.name)
 
 
 def request_digest(request: CreateJobRequest) -> str:
-    """Return what tells whether two requests ask for the same: the SHA-256 of the spec as it was sent."""
-    return hashlib.sha256(request.spec.SerializeToString(deterministic=True)).hexdigest()
+    """Return what tells whether two requests ask for the same: the SHA-256 of the job as it was sent."""
+    return hashlib.sha256(request.job.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _plan_train(spec: JobSpec, digest: str, models: ModelStore) -> Plan:
     train = spec.train
-    checks = Checks("spec.train")
-    parent = _required_model(train.continue_from, "spec.train.continue_from", models) if train.continue_from else None
+    checks = Checks("job.spec.train")
+    parent = (
+        _required_model(train.continue_from, "job.spec.train.continue_from", models) if train.continue_from else None
+    )
     if parent and train.HasField("network"):
         checks.refuse("network", f"must not be set with continue_from: it is that of {parent.name}")
     if parent and train.dataset not in {"", parent.dataset}:

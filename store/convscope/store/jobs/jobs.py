@@ -54,6 +54,7 @@ class JobStore:
         spec: JobSpec,
         *,
         request_digest: str,
+        sent: JobSpec | None = None,
         request_id: str = "",
         needs: str = "",
         model: Model | None = None,
@@ -69,6 +70,7 @@ class JobStore:
         Args:
             spec: what to do, every default filled in.
             request_digest: decides whether two requests with the same id ask for the same.
+            sent: the spec as it was sent; None if it is the same.
             request_id: makes the call safe to repeat; may be empty.
             needs: ``models/{id}`` that the job works on; if its training has not ended, the job waits for it.
             model: description of the model that the job will make; its name is allotted here.
@@ -89,6 +91,7 @@ class JobStore:
         model_id = job_id if model else ""
         events = (JobEvent(waiting=JobWaiting(model=needs)), JobEvent(queued=JobQueued()))
         fields: dict[str, Value] = {
+            "sent": (sent or spec).SerializeToString(deterministic=True),
             "spec": spec.SerializeToString(deterministic=True),
             "kind": records.spec_kind(spec),
             "request": request_digest,
@@ -196,7 +199,7 @@ class JobStore:
     def _known_request(self, job_id: str, request_id: str, request_digest: str) -> Job:
         fields = self._fields(job_id)
         if fields[b"request"].decode() != request_digest:
-            raise RequestConflictError(f"request_id {request_id!r} was used for jobs/{job_id} with another spec")
+            raise RequestConflictError(f"request_id {request_id!r} was used for jobs/{job_id} with another job")
         return records.job_from_fields(job_id, fields)
 
 

@@ -6,7 +6,18 @@ from typing import cast
 import redis
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobFinished, JobSpec, JobState, Priority
+from convscope.v1.jobs_pb2 import (
+    Device,
+    Estimate,
+    Failure,
+    Job,
+    JobEvent,
+    JobFinished,
+    JobKind,
+    JobSpec,
+    JobState,
+    Priority,
+)
 from convscope.v1.models_pb2 import Model, ModelState
 
 __all__ = [
@@ -65,8 +76,10 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
     state = JobState.Value(f"JOB_STATE_{fields[b'state'].decode().upper()}")
     job = Job(
         name=f"jobs/{job_id}",
+        kind=_kind(fields[b"kind"]),
         state=state,
-        spec=JobSpec.FromString(fields[b"spec"]),
+        spec=JobSpec.FromString(fields[b"sent"]),
+        effective_spec=JobSpec.FromString(fields[b"spec"]),
         request_id=fields.get(b"request_id", b"").decode(),
         model=_named("models", fields.get(b"makes", b"")),
         create_time=_timestamp(fields.get(b"created")),
@@ -76,8 +89,8 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
         cancel_requested=bool(fields.get(b"cancel")),
         priority=Priority.Value(f"PRIORITY_{fields.get(b'priority', b'normal').decode().upper()}"),
         device=Device.Value(f"DEVICE_{fields.get(b'device', b'any').decode().upper()}"),
-        parts=int(fields.get(b"parts", b"1")),
-        parts_done=int(fields.get(b"done", b"0")),
+        estimate=_estimate(fields),
+        ended_part_count=int(fields.get(b"done", b"0")),
     )
     if b"failure" in fields:
         job.failure.ParseFromString(fields[b"failure"])
@@ -91,6 +104,18 @@ def model_from_fields(model_id: str, fields: Fields) -> Model:
     model.create_time.FromMilliseconds(int(fields[b"created"]))
     model.state = ModelState.Value(f"MODEL_STATE_{fields[b'state'].decode().upper()}")
     return model
+
+
+def _kind(kind: bytes) -> JobKind.ValueType:
+    """Return a kind from how it is stored; that of a job which only newer versions know is not set."""
+    name = f"JOB_KIND_{kind.decode().upper()}"
+    return JobKind.Value(name) if name in JobKind.keys() else JobKind.JOB_KIND_UNSPECIFIED  # noqa: SIM118 - no mapping
+
+
+def _estimate(fields: Fields) -> Estimate:
+    estimate = Estimate(part_count=int(fields[b"parts"]))
+    estimate.compute_duration.FromMilliseconds(round(1000 * float(fields[b"part_cost"]) * estimate.part_count))
+    return estimate
 
 
 def _named(collection: str, identifier: bytes) -> str:

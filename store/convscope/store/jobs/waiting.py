@@ -57,7 +57,7 @@ def _backlog(connection: redis.Redis, job: Job, takers: int) -> Waiting:
     names = [f"{each}:{device}" for each in PRIORITIES[: PRIORITIES.index(priority) + 1] for device in devices]
     fields = [f"{what}:{name}" for what in ("parts", "seconds") for name in names]
     values = [float(value or 0) for value in connection.hmget(KEYS["backlog"], fields)]
-    parts = max(0, round(sum(values[: len(names)])) - (job.parts - job.parts_done))
+    parts = max(0, round(sum(values[: len(names)])) - (job.estimate.part_count - job.ended_part_count))
     seconds = sum(values[len(names) :]) * parts / max(1.0, sum(values[: len(names)])) / takers
     backlog = Backlog(part_count=parts)
     backlog.duration.FromMilliseconds(round(seconds * 1000))
