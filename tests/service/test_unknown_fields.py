@@ -78,7 +78,8 @@ def test_a_spec_with_unknown_fields_is_refused(connection: redis.Redis) -> None:
         plan_job(request, ModelStore(connection))
     assert {each.field: each.description for each in caught.value.violations} == {
         "job.spec.train": "has the unknown field 99; allowed: dataset (1), network (2), learning_rate (3), precision "
-        "(4), batch_size (5), iterations (6), report_interval (7), validation_interval (8), seed (9), continue_from (10)",
+        "(4), batch_size (5), iterations (6), report_interval (7), validation_interval (8), seed (9), "
+        "continue_from (10)",
         "job.spec.train.network.dense[0]": "has the unknown field 7; allowed: units (1), activation (2)",
     }
 

@@ -243,6 +243,8 @@ class Failure(google.protobuf.message.Message):
         """The worker's process died."""
         REASON_STORAGE: Failure._Reason.ValueType  # 5
         """The artifact store could not be read or written."""
+        REASON_TIMEOUT: Failure._Reason.ValueType  # 7
+        """It ran longer than its `timeout`."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Kinds of failure, for programs."""
@@ -259,6 +261,8 @@ class Failure(google.protobuf.message.Message):
     """The worker's process died."""
     REASON_STORAGE: Failure.Reason.ValueType  # 5
     """The artifact store could not be read or written."""
+    REASON_TIMEOUT: Failure.Reason.ValueType  # 7
+    """It ran longer than its `timeout`."""
 
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
@@ -314,11 +318,31 @@ class Job(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class LabelsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     NAME_FIELD_NUMBER: builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
     EFFECTIVE_SPEC_FIELD_NUMBER: builtins.int
     PRIORITY_FIELD_NUMBER: builtins.int
     DEVICE_FIELD_NUMBER: builtins.int
+    TIMEOUT_FIELD_NUMBER: builtins.int
     KIND_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     WAITING_FIELD_NUMBER: builtins.int
@@ -335,6 +359,10 @@ class Job(google.protobuf.message.Message):
     END_TIME_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Resource name, `jobs/{job}`; the id is the server's."""
+    display_name: builtins.str
+    """What people call it; need not be unique."""
+    owner: builtins.str
+    """Whose it is; `local`."""
     priority: Global___Priority.ValueType
     """How soon it is taken up."""
     device: Global___Device.ValueType
@@ -354,6 +382,10 @@ class Job(google.protobuf.message.Message):
     sequence: builtins.int
     """Sequence number of its latest event, >= 1."""
     @property
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """What programs find it by. A value may be empty."""
+
+    @property
     def spec(self) -> Global___JobSpec:
         """What it is to do, as it was sent; left out by JOB_VIEW_BASIC."""
 
@@ -362,6 +394,10 @@ class Job(google.protobuf.message.Message):
         """What it does: every default filled in, with numbers in the place of presets; left out by JOB_VIEW_BASIC. Absent
         while it waits for a model.
         """
+
+    @property
+    def timeout(self) -> google.protobuf.duration_pb2.Duration:
+        """How long it may run, from the start of its first attempt; then it fails."""
 
     @property
     def waiting(self) -> Global___Waiting:
@@ -395,10 +431,14 @@ class Job(google.protobuf.message.Message):
         self,
         *,
         name: builtins.str = ...,
+        display_name: builtins.str = ...,
+        labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        owner: builtins.str = ...,
         spec: Global___JobSpec | None = ...,
         effective_spec: Global___JobSpec | None = ...,
         priority: Global___Priority.ValueType = ...,
         device: Global___Device.ValueType = ...,
+        timeout: google.protobuf.duration_pb2.Duration | None = ...,
         kind: Global___JobKind.ValueType = ...,
         state: Global___JobState.ValueType = ...,
         waiting: Global___Waiting | None = ...,
@@ -414,8 +454,8 @@ class Job(google.protobuf.message.Message):
         start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "effective_spec", b"effective_spec", "end_time", b"end_time", "estimate", b"estimate", "failure", b"failure", "outcome", b"outcome", "result", b"result", "spec", b"spec", "start_time", b"start_time", "waiting", b"waiting"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "effective_spec", b"effective_spec", "end_time", b"end_time", "ended_part_count", b"ended_part_count", "estimate", b"estimate", "failure", b"failure", "kind", b"kind", "model", b"model", "name", b"name", "outcome", b"outcome", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state", "waiting", b"waiting"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "effective_spec", b"effective_spec", "end_time", b"end_time", "estimate", b"estimate", "failure", b"failure", "outcome", b"outcome", "result", b"result", "spec", b"spec", "start_time", b"start_time", "timeout", b"timeout", "waiting", b"waiting"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "display_name", b"display_name", "effective_spec", b"effective_spec", "end_time", b"end_time", "ended_part_count", b"ended_part_count", "estimate", b"estimate", "failure", b"failure", "kind", b"kind", "labels", b"labels", "model", b"model", "name", b"name", "outcome", b"outcome", "owner", b"owner", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state", "timeout", b"timeout", "waiting", b"waiting"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["result", "failure"] | None: ...
 
 Global___Job: typing_extensions.TypeAlias = Job
@@ -817,8 +857,8 @@ class CreateJobRequest(google.protobuf.message.Message):
     JOB_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
     request_id: builtins.str
-    """Makes the request safe to repeat, unique among all jobs. The same id with the same job answers with the job made
-    before.
+    """Makes the request safe to repeat, unique among the jobs of an owner. The same id with the same job answers with the
+    job made before.
     """
     @property
     def job(self) -> Global___Job:

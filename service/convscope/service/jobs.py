@@ -94,7 +94,7 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
     job, _ = backend.jobs.create(
         plan.spec,
         request_digest=plan.digest,
-        sent=request.job.spec,
+        sent=request.job,
         request_id=request.request_id,
         needs=plan.needs,
         model=plan.model,

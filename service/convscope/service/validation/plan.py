@@ -15,10 +15,9 @@ from convscope.service.validation.visualize import check_visualize
 from convscope.store import ModelStore
 from convscope.v1.jobs_pb2 import CreateJobRequest, Device, JobSpec, Priority
 from convscope.v1.models_pb2 import Model
+from convscope.v1.rules import violations
 
 __all__ = ["Plan", "plan_job", "request_digest"]
-
-MAX_REQUEST_ID = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +53,10 @@ def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float =
         InvalidRequestError: naming every field that cannot be right.
         NotFoundError: for a dataset or model that does not exist.
     """
-    _check_request_id(request.request_id)
     if unknown := list(unknown_fields(request)):
         raise InvalidRequestError(*unknown)
+    if wrong := [Violation(each.field, each.description) for each in violations(request)]:
+        raise InvalidRequestError(*wrong)
     plan = _plan_spec(request, models, max_cost)
     priority = known_value("job.priority", request.job.priority, Priority.DESCRIPTOR, default=Priority.PRIORITY_NORMAL)
     device = known_value("job.device", request.job.device, Device.DESCRIPTOR, default=Device.DEVICE_ANY)
@@ -123,8 +123,3 @@ def _required_model(name: str, field: str, models: ModelStore) -> Model:
         return models.get(name)
     except ValueError as error:
         raise InvalidRequestError(Violation(field, str(error))) from error
-
-
-def _check_request_id(request_id: str) -> None:
-    if len(request_id) > MAX_REQUEST_ID or not (request_id.isascii() and request_id.isprintable()):
-        raise InvalidRequestError(Violation("request_id", f"must be 1 to {MAX_REQUEST_ID} printable ASCII characters"))

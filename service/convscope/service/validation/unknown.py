@@ -15,14 +15,14 @@ def unknown_fields(message: Message, path: str = "") -> Iterator[Violation]:
     """Find the unknown fields of a message and of all messages in it.
 
     Args:
-        message: without map fields.
+        message: whose maps hold no messages.
         path: of the message in the request; empty for the request itself.
     """
     unknown = UnknownFieldSet(message)
     for number in sorted({unknown[index].field_number for index in range(len(unknown))}):
         yield Violation(path or "request", _describe(number, message))
     for field, value in message.ListFields():
-        if field.type == FieldDescriptor.TYPE_MESSAGE:
+        if field.type == FieldDescriptor.TYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
             inner = f"{path}.{field.name}" if path else field.name
             yield from _inside(value, inner)
 

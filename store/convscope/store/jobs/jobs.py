@@ -1,5 +1,6 @@
 """The record of every job: the truth about what was asked for and how it stands."""
 
+import json
 from collections.abc import Collection, Iterator
 
 import redis
@@ -54,7 +55,7 @@ class JobStore:
         spec: JobSpec,
         *,
         request_digest: str,
-        sent: JobSpec | None = None,
+        sent: Job | None = None,
         request_id: str = "",
         needs: str = "",
         model: Model | None = None,
@@ -70,8 +71,9 @@ class JobStore:
         Args:
             spec: what to do, every default filled in.
             request_digest: decides whether two requests with the same id ask for the same.
-            sent: the spec as it was sent; None if it is the same.
-            request_id: makes the call safe to repeat; may be empty.
+            sent: the job as it was sent: its spec, display name, labels and timeout are kept; None if there is but the
+                spec.
+            request_id: makes the call safe to repeat, unique among those of an owner; may be empty.
             needs: ``models/{id}`` that the job works on; if its training has not ended, the job waits for it.
             model: description of the model that the job will make; its name is allotted here.
             priority: how soon its parts are taken up.
@@ -91,7 +93,7 @@ class JobStore:
         model_id = job_id if model else ""
         events = (JobEvent(waiting=JobWaiting(model=needs)), JobEvent(queued=JobQueued()))
         fields: dict[str, Value] = {
-            "sent": (sent or spec).SerializeToString(deterministic=True),
+            **_sent_fields(sent or Job(spec=spec)),
             "spec": spec.SerializeToString(deterministic=True),
             "kind": records.spec_kind(spec),
             "request": request_digest,
@@ -108,7 +110,7 @@ class JobStore:
         }
         status, value = self._scripts.run(
             "create",
-            *(job_id, request_id, model_id, parse_name("models", needs) if needs else ""),
+            *(job_id, request_id, owner, model_id, parse_name("models", needs) if needs else ""),
             *(event.SerializeToString() for event in events),
             *counted(fields.items()),
             *counted(_new_model_fields(job_id, model).items() if model else ()),
@@ -121,13 +123,13 @@ class JobStore:
         top_up_tickets(self._redis)
         return self.get(f"jobs/{job_id}"), True
 
-    def of_request(self, request_id: str, request_digest: str) -> Job | None:
-        """Return the job that a request has made already, if any.
+    def of_request(self, request_id: str, request_digest: str, owner: str = LOCAL_OWNER) -> Job | None:
+        """Return the job that an owner's request has made already, if any.
 
         Raises:
             RequestConflictError: if the request id was used for something else.
         """
-        known = self._redis.get(key("request", request_id)) if request_id else None
+        known = self._redis.get(key("request", owner, request_id)) if request_id else None
         return self._known_request(records.text(known), request_id, request_digest) if known else None
 
     def get(self, name: str) -> Job:
@@ -201,6 +203,18 @@ class JobStore:
         if fields[b"request"].decode() != request_digest:
             raise RequestConflictError(f"request_id {request_id!r} was used for jobs/{job_id} with another job")
         return records.job_from_fields(job_id, fields)
+
+
+def _sent_fields(sent: Job) -> dict[str, Value]:
+    """Return what is kept of a job as it was sent; of what was left out, there is no field."""
+    fields: dict[str, Value] = {"sent": sent.spec.SerializeToString(deterministic=True)}
+    if sent.display_name:
+        fields["display_name"] = sent.display_name
+    if sent.labels:
+        fields["labels"] = json.dumps(dict(sent.labels), sort_keys=True)
+    if sent.HasField("timeout"):
+        fields["timeout"] = sent.timeout.ToMilliseconds()
+    return fields
 
 
 def _new_model_fields(job_id: str, model: Model) -> dict[str, Value]:

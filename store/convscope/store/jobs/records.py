@@ -1,9 +1,11 @@
 """The stored form of jobs and models, and the contract's form."""
 
+import json
 from collections.abc import Mapping
 from typing import cast
 
 import redis
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from convscope.v1.jobs_pb2 import (
@@ -77,6 +79,10 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
     job = Job(
         name=f"jobs/{job_id}",
         kind=_kind(fields[b"kind"]),
+        display_name=fields.get(b"display_name", b"").decode(),
+        labels=json.loads(fields.get(b"labels", b"{}")),
+        owner=fields[b"owner"].decode(),
+        timeout=_duration(fields.get(b"timeout")),
         state=state,
         spec=JobSpec.FromString(fields[b"sent"]),
         effective_spec=JobSpec.FromString(fields[b"spec"]),
@@ -120,6 +126,14 @@ def _estimate(fields: Fields) -> Estimate:
 
 def _named(collection: str, identifier: bytes) -> str:
     return f"{collection}/{identifier.decode()}" if identifier else ""
+
+
+def _duration(milliseconds: bytes | None) -> Duration | None:
+    if milliseconds is None:
+        return None
+    duration = Duration()
+    duration.FromMilliseconds(int(milliseconds))
+    return duration
 
 
 def _timestamp(milliseconds: bytes | None) -> Timestamp | None:

@@ -122,12 +122,15 @@ local function begin_attempt(part)
   redis.call('ZADD', KEY.leases, whole(NOW + lease_ms), id .. '|' .. part)
   redis.call('HSET', KEY.holders, worker, id .. '|' .. part .. '|' .. nonce)
   redis.call('HINCRBY', record, 'running', 1)
-  local job = redis.call('HMGET', record, 'state', 'started', 'checkpoint')
+  local job = redis.call('HMGET', record, 'state', 'started', 'checkpoint', 'timeout')
   if job[1] ~= 'running' then
     set_state('running')
   end
   if not job[2] then
     redis.call('HSET', record, 'started', whole(NOW))
+    if job[4] then
+      redis.call('ZADD', KEY.deadlines, whole(NOW + tonumber(job[4])), id)
+    end
   end
   local resumed = tonumber(string.match(job[3] or '', '^(%d+):')) or kept
   local told = start .. number_field(part_field, tonumber(part)) .. number_field(attempt_field, attempt)
@@ -150,6 +153,7 @@ for _, priority in ipairs({ 'high', 'normal', 'low' }) do
     return reply(part, begin_attempt(part))
   end
 end
+redis.call('HDEL', KEY.holders, worker) -- the attempt before is over: it is no reason any more to kill this executor
 if wait_ms > 0 then
   redis.call('ZADD', key('waiting', device), whole(NOW + wait_ms), worker)
   redis.call('HSET', KEY.warm, worker, loaded)

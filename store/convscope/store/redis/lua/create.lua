@@ -1,16 +1,16 @@
 -- Creates a job, the model that it is to make, and its first event, unless its request id was used before.
 --
--- ARGV: job id, request id or "", id of the model that it makes or "", id of the model that it needs or "",
+-- ARGV: job id, request id or "", its owner, id of the model that it makes or "", id of the model that it needs or "",
 --       event if it must wait, event if it need not,
 --       number of the record's fields, then for each: field, value
 --       number of the model's fields, then for each: field, value
 --       number of the layout of records
 -- Returns {"created", state}, {"exists", job id}, or {"model", state of the model that it needs or ""}.
 open_job(take())
-local request, makes, needs = take(), take(), take()
+local request, owner, makes, needs = take(), take(), take(), take()
 local waiting_event, queued_event = take(), take()
 if request ~= '' then
-  local made_before = redis.call('GET', key('request', request))
+  local made_before = redis.call('GET', key('request', owner, request))
   if made_before then
     return { 'exists', made_before }
   end
@@ -49,7 +49,7 @@ else
   offer(tonumber(redis.call('HGET', record, 'parts')))
 end
 if request ~= '' then
-  redis.call('SET', key('request', request), id)
+  redis.call('SET', key('request', owner, request), id)
 end
 append(event, '')
 return { 'created', state }

@@ -232,6 +232,7 @@ local function retire()
   withdraw()
   redis.call('UNLINK', parts, returned)
   redis.call('ZREM', KEY.cancelling, id)
+  redis.call('ZREM', KEY.deadlines, id)
   redis.call('EXPIRE', written, 3600) -- until no reply can be lost any more
   local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'model_file', 'model_history')
   drop_ref(blobs, string.match(kept[1] or '', ':(.*)$') or '') -- no attempt resumes from it any more
