@@ -84,6 +84,28 @@ def test_a_submission_can_always_be_repeated(sent: Callable[..., Any], fake: Fak
     assert all(ids)
 
 
+@pytest.mark.parametrize(("kind", "arguments"), [("train", ()), ("evaluate", ("m",)), ("visualize", ("m",))])
+def test_what_is_said_of_a_job_arrives(
+    sent: Callable[..., Any], fake: FakeService, kind: str, arguments: tuple[str, ...]
+) -> None:
+    sent(kind, *arguments)
+    assert not fake.requests[-1].job.HasField("timeout")
+    sent(kind, *arguments, display_name="first", labels={"a": "1", "b": ""}, timeout=np.float32(1.5))
+    found = fake.requests[-1].job
+    assert (found.display_name, dict(found.labels)) == ("first", {"a": "1", "b": ""})
+    assert found.timeout.ToMilliseconds() == 1500
+
+
+def test_a_job_tells_what_was_said_of_it(fake: FakeService, client: Client) -> None:
+    found = job(display_name="first", labels={"a": "1"}, owner="local", timeout={"seconds": 90})
+    fake.handlers["GetJob"] = lambda *_: found
+    info = client.job("j").info
+    assert (info.display_name, dict(info.labels), info.owner, info.timeout) == ("first", {"a": "1"}, "local", 90.0)
+    fake.handlers["GetJob"] = lambda *_: job()
+    info = client.job("j").info
+    assert (info.display_name, dict(info.labels), info.timeout) == ("", {}, None)
+
+
 def test_a_job_or_model_names_a_model(fake: FakeService, client: Client) -> None:
     fake.handlers["CreateJob"] = lambda request, _: job(
         str(request.job.spec.WhichOneof("kind")), model="models/new" if request.job.spec.HasField("train") else ""
@@ -120,6 +142,12 @@ BAD = [
     ("train", {"dataset": 5}, InvalidType, "dataset: 5 is not a string"),
     ("train", {"continue_from": 5}, InvalidType, "continue_from: 5 is neither"),
     ("train", {"request_id": ""}, InvalidValue, "request_id: must not be empty"),
+    ("train", {"timeout": "1h"}, InvalidType, "timeout: '1h' is not a number"),
+    ("train", {"timeout": float("nan")}, InvalidValue, "timeout: nan is not a number of seconds"),
+    ("train", {"timeout": float("inf")}, InvalidValue, "timeout: inf is not a number of seconds"),
+    ("train", {"labels": "a=1"}, InvalidType, "labels: 'a=1' is not a mapping"),
+    ("train", {"labels": {"a": 1}}, InvalidType, "labels: 'a': 1 is not a name and a value"),
+    ("train", {"display_name": 1}, InvalidType, "display_name: 1 is not a string"),
     (
         "evaluate",
         {"model": "m", "split": "tset"},

@@ -5,10 +5,13 @@ import operator
 
 from convscope.client.errors import InvalidType, InvalidValue
 
-__all__ = ["float32", "int32", "int64", "real", "resource_name", "text", "uint64"]
+__all__ = ["float32", "int32", "int64", "real", "resource_name", "seconds", "text", "uint64"]
 
 # The largest number that is sent as float32 and does not arrive as infinity.
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
+
+# Seconds in the longest duration that there can be: 10,000 years.
+_LONGEST = 315_576_000_000
 
 
 def _whole(field: str, value: object, low: int, high: int) -> int:
@@ -53,6 +56,14 @@ def float32(field: str, value: object) -> float:
     number = real(field, value)
     if not abs(number) <= _LARGEST_FLOAT32:  # nor is NaN
         raise InvalidValue(f"{field}: {number:g} is not a finite number within ±3.4e38, the range of float32")
+    return number
+
+
+def seconds(field: str, value: object) -> float:
+    """A number of seconds that a duration can hold."""
+    number = real(field, value)
+    if not abs(number) <= _LONGEST:  # nor is NaN
+        raise InvalidValue(f"{field}: {number:g} is not a number of seconds")
     return number
 
 

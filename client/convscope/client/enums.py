@@ -60,6 +60,7 @@ class FailureReason(StrEnum):
     DATASET = "dataset"
     WORKER_LOST = "worker_lost"
     STORAGE = "storage"
+    TIMEOUT = "timeout"
 
 
 class ModelState(StrEnum):

@@ -144,7 +144,8 @@ class JobError(ConvscopeError):
 class JobFailed(JobError):
     """A job failed.
 
-    `reason` is one of `computation`, `model`, `dataset`, `worker_lost`, `storage`; `message` says what happened.
+    `reason` is one of `computation`, `model`, `dataset`, `worker_lost`, `storage`, `timeout`; `message` says what
+    happened.
     """
 
     def __init__(self, job: str, reason: str, message: str) -> None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
@@ -19,7 +19,7 @@ from convscope.client.history import History
 from convscope.client.images import FeatureImage
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
 from convscope.client.selections import asked_features, objective_names
-from convscope.client.times import time_from_wire
+from convscope.client.times import seconds_from_wire, time_from_wire
 from convscope.client.watching import patiently, watch
 from convscope.v1 import jobs_pb2, models_pb2
 
@@ -48,6 +48,10 @@ class JobInfo:
         failure: Why it failed; None unless it did, or was cancelled with a reason.
         priority: How soon it is taken up.
         device: What it runs on.
+        display_name: What people call it; empty if nothing was said.
+        labels: What programs find it by.
+        owner: Whose it is.
+        timeout: Seconds that it may run from its first start on; None if there is no limit.
         part_count: Number of its parts, each computed by one worker in one go.
         ended_part_count: How many of them have ended.
         waiting: Why it waits, as of then; empty if it does not, and in listings.
@@ -67,6 +71,10 @@ class JobInfo:
     failure: Failure | None
     priority: Priority = Priority.NORMAL
     device: Device = Device.ANY
+    display_name: str = ""
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    owner: str = ""
+    timeout: float | None = None
     part_count: int = 1
     ended_part_count: int = 0
     waiting: str = ""
@@ -93,6 +101,10 @@ class JobInfo:
             failure=failure_from_wire(message.failure) if message.HasField("failure") else None,
             priority=from_wire(Priority, jobs_pb2.Priority.Name, message.priority or jobs_pb2.PRIORITY_NORMAL),
             device=from_wire(Device, jobs_pb2.Device.Name, message.device or jobs_pb2.DEVICE_ANY),
+            display_name=message.display_name,
+            labels=MappingProxyType(dict(message.labels)),
+            owner=message.owner,
+            timeout=seconds_from_wire(message.timeout) if message.HasField("timeout") else None,
             part_count=max(message.estimate.part_count, 1),
             ended_part_count=message.ended_part_count,
             waiting=message.waiting.message,

@@ -131,24 +131,34 @@ def _raise_failure(job: Job[object], event: Finished) -> None:
 
 def _print(info: JobInfo) -> None:
     rows = details("job", info.name)
-    rows.add_row("kind", info.kind)
-    rows.add_row("state", info.state + (" (asked to stop)" if info.cancel_requested else ""))
-    if info.waiting:
-        rows.add_row("waiting", info.waiting)
-    rows.add_row("model", info.model)
-    rows.add_row("priority", info.priority)
-    rows.add_row("device", info.device)
-    if info.part_count > 1:
-        rows.add_row("parts", f"{info.ended_part_count} of {info.part_count} done")
-    for label, moment in (("created", info.create_time), ("started", info.start_time), ("ended", info.end_time)):
-        rows.add_row(label, when(moment))
-    if info.failure:
-        rows.add_row("failure", info.failure.message)
+    for fact, told in _facts(info).items():
+        if told:
+            rows.add_row(fact, told)
     for field, value in info.spec.items():
         if field == "model":  # it stands above
             continue
         rows.add_row(field, _chosen(value) if field == "selections" else str(value))
     console().print(rows)
+
+
+def _facts(info: JobInfo) -> dict[str, str]:
+    """What is told of a job beside its spec; what is empty need not be."""
+    return {
+        "name": info.display_name,
+        "kind": info.kind,
+        "state": info.state + (" (asked to stop)" if info.cancel_requested else ""),
+        "waiting": info.waiting,
+        "model": info.model,
+        "priority": info.priority,
+        "device": info.device,
+        "labels": " ".join(f"{name}={value}" for name, value in info.labels.items()),
+        "timeout": "" if info.timeout is None else f"{info.timeout:g} s",
+        "parts": f"{info.ended_part_count} of {info.part_count} done" if info.part_count > 1 else "",
+        "created": when(info.create_time),
+        "started": when(info.start_time),
+        "ended": when(info.end_time),
+        "failure": info.failure.message if info.failure else "",
+    }
 
 
 def _chosen(selections: list[dict[str, Any]]) -> str:

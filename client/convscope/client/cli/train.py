@@ -10,9 +10,13 @@ from convscope.client.cli.options import (
     Detach,
     DeviceOption,
     Json,
+    Labels,
+    Name,
     PriorityOption,
     RequestId,
     Seed,
+    Timeout,
+    labels_of,
     settings_of,
 )
 from convscope.client.cli.output import console, print_json
@@ -64,6 +68,9 @@ def train(
     ] = None,
     priority: PriorityOption = None,
     device: DeviceOption = None,
+    name: Name = "",
+    labels: Labels = None,
+    timeout: Timeout = None,
     request_id: RequestId = None,
     detach: Detach = False,
     address: Address = None,
@@ -87,6 +94,9 @@ def train(
             request_id=request_id,
             priority=priority,
             device=device,
+            display_name=name,
+            labels=labels_of(labels),
+            timeout=timeout,
         )
         result = await_result(job, detach=detach, json=settings.json)
     print_json({"job": job.name, "result": result}) if settings.json else _print(result)

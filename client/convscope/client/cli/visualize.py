@@ -16,9 +16,13 @@ from convscope.client.cli.options import (
     DeviceOption,
     Folder,
     Json,
+    Labels,
+    Name,
     PriorityOption,
     RequestId,
     Seed,
+    Timeout,
+    labels_of,
     settings_of,
 )
 from convscope.client.cli.output import console, print_json, table
@@ -111,6 +115,9 @@ def visualize(
     output: Folder = Path("visualization"),
     priority: PriorityOption = None,
     device: DeviceOption = None,
+    name: Name = "",
+    labels: Labels = None,
+    timeout: Timeout = None,
     request_id: RequestId = None,
     detach: Detach = False,
     address: Address = None,
@@ -140,6 +147,9 @@ def visualize(
             request_id=request_id,
             priority=priority,
             device=device,
+            display_name=name,
+            labels=labels_of(labels),
+            timeout=timeout,
         )
         result = await_result(job, detach=detach, json=chosen.json)
     with saving(job):
