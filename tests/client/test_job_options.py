@@ -1,11 +1,12 @@
 """What is said of a job at the command line, beside what it is to do."""
 
+import json
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from convscope.client.cli import main
+from convscope.client.cli.app import app
 from support.fake_service import FakeService, job
 
 Run = Callable[..., tuple[int, str, str]]
@@ -13,15 +14,15 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(fake: FakeService, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command against the fake; returns its code and what it wrote to both outputs."""
+    """Runs convscope in this process; returns its code and what it printed."""
 
-    def call(*arguments: Any) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main([*map(str, arguments), "--address", fake.address])
-        told = capsys.readouterr()
-        return int(caught.value.code or 0), told.out, told.err
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            app(["--address", fake.address, *arguments], prog_name="convscope")
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
 
-    return call
+    return run
 
 
 @pytest.mark.parametrize("command", [["train"], ["evaluate", "m"], ["visualize", "m"]], ids=lambda words: words[0])
@@ -46,3 +47,17 @@ def test_a_job_is_shown_with_what_was_said_of_it(run: Run, fake: FakeService) ->
     told = {line.split()[0]: " ".join(line.split()[1:]) for line in lines.splitlines() if line.strip()}
     assert (told["name"], told["labels"], told["timeout"]) == ("first try", "a=1", "90 s")
     assert "ended" not in told
+
+
+@pytest.mark.parametrize("command", [["train"], ["evaluate", "m"], ["visualize", "m"]], ids=lambda words: words[0])
+def test_a_job_can_be_tried(run: Run, fake: FakeService, tmp_path: Path, command: list[str]) -> None:
+    described = job(command[0], "QUEUED", estimate={"part_count": 3, "compute_duration": {"seconds": 90}})
+    described.name, described.estimate.stored_bytes = "", 4_000_000
+    fake.handlers["CreateJob"] = lambda *_: described
+    output = ["--output", str(tmp_path / "images")] if command[0] == "visualize" else []
+    told = "would take 3 parts, about 90 s of one worker, and store 4.0 MB\n"
+    assert run(*command, *output, "--dry-run") == (0, told, "")
+    assert fake.requests[-1].validate_only
+    code, lines, _ = run(*command, *output, "--dry-run", "--json")
+    assert (code, json.loads(lines)["estimate"]["part_count"]) == (0, 3)
+    assert len(fake.requests) == 2

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.client import Client, Convolution, Dense, InvalidType, InvalidValue, Layers
+from convscope.client import Client, Convolution, Dense, Estimate, InvalidType, InvalidValue, Layers
 from convscope.client.selections import selections
 from convscope.v1 import jobs_pb2, train_pb2, visualize_pb2
 from support.fake_service import FakeService, job
@@ -106,6 +106,21 @@ def test_a_job_tells_what_was_said_of_it(fake: FakeService, client: Client) -> N
     assert (info.display_name, dict(info.labels), info.timeout) == ("", {}, None)
 
 
+@pytest.mark.parametrize(("kind", "arguments"), [("train", ()), ("evaluate", ("m",)), ("visualize", ("m",))])
+def test_a_job_can_be_validated_alone(fake: FakeService, client: Client, kind: str, arguments: tuple[str, ...]) -> None:
+    described = job(kind, "QUEUED", estimate={"part_count": 3, "compute_duration": {"seconds": 2}, "stored_bytes": 5})
+    described.ClearField("name")
+    fake.handlers["CreateJob"] = lambda *_: described
+    found = getattr(client, kind)(*arguments, validate_only=True)
+    assert fake.requests[-1].validate_only
+    assert (found.name, found.info.create_time) == ("", None)
+    assert found.info.estimate == Estimate(part_count=3, compute_seconds=2.0, stored_bytes=5)
+    for use in (found.result, found.refresh, found.cancel, found.delete, found.watch):
+        with pytest.raises(InvalidValue, match="validate_only"):
+            use()
+    assert len(fake.requests) == 1
+
+
 def test_a_job_or_model_names_a_model(fake: FakeService, client: Client) -> None:
     fake.handlers["CreateJob"] = lambda request, _: job(
         str(request.job.spec.WhichOneof("kind")), model="models/new" if request.job.spec.HasField("train") else ""
@@ -142,6 +157,7 @@ BAD = [
     ("train", {"dataset": 5}, InvalidType, "dataset: 5 is not a string"),
     ("train", {"continue_from": 5}, InvalidType, "continue_from: 5 is neither"),
     ("train", {"request_id": ""}, InvalidValue, "request_id: must not be empty"),
+    ("train", {"validate_only": 1}, InvalidType, "validate_only: 1 is neither True nor False"),
     ("train", {"timeout": "1h"}, InvalidType, "timeout: '1h' is not a number"),
     ("train", {"timeout": float("nan")}, InvalidValue, "timeout: nan is not a number of seconds"),
     ("train", {"timeout": float("inf")}, InvalidValue, "timeout: inf is not a number of seconds"),

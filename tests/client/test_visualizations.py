@@ -14,6 +14,7 @@ from PIL import Image
 
 from convscope.client import (
     Client,
+    Estimate,
     FailedPrecondition,
     Features,
     ImageReady,
@@ -285,9 +286,5 @@ def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -
     assert (layer.features.tolist(), layer.restarts.tolist()) == ([4, 4], [0, 1])
     assert (layer.is_objective, found.layer("x").is_objective) == (False, True)
     assert [str(verdict) for verdict in layer.verdicts] == ["normal", "normal"]
-    assert (handle.info.priority, handle.info.device, handle.info.part_count, handle.info.ended_part_count) == (
-        "low",
-        "any",
-        3,
-        1,
-    )
+    assert (handle.info.priority, handle.info.device, handle.info.ended_part_count) == ("low", "any", 1)
+    assert handle.info.estimate == Estimate(part_count=3, compute_seconds=0.0, stored_bytes=0)

@@ -71,7 +71,7 @@ from convscope.client.events import (
 )
 from convscope.client.history import History
 from convscope.client.images import FeatureImage, OptimizedImage, Trace
-from convscope.client.jobs import Job, JobInfo
+from convscope.client.jobs import Estimate, Job, JobInfo
 from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
 from convscope.client.objectives import Objective, Objectives
@@ -109,6 +109,7 @@ __all__ = [
     "DeadlineExceeded",
     "Dense",
     "Device",
+    "Estimate",
     "EvaluateProgress",
     "EvaluateResult",
     "Event",

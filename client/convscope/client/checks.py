@@ -5,7 +5,7 @@ import operator
 
 from convscope.client.errors import InvalidType, InvalidValue
 
-__all__ = ["float32", "int32", "int64", "real", "resource_name", "seconds", "text", "uint64"]
+__all__ = ["flag", "float32", "int32", "int64", "real", "resource_name", "seconds", "text", "uint64"]
 
 # The largest number that is sent as float32 and does not arrive as infinity.
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
@@ -24,6 +24,13 @@ def _whole(field: str, value: object, low: int, high: int) -> int:
     if not low <= number <= high:
         raise InvalidValue(f"{field}: {number} is not within {low} to {high}")
     return number
+
+
+def flag(field: str, value: object) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise InvalidType(f"{field}: {value!r} is neither True nor False")
+    return value
 
 
 def int32(field: str, value: object) -> int:

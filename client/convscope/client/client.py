@@ -99,6 +99,7 @@ class Client:
         display_name: str = "",
         labels: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        validate_only: bool = False,
     ) -> Job[TrainResult]:
         """Submits a training: softmax cross-entropy, minimized with Adam. What is left out has the tutorial's value.
 
@@ -123,6 +124,8 @@ class Client:
                 to 63 of a-z, 0-9, `-`, `_` and `.`.
             timeout: Seconds that it may run from its first start on, 1 to 31,536,000 (a year); then it fails.
                 Default: no limit.
+            validate_only: Only have the server check it: nothing is submitted. The job that is returned has no name;
+                its `info` has every default filled in, and an estimate of what it would take.
 
         Raises:
             InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
@@ -152,6 +155,7 @@ class Client:
             display_name=display_name,
             labels=labels,
             timeout=timeout,
+            validate_only=validate_only,
         )
 
     def evaluate(
@@ -167,6 +171,7 @@ class Client:
         display_name: str = "",
         labels: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        validate_only: bool = False,
     ) -> Job[EvaluateResult]:
         """Submits an evaluation: classifies a whole split.
 
@@ -181,6 +186,7 @@ class Client:
             display_name: As in `train`.
             labels: As in `train`.
             timeout: As in `train`.
+            validate_only: As in `train`.
 
         Raises:
             ConvscopeError: As in `train`.
@@ -194,6 +200,7 @@ class Client:
             display_name=display_name,
             labels=labels,
             timeout=timeout,
+            validate_only=validate_only,
         )
 
     def visualize(
@@ -216,6 +223,7 @@ class Client:
         display_name: str = "",
         labels: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        validate_only: bool = False,
     ) -> Job[VisualizeResult]:
         """Submits a visualization: for each chosen feature and objective, the image that maximizes it.
 
@@ -239,6 +247,7 @@ class Client:
             display_name: As in `train`.
             labels: As in `train`.
             timeout: As in `train`.
+            validate_only: As in `train`.
 
         Raises:
             ConvscopeError: As in `train`.
@@ -264,6 +273,7 @@ class Client:
             display_name=display_name,
             labels=labels,
             timeout=timeout,
+            validate_only=validate_only,
         )
 
     @property

@@ -23,6 +23,7 @@ def create_request(
     display_name: str,
     labels: Mapping[str, str] | None,
     timeout: float | None,
+    validate_only: bool,
 ) -> jobs_pb2.CreateJobRequest:
     """Always with a request id, so that a call that broke can be sent again.
 
@@ -39,7 +40,9 @@ def create_request(
         job.priority = to_wire(Priority, jobs_pb2.Priority.Value, "priority", priority)
     if device is not None:
         job.device = to_wire(Device, jobs_pb2.Device.Value, "device", device)
-    return jobs_pb2.CreateJobRequest(job=job, request_id=identity)
+    return jobs_pb2.CreateJobRequest(
+        job=job, request_id=identity, validate_only=checks.flag("validate_only", validate_only)
+    )
 
 
 def train_spec(

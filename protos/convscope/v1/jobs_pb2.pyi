@@ -856,10 +856,13 @@ class CreateJobRequest(google.protobuf.message.Message):
 
     JOB_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """Makes the request safe to repeat, unique among the jobs of an owner. The same id with the same job answers with the
     job made before.
     """
+    validate_only: builtins.bool
+    """Only check the job and estimate what it takes; nothing is stored."""
     @property
     def job(self) -> Global___Job:
         """What to do."""
@@ -869,9 +872,10 @@ class CreateJobRequest(google.protobuf.message.Message):
         *,
         job: Global___Job | None = ...,
         request_id: builtins.str = ...,
+        validate_only: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["job", b"job", "request_id", b"request_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job", "request_id", b"request_id", "validate_only", b"validate_only"]) -> None: ...
 
 Global___CreateJobRequest: typing_extensions.TypeAlias = CreateJobRequest
 

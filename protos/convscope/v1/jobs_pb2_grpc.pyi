@@ -191,6 +191,8 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     CreateJob: _JobsCreateJobType
     """Checks a job, fills in what its spec leaves out, stores it and makes it ready for workers.
 
+    With `validate_only` the answer is the job as it would be, without a name, with its effective spec and its estimate.
+
     Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
     this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would
     take longer than the server allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose
@@ -282,6 +284,8 @@ class JobsServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.jobs_pb2.Job, collections.abc.Awaitable[convscope.v1.jobs_pb2.Job]]:
         """Checks a job, fills in what its spec leaves out, stores it and makes it ready for workers.
+
+        With `validate_only` the answer is the job as it would be, without a name, with its effective spec and its estimate.
 
         Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
         this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would

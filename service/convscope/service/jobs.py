@@ -6,15 +6,18 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
-from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
 from convscope.service.paging import check_page, cut_page
 from convscope.service.requests import known_values, name_to_id
-from convscope.service.validation import plan_job, request_digest
+from convscope.service.validation import Plan, plan_job, request_digest
+from convscope.service.validation.estimates import PART_SECONDS
 from convscope.service.watch import watch_job
 from convscope.store import settle_waiters
+from convscope.store.errors import ModelFailedError
+from convscope.store.jobs.jobs import LOCAL_OWNER
+from convscope.store.jobs.records import spec_kind
 from convscope.store.jobs.waiting import waiting_reason
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
@@ -25,21 +28,17 @@ from convscope.v1.jobs_pb2 import (
     Job,
     JobEvent,
     JobKind,
-    JobSpec,
     JobState,
     ListJobsRequest,
     ListJobsResponse,
     WatchJobRequest,
 )
+from convscope.v1.models_pb2 import ModelState
 
 __all__ = ["JobsService"]
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-
-# How long one worker should take for a part of a visualization, by estimate, in seconds.
-PART_SECONDS = PART_S
 
 
 class JobsService(jobs_pb2_grpc.JobsServicer):
@@ -86,11 +85,13 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
 
 def _create(backend: Backend, request: CreateJobRequest) -> Job:
-    known = backend.jobs.of_request(request.request_id, request_digest(request))
+    request_id = "" if request.validate_only else request.request_id
+    known = backend.jobs.of_request(request_id, request_digest(request))
     if known is not None:  # before the spec is checked: its model may be gone by now
         return known
     plan = plan_job(request, backend.models, max_cost=backend.max_cost)
-    parts, cost = _cut(backend, plan.spec)
+    if request.validate_only:
+        return _preview(request.job, plan)
     job, _ = backend.jobs.create(
         plan.spec,
         request_digest=plan.digest,
@@ -100,20 +101,34 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
         model=plan.model,
         priority=plan.priority,
         device=plan.device,
-        parts=parts,
+        parts=plan.estimate.part_count,
         part_seconds=PART_SECONDS,
-        part_cost_s=cost,
+        part_cost_s=plan.estimate.compute_duration.ToMilliseconds() / 1000 / plan.estimate.part_count,
+        stored_bytes=plan.estimate.stored_bytes,
     )
     return job
 
 
-def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
-    """Return in how many parts a job is computed, and what one costs on average, in seconds by estimate."""
-    if spec.WhichOneof("kind") != "visualize":
-        return 1, 1.0
-    layers = backend.models.get(spec.visualize.model).layers
-    parts = len(plan_visualization(spec.visualize, layers, PART_SECONDS).parts)
-    return parts, estimate_seconds(spec.visualize, layers) / parts
+def _preview(sent: Job, plan: Plan) -> Job:
+    """Return a job as it would be, without a name.
+
+    Raises:
+        ModelFailedError: if the training of the model that it needs did not succeed.
+    """
+    needed = plan.needed.state if plan.needed else ModelState.MODEL_STATE_READY
+    if needed == ModelState.MODEL_STATE_FAILED:
+        raise ModelFailedError(f"{plan.needs} cannot be used: its training did not succeed")
+    waits = needed == ModelState.MODEL_STATE_PENDING
+    job = Job(
+        owner=LOCAL_OWNER,
+        effective_spec=plan.spec,
+        kind=JobKind.Value(f"JOB_KIND_{spec_kind(plan.spec).upper()}"),
+        state=JobState.JOB_STATE_WAITING if waits else JobState.JOB_STATE_QUEUED,
+        estimate=plan.estimate,
+    )
+    job.MergeFrom(sent)
+    job.priority, job.device = plan.priority, plan.device
+    return job
 
 
 def _get(backend: Backend, name: str) -> tuple[Job, str]:

@@ -12,6 +12,7 @@ from convscope.client.cli.options import (
     Address,
     Detach,
     DeviceOption,
+    DryRun,
     Json,
     Labels,
     Name,
@@ -48,6 +49,7 @@ def evaluate(
     labels: Labels = None,
     timeout: Timeout = None,
     request_id: RequestId = None,
+    dry_run: DryRun = False,
     detach: Detach = False,
     address: Address = None,
     json: Json = False,
@@ -69,6 +71,7 @@ def evaluate(
             display_name=name,
             labels=labels_of(labels),
             timeout=timeout,
+            validate_only=dry_run,
         )
         result = await_result(job, detach=detach, json=settings.json)
     files = save_evaluation(result, plots) if plots else []

@@ -40,8 +40,9 @@ def list_jobs(
             info = job.info
             if settings.json:
                 print_json(info)
-            parts = f"{info.ended_part_count}/{info.part_count}" if info.part_count > 1 else ""
-            rows.add_row(info.name, info.kind, info.state, parts, info.model, when(info.create_time))
+            parts = info.estimate.part_count if info.estimate else 1
+            ended = f"{info.ended_part_count}/{parts}" if parts > 1 else ""
+            rows.add_row(info.name, info.kind, info.state, ended, info.model, when(info.create_time))
     if not settings.json:
         console().print(rows if rows.row_count else "no jobs")
 
@@ -143,6 +144,7 @@ def _print(info: JobInfo) -> None:
 
 def _facts(info: JobInfo) -> dict[str, str]:
     """What is told of a job beside its spec; what is empty need not be."""
+    parts = info.estimate.part_count if info.estimate else 1
     return {
         "name": info.display_name,
         "kind": info.kind,
@@ -153,7 +155,7 @@ def _facts(info: JobInfo) -> dict[str, str]:
         "device": info.device,
         "labels": " ".join(f"{name}={value}" for name, value in info.labels.items()),
         "timeout": "" if info.timeout is None else f"{info.timeout:g} s",
-        "parts": f"{info.ended_part_count} of {info.part_count} done" if info.part_count > 1 else "",
+        "parts": f"{info.ended_part_count} of {parts} done" if parts > 1 else "",
         "created": when(info.create_time),
         "started": when(info.start_time),
         "ended": when(info.end_time),

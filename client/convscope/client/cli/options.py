@@ -15,6 +15,7 @@ __all__ = [
     "Address",
     "Detach",
     "DeviceOption",
+    "DryRun",
     "Folder",
     "Json",
     "Labels",
@@ -76,6 +77,10 @@ Timeout = Annotated[
     typer.Option(
         metavar="SECONDS", help="How long the job may run; then it fails. [dim]Default: as long as it takes.[/]"
     ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", metavar="", help="Only check the job, and print an estimate of what it would take."),
 ]
 Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for the files; made if need be.")]
 

@@ -9,6 +9,7 @@ from convscope.client.cli.options import (
     Address,
     Detach,
     DeviceOption,
+    DryRun,
     Json,
     Labels,
     Name,
@@ -72,6 +73,7 @@ def train(
     labels: Labels = None,
     timeout: Timeout = None,
     request_id: RequestId = None,
+    dry_run: DryRun = False,
     detach: Detach = False,
     address: Address = None,
     json: Json = False,
@@ -97,6 +99,7 @@ def train(
             display_name=name,
             labels=labels_of(labels),
             timeout=timeout,
+            validate_only=dry_run,
         )
         result = await_result(job, detach=detach, json=settings.json)
     print_json({"job": job.name, "result": result}) if settings.json else _print(result)

@@ -14,6 +14,7 @@ from convscope.client.cli.options import (
     Address,
     Detach,
     DeviceOption,
+    DryRun,
     Folder,
     Json,
     Labels,
@@ -119,6 +120,7 @@ def visualize(
     labels: Labels = None,
     timeout: Timeout = None,
     request_id: RequestId = None,
+    dry_run: DryRun = False,
     detach: Detach = False,
     address: Address = None,
     json: Json = False,
@@ -150,6 +152,7 @@ def visualize(
             display_name=name,
             labels=labels_of(labels),
             timeout=timeout,
+            validate_only=dry_run,
         )
         result = await_result(job, detach=detach, json=chosen.json)
     with saving(job):

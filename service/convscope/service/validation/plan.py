@@ -8,12 +8,13 @@ from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.requests import known_value
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.validation.checks import Checks
+from convscope.service.validation.estimates import estimate_job
 from convscope.service.validation.evaluate import check_evaluate
 from convscope.service.validation.train import check_network, check_train
 from convscope.service.validation.unknown import unknown_fields
 from convscope.service.validation.visualize import check_visualize
 from convscope.store import ModelStore
-from convscope.v1.jobs_pb2 import CreateJobRequest, Device, JobSpec, Priority
+from convscope.v1.jobs_pb2 import CreateJobRequest, Device, Estimate, JobSpec, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.rules import violations
 
@@ -27,7 +28,8 @@ class Plan:
     Attributes:
         spec: every default filled in.
         digest: SHA-256 of the job as it was sent; tells whether a request is a repetition.
-        needs: ``models/{id}`` that the job works on, or empty.
+        estimate: what it takes.
+        needed: the model that the job works on, if any.
         model: description of the model that it will make, if it trains.
         priority: how soon it is taken up.
         device: what it is to run on.
@@ -35,10 +37,16 @@ class Plan:
 
     spec: JobSpec
     digest: str
-    needs: str = ""
+    estimate: Estimate
+    needed: Model | None = None
     model: Model | None = None
     priority: Priority.ValueType = Priority.PRIORITY_NORMAL
     device: Device.ValueType = Device.DEVICE_ANY
+
+    @property
+    def needs(self) -> str:
+        """``models/{id}`` that the job works on, or empty."""
+        return self.needed.name if self.needed else ""
 
 
 def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
@@ -81,7 +89,7 @@ def _plan_spec(request: CreateJobRequest, models: ModelStore, max_cost: float) -
         case _:
             raise InvalidRequestError(Violation("job.spec", "must have one of train, evaluate, visualize"))
     checks.finish()
-    return Plan(spec=spec, digest=digest, needs=model.name)
+    return Plan(spec=spec, digest=digest, estimate=estimate_job(spec, model), needed=model)
 
 
 def request_digest(request: CreateJobRequest) -> str:
@@ -113,7 +121,7 @@ def _plan_train(spec: JobSpec, digest: str, models: ModelStore) -> Plan:
     )
     model.lineage.parent = train.continue_from
     model.lineage.spec.CopyFrom(train)
-    return Plan(spec=spec, digest=digest, needs=train.continue_from, model=model)
+    return Plan(spec=spec, digest=digest, estimate=estimate_job(spec, model), needed=parent, model=model)
 
 
 def _required_model(name: str, field: str, models: ModelStore) -> Model:

@@ -64,6 +64,7 @@ class JobStore:
         parts: int = 1,
         part_seconds: float = PART_S,
         part_cost_s: float = 1.0,
+        stored_bytes: int = 0,
         owner: str = LOCAL_OWNER,
     ) -> tuple[Job, bool]:
         """Store a job with its first event; returns it and whether it is new.
@@ -81,6 +82,7 @@ class JobStore:
             parts: in how many parts the job is computed, at least 1.
             part_seconds: how long one worker should take for a part, by estimate: decides what each part is.
             part_cost_s: how long one takes for a part on average, by estimate.
+            stored_bytes: how much it stores, by estimate.
             owner: who asks for it; owners get equal shares.
 
         Raises:
@@ -104,6 +106,7 @@ class JobStore:
             "device": _stored(Device.Name(device)),
             "parts": parts,
             "part_cost": part_cost_s,
+            "stored_bytes": stored_bytes,
             "owner": owner,
             "part_seconds": part_seconds,
             "planning": PLANNING_VERSION,

@@ -119,7 +119,7 @@ def _kind(kind: bytes) -> JobKind.ValueType:
 
 
 def _estimate(fields: Fields) -> Estimate:
-    estimate = Estimate(part_count=int(fields[b"parts"]))
+    estimate = Estimate(part_count=int(fields[b"parts"]), stored_bytes=int(fields[b"stored_bytes"]))
     estimate.compute_duration.FromMilliseconds(round(1000 * float(fields[b"part_cost"]) * estimate.part_count))
     return estimate
 
