@@ -258,7 +258,7 @@ def test_a_bad_spec_is_refused_and_nothing_is_queued(api: Api) -> None:
         assert caught.value.code() == grpc.StatusCode.NOT_FOUND
     with pytest.raises(grpc.RpcError) as caught:
         api.jobs.CreateJob(CreateJobRequest())
-    assert list(violations(caught.value)) == ["job.spec"]
+    assert list(violations(caught.value)) == ["job"]
     assert newest() == before
 
 

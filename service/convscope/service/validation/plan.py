@@ -63,8 +63,8 @@ def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float =
     """
     if unknown := list(unknown_fields(request)):
         raise InvalidRequestError(*unknown)
-    if wrong := [Violation(each.field, each.description) for each in violations(request)]:
-        raise InvalidRequestError(*wrong)
+    if wrong := [each for each in violations(request) if not each.field.startswith("job.spec.")]:
+        raise InvalidRequestError(*(Violation(each.field, each.description) for each in wrong))
     plan = _plan_spec(request, models, max_cost)
     priority = known_value("job.priority", request.job.priority, Priority.DESCRIPTOR, default=Priority.PRIORITY_NORMAL)
     device = known_value("job.device", request.job.device, Device.DESCRIPTOR, default=Device.DEVICE_ANY)
