@@ -38,7 +38,7 @@ SUCCEEDED = JobState.JOB_STATE_SUCCEEDED
 
 def started(attempt: int, *, part: int = 0, worker: str = "", resumed: int = 0) -> JobEvent:
     return JobEvent(
-        attempt_started=AttemptStarted(part=part, attempt=attempt, worker=worker or f"w{part}", resumed_from=resumed)
+        attempt_started=AttemptStarted(part=part, attempt=attempt, worker=worker or f"w{part}", image_count=resumed)
     )
 
 

@@ -98,7 +98,7 @@ def resumes_with_what_is_stored(history: JobHistory) -> Iterator[str]:
                 if not event.image_ready.known:
                     kept[part] = ready[part]
         if event.HasField("attempt_started"):
-            part, resumed = event.attempt_started.part, event.attempt_started.resumed_from
+            part, resumed = event.attempt_started.part, event.attempt_started.image_count
             candidates = len(history.features_of(part) & history.shared)
             most = ready[part] + candidates if candidates else kept[part]
             if not kept[part] <= resumed <= most:

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.client import Client, Convolution, Dense, Estimate, InvalidType, InvalidValue, Layers
+from convscope.client import (
+    Backlog,
+    Client,
+    Convolution,
+    Dense,
+    Device,
+    Estimate,
+    InvalidType,
+    InvalidValue,
+    Layers,
+    NoWorker,
+    WaitingReason,
+)
 from convscope.client.selections import selections
 from convscope.v1 import jobs_pb2, train_pb2, visualize_pb2
 from support.fake_service import FakeService, job
@@ -119,6 +131,31 @@ def test_a_job_can_be_validated_alone(fake: FakeService, client: Client, kind: s
         with pytest.raises(InvalidValue, match="validate_only"):
             use()
     assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("waiting", "reason"),
+    [
+        ({"resource": "models/m"}, WaitingReason(message="why", resource="models/m")),
+        (
+            {"no_worker": {"device": jobs_pb2.DEVICE_GPU, "cpu_worker_count": 2}},
+            WaitingReason(message="why", no_worker=NoWorker(device=Device.GPU, cpu_worker_count=2, gpu_worker_count=0)),
+        ),
+        (
+            {"backlog": {"part_count": 3, "duration": {"seconds": 90}}},
+            WaitingReason(message="why", backlog=Backlog(part_count=3, seconds=90.0)),
+        ),
+        ({}, WaitingReason(message="why")),  # a reason that this client does not know
+    ],
+)
+def test_a_job_tells_why_it_waits(
+    fake: FakeService, client: Client, waiting: dict[str, Any], reason: WaitingReason
+) -> None:
+    fake.handlers["GetJob"] = lambda *_: job(state="QUEUED", waiting={"message": "why", **waiting})
+    info = client.job("j").info
+    assert (info.waiting, str(info.waiting)) == (reason, "why")
+    fake.handlers["GetJob"] = lambda *_: job()
+    assert client.job("j").info.waiting is None
 
 
 def test_a_job_or_model_names_a_model(fake: FakeService, client: Client) -> None:

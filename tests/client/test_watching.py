@@ -110,15 +110,15 @@ def test_other_refusals_end_a_watch_at_once(fake: FakeService, client: Client) -
 def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None:
     progress = train_pb2.TrainProgress(step=1, last_step=2, loss=2.3)
     log = [
-        event(1, waiting=jobs_pb2.JobWaiting(model="models/m")),
+        event(1, waiting=jobs_pb2.JobWaiting(resource="models/m")),
         event(2),
-        event(3, attempt_started=jobs_pb2.AttemptStarted(attempt=2, worker="w", environment={"numpy": "2"})),
+        event(3, attempt_started=jobs_pb2.AttemptStarted(attempt=2, worker="workers/w", step=7)),
         event(4, train_progress=progress),
         event(5, evaluate_progress=evaluate_pb2.EvaluateProgress(completed=3, total=4)),
         event(6, cancel_requested=jobs_pb2.CancelRequested()),
         jobs_pb2.JobEvent(sequence=7),  # of a kind that this client does not know
         event(8, attempt_lost=jobs_pb2.AttemptLost(part=0, attempt=1, cause="SIGKILL")),
-        event(9, checkpoint_unreadable=jobs_pb2.CheckpointUnreadable(step=1000, reason="damaged")),
+        event(9, checkpoint_unreadable=jobs_pb2.CheckpointUnreadable(step=1000, cause="damaged")),
         jobs_pb2.JobEvent(sequence=9, bookmark=jobs_pb2.Bookmark()),  # not part of the log
         finished(10, "FAILED", failure=jobs_pb2.Failure(reason=jobs_pb2.Failure.REASON_DATASET, message="no files")),
     ]
@@ -136,7 +136,9 @@ def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None
         "CheckpointUnreadable",
         "Finished",
     ]
-    trained, ended = seen[3], seen[9]
+    begun, trained, ended = seen[2], seen[3], seen[9]
+    assert isinstance(begun, events.AttemptStarted)
+    assert (begun.worker, begun.step, begun.image_count) == ("workers/w", 7, None)
     assert isinstance(trained, events.TrainProgress)
     assert trained.remaining_seconds is None
     assert trained.validation_accuracy is None

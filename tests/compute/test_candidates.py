@@ -73,7 +73,7 @@ class System:
     def resumed(self) -> list[int]:
         """From how many images each attempt went on, in the order in which they started."""
         events = [JobEvent.FromString(entry.event) for entry in read_log(self.redis, self.job_id, 0, 100).entries]
-        return [event.attempt_started.resumed_from for event in events if event.HasField("attempt_started")]
+        return [event.attempt_started.image_count for event in events if event.HasField("attempt_started")]
 
     def image(self) -> FeatureImage | None:
         for _, digest in ready_images(self.redis, self.job_id, [0]):

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
@@ -24,10 +25,12 @@ def creating(
     spec: JobSpec | TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "", **fields: Any
 ) -> CreateJobRequest:
     """Return the request for a job of whatever kind the spec is, with further fields of the job."""
-    if not isinstance(spec, JobSpec):
-        kind = type(spec).__name__.removesuffix("Spec").lower()
-        spec = JobSpec(**{kind: spec})
-    return CreateJobRequest(job=Job(spec=spec, **fields), request_id=request_id)
+    job = Job(**fields)
+    kind = type(spec).__name__.removesuffix("Spec").lower()
+    chosen: Message = job.spec if isinstance(spec, JobSpec) else getattr(job.spec, kind)
+    chosen.CopyFrom(spec)
+    chosen.SetInParent()  # though it is empty
+    return CreateJobRequest(job=job, request_id=request_id)
 
 
 @dataclass(frozen=True, slots=True)

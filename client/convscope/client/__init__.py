@@ -90,6 +90,7 @@ from convscope.client.results import ImageStack, LayerImages, TrainResult, Visua
 from convscope.client.selections import Features, Layers
 from convscope.client.verdicts import Spread, Verdict
 from convscope.client.visualizations import Visualizations
+from convscope.client.waiting import Backlog, NoWorker, WaitingReason
 
 __all__ = [
     "Activation",
@@ -97,6 +98,7 @@ __all__ = [
     "AlreadyExists",
     "AttemptLost",
     "AttemptStarted",
+    "Backlog",
     "CancelRequested",
     "CheckpointUnreadable",
     "ClassScores",
@@ -145,6 +147,7 @@ __all__ = [
     "Model",
     "ModelLike",
     "ModelState",
+    "NoWorker",
     "NormalizedStep",
     "NotFound",
     "Objective",
@@ -179,5 +182,6 @@ __all__ = [
     "Visualizations",
     "VisualizeResult",
     "Waiting",
+    "WaitingReason",
     "WorkerState",
 ]

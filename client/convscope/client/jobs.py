@@ -28,6 +28,7 @@ from convscope.client.images import FeatureImage
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
 from convscope.client.selections import asked_features, objective_names
 from convscope.client.times import seconds_from_wire, time_from_wire
+from convscope.client.waiting import WaitingReason
 from convscope.client.watching import patiently, watch
 from convscope.v1 import jobs_pb2, models_pb2
 
@@ -86,7 +87,7 @@ class JobInfo:
         timeout: Seconds that it may run from its first start on; None if there is no limit.
         estimate: What it takes; None while that cannot be said.
         ended_part_count: How many of its parts have ended.
-        waiting: Why it waits, as of then; empty if it does not, and in listings.
+        waiting: Why it waits, as of then; None if it does not. Listings tell it only of jobs that wait for a model.
     """
 
     name: str
@@ -109,7 +110,7 @@ class JobInfo:
     timeout: float | None = None
     estimate: "Estimate | None" = None
     ended_part_count: int = 0
-    waiting: str = ""
+    waiting: WaitingReason | None = None
 
     @classmethod
     def from_wire(cls, message: jobs_pb2.Job) -> "JobInfo":
@@ -140,7 +141,7 @@ class JobInfo:
             timeout=seconds_from_wire(message.timeout) if message.HasField("timeout") else None,
             estimate=Estimate.from_wire(message.estimate) if message.HasField("estimate") else None,
             ended_part_count=message.ended_part_count,
-            waiting=message.waiting.message,
+            waiting=WaitingReason.from_wire(message.waiting) if message.HasField("waiting") else None,
         )
 
 

@@ -33,9 +33,9 @@ class _JobStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     JOB_STATE_UNSPECIFIED: _JobState.ValueType  # 0
     """Not set; never sent."""
     JOB_STATE_WAITING: _JobState.ValueType  # 1
-    """It waits for the model that it names to be trained."""
+    """It waits for a model that another job makes."""
     JOB_STATE_QUEUED: _JobState.ValueType  # 2
-    """It waits for a worker."""
+    """It is ready, and waits for a worker."""
     JOB_STATE_RUNNING: _JobState.ValueType  # 3
     """A worker computes it."""
     JOB_STATE_SUCCEEDED: _JobState.ValueType  # 4
@@ -51,9 +51,9 @@ class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
 JOB_STATE_UNSPECIFIED: JobState.ValueType  # 0
 """Not set; never sent."""
 JOB_STATE_WAITING: JobState.ValueType  # 1
-"""It waits for the model that it names to be trained."""
+"""It waits for a model that another job makes."""
 JOB_STATE_QUEUED: JobState.ValueType  # 2
-"""It waits for a worker."""
+"""It is ready, and waits for a worker."""
 JOB_STATE_RUNNING: JobState.ValueType  # 3
 """A worker computes it."""
 JOB_STATE_SUCCEEDED: JobState.ValueType  # 4
@@ -281,6 +281,93 @@ class Failure(google.protobuf.message.Message):
 Global___Failure: typing_extensions.TypeAlias = Failure
 
 @typing.final
+class NoWorker(google.protobuf.message.Message):
+    """No worker that is alive can take the job."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEVICE_FIELD_NUMBER: builtins.int
+    CPU_WORKER_COUNT_FIELD_NUMBER: builtins.int
+    GPU_WORKER_COUNT_FIELD_NUMBER: builtins.int
+    device: Global___Device.ValueType
+    """What the job wants."""
+    cpu_worker_count: builtins.int
+    """Workers alive that have no GPU."""
+    gpu_worker_count: builtins.int
+    """Workers alive that have one."""
+    def __init__(
+        self,
+        *,
+        device: Global___Device.ValueType = ...,
+        cpu_worker_count: builtins.int = ...,
+        gpu_worker_count: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cpu_worker_count", b"cpu_worker_count", "device", b"device", "gpu_worker_count", b"gpu_worker_count"]) -> None: ...
+
+Global___NoWorker: typing_extensions.TypeAlias = NoWorker
+
+@typing.final
+class Backlog(google.protobuf.message.Message):
+    """What is ahead of a job."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PART_COUNT_FIELD_NUMBER: builtins.int
+    DURATION_FIELD_NUMBER: builtins.int
+    part_count: builtins.int
+    """Parts that are ready and will be claimed first, by estimate."""
+    @property
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """Time that the workers which are there need for them, by estimate."""
+
+    def __init__(
+        self,
+        *,
+        part_count: builtins.int = ...,
+        duration: google.protobuf.duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["duration", b"duration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["duration", b"duration", "part_count", b"part_count"]) -> None: ...
+
+Global___Backlog: typing_extensions.TypeAlias = Backlog
+
+@typing.final
+class Waiting(google.protobuf.message.Message):
+    """Why a job waits."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: builtins.int
+    RESOURCE_FIELD_NUMBER: builtins.int
+    NO_WORKER_FIELD_NUMBER: builtins.int
+    BACKLOG_FIELD_NUMBER: builtins.int
+    message: builtins.str
+    """For people: `no worker takes gpu jobs: 2 alive, both cpu`."""
+    resource: builtins.str
+    """`models/{model}` or `datasets/{dataset}` that it waits for."""
+    @property
+    def no_worker(self) -> Global___NoWorker:
+        """No worker can take it."""
+
+    @property
+    def backlog(self) -> Global___Backlog:
+        """Others are ahead of it."""
+
+    def __init__(
+        self,
+        *,
+        message: builtins.str = ...,
+        resource: builtins.str = ...,
+        no_worker: Global___NoWorker | None = ...,
+        backlog: Global___Backlog | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["backlog", b"backlog", "no_worker", b"no_worker", "reason", b"reason", "resource", b"resource"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["backlog", b"backlog", "message", b"message", "no_worker", b"no_worker", "reason", b"reason", "resource", b"resource"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["reason", b"reason"]) -> typing.Literal["resource", "no_worker", "backlog"] | None: ...
+
+Global___Waiting: typing_extensions.TypeAlias = Waiting
+
+@typing.final
 class Estimate(google.protobuf.message.Message):
     """What a job takes."""
 
@@ -461,113 +548,26 @@ class Job(google.protobuf.message.Message):
 Global___Job: typing_extensions.TypeAlias = Job
 
 @typing.final
-class NoWorker(google.protobuf.message.Message):
-    """No worker that is alive can take the job."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    DEVICE_FIELD_NUMBER: builtins.int
-    CPU_WORKER_COUNT_FIELD_NUMBER: builtins.int
-    GPU_WORKER_COUNT_FIELD_NUMBER: builtins.int
-    device: Global___Device.ValueType
-    """What the job wants."""
-    cpu_worker_count: builtins.int
-    """Workers alive that have no GPU."""
-    gpu_worker_count: builtins.int
-    """Workers alive that have one."""
-    def __init__(
-        self,
-        *,
-        device: Global___Device.ValueType = ...,
-        cpu_worker_count: builtins.int = ...,
-        gpu_worker_count: builtins.int = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cpu_worker_count", b"cpu_worker_count", "device", b"device", "gpu_worker_count", b"gpu_worker_count"]) -> None: ...
-
-Global___NoWorker: typing_extensions.TypeAlias = NoWorker
-
-@typing.final
-class Backlog(google.protobuf.message.Message):
-    """What is ahead of a job."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    PART_COUNT_FIELD_NUMBER: builtins.int
-    DURATION_FIELD_NUMBER: builtins.int
-    part_count: builtins.int
-    """Parts that are ready and may be claimed first."""
-    @property
-    def duration(self) -> google.protobuf.duration_pb2.Duration:
-        """Time that the workers which are there need for them, by estimate."""
-
-    def __init__(
-        self,
-        *,
-        part_count: builtins.int = ...,
-        duration: google.protobuf.duration_pb2.Duration | None = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["duration", b"duration"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["duration", b"duration", "part_count", b"part_count"]) -> None: ...
-
-Global___Backlog: typing_extensions.TypeAlias = Backlog
-
-@typing.final
-class Waiting(google.protobuf.message.Message):
-    """Why a job waits."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    MESSAGE_FIELD_NUMBER: builtins.int
-    RESOURCE_FIELD_NUMBER: builtins.int
-    NO_WORKER_FIELD_NUMBER: builtins.int
-    BACKLOG_FIELD_NUMBER: builtins.int
-    message: builtins.str
-    """For people: `no worker takes gpu jobs: 2 alive, both cpu`."""
-    resource: builtins.str
-    """`models/{model}` that it waits for."""
-    @property
-    def no_worker(self) -> Global___NoWorker:
-        """No worker can take it."""
-
-    @property
-    def backlog(self) -> Global___Backlog:
-        """Others are ahead of it."""
-
-    def __init__(
-        self,
-        *,
-        message: builtins.str = ...,
-        resource: builtins.str = ...,
-        no_worker: Global___NoWorker | None = ...,
-        backlog: Global___Backlog | None = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["backlog", b"backlog", "no_worker", b"no_worker", "reason", b"reason", "resource", b"resource"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["backlog", b"backlog", "message", b"message", "no_worker", b"no_worker", "reason", b"reason", "resource", b"resource"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["reason", b"reason"]) -> typing.Literal["resource", "no_worker", "backlog"] | None: ...
-
-Global___Waiting: typing_extensions.TypeAlias = Waiting
-
-@typing.final
 class JobWaiting(google.protobuf.message.Message):
-    """The job waits for a model that another job trains."""
+    """The job waits for a model or dataset that another job makes."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    MODEL_FIELD_NUMBER: builtins.int
-    model: builtins.str
-    """`models/{id}` that it waits for."""
+    RESOURCE_FIELD_NUMBER: builtins.int
+    resource: builtins.str
+    """`models/{model}` or `datasets/{dataset}` that it waits for."""
     def __init__(
         self,
         *,
-        model: builtins.str = ...,
+        resource: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["model", b"model"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["resource", b"resource"]) -> None: ...
 
 Global___JobWaiting: typing_extensions.TypeAlias = JobWaiting
 
 @typing.final
 class JobQueued(google.protobuf.message.Message):
-    """The job is on a queue."""
+    """The job, or a part that came back, is ready for a worker."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -603,17 +603,19 @@ class AttemptStarted(google.protobuf.message.Message):
     ATTEMPT_FIELD_NUMBER: builtins.int
     WORKER_FIELD_NUMBER: builtins.int
     ENVIRONMENT_FIELD_NUMBER: builtins.int
-    RESUMED_FROM_FIELD_NUMBER: builtins.int
+    STEP_FIELD_NUMBER: builtins.int
+    IMAGE_COUNT_FIELD_NUMBER: builtins.int
     part: builtins.int
     """Number of the part, from 0."""
     attempt: builtins.int
     """Number of the attempt at this part, from 1."""
     worker: builtins.str
-    """Name of the worker."""
-    resumed_from: builtins.int
-    """What is kept of the attempts before: the step of the checkpoint that training goes on from, or how many of the
-    part's images are stored already; where a feature's restarts are cut into several parts, its image counts as soon
-    as the best of this part's restarts is stored. 0 where the attempt starts anew.
+    """`workers/{worker}`."""
+    step: builtins.int
+    """The step of the checkpoint that training resumes from."""
+    image_count: builtins.int
+    """How many of the part's images are stored already; where a subject's restarts are cut into several parts, its image
+    counts as soon as the best of this part's restarts is stored.
     """
     @property
     def environment(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
@@ -626,9 +628,12 @@ class AttemptStarted(google.protobuf.message.Message):
         attempt: builtins.int = ...,
         worker: builtins.str = ...,
         environment: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
-        resumed_from: builtins.int = ...,
+        step: builtins.int = ...,
+        image_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "environment", b"environment", "part", b"part", "resumed_from", b"resumed_from", "worker", b"worker"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["image_count", b"image_count", "resumed", b"resumed", "step", b"step"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "environment", b"environment", "image_count", b"image_count", "part", b"part", "resumed", b"resumed", "step", b"step", "worker", b"worker"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["resumed", b"resumed"]) -> typing.Literal["step", "image_count"] | None: ...
 
 Global___AttemptStarted: typing_extensions.TypeAlias = AttemptStarted
 
@@ -662,23 +667,23 @@ Global___AttemptLost: typing_extensions.TypeAlias = AttemptLost
 
 @typing.final
 class CheckpointUnreadable(google.protobuf.message.Message):
-    """A checkpoint cannot be read or gone on from; training goes on from the one before, or anew."""
+    """A checkpoint cannot be read or resumed from; training resumes from the one before, or starts from nothing."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STEP_FIELD_NUMBER: builtins.int
-    REASON_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
     step: builtins.int
     """The checkpoint's step."""
-    reason: builtins.str
+    cause: builtins.str
     """Why, for people."""
     def __init__(
         self,
         *,
         step: builtins.int = ...,
-        reason: builtins.str = ...,
+        cause: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["reason", b"reason", "step", b"step"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cause", b"cause", "step", b"step"]) -> None: ...
 
 Global___CheckpointUnreadable: typing_extensions.TypeAlias = CheckpointUnreadable
 
@@ -708,7 +713,7 @@ Global___Bookmark: typing_extensions.TypeAlias = Bookmark
 
 @typing.final
 class CancelRequested(google.protobuf.message.Message):
-    """Somebody asked the job to stop."""
+    """The job was asked to stop."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -758,23 +763,23 @@ class JobEvent(google.protobuf.message.Message):
 
     SEQUENCE_FIELD_NUMBER: builtins.int
     TIME_FIELD_NUMBER: builtins.int
+    LOG_TOKEN_FIELD_NUMBER: builtins.int
     WAITING_FIELD_NUMBER: builtins.int
     QUEUED_FIELD_NUMBER: builtins.int
     ATTEMPT_STARTED_FIELD_NUMBER: builtins.int
+    ATTEMPT_LOST_FIELD_NUMBER: builtins.int
+    CHECKPOINT_UNREADABLE_FIELD_NUMBER: builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: builtins.int
+    FINISHED_FIELD_NUMBER: builtins.int
+    BOOKMARK_FIELD_NUMBER: builtins.int
     TRAIN_PROGRESS_FIELD_NUMBER: builtins.int
     EVALUATE_PROGRESS_FIELD_NUMBER: builtins.int
     IMAGE_READY_FIELD_NUMBER: builtins.int
-    FINISHED_FIELD_NUMBER: builtins.int
-    ATTEMPT_LOST_FIELD_NUMBER: builtins.int
-    CHECKPOINT_UNREADABLE_FIELD_NUMBER: builtins.int
-    BOOKMARK_FIELD_NUMBER: builtins.int
-    LOG_TOKEN_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """1, 2, 3, ... within the job, without gaps."""
     log_token: builtins.str
     """Stands for the job's log from its first event to this one: another log has another token. Opaque; at most 64
-    characters; empty in a bookmark, and in events that were stored before there were tokens.
+    characters; empty in a bookmark.
     """
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -786,31 +791,11 @@ class JobEvent(google.protobuf.message.Message):
 
     @property
     def queued(self) -> Global___JobQueued:
-        """It is on a queue."""
+        """It is ready."""
 
     @property
     def attempt_started(self) -> Global___AttemptStarted:
         """A worker starts it."""
-
-    @property
-    def cancel_requested(self) -> Global___CancelRequested:
-        """It was asked to stop."""
-
-    @property
-    def train_progress(self) -> convscope.v1.train_pb2.TrainProgress:
-        """Training goes on."""
-
-    @property
-    def evaluate_progress(self) -> convscope.v1.evaluate_pb2.EvaluateProgress:
-        """Evaluation goes on."""
-
-    @property
-    def image_ready(self) -> convscope.v1.visualize_pb2.ImageReady:
-        """An image is ready."""
-
-    @property
-    def finished(self) -> Global___JobFinished:
-        """It has ended."""
 
     @property
     def attempt_lost(self) -> Global___AttemptLost:
@@ -818,33 +803,53 @@ class JobEvent(google.protobuf.message.Message):
 
     @property
     def checkpoint_unreadable(self) -> Global___CheckpointUnreadable:
-        """Training cannot go on from a checkpoint."""
+        """Training cannot resume from a checkpoint."""
+
+    @property
+    def cancel_requested(self) -> Global___CancelRequested:
+        """It was asked to stop."""
+
+    @property
+    def finished(self) -> Global___JobFinished:
+        """It has ended."""
 
     @property
     def bookmark(self) -> Global___Bookmark:
         """A sign of life; not part of the log."""
+
+    @property
+    def train_progress(self) -> convscope.v1.train_pb2.TrainProgress:
+        """How training stands."""
+
+    @property
+    def evaluate_progress(self) -> convscope.v1.evaluate_pb2.EvaluateProgress:
+        """How an evaluation stands."""
+
+    @property
+    def image_ready(self) -> convscope.v1.visualize_pb2.ImageReady:
+        """An image is ready."""
 
     def __init__(
         self,
         *,
         sequence: builtins.int = ...,
         time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        log_token: builtins.str = ...,
         waiting: Global___JobWaiting | None = ...,
         queued: Global___JobQueued | None = ...,
         attempt_started: Global___AttemptStarted | None = ...,
+        attempt_lost: Global___AttemptLost | None = ...,
+        checkpoint_unreadable: Global___CheckpointUnreadable | None = ...,
         cancel_requested: Global___CancelRequested | None = ...,
+        finished: Global___JobFinished | None = ...,
+        bookmark: Global___Bookmark | None = ...,
         train_progress: convscope.v1.train_pb2.TrainProgress | None = ...,
         evaluate_progress: convscope.v1.evaluate_pb2.EvaluateProgress | None = ...,
         image_ready: convscope.v1.visualize_pb2.ImageReady | None = ...,
-        finished: Global___JobFinished | None = ...,
-        attempt_lost: Global___AttemptLost | None = ...,
-        checkpoint_unreadable: Global___CheckpointUnreadable | None = ...,
-        bookmark: Global___Bookmark | None = ...,
-        log_token: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["attempt_lost", b"attempt_lost", "attempt_started", b"attempt_started", "bookmark", b"bookmark", "cancel_requested", b"cancel_requested", "checkpoint_unreadable", b"checkpoint_unreadable", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "queued", b"queued", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["attempt_lost", b"attempt_lost", "attempt_started", b"attempt_started", "bookmark", b"bookmark", "cancel_requested", b"cancel_requested", "checkpoint_unreadable", b"checkpoint_unreadable", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "log_token", b"log_token", "queued", b"queued", "sequence", b"sequence", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["waiting", "queued", "attempt_started", "cancel_requested", "train_progress", "evaluate_progress", "image_ready", "finished", "attempt_lost", "checkpoint_unreadable", "bookmark"] | None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["waiting", "queued", "attempt_started", "attempt_lost", "checkpoint_unreadable", "cancel_requested", "finished", "bookmark", "train_progress", "evaluate_progress", "image_ready"] | None: ...
 
 Global___JobEvent: typing_extensions.TypeAlias = JobEvent
 

@@ -149,7 +149,7 @@ def _facts(info: JobInfo) -> dict[str, str]:
         "name": info.display_name,
         "kind": info.kind,
         "state": info.state + (" (asked to stop)" if info.cancel_requested else ""),
-        "waiting": info.waiting,
+        "waiting": str(info.waiting or ""),
         "model": info.model,
         "priority": info.priority,
         "device": info.device,

@@ -93,7 +93,7 @@ class JobStore:
         seconds, microseconds = self._redis.time()
         job_id = new_id(seconds * 1_000_000 + microseconds)
         model_id = job_id if model else ""
-        events = (JobEvent(waiting=JobWaiting(model=needs)), JobEvent(queued=JobQueued()))
+        events = (JobEvent(waiting=JobWaiting(resource=needs)), JobEvent(queued=JobQueued()))
         fields: dict[str, Value] = {
             **_sent_fields(sent or Job(spec=spec)),
             "spec": spec.SerializeToString(deterministic=True),

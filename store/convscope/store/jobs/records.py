@@ -19,6 +19,7 @@ from convscope.v1.jobs_pb2 import (
     JobSpec,
     JobState,
     Priority,
+    Waiting,
 )
 from convscope.v1.models_pb2 import Model, ModelState
 
@@ -98,6 +99,9 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
         estimate=_estimate(fields),
         ended_part_count=int(fields.get(b"done", b"0")),
     )
+    if state == JobState.JOB_STATE_WAITING:
+        needed = fields[b"needs"].decode()
+        job.waiting.CopyFrom(Waiting(message=f"waits for {needed} to be made", resource=needed))
     if b"failure" in fields:
         job.failure.ParseFromString(fields[b"failure"])
     return job
