@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from convscope.store.embedded import EmbeddedRedis
-from convscope.v1.jobs_pb2 import JobKind, JobState, ListJobsRequest
+from convscope.v1.jobs_pb2 import Device, JobKind, JobState, ListJobsRequest, Priority
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
 from support.api import Api, connect, creating, refused, violations
@@ -38,6 +38,9 @@ def test_a_job_is_kept_as_it_was_sent(api: Api) -> None:
 def test_what_is_left_out_stays_empty(api: Api) -> None:
     job = api.create(TrainSpec())
     assert (job.display_name, dict(job.labels), job.HasField("timeout")) == ("", {}, False)
+    assert (job.priority, job.device) == (Priority.PRIORITY_NORMAL, Device.DEVICE_ANY)
+    chosen = api.create(TrainSpec(), priority=Priority.PRIORITY_HIGH, device=Device.DEVICE_GPU)
+    assert (chosen.priority, chosen.device) == (Priority.PRIORITY_HIGH, Device.DEVICE_GPU)
     drawn = api.create(VisualizeSpec(model=job.model))
     assert (drawn.kind, drawn.state) == (JobKind.JOB_KIND_VISUALIZE, JobState.JOB_STATE_WAITING)
     assert drawn.spec.visualize == VisualizeSpec(model=job.model)

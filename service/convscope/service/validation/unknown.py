@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -22,7 +21,7 @@ def unknown_fields(message: Message, path: str = "") -> Iterator[Violation]:
     for number in sorted({unknown[index].field_number for index in range(len(unknown))}):
         yield Violation(path or "request", _describe(number, message))
     for field, value in message.ListFields():
-        if field.type == FieldDescriptor.TYPE_MESSAGE and not field.message_type.GetOptions().map_entry:
+        if field.message_type is not None and not field.message_type.GetOptions().map_entry:
             inner = f"{path}.{field.name}" if path else field.name
             yield from _inside(value, inner)
 

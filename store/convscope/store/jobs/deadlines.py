@@ -1,5 +1,7 @@
 """Jobs that run longer than they may: they fail."""
 
+from typing import Any
+
 import redis
 
 from convscope.store.jobs import records
@@ -18,7 +20,7 @@ def fail_outrun(connection: redis.Redis) -> list[str]:
     """Fail the jobs whose timeouts have passed since their first attempts began; returns their names."""
     seconds, microseconds = connection.time()
     now = seconds * 1000 + microseconds // 1000
-    due = connection.zrangebyscore(KEYS["deadlines"], "-inf", now, start=0, num=MOST_AT_ONCE)
+    due: Any = connection.zrangebyscore(KEYS["deadlines"], "-inf", now, start=0, num=MOST_AT_ONCE)
     return [f"jobs/{job_id}" for job_id in map(records.text, due) if _fail(connection, job_id)]
 
 
