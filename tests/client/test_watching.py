@@ -14,6 +14,7 @@ from convscope.client import Client, FailureReason, JobCancelled, JobFailed, err
 from convscope.client.tensors import encode
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
 from support.fake_service import FakeService, event, finished, job, running_fake
+from support.stored_images import image
 
 BREAKS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
@@ -144,6 +145,36 @@ def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None
     assert trained.validation_accuracy is None
     assert isinstance(ended, events.Finished)
     assert ended.failure == events.Failure(reason=FailureReason.DATASET, message="no files")
+
+
+def test_fields_that_did_not_fit_are_named(fake: FakeService, client: Client) -> None:
+    wrong = jobs_pb2.FieldViolation(field="job.spec.train.dataset", description="must be datasets/mnist")
+    failure = jobs_pb2.Failure(reason=jobs_pb2.Failure.REASON_INVALID, message="it does not fit", violations=[wrong])
+    fake.handlers["WatchJob"] = lambda *_: iter([event(1), finished(2, "FAILED", failure=failure)])
+    with pytest.raises(JobFailed) as caught:
+        client.job("j").result()
+    assert (caught.value.reason, caught.value.fields) == ("invalid", {wrong.field: wrong.description})
+
+
+def test_images_are_in_order_though_the_job_was_planned_late(fake: FakeService, client: Client) -> None:
+    described = job("visualize", "WAITING")
+    described.spec.CopyFrom(described.effective_spec)
+    described.ClearField("effective_spec")
+    fake.handlers["CreateJob"] = lambda *_: described
+    handle = client.visualize("m")
+    planned = job("visualize")
+    spec = planned.effective_spec.visualize
+    for layer, features in (("b", [1]), ("a", [0, 2])):
+        spec.selections.add(name=layer, list={"indices": features})
+    fake.handlers["GetJob"] = lambda *_: planned
+    log = [
+        event(number, image_ready=visualize_pb2.ImageReady(image=image(spec, place)))
+        for number, place in enumerate((2, 0, 1), start=1)
+    ]
+    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult())
+    fake.handlers["WatchJob"] = lambda *_: iter([*log, finished(4, result=done)])
+    found = handle.result()
+    assert [(each.layer, each.feature) for each in found.images] == [("b", 1), ("a", 0), ("a", 2)]
 
 
 def test_result_says_why_a_job_failed(fake: FakeService, client: Client) -> None:

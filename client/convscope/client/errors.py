@@ -144,14 +144,16 @@ class JobError(ConvscopeError):
 class JobFailed(JobError):
     """A job failed.
 
-    `reason` is one of `computation`, `model`, `dataset`, `worker_lost`, `storage`, `timeout`; `message` says what
-    happened.
+    `reason` is one of `computation`, `model`, `dataset`, `worker_lost`, `storage`, `invalid`, `timeout`; `message` says
+    what happened. `fields` maps the path of each field that did not fit the model which the job had waited for to what
+    is wrong with it.
     """
 
-    def __init__(self, job: str, reason: str, message: str) -> None:
+    def __init__(self, job: str, reason: str, message: str, fields: Mapping[str, str] | None = None) -> None:
         super().__init__(job, f"failed ({reason}): {message}")
         self.reason = reason
         self.message = message
+        self.fields: Mapping[str, str] = MappingProxyType(dict(fields or {}))
 
 
 class JobCancelled(JobError):

@@ -1,7 +1,7 @@
 """What happens to a job, as typed values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -152,10 +152,15 @@ class ImageReady(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a job failed: `reason` for programs, `message` for people."""
+    """Why a job failed: `reason` for programs, `message` for people.
+
+    `fields` maps the path of each field that did not fit the model which the job had waited for to what is wrong with
+    it.
+    """
 
     reason: FailureReason | None
     message: str
+    fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -187,7 +192,8 @@ def event_from_wire(message: jobs_pb2.JobEvent) -> Event:
 def failure_from_wire(message: jobs_pb2.Failure) -> Failure:
     """The failure of a message; a reason that is not set is None."""
     reason = from_wire(FailureReason, jobs_pb2.Failure.Reason.Name, message.reason) if message.reason else None
-    return Failure(reason=reason, message=message.message)
+    fields = {violation.field: violation.description for violation in message.violations}
+    return Failure(reason=reason, message=message.message, fields=MappingProxyType(fields))
 
 
 def _attempt(head: dict[str, Any], message: jobs_pb2.AttemptStarted) -> AttemptStarted:

@@ -298,11 +298,12 @@ class Job(Generic[R]):
             raise JobCancelled(self.name, failure.message if failure else "")
         if state is not JobState.SUCCEEDED or result is None:
             failure = failure or Failure(reason=None, message="the server did not say why")
-            raise JobFailed(self.name, failure.reason or "unknown", failure.message)
+            raise JobFailed(self.name, failure.reason or "unknown", failure.message, failure.fields)
         if isinstance(result, TrainResult):
             return self._with_history(result)
         if isinstance(result, VisualizeResult):
-            spec = self.info.spec
+            waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
+            spec = (self.refresh() if waited else self.info).spec
             return VisualizeResult.of(
                 images, result.seconds, asked_features(spec), known=result.known, objectives=objective_names(spec)
             )

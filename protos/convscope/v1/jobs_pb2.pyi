@@ -220,6 +220,28 @@ class JobResult(google.protobuf.message.Message):
 Global___JobResult: typing_extensions.TypeAlias = JobResult
 
 @typing.final
+class FieldViolation(google.protobuf.message.Message):
+    """A field that cannot be right."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    field: builtins.str
+    """Its path in the request that made the job: `job.spec.visualize.selections[0].list.indices[2]`."""
+    description: builtins.str
+    """What is allowed, for people."""
+    def __init__(
+        self,
+        *,
+        field: builtins.str = ...,
+        description: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "field", b"field"]) -> None: ...
+
+Global___FieldViolation: typing_extensions.TypeAlias = FieldViolation
+
+@typing.final
 class Failure(google.protobuf.message.Message):
     """Why a job failed."""
 
@@ -236,13 +258,15 @@ class Failure(google.protobuf.message.Message):
         REASON_COMPUTATION: Failure._Reason.ValueType  # 1
         """The computation raised an error."""
         REASON_MODEL: Failure._Reason.ValueType  # 2
-        """The model it needs was not trained, or is damaged or deleted."""
+        """The model it needs was not made, or is damaged or deleted."""
         REASON_DATASET: Failure._Reason.ValueType  # 3
         """The dataset's files are missing or damaged."""
         REASON_WORKER_LOST: Failure._Reason.ValueType  # 4
-        """The worker's process died."""
+        """The worker's process died, as often as is allowed without any progress."""
         REASON_STORAGE: Failure._Reason.ValueType  # 5
         """The artifact store could not be read or written."""
+        REASON_INVALID: Failure._Reason.ValueType  # 6
+        """The job does not fit the model that it waited for; `violations` tells where."""
         REASON_TIMEOUT: Failure._Reason.ValueType  # 7
         """It ran longer than its `timeout`."""
 
@@ -254,29 +278,37 @@ class Failure(google.protobuf.message.Message):
     REASON_COMPUTATION: Failure.Reason.ValueType  # 1
     """The computation raised an error."""
     REASON_MODEL: Failure.Reason.ValueType  # 2
-    """The model it needs was not trained, or is damaged or deleted."""
+    """The model it needs was not made, or is damaged or deleted."""
     REASON_DATASET: Failure.Reason.ValueType  # 3
     """The dataset's files are missing or damaged."""
     REASON_WORKER_LOST: Failure.Reason.ValueType  # 4
-    """The worker's process died."""
+    """The worker's process died, as often as is allowed without any progress."""
     REASON_STORAGE: Failure.Reason.ValueType  # 5
     """The artifact store could not be read or written."""
+    REASON_INVALID: Failure.Reason.ValueType  # 6
+    """The job does not fit the model that it waited for; `violations` tells where."""
     REASON_TIMEOUT: Failure.Reason.ValueType  # 7
     """It ran longer than its `timeout`."""
 
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
+    VIOLATIONS_FIELD_NUMBER: builtins.int
     reason: Global___Failure.Reason.ValueType
     """For programs."""
     message: builtins.str
     """For people: what happened and, where known, what to do."""
+    @property
+    def violations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
+        """What is not right with the spec; only with REASON_INVALID."""
+
     def __init__(
         self,
         *,
         reason: Global___Failure.Reason.ValueType = ...,
         message: builtins.str = ...,
+        violations: collections.abc.Iterable[Global___FieldViolation] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["message", b"message", "reason", b"reason"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["message", b"message", "reason", b"reason", "violations", b"violations"]) -> None: ...
 
 Global___Failure: typing_extensions.TypeAlias = Failure
 
@@ -479,7 +511,7 @@ class Job(google.protobuf.message.Message):
     @property
     def effective_spec(self) -> Global___JobSpec:
         """What it does: every default filled in, with numbers in the place of presets; left out by JOB_VIEW_BASIC. Absent
-        while it waits for a model.
+        while it waits for a model that cannot be described yet.
         """
 
     @property
@@ -500,7 +532,7 @@ class Job(google.protobuf.message.Message):
 
     @property
     def estimate(self) -> Global___Estimate:
-        """What it takes, as it was planned; absent while it waits for a model."""
+        """What it takes, as it was planned; absent while it waits for a model that cannot be described yet."""
 
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:

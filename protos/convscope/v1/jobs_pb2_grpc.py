@@ -87,7 +87,12 @@ class JobsServicer(object):
     def CreateJob(self, request, context):
         """Checks a job, fills in what its spec leaves out, stores it and makes it ready for workers.
 
-        With `validate_only` the answer is the job as it would be, without a name, with its effective spec and its estimate.
+        A job may name a model that a pending job makes. It is checked in form at once; what can be said only with the model
+        is checked when that job has ended, and faults found then are the job's failure, with the same violations. Where the
+        pending job says already what the model will be, all is checked at once.
+
+        With `validate_only` the answer is the job as it would be, without a name, with its effective spec and its estimate;
+        these two are absent where the job would wait for a model that cannot be described yet.
 
         Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
         this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would

@@ -12,7 +12,7 @@ from convscope.service.hub import NotifyHub
 from convscope.service.paging import check_page, cut_page
 from convscope.service.requests import known_values, name_to_id
 from convscope.service.validation import Plan, plan_job, request_digest
-from convscope.service.validation.estimates import PART_SECONDS
+from convscope.service.validation.estimates import estimated
 from convscope.service.watch import watch_job
 from convscope.store import settle_waiters
 from convscope.store.errors import ModelFailedError
@@ -24,6 +24,7 @@ from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     CreateJobRequest,
     DeleteJobRequest,
+    Device,
     GetJobRequest,
     Job,
     JobEvent,
@@ -31,6 +32,7 @@ from convscope.v1.jobs_pb2 import (
     JobState,
     ListJobsRequest,
     ListJobsResponse,
+    Priority,
     WatchJobRequest,
 )
 from convscope.v1.models_pb2 import ModelState
@@ -94,17 +96,14 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
         return _preview(request.job, plan)
     job, _ = backend.jobs.create(
         plan.spec,
-        request_digest=plan.digest,
+        request_digest=request_digest(request),
         sent=request.job,
         request_id=request.request_id,
         needs=plan.needs,
         model=plan.model,
-        priority=plan.priority,
-        device=plan.device,
-        parts=plan.estimate.part_count,
-        part_seconds=PART_SECONDS,
-        part_cost_s=plan.estimate.compute_duration.ToMilliseconds() / 1000 / plan.estimate.part_count,
-        stored_bytes=plan.estimate.stored_bytes,
+        priority=request.job.priority or Priority.PRIORITY_NORMAL,
+        device=request.job.device or Device.DEVICE_ANY,
+        **estimated(plan.estimate),
     )
     return job
 
@@ -121,13 +120,14 @@ def _preview(sent: Job, plan: Plan) -> Job:
     waits = needed == ModelState.MODEL_STATE_PENDING
     job = Job(
         owner=LOCAL_OWNER,
+        priority=Priority.PRIORITY_NORMAL,
+        device=Device.DEVICE_ANY,
         effective_spec=plan.spec,
-        kind=JobKind.Value(f"JOB_KIND_{spec_kind(plan.spec).upper()}"),
+        kind=JobKind.Value(f"JOB_KIND_{spec_kind(sent.spec).upper()}"),
         state=JobState.JOB_STATE_WAITING if waits else JobState.JOB_STATE_QUEUED,
         estimate=plan.estimate,
     )
     job.MergeFrom(sent)
-    job.priority, job.device = plan.priority, plan.device
     return job
 
 

@@ -5,7 +5,7 @@ out.
 """
 
 from math import prod
-from typing import Final
+from typing import Final, TypedDict
 
 from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.planning.flops import layer_flops
@@ -17,10 +17,10 @@ from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
 
-__all__ = ["PART_SECONDS", "estimate_job"]
+__all__ = ["PART_SECONDS", "Estimated", "estimate_job", "estimated"]
 
 # How long one worker should take for a part of a visualization, by estimate, in seconds.
-PART_SECONDS: Final = PART_S
+PART_SECONDS = PART_S
 
 # Floating-point operations a second of a worker with two cores.
 RATE: Final = 1e11
@@ -39,6 +39,26 @@ REPORT_BYTES: Final = 60
 IMAGE_BYTES: Final = 300
 # Series of a trace, each of one number an iteration.
 TRACE_SERIES: Final = 6
+
+
+class Estimated(TypedDict):
+    """What the store wants to know of an estimate; see ``JobStore.create``."""
+
+    parts: int
+    part_seconds: float
+    part_cost_s: float
+    stored_bytes: int
+
+
+def estimated(estimate: Estimate | None) -> Estimated:
+    """Return an estimate as the store has it; that of one part where there is none yet."""
+    estimate = estimate or Estimate(part_count=1)
+    return Estimated(
+        parts=estimate.part_count,
+        part_seconds=PART_SECONDS,
+        part_cost_s=estimate.compute_duration.ToMilliseconds() / 1000 / estimate.part_count,
+        stored_bytes=estimate.stored_bytes,
+    )
 
 
 def estimate_job(spec: JobSpec, model: Model) -> Estimate:

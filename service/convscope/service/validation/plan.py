@@ -1,11 +1,11 @@
 """From a request to a job that can be stored: looks up what the spec names, checks it, fills in its defaults."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from convscope.service.catalogue import find_dataset
 from convscope.service.errors import InvalidRequestError, Violation
-from convscope.service.requests import known_value
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.estimates import estimate_job
@@ -14,11 +14,15 @@ from convscope.service.validation.train import check_network, check_train
 from convscope.service.validation.unknown import unknown_fields
 from convscope.service.validation.visualize import check_visualize
 from convscope.store import ModelStore
-from convscope.v1.jobs_pb2 import CreateJobRequest, Device, Estimate, JobSpec, Priority
-from convscope.v1.models_pb2 import Model
+from convscope.v1.jobs_pb2 import CreateJobRequest, Estimate, JobSpec
+from convscope.v1.models_pb2 import Lineage, Model, ModelState
 from convscope.v1.rules import violations
 
-__all__ = ["Plan", "plan_job", "request_digest"]
+__all__ = ["Plan", "plan_job", "plan_spec", "request_digest"]
+
+
+# Finds the model of a name.
+Lookup = Callable[[str], Model]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +30,16 @@ class Plan:
     """A job to be stored.
 
     Attributes:
-        spec: every default filled in.
-        digest: SHA-256 of the job as it was sent; tells whether a request is a repetition.
-        estimate: what it takes.
+        spec: every default filled in; None if that cannot be said before the needed model is made.
+        estimate: what it takes; None likewise.
         needed: the model that the job works on, if any.
         model: description of the model that it will make, if it trains.
-        priority: how soon it is taken up.
-        device: what it is to run on.
     """
 
-    spec: JobSpec
-    digest: str
-    estimate: Estimate
+    spec: JobSpec | None
+    estimate: Estimate | None
     needed: Model | None = None
     model: Model | None = None
-    priority: Priority.ValueType = Priority.PRIORITY_NORMAL
-    device: Device.ValueType = Device.DEVICE_ANY
 
     @property
     def needs(self) -> str:
@@ -50,7 +48,7 @@ class Plan:
 
 
 def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
-    """Check a request.
+    """Check a request, in form alone where the model that it names is not made and cannot be described yet.
 
     Args:
         request: what is asked for.
@@ -65,31 +63,42 @@ def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float =
         raise InvalidRequestError(*unknown)
     if wrong := [each for each in violations(request) if not each.field.startswith("job.spec.")]:
         raise InvalidRequestError(*(Violation(each.field, each.description) for each in wrong))
-    plan = _plan_spec(request, models, max_cost)
-    priority = known_value("job.priority", request.job.priority, Priority.DESCRIPTOR, default=Priority.PRIORITY_NORMAL)
-    device = known_value("job.device", request.job.device, Device.DESCRIPTOR, default=Device.DEVICE_ANY)
-    return replace(plan, priority=Priority.ValueType(priority), device=Device.ValueType(device))
+    return plan_spec(request.job.spec, models.get, max_cost=max_cost)
 
 
-def _plan_spec(request: CreateJobRequest, models: ModelStore, max_cost: float) -> Plan:
-    digest = request_digest(request)
+def plan_spec(sent: JobSpec, lookup: Lookup, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
+    """Check a spec; see ``plan_job``.
+
+    Args:
+        sent: as it was sent.
+        lookup: finds the model that it may name.
+        max_cost: seconds that one worker may take for a visualization, by estimate.
+
+    Raises:
+        InvalidRequestError: naming every field that cannot be right.
+        NotFoundError: for a dataset or model that does not exist.
+    """
     spec = JobSpec()
-    spec.CopyFrom(request.job.spec)
+    spec.CopyFrom(sent)
     match spec.WhichOneof("kind"):
         case "train":
-            return _plan_train(spec, digest, models)
+            return _plan_train(spec, lookup)
         case "evaluate":
-            model = _required_model(spec.evaluate.model, "job.spec.evaluate.model", models)
+            model = _required_model(spec.evaluate.model, "job.spec.evaluate.model", lookup)
             checks = Checks("job.spec.evaluate")
-            check_evaluate(spec.evaluate, model.layers, checks)
+            if _is_described(model):
+                check_evaluate(spec.evaluate, model.layers, checks)
         case "visualize":
-            model = _required_model(spec.visualize.model, "job.spec.visualize.model", models)
+            model = _required_model(spec.visualize.model, "job.spec.visualize.model", lookup)
             checks = Checks("job.spec.visualize")
-            check_visualize(spec.visualize, model, max_cost, checks)
+            if _is_described(model):
+                check_visualize(spec.visualize, model, max_cost, checks)
         case _:
             raise InvalidRequestError(Violation("job.spec", "must have one of train, evaluate, visualize"))
     checks.finish()
-    return Plan(spec=spec, digest=digest, estimate=estimate_job(spec, model), needed=model)
+    if not _is_described(model):
+        return Plan(spec=None, estimate=None, needed=model)
+    return Plan(spec=spec, estimate=estimate_job(spec, model), needed=model)
 
 
 def request_digest(request: CreateJobRequest) -> str:
@@ -97,14 +106,18 @@ def request_digest(request: CreateJobRequest) -> str:
     return hashlib.sha256(request.job.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _plan_train(spec: JobSpec, digest: str, models: ModelStore) -> Plan:
+def _plan_train(spec: JobSpec, lookup: Lookup) -> Plan:
     train = spec.train
     checks = Checks("job.spec.train")
     parent = (
-        _required_model(train.continue_from, "job.spec.train.continue_from", models) if train.continue_from else None
+        _required_model(train.continue_from, "job.spec.train.continue_from", lookup) if train.continue_from else None
     )
     if parent and train.HasField("network"):
         checks.refuse("network", f"must not be set with continue_from: it is that of {parent.name}")
+    if parent and not _is_described(parent):
+        checks.finish()
+        model = Model(lineage=Lineage(parent=parent.name, spec=train))
+        return Plan(spec=None, estimate=None, needed=parent, model=model)
     if parent and train.dataset not in {"", parent.dataset}:
         checks.refuse("dataset", f"must be {parent.dataset}, that of {parent.name}, not {train.dataset!r}")
     train.dataset = parent.dataset if parent else train.dataset or "datasets/mnist"
@@ -121,13 +134,18 @@ def _plan_train(spec: JobSpec, digest: str, models: ModelStore) -> Plan:
     )
     model.lineage.parent = train.continue_from
     model.lineage.spec.CopyFrom(train)
-    return Plan(spec=spec, digest=digest, estimate=estimate_job(spec, model), needed=parent, model=model)
+    return Plan(spec=spec, estimate=estimate_job(spec, model), needed=parent, model=model)
 
 
-def _required_model(name: str, field: str, models: ModelStore) -> Model:
+def _is_described(model: Model) -> bool:
+    """Return whether a model is ready, or it is known already what it will be; one that failed is refused elsewhere."""
+    return model.state != ModelState.MODEL_STATE_PENDING or bool(model.layers)
+
+
+def _required_model(name: str, field: str, lookup: Lookup) -> Model:
     if not name:
         raise InvalidRequestError(Violation(field, "is required: models/ID"))
     try:
-        return models.get(name)
+        return lookup(name)
     except ValueError as error:
         raise InvalidRequestError(Violation(field, str(error))) from error

@@ -32,7 +32,7 @@ from convscope.v1.jobs_pb2 import (
 )
 from convscope.v1.models_pb2 import Model
 
-__all__ = ["JobStore"]
+__all__ = ["CANCEL_GRACE_MS", "LOCAL_OWNER", "JobStore", "planned_fields"]
 
 # The owner of all jobs until there are principals.
 LOCAL_OWNER = "local"
@@ -52,7 +52,7 @@ class JobStore:
 
     def create(
         self,
-        spec: JobSpec,
+        spec: JobSpec | None,
         *,
         request_digest: str,
         sent: Job | None = None,
@@ -70,10 +70,11 @@ class JobStore:
         """Store a job with its first event; returns it and whether it is new.
 
         Args:
-            spec: what to do, every default filled in.
+            spec: what to do, every default filled in; None if that cannot be said before the needed model is made. Then
+                what follows from the plan does not count.
             request_digest: decides whether two requests with the same id ask for the same.
-            sent: the job as it was sent: its spec, display name, labels and timeout are kept; None if there is but the
-                spec.
+            sent: the job as it was sent: its spec, display name, labels and timeout are kept; None if there is nothing
+                but the spec.
             request_id: makes the call safe to repeat, unique among those of an owner; may be empty.
             needs: ``models/{id}`` that the job works on; if its training has not ended, the job waits for it.
             model: description of the model that the job will make; its name is allotted here.
@@ -94,23 +95,22 @@ class JobStore:
         job_id = new_id(seconds * 1_000_000 + microseconds)
         model_id = job_id if model else ""
         events = (JobEvent(waiting=JobWaiting(resource=needs)), JobEvent(queued=JobQueued()))
+        sent = sent or Job(spec=spec)
         fields: dict[str, Value] = {
-            **_sent_fields(sent or Job(spec=spec)),
-            "spec": spec.SerializeToString(deterministic=True),
-            "kind": records.spec_kind(spec),
+            **_sent_fields(sent),
+            "kind": records.spec_kind(sent.spec),
             "request": request_digest,
             "request_id": request_id,
             "makes": model_id,
             "needs": needs,
             "priority": _stored(Priority.Name(priority)),
             "device": _stored(Device.Name(device)),
-            "parts": parts,
-            "part_cost": part_cost_s,
-            "stored_bytes": stored_bytes,
             "owner": owner,
-            "part_seconds": part_seconds,
-            "planning": PLANNING_VERSION,
         }
+        if spec is not None:
+            fields |= planned_fields(
+                spec, parts=parts, part_seconds=part_seconds, part_cost_s=part_cost_s, stored_bytes=stored_bytes
+            )
         status, value = self._scripts.run(
             "create",
             *(job_id, request_id, owner, model_id, parse_name("models", needs) if needs else ""),
@@ -218,6 +218,20 @@ def _sent_fields(sent: Job) -> dict[str, Value]:
     if sent.HasField("timeout"):
         fields["timeout"] = sent.timeout.ToMilliseconds()
     return fields
+
+
+def planned_fields(
+    spec: JobSpec, *, parts: int, part_seconds: float, part_cost_s: float, stored_bytes: int
+) -> dict[str, Value]:
+    """Return what a plan puts into a job's record; see ``JobStore.create``."""
+    return {
+        "spec": spec.SerializeToString(deterministic=True),
+        "parts": parts,
+        "part_seconds": part_seconds,
+        "part_cost": part_cost_s,
+        "stored_bytes": stored_bytes,
+        "planning": PLANNING_VERSION,
+    }
 
 
 def _new_model_fields(job_id: str, model: Model) -> dict[str, Value]:

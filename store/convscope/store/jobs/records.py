@@ -86,7 +86,7 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
         timeout=_duration(fields.get(b"timeout")),
         state=state,
         spec=JobSpec.FromString(fields[b"sent"]),
-        effective_spec=JobSpec.FromString(fields[b"spec"]),
+        effective_spec=JobSpec.FromString(fields[b"spec"]) if b"spec" in fields else None,
         request_id=fields.get(b"request_id", b"").decode(),
         model=_named("models", fields.get(b"makes", b"")),
         create_time=_timestamp(fields.get(b"created")),
@@ -96,7 +96,7 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
         cancel_requested=bool(fields.get(b"cancel")),
         priority=Priority.Value(f"PRIORITY_{fields.get(b'priority', b'normal').decode().upper()}"),
         device=Device.Value(f"DEVICE_{fields.get(b'device', b'any').decode().upper()}"),
-        estimate=_estimate(fields),
+        estimate=_estimate(fields) if b"spec" in fields else None,
         ended_part_count=int(fields.get(b"done", b"0")),
     )
     if state == JobState.JOB_STATE_WAITING:

@@ -45,6 +45,8 @@ _NAMES: Final[dict[str, str]] = {
     "waiters": "{model:%s}:waiters",
     # Set: ids of models whose training has ended, or that are deleted: the jobs that wait for them are to be told.
     "unsettled": "unsettled",
+    # Set: jobs that could not be planned before their models were made, and now are to be.
+    "unplanned": "unplanned",
     # -- The ready set; see ``job.lua``.
     # Sorted sets: owners of a priority and device, jobs of one of them, by the seconds of work that they have had.
     "ready_owners": "ready:%s:%s",

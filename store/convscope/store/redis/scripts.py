@@ -44,6 +44,7 @@ JOB_SCRIPTS: Final = (
     "end_attempt",
     "delete_job",
     "leave",
+    "plan",
     "time_out",
 )
 

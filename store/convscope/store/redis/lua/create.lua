@@ -20,18 +20,17 @@ if before then -- sent again, because the reply was lost
   return { 'created', before }
 end
 
-local state, event = 'queued', queued_event
-if needs ~= '' then
-  local needed = redis.call('HGET', key('model', needs), 'state')
-  if needed == 'pending' then
-    state, event = 'waiting', waiting_event
-  elseif needed ~= 'ready' then
-    return { 'model', needed or '' }
-  end
+local needed = needs ~= '' and redis.call('HGET', key('model', needs), 'state')
+if needs ~= '' and needed ~= 'pending' and needed ~= 'ready' then
+  return { 'model', needed or '' }
 end
 
 set_fields(record)
 set_fields(made)
+local state, event = 'queued', queued_event
+if needed == 'pending' or not is_planned() then
+  state, event = 'waiting', waiting_event
+end
 redis.call('HSETNX', KEY.deployment, 'layout', take())
 redis.call('HSET', record, 'created', whole(NOW), 'next', 0, 'done', 0, 'running', 0)
 redis.call('ZADD', KEY.jobs, 0, id)
@@ -40,13 +39,15 @@ if makes ~= '' then
   redis.call('HSET', made, 'created', whole(NOW))
   redis.call('ZADD', KEY.models, 0, makes)
 end
-if state == 'waiting' then
+if needed == 'pending' then
   redis.call('SADD', key('waiters', needs), id)
-else
-  if needs ~= '' then
-    keep_model(key('model', needs))
-  end
+elseif needed then
+  keep_model(key('model', needs))
+end
+if state == 'queued' then
   offer(tonumber(redis.call('HGET', record, 'parts')))
+elseif needed == 'ready' then -- it has just been made
+  redis.call('SADD', KEY.unplanned, id)
 end
 if request ~= '' then
   redis.call('SET', key('request', owner, request), id)
