@@ -42,7 +42,7 @@ def make(connection: redis.Redis, parent: Job) -> None:
 
 
 def test_jobs_are_planned_when_their_model_is_made(connection: redis.Redis, api: Api, parent: Job) -> None:
-    specs = [
+    specs: list[VisualizeSpec | EvaluateSpec | TrainSpec] = [
         VisualizeSpec(model=parent.model),
         EvaluateSpec(model=parent.model),
         TrainSpec(continue_from=parent.model, iterations=3),
