@@ -60,7 +60,7 @@ def test_a_request_that_is_too_large_is_told_with_its_size(fake: FakeService, cl
 def test_bad_fields_are_named_once(
     *, fake: FakeService, client: Client, message: str, described: str, said: str
 ) -> None:
-    violation = error_details_pb2.BadRequest.FieldViolation(field="train.learning_rate", description=described)
+    violation = error_details_pb2.BadRequest.FieldViolation(field="job.spec.train.learning_rate", description=described)
     detail = any_pb2.Any()
     detail.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
     status = status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message=message, details=[detail])

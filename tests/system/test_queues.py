@@ -1,6 +1,8 @@
 """Who comes next: by priority, and on what device."""
 
-from convscope.v1.jobs_pb2 import CancelJobRequest, Device, Job, JobState, Priority
+from google.protobuf.duration_pb2 import Duration
+
+from convscope.v1.jobs_pb2 import CancelJobRequest, Device, Failure, Job, JobState, Priority
 from convscope.v1.train_pb2 import TrainSpec
 from support.api import PATIENCE_S, Api, wait_for
 
@@ -33,3 +35,12 @@ def test_a_job_waits_for_its_device(api: Api) -> None:
     assert (found.no_worker.device, found.no_worker.cpu_worker_count) == (Device.DEVICE_GPU, 1)
     assert found.message == "no worker takes gpu jobs: 1 alive, cpu"
     assert cancel(api, waiting).state == JobState.JOB_STATE_CANCELLED
+
+
+def test_a_job_that_runs_too_long_fails_and_its_worker_goes_on(api: Api) -> None:
+    endless = api.create(ENDLESS, timeout=Duration(seconds=1))
+    failed = api.finish(endless)
+    assert (failed.state, failed.failure.reason) == (JobState.JOB_STATE_FAILED, Failure.REASON_TIMEOUT)
+    ran = failed.end_time.ToMilliseconds() - failed.start_time.ToMilliseconds()
+    assert 1_000 <= ran < 10_000  # busy machines
+    assert api.finish(api.create(TrainSpec(iterations=0))).state == JobState.JOB_STATE_SUCCEEDED

@@ -8,6 +8,7 @@ from typing import Any
 
 from convscope.client.enums import FailureReason, JobState, from_wire
 from convscope.client.images import FeatureImage
+from convscope.client.paths import argument_path
 from convscope.client.results import Result, result_from_wire
 from convscope.client.times import time_from_wire
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
@@ -192,7 +193,7 @@ def event_from_wire(message: jobs_pb2.JobEvent) -> Event:
 def failure_from_wire(message: jobs_pb2.Failure) -> Failure:
     """The failure of a message; a reason that is not set is None."""
     reason = from_wire(FailureReason, jobs_pb2.Failure.Reason.Name, message.reason) if message.reason else None
-    fields = {violation.field: violation.description for violation in message.violations}
+    fields = {argument_path(violation.field): violation.description for violation in message.violations}
     return Failure(reason=reason, message=message.message, fields=MappingProxyType(fields))
 
 
