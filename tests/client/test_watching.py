@@ -153,7 +153,7 @@ def test_fields_that_did_not_fit_are_named(fake: FakeService, client: Client) ->
     fake.handlers["WatchJob"] = lambda *_: iter([event(1), finished(2, "FAILED", failure=failure)])
     with pytest.raises(JobFailed) as caught:
         client.job("j").result()
-    assert (caught.value.reason, caught.value.fields) == ("invalid", {"train.dataset": wrong.description})
+    assert (caught.value.reason, caught.value.fields) == ("invalid", {"dataset": wrong.description})
 
 
 def test_images_are_in_order_though_the_job_was_planned_late(fake: FakeService, client: Client) -> None:

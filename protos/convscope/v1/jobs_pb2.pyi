@@ -924,7 +924,7 @@ class GetJobRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     def __init__(
         self,
         *,
@@ -945,7 +945,7 @@ class ListJobsRequest(google.protobuf.message.Message):
     STATES_FIELD_NUMBER: builtins.int
     KINDS_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """At most this many, 1 to 1000; 0 means 50. Jobs with long specs are fewer on a page."""
+    """Jobs on a page, at most; fewer where specs are long."""
     page_token: builtins.str
     """`next_page_token` of the page before; empty for the first page."""
     @property
@@ -1002,12 +1002,12 @@ class WatchJobRequest(google.protobuf.message.Message):
     AFTER_SEQUENCE_FIELD_NUMBER: builtins.int
     AFTER_TOKEN_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     after_sequence: builtins.int
-    """Sequence number of the last event already seen, >= 0; 0 for all events."""
+    """Sequence number of the last event already seen; 0 for all events."""
     after_token: builtins.str
-    """`log_token` of that event. Given, a log that lost events and has grown anew since is told from the one that was
-    seen. Default: none; then only a log that is shorter than `after_sequence` is noticed.
+    """`log_token` of that event. Given, a log that lost events and has grown since is told from the one that was seen;
+    without it, only a log that is shorter than `after_sequence` is noticed.
     """
     def __init__(
         self,
@@ -1028,7 +1028,7 @@ class CancelJobRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     def __init__(
         self,
         *,
@@ -1046,7 +1046,7 @@ class DeleteJobRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     def __init__(
         self,
         *,

@@ -7,9 +7,9 @@ from convscope.planning.order import ImageOrder
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
-from convscope.service.requests import name_to_id
 from convscope.store.errors import BlobDamagedError, NotFoundError
 from convscope.store.jobs.images import ready_images
+from convscope.store.names import parse_name
 from convscope.v1.jobs_pb2 import JobKind
 from convscope.v1.visualizations_pb2 import ImageFormat, Visualization
 from convscope.v1.visualize_pb2 import FeatureImage, Restarts
@@ -25,13 +25,13 @@ class JobImages:
         name: ``jobs/{id}``.
 
     Raises:
-        InvalidRequestError: if the name is malformed, or the job is not a visualization.
+        InvalidRequestError: if the job is not a visualization.
         NotFoundError: if there is no such job.
     """
 
     def __init__(self, backend: Backend, name: str) -> None:
         self._backend = backend
-        self._job_id = name_to_id("jobs", name, field="job")
+        self._job_id = parse_name("jobs", name)
         job = backend.jobs.get(name)
         if job.kind != JobKind.JOB_KIND_VISUALIZE:
             raise InvalidRequestError(Violation("job", f"{name} is not a visualization and has no images"))

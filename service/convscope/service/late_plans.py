@@ -4,7 +4,7 @@ import logging
 
 from convscope.service.backend import Backend
 from convscope.service.errors import REDIS_AWAY, InvalidRequestError
-from convscope.service.validation import plan_spec
+from convscope.service.validation import plan_late
 from convscope.service.validation.estimates import estimated
 from convscope.store import LatePlans, UnplannedJob
 from convscope.store.errors import NotFoundError
@@ -35,7 +35,7 @@ def plan_late_jobs(backend: Backend) -> None:
 
 def _plan(late: LatePlans, each: UnplannedJob, max_cost: float) -> None:
     try:
-        plan = plan_spec(each.job.spec, lambda _: each.needed, max_cost=max_cost)
+        plan = plan_late(each.job.spec, each.needed, max_cost=max_cost)
     except InvalidRequestError as error:
         wrong = [FieldViolation(field=found.field, description=found.description) for found in error.violations]
         message = f"it does not fit {each.needed.name}: {error}"

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from convscope.service.catalogue import find_dataset
-from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.estimates import estimate_job
@@ -14,12 +14,17 @@ from convscope.service.validation.train import check_network, check_train
 from convscope.service.validation.unknown import unknown_fields
 from convscope.service.validation.visualize import check_visualize
 from convscope.store import ModelStore
+from convscope.store.errors import NotFoundError
+from convscope.v1.datasets_pb2 import Dataset
 from convscope.v1.jobs_pb2 import CreateJobRequest, Estimate, JobSpec
 from convscope.v1.models_pb2 import Lineage, Model, ModelState
-from convscope.v1.rules import violations
+from convscope.v1.rules import fill_defaults, violations
+from convscope.v1.train_pb2 import TrainSpec
 
-__all__ = ["Plan", "plan_job", "plan_spec", "request_digest"]
+__all__ = ["Plan", "plan_job", "plan_late", "request_digest"]
 
+# What is trained on where a request names no dataset.
+DEFAULT_DATASET = "datasets/mnist"
 
 # Finds the model of a name.
 Lookup = Callable[[str], Model]
@@ -37,7 +42,7 @@ class Plan:
     """
 
     spec: JobSpec | None
-    estimate: Estimate | None
+    estimate: Estimate | None = None
     needed: Model | None = None
     model: Model | None = None
 
@@ -48,57 +53,36 @@ class Plan:
 
 
 def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
-    """Check a request, in form alone where the model that it names is not made and cannot be described yet.
+    """Check a request, and fill in its defaults.
+
+    Where the model that it names is not made and cannot be described yet, the request is checked in form alone.
 
     Args:
-        request: what is asked for.
+        request: what is asked for; stays as it is.
         models: those that it may name.
         max_cost: seconds that one worker may take for a visualization, by estimate.
 
     Raises:
         InvalidRequestError: naming every field that cannot be right.
-        NotFoundError: for a dataset or model that does not exist.
+        NotFoundError: for a dataset or model that does not exist, if nothing else is wrong.
     """
-    if unknown := list(unknown_fields(request)):
-        raise InvalidRequestError(*unknown)
-    if wrong := [each for each in violations(request) if not each.field.startswith("job.spec.")]:
-        raise InvalidRequestError(*(Violation(each.field, each.description) for each in wrong))
-    return plan_spec(request.job.spec, models.get, max_cost=max_cost)
+    checks = Checks(faults=chain(unknown_fields(request), violations(request)))
+    return _plan(request.job.spec, models.get, max_cost, checks)
 
 
-def plan_spec(sent: JobSpec, lookup: Lookup, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
-    """Check a spec; see ``plan_job``.
+def plan_late(sent: JobSpec, needed: Model, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
+    """Check what could not be checked of a job before the model was made that it needs; see ``plan_job``.
 
     Args:
-        sent: as it was sent.
-        lookup: finds the model that it may name.
+        sent: the job's spec as it was sent, right in form.
+        needed: the model.
         max_cost: seconds that one worker may take for a visualization, by estimate.
 
     Raises:
         InvalidRequestError: naming every field that cannot be right.
-        NotFoundError: for a dataset or model that does not exist.
+        NotFoundError: for a dataset that does not exist, if nothing else is wrong.
     """
-    spec = JobSpec()
-    spec.CopyFrom(sent)
-    match spec.WhichOneof("kind"):
-        case "train":
-            return _plan_train(spec, lookup)
-        case "evaluate":
-            model = _required_model(spec.evaluate.model, "job.spec.evaluate.model", lookup)
-            checks = Checks("job.spec.evaluate")
-            if _is_described(model):
-                check_evaluate(spec.evaluate, model.layers, checks)
-        case "visualize":
-            model = _required_model(spec.visualize.model, "job.spec.visualize.model", lookup)
-            checks = Checks("job.spec.visualize")
-            if _is_described(model):
-                check_visualize(spec.visualize, model, max_cost, checks)
-        case _:
-            raise InvalidRequestError(Violation("job.spec", "must have one of train, evaluate, visualize"))
-    checks.finish()
-    if not _is_described(model):
-        return Plan(spec=None, estimate=None, needed=model)
-    return Plan(spec=spec, estimate=estimate_job(spec, model), needed=model)
+    return _plan(sent, lambda _: needed, max_cost, Checks())
 
 
 def request_digest(request: CreateJobRequest) -> str:
@@ -106,25 +90,48 @@ def request_digest(request: CreateJobRequest) -> str:
     return hashlib.sha256(request.job.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _plan_train(spec: JobSpec, lookup: Lookup) -> Plan:
+def _plan(sent: JobSpec, lookup: Lookup, max_cost: float, checks: Checks) -> Plan:
+    spec = JobSpec()
+    spec.CopyFrom(sent)
+    fill_defaults(spec)
+    plan = _plan_spec(spec, lookup, max_cost, checks)
+    checks.finish()
+    model = plan.model or plan.needed
+    return plan if plan.spec is None or model is None else replace(plan, estimate=estimate_job(plan.spec, model))
+
+
+def _plan_spec(spec: JobSpec, lookup: Lookup, max_cost: float, checks: Checks) -> Plan:
+    match spec.WhichOneof("kind"):
+        case "train":
+            return _plan_train(spec, lookup, checks.inside("job.spec.train"))
+        case "evaluate":
+            inside = checks.inside("job.spec.evaluate")
+            model = _model(spec.evaluate.model, "model", lookup, inside)
+            if model and _is_described(model):
+                check_evaluate(spec.evaluate, model.layers, inside)
+        case "visualize":
+            inside = checks.inside("job.spec.visualize")
+            model = _model(spec.visualize.model, "model", lookup, inside)
+            if model and _is_described(model):
+                check_visualize(spec.visualize, model, max_cost, inside)
+        case _:
+            return Plan(spec=None)  # which a rule refuses
+    return Plan(spec=spec if model and _is_described(model) else None, needed=model)
+
+
+def _plan_train(spec: JobSpec, lookup: Lookup, checks: Checks) -> Plan:
     train = spec.train
-    checks = Checks("job.spec.train")
-    parent = (
-        _required_model(train.continue_from, "job.spec.train.continue_from", lookup) if train.continue_from else None
-    )
-    if parent and train.HasField("network"):
-        checks.refuse("network", f"must not be set with continue_from: it is that of {parent.name}")
+    parent = _model(train.continue_from, "continue_from", lookup, checks) if train.continue_from else None
+    if parent:
+        _check_parent(train, parent, checks)
     if parent and not _is_described(parent):
-        checks.finish()
-        model = Model(lineage=Lineage(parent=parent.name, spec=train))
-        return Plan(spec=None, estimate=None, needed=parent, model=model)
-    if parent and train.dataset not in {"", parent.dataset}:
-        checks.refuse("dataset", f"must be {parent.dataset}, that of {parent.name}, not {train.dataset!r}")
-    train.dataset = parent.dataset if parent else train.dataset or "datasets/mnist"
-    dataset = find_dataset(train.dataset)
+        return Plan(spec=None, needed=parent, model=Model(lineage=Lineage(parent=parent.name, spec=train)))
+    if not checks.right("dataset", "continue_from"):
+        return Plan(spec=None)
+    train.dataset = parent.dataset if parent else train.dataset or DEFAULT_DATASET
+    dataset = _dataset(train.dataset, checks)
     check_train(train, dataset, checks)
     layers = parent.layers if parent else check_network(train, dataset, checks)
-    checks.finish()
     model = Model(
         dataset=dataset.name,
         input_shape=dataset.image_shape,
@@ -134,7 +141,7 @@ def _plan_train(spec: JobSpec, lookup: Lookup) -> Plan:
     )
     model.lineage.parent = train.continue_from
     model.lineage.spec.CopyFrom(train)
-    return Plan(spec=spec, estimate=estimate_job(spec, model), needed=parent, model=model)
+    return Plan(spec=spec, needed=parent, model=model)
 
 
 def _is_described(model: Model) -> bool:
@@ -142,10 +149,27 @@ def _is_described(model: Model) -> bool:
     return model.state != ModelState.MODEL_STATE_PENDING or bool(model.layers)
 
 
-def _required_model(name: str, field: str, lookup: Lookup) -> Model:
-    if not name:
-        raise InvalidRequestError(Violation(field, "is required: models/ID"))
+def _check_parent(train: TrainSpec, parent: Model, checks: Checks) -> None:
+    if train.HasField("network"):
+        checks.refuse("network", f"must not be set with continue_from: it is that of {parent.name}")
+    if _is_described(parent) and train.dataset not in {"", parent.dataset} and checks.right("dataset"):
+        checks.refuse("dataset", f"must be {parent.dataset}, that of {parent.name}, not {train.dataset!r}")
+
+
+def _model(name: str, field: str, lookup: Lookup, checks: Checks) -> Model | None:
+    """Return the model that a field names; None if the field is wrong."""
+    if not checks.right(field):
+        return None
     try:
         return lookup(name)
-    except ValueError as error:
-        raise InvalidRequestError(Violation(field, str(error))) from error
+    except NotFoundError:
+        checks.finish()  # what is wrong with the request itself comes first
+        raise
+
+
+def _dataset(name: str, checks: Checks) -> Dataset:
+    try:
+        return find_dataset(name)
+    except NotFoundError:
+        checks.finish()
+        raise

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from convscope.service.errors import Violation
+from convscope.v1.rules import Violation
 
 __all__ = ["unknown_fields"]
 
@@ -14,7 +14,7 @@ def unknown_fields(message: Message, path: str = "") -> Iterator[Violation]:
     """Find the unknown fields of a message and of all messages in it.
 
     Args:
-        message: whose maps hold no messages.
+        message: any. A map is not looked into.
         path: of the message in the request; empty for the request itself.
     """
     unknown = UnknownFieldSet(message)
