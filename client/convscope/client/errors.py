@@ -92,7 +92,8 @@ class ServiceError(ConvscopeError):
 class InvalidArgument(ServiceError):
     """A field of the request does not fit what the server has, or is unknown to it.
 
-    `fields` maps each argument (`learning_rate`, `layers[0].name`) to what is wrong with it; empty where none was named.
+    `fields` maps each argument (`learning_rate`, `layers[0].name`) to what is wrong with it; it is empty where none was
+    named.
     """
 
     def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
@@ -153,8 +154,8 @@ class JobFailed(JobError):
     """A job failed.
 
     `reason` is one of `computation`, `model`, `dataset`, `worker_lost`, `storage`, `invalid`, `timeout`; `message` says
-    what happened. `fields` maps the path of each field that did not fit the model which the job had waited for to what
-    is wrong with it.
+    what happened. `fields` maps each argument that did not fit the model which the job had waited for to what is wrong
+    with it.
     """
 
     def __init__(self, job: str, reason: str, message: str, fields: Mapping[str, str] | None = None) -> None:

@@ -155,8 +155,7 @@ class ImageReady(Event):
 class Failure:
     """Why a job failed: `reason` for programs, `message` for people.
 
-    `fields` maps the path of each field that did not fit the model which the job had waited for to what is wrong with
-    it.
+    `fields` maps each argument that did not fit the model which the job had waited for to what is wrong with it.
     """
 
     reason: FailureReason | None

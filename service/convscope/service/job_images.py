@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from convscope.planning.order import ImageOrder
+from convscope.planning import ImageOrder
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
+from convscope.store import visualization_request
 from convscope.store.errors import BlobDamagedError, NotFoundError
 from convscope.store.jobs.images import ready_images
 from convscope.store.names import parse_name
@@ -37,13 +38,13 @@ class JobImages:
             raise InvalidRequestError(Violation("job", f"{name} is not a visualization and has no images"))
         self.name = name
         self.spec = job.effective_spec.visualize
-        self.order = ImageOrder(self.spec)
+        self.order = ImageOrder(visualization_request(self.spec))
         self.all_restarts = self.spec.keep == Restarts.RESTARTS_ALL
 
     @property
     def layers(self) -> str:
         """The layers and objectives that there are images of, for messages."""
-        return ", ".join(target.layer for target in self.order.targets)
+        return ", ".join(target.name for target in self.order.targets)
 
     def ready(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
         """Yield the number and the blob's digest of each of these images that is ready, in the given order."""

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import grpc  # noqa: TC002 - named in an alias
 
-from convscope.planning.order import ImagePlace, ImageTarget
+from convscope.planning import ImageTarget, Item
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.exporting import export_files
@@ -76,8 +76,7 @@ def _list(backend: Backend, request: ListVisualizationsRequest) -> ListVisualiza
 def _get(backend: Backend, request: GetVisualizationRequest) -> Visualization:
     images = JobImages(backend, request.job)
     restart = request.restart if images.all_restarts else 0
-    place = ImagePlace(layer=request.layer, feature=request.feature, restart=restart)
-    number = images.order.number(place)
+    number = images.order.number(Item(request.layer, request.feature, restart))
     if number is None:
         raise NotFoundError(f"{request.job} has no image of {_spelled(request)}")
     for _, digest in images.ready([number]):
@@ -113,7 +112,7 @@ def _wanted(images: JobImages, request: ListVisualizationsRequest) -> Sequence[i
 
 
 def _absent(images: JobImages, target: ImageTarget, feature: int) -> str:
-    return f"{feature} of {target.layer} is not in {images.name}; there is {_runs(target.features)}"
+    return f"{feature} of {target.name} is not in {images.name}; there is {_runs(target.features)}"
 
 
 def _runs(features: Sequence[int]) -> str:

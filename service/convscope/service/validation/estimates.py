@@ -11,6 +11,7 @@ from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.planning.flops import layer_flops
 from convscope.planning.order import ImageOrder
 from convscope.service.catalogue import find_dataset
+from convscope.store import layer_shapes, visualization_request
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Estimate, JobSpec
 from convscope.v1.models_pb2 import Model
@@ -78,7 +79,7 @@ def estimate_job(spec: JobSpec, model: Model) -> Estimate:
 
 
 def _training(spec: TrainSpec, model: Model) -> Estimate:
-    forward = sum(map(layer_flops, model.layers))
+    forward = sum(map(layer_flops, layer_shapes(model.layers)))
     step_s = STEP_S + 3 * spec.batch_size * forward / RATE  # the gradients take twice as long
     reports = spec.iterations // max(1, spec.report_interval)
     weights = sum(layer.parameters for layer in model.layers)
@@ -89,7 +90,7 @@ def _training(spec: TrainSpec, model: Model) -> Estimate:
 
 def _evaluation(spec: EvaluateSpec, model: Model) -> Estimate:
     examples = next(each.examples for each in find_dataset(model.dataset).splits if each.split == spec.split)
-    forward = sum(map(layer_flops, model.layers))
+    forward = sum(map(layer_flops, layer_shapes(model.layers)))
     batches = -(-examples // spec.batch_size)
     shown = min(spec.max_errors, examples) * (NUMBER_BYTES * prod(model.input_shape) + IMAGE_BYTES)
     return _estimate(
@@ -101,11 +102,12 @@ def _visualization(spec: VisualizeSpec, model: Model) -> Estimate:
     numbers = 2 * prod(model.input_shape)  # the best image, and the last one
     if spec.trace:
         numbers += TRACE_SERIES * (spec.iterations + 1)
-    images = ImageOrder(spec).total
+    request, layers = visualization_request(spec), layer_shapes(model.layers)
+    images = ImageOrder(request).total
     return _estimate(
-        estimate_seconds(spec, model.layers),
+        estimate_seconds(request, layers),
         images * (NUMBER_BYTES * numbers + IMAGE_BYTES),
-        parts=len(plan_visualization(spec, model.layers, PART_SECONDS).parts),
+        parts=len(plan_visualization(request, layers, PART_SECONDS).parts),
     )
 
 
