@@ -29,6 +29,7 @@ from convscope.v1.visualizations_pb2 import (
     ListVisualizationsRequest,
 )
 from convscope.v1.workers_pb2 import ListWorkersRequest
+from support.api import creating
 
 __all__ = ["ALWAYS", "TABLE", "World"]
 
@@ -63,20 +64,20 @@ def by_name(kind: type[Message], collection: str) -> dict[str, list[Request]]:
 
 def by_page(kind: type[Message], *filters: str) -> dict[str, list[Request]]:
     """What all listings have in common."""
-    bad = [{"page_size": -1}, {"page_size": 1001}, {"page_token": "?"}, *({name: [9]} for name in filters)]
+    bad = [{"page_token": "?"}, {"page_token": "a" * 513}, *({name: [9]} for name in filters)]
     return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in bad]}  # type: ignore[misc]
 
 
-def by_job(kind: type[Message]) -> dict[str, list[Request]]:
+def by_job(kind: type[Message], **more: str) -> dict[str, list[Request]]:
     """What all requests for the images of a job have in common."""
     return {
         "INVALID_ARGUMENT": [
             lambda _: kind(job="x"),
-            lambda world: kind(job=f"jobs/{world.queued}"),
-            lambda world: kind(job=f"jobs/{world.drawn}", format=9),
+            lambda world: kind(job=f"jobs/{world.queued}", **more),
+            lambda world: kind(job=f"jobs/{world.drawn}", format=9, **more),
         ],
-        "NOT_FOUND": [lambda _: kind(job="jobs/none")],
-        "UNAVAILABLE": [lambda _: kind(job="jobs/none")],
+        "NOT_FOUND": [lambda _: kind(job="jobs/none", **more)],
+        "UNAVAILABLE": [lambda _: kind(job="jobs/none", **more)],
     }
 
 
@@ -85,17 +86,17 @@ TABLE: dict[str, dict[str, list[Request]]] = {
     "Jobs.CreateJob": {
         "INVALID_ARGUMENT": [
             lambda _: CreateJobRequest(),
-            lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(batch_size=-1))),
-            lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(precision=9))),  # type: ignore[arg-type]
-            lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec.FromString(b"\xa0\x06\x01"))),  # field 100
+            lambda _: creating(TrainSpec(batch_size=-1)),
+            lambda _: creating(TrainSpec(precision=9)),  # type: ignore[arg-type]
+            lambda _: creating(TrainSpec.FromString(b"\xa0\x06\x01")),  # field 100
         ],
         "NOT_FOUND": [
-            lambda _: CreateJobRequest(spec=evaluating("none")),
-            lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(dataset="datasets/none"))),
+            lambda _: creating(evaluating("none")),
+            lambda _: creating(TrainSpec(dataset="datasets/none")),
         ],
-        "FAILED_PRECONDITION": [lambda world: CreateJobRequest(spec=evaluating(world.failed))],
-        "ALREADY_EXISTS": [lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(seed=9)), request_id="known")],
-        "UNAVAILABLE": [lambda _: CreateJobRequest(spec=evaluating("none"))],
+        "FAILED_PRECONDITION": [lambda world: creating(evaluating(world.failed))],
+        "ALREADY_EXISTS": [lambda _: creating(TrainSpec(seed=9), request_id="known")],
+        "UNAVAILABLE": [lambda _: creating(evaluating("none"))],
     },
     "Jobs.GetJob": {
         **by_name(GetJobRequest, "jobs"),
@@ -150,15 +151,15 @@ TABLE: dict[str, dict[str, list[Request]]] = {
             *by_job(ListVisualizationsRequest)["INVALID_ARGUMENT"],
             *(
                 lambda world, fields=fields: ListVisualizationsRequest(job=f"jobs/{world.undrawn}", **fields)
-                for fields in ({"layer": "none"}, {"page_size": -1}, {"page_token": "?"})
+                for fields in ({"layer": "none"}, {"page_token": "?"})
             ),
         ],
         "DATA_LOSS": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.drawn}")],
     },
     "Visualizations.GetVisualization": {
-        **by_job(GetVisualizationRequest),
+        **by_job(GetVisualizationRequest, layer="conv1"),
         "INVALID_ARGUMENT": [
-            *by_job(GetVisualizationRequest)["INVALID_ARGUMENT"],
+            *by_job(GetVisualizationRequest, layer="conv1")["INVALID_ARGUMENT"],
             lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}"),
         ],
         "NOT_FOUND": [

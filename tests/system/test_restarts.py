@@ -7,6 +7,7 @@ from convscope.engine.models.keras_files import model_from_bytes
 from convscope.engine.visualization import FeatureImage as ComputedImage
 from convscope.engine.visualization import Visualizer
 from convscope.planning import plan_visualization
+from convscope.store import layer_shapes, visualization_request
 from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import CancelJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
@@ -31,8 +32,8 @@ def test_restarts_in_parts_are_those_of_one_part(pair: Stack, pair_api: Api, mod
         model=model, selections=[selection], iterations=10, restarts=5, keep=Restarts.RESTARTS_ALL, recompute=True
     )
     one = pair_api.finish(pair_api.create(base))
-    many = create_parts(pair, pair_api, one.spec.visualize, 0.01)
-    assert (one.parts, many.parts) == (1, 3)
+    many = create_parts(pair, pair_api, one.effective_spec.visualize, 0.01)
+    assert (one.estimate.part_count, many.estimate.part_count) == (1, 3)
     expected, found = (
         {(each.image.feature, each.image.restart): each.image for each in images(pair_api.watch(job))}
         for job in (one, many)
@@ -51,15 +52,15 @@ def test_restarts_of_one_feature_in_parts_are_those_of_one_process(
         model=model, selections=[conv2], objectives=[logit], iterations=5, restarts=20, keep=keep, recompute=True
     )
     job = create_parts(pair, pair_api, validated(pair_api, asked), 0.01)
-    assert job.parts == 5  # three chunks of the features, two of the objective
+    assert job.estimate.part_count == 5  # three chunks of the features, two of the objective
     ended = pair_api.finish(job)
-    assert ended.parts_done == 5, ended.failure.message
+    assert ended.ended_part_count == 5, ended.failure.message
     ready = images(pair_api.watch(job))
     found = {(each.image.layer, each.image.feature, each.image.restart): each.image for each in ready}
     for image in found.values():
         assert image.digest
         image.ClearField("digest")
-    expected = in_one_process(pair_api, job.spec.visualize)
+    expected = in_one_process(pair_api, job.effective_spec.visualize)
     assert len(expected) == ended.result.visualize.images == (60 if keep == Restarts.RESTARTS_ALL else 3)
     assert found == expected
     with redis.Redis.from_url(pair.redis_url) as connection:
@@ -72,7 +73,7 @@ def validated(api: Api, spec: VisualizeSpec) -> VisualizeSpec:
     """The spec with every default filled in, as that of a job."""
     job = api.create(spec)
     api.jobs.CancelJob(CancelJobRequest(name=job.name))
-    return job.spec.visualize
+    return job.effective_spec.visualize
 
 
 def in_one_process(api: Api, spec: VisualizeSpec) -> dict[tuple[str, int, int], FeatureImage]:
@@ -80,10 +81,10 @@ def in_one_process(api: Api, spec: VisualizeSpec) -> dict[tuple[str, int, int], 
     file = b"".join(piece.data for piece in api.models.ExportModel(ExportModelRequest(name=spec.model)))
     layers = api.models.GetModel(GetModelRequest(name=spec.model)).layers
     visualizer, settings = Visualizer(model_from_bytes(file)), convert.visualize_settings(spec)
-    rows = plan_visualization(spec, layers).rows
+    rows = plan_visualization(visualization_request(spec), layer_shapes(layers)).rows
     found: list[ComputedImage] = []
     for selection, each in zip(spec.selections, rows, strict=False):
         visualizer.run(selection.name, selection.list.indices, settings, rows=each, ready=found.append)
     (what,) = spec.objectives
     visualizer.run_objective("objectives[0]", objective(what), settings, rows=rows[-1], ready=found.append)
-    return {(each.layer, each.feature, each.restart): convert.feature_image(each) for each in found}
+    return {(each.item.target, each.item.feature, each.item.restart): convert.feature_image(each) for each in found}

@@ -1,14 +1,24 @@
-"""Checks of values before anything is sent. Ranges are the server's to know; types and widths are checked here."""
+"""Checks before anything is sent: types and widths of single values, then the contract's rules on whole requests."""
 
 import numbers
 import operator
 
-from convscope.client.errors import InvalidType, InvalidValue
+from google.protobuf.message import Message
 
-__all__ = ["float32", "int32", "int64", "real", "resource_name", "text", "uint64"]
+from convscope.client.errors import InvalidType, InvalidValue
+from convscope.client.paths import argument_path
+from convscope.v1.rules import violations
+
+__all__ = ["flag", "float32", "int32", "int64", "keep_rules", "real", "resource_name", "seconds", "text", "uint64"]
+
+# Faults that are told; further ones are counted.
+_MOST_FAULTS = 12
 
 # The largest number that is sent as float32 and does not arrive as infinity.
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
+
+# Seconds in the longest duration that there can be: 10,000 years.
+_LONGEST = 315_576_000_000
 
 
 def _whole(field: str, value: object, low: int, high: int) -> int:
@@ -21,6 +31,13 @@ def _whole(field: str, value: object, low: int, high: int) -> int:
     if not low <= number <= high:
         raise InvalidValue(f"{field}: {number} is not within {low} to {high}")
     return number
+
+
+def flag(field: str, value: object) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise InvalidType(f"{field}: {value!r} is neither True nor False")
+    return value
 
 
 def int32(field: str, value: object) -> int:
@@ -56,6 +73,14 @@ def float32(field: str, value: object) -> float:
     return number
 
 
+def seconds(field: str, value: object) -> float:
+    """A number of seconds that a duration can hold."""
+    number = real(field, value)
+    if not abs(number) <= _LONGEST:  # nor is NaN
+        raise InvalidValue(f"{field}: {number:g} is not a number of seconds")
+    return number
+
+
 def text(field: str, value: object) -> str:
     """A string that is not empty."""
     if not isinstance(value, str):
@@ -66,10 +91,23 @@ def text(field: str, value: object) -> str:
 
 
 def resource_name(collection: str, value: object) -> str:
-    """`{collection}/{id}` from such a name or from the bare id; which ids there can be is the server's to know."""
+    """`{collection}/{id}` from such a name or from the bare id; which ids there can be is a rule of the contract."""
     field = collection.removesuffix("s")
     name = text(field, value)
     prefix, slash, identifier = name.rpartition("/")
     if not identifier or (slash and prefix != collection):
         raise InvalidValue(f"{field}: {name!r} is not of the form {collection}/ID")
     return name if slash else f"{collection}/{name}"
+
+
+def keep_rules(request: Message) -> None:
+    """Refuse a request that breaks rules of the contract.
+
+    Raises:
+        InvalidValue: Naming each argument that breaks one, and what is allowed.
+    """
+    broken = {argument_path(fault.field): fault.description for fault in violations(request)}
+    if broken:
+        told = [f"{field}: {description}" for field, description in broken.items()]
+        more = [f"and {len(told) - _MOST_FAULTS} more"] if len(told) > _MOST_FAULTS else []
+        raise InvalidValue("; ".join(told[:_MOST_FAULTS] + more), broken)

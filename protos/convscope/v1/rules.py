@@ -36,6 +36,9 @@ DURATION: Final = "google.protobuf.Duration"
 MOST_SECONDS: Final = 315_576_000_000
 SECOND: Final = 10**9
 
+# Characters of a wrong string that are repeated to whoever sent it.
+MOST_SHOWN: Final = 100
+
 # What stands in the place of a word in braces in the name of a resource, and how people are told of it.
 ID: Final = "[a-z0-9][a-z0-9_-]{0,63}"
 SEGMENTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -90,7 +93,8 @@ def violations(message: Message, path: str = "") -> Iterator[Violation]:
 def fill_defaults(message: Message) -> None:
     """Set every field that is not set and has a default, here and in all messages that are set.
 
-    Numbers whose bounds are coerced are brought within them. Defaults that depend on more than a field are left out.
+    Numbers whose bounds are coerced are brought within them. Defaults that depend on more than a field are left out. A
+    list that has too many elements is left as it is.
     """
     for oneof in _oneofs(message.DESCRIPTOR):
         chosen = oneof_rules(oneof).default_field
@@ -196,8 +200,9 @@ def _as_value(field: FieldDescriptor, value: Any) -> Any:
 
 def _fill_inside(message: Message, field: FieldDescriptor) -> None:
     if field.message_type is not None:
-        for _, inner in _messages(message, field):
-            fill_defaults(inner)
+        if not list(_items_violations(getattr(message, field.name), field, "")):
+            for _, inner in _messages(message, field):
+                fill_defaults(inner)
     elif field_rules(field).strictness == field_options_pb2.STRICTNESS_COERCED and not field.is_repeated:
         setattr(message, field.name, _coerced(field, getattr(message, field.name)))
 
@@ -219,8 +224,10 @@ def _field_violations(message: Message, field: FieldDescriptor, path: str) -> It
     elif rules.output_only:
         yield Violation(path, "is set by the server; leave it out")
     else:
-        yield from _items_violations(getattr(message, field.name), field, path)
-        yield from _value_violations(message, field, path)
+        miscounted = list(_items_violations(getattr(message, field.name), field, path))
+        yield from miscounted
+        if not miscounted:  # else there may be millions of elements
+            yield from _value_violations(message, field, path)
 
 
 def _unset_violations(field: FieldDescriptor, rules: FieldRules, path: str) -> Iterator[Violation]:
@@ -275,6 +282,8 @@ def _all_within(rules: FieldRules, field: FieldDescriptor, values: Sequence[Any]
         return False
     low = rules.minimum if rules.HasField("minimum") else -inf
     high = rules.maximum if rules.HasField("maximum") else inf
+    if field.cpp_type in INTEGERS:
+        return bool(low <= min(values) and max(values) <= high)
     return all(low <= value <= high for value in values)
 
 
@@ -314,7 +323,8 @@ def _string_violations(rules: FieldRules, value: str, path: str) -> Iterator[Vio
         or (rules.resource and not _resource_pattern(rules.resource).fullmatch(value))
     )
     if wrong:
-        yield Violation(path, f"must be {_strings_text(rules)}, not {value!r}")
+        shown = value if len(value) <= MOST_SHOWN else f"{value[:MOST_SHOWN]}..."
+        yield Violation(path, f"must be {_strings_text(rules)}, not {shown!r}")
 
 
 def _number_violations(field: FieldDescriptor, value: Any, path: str) -> Iterator[Violation]:

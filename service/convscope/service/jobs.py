@@ -6,40 +6,40 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
-from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
-from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
-from convscope.service.paging import check_page, cut_page
-from convscope.service.requests import known_values, name_to_id
-from convscope.service.validation import plan_job, request_digest
+from convscope.service.paging import check_token, cut_page
+from convscope.service.validation import Plan, plan_job, request_digest
+from convscope.service.validation.estimates import estimated
 from convscope.service.watch import watch_job
 from convscope.store import settle_waiters
+from convscope.store.errors import ModelFailedError
+from convscope.store.jobs.jobs import LOCAL_OWNER
+from convscope.store.jobs.records import spec_kind
 from convscope.store.jobs.waiting import waiting_reason
+from convscope.store.names import parse_name
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     CreateJobRequest,
     DeleteJobRequest,
+    Device,
     GetJobRequest,
     Job,
     JobEvent,
     JobKind,
-    JobSpec,
     JobState,
     ListJobsRequest,
     ListJobsResponse,
+    Priority,
     WatchJobRequest,
 )
+from convscope.v1.models_pb2 import ModelState
 
 __all__ = ["JobsService"]
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-
-# How long one worker should take for a part of a visualization, by estimate, in seconds.
-PART_SECONDS = PART_S
 
 
 class JobsService(jobs_pb2_grpc.JobsServicer):
@@ -55,7 +55,6 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def GetJob(self, request: GetJobRequest, context: Context) -> Job:  # noqa: N802
         """Describe a job."""
-        name_to_id("jobs", request.name)
         job, digest = await self._backend.run(_get, self._backend, request.name)
         if digest:
             job.result.ParseFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
@@ -67,52 +66,63 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobEvent]:  # noqa: N802
         """Send a job's events."""
-        job_id = name_to_id("jobs", request.name)
-        if request.after_sequence < 0:
-            raise InvalidRequestError(Violation("after_sequence", f"must be 0 or more, not {request.after_sequence}"))
+        job_id = parse_name("jobs", request.name)
         async for event in watch_job(self._backend, self._hub, job_id, request.after_sequence, request.after_token):
             yield event
 
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> Job:  # noqa: N802
         """Ask a job to stop."""
-        name_to_id("jobs", request.name)
         return await self._backend.run(_cancel, self._backend, request.name)
 
     async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
         """Delete an ended job."""
-        name_to_id("jobs", request.name)
         await self._backend.run(self._backend.jobs.delete, request.name)
         return Empty()
 
 
 def _create(backend: Backend, request: CreateJobRequest) -> Job:
-    known = backend.jobs.of_request(request.request_id, request_digest(request))
+    request_id = "" if request.validate_only else request.request_id
+    known = backend.jobs.of_request(request_id, request_digest(request))
     if known is not None:  # before the spec is checked: its model may be gone by now
         return known
     plan = plan_job(request, backend.models, max_cost=backend.max_cost)
-    parts, cost = _cut(backend, plan.spec)
+    if request.validate_only:
+        return _preview(request.job, plan)
     job, _ = backend.jobs.create(
         plan.spec,
-        request_digest=plan.digest,
+        request_digest=request_digest(request),
+        sent=request.job,
         request_id=request.request_id,
         needs=plan.needs,
         model=plan.model,
-        priority=plan.priority,
-        device=plan.device,
-        parts=parts,
-        part_seconds=PART_SECONDS,
-        part_cost_s=cost,
+        priority=request.job.priority or Priority.PRIORITY_NORMAL,
+        device=request.job.device or Device.DEVICE_ANY,
+        **estimated(plan.estimate),
     )
     return job
 
 
-def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
-    """Return in how many parts a job is computed, and what one costs on average, in seconds by estimate."""
-    if spec.WhichOneof("kind") != "visualize":
-        return 1, 1.0
-    layers = backend.models.get(spec.visualize.model).layers
-    parts = len(plan_visualization(spec.visualize, layers, PART_SECONDS).parts)
-    return parts, estimate_seconds(spec.visualize, layers) / parts
+def _preview(sent: Job, plan: Plan) -> Job:
+    """Return a job as it would be, without a name.
+
+    Raises:
+        ModelFailedError: if the training of the model that it needs did not succeed.
+    """
+    needed = plan.needed.state if plan.needed else ModelState.MODEL_STATE_READY
+    if needed == ModelState.MODEL_STATE_FAILED:
+        raise ModelFailedError(f"{plan.needs} cannot be used: its training did not succeed")
+    waits = needed == ModelState.MODEL_STATE_PENDING
+    job = Job(
+        owner=LOCAL_OWNER,
+        priority=Priority.PRIORITY_NORMAL,
+        device=Device.DEVICE_ANY,
+        effective_spec=plan.spec,
+        kind=JobKind.Value(f"JOB_KIND_{spec_kind(sent.spec).upper()}"),
+        state=JobState.JOB_STATE_WAITING if waits else JobState.JOB_STATE_QUEUED,
+        estimate=plan.estimate,
+    )
+    job.MergeFrom(sent)
+    return job
 
 
 def _get(backend: Backend, name: str) -> tuple[Job, str]:
@@ -124,21 +134,15 @@ def _get(backend: Backend, name: str) -> tuple[Job, str]:
 
 
 def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
-    size = check_page(request.page_size, request.page_token)
-    states = [JobState.ValueType(state) for state in known_values("states", request.states, JobState.DESCRIPTOR)]
-    names = JobKind.DESCRIPTOR.values_by_number
-    kinds = {
-        names[kind].name.removeprefix("JOB_KIND_").lower()
-        for kind in known_values("kinds", request.kinds, JobKind.DESCRIPTOR)
-    }
-
-    found = backend.jobs.newest_first(before=request.page_token, states=states, kinds=kinds)
-    jobs, token = cut_page(found, size)
+    check_token(request.page_token)
+    kinds = {JobKind.Name(kind).removeprefix("JOB_KIND_").lower() for kind in request.kinds}
+    found = backend.jobs.newest_first(before=request.page_token, states=set(request.states), kinds=kinds)
+    jobs, token = cut_page(found, request.page_size)
     return ListJobsResponse(jobs=jobs, next_page_token=token)
 
 
 def _cancel(backend: Backend, name: str) -> Job:
     job = backend.jobs.request_cancel(name)
     if job.model and job.state == JobState.JOB_STATE_CANCELLED:
-        settle_waiters(backend.redis, name_to_id("models", job.model))
+        settle_waiters(backend.redis, parse_name("models", job.model))
     return job

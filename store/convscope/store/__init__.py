@@ -10,6 +10,7 @@ from convscope.store.jobs.candidates import Candidate, read_candidates
 from convscope.store.jobs.dependents import settle_waiters
 from convscope.store.jobs.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs.jobs import JobStore
+from convscope.store.jobs.late_plans import LatePlans, UnplannedJob
 from convscope.store.jobs.lost_attempts import mark_holder_lost
 from convscope.store.jobs.tickets import make_ticket, queue_name, top_up_tickets
 from convscope.store.model_manifests import ModelManifests
@@ -24,6 +25,7 @@ from convscope.store.timeouts import BlobTimeouts
 from convscope.store.upkeep.collector import Collector
 from convscope.store.upkeep.reconciler import Reconciler
 from convscope.store.upkeep.sweeping import Sweeper
+from convscope.store.visualization_requests import layer_shapes, visualization_request
 from convscope.store.workers import WorkerRecord, WorkerReport, WorkerStore
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Deployment",
     "Image",
     "JobStore",
+    "LatePlans",
     "LogEntry",
     "LogPage",
     "ModelManifests",
@@ -48,6 +51,7 @@ __all__ = [
     "Standing",
     "StoreSettings",
     "Sweeper",
+    "UnplannedJob",
     "WorkerRecord",
     "WorkerReport",
     "WorkerStore",
@@ -59,6 +63,7 @@ __all__ = [
     "connect_patiently",
     "connect_promptly",
     "hydrate",
+    "layer_shapes",
     "make_ticket",
     "mark_holder_lost",
     "queue_name",
@@ -66,4 +71,5 @@ __all__ = [
     "read_log",
     "settle_waiters",
     "top_up_tickets",
+    "visualization_request",
 ]

@@ -5,9 +5,7 @@ from collections.abc import Callable
 
 import keras
 
-from convscope.engine.errors import CheckpointError
-from convscope.engine.runtime.environment import environment
-from convscope.engine.training import Checkpoints, TrainOutcome, state_to_bytes
+from convscope.engine import CheckpointError, Checkpoints, TrainOutcome, environment, state_to_bytes
 from convscope.store import Checkpoint
 from convscope.store.errors import BlobDamagedError
 from convscope.store.failpoints import failpoint
@@ -50,7 +48,7 @@ def environments(context: AttemptContext) -> dict[str, str]:
     found: list[dict[str, str]] = []
     for event in context.logged():
         if event.HasField("attempt_started"):
-            found = found if event.attempt_started.resumed_from else []
+            found = found if event.attempt_started.step else []
             found.append(dict(event.attempt_started.environment))
     return {name: THEN.join(dict.fromkeys(each.get(name, "") for each in found)) for name in environment()}
 
