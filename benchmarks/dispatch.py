@@ -142,7 +142,7 @@ def await_end(jobs: JobStore, name: str, workers: psutil.Process) -> None:
     end = time.monotonic() + MOST_S
     while not jobs.get(name).HasField("end_time"):
         if time.monotonic() > end:
-            raise TimeoutError(f"{jobs.get(name).parts_done} of {jobs.get(name).parts} parts done in {MOST_S:g} s")
+            raise TimeoutError(f"only {jobs.get(name).ended_part_count} parts done in {MOST_S:g} s")
         time.sleep(PERIOD_S)
     assert jobs.get(name).state == JobState.JOB_STATE_SUCCEEDED
     while busy := [worker.pid for worker in workers.children() if worker.children()]:
