@@ -71,6 +71,15 @@ def test_what_is_known_is_not_found(spec: JobSpec) -> None:
     assert not list(unknown_fields(creating(spec, "r")))
 
 
+def test_what_is_too_much_is_not_looked_through() -> None:
+    """Millions of elements fit in a request, and their number alone is reason enough to refuse it."""
+    spec = VisualizeSpec(selections=[LayerSelection(name="conv1")] * 10_001)
+    spec.selections[10_000].MergeFromString(field(99, 0))
+    assert not list(unknown_fields(spec))
+    spec.selections[9_999].MergeFromString(field(99, 0))
+    assert [violation.field for violation in unknown_fields(spec)] == ["selections[9999]"]
+
+
 def test_a_map_is_passed_over() -> None:
     assert not list(unknown_fields(Lineage(environment={"python": "3.13"})))
 
