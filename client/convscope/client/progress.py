@@ -28,8 +28,8 @@ class ProgressBar(Bar):
         """Shows an event."""
         match event:
             case events.TrainProgress():
-                done = event.step - event.last_step + self._iterations
-                self._show(event, done, self._iterations, _brief(event))
+                total = self._iterations or event.last_step  # a spec that is not complete yet may lack the number
+                self._show(event, event.step - event.last_step + total, total, _brief(event))
             case events.EvaluateProgress() | events.ImageReady():
                 self._show(event, event.completed, event.total, describe(event))
             case events.Finished():
