@@ -139,7 +139,7 @@ def test_evaluation_prints_what_the_tutorial_prints(run: Run, training: Job[Trai
 
 def test_evaluation_speaks_json_without_images(run: Run, training: Job[TrainResult]) -> None:
     result = json.loads(done(run("--json", "evaluate", training.model, "--split", "validation")))["result"]
-    assert (result["total"], np.sum(result["confusion_matrix"])) == (5_000, 5_000)
+    assert (result["example_count"], np.sum(result["confusion_matrix"])) == (5_000, 5_000)
     assert set(result["errors"]) == {"index", "true", "predicted", "probability"}
 
 

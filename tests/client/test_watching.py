@@ -114,11 +114,11 @@ def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None
         event(2),
         event(3, attempt_started=jobs_pb2.AttemptStarted(attempt=2, worker="w", environment={"numpy": "2"})),
         event(4, train_progress=progress),
-        event(5, evaluate_progress=evaluate_pb2.EvaluateProgress(completed=3, total=4)),
+        event(5, evaluate_progress=evaluate_pb2.EvaluateProgress(completed_count=3, total_count=4)),
         event(6, cancel_requested=jobs_pb2.CancelRequested()),
         jobs_pb2.JobEvent(sequence=7),  # of a kind that this client does not know
         event(8, attempt_lost=jobs_pb2.AttemptLost(part=0, attempt=1, cause="SIGKILL")),
-        event(9, checkpoint_unreadable=jobs_pb2.CheckpointUnreadable(step=1000, reason="damaged")),
+        event(9, checkpoint_unreadable=jobs_pb2.CheckpointUnreadable(step=1000, cause="damaged")),
         jobs_pb2.JobEvent(sequence=9, bookmark=jobs_pb2.Bookmark()),  # not part of the log
         finished(10, "FAILED", failure=jobs_pb2.Failure(reason=jobs_pb2.Failure.REASON_DATASET, message="no files")),
     ]
@@ -186,7 +186,7 @@ def test_a_server_that_is_away_does_not_outlast_the_timeout(kind: str) -> None:
 
 def test_result_calls_back_with_each_event(fake: FakeService, client: Client) -> None:
     fake.handlers["GetJob"] = lambda *_: job("visualize")
-    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=0, seconds=2.0))
+    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(image_count=0, seconds=2.0))
     fake.handlers["WatchJob"] = lambda *_: iter([event(1), finished(2, result=done)])
     seen: list[int] = []
     result = client.job("j").result(progress=lambda happened: seen.append(happened.sequence))
@@ -202,7 +202,7 @@ def test_each_image_is_held_once_in_the_order_asked_for(fake: FakeService, clien
     fake.handlers["GetJob"] = lambda *_: described
     came = [("conv2", 1, 1.0), ("logits", 2, 2.0), ("logits", 7, 3.0), ("conv10", 0, 4.0), ("logits", 2, 5.0)]
     log = [event(number, image_ready=image_of(*image)) for number, image in enumerate(came, start=1)]
-    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=4, seconds=1.0))
+    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(image_count=4, seconds=1.0))
     fake.handlers["WatchJob"] = lambda *_: iter([*log, finished(6, result=done)])
     result = client.job("j").result()
     assert [(image.layer, image.feature, image.final.objective) for image in result.images] == [

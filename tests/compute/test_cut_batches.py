@@ -52,7 +52,7 @@ class Worker:
             AttemptContext(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), StopRequest())
         )
         found = ready_images(self.redis, attempt.job_id, range(4))
-        return [FeatureImage.FromString(self.blobs.get(digest)).digest for _, digest in found]
+        return [FeatureImage.FromString(self.blobs.get(digest)).cache_key for _, digest in found]
 
     @property
     def known(self) -> set[str]:

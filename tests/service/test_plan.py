@@ -49,7 +49,7 @@ def test_the_default_is_the_tutorial(plan: Planner) -> None:
     assert (train.report_interval, train.validation_interval, train.seed) == (100, 0, 0)
     assert train.precision == Precision.PRECISION_FLOAT32
     assert planned.model is not None
-    assert [(layer.name, list(layer.output_shape), layer.features) for layer in planned.model.layers] == [
+    assert [(layer.name, list(layer.output_shape), layer.feature_count) for layer in planned.model.layers] == [
         ("conv1", [28, 28, 16], 16),
         ("pool1", [14, 14, 16], 0),
         ("conv2", [14, 14, 36], 36),
@@ -58,7 +58,7 @@ def test_the_default_is_the_tutorial(plan: Planner) -> None:
         ("dense1", [128], 128),
         ("logits", [10], 10),
     ]
-    assert planned.model.parameters == 5 * 5 * 16 + 16 + 5 * 5 * 16 * 36 + 36 + 1764 * 128 + 128 + 1280 + 10
+    assert planned.model.parameter_count == 5 * 5 * 16 + 16 + 5 * 5 * 16 * 36 + 36 + 1764 * 128 + 128 + 1280 + 10
 
 
 def test_no_layers_at_all_are_a_linear_classifier(plan: Planner) -> None:
@@ -288,6 +288,8 @@ def test_the_digest_tells_specs_apart(plan: Planner) -> None:
 
 def test_a_model_of_another_shape_is_described(connection: redis.Redis, plan: Planner) -> None:
     described = Model(dataset="datasets/mnist")
-    described.layers.add(name="block/conv", kind=LayerKind.LAYER_KIND_CONVOLUTION, features=3, output_shape=[5, 5, 3])
+    described.layers.add(
+        name="block/conv", kind=LayerKind.LAYER_KIND_CONVOLUTION, feature_count=3, output_shape=[5, 5, 3]
+    )
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=described)
     assert selected(plan, job.model) == {"block/conv": [0, 1, 2]}

@@ -68,9 +68,9 @@ def claim(
     return attempt
 
 
-def image(number: int, blob: str = "", *, known: bool = False) -> Image:
+def image(number: int, blob: str = "", *, cached: bool = False) -> Image:
     """An image, named by its number."""
-    event = ImageReady(image=FeatureImage(layer="conv1", feature=number), total=100, known=known)
+    event = ImageReady(image=FeatureImage(layer="conv1", feature=number), total_count=100, cached=cached)
     return Image(number=number, name=f"name{number}", event=JobEvent(image_ready=event), blob=blob)
 
 

@@ -9,15 +9,15 @@ from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, Restarts, Vi
 
 # The tutorial's network, and the sizes of what its layers put out.
 LAYERS = [
-    Layer(name="conv1", output_shape=[28, 28, 16], features=16, parameters=416),
+    Layer(name="conv1", output_shape=[28, 28, 16], feature_count=16, parameter_count=416),
     Layer(name="pool1", output_shape=[14, 14, 16]),
-    Layer(name="conv2", output_shape=[14, 14, 36], features=36, parameters=14_436),
+    Layer(name="conv2", output_shape=[14, 14, 36], feature_count=36, parameter_count=14_436),
     Layer(name="pool2", output_shape=[7, 7, 36]),
     Layer(name="flatten", output_shape=[1764]),
-    Layer(name="dense1", output_shape=[128], features=128, parameters=225_920),
-    Layer(name="logits", output_shape=[10], features=10, parameters=1_290),
+    Layer(name="dense1", output_shape=[128], feature_count=128, parameter_count=225_920),
+    Layer(name="logits", output_shape=[10], feature_count=10, parameter_count=1_290),
 ]
-FEATURES = {layer.name: layer.features for layer in LAYERS if layer.features}
+FEATURES = {layer.name: layer.feature_count for layer in LAYERS if layer.feature_count}
 
 
 def select(name: str, features: list[int] | range | None = None) -> LayerSelection:

@@ -23,14 +23,14 @@ class ClassScores:
         precision: float64 [C], right among those predicted to be of the class.
         recall: float64 [C], right among those truly of the class.
         f1: float64 [C], harmonic mean of precision and recall.
-        support: int64 [C], number of examples truly of the class.
+        example_count: int64 [C], number of examples truly of the class.
     """
 
     names: tuple[str, ...]
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
     f1: NDArray[np.float64]
-    support: NDArray[np.int64]
+    example_count: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -64,32 +64,32 @@ class EvaluateResult:
 
     Attributes:
         split: Which split.
-        correct: Number of examples classified right.
-        total: Number of examples.
-        accuracy: correct / total.
+        correct_count: Number of examples classified right.
+        example_count: Number of examples.
+        accuracy: correct_count / example_count, 0 to 1.
         confusion_matrix: int64 [C, C]; rows are true classes, columns predicted ones.
         classes: Scores of each class.
         errors: The first examples that were classified wrong.
     """
 
     split: Split
-    correct: int
-    total: int
+    correct_count: int
+    example_count: int
     accuracy: float
     confusion_matrix: NDArray[np.int64]
     classes: ClassScores
     errors: Misclassified
 
     def __str__(self) -> str:
-        return f"{self.accuracy:.1%} ({self.correct} / {self.total})"
+        return f"{self.accuracy:.1%} ({self.correct_count} / {self.example_count})"
 
     @classmethod
     def from_wire(cls, message: evaluate_pb2.EvaluateResult) -> "EvaluateResult":
         """The result of a message."""
         return cls(
             split=from_wire(Split, datasets_pb2.Split.Name, message.split),
-            correct=message.correct,
-            total=message.total,
+            correct_count=message.correct_count,
+            example_count=message.example_count,
             accuracy=message.accuracy,
             confusion_matrix=_square(tensors.decode(message.confusion_matrix), len(message.classes)),
             classes=_scores(message),
@@ -109,7 +109,7 @@ def _scores(message: evaluate_pb2.EvaluateResult) -> ClassScores:
         precision=np.array([scores.precision for scores in message.classes], np.float64),
         recall=np.array([scores.recall for scores in message.classes], np.float64),
         f1=np.array([scores.f1 for scores in message.classes], np.float64),
-        support=np.array([scores.support for scores in message.classes], np.int64),
+        example_count=np.array([scores.example_count for scores in message.classes], np.int64),
     )
 
 

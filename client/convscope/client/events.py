@@ -95,11 +95,11 @@ class CheckpointUnreadable(Event):
 
     Attributes:
         step: The checkpoint's step.
-        reason: Why.
+        cause: Why.
     """
 
     step: int
-    reason: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,18 +134,25 @@ class TrainProgress(Event):
 class EvaluateProgress(Event):
     """How far an evaluation is: images classified, of how many."""
 
-    completed: int
-    total: int
+    completed_count: int
+    total_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageReady(Event):
-    """An image is ready: the `completed`-th of `total`; `known` if it was stored already and not computed again."""
+    """An image is ready.
+
+    Attributes:
+        image: The image.
+        completed_count: Images ready so far, this one included.
+        total_count: Images in the whole job.
+        cached: Whether it was stored already and not computed again.
+    """
 
     image: FeatureImage
-    completed: int
-    total: int
-    known: bool = False
+    completed_count: int
+    total_count: int
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +212,7 @@ def _lost(head: dict[str, Any], message: jobs_pb2.AttemptLost) -> AttemptLost:
 
 
 def _unreadable(head: dict[str, Any], message: jobs_pb2.CheckpointUnreadable) -> CheckpointUnreadable:
-    return CheckpointUnreadable(**head, step=message.step, reason=message.reason)
+    return CheckpointUnreadable(**head, step=message.step, cause=message.cause)
 
 
 def _training(head: dict[str, Any], message: train_pb2.TrainProgress) -> TrainProgress:
@@ -222,12 +229,18 @@ def _training(head: dict[str, Any], message: train_pb2.TrainProgress) -> TrainPr
 
 
 def _evaluating(head: dict[str, Any], message: evaluate_pb2.EvaluateProgress) -> EvaluateProgress:
-    return EvaluateProgress(**head, completed=message.completed, total=message.total)
+    return EvaluateProgress(**head, completed_count=message.completed_count, total_count=message.total_count)
 
 
 def _image(head: dict[str, Any], message: visualize_pb2.ImageReady) -> ImageReady:
     image = FeatureImage.from_wire(message.image)
-    return ImageReady(**head, image=image, completed=message.completed, total=message.total, known=message.known)
+    return ImageReady(
+        **head,
+        image=image,
+        completed_count=message.completed_count,
+        total_count=message.total_count,
+        cached=message.cached,
+    )
 
 
 def _finished(head: dict[str, Any], message: jobs_pb2.JobFinished) -> Finished:

@@ -245,7 +245,11 @@ class Job(Generic[R]):
         if isinstance(result, VisualizeResult):
             spec = self.info.spec
             return VisualizeResult.of(
-                images, result.seconds, asked_features(spec), known=result.known, objectives=objective_names(spec)
+                images,
+                result.seconds,
+                asked_features(spec),
+                cached_image_count=result.cached_image_count,
+                objectives=objective_names(spec),
             )
         return result
 

@@ -24,15 +24,15 @@ class Layer:
         name: Its name, unique in the model.
         kind: What it does.
         output_shape: Shape of its output for one image: (height, width, channels) or (units,).
-        features: Number of features that can be visualized; 0 for layers without.
-        parameters: Number of trained weights, biases included.
+        feature_count: Number of features that can be visualized; 0 for layers without.
+        parameter_count: Number of trained weights, biases included.
     """
 
     name: str
     kind: LayerKind
     output_shape: tuple[int, ...]
-    features: int
-    parameters: int
+    feature_count: int
+    parameter_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Model:
         input_shape: (height, width, channels) of its input, in pixels.
         classes: Names of the classes, by class number.
         layers: Its layers, from input to logits.
-        parameters: Number of trained weights.
+        parameter_count: Number of trained weights.
         step: Training steps, including those of the models that it continues.
         lineage: Where it comes from.
         history: The training curve; empty in listings.
@@ -78,7 +78,7 @@ class Model:
     input_shape: tuple[int, ...]
     classes: tuple[str, ...]
     layers: tuple[Layer, ...]
-    parameters: int
+    parameter_count: int
     step: int
     lineage: Lineage
     history: History
@@ -96,7 +96,7 @@ class Model:
             input_shape=tuple(message.input_shape),
             classes=tuple(message.classes),
             layers=tuple(_layer(layer) for layer in message.layers),
-            parameters=message.parameters,
+            parameter_count=message.parameter_count,
             step=message.step,
             lineage=_lineage(message.lineage),
             history=History.from_wire(message.history),
@@ -190,8 +190,8 @@ def _layer(message: models_pb2.Layer) -> Layer:
         name=message.name,
         kind=from_wire(LayerKind, models_pb2.LayerKind.Name, message.kind),
         output_shape=tuple(message.output_shape),
-        features=message.features,
-        parameters=message.parameters,
+        feature_count=message.feature_count,
+        parameter_count=message.parameter_count,
     )
 
 

@@ -108,13 +108,13 @@ class VisualizeResult:
         images: In the order of the layers and then the objectives asked for, each by rising feature number: one for
             each feature, or all its restarts.
         seconds: Time from the start of the job's first attempt to its end.
-        known: How many of the images were stored already.
+        cached_image_count: How many of the images were stored already.
         objectives: Names of those of `layers` that are objectives of one's own.
     """
 
     images: tuple[FeatureImage, ...]
     seconds: float
-    known: int = 0
+    cached_image_count: int = 0
     objectives: tuple[str, ...] = ()
 
     @property
@@ -148,7 +148,7 @@ class VisualizeResult:
         seconds: float,
         asked: Iterable[tuple[str, int]] = (),
         *,
-        known: int = 0,
+        cached_image_count: int = 0,
         objectives: Iterable[str] = (),
     ) -> "VisualizeResult":
         """The result of images in any order, put in the order of the layers and features asked for."""
@@ -158,7 +158,7 @@ class VisualizeResult:
             return places.get((image.layer, image.feature), len(places)), image.restart
 
         ordered = tuple(sorted(images, key=place))
-        return cls(images=ordered, seconds=seconds, known=known, objectives=tuple(objectives))
+        return cls(images=ordered, seconds=seconds, cached_image_count=cached_image_count, objectives=tuple(objectives))
 
 
 # What any job can find.
@@ -173,5 +173,6 @@ def result_from_wire(message: jobs_pb2.JobResult) -> Result | None:
         case "evaluate":
             return EvaluateResult.from_wire(message.evaluate)
         case "visualize":
-            return VisualizeResult.of((), message.visualize.seconds, known=message.visualize.known)
+            found = message.visualize
+            return VisualizeResult.of((), found.seconds, cached_image_count=found.cached_image_count)
     return None

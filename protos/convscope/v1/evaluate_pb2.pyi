@@ -61,19 +61,19 @@ class EvaluateProgress(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    COMPLETED_FIELD_NUMBER: builtins.int
-    TOTAL_FIELD_NUMBER: builtins.int
-    completed: builtins.int
+    COMPLETED_COUNT_FIELD_NUMBER: builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: builtins.int
+    completed_count: builtins.int
     """Images classified so far."""
-    total: builtins.int
+    total_count: builtins.int
     """Images in the split."""
     def __init__(
         self,
         *,
-        completed: builtins.int = ...,
-        total: builtins.int = ...,
+        completed_count: builtins.int = ...,
+        total_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["completed", b"completed", "total", b"total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["completed_count", b"completed_count", "total_count", b"total_count"]) -> None: ...
 
 Global___EvaluateProgress: typing_extensions.TypeAlias = EvaluateProgress
 
@@ -87,7 +87,7 @@ class ClassScores(google.protobuf.message.Message):
     PRECISION_FIELD_NUMBER: builtins.int
     RECALL_FIELD_NUMBER: builtins.int
     F1_FIELD_NUMBER: builtins.int
-    SUPPORT_FIELD_NUMBER: builtins.int
+    EXAMPLE_COUNT_FIELD_NUMBER: builtins.int
     class_name: builtins.str
     """Name of the class."""
     precision: builtins.float
@@ -96,7 +96,7 @@ class ClassScores(google.protobuf.message.Message):
     """Right among those truly of this class."""
     f1: builtins.float
     """Harmonic mean of precision and recall."""
-    support: builtins.int
+    example_count: builtins.int
     """Number of examples truly of this class."""
     def __init__(
         self,
@@ -105,9 +105,9 @@ class ClassScores(google.protobuf.message.Message):
         precision: builtins.float = ...,
         recall: builtins.float = ...,
         f1: builtins.float = ...,
-        support: builtins.int = ...,
+        example_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["class_name", b"class_name", "f1", b"f1", "precision", b"precision", "recall", b"recall", "support", b"support"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["class_name", b"class_name", "example_count", b"example_count", "f1", b"f1", "precision", b"precision", "recall", b"recall"]) -> None: ...
 
 Global___ClassScores: typing_extensions.TypeAlias = ClassScores
 
@@ -155,23 +155,25 @@ class EvaluateResult(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SPLIT_FIELD_NUMBER: builtins.int
-    CORRECT_FIELD_NUMBER: builtins.int
-    TOTAL_FIELD_NUMBER: builtins.int
+    CORRECT_COUNT_FIELD_NUMBER: builtins.int
+    EXAMPLE_COUNT_FIELD_NUMBER: builtins.int
     ACCURACY_FIELD_NUMBER: builtins.int
     CONFUSION_MATRIX_FIELD_NUMBER: builtins.int
     CLASSES_FIELD_NUMBER: builtins.int
     ERRORS_FIELD_NUMBER: builtins.int
     split: convscope.v1.datasets_pb2.Split.ValueType
     """Which split."""
-    correct: builtins.int
+    correct_count: builtins.int
     """Number classified right."""
-    total: builtins.int
+    example_count: builtins.int
     """Number of examples."""
     accuracy: builtins.float
-    """correct / total."""
+    """correct_count / example_count, 0 to 1."""
     @property
     def confusion_matrix(self) -> convscope.v1.tensor_pb2.Tensor:
-        """int64 [classes, classes]: rows are true classes, columns predicted ones. Sums to `total`; its trace is `correct`."""
+        """int64 [classes, classes]: rows are true classes, columns predicted ones. Sums to `example_count`; its trace is
+        `correct_count`.
+        """
 
     @property
     def classes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ClassScores]:
@@ -185,14 +187,14 @@ class EvaluateResult(google.protobuf.message.Message):
         self,
         *,
         split: convscope.v1.datasets_pb2.Split.ValueType = ...,
-        correct: builtins.int = ...,
-        total: builtins.int = ...,
+        correct_count: builtins.int = ...,
+        example_count: builtins.int = ...,
         accuracy: builtins.float = ...,
         confusion_matrix: convscope.v1.tensor_pb2.Tensor | None = ...,
         classes: collections.abc.Iterable[Global___ClassScores] | None = ...,
         errors: collections.abc.Iterable[Global___Misclassified] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["confusion_matrix", b"confusion_matrix"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "classes", b"classes", "confusion_matrix", b"confusion_matrix", "correct", b"correct", "errors", b"errors", "split", b"split", "total", b"total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "classes", b"classes", "confusion_matrix", b"confusion_matrix", "correct_count", b"correct_count", "errors", b"errors", "example_count", b"example_count", "split", b"split"]) -> None: ...
 
 Global___EvaluateResult: typing_extensions.TypeAlias = EvaluateResult

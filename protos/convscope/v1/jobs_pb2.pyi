@@ -577,18 +577,18 @@ class CheckpointUnreadable(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STEP_FIELD_NUMBER: builtins.int
-    REASON_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
     step: builtins.int
     """The checkpoint's step."""
-    reason: builtins.str
+    cause: builtins.str
     """Why, for people."""
     def __init__(
         self,
         *,
         step: builtins.int = ...,
-        reason: builtins.str = ...,
+        cause: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["reason", b"reason", "step", b"step"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cause", b"cause", "step", b"step"]) -> None: ...
 
 Global___CheckpointUnreadable: typing_extensions.TypeAlias = CheckpointUnreadable
 

@@ -98,17 +98,17 @@ class Layer(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     KIND_FIELD_NUMBER: builtins.int
     OUTPUT_SHAPE_FIELD_NUMBER: builtins.int
-    FEATURES_FIELD_NUMBER: builtins.int
-    PARAMETERS_FIELD_NUMBER: builtins.int
+    FEATURE_COUNT_FIELD_NUMBER: builtins.int
+    PARAMETER_COUNT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name, unique in the model: 1 to 200 letters (A to Z, a to z), digits, `_`, `.`, `-` and `>`, the first a letter, digit
     or `.`. One in a nested model has that model's name and `/` before its own.
     """
     kind: Global___LayerKind.ValueType
     """What it does."""
-    features: builtins.int
+    feature_count: builtins.int
     """Number of features that can be visualized; 0 for layers without."""
-    parameters: builtins.int
+    parameter_count: builtins.int
     """Number of trained weights, biases included."""
     @property
     def output_shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
@@ -120,10 +120,10 @@ class Layer(google.protobuf.message.Message):
         name: builtins.str = ...,
         kind: Global___LayerKind.ValueType = ...,
         output_shape: collections.abc.Iterable[builtins.int] | None = ...,
-        features: builtins.int = ...,
-        parameters: builtins.int = ...,
+        feature_count: builtins.int = ...,
+        parameter_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["features", b"features", "kind", b"kind", "name", b"name", "output_shape", b"output_shape", "parameters", b"parameters"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["feature_count", b"feature_count", "kind", b"kind", "name", b"name", "output_shape", b"output_shape", "parameter_count", b"parameter_count"]) -> None: ...
 
 Global___Layer: typing_extensions.TypeAlias = Layer
 
@@ -192,7 +192,7 @@ class Model(google.protobuf.message.Message):
     INPUT_SHAPE_FIELD_NUMBER: builtins.int
     CLASSES_FIELD_NUMBER: builtins.int
     LAYERS_FIELD_NUMBER: builtins.int
-    PARAMETERS_FIELD_NUMBER: builtins.int
+    PARAMETER_COUNT_FIELD_NUMBER: builtins.int
     STEP_FIELD_NUMBER: builtins.int
     LINEAGE_FIELD_NUMBER: builtins.int
     HISTORY_FIELD_NUMBER: builtins.int
@@ -205,7 +205,7 @@ class Model(google.protobuf.message.Message):
     """Where it is in its life."""
     dataset: builtins.str
     """`datasets/{id}` that it was trained on."""
-    parameters: builtins.int
+    parameter_count: builtins.int
     """Number of trained weights."""
     step: builtins.int
     """Training steps, including those of the models that it continues."""
@@ -246,7 +246,7 @@ class Model(google.protobuf.message.Message):
         input_shape: collections.abc.Iterable[builtins.int] | None = ...,
         classes: collections.abc.Iterable[builtins.str] | None = ...,
         layers: collections.abc.Iterable[Global___Layer] | None = ...,
-        parameters: builtins.int = ...,
+        parameter_count: builtins.int = ...,
         step: builtins.int = ...,
         lineage: Global___Lineage | None = ...,
         history: collections.abc.Iterable[convscope.v1.train_pb2.TrainProgress] | None = ...,
@@ -255,7 +255,7 @@ class Model(google.protobuf.message.Message):
         sha256: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "lineage", b"lineage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["classes", b"classes", "create_time", b"create_time", "dataset", b"dataset", "history", b"history", "input_shape", b"input_shape", "layers", b"layers", "lineage", b"lineage", "name", b"name", "parameters", b"parameters", "sha256", b"sha256", "size_bytes", b"size_bytes", "state", b"state", "step", b"step"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["classes", b"classes", "create_time", b"create_time", "dataset", b"dataset", "history", b"history", "input_shape", b"input_shape", "layers", b"layers", "lineage", b"lineage", "name", b"name", "parameter_count", b"parameter_count", "sha256", b"sha256", "size_bytes", b"size_bytes", "state", b"state", "step", b"step"]) -> None: ...
 
 Global___Model: typing_extensions.TypeAlias = Model
 

@@ -50,8 +50,8 @@ def _convolutional(network: Network, image_shape: Sequence[int]) -> Iterator[Lay
             name=f"conv{number}",
             kind=LayerKind.LAYER_KIND_CONVOLUTION,
             output_shape=[height, width, filters],
-            features=filters,
-            parameters=kernel * kernel * channels * filters + filters,
+            feature_count=filters,
+            parameter_count=kernel * kernel * channels * filters + filters,
         )
         channels = filters
         if pool == 1:
@@ -63,4 +63,6 @@ def _convolutional(network: Network, image_shape: Sequence[int]) -> Iterator[Lay
 
 
 def _dense(name: str, kind: LayerKind.ValueType, inputs: int, units: int) -> Layer:
-    return Layer(name=name, kind=kind, output_shape=[units], features=units, parameters=inputs * units + units)
+    return Layer(
+        name=name, kind=kind, output_shape=[units], feature_count=units, parameter_count=inputs * units + units
+    )

@@ -20,4 +20,4 @@ def ascent_flops(layers: Sequence[Layer], iterations: int) -> float:
 
 def layer_flops(layer: Layer) -> float:
     """Return the operations of a layer for one image: each weight is multiplied and added at each position."""
-    return 2.0 * layer.parameters * prod(layer.output_shape[:-1])
+    return 2.0 * layer.parameter_count * prod(layer.output_shape[:-1])

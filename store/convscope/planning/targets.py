@@ -80,7 +80,7 @@ def _layer(spec: VisualizeSpec, index: int, layers: Sequence[Layer]) -> Target:
         name=selection.name,
         features=tuple(sorted(set(selection.list.indices))),
         restarts=restarts_of(spec),
-        rows=chunk_rows(_values(layers), layers[depth - 1].features * restarts_of(spec), flops),
+        rows=chunk_rows(_values(layers), layers[depth - 1].feature_count * restarts_of(spec), flops),
         depth=depth,
         flops=flops,
     )

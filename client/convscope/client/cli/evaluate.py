@@ -71,5 +71,5 @@ def print_evaluation(out: Console, result: EvaluateResult) -> None:
     classes = result.classes
     for i, name in enumerate(classes.names):
         figures = (classes.precision[i], classes.recall[i], classes.f1[i])
-        scores.add_row(name, *(f"{figure:.1%}" for figure in figures), str(classes.support[i]))
+        scores.add_row(name, *(f"{figure:.1%}" for figure in figures), str(classes.example_count[i]))
     out.print(scores)

@@ -107,7 +107,7 @@ def _plan_train(spec: JobSpec, digest: str, models: ModelStore) -> Plan:
         input_shape=dataset.image_shape,
         classes=dataset.classes,
         layers=layers,
-        parameters=sum(layer.parameters for layer in layers),
+        parameter_count=sum(layer.parameter_count for layer in layers),
     )
     model.lineage.parent = train.continue_from
     model.lineage.spec.CopyFrom(train)

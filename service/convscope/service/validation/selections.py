@@ -58,22 +58,22 @@ def _convolution(index: int, layers: Sequence[Layer], checks: Checks) -> Layer |
 def _features(selection: LayerSelection, layer: Layer, checks: Checks) -> Sequence[int]:
     which = selection.WhichOneof("features")
     if which is None:
-        return range(layer.features)
+        return range(layer.feature_count)
     if which == "range":
         return _range(selection.range.start, selection.range.stop, layer, checks)
     if not selection.list.indices:
-        checks.refuse("list.indices", f"must name at least one feature, 0 to {layer.features - 1}")
+        checks.refuse("list.indices", f"must name at least one feature, 0 to {layer.feature_count - 1}")
     for index, feature in enumerate(selection.list.indices):
-        if not 0 <= feature < layer.features:
-            description = f"{feature} is not a feature of {layer.name}; allowed: 0 to {layer.features - 1}"
+        if not 0 <= feature < layer.feature_count:
+            description = f"{feature} is not a feature of {layer.name}; allowed: 0 to {layer.feature_count - 1}"
             checks.refuse(f"list.indices[{index}]", description)
             break
     return selection.list.indices
 
 
 def _range(start: int, stop: int, layer: Layer, checks: Checks) -> Sequence[int]:
-    if not 0 <= start < layer.features:
-        checks.refuse("range.start", f"must be 0 to {layer.features - 1} for {layer.name}, not {start}")
-    elif not start < stop <= layer.features:
-        checks.refuse("range.stop", f"must be {start + 1} to {layer.features} for {layer.name}, not {stop}")
-    return range(start, stop) if 0 <= start < stop <= layer.features else ()
+    if not 0 <= start < layer.feature_count:
+        checks.refuse("range.start", f"must be 0 to {layer.feature_count - 1} for {layer.name}, not {start}")
+    elif not start < stop <= layer.feature_count:
+        checks.refuse("range.stop", f"must be {start + 1} to {layer.feature_count} for {layer.name}, not {stop}")
+    return range(start, stop) if 0 <= start < stop <= layer.feature_count else ()

@@ -99,7 +99,7 @@ def _check_dense(network: Network, checks: Checks) -> None:
 
 
 def _check_size(spec: TrainSpec, layers: Sequence[Layer], checks: Checks) -> None:
-    parameters = sum(layer.parameters for layer in layers)
+    parameters = sum(layer.parameter_count for layer in layers)
     if parameters > MAX_PARAMETERS:
         checks.refuse("network", f"must have at most {MAX_PARAMETERS:,} parameters, not {parameters:,}")
     check_activations(spec, layers, checks)

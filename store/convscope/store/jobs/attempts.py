@@ -225,11 +225,11 @@ class Attempt:
         )
         self.checkpoints = [checkpoint, *keep]
 
-    def forget_checkpoint(self, checkpoint: Checkpoint, reason: str) -> None:
+    def forget_checkpoint(self, checkpoint: Checkpoint, cause: str) -> None:
         """Say that a checkpoint cannot be resumed from; it is not tried again."""
         left = [saved for saved in self.checkpoints if saved != checkpoint]
         latest, before = [*map(str, left), "", ""][:2]
-        unreadable = CheckpointUnreadable(step=checkpoint.step, reason=reason)
+        unreadable = CheckpointUnreadable(step=checkpoint.step, cause=cause)
         self._write(
             Write(
                 fields={"checkpoint": latest, "checkpoint_before": before},
@@ -287,7 +287,7 @@ class Attempt:
 
     def figures(self) -> tuple[float, int]:
         """Return the seconds since the job's first attempt began, and how many of its images were cached."""
-        started, cached = self._redis.hmget(key("job", self.job_id), ["started", "known"])
+        started, cached = self._redis.hmget(key("job", self.job_id), ["started", "cached"])
         seconds, microseconds = self._redis.time()
         now = seconds + microseconds / 1e6
         return max(0.0, now - int(started or 0) / 1000), int(cached or 0)

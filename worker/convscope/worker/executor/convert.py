@@ -125,8 +125,8 @@ def layers(descriptions: Sequence[network.LayerDescription]) -> list[Layer]:
             name=each.name,
             kind=LAYER_KINDS[each.kind],
             output_shape=each.output_shape,
-            features=each.features,
-            parameters=each.parameters,
+            feature_count=each.features,
+            parameter_count=each.parameters,
         )
         for each in descriptions
     ]
@@ -142,13 +142,13 @@ def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classe
     scores = zip(classes, found.precision, found.recall, found.f1, found.support, strict=True)
     return EvaluateResult(
         split=split,
-        correct=found.correct,
-        total=found.total,
+        correct_count=found.correct,
+        example_count=found.total,
         accuracy=found.correct / found.total,
         confusion_matrix=tensor(found.confusion),
         classes=[
-            ClassScores(class_name=name, precision=precision, recall=recall, f1=f1, support=support)
-            for name, precision, recall, f1, support in scores
+            ClassScores(class_name=name, precision=precision, recall=recall, f1=f1, example_count=count)
+            for name, precision, recall, f1, count in scores
         ],
         errors=[
             Misclassified(

@@ -54,7 +54,7 @@ def _succeed_with_model(context: AttemptContext, outcome: TrainOutcome, history:
     model = ModelStore(context.redis).get(f"models/{attempt.makes}")
     del model.layers[:]
     model.layers.extend(convert.layers(describe(outcome.model)))
-    model.parameters = sum(layer.parameters for layer in model.layers)
+    model.parameter_count = sum(layer.parameter_count for layer in model.layers)
     model.step = outcome.step
     model.size_bytes = len(file)
     model.sha256 = attempt.put(file)
