@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import redis
+from google.protobuf.duration_pb2 import Duration
 from PIL import Image
 
 from convscope.client import (
@@ -272,7 +273,9 @@ def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -
     described = job("visualize", parts=3, parts_done=1, priority=jobs_pb2.PRIORITY_LOW)
     described.spec.visualize.CopyFrom(spec)
     fake.handlers["GetJob"] = lambda *_: described
-    result = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(image_count=4, seconds=2, cached_image_count=1))
+    result = jobs_pb2.JobResult(
+        visualize=visualize_pb2.VisualizeResult(image_count=4, duration=Duration(seconds=2), cached_image_count=1)
+    )
     events = [
         ready(1, spec, 3),
         ready(2, spec, 1, cached=True),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from convscope.client.cli.app import app
 from convscope.v1 import jobs_pb2, visualize_pb2
@@ -38,9 +39,10 @@ def visualizing(fake: FakeService, *names: str, cached: int = 0, objective: floa
         ready = visualize_pb2.ImageReady(image=image(described.spec.visualize, number), completed_count=number + 1)
         ready.total_count, ready.image.best.objective = len(names), objective
         log.append(event(number + 1, image_ready=ready))
-    done = jobs_pb2.JobResult(
-        visualize=visualize_pb2.VisualizeResult(image_count=len(names), seconds=1, cached_image_count=cached)
+    made = visualize_pb2.VisualizeResult(
+        image_count=len(names), cached_image_count=cached, duration=Duration(seconds=1)
     )
+    done = jobs_pb2.JobResult(visualize=made)
     for method in ("CreateJob", "GetJob"):
         fake.handlers[method] = lambda *_: described
     fake.handlers["WatchJob"] = lambda *_: iter([*log, finished(len(names) + 1, result=done)])

@@ -1,7 +1,7 @@
 """What an evaluation found."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,13 @@ __all__ = ["ClassScores", "EvaluateResult", "Misclassified"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClassScores:
-    """Scores of the C classes, by class number; each 0 to 1, and 0 where the denominator is 0.
+    """Scores of the C classes, by class number; each 0 to 1, and NaN where the denominator is 0.
 
     Attributes:
         names: C names.
         precision: float64 [C], right among those predicted to be of the class.
         recall: float64 [C], right among those truly of the class.
-        f1: float64 [C], harmonic mean of precision and recall.
+        f1: float64 [C], harmonic mean of precision and recall; NaN where one of them is.
         example_count: int64 [C], number of examples truly of the class.
     """
 
@@ -106,11 +106,17 @@ def _square(matrix: NDArray[Any], classes: int) -> NDArray[np.int64]:
 def _scores(message: evaluate_pb2.EvaluateResult) -> ClassScores:
     return ClassScores(
         names=tuple(scores.class_name for scores in message.classes),
-        precision=np.array([scores.precision for scores in message.classes], np.float64),
-        recall=np.array([scores.recall for scores in message.classes], np.float64),
-        f1=np.array([scores.f1 for scores in message.classes], np.float64),
+        precision=_column(message, "precision"),
+        recall=_column(message, "recall"),
+        f1=_column(message, "f1"),
         example_count=np.array([scores.example_count for scores in message.classes], np.int64),
     )
+
+
+def _column(message: evaluate_pb2.EvaluateResult, name: Literal["precision", "recall", "f1"]) -> NDArray[np.float64]:
+    """One score of every class; NaN where it is absent."""
+    scores = [getattr(scores, name) if scores.HasField(name) else np.nan for scores in message.classes]
+    return np.array(scores, np.float64)
 
 
 def _errors(message: evaluate_pb2.EvaluateResult) -> Misclassified:

@@ -9,7 +9,7 @@ from typing import Any
 from convscope.client.enums import FailureReason, JobState, from_wire
 from convscope.client.images import FeatureImage
 from convscope.client.results import Result, result_from_wire
-from convscope.client.times import time_from_wire
+from convscope.client.times import seconds_from_wire, time_from_wire
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
 
 __all__ = [
@@ -116,7 +116,7 @@ class TrainProgress(Event):
         last_step: The step at which this run ends.
         loss: Mean cross-entropy of the step's batch before its update, in nats.
         batch_accuracy: Share of the step's batch that is right after its update, 0 to 1.
-        steps_per_second: Speed since the report before; 0 in a run's first report.
+        steps_per_second: Speed since the report before; None in a run's first report.
         remaining_seconds: Estimated time to the end of the run; None in a run's first report.
         validation_accuracy: Accuracy on the validation split, 0 to 1; None where it was not measured.
     """
@@ -125,7 +125,7 @@ class TrainProgress(Event):
     last_step: int
     loss: float
     batch_accuracy: float
-    steps_per_second: float
+    steps_per_second: float | None
     remaining_seconds: float | None
     validation_accuracy: float | None
 
@@ -222,8 +222,10 @@ def _training(head: dict[str, Any], message: train_pb2.TrainProgress) -> TrainPr
         last_step=message.last_step,
         loss=message.loss,
         batch_accuracy=message.batch_accuracy,
-        steps_per_second=message.steps_per_second,
-        remaining_seconds=message.remaining_seconds if message.HasField("remaining_seconds") else None,
+        steps_per_second=message.steps_per_second if message.HasField("steps_per_second") else None,
+        remaining_seconds=seconds_from_wire(message.remaining_duration)
+        if message.HasField("remaining_duration")
+        else None,
         validation_accuracy=message.validation_accuracy if message.HasField("validation_accuracy") else None,
     )
 

@@ -11,6 +11,7 @@ from convscope.client.errors import InvalidValue
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.history import History
 from convscope.client.images import FeatureImage, OptimizedImage
+from convscope.client.times import seconds_from_wire
 from convscope.client.verdicts import Verdict
 from convscope.v1 import jobs_pb2, train_pb2
 
@@ -25,14 +26,14 @@ class TrainResult:
         model: `models/{id}` of the model it made.
         step: The model's step count, including the steps of the models that it continues.
         train_seconds: Time from the first step to the last, with compiling.
-        steps_per_second: Speed over the run without the first report; 0 where nothing was measured.
+        steps_per_second: Speed over the run without the first report; None where nothing was measured.
         history: The model's training curve, including those of the models that it continues.
     """
 
     model: str
     step: int
     train_seconds: float
-    steps_per_second: float
+    steps_per_second: float | None
     history: History
 
     @classmethod
@@ -41,8 +42,8 @@ class TrainResult:
         return cls(
             model=message.model,
             step=message.step,
-            train_seconds=message.train_seconds,
-            steps_per_second=message.steps_per_second,
+            train_seconds=seconds_from_wire(message.train_duration),
+            steps_per_second=message.steps_per_second if message.HasField("steps_per_second") else None,
             history=History.from_wire(()),
         )
 
@@ -174,5 +175,7 @@ def result_from_wire(message: jobs_pb2.JobResult) -> Result | None:
             return EvaluateResult.from_wire(message.evaluate)
         case "visualize":
             found = message.visualize
-            return VisualizeResult.of((), found.seconds, cached_image_count=found.cached_image_count)
+            return VisualizeResult.of(
+                (), seconds_from_wire(found.duration), cached_image_count=found.cached_image_count
+            )
     return None

@@ -79,7 +79,7 @@ Global___EvaluateProgress: typing_extensions.TypeAlias = EvaluateProgress
 
 @typing.final
 class ClassScores(google.protobuf.message.Message):
-    """Scores of one class, each 0 to 1; 0 where the denominator is 0."""
+    """Scores of one class, each 0 to 1; absent where the denominator is 0."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -95,19 +95,26 @@ class ClassScores(google.protobuf.message.Message):
     recall: builtins.float
     """Right among those truly of this class."""
     f1: builtins.float
-    """Harmonic mean of precision and recall."""
+    """Harmonic mean of precision and recall; absent where one of them is."""
     example_count: builtins.int
     """Number of examples truly of this class."""
     def __init__(
         self,
         *,
         class_name: builtins.str = ...,
-        precision: builtins.float = ...,
-        recall: builtins.float = ...,
-        f1: builtins.float = ...,
+        precision: builtins.float | None = ...,
+        recall: builtins.float | None = ...,
+        f1: builtins.float | None = ...,
         example_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["class_name", b"class_name", "example_count", b"example_count", "f1", b"f1", "precision", b"precision", "recall", b"recall"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_f1", b"_f1", "_precision", b"_precision", "_recall", b"_recall", "f1", b"f1", "precision", b"precision", "recall", b"recall"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_f1", b"_f1", "_precision", b"_precision", "_recall", b"_recall", "class_name", b"class_name", "example_count", b"example_count", "f1", b"f1", "precision", b"precision", "recall", b"recall"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_f1", b"_f1"]) -> typing.Literal["f1"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_precision", b"_precision"]) -> typing.Literal["precision"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_recall", b"_recall"]) -> typing.Literal["recall"] | None: ...
 
 Global___ClassScores: typing_extensions.TypeAlias = ClassScores
 

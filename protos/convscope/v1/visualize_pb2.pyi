@@ -9,6 +9,7 @@ import convscope.v1.objective_pb2
 import convscope.v1.render_pb2
 import convscope.v1.tensor_pb2
 import google.protobuf.descriptor
+import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
@@ -531,20 +532,23 @@ class VisualizeResult(google.protobuf.message.Message):
 
     IMAGE_COUNT_FIELD_NUMBER: builtins.int
     CACHED_IMAGE_COUNT_FIELD_NUMBER: builtins.int
-    SECONDS_FIELD_NUMBER: builtins.int
+    DURATION_FIELD_NUMBER: builtins.int
     image_count: builtins.int
     """Number of images."""
     cached_image_count: builtins.int
     """How many of the images were stored already."""
-    seconds: builtins.float
-    """Time from the start of the job's first attempt to its end, in seconds."""
+    @property
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """Time from the start of the job's first attempt to its end."""
+
     def __init__(
         self,
         *,
         image_count: builtins.int = ...,
         cached_image_count: builtins.int = ...,
-        seconds: builtins.float = ...,
+        duration: google.protobuf.duration_pb2.Duration | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cached_image_count", b"cached_image_count", "image_count", b"image_count", "seconds", b"seconds"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["duration", b"duration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cached_image_count", b"cached_image_count", "duration", b"duration", "image_count", b"image_count"]) -> None: ...
 
 Global___VisualizeResult: typing_extensions.TypeAlias = VisualizeResult

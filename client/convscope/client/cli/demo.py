@@ -104,7 +104,7 @@ def _show_log(server: LocalServer) -> None:
 def _summary(result: DemoResult) -> dict[str, object]:
     scores = {"untrained": result.untrained, "trained": result.trained}
     accuracies = {
-        name: {"accuracy": s.accuracy, "correct": s.correct_count, "total": s.example_count}
+        name: {"accuracy": s.accuracy, "correct_count": s.correct_count, "example_count": s.example_count}
         for name, s in scores.items()
     }
     training = result.training

@@ -71,5 +71,10 @@ def print_evaluation(out: Console, result: EvaluateResult) -> None:
     classes = result.classes
     for i, name in enumerate(classes.names):
         figures = (classes.precision[i], classes.recall[i], classes.f1[i])
-        scores.add_row(name, *(f"{figure:.1%}" for figure in figures), str(classes.example_count[i]))
+        scores.add_row(name, *map(_share, figures), str(classes.example_count[i]))
     out.print(scores)
+
+
+def _share(figure: float) -> str:
+    """A score as a percentage; a dash where it is not defined."""
+    return "-" if np.isnan(figure) else f"{figure:.1%}"

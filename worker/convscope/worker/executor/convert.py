@@ -1,10 +1,12 @@
 """Specs of the contract as settings of the computing code, and its outcomes as messages."""
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from google.protobuf.duration_pb2 import Duration
 from numpy.typing import NDArray
 
 from convscope.engine import settings, training, visualization
@@ -28,6 +30,7 @@ from convscope.worker.executor.convert_render import render_settings
 
 __all__ = [
     "SPLITS",
+    "duration",
     "evaluate_result",
     "evaluate_settings",
     "feature_image",
@@ -91,6 +94,13 @@ def tensor(array: NDArray[Any]) -> Tensor:
     )
 
 
+def duration(seconds: float) -> Duration:
+    """Pack a length of time, to the nanosecond."""
+    packed = Duration()
+    packed.FromNanoseconds(round(seconds * 1e9))
+    return packed
+
+
 def train_settings(spec: TrainSpec) -> settings.TrainSettings:
     """Take the settings out of a spec whose defaults are filled in."""
     return settings.TrainSettings(
@@ -113,7 +123,7 @@ def train_progress(report: training.TrainReport) -> TrainProgress:
         loss=report.loss,
         batch_accuracy=report.batch_accuracy,
         steps_per_second=report.steps_per_second,
-        remaining_seconds=report.remaining_seconds,
+        remaining_duration=None if report.remaining_seconds is None else duration(report.remaining_seconds),
         validation_accuracy=report.validation_accuracy,
     )
 
@@ -147,7 +157,13 @@ def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classe
         accuracy=found.correct / found.total,
         confusion_matrix=tensor(found.confusion),
         classes=[
-            ClassScores(class_name=name, precision=precision, recall=recall, f1=f1, example_count=count)
+            ClassScores(
+                class_name=name,
+                precision=_measured(precision),
+                recall=_measured(recall),
+                f1=_measured(f1),
+                example_count=count,
+            )
             for name, precision, recall, f1, count in scores
         ],
         errors=[
@@ -161,6 +177,11 @@ def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classe
             for each in found.errors
         ],
     )
+
+
+def _measured(score: float) -> float | None:
+    """Return a score, or None where its denominator is 0."""
+    return None if math.isnan(score) else score
 
 
 def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:

@@ -62,7 +62,7 @@ def _succeed_with_model(context: AttemptContext, outcome: TrainOutcome, history:
     result = TrainResult(
         model=model.name,
         step=outcome.step,
-        train_seconds=outcome.seconds,
+        train_duration=convert.duration(outcome.seconds),
         steps_per_second=outcome.steps_per_second,
     )
     history_blob = attempt.put(Model(history=history).SerializeToString())

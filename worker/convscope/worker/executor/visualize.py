@@ -55,7 +55,7 @@ class VisualizeRunner:
         except ResultWanted:
             seconds, cached = attempt.figures()
             count = self._job.order.total
-            result = VisualizeResult(image_count=count, cached_image_count=cached, seconds=seconds)
+            result = VisualizeResult(image_count=count, cached_image_count=cached, duration=convert.duration(seconds))
             attempt.succeed(attempt.put(JobResult(visualize=result).SerializeToString()))
 
 
