@@ -199,7 +199,7 @@ FAULTS = [
     (["train", "--convolutions", "16x5"], 2, "convolutions: '16x5' is not of the form FILTERS"),
     (["train", "--learning-rate", "-1"], 2, "learning_rate"),
     (["evaluate", "models/nowhere"], 1, "models/nowhere"),
-    (["evaluate", "m", "--split", "exam"], 2, "exam"),
+    (["evaluate", "m", "--split", ""], 2, "split: must not be empty"),
     (["visualize", "m", "-l", "conv1:9-3"], 2, "counts backwards"),
     (["visualize", "m", "-o", "2*"], 2, "objectives: '2*' is none of LAYER:FEATURE"),
     (["visualize", "m", "--output", "/dev/null"], 1, "/dev/null: not a folder"),

@@ -122,9 +122,9 @@ BAD = [
     ("train", {"request_id": ""}, InvalidValue, "request_id: must not be empty"),
     (
         "evaluate",
-        {"model": "m", "split": "tset"},
+        {"model": "m", "split": ""},
         InvalidValue,
-        "split: unknown 'tset'; allowed are train, validation, test",
+        "split: must not be empty",
     ),
     ("evaluate", {"model": "m", "max_errors": None, "batch_size": "x"}, InvalidType, "batch_size"),
     ("visualize", {"model": "m", "trace": 1}, InvalidType, "trace: 1 is neither"),

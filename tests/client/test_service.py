@@ -79,7 +79,7 @@ def test_everything_can_be_submitted_at_once(real: Client) -> None:
 def test_evaluation(real: Client, training: Job[TrainResult]) -> None:
     result = real.evaluate(training, max_errors=5).result(timeout=120)
     assert isinstance(result, EvaluateResult)
-    assert result.split is Split.TEST
+    assert result.split == Split.TEST
     assert result.confusion_matrix.shape == (10, 10)
     assert result.confusion_matrix.sum() == result.example_count == 10_000
     assert np.trace(result.confusion_matrix) == result.correct_count

@@ -12,7 +12,6 @@ from convscope.service.errors import InvalidRequestError
 from convscope.service.validation import Plan, plan_job
 from convscope.store import JobStore, ModelStore
 from convscope.store.errors import NotFoundError
-from convscope.v1.datasets_pb2 import Split
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
 from convscope.v1.models_pb2 import LayerKind, Model
@@ -160,13 +159,11 @@ def test_continuing_keeps_network_and_dataset(plan: Planner, model: str) -> None
 
 def test_evaluation_defaults_and_limits(plan: Planner, model: str) -> None:
     evaluate = plan(JobSpec(evaluate=EvaluateSpec(model=model))).spec.evaluate
-    assert (evaluate.split, evaluate.batch_size, evaluate.max_errors) == (Split.SPLIT_TEST, 256, 9)
-    bad = EvaluateSpec(model=model, split=9, batch_size=0, max_errors=1001)  # type: ignore[arg-type]
-    assert set(refused(plan, JobSpec(evaluate=bad))) == {
-        "spec.evaluate.split",
-        "spec.evaluate.batch_size",
-        "spec.evaluate.max_errors",
-    }
+    assert (evaluate.split, evaluate.batch_size, evaluate.max_errors) == ("test", 256, 9)
+    bad = EvaluateSpec(model=model, split="exam", batch_size=0, max_errors=1001)
+    violations = refused(plan, JobSpec(evaluate=bad))
+    assert set(violations) == {"spec.evaluate.split", "spec.evaluate.batch_size", "spec.evaluate.max_errors"}
+    assert "train, validation, test" in violations["spec.evaluate.split"]
 
 
 def test_an_evaluation_batch_must_fit_in_memory(connection: redis.Redis, plan: Planner) -> None:

@@ -90,7 +90,7 @@ class LayerKind(StrEnum):
 
 
 class Split(StrEnum):
-    """The mutually exclusive parts of a dataset."""
+    """The parts of a dataset whose names have a meaning; a dataset may have others."""
 
     TRAIN = "train"
     VALIDATION = "validation"

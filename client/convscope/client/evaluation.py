@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.client import tensors
-from convscope.client.enums import Split, from_wire
 from convscope.client.errors import ProtocolError
-from convscope.v1 import datasets_pb2, evaluate_pb2
+from convscope.v1 import evaluate_pb2
 
 __all__ = ["ClassScores", "EvaluateResult", "Misclassified"]
 
@@ -63,7 +62,7 @@ class EvaluateResult:
     """How a model does on a split of C classes. Its text is `98.9% (9888 / 10000)`.
 
     Attributes:
-        split: Which split.
+        split: Name of the split.
         correct_count: Number of examples classified right.
         example_count: Number of examples.
         accuracy: correct_count / example_count, 0 to 1.
@@ -72,7 +71,7 @@ class EvaluateResult:
         errors: The first examples that were classified wrong.
     """
 
-    split: Split
+    split: str
     correct_count: int
     example_count: int
     accuracy: float
@@ -87,7 +86,7 @@ class EvaluateResult:
     def from_wire(cls, message: evaluate_pb2.EvaluateResult) -> "EvaluateResult":
         """The result of a message."""
         return cls(
-            split=from_wire(Split, datasets_pb2.Split.Name, message.split),
+            split=message.split,
             correct_count=message.correct_count,
             example_count=message.example_count,
             accuracy=message.accuracy,

@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from convscope.client.enums import Device, LayerKind, ModelState, Split, WorkerState, from_wire
+from convscope.client.enums import Device, LayerKind, ModelState, WorkerState, from_wire
 from convscope.client.history import History
 from convscope.client.times import time_from_wire
 from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, workers_pb2
@@ -115,7 +115,7 @@ class Dataset:
         title: What it is, in one line.
         image_shape: (height, width, channels) of every image, in pixels; values span 0 to 1.
         classes: Names of the classes, by class number.
-        splits: Number of examples of each split.
+        splits: Number of examples of each split, by its name.
         source: Where it comes from and under which licence.
     """
 
@@ -123,19 +123,18 @@ class Dataset:
     title: str
     image_shape: tuple[int, ...]
     classes: tuple[str, ...]
-    splits: Mapping[Split, int]
+    splits: Mapping[str, int]
     source: str
 
     @classmethod
     def from_wire(cls, message: datasets_pb2.Dataset) -> "Dataset":
         """The dataset of a message."""
-        splits = {from_wire(Split, datasets_pb2.Split.Name, size.split): size.examples for size in message.splits}
         return cls(
             name=message.name,
             title=message.title,
             image_shape=tuple(message.image_shape),
             classes=tuple(message.classes),
-            splits=MappingProxyType(splits),
+            splits=MappingProxyType({split.name: split.example_count for split in message.splits}),
             source=message.source,
         )
 

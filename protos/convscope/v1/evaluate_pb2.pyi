@@ -5,7 +5,6 @@ isort:skip_file
 
 import builtins
 import collections.abc
-import convscope.v1.datasets_pb2
 import convscope.v1.tensor_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
@@ -32,8 +31,8 @@ class EvaluateSpec(google.protobuf.message.Message):
     MAX_ERRORS_FIELD_NUMBER: builtins.int
     model: builtins.str
     """`models/{id}`. Required. It may still be in training: the job waits for it."""
-    split: convscope.v1.datasets_pb2.Split.ValueType
-    """Default TEST."""
+    split: builtins.str
+    """Name of a split of the model's dataset."""
     batch_size: builtins.int
     """Images per batch, 1 to 8192; no figure depends on it. Default 256."""
     max_errors: builtins.int
@@ -42,7 +41,7 @@ class EvaluateSpec(google.protobuf.message.Message):
         self,
         *,
         model: builtins.str = ...,
-        split: convscope.v1.datasets_pb2.Split.ValueType = ...,
+        split: builtins.str = ...,
         batch_size: builtins.int | None = ...,
         max_errors: builtins.int | None = ...,
     ) -> None: ...
@@ -168,8 +167,8 @@ class EvaluateResult(google.protobuf.message.Message):
     CONFUSION_MATRIX_FIELD_NUMBER: builtins.int
     CLASSES_FIELD_NUMBER: builtins.int
     ERRORS_FIELD_NUMBER: builtins.int
-    split: convscope.v1.datasets_pb2.Split.ValueType
-    """Which split."""
+    split: builtins.str
+    """Name of the split."""
     correct_count: builtins.int
     """Number classified right."""
     example_count: builtins.int
@@ -193,7 +192,7 @@ class EvaluateResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        split: convscope.v1.datasets_pb2.Split.ValueType = ...,
+        split: builtins.str = ...,
         correct_count: builtins.int = ...,
         example_count: builtins.int = ...,
         accuracy: builtins.float = ...,

@@ -11,7 +11,6 @@ from convscope.client.cli.files import check_folder, save_evaluation
 from convscope.client.cli.options import Address, Detach, DeviceOption, Json, PriorityOption, RequestId, settings_of
 from convscope.client.cli.output import console, print_json, table
 from convscope.client.cli.waiting import await_result
-from convscope.client.enums import Split
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.plots.canvas import require_matplotlib
 
@@ -22,7 +21,9 @@ def evaluate(
     ctx: typer.Context,
     *,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model; it may still be in training.")],
-    split: Annotated[Split, typer.Option(help="Which part of the dataset.")] = Split.TEST,
+    split: Annotated[
+        str, typer.Option(metavar="NAME", help="Which part of the dataset: test, validation, train.")
+    ] = "test",
     batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images per batch. [dim]Default: 256.[/]")] = None,
     max_errors: Annotated[
         int | None, typer.Option(metavar="N", help="Wrong examples to return. [dim]Default: 9.[/]")

@@ -73,7 +73,7 @@ def _plan_spec(request: CreateJobRequest, models: ModelStore, max_cost: float) -
         case "evaluate":
             model = _required_model(spec.evaluate.model, "spec.evaluate.model", models)
             checks = Checks("spec.evaluate")
-            check_evaluate(spec.evaluate, model.layers, checks)
+            check_evaluate(spec.evaluate, find_dataset(model.dataset), model.layers, checks)
         case "visualize":
             model = _required_model(spec.visualize.model, "spec.visualize.model", models)
             checks = Checks("spec.visualize")

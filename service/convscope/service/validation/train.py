@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from convscope.service.architecture import ShrunkToNothingError, describe_network
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.memory import check_activations
-from convscope.v1.datasets_pb2 import Dataset, Split
+from convscope.v1.datasets_pb2 import Dataset
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.train_pb2 import Activation, Convolution, Dense, Network, Precision, TrainSpec
 
@@ -32,7 +32,7 @@ def check_train(spec: TrainSpec, dataset: Dataset, checks: Checks) -> None:
     """Check all but the network, and fill in the defaults."""
     _learning_rate(spec, checks)
     checks.choice(spec, "precision", Precision.DESCRIPTOR, default=Precision.PRECISION_FLOAT32)
-    examples = next(split.examples for split in dataset.splits if split.split == Split.SPLIT_TRAIN)
+    examples = next(split.example_count for split in dataset.splits if split.name == "train")
     checks.number(spec, "batch_size", 1, min(MAX_BATCH, examples), default=64)
     checks.number(spec, "iterations", 0, MAX_ITERATIONS, default=10_000)
     checks.number(spec, "report_interval", 1, MAX_INTERVAL, default=100)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from convscope.engine import settings, training, visualization
 from convscope.engine.evaluation import evaluation
 from convscope.engine.models import network
-from convscope.v1.datasets_pb2 import Split
 from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult, EvaluateSpec, Misclassified
 from convscope.v1.models_pb2 import Layer, LayerKind
 from convscope.v1.tensor_pb2 import ElementType, Tensor
@@ -29,7 +28,6 @@ from convscope.v1.visualize_pb2 import (
 from convscope.worker.executor.convert_render import render_settings
 
 __all__ = [
-    "SPLITS",
     "duration",
     "evaluate_result",
     "evaluate_settings",
@@ -63,9 +61,6 @@ PRECISIONS: dict[int, settings.Precision] = {
     Precision.PRECISION_FLOAT32: "float32",
     Precision.PRECISION_BFLOAT16: "bfloat16",
 }
-
-# The attributes of a dataset that hold its splits.
-SPLITS = {Split.SPLIT_TRAIN: "train", Split.SPLIT_VALIDATION: "validation", Split.SPLIT_TEST: "test"}
 
 LAYER_KINDS = {
     "convolution": LayerKind.LAYER_KIND_CONVOLUTION,
@@ -147,7 +142,7 @@ def evaluate_settings(spec: EvaluateSpec) -> settings.EvaluateSettings:
     return settings.EvaluateSettings(batch_size=spec.batch_size, max_errors=spec.max_errors)
 
 
-def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classes: Sequence[str]) -> EvaluateResult:
+def evaluate_result(found: evaluation.Evaluation, split: str, classes: Sequence[str]) -> EvaluateResult:
     """Pack an evaluation of a split."""
     scores = zip(classes, found.precision, found.recall, found.f1, found.support, strict=True)
     return EvaluateResult(

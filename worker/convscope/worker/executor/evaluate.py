@@ -22,7 +22,7 @@ def run_evaluation(context: AttemptContext) -> None:
     spec = context.attempt.spec.evaluate
     model = context.attempt.model
     dataset = load_dataset(model.dataset)
-    split = getattr(dataset, convert.SPLITS[spec.split])
+    split = dataset.split(spec.split)
     throttle = Throttle()
     reported = max((event.evaluate_progress.completed_count for event in context.logged()), default=0)
 
