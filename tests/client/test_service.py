@@ -12,6 +12,7 @@ import pytest
 
 from convscope.client import (
     Client,
+    Digest,
     EvaluateResult,
     FailedPrecondition,
     Features,
@@ -155,7 +156,9 @@ def test_models_are_described(real: Client, training: Job[TrainResult]) -> None:
 
 def test_a_model_is_exported_whole(real: Client, training: Job[TrainResult], tmp_path: Path) -> None:
     path = real.export_model(training, tmp_path / "m.keras")
-    assert sha256(path.read_bytes()).hexdigest() == real.model(training).sha256
+    assert real.model(training).digest == Digest(
+        sha256=sha256(path.read_bytes()).hexdigest(), size_bytes=path.stat().st_size
+    )
     assert "config.json" in zipfile.ZipFile(path).namelist()
     assert list(tmp_path.iterdir()) == [path]
 

@@ -14,7 +14,7 @@ from convscope.store import JobStore, ModelStore
 from convscope.store.errors import NotFoundError
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
-from convscope.v1.models_pb2 import LayerKind, Model
+from convscope.v1.models_pb2 import Interpretation, LayerKind, Model, ModelHead, ModelInput
 from convscope.v1.train_pb2 import Activation, Convolution, Dense, Network, Precision, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
 
@@ -48,15 +48,22 @@ def test_the_default_is_the_tutorial(plan: Planner) -> None:
     assert (train.report_interval, train.validation_interval, train.seed) == (100, 0, 0)
     assert train.precision == Precision.PRECISION_FLOAT32
     assert planned.model is not None
-    assert [(layer.name, list(layer.output_shape), layer.feature_count) for layer in planned.model.layers] == [
-        ("conv1", [28, 28, 16], 16),
-        ("pool1", [14, 14, 16], 0),
-        ("conv2", [14, 14, 36], 36),
-        ("pool2", [7, 7, 36], 0),
-        ("flatten", [1764], 0),
-        ("dense1", [128], 128),
-        ("logits", [10], 10),
+    assert [
+        (layer.name, layer.op, list(layer.inputs), list(layer.output_shape), layer.feature_count)
+        for layer in planned.model.layers
+    ] == [
+        ("conv1", "Conv2D", [""], [28, 28, 16], 16),
+        ("pool1", "MaxPooling2D", ["conv1"], [14, 14, 16], 0),
+        ("conv2", "Conv2D", ["pool1"], [14, 14, 36], 36),
+        ("pool2", "MaxPooling2D", ["conv2"], [7, 7, 36], 0),
+        ("flatten", "Flatten", ["pool2"], [1764], 0),
+        ("dense1", "Dense", ["flatten"], [128], 128),
+        ("logits", "Dense", ["dense1"], [10], 10),
     ]
+    shown = planned.model.interpretation
+    assert (list(shown.input.shape), shown.input.black, shown.input.white) == ([28, 28, 1], 0, 1)
+    assert (shown.head.kind, shown.head.layer) == (ModelHead.KIND_LOGITS, "logits")
+    assert (planned.model.revision, len(shown.classes)) == (1, 10)
     assert planned.model.parameter_count == 5 * 5 * 16 + 16 + 5 * 5 * 16 * 36 + 36 + 1764 * 128 + 128 + 1280 + 10
 
 
@@ -284,7 +291,8 @@ def test_the_digest_tells_specs_apart(plan: Planner) -> None:
 
 
 def test_a_model_of_another_shape_is_described(connection: redis.Redis, plan: Planner) -> None:
-    described = Model(dataset="datasets/mnist")
+    shown = Interpretation(input=ModelInput(shape=[7, 7, 3]))
+    described = Model(dataset="datasets/mnist", interpretation=shown)
     described.layers.add(
         name="block/conv", kind=LayerKind.LAYER_KIND_CONVOLUTION, feature_count=3, output_shape=[5, 5, 3]
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from convscope.v1.models_pb2 import Layer, LayerKind, Model
+from convscope.v1.models_pb2 import Interpretation, Layer, LayerKind, Model, ModelInput
 from convscope.v1.objective_pb2 import (
     DirectionTerm,
     DiversityTerm,
@@ -44,7 +44,8 @@ MAPS = {layer.name: tuple(layer.output_shape) for layer in LAYERS if layer.kind 
 
 def model(channels: int = 1) -> Model:
     """A network of two convolutions, a dense layer and three classes."""
-    return Model(name="models/m", input_shape=[28, 28, channels], layers=LAYERS)
+    shown = Interpretation(input=ModelInput(shape=[28, 28, channels]))
+    return Model(name="models/m", interpretation=shown, layers=LAYERS)
 
 
 def maybe(values: st.SearchStrategy[float]) -> st.SearchStrategy[float | None]:

@@ -244,7 +244,7 @@ def test_what_is_known_needs_no_model(
     stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
 ) -> None:
     model = api.models.GetModel(GetModelRequest(name=whole.spec.visualize.model))
-    (file,) = stack.home.glob(f"artifacts/blobs/*/{model.sha256}")
+    (file,) = stack.home.glob(f"artifacts/blobs/*/{model.digest.sha256}")
     hidden = file.rename(Path(stack.home) / "hidden")
     for worker in api.workers.ListWorkers(ListWorkersRequest(), timeout=PATIENCE_S).workers:
         for executor in psutil.Process(worker.process_id).children():

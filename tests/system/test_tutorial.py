@@ -63,12 +63,12 @@ def test_training_reports_and_leaves_a_model(api: Api, trained: Job) -> None:
     assert progress[-1].validation_accuracy > 0.88
     model = get_model(api, trained.model)
     assert model.state == ModelState.MODEL_STATE_READY
-    assert (model.step, model.parameter_count, list(model.input_shape)) == (400, 242_062, [28, 28, 1])
+    assert (model.step, model.parameter_count, list(model.interpretation.input.shape)) == (400, 242_062, [28, 28, 1])
     assert list(model.history) == progress
     assert model.lineage.job == trained.name
     assert model.lineage.environment["threads"]
     exported = b"".join(piece.data for piece in api.models.ExportModel(ExportModelRequest(name=trained.model)))
-    assert len(exported) == model.size_bytes
+    assert len(exported) == model.digest.size_bytes
     assert exported[:2] == b"PK"
 
 
@@ -158,7 +158,7 @@ def test_the_same_seed_trains_the_same_model(api: Api) -> None:
     def file(seed: int) -> str:
         job = api.create(TrainSpec(iterations=20, report_interval=5, seed=seed))
         api.finish(job)
-        return get_model(api, job.model).sha256
+        return get_model(api, job.model).digest.sha256
 
     assert file(3) == file(3) != file(4)
 

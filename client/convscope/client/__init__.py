@@ -17,6 +17,7 @@ from convscope.client.enums import (
     Device,
     ExportFormat,
     FailureReason,
+    HeadKind,
     ImageFormat,
     JobKind,
     JobState,
@@ -85,7 +86,7 @@ from convscope.client.render import (
     RenderLike,
     Transforms,
 )
-from convscope.client.resources import Dataset, Layer, Lineage, Model
+from convscope.client.resources import Dataset, Digest, Interpretation, Layer, Lineage, Model, ModelHead, ModelInput
 from convscope.client.results import ImageStack, LayerImages, TrainResult, VisualizeResult
 from convscope.client.selections import Features, Layers
 from convscope.client.verdicts import Spread, Verdict
@@ -109,6 +110,7 @@ __all__ = [
     "DeadlineExceeded",
     "Dense",
     "Device",
+    "Digest",
     "EvaluateProgress",
     "EvaluateResult",
     "Event",
@@ -120,10 +122,12 @@ __all__ = [
     "Features",
     "Finished",
     "Fourier",
+    "HeadKind",
     "History",
     "ImageFormat",
     "ImageReady",
     "ImageStack",
+    "Interpretation",
     "InvalidArgument",
     "InvalidType",
     "InvalidValue",
@@ -142,6 +146,8 @@ __all__ = [
     "Misclassified",
     "MissingExtra",
     "Model",
+    "ModelHead",
+    "ModelInput",
     "ModelLike",
     "ModelState",
     "NormalizedStep",

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 
+from convscope.service.architecture import interpret
 from convscope.service.catalogue import find_dataset
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.requests import known_value
@@ -104,8 +105,8 @@ def _plan_train(spec: JobSpec, digest: str, models: ModelStore) -> Plan:
     checks.finish()
     model = Model(
         dataset=dataset.name,
-        input_shape=dataset.image_shape,
-        classes=dataset.classes,
+        revision=1,
+        interpretation=parent.interpretation if parent else interpret(dataset),
         layers=layers,
         parameter_count=sum(layer.parameter_count for layer in layers),
     )

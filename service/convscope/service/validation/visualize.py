@@ -31,7 +31,7 @@ def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: 
     checks.number(spec, "restarts", 1, MAX_RESTARTS, default=1)
     if spec.preset in Preset.values():
         checks.number(spec, "iterations", 1, MAX_ITERATIONS, default=preset_render(spec.preset)[1])
-        check_render(spec, model.input_shape[-1] if model.input_shape else 1, checks)
+        check_render(spec, model.interpretation.input.shape[-1], checks)
     check_selections(spec, model.layers, checks)
     check_objectives(spec, model.layers, checks)
     if checks.count == before:

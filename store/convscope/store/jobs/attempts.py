@@ -249,8 +249,13 @@ class Attempt:
         """
         made: dict[str, Value] = {}
         if model is not None:
-            made = {"state": "ready", "model": model.SerializeToString(), "file": model.sha256, "history": history}
-        blobs = [digest for digest in (model.sha256, history) if digest] if model is not None else []
+            made = {
+                "state": "ready",
+                "model": model.SerializeToString(),
+                "file": model.digest.sha256,
+                "history": history,
+            }
+        blobs = [digest for digest in (model.digest.sha256, history) if digest] if model is not None else []
         return self._end(AttemptEnd(how="result", result=result, made=made, made_blobs=blobs))
 
     def finish(self) -> EndedAttempt:

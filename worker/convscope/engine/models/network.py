@@ -28,9 +28,15 @@ POOLINGS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerDescription:
-    """One layer of a model: what it does, the shape of its output for one image, its features and its weights."""
+    """One call of a layer of a model.
+
+    `op` is the name of the layer's class; `inputs` are the names of what it reads, "" for the image; `output_shape` is
+    for one image. The weights of a layer that is called several times count for its first call.
+    """
 
     name: str
+    op: str
+    inputs: tuple[str, ...]
     kind: LayerKind
     output_shape: tuple[int, ...]
     features: int
@@ -66,7 +72,7 @@ def compile_model(model: keras.Model, learning_rate: float) -> None:
 
 
 def describe(model: keras.Model) -> list[LayerDescription]:
-    """Return the model's layers from input to output; those of nested models as `outer/inner`.
+    """Return the model's layers from input to output; those of nested models as `outer/inner`, later calls as `name#2`.
 
     Raises ModelFileError for a model that is not made of layers between one image and one output, or with odd names
     (see `layer_names`).
@@ -75,7 +81,7 @@ def describe(model: keras.Model) -> list[LayerDescription]:
     check_model_name(model.name)
     check_layer_names(graph.steps)
     logits = _logits(graph)
-    return [_describe(step, is_logits=step is logits) for step in graph.by_name.values()]
+    return [_describe(graph, step, is_logits=step is logits) for step in graph.steps]
 
 
 def _convolve(inputs: keras.KerasTensor, settings: ConvolutionSettings, number: int, seed: int) -> keras.KerasTensor:
@@ -107,13 +113,16 @@ def _glorot(name: str, seed: int) -> keras.initializers.Initializer:
     return keras.initializers.GlorotUniform(seed=seed31("weights", seed, name))
 
 
-def _describe(step: Step, *, is_logits: bool) -> LayerDescription:
+def _describe(graph: Graph, step: Step, *, is_logits: bool) -> LayerDescription:
+    weights = getattr(step.layer, "trainable_weights", ()) if step.call == 1 else ()
     return LayerDescription(
         name=step.name,
+        op=type(step.layer).__name__,
+        inputs=tuple("" if value == IMAGE else graph.maker(value).name for value in step.reads),
         kind="logits" if is_logits else _kind(step.layer),
         output_shape=step.shape,
         features=step.shape[-1] if has_features(step.layer) else 0,
-        parameters=sum(math.prod(weight.shape) for weight in getattr(step.layer, "trainable_weights", ())),
+        parameters=sum(math.prod(weight.shape) for weight in weights),
     )
 
 

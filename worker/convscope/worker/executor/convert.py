@@ -128,6 +128,8 @@ def layers(descriptions: Sequence[network.LayerDescription]) -> list[Layer]:
     return [
         Layer(
             name=each.name,
+            op=each.op,
+            inputs=each.inputs,
             kind=LAYER_KINDS[each.kind],
             output_shape=each.output_shape,
             feature_count=each.features,

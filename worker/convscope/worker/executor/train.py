@@ -5,6 +5,7 @@ from convscope.engine.models.keras_files import model_to_bytes
 from convscope.engine.models.network import describe
 from convscope.engine.training import Checkpoints, TrainOutcome, TrainReport, train
 from convscope.store import ModelStore
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainProgress, TrainResult
@@ -56,8 +57,7 @@ def _succeed_with_model(context: AttemptContext, outcome: TrainOutcome, history:
     model.layers.extend(convert.layers(describe(outcome.model)))
     model.parameter_count = sum(layer.parameter_count for layer in model.layers)
     model.step = outcome.step
-    model.size_bytes = len(file)
-    model.sha256 = attempt.put(file)
+    model.digest.CopyFrom(Digest(sha256=attempt.put(file), size_bytes=len(file)))
     model.lineage.environment.update(environments(context))
     result = TrainResult(
         model=model.name,
