@@ -84,7 +84,7 @@ def test_each_call_of_a_layer_or_model_is_described() -> None:
     shared = layers.Conv2D(2, 1, name="shared")
     values = layers.Flatten(name="flat")(shared(inner(inner(shared(image)))))
     found = model_from_bytes(model_to_bytes(keras.Model(image, layers.Dense(2, name="last")(values))))
-    assert [(each.name, each.op, each.inputs, each.parameters) for each in describe(found)] == [
+    assert [(each.name, each.op, each.inputs, each.parameter_count) for each in describe(found)] == [
         ("shared", "Conv2D", ("",), 6),
         ("inner/c", "Conv2D", ("shared",), 6),
         ("inner/c#2", "Conv2D", ("inner/c",), 0),

@@ -63,20 +63,20 @@ def by_name(kind: type[Message], collection: str) -> dict[str, list[Request]]:
 
 def by_page(kind: type[Message], *filters: str) -> dict[str, list[Request]]:
     """What all listings have in common."""
-    bad = [{"page_size": -1}, {"page_size": 1001}, {"page_token": "?"}, *({name: [9]} for name in filters)]
+    bad = [{"page_token": "?"}, {"page_token": "a" * 513}, *({name: [9]} for name in filters)]
     return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in bad]}  # type: ignore[misc]
 
 
-def by_job(kind: type[Message]) -> dict[str, list[Request]]:
+def by_job(kind: type[Message], **more: str) -> dict[str, list[Request]]:
     """What all requests for the images of a job have in common."""
     return {
         "INVALID_ARGUMENT": [
             lambda _: kind(job="x"),
-            lambda world: kind(job=f"jobs/{world.queued}"),
-            lambda world: kind(job=f"jobs/{world.drawn}", format=9),
+            lambda world: kind(job=f"jobs/{world.queued}", **more),
+            lambda world: kind(job=f"jobs/{world.drawn}", format=9, **more),
         ],
-        "NOT_FOUND": [lambda _: kind(job="jobs/none")],
-        "UNAVAILABLE": [lambda _: kind(job="jobs/none")],
+        "NOT_FOUND": [lambda _: kind(job="jobs/none", **more)],
+        "UNAVAILABLE": [lambda _: kind(job="jobs/none", **more)],
     }
 
 
@@ -150,15 +150,15 @@ TABLE: dict[str, dict[str, list[Request]]] = {
             *by_job(ListVisualizationsRequest)["INVALID_ARGUMENT"],
             *(
                 lambda world, fields=fields: ListVisualizationsRequest(job=f"jobs/{world.undrawn}", **fields)
-                for fields in ({"layer": "none"}, {"page_size": -1}, {"page_token": "?"})
+                for fields in ({"layer": "none"}, {"page_token": "?"})
             ),
         ],
         "DATA_LOSS": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.drawn}")],
     },
     "Visualizations.GetVisualization": {
-        **by_job(GetVisualizationRequest),
+        **by_job(GetVisualizationRequest, layer="conv1"),
         "INVALID_ARGUMENT": [
-            *by_job(GetVisualizationRequest)["INVALID_ARGUMENT"],
+            *by_job(GetVisualizationRequest, layer="conv1")["INVALID_ARGUMENT"],
             lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}"),
         ],
         "NOT_FOUND": [

@@ -8,14 +8,13 @@ from google.protobuf.empty_pb2 import Empty
 
 from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
-from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
-from convscope.service.paging import check_page, cut_page
-from convscope.service.requests import known_values, name_to_id
+from convscope.service.paging import check_token, cut_page
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
-from convscope.store import settle_waiters
+from convscope.store import layer_shapes, settle_waiters, visualization_request
 from convscope.store.jobs.waiting import waiting_reason
+from convscope.store.names import parse_name
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -55,7 +54,6 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def GetJob(self, request: GetJobRequest, context: Context) -> Job:  # noqa: N802
         """Describe a job."""
-        name_to_id("jobs", request.name)
         job, digest = await self._backend.run(_get, self._backend, request.name)
         if digest:
             job.result.ParseFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
@@ -67,20 +65,16 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobEvent]:  # noqa: N802
         """Send a job's events."""
-        job_id = name_to_id("jobs", request.name)
-        if request.after_sequence < 0:
-            raise InvalidRequestError(Violation("after_sequence", f"must be 0 or more, not {request.after_sequence}"))
+        job_id = parse_name("jobs", request.name)
         async for event in watch_job(self._backend, self._hub, job_id, request.after_sequence, request.after_token):
             yield event
 
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> Job:  # noqa: N802
         """Ask a job to stop."""
-        name_to_id("jobs", request.name)
         return await self._backend.run(_cancel, self._backend, request.name)
 
     async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
         """Delete an ended job."""
-        name_to_id("jobs", request.name)
         await self._backend.run(self._backend.jobs.delete, request.name)
         return Empty()
 
@@ -110,9 +104,10 @@ def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
     """Return in how many parts a job is computed, and what one costs on average, in seconds by estimate."""
     if spec.WhichOneof("kind") != "visualize":
         return 1, 1.0
-    layers = backend.models.get(spec.visualize.model).layers
-    parts = len(plan_visualization(spec.visualize, layers, PART_SECONDS).parts)
-    return parts, estimate_seconds(spec.visualize, layers) / parts
+    request = visualization_request(spec.visualize)
+    layers = layer_shapes(backend.models.get(spec.visualize.model).layers)
+    parts = len(plan_visualization(request, layers, PART_SECONDS).parts)
+    return parts, estimate_seconds(request, layers) / parts
 
 
 def _get(backend: Backend, name: str) -> tuple[Job, str]:
@@ -124,21 +119,15 @@ def _get(backend: Backend, name: str) -> tuple[Job, str]:
 
 
 def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
-    size = check_page(request.page_size, request.page_token)
-    states = [JobState.ValueType(state) for state in known_values("states", request.states, JobState.DESCRIPTOR)]
-    names = JobKind.DESCRIPTOR.values_by_number
-    kinds = {
-        names[kind].name.removeprefix("JOB_KIND_").lower()
-        for kind in known_values("kinds", request.kinds, JobKind.DESCRIPTOR)
-    }
-
-    found = backend.jobs.newest_first(before=request.page_token, states=states, kinds=kinds)
-    jobs, token = cut_page(found, size)
+    check_token(request.page_token)
+    kinds = {JobKind.Name(kind).removeprefix("JOB_KIND_").lower() for kind in request.kinds}
+    found = backend.jobs.newest_first(before=request.page_token, states=set(request.states), kinds=kinds)
+    jobs, token = cut_page(found, request.page_size)
     return ListJobsResponse(jobs=jobs, next_page_token=token)
 
 
 def _cancel(backend: Backend, name: str) -> Job:
     job = backend.jobs.request_cancel(name)
     if job.model and job.state == JobState.JOB_STATE_CANCELLED:
-        settle_waiters(backend.redis, name_to_id("models", job.model))
+        settle_waiters(backend.redis, parse_name("models", job.model))
     return job

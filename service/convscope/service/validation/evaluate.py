@@ -1,4 +1,4 @@
-"""Checks of evaluation specs."""
+"""Checks of evaluation specs beyond the rules on their fields."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,9 @@ __all__ = ["check_evaluate"]
 
 
 def check_evaluate(spec: EvaluateSpec, dataset: Dataset, layers: Sequence[Layer], checks: Checks) -> None:
-    """Check all but the model, whose dataset and layers are given, and fill in the defaults."""
-    spec.split = spec.split or "test"
-    _check_split(spec.split, dataset, checks)
-    checks.number(spec, "batch_size", 1, 8192, default=256)
-    checks.number(spec, "max_errors", 0, 1000, default=9)
+    """Check what depends on the model, whose dataset and layers are given."""
+    if checks.right("split"):
+        _check_split(spec.split, dataset, checks)
     check_activations(spec, layers, checks)
 
 

@@ -13,8 +13,9 @@ from convscope.engine.models.layers import has_features
 from convscope.engine.runtime.randomness import seed31
 from convscope.engine.runtime.threads import thread_count
 from convscope.engine.settings import ConvolutionSettings, NetworkSettings
+from convscope.planning import LayerShape
 
-__all__ = ["LayerDescription", "LayerKind", "build_network", "describe"]
+__all__ = ["LayerDescription", "LayerKind", "build_network", "describe", "describe_layers"]
 
 LayerKind: TypeAlias = Literal["convolution", "pooling", "flatten", "dense", "logits", "other"]
 
@@ -27,20 +28,16 @@ POOLINGS: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerDescription:
-    """One call of a layer of a model.
+class LayerDescription(LayerShape):
+    """One call of a layer of a model: its sizes, and what it does.
 
-    `op` is the name of the layer's class; `inputs` are the names of what it reads, "" for the image; `output_shape` is
-    for one image. The weights of a layer that is called several times count for its first call.
+    `op` is the name of the layer's class; `inputs` are the names of what it reads, "" for the image. The weights of a
+    layer that is called several times count for its first call.
     """
 
-    name: str
     op: str
     inputs: tuple[str, ...]
     kind: LayerKind
-    output_shape: tuple[int, ...]
-    features: int
-    parameters: int
 
 
 def build_network(
@@ -80,6 +77,11 @@ def describe(model: keras.Model) -> list[LayerDescription]:
     graph = Graph(model)
     check_model_name(model.name)
     check_layer_names(graph.steps)
+    return describe_layers(graph)
+
+
+def describe_layers(graph: Graph) -> list[LayerDescription]:
+    """Return a graph's layers from input to output, whatever their names."""
     logits = _logits(graph)
     return [_describe(graph, step, is_logits=step is logits) for step in graph.steps]
 
@@ -121,8 +123,8 @@ def _describe(graph: Graph, step: Step, *, is_logits: bool) -> LayerDescription:
         inputs=tuple("" if value == IMAGE else graph.maker(value).name for value in step.reads),
         kind="logits" if is_logits else _kind(step.layer),
         output_shape=step.shape,
-        features=step.shape[-1] if has_features(step.layer) else 0,
-        parameters=sum(math.prod(weight.shape) for weight in weights),
+        feature_count=step.shape[-1] if has_features(step.layer) else 0,
+        parameter_count=sum(math.prod(weight.shape) for weight in weights),
     )
 
 

@@ -32,7 +32,6 @@ __all__ = [
     "evaluate_result",
     "evaluate_settings",
     "feature_image",
-    "feature_name",
     "layers",
     "spread",
     "tensor",
@@ -132,8 +131,8 @@ def layers(descriptions: Sequence[network.LayerDescription]) -> list[Layer]:
             inputs=each.inputs,
             kind=LAYER_KINDS[each.kind],
             output_shape=each.output_shape,
-            feature_count=each.features,
-            parameter_count=each.parameters,
+            feature_count=each.feature_count,
+            parameter_count=each.parameter_count,
         )
         for each in descriptions
     ]
@@ -151,7 +150,7 @@ def evaluate_result(found: evaluation.Evaluation, split: str, classes: Sequence[
         split=split,
         correct_count=found.correct,
         example_count=found.total,
-        accuracy=found.correct / found.total,
+        accuracy=found.accuracy,
         confusion_matrix=tensor(found.confusion),
         classes=[
             ClassScores(
@@ -196,20 +195,15 @@ def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
 def feature_image(image: visualization.FeatureImage) -> FeatureImage:
     """Pack what a feature likes to see."""
     return FeatureImage(
-        layer=image.layer,
-        feature=image.feature,
+        layer=image.item.target,
+        feature=image.item.feature,
+        restart=image.item.restart,
         final=_optimized_image(image.final),
         best=_optimized_image(image.best),
         trace=_trace(image.trace) if image.trace else None,
-        restart=image.restart,
         verdict=_verdict(image.verdict),
         spread=spread(image.spread) if image.spread else None,
     )
-
-
-def feature_name(image: visualization.FeatureImage) -> FeatureImage:
-    """Pack only whose image it is."""
-    return FeatureImage(layer=image.layer, feature=image.feature, restart=image.restart)
 
 
 def _verdict(verdict: visualization.Verdict) -> Verdict:
