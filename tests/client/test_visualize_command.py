@@ -34,9 +34,11 @@ def visualizing(fake: FakeService, *names: str, cached: int = 0, objective: floa
     """Has the service visualize objectives of these names."""
     described = job("visualize")
     log: list[jobs_pb2.JobEvent] = []
-    described.spec.visualize.objectives.extend(Objective(name=name) for name in names)
+    described.effective_spec.visualize.objectives.extend(Objective(name=name) for name in names)
     for number in range(len(names)):
-        ready = visualize_pb2.ImageReady(image=image(described.spec.visualize, number), completed_count=number + 1)
+        ready = visualize_pb2.ImageReady(
+            image=image(described.effective_spec.visualize, number), completed_count=number + 1
+        )
         ready.total_count, ready.image.best.objective = len(names), objective
         log.append(event(number + 1, image_ready=ready))
     made = visualize_pb2.VisualizeResult(

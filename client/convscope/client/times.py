@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-__all__ = ["seconds_from_wire", "time_from_wire"]
+__all__ = ["seconds_from_wire", "seconds_to_wire", "time_from_wire"]
 
 
 def time_from_wire(message: Timestamp) -> datetime:
@@ -16,3 +16,10 @@ def time_from_wire(message: Timestamp) -> datetime:
 def seconds_from_wire(message: Duration) -> float:
     """The duration, in seconds."""
     return message.ToNanoseconds() / 1e9
+
+
+def seconds_to_wire(seconds: float) -> Duration:
+    """The duration of so many seconds."""
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
