@@ -440,9 +440,9 @@ class FeatureImage(google.protobuf.message.Message):
     restart: builtins.int
     """Which of the feature's restarts it is, from 0."""
     cache_key: builtins.str
-    """Names the computation: SHA-256, 64 hexadecimal digits, of the model's file, the engine's version, what is maximized,
-    and every setting. Equal keys are equal images. Empty where the ascent's batch was cut for want of memory: the last
-    bits may be others, and the image is never reused.
+    """Names the computation: SHA-256, 64 hexadecimal digits, of the model's file, its interpretation, the engine's version,
+    what is maximized, and every setting. Equal keys are equal images. Empty where the ascent's batch was cut for want of
+    memory: the last bits may be others, and the image is never reused.
     """
     @property
     def final(self) -> Global___OptimizedImage:

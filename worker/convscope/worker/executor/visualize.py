@@ -9,7 +9,7 @@ from convscope.engine import Visualizer
 from convscope.engine.runtime.pulse import Pulse
 from convscope.engine.visualization.visualizer import Ready
 from convscope.planning import CacheKeys, ImageOrder, Item, check_planning, plan_visualization
-from convscope.store import Image, ResultWanted, layer_shapes, visualization_request
+from convscope.store import Image, ResultWanted, cached_interpretation, layer_shapes, visualization_request
 from convscope.store.jobs.images import ready_images
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeResult, VisualizeSpec
@@ -69,7 +69,12 @@ class _Job:
         self.order = ImageOrder(request)
         check_planning(attempt.planning)
         self._plan = plan_visualization(request, layer_shapes(attempt.model.layers), attempt.part_seconds)
-        self._cache_keys = CacheKeys(request, attempt.model_file, self._plan.rows)
+        self._cache_keys = CacheKeys(
+            request,
+            attempt.model_file,
+            self._plan.rows,
+            interpretation=cached_interpretation(attempt.model.interpretation),
+        )
         self._settings = convert.visualize_settings(self._spec)
         self._visualizer: Visualizer | None = None
 
