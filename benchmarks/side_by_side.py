@@ -56,9 +56,9 @@ def seconds_to_repeat(client: Client, model: str, times: int) -> list[float]:
 def _seconds_to_last_image(client: Client, model: str, layers: list[str]) -> float:
     started = time.perf_counter()
     images = islice((event for event in client.visualize(model, layers).watch() if isinstance(event, ImageReady)), 62)
-    known = [event.known for event in images]
+    cached = [event.cached for event in images]
     seconds = time.perf_counter() - started
-    assert known == [True] * 62, "images were computed that are stored"
+    assert cached == [True] * 62, "images were computed that are stored"
     return seconds
 
 

@@ -97,7 +97,7 @@ def evaluations(client: Client, model: str, count: int) -> list[float]:
 def evaluation(client: Client, model: str) -> float:
     """Return the seconds from submitting to the result."""
     started = time.perf_counter()
-    assert client.evaluate(model).result().total == 10_000
+    assert client.evaluate(model).result().example_count == 10_000
     return time.perf_counter() - started
 
 

@@ -49,7 +49,7 @@ def test_a_watch_whose_images_cannot_be_read_ends(hanging: Hanging) -> None:
     job, _ = JobStore(hanging.redis).create(JobSpec(train=TrainSpec()), request_digest="d")
     attempt = Attempt.claim(hanging.redis, Claimant(worker="w"))
     assert attempt is not None
-    attempt.report(JobEvent(image_ready=ImageReady(completed=1, total=2)), DIGEST)
+    attempt.report(JobEvent(image_ready=ImageReady(completed_count=1, total_count=2)), DIGEST)
     watch = hanging.jobs.WatchJob(WatchJobRequest(name=job.name), timeout=20)
     assert code_of(lambda: list(watch)) is grpc.StatusCode.UNAVAILABLE
 
