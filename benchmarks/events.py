@@ -1,6 +1,7 @@
 """What an event costs, and how soon watchers have it."""
 
 import json
+import select
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from benchmarks.service_alone import service_alone
 from convscope.client import Client, TrainProgress
 from convscope.store import Attempt, Claimant, JobStore, connect_promptly
 from convscope.store.embedded import EmbeddedRedis
+from convscope.store.jobs.attempts import LEASE_MS
 from convscope.v1 import jobs_pb2, train_pb2
 
 __all__ = ["FAMILY"]
@@ -121,30 +123,44 @@ def one_watcher(redis_url: str, address: str) -> list[float]:
     return lags
 
 
+# Connections of the watchers, of whom the service takes 128 on one; and how many ask at once, of whom it takes 300.
+CONNECTIONS, ASKING = 10, 100
+
 WATCHERS_PROGRAM = """
 import asyncio, json, sys, time
+from contextlib import AsyncExitStack
 import grpc
 from convscope.v1 import jobs_pb2, jobs_pb2_grpc
 
-async def watch(stub, name, lags):
+async def begin(stub, name, asking):
+    async with asking:
+        call = stub.WatchJob(jobs_pb2.WatchJobRequest(name=name))
+        await call.read()
+    return call
+
+async def follow(call, lags):
     seen = 0
-    async for event in stub.WatchJob(jobs_pb2.WatchJobRequest(name=name)):
+    while (event := await call.read()) is not grpc.aio.EOF:
         if event.HasField("train_progress"):
             lags.append(1000 * (time.time() - event.time.ToMicroseconds() / 1e6))
             seen += 1
     return seen
 
-async def main():
-    lags = []
-    async with grpc.aio.insecure_channel(sys.argv[1]) as channel:
-        stub = jobs_pb2_grpc.JobsStub(channel)
-        watches = [asyncio.create_task(watch(stub, name, lags)) for name in json.loads(sys.argv[2])]
-        await asyncio.sleep(3)
+async def main(address, names, connections, asking):
+    lags, asking = [], asyncio.Semaphore(asking)
+    async with AsyncExitStack() as stack:
+        own = [("grpc.use_local_subchannel_pool", 1)]  # else all would share one connection
+        stubs = [
+            jobs_pb2_grpc.JobsStub(await stack.enter_async_context(grpc.aio.insecure_channel(address, own)))
+            for _ in range(connections)
+        ]
+        begun = (begin(stubs[number % connections], name, asking) for number, name in enumerate(names))
+        calls = await asyncio.gather(*begun)
         print("ready", flush=True)
-        seen = await asyncio.gather(*watches)
+        seen = await asyncio.gather(*(follow(call, lags) for call in calls))
     print(json.dumps([lags, seen]))
 
-asyncio.run(main())
+asyncio.run(main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))
 """
 
 
@@ -152,10 +168,12 @@ def many_watchers(redis_url: str, address: str) -> list[float]:
     """Return the lags of many jobs' events at many watchers, in milliseconds."""
     attempts = [new_attempt(redis_url) for _ in range(JOBS)]
     names = [f"jobs/{attempt.job_id}" for attempt in attempts for _ in range(EACH)]
-    with subprocess.Popen(
-        [sys.executable, "-c", WATCHERS_PROGRAM, address, json.dumps(names)], stdout=subprocess.PIPE
-    ) as watchers:
+    command = [sys.executable, "-c", WATCHERS_PROGRAM, address, json.dumps(names), str(CONNECTIONS), str(ASKING)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as watchers:
         assert watchers.stdout is not None
+        while not select.select([watchers.stdout], [], [], LEASE_MS / 5000)[0]:
+            for attempt in attempts:
+                attempt.renew()
         assert watchers.stdout.readline() == b"ready\n"
         for step in range(ROUNDS):
             began = time.monotonic()

@@ -18,7 +18,7 @@ class Figure:
         what: for people.
         target: the bound, in ``unit``.
         unit: "x" for a ratio, else a unit of measurement.
-        noise: by which share of itself the value of another run may differ, on a quiet machine; found by repeating.
+        noise: by which share of itself the value of another run may differ on a quiet machine, by estimate.
         bound: on which side of the target the value should be.
     """
 
