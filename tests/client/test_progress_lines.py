@@ -91,4 +91,4 @@ def test_a_bar_is_full_when_its_work_is_done() -> None:
 
 
 def _evaluating(done: int) -> evaluate_pb2.EvaluateProgress:
-    return evaluate_pb2.EvaluateProgress(completed=done, total=8)
+    return evaluate_pb2.EvaluateProgress(completed_count=done, total_count=8)
