@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 import redis
 
@@ -94,3 +96,14 @@ def test_the_form_is_checked_at_once(api: Api, parent: Job) -> None:
         False,
         False,
     )
+
+
+def test_a_model_that_failed_before_it_was_described_cannot_be_used(
+    connection: redis.Redis, api: Api, parent: Job
+) -> None:
+    JobStore(connection).request_cancel(parent.name)
+    for validate_only in (False, True):
+        request = creating(VisualizeSpec(model=parent.model))
+        request.validate_only = validate_only
+        error: Any = refused(lambda request=request: api.jobs.CreateJob(request))  # type: ignore[misc]
+        assert error.code() == grpc.StatusCode.FAILED_PRECONDITION

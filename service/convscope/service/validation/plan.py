@@ -146,8 +146,8 @@ def _plan_train(spec: JobSpec, lookup: Lookup, checks: Checks) -> Plan:
 
 
 def _is_described(model: Model) -> bool:
-    """Return whether a model is ready, or it is known already what it will be; one that failed is refused elsewhere."""
-    return model.state != ModelState.MODEL_STATE_PENDING or bool(model.layers)
+    """Return whether a model is ready, or was described before it was made."""
+    return model.state == ModelState.MODEL_STATE_READY or bool(model.layers)
 
 
 def _check_parent(train: TrainSpec, parent: Model, checks: Checks) -> None:

@@ -69,9 +69,9 @@ def ahead_of(connection: redis.Redis, job: Job) -> Ahead:
         return ahead
     mine = sum(
         (
-            each.until(had)
-            for each in _ready(connection, priority, devices, job.owner)
-            if (each.had, each.job_id) < (had, job_id)
+            other.until(had)
+            for other in _ready(connection, priority, devices, job.owner)
+            if (other.had, other.job_id) < (had, job_id)
         ),
         Ahead(),
     )
@@ -80,7 +80,7 @@ def ahead_of(connection: redis.Redis, job: Job) -> Ahead:
 
 
 def _more_urgent(connection: redis.Redis, priority: str, devices: Sequence[str]) -> Ahead:
-    names = [f"{each}:{device}" for each in PRIORITIES[: PRIORITIES.index(priority)] for device in devices]
+    names = [f"{urgent}:{device}" for urgent in PRIORITIES[: PRIORITIES.index(priority)] for device in devices]
     if not names:
         return Ahead()
     values = connection.hmget(KEYS["backlog"], [f"{what}:{name}" for what in ("parts", "seconds") for name in names])
@@ -92,36 +92,36 @@ def _others(connection: redis.Redis, priority: str, devices: Sequence[str], owne
     """Yield what each of the other owners gets until it has had as much."""
     scores: dict[str, float] = {}
     for device in devices:
-        found = cast(
+        pairs = cast(
             "list[tuple[bytes, float]]",
             connection.zrangebyscore(key("ready_owners", priority, device), "-inf", had, withscores=True),
         )
-        scores |= {text(name): score for name, score in found}
+        scores |= {text(name): score for name, score in pairs}
     for other, score in scores.items():
         if (score, other) >= (had, owner) or other == owner:
             continue
         left, jobs = had - score, _ready(connection, priority, devices, other)
         ahead = Ahead()
-        for each in sorted(jobs, key=lambda job: (job.had, job.job_id)):
+        for job in sorted(jobs, key=lambda job: (job.had, job.job_id)):
             if ahead.seconds > left:
                 break
-            ahead += each.until(each.had + left - ahead.seconds)
+            ahead += job.until(job.had + left - ahead.seconds)
         yield ahead
 
 
 def _ready(connection: redis.Redis, priority: str, devices: Sequence[str], owner: str) -> list[_Ready]:
     """Return an owner's ready jobs, those that have had least."""
-    found: list[tuple[bytes, float]] = []
+    pairs: list[tuple[bytes, float]] = []
     for device in devices:
         name = key("ready_jobs", priority, device, owner)
-        found += cast("list[tuple[bytes, float]]", connection.zrange(name, 0, MOST_JOBS - 1, withscores=True))
+        pairs += cast("list[tuple[bytes, float]]", connection.zrange(name, 0, MOST_JOBS - 1, withscores=True))
     with connection.pipeline(transaction=False) as pipeline:
-        for job_id, _ in found:
+        for job_id, _ in pairs:
             pipeline.hmget(key("job", text(job_id)), "part_cost", "parts", "next")
             pipeline.llen(key("returned", text(job_id)))
         replies: list[Any] = pipeline.execute()
     jobs = []
-    for (job_id, had), (cost, parts, begun), returned in zip(found, replies[::2], replies[1::2], strict=True):
+    for (job_id, had), (cost, parts, begun), returned in zip(pairs, replies[::2], replies[1::2], strict=True):
         if cost is not None:  # it is still there
             jobs.append(_Ready(text(job_id), had, max(float(cost), 1e-6), int(parts) - int(begun) + returned))
     return jobs
