@@ -148,13 +148,15 @@ class Worker:
         name: `workers/{id}`.
         host: Name of the machine that it runs on.
         device: What it computes on: `cpu` or `gpu`.
-        state: Whether it is idle or busy, or has been silent for ten seconds.
+        state: What it does.
         warm: Whether it waits with TensorFlow loaded; only if idle.
-        job: `jobs/{id}` that it computes a part of; empty unless busy.
+        job: `jobs/{id}` that it computes a part of; empty where it computes nothing.
         part: Number of that part, from 0.
         version: Version of its software.
-        process_id: Its process id on its machine.
+        start_time: When it started, UTC; None if it did not tell.
         heartbeat_time: When it was heard of last, UTC.
+        process_id: Its process, on its machine.
+        thread_count: How many threads it computes with.
     """
 
     name: str
@@ -165,8 +167,10 @@ class Worker:
     job: str
     part: int
     version: str
-    process_id: int
+    start_time: datetime | None
     heartbeat_time: datetime
+    process_id: int
+    thread_count: int
 
     @classmethod
     def from_wire(cls, message: workers_pb2.Worker) -> "Worker":
@@ -180,8 +184,10 @@ class Worker:
             job=message.job,
             part=message.part,
             version=message.version,
-            process_id=message.process_id,
+            start_time=time_from_wire(message.start_time) if message.HasField("start_time") else None,
             heartbeat_time=time_from_wire(message.heartbeat_time),
+            process_id=message.process_id,
+            thread_count=message.thread_count,
         )
 
 

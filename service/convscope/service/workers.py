@@ -1,11 +1,15 @@
 """The Workers service."""
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
 
 import grpc  # noqa: TC002 - named in an alias
 
 from convscope.service.backend import Backend
-from convscope.service.paging import check_page, cut_page
+from convscope.service.errors import InvalidRequestError
+from convscope.service.paging import BAD_TOKEN, check_size, cut_page
+from convscope.service.requests import known_values
 from convscope.store import WorkerRecord, WorkerStore
 from convscope.v1 import workers_pb2_grpc
 from convscope.v1.jobs_pb2 import Device
@@ -26,31 +30,57 @@ class WorkersService(workers_pb2_grpc.WorkersServicer):
 
     async def ListWorkers(self, request: ListWorkersRequest, context: Context) -> ListWorkersResponse:  # noqa: N802
         """List workers by name."""
-        size = check_page(request.page_size, request.page_token)
+        size, after = check_size(request.page_size), _read_token(request.page_token)
+        devices = known_values("filter.devices", request.filter.devices, Device.DESCRIPTOR)
+        states = known_values("filter.states", request.filter.states, WorkerState.DESCRIPTOR)
         records = await self._backend.run(self._workers.list)
-        found = (_message(record) for record in records if record.name > request.page_token)
-        workers, token = cut_page(found, size)
+        listed = (_message(record) for record in records if record.name > after)
+        workers, token = cut_page(_filtered(listed, devices, states), size)
         return ListWorkersResponse(workers=workers, next_page_token=token)
+
+
+def _read_token(token: str) -> str:
+    """Return the name of the last worker of the page before, which the token is, percent-escaped.
+
+    Raises:
+        InvalidRequestError: if it is not such a name.
+    """
+    name = unquote(token)
+    if quote(name, safe="") != token:
+        raise InvalidRequestError(BAD_TOKEN)
+    return name
+
+
+def _filtered(workers: Iterator[Worker], devices: frozenset[int], states: frozenset[int]) -> Iterator[Worker]:
+    for worker in workers:
+        if (not devices or worker.device in devices) and (not states or worker.state in states):
+            yield worker
 
 
 def _message(record: WorkerRecord) -> Worker:
     state = _state(record)
+    computes = bool(record.job_id) and not record.silent
     worker = Worker(
-        name=f"workers/{record.name}",
+        name=f"workers/{quote(record.name, safe='')}",
         host=record.fields.get("host", ""),
         device=Device.Value(f"DEVICE_{record.device.upper()}"),
         state=state,
         warm=state == WorkerState.WORKER_STATE_IDLE and record.executor,
-        job=f"jobs/{record.job_id}" if state == WorkerState.WORKER_STATE_BUSY else "",
-        part=record.part if state == WorkerState.WORKER_STATE_BUSY else 0,
+        job=f"jobs/{record.job_id}" if computes else "",
+        part=record.part if computes else 0,
         version=record.fields.get("version", ""),
         process_id=int(record.fields.get("pid", "0")),
+        thread_count=int(record.fields.get("threads", "0")),
     )
     worker.heartbeat_time.FromMilliseconds(record.seen_ms)
+    if record.started_ms:
+        worker.start_time.FromMilliseconds(record.started_ms)
     return worker
 
 
 def _state(record: WorkerRecord) -> WorkerState.ValueType:
     if record.silent:
         return WorkerState.WORKER_STATE_SILENT
+    if record.draining:
+        return WorkerState.WORKER_STATE_DRAINING
     return WorkerState.WORKER_STATE_BUSY if record.job_id else WorkerState.WORKER_STATE_IDLE
