@@ -76,6 +76,7 @@ COMMANDS = [
 ]
 COMMANDS += ["images list", "images show", "images export"]
 COMMANDS += ["models list", "models show", "models export", "models delete", "datasets list", "datasets show"]
+COMMANDS += ["workers", "status"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -189,6 +190,14 @@ def test_datasets_are_listed_and_shown(run: Run) -> None:
     assert re.search(r"datasets/mnist\s+28x28x1\s+10\s+70,000", done(run("datasets", "list")))
     assert "train: 55,000; validation: 5,000; test: 10,000" in done(run("datasets", "show", "mnist"))
     assert json.loads(done(run("datasets", "show", "mnist", "--json")))["splits"]["test"] == 10_000
+
+
+def test_the_server_and_its_workers_are_shown(run: Run) -> None:
+    status = json.loads(done(run("status", "--json")))
+    assert (status["contract"], status["workers"]) == ("1.0", "1 cpu")
+    (line,) = done(run("workers", "--device", "cpu", "--json")).splitlines()
+    assert json.loads(line)["thread_count"] >= 1
+    assert done(run("workers", "--state", "draining")) == "no such workers\n"
 
 
 FAULTS = [

@@ -10,15 +10,17 @@ from convscope.client import cli, demo, errors, objectives, plots
 PUBLIC = {
     convscope.client: """
         Activation Adam AlreadyExists AttemptLost AttemptStarted CancelRequested CheckpointUnreadable
-        ClassScores Client Config Convolution ConvscopeError DataLoss Dataset DeadlineExceeded Dense Device
+        ClassScores Client Config ContractVersion Convolution ConvscopeError DataLoss Dataset DeadlineExceeded Dense
+        Device
         EvaluateProgress EvaluateResult Event ExportFormat FailedPrecondition Failure FailureReason FeatureImage
         Features Finished Fourier History ImageFormat ImageReady ImageStack InvalidArgument InvalidType
         InvalidValue Job JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind
-        Layers Lineage Misclassified MissingExtra Model ModelLike ModelState NormalizedStep NotFound Objective
+        Layers Limits Lineage Misclassified MissingExtra Model ModelLike ModelState NormalizedStep NotFound Objective
         Objectives OptimizedImage OutOfRange Outcome PermissionDenied Pixels Precision Preset Priority
-        ProtocolError Queued Regularizers Render RenderLike ResourceExhausted Restarts ServiceError Split Spread
+        ProtocolError Queued Regularizers Render RenderLike ResourceExhausted Restarts ServerInfo ServiceError Split
+        Spread
         StartupError Tap Trace TrainProgress TrainResult Transforms Unauthenticated Unavailable Verdict
-        Visualizations VisualizeResult Waiting WorkerState
+        Visualizations VisualizeResult Waiting Worker WorkerState
     """,
     plots: """
         plot_confusion_matrix plot_features plot_image plot_images plot_overview plot_restarts plot_training_curve

@@ -28,7 +28,7 @@ from convscope.v1.visualizations_pb2 import (
     GetVisualizationRequest,
     ListVisualizationsRequest,
 )
-from convscope.v1.workers_pb2 import ListWorkersRequest
+from convscope.v1.workers_pb2 import ListWorkersRequest, WorkerFilter
 
 __all__ = ["ALWAYS", "TABLE", "World"]
 
@@ -175,17 +175,23 @@ TABLE: dict[str, dict[str, list[Request]]] = {
     },
     "Datasets.ListDatasets": by_page(ListDatasetsRequest),
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
+    "Server.GetServerInfo": {},
     "Workers.ListWorkers": {
-        **by_page(ListWorkersRequest),
+        "INVALID_ARGUMENT": [
+            *by_page(ListWorkersRequest)["INVALID_ARGUMENT"],
+            lambda _: ListWorkersRequest(filter=WorkerFilter(devices=[9])),  # type: ignore[list-item]
+            lambda _: ListWorkersRequest(filter=WorkerFilter(states=[9])),  # type: ignore[list-item]
+        ],
         "UNAVAILABLE": [lambda _: ListWorkersRequest()],
     },
 }
 
-# The same for what every call of a service can be answered with.
+# The same for faults of each service, which every call of it can be answered with.
 ALWAYS: dict[str, dict[str, list[Request]]] = {
     "Jobs": {"INTERNAL": [lambda world: GetJobRequest(name=f"jobs/{world.odd}")]},
     "Models": {"INTERNAL": [lambda world: GetModelRequest(name=f"models/{world.odd}")]},
-    "Datasets": {},
+    "Datasets": {},  # they are in its memory
+    "Server": {},  # as above
     "Workers": {"INTERNAL": [lambda _: ListWorkersRequest()]},
     "Visualizations": {"INTERNAL": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.odd}")]},
 }

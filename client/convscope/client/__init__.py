@@ -85,9 +85,10 @@ from convscope.client.render import (
     RenderLike,
     Transforms,
 )
-from convscope.client.resources import Dataset, Layer, Lineage, Model
+from convscope.client.resources import Dataset, Layer, Lineage, Model, Worker
 from convscope.client.results import ImageStack, LayerImages, TrainResult, VisualizeResult
 from convscope.client.selections import Features, Layers
+from convscope.client.server_info import ContractVersion, Limits, ServerInfo
 from convscope.client.verdicts import Spread, Verdict
 from convscope.client.visualizations import Visualizations
 
@@ -102,6 +103,7 @@ __all__ = [
     "ClassScores",
     "Client",
     "Config",
+    "ContractVersion",
     "Convolution",
     "ConvscopeError",
     "DataLoss",
@@ -138,6 +140,7 @@ __all__ = [
     "LayerImages",
     "LayerKind",
     "Layers",
+    "Limits",
     "Lineage",
     "Misclassified",
     "MissingExtra",
@@ -163,6 +166,7 @@ __all__ = [
     "RenderLike",
     "ResourceExhausted",
     "Restarts",
+    "ServerInfo",
     "ServiceError",
     "Split",
     "Spread",
@@ -178,5 +182,6 @@ __all__ = [
     "Visualizations",
     "VisualizeResult",
     "Waiting",
+    "Worker",
     "WorkerState",
 ]

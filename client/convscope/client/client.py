@@ -9,7 +9,7 @@ from typing import Any, Self
 from convscope.client import checks
 from convscope.client.config import DEFAULT_PATIENCE, DEFAULT_TIMEOUT, Config
 from convscope.client.connection import Connection
-from convscope.client.enums import JobKind, JobState, ModelState, Split
+from convscope.client.enums import Device, JobKind, JobState, ModelState, Split, WorkerState
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import export_model
 from convscope.client.jobs import Job, JobInfo
@@ -21,10 +21,11 @@ from convscope.client.render import RenderLike
 from convscope.client.resources import Dataset, Model, Worker
 from convscope.client.results import TrainResult, VisualizeResult
 from convscope.client.selections import Layers
+from convscope.client.server_info import ServerInfo
 from convscope.client.submitting import create_request, evaluate_spec, train_spec
 from convscope.client.visualizations import Visualizations
 from convscope.client.visualize_spec import visualize_spec
-from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, workers_pb2
+from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2
 
 __all__ = ["Client"]
 
@@ -283,9 +284,22 @@ class Client:
         request = datasets_pb2.GetDatasetRequest(name=checks.resource_name("datasets", name))
         return Dataset.from_wire(self._connection.call(self._connection.datasets.GetDataset, request))
 
-    def workers(self) -> Iterator[Worker]:
-        """The workers that were seen in the last minute, by name."""
+    def info(self) -> ServerInfo:
+        """What the server is, and what it allows."""
+        return ServerInfo.from_wire(
+            self._connection.call(self._connection.server.GetServerInfo, server_pb2.GetServerInfoRequest())
+        )
+
+    def workers(self, *, devices: str | Iterable[str] = (), states: str | Iterable[str] = ()) -> Iterator[Worker]:
+        """The workers that were heard of in the last minute, by name, or those with one of these devices and states."""
         request = workers_pb2.ListWorkersRequest()
+        request.filter.devices[:] = [
+            jobs_pb2.Device.Value(f"DEVICE_{name}") for name in member_names(Device, "devices", devices)
+        ]
+        request.filter.states[:] = [
+            workers_pb2.WorkerState.Value(f"WORKER_STATE_{name}")
+            for name in member_names(WorkerState, "states", states)
+        ]
         found = pages(self._connection, self._connection.workers.ListWorkers, request)
         return (Worker.from_wire(message) for page in found for message in page.workers)
 

@@ -33,7 +33,8 @@ class JobsStub(object):
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     def __init__(self, channel):
@@ -81,7 +82,8 @@ class JobsServicer(object):
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     def CreateJob(self, request, context):
@@ -200,7 +202,8 @@ class Jobs(object):
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @staticmethod

@@ -129,7 +129,8 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @typing.overload
@@ -272,7 +273,8 @@ class JobsServicer(metaclass=abc.ABCMeta):
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @abc.abstractmethod

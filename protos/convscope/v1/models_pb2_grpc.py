@@ -30,7 +30,8 @@ class ModelsStub(object):
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     def __init__(self, channel):
@@ -65,7 +66,8 @@ class ModelsServicer(object):
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     def ListModels(self, request, context):
@@ -145,7 +147,8 @@ class Models(object):
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @staticmethod

@@ -94,7 +94,8 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @typing.overload
@@ -190,7 +191,8 @@ class ModelsServicer(metaclass=abc.ABCMeta):
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @abc.abstractmethod

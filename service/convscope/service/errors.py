@@ -20,7 +20,7 @@ from grpc_status import rpc_status
 from convscope.service.receiving import CrowdedError, TooSlowError
 from convscope.store import errors as store
 
-__all__ = ["REDIS_AWAY", "InvalidRequestError", "ShuttingDownError", "Violation", "abort"]
+__all__ = ["REDIS_AWAY", "InvalidRequestError", "ShuttingDownError", "Violation", "abort", "shorten"]
 
 log = logging.getLogger(__name__)
 

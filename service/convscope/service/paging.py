@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.store.names import ID_PATTERN
 
-__all__ = ["BAD_TOKEN", "PAGE_BYTES", "check_page", "check_size", "cut_page"]
+__all__ = ["BAD_TOKEN", "MAX_PAGE_SIZE", "PAGE_BYTES", "check_page", "check_size", "cut_page"]
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000

@@ -1,0 +1,104 @@
+"""What listings send: views, filters, orders and pages, as a client gets them."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from convscope.store import JobStore
+from convscope.v1.jobs_pb2 import CancelJobRequest, JobSpec
+from convscope.v1.models_pb2 import (
+    GetModelRequest,
+    Layer,
+    ListModelsRequest,
+    ListModelsResponse,
+    Model,
+    ModelFilter,
+    ModelState,
+    ModelView,
+)
+from convscope.v1.train_pb2 import TrainSpec
+from support.api import PATIENCE_S, Api
+
+MNIST, OTHER = "datasets/mnist", "datasets/other"
+
+
+@pytest.fixture
+def models(connection: redis.Redis, api: Api) -> list[str]:
+    """Names of models, the oldest first; all are pending but the second, which failed."""
+    datasets = {"m": MNIST, "z": MNIST, "a": OTHER, "y": MNIST}
+    jobs = [
+        JobStore(connection).create(
+            JobSpec(train=TrainSpec()),
+            request_digest="d",
+            model=Model(dataset=dataset, classes=["0", "1"], layers=[Layer(name="logits")], step=7),
+            model_id=model_id,
+        )[0]
+        for model_id, dataset in datasets.items()
+    ]
+    api.jobs.CancelJob(CancelJobRequest(name=jobs[1].name), timeout=PATIENCE_S)
+    return [job.model for job in jobs]
+
+
+def pages(api: Api, request: ListModelsRequest) -> Iterator[ListModelsResponse]:
+    while True:
+        page = api.models.ListModels(request, timeout=PATIENCE_S)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
+def names(api: Api, **request: object) -> list[str]:
+    found = pages(api, ListModelsRequest(**request))  # type: ignore[arg-type]
+    return [model.name for page in found for model in page.models]
+
+
+def test_models_come_in_the_order_of_their_creation(api: Api, models: list[str]) -> None:
+    for size in (0, 1, 3):
+        assert names(api, page_size=size) == models[::-1]
+        assert names(api, page_size=size, order_by="create_time desc") == models[::-1]
+        assert names(api, page_size=size, order_by="create_time") == models
+    assert [len(page.models) for page in pages(api, ListModelsRequest(page_size=3))] == [3, 1]
+    assert [len(page.models) for page in pages(api, ListModelsRequest(page_size=-5))] == [1] * 4
+
+
+def test_models_are_filtered(api: Api, models: list[str]) -> None:
+    pending, failed = ModelState.MODEL_STATE_PENDING, ModelState.MODEL_STATE_FAILED
+    found = {
+        name: names(api, filter=filter_, order_by="create_time", page_size=1)
+        for name, filter_ in {
+            "failed": ModelFilter(states=[failed]),
+            "any state": ModelFilter(states=[failed, pending]),
+            "other": ModelFilter(datasets=[OTHER]),
+            "both": ModelFilter(states=[pending], datasets=[MNIST, "datasets/none"]),
+            "none": ModelFilter(states=[failed], datasets=[OTHER]),
+        }.items()
+    }
+    assert found == {
+        "failed": [models[1]],
+        "any state": models,
+        "other": [models[2]],
+        "both": [models[0], models[3]],
+        "none": [],
+    }
+
+
+def test_a_basic_model_is_short(api: Api, models: list[str]) -> None:
+    def listed(view: ModelView.ValueType) -> Model:
+        request = ListModelsRequest(view=view, order_by="create_time")
+        return api.models.ListModels(request, timeout=PATIENCE_S).models[0]
+
+    def got(view: ModelView.ValueType) -> Model:
+        return api.models.GetModel(GetModelRequest(name=models[0], view=view), timeout=PATIENCE_S)
+
+    unset, basic, full = ModelView.MODEL_VIEW_UNSPECIFIED, ModelView.MODEL_VIEW_BASIC, ModelView.MODEL_VIEW_FULL
+    assert listed(unset) == listed(basic) == got(basic)
+    assert got(unset) == got(full) == listed(full)
+    model = got(full)
+    assert (list(model.classes), [layer.name for layer in model.layers]) == (["0", "1"], ["logits"])
+    assert model.lineage.job
+    for field in ("classes", "layers", "lineage"):
+        model.ClearField(field)  # type: ignore[arg-type]
+    assert model == got(basic)
+    assert (model.dataset, model.step, bool(model.create_time.seconds)) == (MNIST, 7, True)
