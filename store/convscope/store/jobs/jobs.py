@@ -6,6 +6,7 @@ import redis
 
 from convscope.planning import PART_S, PLANNING_VERSION
 from convscope.store.errors import (
+    ModelExistsError,
     ModelFailedError,
     NotFoundError,
     RequestConflictError,
@@ -57,6 +58,7 @@ class JobStore:
         request_id: str = "",
         needs: str = "",
         model: Model | None = None,
+        model_id: str = "",
         priority: Priority.ValueType = Priority.PRIORITY_NORMAL,
         device: Device.ValueType = Device.DEVICE_ANY,
         parts: int = 1,
@@ -71,7 +73,8 @@ class JobStore:
             request_digest: decides whether two requests with the same id ask for the same.
             request_id: makes the call safe to repeat; may be empty.
             needs: ``models/{id}`` that the job works on; if its training has not ended, the job waits for it.
-            model: description of the model that the job will make; its name is allotted here.
+            model: description of the model that the job will make.
+            model_id: the model's; ``""`` for one that is allotted here.
             priority: how soon its parts are taken up.
             device: what they run on.
             parts: in how many parts the job is computed, at least 1.
@@ -83,17 +86,18 @@ class JobStore:
             RequestConflictError: if the request id was used for something else.
             NotFoundError: if the needed model does not exist.
             ModelFailedError: if the needed model's training did not succeed.
+            ModelExistsError: if the model's id is taken.
         """
         seconds, microseconds = self._redis.time()
         job_id = new_id(seconds * 1_000_000 + microseconds)
-        model_id = job_id if model else ""
+        makes = (model_id or job_id) if model else ""
         events = (JobEvent(waiting=JobWaiting(model=needs)), JobEvent(queued=JobQueued()))
         fields: dict[str, Value] = {
             "spec": spec.SerializeToString(deterministic=True),
             "kind": records.spec_kind(spec),
             "request": request_digest,
             "request_id": request_id,
-            "makes": model_id,
+            "makes": makes,
             "needs": needs,
             "priority": _stored(Priority.Name(priority)),
             "device": _stored(Device.Name(device)),
@@ -103,18 +107,20 @@ class JobStore:
             "part_seconds": part_seconds,
             "planning": PLANNING_VERSION,
         }
-        status, value = self._scripts.run(
+        status, *value = self._scripts.run(
             "create",
-            *(job_id, request_id, model_id, parse_name("models", needs) if needs else ""),
+            *(job_id, request_id, makes, parse_name("models", needs) if needs else ""),
             *(event.SerializeToString() for event in events),
             *counted(fields.items()),
             *counted(_new_model_fields(job_id, model).items() if model else ()),
             LAYOUT,
         )
         if status == b"exists":
-            return self._known_request(value.decode(), request_id, request_digest), False
+            return self._known_request(value[0].decode(), request_id, request_digest), False
+        if status == b"taken":
+            raise ModelExistsError(f"models/{makes} exists already, or jobs still wait for one of this name")
         if status == b"model":
-            raise _model_error(needs, value.decode())
+            raise _model_error(needs, value[0].decode())
         top_up_tickets(self._redis)
         return self.get(f"jobs/{job_id}"), True
 

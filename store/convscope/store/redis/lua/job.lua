@@ -1,15 +1,20 @@
 -- Shared by the scripts about one job: put in front of each, after the prelude.
 
 local id
--- Keys of the job, and of the model that a training makes, which has the job's id.
-local record, parts, returned, written, events, images, candidates, blobs, made, made_blobs
+-- Keys of the job.
+local record, parts, returned, written, events, images, candidates, blobs
 
 -- Turns to a job.
 local function open_job(job)
   id = job
   record, parts, returned, written = key('job', id), key('parts', id), key('returned', id), key('written', id)
   events, images, candidates = key('events', id), key('images', id), key('candidates', id)
-  blobs, made, made_blobs = key('job_blobs', id), key('model', id), key('model_blobs', id)
+  blobs = key('job_blobs', id)
+end
+
+-- The id of the model that the job makes, '' if it makes none.
+local function made_model()
+  return redis.call('HGET', record, 'makes') or ''
 end
 
 -- Appends an event under the next sequence number, and carries it to the watchers. An empty digest means no blob;
@@ -248,11 +253,12 @@ local function end_job(state, event, blob)
   append(event, blob)
   add_ref(blobs, blob)
   retire()
-  if (redis.call('HGET', record, 'makes') or '') ~= '' then
+  local model = made_model()
+  if model ~= '' then
     if state ~= 'succeeded' then
-      redis.call('HSET', made, 'state', 'failed')
+      redis.call('HSET', key('model', model), 'state', 'failed')
     end
-    redis.call('SADD', KEY.unsettled, id) -- jobs may wait for the model
+    redis.call('SADD', KEY.unsettled, model) -- jobs may wait for it
   end
 end
 

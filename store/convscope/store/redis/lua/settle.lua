@@ -2,7 +2,7 @@
 --
 -- ARGV: job id, id of the model, event if it goes on,
 --       event if it fails and failure if the model was not made, both if the model was deleted
--- Returns {"queued"}, {"failed", 1 if it was to make a model itself}, or {} if it does not wait, or still must.
+-- Returns {"queued"}, {"failed", id of the model that it was to make or ""}, or {} if it does not wait, or still must.
 open_job(take())
 local model = take()
 local queued_event = take()
@@ -25,4 +25,4 @@ end
 local event, failure = unpack(state and failures.not_made or failures.deleted)
 redis.call('HSET', record, 'failure', failure)
 end_job('failed', event, '')
-return { 'failed', redis.call('HGET', record, 'makes') ~= '' and 1 or 0 }
+return { 'failed', made_model() }
