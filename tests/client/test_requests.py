@@ -55,14 +55,18 @@ def test_every_setting_arrives(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
         report_interval=9,
         validation_interval=8,
         seed=2**64 - 1,
-        continue_from="models/old",
+        model_id="mine",
     ).train
     layers = [(c.filters, c.kernel_size, c.activation, c.pool_size) for c in spec.network.convolutions]
     assert layers == [(8, 5, 1, 2), (4, 3, 3, 1), (2, 5, 1, 2)]
     assert [(d.units, d.activation) for d in spec.network.dense] == [(7, 2), (5, 1)]
-    assert (spec.dataset, spec.continue_from) == ("datasets/mnist", "models/old")
+    assert (spec.dataset, spec.model_id) == ("datasets/mnist", "mine")
     assert (spec.learning_rate, spec.precision, spec.seed) == (0.5, train_pb2.PRECISION_BFLOAT16, 2**64 - 1)
     assert (spec.batch_size, spec.iterations, spec.report_interval, spec.validation_interval) == (32, 10**7, 9, 8)
+
+
+def test_a_training_resumes_from_a_model(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
+    assert sent("train", continue_from="old").train == train_pb2.TrainSpec(continue_from="models/old")
 
 
 def test_half_a_network_is_completed_with_the_tutorials(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
@@ -118,6 +122,9 @@ BAD = [
     ("train", {"convolutions": [{}]}, InvalidValue, r"convolutions\[0\]: filters is missing"),
     ("train", {"dense": [Dense(units=1, activation="swish")]}, InvalidValue, r"dense\[0\].activation: unknown 'swish'"),
     ("train", {"dataset": 5}, InvalidType, "dataset: 5 is not a string"),
+    ("train", {"continue_from": "m", "dense": []}, InvalidValue, "continue_from: not with convolutions or dense"),
+    ("train", {"model_id": ""}, InvalidValue, "model_id: must not be empty"),
+    ("train", {"model_id": 5}, InvalidType, "model_id: 5 is not a string"),
     ("train", {"continue_from": 5}, InvalidType, "continue_from: 5 is neither"),
     ("train", {"request_id": ""}, InvalidValue, "request_id: must not be empty"),
     (

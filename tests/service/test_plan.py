@@ -144,6 +144,7 @@ def test_unknown_resources_are_not_found(plan: Planner) -> None:
 
 def test_a_model_is_required_and_well_formed(plan: Planner) -> None:
     assert "required" in refused(plan, JobSpec(evaluate=EvaluateSpec()))["spec.evaluate.model"]
+    assert "required" in refused(plan, JobSpec(train=TrainSpec(continue_from="")))["spec.train.continue_from"]
     assert "models/ID" in refused(plan, JobSpec(visualize=VisualizeSpec(model="x")))["spec.visualize.model"]
     assert list(refused(plan, JobSpec())) == ["spec"]
 
@@ -154,8 +155,16 @@ def test_continuing_keeps_network_and_dataset(plan: Planner, model: str) -> None
     assert planned.model is not None
     assert planned.model.lineage.parent == model
     assert len(planned.model.layers) == 7
-    violations = refused(plan, JobSpec(train=TrainSpec(continue_from=model, network=Network(), dataset="datasets/x")))
-    assert set(violations) == {"spec.train.network", "spec.train.dataset"}
+    assert planned.spec.train.WhichOneof("architecture") == "continue_from"
+    violations = refused(plan, JobSpec(train=TrainSpec(continue_from=model, dataset="datasets/x")))
+    assert set(violations) == {"spec.train.dataset"}
+
+
+def test_an_id_may_be_chosen_for_the_model(plan: Planner) -> None:
+    assert plan(JobSpec(train=TrainSpec())).model_id == ""
+    assert plan(JobSpec(train=TrainSpec(model_id="my-net_2"))).model_id == "my-net_2"
+    for bad in ("My", "models/x", "-x", "x" * 65, "x y"):
+        assert set(refused(plan, JobSpec(train=TrainSpec(model_id=bad)))) == {"spec.train.model_id"}
 
 
 def test_evaluation_defaults_and_limits(plan: Planner, model: str) -> None:

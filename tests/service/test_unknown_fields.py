@@ -76,8 +76,9 @@ def test_a_spec_with_unknown_fields_is_refused(connection: redis.Redis) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         plan_job(request, ModelStore(connection))
     assert {each.field: each.description for each in caught.value.violations} == {
-        "spec.train": "has the unknown field 99; allowed: dataset (1), network (2), learning_rate (3), precision (4), "
-        "batch_size (5), iterations (6), report_interval (7), validation_interval (8), seed (9), continue_from (10)",
+        "spec.train": "has the unknown field 99; allowed: dataset (1), model_id (2), network (3), continue_from (4), "
+        "learning_rate (10), precision (20), batch_size (21), iterations (22), report_interval (23), "
+        "validation_interval (24), seed (25)",
         "spec.train.network.dense[0]": "has the unknown field 7; allowed: units (1), activation (2)",
     }
 
@@ -89,6 +90,6 @@ def test_a_kind_of_job_that_is_unknown_is_refused(connection: redis.Redis) -> No
 
 
 def test_a_field_of_another_type_is_refused(connection: redis.Redis) -> None:
-    request = CreateJobRequest(spec=JobSpec(train=TrainSpec.FromString(field(5, 2))))
-    with pytest.raises(InvalidRequestError, match=r"spec.train: has the field 5 \(batch_size\) of another type"):
+    request = CreateJobRequest(spec=JobSpec(train=TrainSpec.FromString(field(21, 2))))
+    with pytest.raises(InvalidRequestError, match=r"spec.train: has the field 21 \(batch_size\) of another type"):
         plan_job(request, ModelStore(connection))

@@ -94,7 +94,10 @@ TABLE: dict[str, dict[str, list[Request]]] = {
             lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(dataset="datasets/none"))),
         ],
         "FAILED_PRECONDITION": [lambda world: CreateJobRequest(spec=evaluating(world.failed))],
-        "ALREADY_EXISTS": [lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(seed=9)), request_id="known")],
+        "ALREADY_EXISTS": [
+            lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(seed=9)), request_id="known"),
+            lambda world: CreateJobRequest(spec=JobSpec(train=TrainSpec(model_id=world.failed))),
+        ],
         "UNAVAILABLE": [lambda _: CreateJobRequest(spec=evaluating("none"))],
     },
     "Jobs.GetJob": {

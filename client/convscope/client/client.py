@@ -94,6 +94,7 @@ class Client:
         validation_interval: int | None = None,
         seed: int = 0,
         continue_from: ModelLike | None = None,
+        model_id: str | None = None,
         request_id: str | None = None,
         priority: str | None = None,
         device: str | None = None,
@@ -112,7 +113,10 @@ class Client:
             report_interval: Steps between reports. Default 100.
             validation_interval: Steps between measurements on the whole validation split; 0 for never. Default 0.
             seed: Decides the initial weights and the order of the examples.
-            continue_from: Model to go on from: weights, optimizer state and step count. It may still be in training.
+            continue_from: Model to resume from: weights, optimizer state and step count. It may still be in training.
+                Not with `convolutions` or `dense`.
+            model_id: Id of the model that it makes, 1 to 64 of a-z, 0-9, `-` and `_`. Default: one that the server
+                chooses.
             request_id: Makes the submission safe to repeat: the same id with the same spec is the same job.
             priority: How soon the job is taken up: `low`, `normal` or `high`. Default `normal`.
             device: What it is to run on: `any`, `cpu` or `gpu`. Default `any`.
@@ -122,7 +126,7 @@ class Client:
             InvalidArgument: The server refuses a field; `fields` names it.
             NotFound: Unknown dataset or model.
             FailedPrecondition: The model's training failed.
-            AlreadyExists: `request_id` was used with another spec.
+            AlreadyExists: There is a model of this id, or `request_id` was used with another spec.
             Unavailable: No server, or its Redis is away.
         """
         spec = train_spec(
@@ -136,6 +140,7 @@ class Client:
             validation_interval=validation_interval,
             seed=seed,
             continue_from=continue_from,
+            model_id=model_id,
         )
         return self._create(jobs_pb2.JobSpec(train=spec), request_id, priority, device)
 

@@ -9,7 +9,7 @@ ConvscopeError
 ├── ServiceError                       the server refused a request, or could not be asked
 │   ├── InvalidArgument                a field is out of range or unknown; `fields` names it
 │   ├── NotFound                       no such job, model or dataset
-│   ├── AlreadyExists                  the request id was used with another spec
+│   ├── AlreadyExists                  the request id was used with another spec, or a model has the id
 │   ├── FailedPrecondition             not in this state: cancel, wait or choose another
 │   ├── OutOfRange                     events that have been trimmed were asked for
 │   ├── DataLoss                       something stored is missing or damaged
@@ -97,7 +97,7 @@ class NotFound(ServiceError):
 
 
 class AlreadyExists(ServiceError):
-    """The request id was used before, with another spec."""
+    """The request id was used before, with another spec; or there is a model of the id that was chosen."""
 
 
 class FailedPrecondition(ServiceError):

@@ -5,6 +5,7 @@ from typing import Any
 
 from convscope.client import checks
 from convscope.client.enums import Device, Precision, Priority, Split, to_wire
+from convscope.client.errors import InvalidValue
 from convscope.client.naming import dataset_name, model_name
 from convscope.v1 import datasets_pb2, evaluate_pb2, jobs_pb2, train_pb2
 
@@ -38,6 +39,7 @@ def train_spec(
     validation_interval: int | None,
     seed: int,
     dataset: Any,
+    model_id: str | None,
     precision: str | None,
     continue_from: Any,
 ) -> train_pb2.TrainSpec:
@@ -46,6 +48,8 @@ def train_spec(
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
     """
+    if network is not None and continue_from is not None:
+        raise InvalidValue("continue_from: not with convolutions or dense, which are those of the model")
     spec = train_pb2.TrainSpec(
         network=network,
         learning_rate=None if learning_rate is None else checks.real("learning_rate", learning_rate),
@@ -61,6 +65,8 @@ def train_spec(
         spec.dataset = dataset_name(dataset)
     if precision is not None:
         spec.precision = to_wire(Precision, train_pb2.Precision.Value, "precision", precision)
+    if model_id is not None:
+        spec.model_id = checks.text("model_id", model_id)
     if continue_from is not None:
         spec.continue_from = model_name("continue_from", continue_from)
     return spec

@@ -92,8 +92,8 @@ class JobsServicer(object):
         Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
         this server does not know, an unknown layer or feature, or a visualization that would take longer than the server
         allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose training failed;
-        ALREADY_EXISTS if `request_id` was used with another spec; UNAVAILABLE while Redis is away (retry with the same
-        `request_id`).
+        ALREADY_EXISTS if `request_id` was used with another spec, or if there is a model of the chosen id; UNAVAILABLE while
+        Redis is away (retry with the same `request_id`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -168,12 +168,18 @@ Global___Network: typing_extensions.TypeAlias = Network
 
 @typing.final
 class TrainSpec(google.protobuf.message.Message):
-    """A training run: minimizes the softmax cross-entropy with Adam (beta1 0.9, beta2 0.999, epsilon 1e-8)."""
+    """A training run: minimizes the softmax cross-entropy. It makes a model.
+
+    Later: 5 to 9, other architectures; 11 to 19, other optimizers; 26 to 59, frozen layers, augmentation, early
+    stopping, class weights, snapshots, how images are fitted to the network.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: builtins.int
+    MODEL_ID_FIELD_NUMBER: builtins.int
     NETWORK_FIELD_NUMBER: builtins.int
+    CONTINUE_FROM_FIELD_NUMBER: builtins.int
     LEARNING_RATE_FIELD_NUMBER: builtins.int
     PRECISION_FIELD_NUMBER: builtins.int
     BATCH_SIZE_FIELD_NUMBER: builtins.int
@@ -181,42 +187,41 @@ class TrainSpec(google.protobuf.message.Message):
     REPORT_INTERVAL_FIELD_NUMBER: builtins.int
     VALIDATION_INTERVAL_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
-    CONTINUE_FROM_FIELD_NUMBER: builtins.int
     dataset: builtins.str
-    """`datasets/{id}`. Default `datasets/mnist`, or the dataset of `continue_from`."""
-    learning_rate: builtins.float
-    """Adam's learning rate, greater than 0 and at most 1. Default 1e-4."""
-    precision: Global___Precision.ValueType
-    """Default FLOAT32."""
-    batch_size: builtins.int
-    """Images per step, 1 to 8192 and at most the training split. Default 64."""
-    iterations: builtins.int
-    """Number of steps, 0 to 10,000,000; 0 gives the network as initialized. Default 10,000."""
-    report_interval: builtins.int
-    """Progress is reported after the first step, every so many steps and after the last: 1 to 1,000,000, and at most
-    10,000 reports in a run. Default 100.
-    """
-    validation_interval: builtins.int
-    """Accuracy on the whole validation split is measured every so many steps: 0 (never) to 1,000,000, and at most
-    1,000 times in a run. Default 0.
-    """
-    seed: builtins.int
-    """Decides the initial weights and the order of the examples. Default 0."""
+    """`datasets/{dataset}`. With `continue_from` it must be that model's. A pending job may be making it still."""
+    model_id: builtins.str
+    """Id of the model that it makes: it is `models/{model_id}`."""
     continue_from: builtins.str
-    """`models/{id}` to go on from: its weights, optimizer state and step count. It may still be in training.
-    Default: none.
+    """`models/{model}` to resume from: its weights, optimizer state and step count. A pending job may be making it
+    still: the job waits for it.
     """
+    learning_rate: builtins.float
+    """Adam's learning rate."""
+    precision: Global___Precision.ValueType
+    """In which number format."""
+    batch_size: builtins.int
+    """Images per step, at most as many as the training split has. It may be less than the rule allows where the network
+    is large.
+    """
+    iterations: builtins.int
+    """Number of steps; 0 gives the network as initialized."""
+    report_interval: builtins.int
+    """Progress is reported after the first step, every so many steps and after the last, in all at most 10,000 times."""
+    validation_interval: builtins.int
+    """Accuracy on the whole validation split is measured every so many steps, at most 1,000 times; 0 means never."""
+    seed: builtins.int
+    """Decides the initial weights and the order of the examples."""
     @property
     def network(self) -> Global___Network:
-        """The network. Default: convolutions 16@5x5 and 36@5x5, each with ReLU and 2x2 max-pooling; one dense layer of
-        128 ReLU units. Must not be set with `continue_from`.
-        """
+        """A new network, with weights drawn by `seed`."""
 
     def __init__(
         self,
         *,
         dataset: builtins.str = ...,
+        model_id: builtins.str = ...,
         network: Global___Network | None = ...,
+        continue_from: builtins.str = ...,
         learning_rate: builtins.float | None = ...,
         precision: Global___Precision.ValueType = ...,
         batch_size: builtins.int | None = ...,
@@ -224,10 +229,9 @@ class TrainSpec(google.protobuf.message.Message):
         report_interval: builtins.int | None = ...,
         validation_interval: builtins.int | None = ...,
         seed: builtins.int = ...,
-        continue_from: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_learning_rate", b"_learning_rate", "_network", b"_network", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "batch_size", b"batch_size", "iterations", b"iterations", "learning_rate", b"learning_rate", "network", b"network", "report_interval", b"report_interval", "validation_interval", b"validation_interval"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_learning_rate", b"_learning_rate", "_network", b"_network", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "batch_size", b"batch_size", "continue_from", b"continue_from", "dataset", b"dataset", "iterations", b"iterations", "learning_rate", b"learning_rate", "network", b"network", "precision", b"precision", "report_interval", b"report_interval", "seed", b"seed", "validation_interval", b"validation_interval"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_learning_rate", b"_learning_rate", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "architecture", b"architecture", "batch_size", b"batch_size", "continue_from", b"continue_from", "iterations", b"iterations", "learning_rate", b"learning_rate", "network", b"network", "report_interval", b"report_interval", "validation_interval", b"validation_interval"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_learning_rate", b"_learning_rate", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "architecture", b"architecture", "batch_size", b"batch_size", "continue_from", b"continue_from", "dataset", b"dataset", "iterations", b"iterations", "learning_rate", b"learning_rate", "model_id", b"model_id", "network", b"network", "precision", b"precision", "report_interval", b"report_interval", "seed", b"seed", "validation_interval", b"validation_interval"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_batch_size", b"_batch_size"]) -> typing.Literal["batch_size"] | None: ...
     @typing.overload
@@ -235,11 +239,11 @@ class TrainSpec(google.protobuf.message.Message):
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_learning_rate", b"_learning_rate"]) -> typing.Literal["learning_rate"] | None: ...
     @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_network", b"_network"]) -> typing.Literal["network"] | None: ...
-    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_report_interval", b"_report_interval"]) -> typing.Literal["report_interval"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_validation_interval", b"_validation_interval"]) -> typing.Literal["validation_interval"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["architecture", b"architecture"]) -> typing.Literal["network", "continue_from"] | None: ...
 
 Global___TrainSpec: typing_extensions.TypeAlias = TrainSpec
 

@@ -35,6 +35,7 @@ class ShuttingDownError(Exception):
 CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
     (store.NotFoundError, Code.NOT_FOUND),
     (store.RequestConflictError, Code.ALREADY_EXISTS),
+    (store.ModelExistsError, Code.ALREADY_EXISTS),
     (store.StateError, Code.FAILED_PRECONDITION),
     (store.LogTrimmedError, Code.OUT_OF_RANGE),
     (store.LogLostError, Code.DATA_LOSS),

@@ -97,6 +97,7 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
         request_id=request.request_id,
         needs=plan.needs,
         model=plan.model,
+        model_id=plan.model_id,
         priority=plan.priority,
         device=plan.device,
         parts=parts,

@@ -1,5 +1,6 @@
 """The Models service."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
@@ -7,8 +8,10 @@ import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
-from convscope.service.paging import check_page, cut_page
+from convscope.service.errors import InvalidRequestError
+from convscope.service.paging import BAD_TOKEN, check_size, cut_page
 from convscope.service.requests import known_values, name_to_id
+from convscope.store.names import ID_PATTERN
 from convscope.v1 import models_pb2_grpc
 from convscope.v1.models_pb2 import (
     DeleteModelRequest,
@@ -25,6 +28,9 @@ __all__ = ["ModelsService"]
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+# Milliseconds since 1970, in a page token.
+TIME = re.compile(r"[0-9]{1,15}")
 
 # Pieces of this many bytes stream fastest.
 PIECE = 2**20
@@ -71,11 +77,28 @@ def _get(backend: Backend, name: str) -> tuple[Model, str]:
 
 
 def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
-    size = check_page(request.page_size, request.page_token)
+    size, before = check_size(request.page_size), _place(request.page_token) if request.page_token else None
     states = known_values("states", request.states, ModelState.DESCRIPTOR)
 
     def matches(model: Model) -> bool:
         return not states or model.state in states
 
-    models, token = cut_page(backend.models.newest_first(before=request.page_token, matches=matches), size)
+    models, token = cut_page(backend.models.newest_first(before=before, matches=matches), size, _token)
     return ListModelsResponse(models=models, next_page_token=token)
+
+
+def _token(model: Model) -> str:
+    """Return the place of a model in the listing: ids that were chosen do not tell when."""
+    return f"{model.create_time.ToMilliseconds()}-{name_to_id('models', model.name)}"
+
+
+def _place(token: str) -> tuple[int, str]:
+    """Return the time and the id in a token.
+
+    Raises:
+        InvalidRequestError: if it is not one.
+    """
+    time, _, identifier = token.partition("-")
+    if not (TIME.fullmatch(time) and ID_PATTERN.fullmatch(identifier)):
+        raise InvalidRequestError(BAD_TOKEN)
+    return int(time), identifier

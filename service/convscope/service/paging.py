@@ -1,6 +1,6 @@
 """Pages of a listing: the token is the id of the last item of the page before."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from convscope.service.errors import InvalidRequestError, Violation
@@ -52,13 +52,23 @@ def check_size(page_size: int) -> int:
     return page_size or DEFAULT_PAGE_SIZE
 
 
-def cut_page(items: Iterator[Item], size: int) -> tuple[list[Item], str]:
-    """Return a page's items and the token of the next page, empty if there is none."""
+def _id(item: Named) -> str:
+    return item.name.partition("/")[2]
+
+
+def cut_page(items: Iterator[Item], size: int, token: Callable[[Item], str] = _id) -> tuple[list[Item], str]:
+    """Return a page's items and the token of the next page, empty if there is none.
+
+    Args:
+        items: those from the first of the page on.
+        size: how many it has at most.
+        token: names the place in the listing after an item.
+    """
     page: list[Item] = []
     used = 0
     for item in items:
         if len(page) == size or used >= PAGE_BYTES:
-            return page, page[-1].name.partition("/")[2]
+            return page, token(page[-1])
         page.append(item)
         used += item.ByteSize()
     return page, ""

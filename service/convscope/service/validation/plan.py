@@ -13,6 +13,7 @@ from convscope.service.validation.train import check_network, check_train
 from convscope.service.validation.unknown import unknown_fields
 from convscope.service.validation.visualize import check_visualize
 from convscope.store import ModelStore
+from convscope.store.names import ID_PATTERN
 from convscope.v1.jobs_pb2 import CreateJobRequest, Device, JobSpec, Priority
 from convscope.v1.models_pb2 import Model
 
@@ -30,6 +31,7 @@ class Plan:
         digest: SHA-256 of the spec as it was sent; tells whether a request is a repetition.
         needs: ``models/{id}`` that the job works on, or empty.
         model: description of the model that it will make, if it trains.
+        model_id: the id that was chosen for it, or empty.
         priority: how soon it is taken up.
         device: what it is to run on.
     """
@@ -38,6 +40,7 @@ class Plan:
     digest: str
     needs: str = ""
     model: Model | None = None
+    model_id: str = ""
     priority: Priority.ValueType = Priority.PRIORITY_NORMAL
     device: Device.ValueType = Device.DEVICE_ANY
 
@@ -92,9 +95,10 @@ def request_digest(request: CreateJobRequest) -> str:
 def _plan_train(spec: JobSpec, digest: str, models: ModelStore) -> Plan:
     train = spec.train
     checks = Checks("spec.train")
-    parent = _required_model(train.continue_from, "spec.train.continue_from", models) if train.continue_from else None
-    if parent and train.HasField("network"):
-        checks.refuse("network", f"must not be set with continue_from: it is that of {parent.name}")
+    resumes = train.WhichOneof("architecture") == "continue_from"
+    parent = _required_model(train.continue_from, "spec.train.continue_from", models) if resumes else None
+    if train.model_id and not ID_PATTERN.fullmatch(train.model_id):
+        checks.refuse("model_id", "must be 1 to 64 of a-z, 0-9, '-' and '_', the first a letter or digit")
     if parent and train.dataset not in {"", parent.dataset}:
         checks.refuse("dataset", f"must be {parent.dataset}, that of {parent.name}, not {train.dataset!r}")
     train.dataset = parent.dataset if parent else train.dataset or "datasets/mnist"
@@ -111,7 +115,7 @@ def _plan_train(spec: JobSpec, digest: str, models: ModelStore) -> Plan:
     )
     model.lineage.parent = train.continue_from
     model.lineage.spec.CopyFrom(train)
-    return Plan(spec=spec, digest=digest, needs=train.continue_from, model=model)
+    return Plan(spec=spec, digest=digest, needs=train.continue_from, model=model, model_id=train.model_id)
 
 
 def _required_model(name: str, field: str, models: ModelStore) -> Model:
