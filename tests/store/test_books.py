@@ -146,7 +146,7 @@ class Books(RuleBasedStateMachine):
             self.claim("cpu", wait=False, warm=False, again=False)
 
     def names(self) -> list[str]:
-        return [job.name for job in self.jobs.newest_first()]
+        return [job.name for job in self.jobs.walk()]
 
     @rule(
         parts=st.integers(1, 3),
@@ -157,7 +157,7 @@ class Books(RuleBasedStateMachine):
         data=st.data(),
     )
     def create(self, *, parts: int, priority: Any, device: Any, owner: str, cost: float, data: st.DataObject) -> None:
-        model = data.draw(st.sampled_from(["", *(each.name for each in ModelStore(self.connection).newest_first())]))
+        model = data.draw(st.sampled_from(["", *(each.name for each in ModelStore(self.connection).walk())]))
         trains = data.draw(st.booleans())
         spec = TrainSpec(continue_from=model) if trains else None
         try:
@@ -268,7 +268,7 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self.names())
     @rule(data=st.data(), is_ended=st.booleans())
     def delete(self, data: st.DataObject, is_ended: bool) -> None:
-        found = [job for job in self.jobs.newest_first() if job.HasField("end_time") == is_ended]
+        found = [job for job in self.jobs.walk() if job.HasField("end_time") == is_ended]
         if not found:
             return
         name, ended = data.draw(st.sampled_from([(job.name, job.HasField("end_time")) for job in found]))
@@ -280,7 +280,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def delete_model(self, data: st.DataObject) -> None:
-        models = [model.name for model in ModelStore(self.connection).newest_first()]
+        models = [model.name for model in ModelStore(self.connection).walk()]
         if models:
             name = data.draw(st.sampled_from(models))
             state = self.connection.hget(key("model", name.removeprefix("models/")), "state")

@@ -66,7 +66,7 @@ def test_a_new_job_is_queued_and_its_model_pending(connection: redis.Redis, jobs
 def test_a_request_id_makes_one_job(jobs: JobStore) -> None:
     first = train(jobs, request_id="r")
     assert train(jobs, request_id="r").name == first.name
-    assert len(list(jobs.newest_first())) == 1
+    assert len(list(jobs.walk())) == 1
     with pytest.raises(RequestConflictError, match="'r' was used for"):
         train(jobs, request_id="r", digest="other")
 
@@ -236,7 +236,7 @@ def test_an_id_is_taken_until_its_model_is_deleted_and_no_job_waits_for_it(
     settle_all(connection)
     assert jobs.get(waiter.name).state == JobState.JOB_STATE_FAILED
     assert train(jobs, model_id="mine").model == "models/mine"
-    assert len(list(jobs.newest_first())) == 3
+    assert len(list(jobs.walk())) == 3
 
 
 def test_models_are_listed_by_time_whatever_their_ids(
@@ -250,12 +250,13 @@ def test_models_are_listed_by_time_whatever_their_ids(
         connection.zadd(KEYS["models"], {name.removeprefix("models/"): created})
     models = ModelStore(connection)
     expected = ["x", "c", "z", "y", "m", "b", "a"]
-    assert [model.name.removeprefix("models/") for model in models.newest_first()] == expected
-    for place, model in enumerate(models.newest_first()):
-        before = model.create_time.ToMilliseconds(), model.name.removeprefix("models/")
-        assert [each.name.removeprefix("models/") for each in models.newest_first(before=before)] == expected[
-            place + 1 :
-        ]
+    for newest_first, order in ((True, expected), (False, expected[::-1])):
+        found = list(models.walk(newest_first=newest_first))
+        assert [model.name.removeprefix("models/") for model in found] == order
+        for place, model in enumerate(found):
+            after = model.create_time.ToMilliseconds(), model.name.removeprefix("models/")
+            rest = models.walk(after=after, newest_first=newest_first)
+            assert [each.name.removeprefix("models/") for each in rest] == order[place + 1 :]
 
 
 def test_models_that_cannot_be_used_are_refused(jobs: JobStore) -> None:
@@ -265,18 +266,22 @@ def test_models_that_cannot_be_used_are_refused(jobs: JobStore) -> None:
     jobs.request_cancel(training.name)
     with pytest.raises(ModelFailedError, match=training.model):
         evaluate(jobs, training.model)
-    assert len(list(jobs.newest_first())) == 1
+    assert len(list(jobs.walk())) == 1
 
 
 def test_listing_is_newest_first_and_resumes(jobs: JobStore) -> None:
     made = [train(jobs).name for _ in range(5)]
-    assert [job.name for job in jobs.newest_first()] == made[::-1]
-    assert [job.name for job in jobs.newest_first(before=made[2].removeprefix("jobs/"))] == made[1::-1]
+    assert [job.name for job in jobs.walk()] == made[::-1]
+    assert [job.name for job in jobs.walk(after=made[2].removeprefix("jobs/"))] == made[1::-1]
+    assert [job.name for job in jobs.walk(newest_first=False)] == made
+    assert [job.name for job in jobs.walk(after=made[2].removeprefix("jobs/"), newest_first=False)] == made[3:]
     jobs.request_cancel(made[3])
-    assert [job.name for job in jobs.newest_first(states=[JobState.JOB_STATE_CANCELLED])] == [made[3]]
-    assert [job.name for job in jobs.newest_first(kinds=["train", "evaluate"])] == made[::-1]
-    queued = jobs.newest_first(kinds=["train"], states=[JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING])
+    assert [job.name for job in jobs.walk(states=[JobState.JOB_STATE_CANCELLED])] == [made[3]]
+    assert [job.name for job in jobs.walk(kinds=["train", "evaluate"])] == made[::-1]
+    queued = jobs.walk(kinds=["train"], states=[JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING])
     assert [job.name for job in queued] == [*made[4:], *made[2::-1]]
+    states = [JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_CANCELLED]
+    assert [job.name for job in jobs.walk(states=states, newest_first=False)] == made
 
 
 def test_only_ended_jobs_are_deleted(connection: redis.Redis, jobs: JobStore) -> None:
@@ -305,7 +310,7 @@ def test_a_pending_model_is_not_deleted(connection: redis.Redis, jobs: JobStore)
     models.delete(job.model)
     with pytest.raises(NotFoundError):
         models.get(job.model)
-    assert list(models.newest_first()) == []
+    assert list(models.walk()) == []
 
 
 def test_a_waiter_that_is_deleted_strands_nobody(connection: redis.Redis, jobs: JobStore) -> None:

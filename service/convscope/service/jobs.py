@@ -10,7 +10,7 @@ from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
-from convscope.service.paging import check_page, cut_page
+from convscope.service.paging import cut_page, place_before
 from convscope.service.requests import known_values, name_to_id
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
@@ -125,7 +125,6 @@ def _get(backend: Backend, name: str) -> tuple[Job, str]:
 
 
 def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
-    size = check_page(request.page_size, request.page_token)
     states = [JobState.ValueType(state) for state in known_values("states", request.states, JobState.DESCRIPTOR)]
     names = JobKind.DESCRIPTOR.values_by_number
     kinds = {
@@ -133,8 +132,8 @@ def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
         for kind in known_values("kinds", request.kinds, JobKind.DESCRIPTOR)
     }
 
-    found = backend.jobs.newest_first(before=request.page_token, states=states, kinds=kinds)
-    jobs, token = cut_page(found, size)
+    found = backend.jobs.walk(after=place_before(request), states=states, kinds=kinds)
+    jobs, token = cut_page(request, found)
     return ListJobsResponse(jobs=jobs, next_page_token=token)
 
 

@@ -1,20 +1,35 @@
-"""Pages of a listing: the token is the id of the last item of the page before."""
+"""Pages of a listing.
 
+A page's token is the place of its last item, tied to what is listed: one that was cut or changed, or is of a listing
+with another filter or order, is noticed instead of leading to a page from anywhere.
+"""
+
+import hashlib
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
-from convscope.service.errors import InvalidRequestError, Violation
-from convscope.store.names import ID_PATTERN
+from google.protobuf.message import Message
 
-__all__ = ["BAD_TOKEN", "MAX_PAGE_SIZE", "PAGE_BYTES", "check_page", "check_size", "cut_page"]
+from convscope.service.errors import InvalidRequestError, Violation
+
+__all__ = ["BAD_TOKEN", "MAX_PAGE_SIZE", "PAGE_BYTES", "cut_page", "is_newest_first", "page_size", "place_before"]
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 
-# A page ends when its items have this many bytes, well below the largest message.
-PAGE_BYTES = 16 * 2**20
+# What the items of a page have at most, unless there is but one: half of what every client of gRPC takes.
+PAGE_BYTES = 2 * 2**20
 
 BAD_TOKEN = Violation("page_token", "is not a token that this listing returned")
+
+# What `order_by` may be.
+NEWEST_FIRST, OLDEST_FIRST = "create_time desc", "create_time"
+
+# Digits that tie a token to its listing.
+CHECK_DIGITS = 16
+
+# What may differ from page to page of a listing.
+FREE = ("page_size", "page_token", "view")
 
 
 class Named(Protocol):
@@ -29,46 +44,63 @@ class Named(Protocol):
 Item = TypeVar("Item", bound=Named)
 
 
-def check_page(page_size: int, page_token: str) -> int:
-    """Return how many items a page has.
+def page_size(asked: int) -> int:
+    """Return how many items a page has at most, which is within 1 to 1000 whatever was asked for."""
+    return min(max(asked, 1), MAX_PAGE_SIZE) if asked else DEFAULT_PAGE_SIZE
+
+
+def is_newest_first(order_by: str) -> bool:
+    """Return whether a listing begins with what was made last.
 
     Raises:
-        InvalidRequestError: for a bad size or token.
+        InvalidRequestError: for an order that there is not.
     """
-    size = check_size(page_size)
-    if page_token and not ID_PATTERN.fullmatch(page_token):
+    if order_by not in {"", NEWEST_FIRST, OLDEST_FIRST}:
+        raise InvalidRequestError(Violation("order_by", f"must be {NEWEST_FIRST!r} or {OLDEST_FIRST!r}"))
+    return order_by != OLDEST_FIRST
+
+
+def place_before(request: Message) -> str:
+    """Return the place of the last item of the page before, ``""`` if there was none.
+
+    Raises:
+        InvalidRequestError: if the request's token is not one of this listing.
+    """
+    token: str = request.page_token  # type: ignore[attr-defined] - every listing has it
+    place = token.rpartition("-")[0]
+    if token and token != _token(request, place):
         raise InvalidRequestError(BAD_TOKEN)
-    return size
+    return place
 
 
-def check_size(page_size: int) -> int:
-    """Return how many items a page has.
-
-    Raises:
-        InvalidRequestError: for a bad size.
-    """
-    if not 0 <= page_size <= MAX_PAGE_SIZE:
-        raise InvalidRequestError(Violation("page_size", f"must be 0 (meaning {DEFAULT_PAGE_SIZE}) to {MAX_PAGE_SIZE}"))
-    return page_size or DEFAULT_PAGE_SIZE
-
-
-def _id(item: Named) -> str:
-    return item.name.partition("/")[2]
-
-
-def cut_page(items: Iterator[Item], size: int, token: Callable[[Item], str] = _id) -> tuple[list[Item], str]:
+def cut_page(
+    request: Message, items: Iterator[Item], place: Callable[[Item], str] = lambda item: item.name.partition("/")[2]
+) -> tuple[list[Item], str]:
     """Return a page's items and the token of the next page, empty if there is none.
 
     Args:
+        request: which page it is.
         items: those from the first of the page on.
-        size: how many it has at most.
-        token: names the place in the listing after an item.
+        place: names the place of an item in the listing; default: its id.
     """
     page: list[Item] = []
-    used = 0
+    size, used = page_size(request.page_size), 0  # type: ignore[attr-defined] - every listing has it
     for item in items:
-        if len(page) == size or used >= PAGE_BYTES:
-            return page, token(page[-1])
-        page.append(item)
         used += item.ByteSize()
+        if page and (len(page) == size or used > PAGE_BYTES):
+            return page, _token(request, place(page[-1]))
+        page.append(item)
     return page, ""
+
+
+def _token(request: Message, place: str) -> str:
+    """Return the token of the page that follows a place."""
+    listed = type(request)()
+    listed.CopyFrom(request)
+    for field in FREE:
+        if field in listed.DESCRIPTOR.fields_by_name:
+            listed.ClearField(field)
+    if getattr(listed, "order_by", "") == NEWEST_FIRST:  # which is what is meant where none is given
+        listed.ClearField("order_by")
+    check = hashlib.sha256(place.encode() + b"\0" + listed.SerializeToString(deterministic=True)).hexdigest()
+    return f"{place}-{check[:CHECK_DIGITS]}"

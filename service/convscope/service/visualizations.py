@@ -13,7 +13,7 @@ from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.exporting import export_files
 from convscope.service.image_tokens import image_token, last_image
 from convscope.service.job_images import JobImages
-from convscope.service.paging import PAGE_BYTES, check_size
+from convscope.service.paging import PAGE_BYTES, page_size
 from convscope.service.requests import known_value
 from convscope.store.errors import NotFoundError
 from convscope.v1 import visualizations_pb2_grpc
@@ -62,7 +62,7 @@ class VisualizationsService(visualizations_pb2_grpc.VisualizationsServicer):
 
 
 def _list(backend: Backend, request: ListVisualizationsRequest) -> ListVisualizationsResponse:
-    size, image_format = check_size(request.page_size), _format(request.format)
+    size, image_format = page_size(request.page_size), _format(request.format)
     images = JobImages(backend, request.job)
     wanted = _wanted(images, request)
     page, last, used = ListVisualizationsResponse(), 0, 0

@@ -7,8 +7,7 @@ from urllib.parse import quote, unquote
 import grpc  # noqa: TC002 - named in an alias
 
 from convscope.service.backend import Backend
-from convscope.service.errors import InvalidRequestError
-from convscope.service.paging import BAD_TOKEN, check_size, cut_page
+from convscope.service.paging import cut_page, place_before
 from convscope.service.requests import known_values
 from convscope.store import WorkerRecord, WorkerStore
 from convscope.v1 import workers_pb2_grpc
@@ -30,25 +29,13 @@ class WorkersService(workers_pb2_grpc.WorkersServicer):
 
     async def ListWorkers(self, request: ListWorkersRequest, context: Context) -> ListWorkersResponse:  # noqa: N802
         """List workers by name."""
-        size, after = check_size(request.page_size), _read_token(request.page_token)
+        after = unquote(place_before(request))
         devices = known_values("filter.devices", request.filter.devices, Device.DESCRIPTOR)
         states = known_values("filter.states", request.filter.states, WorkerState.DESCRIPTOR)
         records = await self._backend.run(self._workers.list)
         listed = (_message(record) for record in records if record.name > after)
-        workers, token = cut_page(_filtered(listed, devices, states), size)
+        workers, token = cut_page(request, _filtered(listed, devices, states))
         return ListWorkersResponse(workers=workers, next_page_token=token)
-
-
-def _read_token(token: str) -> str:
-    """Return the name of the last worker of the page before, which the token is, percent-escaped.
-
-    Raises:
-        InvalidRequestError: if it is not such a name.
-    """
-    name = unquote(token)
-    if quote(name, safe="") != token:
-        raise InvalidRequestError(BAD_TOKEN)
-    return name
 
 
 def _filtered(workers: Iterator[Worker], devices: frozenset[int], states: frozenset[int]) -> Iterator[Worker]:

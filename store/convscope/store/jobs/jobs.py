@@ -13,7 +13,7 @@ from convscope.store.errors import (
     StateError,
 )
 from convscope.store.jobs import records
-from convscope.store.jobs.listing import newest_first
+from convscope.store.jobs.listing import walk_ids
 from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.names import new_id, parse_name
 from convscope.store.redis.keys import KEYS, key
@@ -148,22 +148,24 @@ class JobStore:
         digest = self._redis.hget(key("job", parse_name("jobs", name)), "result")
         return records.text(digest) if digest else ""
 
-    def newest_first(
+    def walk(
         self,
         *,
-        before: str = "",
+        after: str = "",
+        newest_first: bool = True,
         states: Collection[JobState.ValueType] = (),
         kinds: Collection[str] = (),
     ) -> Iterator[Job]:
-        """Iterate over jobs, newest first.
+        """Iterate over jobs in the order of their creation.
 
         Args:
-            before: only those made before the job with this id.
+            after: only those that follow the job with this id.
+            newest_first: which way to go.
             states: only those in one of these states; empty for all.
             kinds: only those of one of these kinds; empty for all.
         """
         indexes = _indexes([records.state_name(state) for state in states], kinds)
-        found = newest_first(self._redis, indexes, "job", before)
+        found = walk_ids(self._redis, indexes, "job", after, newest_first=newest_first)
         return (records.job_from_fields(job_id, fields) for job_id, fields in found)
 
     def request_cancel(self, name: str) -> Job:
