@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -21,6 +22,7 @@ from convscope.v1.models_pb2 import (
     ExportModelRequest,
     GetModelRequest,
     ListModelsRequest,
+    ModelFilter,
 )
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualizations_pb2 import (
@@ -61,10 +63,10 @@ def by_name(kind: type[Message], collection: str) -> dict[str, list[Request]]:
     }
 
 
-def by_page(kind: type[Message], *filters: str) -> dict[str, list[Request]]:
-    """What all listings have in common."""
-    bad = [{"page_size": -1}, {"page_size": 1001}, {"page_token": "?"}, *({name: [9]} for name in filters)]
-    return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in bad]}  # type: ignore[misc]
+def by_page(kind: type[Message], **bad: Any) -> dict[str, list[Request]]:
+    """What all listings have in common, and what else is wrong by itself."""
+    wrong = [{"page_token": "?"}, *({name: value} for name, values in bad.items() for value in values)]
+    return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in wrong]}  # type: ignore[misc]
 
 
 def by_job(kind: type[Message]) -> dict[str, list[Request]]:
@@ -106,7 +108,7 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "UNAVAILABLE": [lambda _: GetJobRequest(name="jobs/none")],
     },
     "Jobs.ListJobs": {
-        **by_page(ListJobsRequest, "states", "kinds"),
+        **by_page(ListJobsRequest, states=[[9]], kinds=[[9]]),
         "UNAVAILABLE": [lambda _: ListJobsRequest()],
     },
     "Jobs.WatchJob": {
@@ -125,11 +127,20 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "UNAVAILABLE": [lambda _: DeleteJobRequest(name="jobs/none")],
     },
     "Models.ListModels": {
-        **by_page(ListModelsRequest, "states"),
+        **by_page(
+            ListModelsRequest,
+            filter=[ModelFilter(states=[9]), ModelFilter(datasets=["x"])],  # type: ignore[list-item]
+            view=[9],
+            order_by=["name"],
+        ),
         "UNAVAILABLE": [lambda _: ListModelsRequest()],
     },
     "Models.GetModel": {
-        **by_name(GetModelRequest, "models"),
+        "INVALID_ARGUMENT": [
+            *by_name(GetModelRequest, "models")["INVALID_ARGUMENT"],
+            lambda world: GetModelRequest(name=f"models/{world.queued}", view=9),  # type: ignore[arg-type]
+        ],
+        "NOT_FOUND": by_name(GetModelRequest, "models")["NOT_FOUND"],
         "DATA_LOSS": [lambda world: GetModelRequest(name=f"models/{world.damaged}")],
         "UNAVAILABLE": [lambda _: GetModelRequest(name="models/none")],
     },
@@ -153,7 +164,7 @@ TABLE: dict[str, dict[str, list[Request]]] = {
             *by_job(ListVisualizationsRequest)["INVALID_ARGUMENT"],
             *(
                 lambda world, fields=fields: ListVisualizationsRequest(job=f"jobs/{world.undrawn}", **fields)
-                for fields in ({"layer": "none"}, {"page_size": -1}, {"page_token": "?"})
+                for fields in ({"layer": "none"}, {"page_token": "?"})
             ),
         ],
         "DATA_LOSS": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.drawn}")],
@@ -180,11 +191,10 @@ TABLE: dict[str, dict[str, list[Request]]] = {
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
     "Server.GetServerInfo": {},
     "Workers.ListWorkers": {
-        "INVALID_ARGUMENT": [
-            *by_page(ListWorkersRequest)["INVALID_ARGUMENT"],
-            lambda _: ListWorkersRequest(filter=WorkerFilter(devices=[9])),  # type: ignore[list-item]
-            lambda _: ListWorkersRequest(filter=WorkerFilter(states=[9])),  # type: ignore[list-item]
-        ],
+        **by_page(
+            ListWorkersRequest,
+            filter=[WorkerFilter(devices=[9]), WorkerFilter(states=[9])],  # type: ignore[list-item]
+        ),
         "UNAVAILABLE": [lambda _: ListWorkersRequest()],
     },
 }

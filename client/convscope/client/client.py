@@ -13,10 +13,10 @@ from convscope.client.enums import Device, JobKind, JobState, ModelState, Split,
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import export_model
 from convscope.client.jobs import Job, JobInfo
-from convscope.client.naming import ModelLike, member_names, model_name
+from convscope.client.naming import ModelLike, dataset_name, member_names, model_name
 from convscope.client.network import Convolution, Dense, network_message
 from convscope.client.objectives import Objectives
-from convscope.client.paging import pages
+from convscope.client.paging import order, pages
 from convscope.client.render import RenderLike
 from convscope.client.resources import Dataset, Model, Worker
 from convscope.client.results import TrainResult, VisualizeResult
@@ -246,10 +246,33 @@ class Client:
         found = pages(self._connection, self._connection.jobs.ListJobs, request)
         return (self._handle(message) for page in found for message in page.jobs)
 
-    def models(self, *, states: str | Iterable[str] = ()) -> Iterator[Model]:
-        """All models, newest first, without their histories, or those in one of these states."""
-        names = member_names(ModelState, "states", states)
-        request = models_pb2.ListModelsRequest(states=[models_pb2.ModelState.Value(f"MODEL_STATE_{n}") for n in names])
+    def models(
+        self,
+        *,
+        states: str | Iterable[str] = (),
+        datasets: str | Dataset | Iterable[str | Dataset] = (),
+        newest_first: bool = True,
+        full: bool = False,
+    ) -> Iterator[Model]:
+        """All models, without their histories; pages are fetched as needed.
+
+        Args:
+            states: Only those in one of these states.
+            datasets: Only those trained on one of these.
+            newest_first: The newest first, else the oldest.
+            full: With classes, layers and lineage, which are empty otherwise.
+        """
+        names = [datasets] if isinstance(datasets, str | Dataset) else datasets
+        request = models_pb2.ListModelsRequest(
+            view=models_pb2.MODEL_VIEW_FULL if full else models_pb2.MODEL_VIEW_BASIC,
+            filter=models_pb2.ModelFilter(
+                states=[
+                    models_pb2.ModelState.Value(f"MODEL_STATE_{n}") for n in member_names(ModelState, "states", states)
+                ],
+                datasets=[dataset_name(name) for name in names],
+            ),
+            order_by=order(newest_first=newest_first),
+        )
         found = pages(self._connection, self._connection.models.ListModels, request)
         return (Model.from_wire(message) for page in found for message in page.models)
 

@@ -61,11 +61,11 @@ class Model:
         state: Where it is in its life.
         dataset: `datasets/{id}` that it was trained on.
         input_shape: (height, width, channels) of its input, in pixels.
-        classes: Names of the classes, by class number.
-        layers: Its layers, from input to logits.
+        classes: Names of the classes, by class number; empty in listings that are not full.
+        layers: Its layers, from input to logits; empty in listings that are not full.
         parameters: Number of trained weights.
         step: Training steps, including those of the models that it continues.
-        lineage: Where it comes from.
+        lineage: Where it comes from; empty in listings that are not full.
         history: The training curve; empty in listings.
         create_time: When its name was allotted, UTC.
         size_bytes: Size of its file; 0 unless it is ready.

@@ -1,6 +1,5 @@
 """The Models service."""
 
-import re
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
@@ -8,10 +7,8 @@ import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
-from convscope.service.errors import InvalidRequestError
-from convscope.service.paging import BAD_TOKEN, check_size, cut_page
-from convscope.service.requests import known_values, name_to_id
-from convscope.store.names import ID_PATTERN
+from convscope.service.paging import cut_page, is_newest_first, place_before
+from convscope.service.requests import known_value, known_values, name_to_id
 from convscope.v1 import models_pb2_grpc
 from convscope.v1.models_pb2 import (
     DeleteModelRequest,
@@ -22,15 +19,13 @@ from convscope.v1.models_pb2 import (
     ListModelsResponse,
     Model,
     ModelState,
+    ModelView,
 )
 
 __all__ = ["ModelsService"]
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-# Milliseconds since 1970, in a page token.
-TIME = re.compile(r"[0-9]{1,15}")
 
 # Pieces of this many bytes stream fastest.
 PIECE = 2**20
@@ -49,7 +44,7 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
     async def GetModel(self, request: GetModelRequest, context: Context) -> Model:  # noqa: N802
         """Describe a model."""
         name_to_id("models", request.name)
-        model, digest = await self._backend.run(_get, self._backend, request.name)
+        model, digest = await self._backend.run(_get, self._backend, request)
         if digest:
             model.MergeFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
         return model
@@ -71,34 +66,45 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
             yield ExportModelResponse(data=data[start : start + PIECE])
 
 
-def _get(backend: Backend, name: str) -> tuple[Model, str]:
-    """Return a model without its history, and the digest of that, if there is one."""
-    return backend.models.get(name), backend.models.history_digest(name)
+def _get(backend: Backend, request: GetModelRequest) -> tuple[Model, str]:
+    """Return a model without its history, and the digest of that, if there is one and it is asked for."""
+    full = _is_full(request.view, default=ModelView.MODEL_VIEW_FULL)
+    model = backend.models.get(request.name)
+    return (model, backend.models.history_digest(request.name)) if full else (_basic(model), "")
 
 
 def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
-    size, before = check_size(request.page_size), _place(request.page_token) if request.page_token else None
-    states = known_values("states", request.states, ModelState.DESCRIPTOR)
+    full = _is_full(request.view, default=ModelView.MODEL_VIEW_BASIC)
+    states = known_values("filter.states", request.filter.states, ModelState.DESCRIPTOR)
+    datasets = set(request.filter.datasets)
+    for index, name in enumerate(request.filter.datasets):
+        name_to_id("datasets", name, field=f"filter.datasets[{index}]")
 
     def matches(model: Model) -> bool:
-        return not states or model.state in states
+        return (not states or model.state in states) and (not datasets or model.dataset in datasets)
 
-    models, token = cut_page(backend.models.newest_first(before=before, matches=matches), size, _token)
+    newest_first, before = is_newest_first(request.order_by), _to_place(place_before(request))
+    found = backend.models.walk(after=before, newest_first=newest_first, matches=matches)
+    models, token = cut_page(request, found if full else map(_basic, found), _place)
     return ListModelsResponse(models=models, next_page_token=token)
 
 
-def _token(model: Model) -> str:
+def _is_full(view: ModelView.ValueType, *, default: ModelView.ValueType) -> bool:
+    return known_value("view", view, ModelView.DESCRIPTOR, default=default) == ModelView.MODEL_VIEW_FULL
+
+
+def _basic(model: Model) -> Model:
+    for field in ("classes", "layers", "lineage"):
+        model.ClearField(field)
+    return model
+
+
+def _place(model: Model) -> str:
     """Return the place of a model in the listing: ids that were chosen do not tell when."""
     return f"{model.create_time.ToMilliseconds()}-{name_to_id('models', model.name)}"
 
 
-def _place(token: str) -> tuple[int, str]:
-    """Return the time and the id in a token.
-
-    Raises:
-        InvalidRequestError: if it is not one.
-    """
-    time, _, identifier = token.partition("-")
-    if not (TIME.fullmatch(time) and ID_PATTERN.fullmatch(identifier)):
-        raise InvalidRequestError(BAD_TOKEN)
-    return int(time), identifier
+def _to_place(place: str) -> tuple[int, str] | None:
+    """Return the time and the id of a place."""
+    time, _, identifier = place.partition("-")
+    return (int(time), identifier) if place else None

@@ -17,6 +17,7 @@ __all__ = [
     "Folder",
     "Json",
     "Limit",
+    "OldestFirst",
     "PriorityOption",
     "RequestId",
     "Seed",
@@ -45,6 +46,9 @@ RequestId = Annotated[
     str | None, typer.Option(metavar="ID", help="Makes the submission safe to repeat: the same id is the same job.")
 ]
 Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")]
+OldestFirst = Annotated[
+    bool, typer.Option("--oldest-first", metavar="", help="Begin with the oldest, not with the newest.")
+]
 PriorityOption = Annotated[
     Priority | None,
     typer.Option(
