@@ -9,7 +9,7 @@ from convscope.client import cli, demo, errors, objectives, plots
 
 PUBLIC = {
     convscope.client: """
-        Activation Adam AlreadyExists AttemptLost AttemptStarted CancelRequested CheckpointUnreadable
+        Activation AdamStep AlreadyExists AttemptLost AttemptStarted CancelRequested CheckpointUnreadable
         ClassScores Client Config ContractVersion Convolution ConvscopeError DataLoss Dataset DeadlineExceeded Dense
         Device
         EvaluateProgress EvaluateResult Event ExportFormat FailedPrecondition Failure FailureReason FeatureImage

@@ -61,7 +61,7 @@ def test_every_setting_arrives(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
     assert layers == [(8, 5, 1, 2), (4, 3, 3, 1), (2, 5, 1, 2)]
     assert [(d.units, d.activation) for d in spec.network.dense] == [(7, 2), (5, 1)]
     assert (spec.dataset, spec.model_id) == ("datasets/mnist", "mine")
-    assert (spec.learning_rate, spec.precision, spec.seed) == (0.5, train_pb2.PRECISION_BFLOAT16, 2**64 - 1)
+    assert (spec.adam.learning_rate, spec.precision, spec.seed) == (0.5, train_pb2.PRECISION_BFLOAT16, 2**64 - 1)
     assert (spec.batch_size, spec.iterations, spec.report_interval, spec.validation_interval) == (32, 10**7, 9, 8)
 
 

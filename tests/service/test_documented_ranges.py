@@ -25,7 +25,7 @@ PATHS = {
     "Transforms": "render.transforms.",
     "Regularizers": "render.regularizers.",
     "NormalizedStep": "render.normalized.",
-    "Adam": "render.adam.",
+    "AdamStep": "render.adam.",
 }
 
 MESSAGE = re.compile(r"((?:^//[^\n]*\n)+)^message (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)

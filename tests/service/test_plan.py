@@ -16,7 +16,7 @@ from convscope.v1.datasets_pb2 import Split
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
 from convscope.v1.models_pb2 import LayerKind, Model
-from convscope.v1.train_pb2 import Activation, Convolution, Dense, Network, Precision, TrainSpec
+from convscope.v1.train_pb2 import Activation, Adam, Convolution, Dense, Network, Precision, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
 
 Planner = Callable[[JobSpec], Plan]
@@ -45,7 +45,7 @@ def test_the_default_is_the_tutorial(plan: Planner) -> None:
     planned = plan(JobSpec(train=TrainSpec()))
     train = planned.spec.train
     assert train.dataset == "datasets/mnist"
-    assert (train.learning_rate, train.batch_size, train.iterations) == (1e-4, 64, 10_000)
+    assert (train.adam.learning_rate, train.batch_size, train.iterations) == (1e-4, 64, 10_000)
     assert (train.report_interval, train.validation_interval, train.seed) == (100, 0, 0)
     assert train.precision == Precision.PRECISION_FLOAT32
     assert planned.model is not None
@@ -70,9 +70,13 @@ def test_no_layers_at_all_are_a_linear_classifier(plan: Planner) -> None:
 @pytest.mark.parametrize(
     ("spec", "field", "allowed"),
     [
-        (TrainSpec(learning_rate=math.nan), "spec.train.learning_rate", "greater than 0 and at most 1, not nan"),
-        (TrainSpec(learning_rate=math.inf), "spec.train.learning_rate", "at most 1"),
-        (TrainSpec(learning_rate=0), "spec.train.learning_rate", "greater than 0"),
+        (
+            TrainSpec(adam=Adam(learning_rate=math.nan)),
+            "spec.train.adam.learning_rate",
+            "greater than 0 and at most 1, not nan",
+        ),
+        (TrainSpec(adam=Adam(learning_rate=math.inf)), "spec.train.adam.learning_rate", "at most 1"),
+        (TrainSpec(adam=Adam(learning_rate=0)), "spec.train.adam.learning_rate", "greater than 0"),
         (TrainSpec(batch_size=-1), "spec.train.batch_size", "1 to 8,192, not -1"),
         (TrainSpec(batch_size=0), "spec.train.batch_size", "1 to 8,192"),
         (TrainSpec(iterations=-1), "spec.train.iterations", "0 to 10,000,000"),
@@ -270,7 +274,9 @@ def test_a_spec_is_either_refused_by_name_or_complete(
     plan: Planner, network: Network, batch_size: int, iterations: int, learning_rate: float
 ) -> None:
     spec = JobSpec(
-        train=TrainSpec(network=network, batch_size=batch_size, iterations=iterations, learning_rate=learning_rate)
+        train=TrainSpec(
+            network=network, batch_size=batch_size, iterations=iterations, adam=Adam(learning_rate=learning_rate)
+        )
     )
     try:
         planned = plan(spec)

@@ -14,7 +14,7 @@ from convscope.service.validation.unknown import unknown_fields
 from convscope.store import ModelStore
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
-from convscope.v1.train_pb2 import Convolution, Dense, Network, TrainSpec
+from convscope.v1.train_pb2 import Adam, Convolution, Dense, Network, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
 
 NETWORK = Network(convolutions=[Convolution(filters=1), Convolution(filters=2)], dense=[Dense(units=3)])
@@ -23,7 +23,7 @@ SELECTIONS = [
     LayerSelection(convolution=1, list=FeatureList(indices=[1])),
 ]
 SPECS = (
-    JobSpec(train=TrainSpec(network=NETWORK, learning_rate=0.5)),
+    JobSpec(train=TrainSpec(network=NETWORK, adam=Adam(learning_rate=0.5))),
     JobSpec(evaluate=EvaluateSpec(model="models/m", batch_size=7)),
     JobSpec(visualize=VisualizeSpec(model="models/m", selections=SELECTIONS)),
 )
@@ -77,7 +77,7 @@ def test_a_spec_with_unknown_fields_is_refused(connection: redis.Redis) -> None:
         plan_job(request, ModelStore(connection))
     assert {each.field: each.description for each in caught.value.violations} == {
         "spec.train": "has the unknown field 99; allowed: dataset (1), model_id (2), network (3), continue_from (4), "
-        "learning_rate (10), precision (20), batch_size (21), iterations (22), report_interval (23), "
+        "adam (10), precision (20), batch_size (21), iterations (22), report_interval (23), "
         "validation_interval (24), seed (25)",
         "spec.train.network.dense[0]": "has the unknown field 7; allowed: units (1), activation (2)",
     }

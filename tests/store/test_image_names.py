@@ -4,7 +4,7 @@ from hypothesis import given
 
 from convscope.planning import ImageNames
 from convscope.planning.order import ImageOrder
-from convscope.v1.render_pb2 import Adam, Render
+from convscope.v1.render_pb2 import AdamStep, Render
 from convscope.v1.visualize_pb2 import Restarts, VisualizeSpec
 from support.planning_specs import rows, select, specs
 
@@ -27,7 +27,7 @@ def test_what_decides_an_image_decides_its_name() -> None:
         VisualizeSpec(trace=True),
         VisualizeSpec(restarts=3),
         VisualizeSpec(keep=Restarts.RESTARTS_ALL),
-        VisualizeSpec(render=Render(adam=Adam(learning_rate=1.0))),
+        VisualizeSpec(render=Render(adam=AdamStep(learning_rate=1.0))),
     ]
     names = {name(base), name(base, sha256="1" * 64)}
     for change in changes:

@@ -16,7 +16,7 @@ from convscope.v1.objective_pb2 import (
     Term,
 )
 from convscope.v1.render_pb2 import (
-    Adam,
+    AdamStep,
     Fourier,
     NormalizedStep,
     Pixels,
@@ -150,7 +150,7 @@ def renders(draw: st.DrawFn, preset: Preset.ValueType, channels: int) -> Render:
             steps = NormalizedStep(size=draw(reals(0, 1000, above=True)), decay=draw(reals(0, 1, above=True)))
             made.normalized.CopyFrom(steps)
         case "adam":
-            made.adam.CopyFrom(Adam(learning_rate=draw(reals(0, 1000, above=True))))
+            made.adam.CopyFrom(AdamStep(learning_rate=draw(reals(0, 1000, above=True))))
     if draw(st.booleans()):
         made.decorrelate = draw(st.booleans()) and fourier and channels == 3
     if draw(st.booleans()):

@@ -29,7 +29,7 @@ from convscope.v1.models_pb2 import (
     ListModelsRequest,
     ModelState,
 )
-from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.train_pb2 import Adam, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
 from support.api import Api, violations
 
@@ -249,9 +249,9 @@ def test_a_bad_spec_is_refused_and_nothing_is_queued(api: Api) -> None:
 
     before = newest()
     with pytest.raises(grpc.RpcError) as caught:
-        api.create(TrainSpec(learning_rate=float("nan"), batch_size=-5))
+        api.create(TrainSpec(adam=Adam(learning_rate=float("nan")), batch_size=-5))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert set(violations(caught.value)) == {"spec.train.learning_rate", "spec.train.batch_size"}
+    assert set(violations(caught.value)) == {"spec.train.adam.learning_rate", "spec.train.batch_size"}
     assert "greater than 0 and at most 1" in (caught.value.details() or "")
     for spec in (TrainSpec(dataset="datasets/none"), EvaluateSpec(model="models/none")):
         with pytest.raises(grpc.RpcError) as caught:

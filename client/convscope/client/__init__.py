@@ -76,7 +76,7 @@ from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
 from convscope.client.objectives import Objective, Objectives
 from convscope.client.render import (
-    Adam,
+    AdamStep,
     Fourier,
     NormalizedStep,
     Pixels,
@@ -94,7 +94,7 @@ from convscope.client.visualizations import Visualizations
 
 __all__ = [
     "Activation",
-    "Adam",
+    "AdamStep",
     "AlreadyExists",
     "AttemptLost",
     "AttemptStarted",

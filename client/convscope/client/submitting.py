@@ -52,7 +52,6 @@ def train_spec(
         raise InvalidValue("continue_from: not with convolutions or dense, which are those of the model")
     spec = train_pb2.TrainSpec(
         network=network,
-        learning_rate=None if learning_rate is None else checks.real("learning_rate", learning_rate),
         batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
         iterations=None if iterations is None else checks.int64("iterations", iterations),
         report_interval=None if report_interval is None else checks.int64("report_interval", report_interval),
@@ -61,6 +60,8 @@ def train_spec(
         else checks.int64("validation_interval", validation_interval),
         seed=checks.uint64("seed", seed),
     )
+    if learning_rate is not None:
+        spec.adam.learning_rate = checks.real("learning_rate", learning_rate)
     if dataset is not None:
         spec.dataset = dataset_name(dataset)
     if precision is not None:

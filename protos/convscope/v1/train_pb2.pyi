@@ -167,6 +167,29 @@ class Network(google.protobuf.message.Message):
 Global___Network: typing_extensions.TypeAlias = Network
 
 @typing.final
+class Adam(google.protobuf.message.Message):
+    """Adam (Kingma and Ba, 2015) with beta1 0.9, beta2 0.999, epsilon 1e-8.
+
+    Later: 2 to 9, decay of the learning rate and of the weights.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LEARNING_RATE_FIELD_NUMBER: builtins.int
+    learning_rate: builtins.float
+    """Learning rate."""
+    def __init__(
+        self,
+        *,
+        learning_rate: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "learning_rate", b"learning_rate"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "learning_rate", b"learning_rate"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_learning_rate", b"_learning_rate"]) -> typing.Literal["learning_rate"] | None: ...
+
+Global___Adam: typing_extensions.TypeAlias = Adam
+
+@typing.final
 class TrainSpec(google.protobuf.message.Message):
     """A training run: minimizes the softmax cross-entropy. It makes a model.
 
@@ -180,7 +203,7 @@ class TrainSpec(google.protobuf.message.Message):
     MODEL_ID_FIELD_NUMBER: builtins.int
     NETWORK_FIELD_NUMBER: builtins.int
     CONTINUE_FROM_FIELD_NUMBER: builtins.int
-    LEARNING_RATE_FIELD_NUMBER: builtins.int
+    ADAM_FIELD_NUMBER: builtins.int
     PRECISION_FIELD_NUMBER: builtins.int
     BATCH_SIZE_FIELD_NUMBER: builtins.int
     ITERATIONS_FIELD_NUMBER: builtins.int
@@ -195,8 +218,6 @@ class TrainSpec(google.protobuf.message.Message):
     """`models/{model}` to resume from: its weights, optimizer state and step count. A pending job may be making it
     still: the job waits for it.
     """
-    learning_rate: builtins.float
-    """Adam's learning rate."""
     precision: Global___Precision.ValueType
     """In which number format."""
     batch_size: builtins.int
@@ -215,6 +236,10 @@ class TrainSpec(google.protobuf.message.Message):
     def network(self) -> Global___Network:
         """A new network, with weights drawn by `seed`."""
 
+    @property
+    def adam(self) -> Global___Adam:
+        """Adam."""
+
     def __init__(
         self,
         *,
@@ -222,7 +247,7 @@ class TrainSpec(google.protobuf.message.Message):
         model_id: builtins.str = ...,
         network: Global___Network | None = ...,
         continue_from: builtins.str = ...,
-        learning_rate: builtins.float | None = ...,
+        adam: Global___Adam | None = ...,
         precision: Global___Precision.ValueType = ...,
         batch_size: builtins.int | None = ...,
         iterations: builtins.int | None = ...,
@@ -230,20 +255,20 @@ class TrainSpec(google.protobuf.message.Message):
         validation_interval: builtins.int | None = ...,
         seed: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_learning_rate", b"_learning_rate", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "architecture", b"architecture", "batch_size", b"batch_size", "continue_from", b"continue_from", "iterations", b"iterations", "learning_rate", b"learning_rate", "network", b"network", "report_interval", b"report_interval", "validation_interval", b"validation_interval"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_learning_rate", b"_learning_rate", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "architecture", b"architecture", "batch_size", b"batch_size", "continue_from", b"continue_from", "dataset", b"dataset", "iterations", b"iterations", "learning_rate", b"learning_rate", "model_id", b"model_id", "network", b"network", "precision", b"precision", "report_interval", b"report_interval", "seed", b"seed", "validation_interval", b"validation_interval"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "adam", b"adam", "architecture", b"architecture", "batch_size", b"batch_size", "continue_from", b"continue_from", "iterations", b"iterations", "network", b"network", "optimizer", b"optimizer", "report_interval", b"report_interval", "validation_interval", b"validation_interval"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "adam", b"adam", "architecture", b"architecture", "batch_size", b"batch_size", "continue_from", b"continue_from", "dataset", b"dataset", "iterations", b"iterations", "model_id", b"model_id", "network", b"network", "optimizer", b"optimizer", "precision", b"precision", "report_interval", b"report_interval", "seed", b"seed", "validation_interval", b"validation_interval"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_batch_size", b"_batch_size"]) -> typing.Literal["batch_size"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_iterations", b"_iterations"]) -> typing.Literal["iterations"] | None: ...
-    @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_learning_rate", b"_learning_rate"]) -> typing.Literal["learning_rate"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_report_interval", b"_report_interval"]) -> typing.Literal["report_interval"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_validation_interval", b"_validation_interval"]) -> typing.Literal["validation_interval"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["architecture", b"architecture"]) -> typing.Literal["network", "continue_from"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["optimizer", b"optimizer"]) -> typing.Literal["adam"] | None: ...
 
 Global___TrainSpec: typing_extensions.TypeAlias = TrainSpec
 

@@ -5,7 +5,7 @@ from typing import Final
 from google.protobuf.message import Message
 
 from convscope.v1.render_pb2 import (
-    Adam,
+    AdamStep,
     Fourier,
     NormalizedStep,
     Pixels,
@@ -34,7 +34,7 @@ ROBUST: Final = Render(
     decorrelate=True,
     transforms=Transforms(pad=0, jitter=0.06, scale=0.1, rotate=10, noise=0.2),
     regularizers=Regularizers(l1=0, l2=0, total_variation=0, blur=0),
-    adam=Adam(learning_rate=0.05),
+    adam=AdamStep(learning_rate=0.05),
     rescue=16,
 )
 # Settings and ascent steps.
@@ -48,7 +48,7 @@ DEFAULTS: Final[dict[str, Message]] = {
     "pixels": Pixels(),
     "fourier": Fourier(decay=1, deviation=0.01),
     "normalized": NormalizedStep(size=1, decay=1),
-    "adam": Adam(learning_rate=0.05),
+    "adam": AdamStep(learning_rate=0.05),
 }
 
 

@@ -65,10 +65,11 @@ def _tutorial() -> Network:
 
 
 def _learning_rate(spec: TrainSpec, checks: Checks) -> None:
-    if not spec.HasField("learning_rate"):
-        spec.learning_rate = 1e-4
-    if not 0 < spec.learning_rate <= 1:  # NaN compares as false
-        checks.refuse("learning_rate", f"must be greater than 0 and at most 1, not {spec.learning_rate}")
+    if not spec.adam.HasField("learning_rate"):
+        spec.adam.learning_rate = 1e-4
+    rate = spec.adam.learning_rate
+    if not 0 < rate <= 1:  # NaN compares as false
+        checks.refuse("adam.learning_rate", f"must be greater than 0 and at most 1, not {rate}")
 
 
 def _often(spec: TrainSpec, field: str, most: int, checks: Checks) -> None:
