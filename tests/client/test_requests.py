@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from convscope.client import Client, Convolution, Dense, InvalidType, InvalidValue, Layers
 from convscope.client.selections import selections
-from convscope.v1 import jobs_pb2, train_pb2, visualize_pb2
+from convscope.v1 import jobs_pb2, models_pb2, train_pb2, visualize_pb2
 from support.fake_service import FakeService, job
 
 
@@ -169,6 +169,38 @@ def test_a_handle_by_name_asks_only_what_it_must(fake: FakeService, client: Clie
     assert not fake.requests
     assert handle.kind == handle.info.kind == "train"
     assert len(fake.requests) == 1
+
+
+def test_a_listed_job_asks_for_its_spec_when_that_is_wanted(client: Client, fake: FakeService) -> None:
+    short, whole = job("evaluate"), job("evaluate")
+    short.ClearField("spec")
+    whole.spec.evaluate.model = "models/m"
+    fake.handlers["ListJobs"] = lambda *_: jobs_pb2.ListJobsResponse(jobs=[short])
+    fake.handlers["GetJob"] = lambda *_: whole
+    fake.handlers["CancelJob"] = lambda *_: short
+    (handle,) = client.jobs(kinds="evaluate", states=["running"], newest_first=False)
+    wanted = jobs_pb2.JobFilter(kinds=[jobs_pb2.JOB_KIND_EVALUATE], states=[jobs_pb2.JOB_STATE_RUNNING])
+    assert fake.requests == [jobs_pb2.ListJobsRequest(filter=wanted, order_by="create_time")]
+    assert (handle.kind, handle.info.spec, handle.info.model) == ("evaluate", {}, "")
+    assert len(fake.requests) == 1
+    assert handle.model == "models/m"
+    assert handle.spec == {"model": "models/m"}
+    assert handle.cancel().spec == handle.spec
+    assert [type(request).__name__ for request in fake.requests[1:]] == ["GetJobRequest", "CancelJobRequest"]
+
+
+def test_models_are_asked_for_in_short_unless_all_is_wanted(client: Client, fake: FakeService) -> None:
+    fake.handlers["ListModels"] = lambda *_: models_pb2.ListModelsResponse()
+    assert not list(client.models())
+    assert not list(client.models(states="ready", datasets="mnist", newest_first=False, full=True))
+    wanted = models_pb2.ModelFilter(states=[models_pb2.MODEL_STATE_READY], datasets=["datasets/mnist"])
+    full = models_pb2.MODEL_VIEW_FULL
+    assert fake.requests == [
+        models_pb2.ListModelsRequest(
+            view=models_pb2.MODEL_VIEW_BASIC, filter=models_pb2.ModelFilter(), order_by="create_time desc"
+        ),
+        models_pb2.ListModelsRequest(view=full, filter=wanted, order_by="create_time"),
+    ]
 
 
 def test_unknown_states_are_not_sent(client: Client, fake: FakeService) -> None:

@@ -1,12 +1,26 @@
 """What listings send: views, filters, orders and pages, as a client gets them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
-from convscope.store import JobStore
-from convscope.v1.jobs_pb2 import CancelJobRequest, JobSpec
+from convscope.store import BlobStore, JobStore
+from convscope.store.redis.keys import key
+from convscope.v1.evaluate_pb2 import EvaluateResult, EvaluateSpec
+from convscope.v1.jobs_pb2 import (
+    CancelJobRequest,
+    GetJobRequest,
+    Job,
+    JobFilter,
+    JobKind,
+    JobResult,
+    JobSpec,
+    JobState,
+    JobView,
+    ListJobsRequest,
+)
 from convscope.v1.models_pb2 import (
     GetModelRequest,
     Layer,
@@ -99,6 +113,77 @@ def test_a_basic_model_is_short(api: Api, models: list[str]) -> None:
     assert (list(model.classes), [layer.name for layer in model.layers]) == (["0", "1"], ["logits"])
     assert model.lineage.job
     for field in ("classes", "layers", "lineage"):
-        model.ClearField(field)  # type: ignore[arg-type]
+        model.ClearField(field)
     assert model == got(basic)
     assert (model.dataset, model.step, bool(model.create_time.seconds)) == (MNIST, 7, True)
+
+
+@pytest.fixture
+def jobs(connection: redis.Redis, api: Api, models: list[str]) -> list[str]:
+    """Names of jobs, the oldest first: four trainings, the second of which is cancelled, and two evaluations."""
+    trainings = [api.models.GetModel(GetModelRequest(name=name), timeout=PATIENCE_S).lineage.job for name in models]
+    evaluations = [
+        JobStore(connection).create(JobSpec(evaluate=EvaluateSpec(model=models[0])), request_digest="d")[0].name
+        for _ in range(2)
+    ]
+    return trainings + evaluations
+
+
+def listed_jobs(api: Api, **fields: object) -> list[Job]:
+    found: list[Job] = []
+    request = ListJobsRequest(**fields)  # type: ignore[arg-type]
+    while True:
+        page = api.jobs.ListJobs(request, timeout=PATIENCE_S)
+        found += page.jobs
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
+
+
+def test_jobs_come_in_the_order_of_their_creation(api: Api, jobs: list[str]) -> None:
+    for size in (0, 1, 4):
+        assert [job.name for job in listed_jobs(api, page_size=size)] == jobs[::-1]
+        assert [job.name for job in listed_jobs(api, page_size=size, order_by="create_time")] == jobs
+
+
+def test_jobs_are_filtered(api: Api, jobs: list[str]) -> None:
+    queued, cancelled = JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_CANCELLED
+    train, evaluate = JobKind.JOB_KIND_TRAIN, JobKind.JOB_KIND_EVALUATE
+
+    def found(**filter_: object) -> list[str]:
+        wanted = JobFilter(**filter_)  # type: ignore[arg-type]
+        return [job.name for job in listed_jobs(api, filter=wanted, order_by="create_time", page_size=1)]
+
+    assert found(states=[cancelled]) == [jobs[1]]
+    assert found(states=[queued, cancelled]) == jobs
+    assert found(kinds=[evaluate]) == jobs[4:]
+    assert found(kinds=[train], states=[queued]) == [jobs[0], *jobs[2:4]]
+    assert found(kinds=[evaluate], states=[cancelled]) == []
+
+
+def test_a_basic_job_is_short(connection: redis.Redis, api: Api, jobs: list[str], image_home: Path) -> None:
+    result = JobResult(evaluate=EvaluateResult(accuracy=0.5))
+    digest = BlobStore((image_home / "artifacts").as_uri()).put(result.SerializeToString())
+    connection.hset(key("job", jobs[-1].removeprefix("jobs/")), "result", digest)
+    connection.hset(key("job", jobs[-2].removeprefix("jobs/")), "result", "0" * 64)  # which is missing
+
+    def got(view: JobView.ValueType) -> Job:
+        job = api.jobs.GetJob(GetJobRequest(name=jobs[-1], view=view), timeout=PATIENCE_S)
+        job.ClearField("waiting")  # which listings leave out
+        return job
+
+    unset, basic, full = JobView.JOB_VIEW_UNSPECIFIED, JobView.JOB_VIEW_BASIC, JobView.JOB_VIEW_FULL
+    assert listed_jobs(api) == listed_jobs(api, view=basic)
+    assert listed_jobs(api)[0] == got(basic)
+    assert listed_jobs(api, view=full)[0] == got(full) == got(unset)
+    assert not listed_jobs(api, view=full)[1].HasField("result")
+    job = got(full)
+    assert (job.kind, job.spec.WhichOneof("kind"), job.result) == (JobKind.JOB_KIND_EVALUATE, "evaluate", result)
+    for field in ("spec", "result"):
+        job.ClearField(field)
+    assert job == got(basic)
+
+
+def test_a_job_that_is_asked_to_stop_is_told_in_short(api: Api, jobs: list[str]) -> None:
+    job = api.jobs.CancelJob(CancelJobRequest(name=jobs[-1]), timeout=PATIENCE_S)
+    assert (job.state, job.HasField("spec")) == (JobState.JOB_STATE_CANCELLED, False)

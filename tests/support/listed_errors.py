@@ -13,6 +13,7 @@ from convscope.v1.jobs_pb2 import (
     CreateJobRequest,
     DeleteJobRequest,
     GetJobRequest,
+    JobFilter,
     JobSpec,
     ListJobsRequest,
     WatchJobRequest,
@@ -103,12 +104,21 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "UNAVAILABLE": [lambda _: CreateJobRequest(spec=evaluating("none"))],
     },
     "Jobs.GetJob": {
-        **by_name(GetJobRequest, "jobs"),
+        "INVALID_ARGUMENT": [
+            *by_name(GetJobRequest, "jobs")["INVALID_ARGUMENT"],
+            lambda world: GetJobRequest(name=f"jobs/{world.queued}", view=9),  # type: ignore[arg-type]
+        ],
+        "NOT_FOUND": by_name(GetJobRequest, "jobs")["NOT_FOUND"],
         "DATA_LOSS": [lambda world: GetJobRequest(name=f"jobs/{world.damaged}")],
         "UNAVAILABLE": [lambda _: GetJobRequest(name="jobs/none")],
     },
     "Jobs.ListJobs": {
-        **by_page(ListJobsRequest, states=[[9]], kinds=[[9]]),
+        **by_page(
+            ListJobsRequest,
+            filter=[JobFilter(states=[9]), JobFilter(kinds=[9])],  # type: ignore[list-item]
+            view=[9],
+            order_by=["name"],
+        ),
         "UNAVAILABLE": [lambda _: ListJobsRequest()],
     },
     "Jobs.WatchJob": {

@@ -237,12 +237,21 @@ class Client:
         """A handle on the job of this name, `jobs/{id}` or the bare id; the server is asked when the handle is used."""
         return Job(self._connection, checks.resource_name("jobs", name))
 
-    def jobs(self, *, states: str | Iterable[str] = (), kinds: str | Iterable[str] = ()) -> Iterator[Job[Any]]:
-        """All jobs, newest first, or those in one of these states and kinds; pages are fetched as needed."""
-        request = jobs_pb2.ListJobsRequest(
+    def jobs(
+        self, *, states: str | Iterable[str] = (), kinds: str | Iterable[str] = (), newest_first: bool = True
+    ) -> Iterator[Job[Any]]:
+        """All jobs; pages are fetched as needed.
+
+        Args:
+            states: Only those in one of these states.
+            kinds: Only those of one of these kinds.
+            newest_first: The newest first, else the oldest.
+        """
+        wanted = jobs_pb2.JobFilter(
             states=[jobs_pb2.JobState.Value(f"JOB_STATE_{name}") for name in member_names(JobState, "states", states)],
             kinds=[jobs_pb2.JobKind.Value(f"JOB_KIND_{name}") for name in member_names(JobKind, "kinds", kinds)],
         )
+        request = jobs_pb2.ListJobsRequest(filter=wanted, order_by=order(newest_first=newest_first))
         found = pages(self._connection, self._connection.jobs.ListJobs, request)
         return (self._handle(message) for page in found for message in page.jobs)
 

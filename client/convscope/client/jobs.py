@@ -36,9 +36,9 @@ class JobInfo:
         name: `jobs/{id}`.
         kind: Train, evaluate or visualize.
         state: Where it is in its life.
-        model: `models/{id}` that it makes, or that it looks at.
+        model: `models/{id}` that it makes, or that it looks at; of the latter, empty where `spec` is.
         spec: What it does, every default filled in, as the JSON of its message: 64-bit integers are strings, and what
-            is 0, false or empty is left out unless it was set.
+            is 0, false or empty is left out unless it was set. Empty in listings; `Job.spec` asks for it.
         request_id: The id of the request that made it.
         create_time: When it was created, UTC.
         start_time: When a worker first started it; None before.
@@ -74,16 +74,16 @@ class JobInfo:
     @classmethod
     def from_wire(cls, message: jobs_pb2.Job) -> "JobInfo":
         """The information in a message."""
-        kind = message.spec.WhichOneof("kind")
-        if kind is None:
+        if not message.kind:
             raise ProtocolError(f"{message.name} is of a kind that this client does not know")
-        spec = getattr(message.spec, kind)
+        kind = from_wire(JobKind, jobs_pb2.JobKind.Name, message.kind)
+        spec = getattr(message.spec, kind) if message.HasField("spec") else None
         return cls(
             name=message.name,
-            kind=JobKind(kind),
+            kind=kind,
             state=from_wire(JobState, jobs_pb2.JobState.Name, message.state),
-            model=message.model if kind == "train" else spec.model,
-            spec=MappingProxyType(json_format.MessageToDict(spec, preserving_proto_field_name=True)),
+            model=message.model or getattr(spec, "model", ""),
+            spec=MappingProxyType(json_format.MessageToDict(spec, preserving_proto_field_name=True) if spec else {}),
             request_id=message.request_id,
             create_time=time_from_wire(message.create_time),
             start_time=time_from_wire(message.start_time) if message.HasField("start_time") else None,
@@ -102,8 +102,8 @@ class JobInfo:
 class Job(Generic[R]):
     """A handle on a job whose result is an `R`. Many handles may follow the same job.
 
-    A handle got by name asks nothing by itself: `kind`, `model` and `info` ask the server when they are first used, and
-    raise what `refresh` raises.
+    A handle got by name asks nothing by itself: `kind`, `model`, `spec` and `info` ask the server when they are first
+    used, and raise what `refresh` raises. One from a listing asks for `spec`, and for the `model` that it looks at.
     """
 
     def __init__(self, connection: Connection, name: str, info: JobInfo | None = None) -> None:
@@ -129,7 +129,12 @@ class Job(Generic[R]):
     @property
     def model(self) -> str:
         """`models/{id}` that it makes, or that it looks at. Other jobs may name it at once."""
-        return self.info.model
+        return self.info.model or self.refresh().model
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """What it does; see `JobInfo.spec`."""
+        return self.info.spec or self.refresh().spec
 
     @property
     def info(self) -> JobInfo:
@@ -190,7 +195,9 @@ class Job(Generic[R]):
         """
         deadline = None if timeout is None else time.monotonic() + checks.real("timeout", timeout)
         try:
-            info = self._info or patiently(self._connection, self.refresh, deadline=deadline)
+            info = self._info
+            if info is None or not info.spec:
+                info = patiently(self._connection, self.refresh, deadline=deadline)
             with _display(info, progress) as show:
                 found = self._wait(show, deadline)
         except DeadlineExceeded:
@@ -202,7 +209,10 @@ class Job(Generic[R]):
     def cancel(self) -> JobInfo:
         """Asks the job to stop; one that has ended is left as it is."""
         request = jobs_pb2.CancelJobRequest(name=self.name)
-        self._info = info = JobInfo.from_wire(self._connection.call(self._connection.jobs.CancelJob, request))
+        info = JobInfo.from_wire(self._connection.call(self._connection.jobs.CancelJob, request))
+        if self._info:
+            info = replace(info, model=self._info.model, spec=self._info.spec)
+        self._info = info
         return info
 
     def delete(self) -> None:
@@ -243,7 +253,7 @@ class Job(Generic[R]):
         if isinstance(result, TrainResult):
             return self._with_history(result)
         if isinstance(result, VisualizeResult):
-            spec = self.info.spec
+            spec = self.spec
             return VisualizeResult.of(
                 images, result.seconds, asked_features(spec), known=result.known, objectives=objective_names(spec)
             )

@@ -92,6 +92,30 @@ JOB_KIND_VISUALIZE: JobKind.ValueType  # 3
 """Has a VisualizeSpec."""
 Global___JobKind: typing_extensions.TypeAlias = JobKind
 
+class _JobView:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _JobViewEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_JobView.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    JOB_VIEW_UNSPECIFIED: _JobView.ValueType  # 0
+    """Not set; each request says which view it then means."""
+    JOB_VIEW_BASIC: _JobView.ValueType  # 1
+    """All but spec and result."""
+    JOB_VIEW_FULL: _JobView.ValueType  # 2
+    """Everything."""
+
+class JobView(_JobView, metaclass=_JobViewEnumTypeWrapper):
+    """How much of a job is sent."""
+
+JOB_VIEW_UNSPECIFIED: JobView.ValueType  # 0
+"""Not set; each request says which view it then means."""
+JOB_VIEW_BASIC: JobView.ValueType  # 1
+"""All but spec and result."""
+JOB_VIEW_FULL: JobView.ValueType  # 2
+"""Everything."""
+Global___JobView: typing_extensions.TypeAlias = JobView
+
 class _Priority:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -296,6 +320,7 @@ class Job(google.protobuf.message.Message):
     PARTS_FIELD_NUMBER: builtins.int
     PARTS_DONE_FIELD_NUMBER: builtins.int
     WAITING_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Resource name, `jobs/{id}`."""
     state: Global___JobState.ValueType
@@ -316,9 +341,11 @@ class Job(google.protobuf.message.Message):
     """Number of its parts, each computed by one worker in one go; >= 1."""
     parts_done: builtins.int
     """How many of them have ended."""
+    kind: Global___JobKind.ValueType
+    """Which of the spec's fields is set."""
     @property
     def spec(self) -> Global___JobSpec:
-        """What it does, every default filled in."""
+        """What it does, every default filled in; left out by JOB_VIEW_BASIC."""
 
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -338,7 +365,7 @@ class Job(google.protobuf.message.Message):
 
     @property
     def result(self) -> Global___JobResult:
-        """Only if SUCCEEDED; left out by ListJobs."""
+        """Only if SUCCEEDED; left out by JOB_VIEW_BASIC."""
 
     @property
     def waiting(self) -> Global___Waiting:
@@ -364,9 +391,10 @@ class Job(google.protobuf.message.Message):
         parts: builtins.int = ...,
         parts_done: builtins.int = ...,
         waiting: Global___Waiting | None = ...,
+        kind: Global___JobKind.ValueType = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "result", b"result", "spec", b"spec", "start_time", b"start_time", "waiting", b"waiting"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "end_time", b"end_time", "failure", b"failure", "model", b"model", "name", b"name", "parts", b"parts", "parts_done", b"parts_done", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state", "waiting", b"waiting"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "end_time", b"end_time", "failure", b"failure", "kind", b"kind", "model", b"model", "name", b"name", "parts", b"parts", "parts_done", b"parts_done", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state", "waiting", b"waiting"]) -> None: ...
 
 Global___Job: typing_extensions.TypeAlias = Job
 
@@ -799,16 +827,46 @@ class GetJobRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    VIEW_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
+    view: Global___JobView.ValueType
+    """How much of it."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        view: Global___JobView.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "view", b"view"]) -> None: ...
 
 Global___GetJobRequest: typing_extensions.TypeAlias = GetJobRequest
+
+@typing.final
+class JobFilter(google.protobuf.message.Message):
+    """Which jobs to list. All that is set holds together."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STATES_FIELD_NUMBER: builtins.int
+    KINDS_FIELD_NUMBER: builtins.int
+    @property
+    def states(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___JobState.ValueType]:
+        """Those in one of these states. Empty means all."""
+
+    @property
+    def kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___JobKind.ValueType]:
+        """Those of one of these kinds. Empty means all."""
+
+    def __init__(
+        self,
+        *,
+        states: collections.abc.Iterable[Global___JobState.ValueType] | None = ...,
+        kinds: collections.abc.Iterable[Global___JobKind.ValueType] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["kinds", b"kinds", "states", b"states"]) -> None: ...
+
+Global___JobFilter: typing_extensions.TypeAlias = JobFilter
 
 @typing.final
 class ListJobsRequest(google.protobuf.message.Message):
@@ -816,31 +874,34 @@ class ListJobsRequest(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    VIEW_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    ORDER_BY_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
-    STATES_FIELD_NUMBER: builtins.int
-    KINDS_FIELD_NUMBER: builtins.int
+    view: Global___JobView.ValueType
+    """How much of each."""
+    order_by: builtins.str
+    """In which order."""
     page_size: builtins.int
-    """At most this many, 1 to 1000; 0 means 50. Jobs with long specs are fewer on a page."""
+    """Jobs on a page, at most. A page holds about 2 MiB, and one job at least."""
     page_token: builtins.str
-    """`next_page_token` of the page before; empty for the first page."""
+    """`next_page_token` of the page before, of the same filter and order; empty for the first page."""
     @property
-    def states(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___JobState.ValueType]:
-        """Only jobs in one of these states; empty means all."""
-
-    @property
-    def kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___JobKind.ValueType]:
-        """Only jobs of one of these kinds; empty means all."""
+    def filter(self) -> Global___JobFilter:
+        """Which."""
 
     def __init__(
         self,
         *,
+        view: Global___JobView.ValueType = ...,
+        filter: Global___JobFilter | None = ...,
+        order_by: builtins.str = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
-        states: collections.abc.Iterable[Global___JobState.ValueType] | None = ...,
-        kinds: collections.abc.Iterable[Global___JobKind.ValueType] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "view", b"view"]) -> None: ...
 
 Global___ListJobsRequest: typing_extensions.TypeAlias = ListJobsRequest
 

@@ -100,20 +100,22 @@ class JobsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """Describes a job, with its result if it has one.
+        """Describes a job.
 
-        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored result is
-        missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
+        stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store where there is a result
+        (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Lists jobs without their results, newest first.
+        """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out: GetJob
+        tells.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state or kind; UNAVAILABLE while Redis is
-        away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
+        unknown value; UNAVAILABLE while Redis is away, or the artifact store where results are asked for (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,7 +138,7 @@ class JobsServicer(object):
 
     def CancelJob(self, request, context):
         """Asks a job to stop: a queued one is CANCELLED at once, a running one when its worker sees the request.
-        A job that has ended already is left as it is. Answers with the job as it now stands.
+        A job that has ended already is left as it is. Answers with the job as it now stands, in JOB_VIEW_BASIC.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
         """

@@ -200,17 +200,19 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     """
 
     GetJob: _JobsGetJobType
-    """Describes a job, with its result if it has one.
+    """Describes a job.
 
-    Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored result is
-    missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
+    Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
+    stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store where there is a result
+    (retry).
     """
 
     ListJobs: _JobsListJobsType
-    """Lists jobs without their results, newest first.
+    """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out: GetJob
+    tells.
 
-    Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state or kind; UNAVAILABLE while Redis is
-    away (retry).
+    Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
+    unknown value; UNAVAILABLE while Redis is away, or the artifact store where results are asked for (retry).
     """
 
     WatchJob: _JobsWatchJobType
@@ -227,7 +229,7 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
 
     CancelJob: _JobsCancelJobType
     """Asks a job to stop: a queued one is CANCELLED at once, a running one when its worker sees the request.
-    A job that has ended already is left as it is. Answers with the job as it now stands.
+    A job that has ended already is left as it is. Answers with the job as it now stands, in JOB_VIEW_BASIC.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
     """
@@ -298,10 +300,11 @@ class JobsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.jobs_pb2.GetJobRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.jobs_pb2.Job, collections.abc.Awaitable[convscope.v1.jobs_pb2.Job]]:
-        """Describes a job, with its result if it has one.
+        """Describes a job.
 
-        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored result is
-        missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
+        stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store where there is a result
+        (retry).
         """
 
     @abc.abstractmethod
@@ -310,10 +313,11 @@ class JobsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.jobs_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.jobs_pb2.ListJobsResponse, collections.abc.Awaitable[convscope.v1.jobs_pb2.ListJobsResponse]]:
-        """Lists jobs without their results, newest first.
+        """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out: GetJob
+        tells.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state or kind; UNAVAILABLE while Redis is
-        away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
+        unknown value; UNAVAILABLE while Redis is away, or the artifact store where results are asked for (retry).
         """
 
     @abc.abstractmethod
@@ -340,7 +344,7 @@ class JobsServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.jobs_pb2.Job, collections.abc.Awaitable[convscope.v1.jobs_pb2.Job]]:
         """Asks a job to stop: a queued one is CANCELLED at once, a running one when its worker sees the request.
-        A job that has ended already is left as it is. Answers with the job as it now stands.
+        A job that has ended already is left as it is. Answers with the job as it now stands, in JOB_VIEW_BASIC.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
         """

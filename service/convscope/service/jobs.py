@@ -1,5 +1,6 @@
 """The Jobs service."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
@@ -10,11 +11,12 @@ from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
-from convscope.service.paging import cut_page, place_before
-from convscope.service.requests import known_values, name_to_id
+from convscope.service.paging import cut_page, is_newest_first, place_before
+from convscope.service.requests import known_value, known_values, name_to_id
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
 from convscope.store import settle_waiters
+from convscope.store.errors import BlobDamagedError
 from convscope.store.jobs.waiting import waiting_reason
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
@@ -27,6 +29,7 @@ from convscope.v1.jobs_pb2 import (
     JobKind,
     JobSpec,
     JobState,
+    JobView,
     ListJobsRequest,
     ListJobsResponse,
     WatchJobRequest,
@@ -56,14 +59,15 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
     async def GetJob(self, request: GetJobRequest, context: Context) -> Job:  # noqa: N802
         """Describe a job."""
         name_to_id("jobs", request.name)
-        job, digest = await self._backend.run(_get, self._backend, request.name)
+        job, digest = await self._backend.run(_get, self._backend, request)
         if digest:
             job.result.ParseFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
         return job
 
     async def ListJobs(self, request: ListJobsRequest, context: Context) -> ListJobsResponse:  # noqa: N802
-        """List jobs, newest first."""
-        return await self._backend.run(_list, self._backend, request)
+        """List jobs."""
+        full = _is_full(request.view, default=JobView.JOB_VIEW_BASIC)
+        return await (self._backend.run_blobs if full else self._backend.run)(_list, self._backend, request, full=full)
 
     async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobEvent]:  # noqa: N802
         """Send a job's events."""
@@ -76,7 +80,7 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> Job:  # noqa: N802
         """Ask a job to stop."""
         name_to_id("jobs", request.name)
-        return await self._backend.run(_cancel, self._backend, request.name)
+        return _basic(await self._backend.run(_cancel, self._backend, request.name))
 
     async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
         """Delete an ended job."""
@@ -116,25 +120,43 @@ def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
     return parts, estimate_seconds(spec.visualize, layers) / parts
 
 
-def _get(backend: Backend, name: str) -> tuple[Job, str]:
-    """Return a job without its result, and the digest of that, if there is one."""
-    job = backend.jobs.get(name)
+def _get(backend: Backend, request: GetJobRequest) -> tuple[Job, str]:
+    """Return a job without its result, and the digest of that, if there is one and it is asked for."""
+    full = _is_full(request.view, default=JobView.JOB_VIEW_FULL)
+    job = backend.jobs.get(request.name)
     if waiting := waiting_reason(backend.redis, job):
         job.waiting.CopyFrom(waiting)
-    return job, backend.jobs.result_digest(name)
+    return (job, backend.jobs.result_digest(request.name)) if full else (_basic(job), "")
 
 
-def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
-    states = [JobState.ValueType(state) for state in known_values("states", request.states, JobState.DESCRIPTOR)]
-    names = JobKind.DESCRIPTOR.values_by_number
-    kinds = {
-        names[kind].name.removeprefix("JOB_KIND_").lower()
-        for kind in known_values("kinds", request.kinds, JobKind.DESCRIPTOR)
-    }
-
-    found = backend.jobs.walk(after=place_before(request), states=states, kinds=kinds)
-    jobs, token = cut_page(request, found)
+def _list(backend: Backend, request: ListJobsRequest, *, full: bool) -> ListJobsResponse:
+    states = known_values("filter.states", request.filter.states, JobState.DESCRIPTOR)
+    kinds = known_values("filter.kinds", request.filter.kinds, JobKind.DESCRIPTOR)
+    found = backend.jobs.walk(
+        after=place_before(request),
+        newest_first=is_newest_first(request.order_by),
+        states=[JobState.ValueType(state) for state in states],
+        kinds=[JobKind.Name(JobKind.ValueType(kind)).removeprefix("JOB_KIND_").lower() for kind in kinds],
+    )
+    jobs, token = cut_page(request, (_with_result(backend, job) if full else _basic(job) for job in found))
     return ListJobsResponse(jobs=jobs, next_page_token=token)
+
+
+def _is_full(view: JobView.ValueType, *, default: JobView.ValueType) -> bool:
+    return known_value("view", view, JobView.DESCRIPTOR, default=default) == JobView.JOB_VIEW_FULL
+
+
+def _basic(job: Job) -> Job:
+    job.ClearField("spec")
+    return job
+
+
+def _with_result(backend: Backend, job: Job) -> Job:
+    """Add a job's result; one that is damaged leaves the others of its page alone."""
+    if digest := backend.jobs.result_digest(job.name):
+        with contextlib.suppress(BlobDamagedError):
+            job.result.ParseFromString(backend.blobs.get(digest))
+    return job
 
 
 def _cancel(backend: Backend, name: str) -> Job:

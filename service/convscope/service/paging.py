@@ -66,7 +66,7 @@ def place_before(request: Message) -> str:
     Raises:
         InvalidRequestError: if the request's token is not one of this listing.
     """
-    token: str = request.page_token  # type: ignore[attr-defined] - every listing has it
+    token: str = request.page_token  # type: ignore[attr-defined]  # every listing has it
     place = token.rpartition("-")[0]
     if token and token != _token(request, place):
         raise InvalidRequestError(BAD_TOKEN)
@@ -84,7 +84,7 @@ def cut_page(
         place: names the place of an item in the listing; default: its id.
     """
     page: list[Item] = []
-    size, used = page_size(request.page_size), 0  # type: ignore[attr-defined] - every listing has it
+    size, used = page_size(request.page_size), 0  # type: ignore[attr-defined]  # every listing has it
     for item in items:
         used += item.ByteSize()
         if page and (len(page) == size or used > PAGE_BYTES):

@@ -6,7 +6,7 @@ from typing import cast
 import redis
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobFinished, JobSpec, JobState, Priority
+from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobFinished, JobKind, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model, ModelState
 
 __all__ = [
@@ -65,6 +65,7 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
     state = JobState.Value(f"JOB_STATE_{fields[b'state'].decode().upper()}")
     job = Job(
         name=f"jobs/{job_id}",
+        kind=_kind(fields[b"kind"]),
         state=state,
         spec=JobSpec.FromString(fields[b"spec"]),
         request_id=fields.get(b"request_id", b"").decode(),
@@ -91,6 +92,12 @@ def model_from_fields(model_id: str, fields: Fields) -> Model:
     model.create_time.FromMilliseconds(int(fields[b"created"]))
     model.state = ModelState.Value(f"MODEL_STATE_{fields[b'state'].decode().upper()}")
     return model
+
+
+def _kind(kind: bytes) -> JobKind.ValueType:
+    """Return a kind from how it is stored; that of a job which only newer versions know is not set."""
+    name = f"JOB_KIND_{kind.decode().upper()}"
+    return JobKind.Value(name) if name in JobKind.keys() else JobKind.JOB_KIND_UNSPECIFIED  # noqa: SIM118 - no mapping
 
 
 def _named(collection: str, identifier: bytes) -> str:
