@@ -83,7 +83,9 @@ class JobInfo:
             kind=kind,
             state=from_wire(JobState, jobs_pb2.JobState.Name, message.state),
             model=message.model or getattr(spec, "model", ""),
-            spec=MappingProxyType(json_format.MessageToDict(spec, preserving_proto_field_name=True) if spec else {}),
+            spec=MappingProxyType(
+                json_format.MessageToDict(spec, preserving_proto_field_name=True) if spec is not None else {}
+            ),
             request_id=message.request_id,
             create_time=time_from_wire(message.create_time),
             start_time=time_from_wire(message.start_time) if message.HasField("start_time") else None,
