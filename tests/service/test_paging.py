@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from convscope.service import paging
 from convscope.service.errors import InvalidRequestError
-from convscope.service.paging import cut_page, page_size, place_before
+from convscope.service.paging import cut_page, place_before
 from convscope.v1.jobs_pb2 import Job
 from convscope.v1.models_pb2 import ListModelsRequest, ModelFilter, ModelState, ModelView
 
@@ -48,23 +48,10 @@ def test_pages_of_large_items_meet_and_are_short(monkeypatch: pytest.MonkeyPatch
     assert seen == jobs
 
 
-@pytest.mark.parametrize(
-    ("asked", "given"), [(0, 50), (1, 1), (1000, 1000), (1001, 1000), (2**31 - 1, 1000), (-1, 1), (-(2**31), 1)]
-)
-def test_sizes_of_pages_are_coerced(asked: int, given: int) -> None:
-    assert page_size(asked) == given
-
-
 def test_a_token_tells_where_its_listing_goes_on() -> None:
     token = next_page(LISTING)
     assert place(token) == "a-1"
     assert place(token, page_size=7, view=ModelView.MODEL_VIEW_FULL) == "a-1"
-
-
-def test_the_order_that_is_meant_may_be_named() -> None:
-    assert next_page(ListModelsRequest(page_size=1)) == next_page(
-        ListModelsRequest(page_size=1, order_by="create_time desc")
-    )
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,19 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convscope.client import Client, FailedPrecondition, connection
-from convscope.service.paging import MAX_PAGE_SIZE
 from convscope.service.server_info import MAX_REQUEST_BYTES
 from convscope.v1 import version as contract
+from convscope.v1.datasets_pb2 import ListDatasetsRequest
+from convscope.v1.jobs_pb2 import ListJobsRequest
+from convscope.v1.models_pb2 import ListModelsRequest
 from convscope.v1.rules import field_rules
+from convscope.v1.visualizations_pb2 import ListVisualizationsRequest
 from convscope.v1.workers_pb2 import ListWorkersRequest
 from support.api import connect
 from support.service_alone import NOT_SERVING, SERVING, service_alone
+
+# Items on a page of any listing.
+MAX_PAGE_SIZE = 1000
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,6 @@ def test_a_client_of_another_contract_is_told_both(address: str, monkeypatch: py
     assert "2.3" in str(caught.value)
 
 
-def test_the_limits_are_those_of_the_rules() -> None:
-    rules = field_rules(ListWorkersRequest.DESCRIPTOR.fields_by_name["page_size"])
-    assert rules.maximum == MAX_PAGE_SIZE
+def test_all_listings_have_the_same_largest_page() -> None:
+    requests = (ListJobsRequest, ListModelsRequest, ListDatasetsRequest, ListWorkersRequest, ListVisualizationsRequest)
+    assert {field_rules(kind.DESCRIPTOR.fields_by_name["page_size"]).maximum for kind in requests} == {MAX_PAGE_SIZE}

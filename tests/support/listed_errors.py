@@ -66,20 +66,21 @@ def by_name(kind: type[Message], collection: str) -> dict[str, list[Request]]:
 
 def by_page(kind: type[Message], **bad: Any) -> dict[str, list[Request]]:
     """What all listings have in common, and what else is wrong by itself."""
-    wrong = [{"page_token": "?"}, *({name: value} for name, values in bad.items() for value in values)]
+    wrong = [{"page_token": "?"}, {"page_token": "a" * 513}]
+    wrong += [{name: value} for name, values in bad.items() for value in values]
     return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in wrong]}  # type: ignore[misc]
 
 
-def by_job(kind: type[Message]) -> dict[str, list[Request]]:
+def by_job(kind: type[Message], **more: str) -> dict[str, list[Request]]:
     """What all requests for the images of a job have in common."""
     return {
         "INVALID_ARGUMENT": [
             lambda _: kind(job="x"),
-            lambda world: kind(job=f"jobs/{world.queued}"),
-            lambda world: kind(job=f"jobs/{world.drawn}", format=9),
+            lambda world: kind(job=f"jobs/{world.queued}", **more),
+            lambda world: kind(job=f"jobs/{world.drawn}", format=9, **more),
         ],
-        "NOT_FOUND": [lambda _: kind(job="jobs/none")],
-        "UNAVAILABLE": [lambda _: kind(job="jobs/none")],
+        "NOT_FOUND": [lambda _: kind(job="jobs/none", **more)],
+        "UNAVAILABLE": [lambda _: kind(job="jobs/none", **more)],
     }
 
 
@@ -180,9 +181,9 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "DATA_LOSS": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.drawn}")],
     },
     "Visualizations.GetVisualization": {
-        **by_job(GetVisualizationRequest),
+        **by_job(GetVisualizationRequest, layer="conv1"),
         "INVALID_ARGUMENT": [
-            *by_job(GetVisualizationRequest)["INVALID_ARGUMENT"],
+            *by_job(GetVisualizationRequest, layer="conv1")["INVALID_ARGUMENT"],
             lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}"),
         ],
         "NOT_FOUND": [

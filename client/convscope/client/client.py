@@ -115,7 +115,7 @@ class Client:
             seed: Decides the initial weights and the order of the examples.
             continue_from: Model to resume from: weights, optimizer state and step count. It may still be in training.
                 Not with `convolutions` or `dense`.
-            model_id: Id of the model that it makes, 1 to 64 of a-z, 0-9, `-` and `_`. Default: one that the server
+            model_id: Id of the model that it makes: at most 64 of a-z, 0-9, `-` and `_`. Default: one that the server
                 chooses.
             request_id: Makes the submission safe to repeat: the same id with the same spec is the same job.
             priority: How soon the job is taken up: `low`, `normal` or `high`. Default `normal`.
@@ -123,7 +123,7 @@ class Client:
 
         Raises:
             InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
-            InvalidArgument: The server refuses a field; `fields` names it.
+            InvalidArgument: The server refuses what does not fit its models or datasets; `fields` names it.
             NotFound: Unknown dataset or model.
             FailedPrecondition: The model's training failed.
             AlreadyExists: There is a model of this id, or `request_id` was used with another spec.

@@ -167,7 +167,7 @@ class GetDatasetRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `datasets/{id}`."""
+    """`datasets/{dataset}`."""
     def __init__(
         self,
         *,

@@ -322,13 +322,13 @@ class Job(google.protobuf.message.Message):
     WAITING_FIELD_NUMBER: builtins.int
     KIND_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """Resource name, `jobs/{job}`; the id is the server's."""
     state: Global___JobState.ValueType
     """Where it is in its life."""
     request_id: builtins.str
     """The request's id; empty if it had none."""
     model: builtins.str
-    """`models/{id}` that it makes; empty unless it trains. Other jobs may name it at once."""
+    """`models/{model}` that it makes; empty unless it trains. Other jobs may name it at once."""
     sequence: builtins.int
     """Sequence number of its latest event, >= 1."""
     cancel_requested: builtins.bool
@@ -796,16 +796,16 @@ class CreateJobRequest(google.protobuf.message.Message):
     PRIORITY_FIELD_NUMBER: builtins.int
     DEVICE_FIELD_NUMBER: builtins.int
     request_id: builtins.str
-    """Makes the request safe to repeat: 1 to 128 printable ASCII characters, unique among all jobs. The same id with
-    the same spec answers with the job made before. Default: none.
+    """Makes the request safe to repeat, unique among all jobs. The same id with the same spec answers with the job made
+    before.
     """
     priority: Global___Priority.ValueType
-    """How soon it is taken up. Default PRIORITY_NORMAL."""
+    """How soon it is taken up."""
     device: Global___Device.ValueType
-    """What it is to run on. Default DEVICE_ANY."""
+    """What it is to run on."""
     @property
     def spec(self) -> Global___JobSpec:
-        """What to do. Required."""
+        """What to do."""
 
     def __init__(
         self,
@@ -939,12 +939,12 @@ class WatchJobRequest(google.protobuf.message.Message):
     AFTER_SEQUENCE_FIELD_NUMBER: builtins.int
     AFTER_TOKEN_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     after_sequence: builtins.int
-    """Sequence number of the last event already seen, >= 0; 0 for all events."""
+    """Sequence number of the last event already seen; 0 for all events."""
     after_token: builtins.str
-    """`log_token` of that event. Given, a log that lost events and has grown anew since is told from the one that was
-    seen. Default: none; then only a log that is shorter than `after_sequence` is noticed.
+    """`log_token` of that event. Given, a log that lost events and has grown since is told from the one that was seen;
+    without it, only a log that is shorter than `after_sequence` is noticed.
     """
     def __init__(
         self,
@@ -965,7 +965,7 @@ class CancelJobRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     def __init__(
         self,
         *,
@@ -983,7 +983,7 @@ class DeleteJobRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     def __init__(
         self,
         *,

@@ -400,7 +400,7 @@ class DeleteModelRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `models/{id}`."""
+    """`models/{model}`."""
     def __init__(
         self,
         *,
@@ -418,7 +418,7 @@ class ExportModelRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `models/{id}`."""
+    """`models/{model}`."""
     def __init__(
         self,
         *,

@@ -56,9 +56,9 @@ class FeatureTerm(google.protobuf.message.Message):
     LAYER_FIELD_NUMBER: builtins.int
     FEATURE_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the layer, which must have features. Required."""
+    """Name of the layer, which must have features."""
     feature: builtins.int
-    """Number of the channel, unit or class, from 0 to below the layer's number of features."""
+    """Number of the channel, unit or class, below the layer's number of features."""
     def __init__(
         self,
         *,
@@ -80,13 +80,13 @@ class NeuronTerm(google.protobuf.message.Message):
     ROW_FIELD_NUMBER: builtins.int
     COLUMN_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the convolution. Required."""
+    """Name of the convolution."""
     channel: builtins.int
-    """Number of the channel, from 0 to below the layer's number of features."""
+    """Number of the channel, below the layer's number of features."""
     row: builtins.int
-    """Row of the layer's output, from 0 to below its height. Default: the middle one, height / 2 rounded down."""
+    """Row of the layer's output, below its height."""
     column: builtins.int
-    """Column of the layer's output, from 0 to below its width. Default: the middle one, width / 2 rounded down."""
+    """Column of the layer's output, below its width."""
     def __init__(
         self,
         *,
@@ -112,7 +112,7 @@ class LayerTerm(google.protobuf.message.Message):
 
     LAYER_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the layer, which must have features. Required."""
+    """Name of the layer, which must have features."""
     def __init__(
         self,
         *,
@@ -131,11 +131,11 @@ class DirectionTerm(google.protobuf.message.Message):
     LAYER_FIELD_NUMBER: builtins.int
     VECTOR_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the layer, which must have features. Required."""
+    """Name of the layer, which must have features."""
     @property
     def vector(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """One component for each feature of the layer, all finite, the largest with a magnitude of 1e-6 to 1e6. It is used as
-        given, not normalized.
+        """One component for each feature of the layer, the largest with a magnitude of at least 1e-6. It is used as given, not
+        normalized.
         """
 
     def __init__(
@@ -162,7 +162,7 @@ class DiversityTerm(google.protobuf.message.Message):
 
     LAYER_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the convolution. Required."""
+    """Name of the convolution."""
     def __init__(
         self,
         *,
@@ -186,9 +186,9 @@ class Term(google.protobuf.message.Message):
     DIRECTION_FIELD_NUMBER: builtins.int
     DIVERSITY_FIELD_NUMBER: builtins.int
     weight: builtins.float
-    """Factor; negative to minimize. Its magnitude is 1e-6 to 1e6. Default 1."""
+    """Factor; negative to minimize."""
     tap: Global___Tap.ValueType
-    """Where the layer is tapped; not for diversity, which looks at what comes after the activation."""
+    """Where the layer is tapped. Must not be set for diversity, which looks at what comes after the activation."""
     @property
     def feature(self) -> Global___FeatureTerm:
         """A channel, unit or class."""
@@ -238,12 +238,12 @@ class Objective(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """What the images are listed under: 1 to 64 letters (A to Z, a to z), digits, `_`, `-` and `.`, not dots alone;
-    unlike any layer of the model and any other objective. Default: `objectives[i]`, by its index.
+    """What the images are listed under, unlike any layer of the model and any other objective. Of the names in brackets
+    only its own is allowed, the one that an accepted job has by default.
     """
     @property
     def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Term]:
-        """At least one, at most 16; not diversity alone."""
+        """The summands; not diversity alone."""
 
     def __init__(
         self,

@@ -25,13 +25,29 @@ _sym_db = _symbol_database.Default()
 from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63onvscope/v1/train.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\"\x9c\x01\n\x0b\x43onvolution\x12\x0f\n\x07\x66ilters\x18\x01 \x01(\x05\x12\x18\n\x0bkernel_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12,\n\nactivation\x18\x03 \x01(\x0e\x32\x18.convscope.v1.Activation\x12\x16\n\tpool_size\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\x0e\n\x0c_kernel_sizeB\x0c\n\n_pool_size\"D\n\x05\x44\x65nse\x12\r\n\x05units\x18\x01 \x01(\x05\x12,\n\nactivation\x18\x02 \x01(\x0e\x32\x18.convscope.v1.Activation\"^\n\x07Network\x12/\n\x0c\x63onvolutions\x18\x01 \x03(\x0b\x32\x19.convscope.v1.Convolution\x12\"\n\x05\x64\x65nse\x18\x02 \x03(\x0b\x32\x13.convscope.v1.Dense\"U\n\x04\x41\x64\x61m\x12;\n\rlearning_rate\x18\x01 \x01(\x01\x42\x1f\xf2\x81\x19\x1b!\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00\xf0?I-C\x1c\xeb\xe2\x36\x1a?H\x00\x88\x01\x01\x42\x10\n\x0e_learning_rate\"\xc0\x06\n\tTrainSpec\x12_\n\x07\x64\x61taset\x18\x01 \x01(\tBN\xf2\x81\x19Jb3`datasets/mnist`, or the dataset of `continue_from`\x92\x01\x12\x64\x61tasets/{dataset}\x12=\n\x08model_id\x18\x02 \x01(\tB+\xf2\x81\x19\'b\x1bone that the server chooses\x92\x01\x07{model}\x12(\n\x07network\x18\x03 \x01(\x0b\x32\x15.convscope.v1.NetworkH\x00\x12.\n\rcontinue_from\x18\x04 \x01(\tB\x15\xf2\x81\x19\x11\x92\x01\x0emodels/{model}H\x00\x12\"\n\x04\x61\x64\x61m\x18\n \x01(\x0b\x32\x12.convscope.v1.AdamH\x01\x12\x43\n\tprecision\x18\x14 \x01(\x0e\x32\x17.convscope.v1.PrecisionB\x17\xf2\x81\x19\x13R\x11PRECISION_FLOAT32\x12\x38\n\nbatch_size\x18\x15 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\xc0@I\x00\x00\x00\x00\x00\x00P@H\x02\x88\x01\x01\x12\x38\n\niterations\x18\x16 \x01(\x03\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\xd0\x12\x63\x41I\x00\x00\x00\x00\x00\x88\xc3@H\x03\x88\x01\x01\x12=\n\x0freport_interval\x18\x17 \x01(\x03\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x80\x84.AI\x00\x00\x00\x00\x00\x00Y@H\x04\x88\x01\x01\x12\x41\n\x13validation_interval\x18\x18 \x01(\x03\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x80\x84.AI\x00\x00\x00\x00\x00\x00\x00\x00H\x05\x88\x01\x01\x12\x0c\n\x04seed\x18\x19 \x01(\x04\x42i\n\x0c\x61rchitecture\x12Y\xf2\x81\x19U\x12Sconvolutions of 16 and 36 filters, one dense layer of 128 units, as in the tutorialB\x17\n\toptimizer\x12\n\xf2\x81\x19\x06\x1a\x04\x61\x64\x61mB\r\n\x0b_batch_sizeB\r\n\x0b_iterationsB\x12\n\x10_report_intervalB\x16\n\x14_validation_interval\"\xe0\x01\n\rTrainProgress\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x11\n\tlast_step\x18\x02 \x01(\x03\x12\x0c\n\x04loss\x18\x03 \x01(\x01\x12\x16\n\x0e\x62\x61tch_accuracy\x18\x04 \x01(\x01\x12\x18\n\x10steps_per_second\x18\x05 \x01(\x01\x12\x1e\n\x11remaining_seconds\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12 \n\x13validation_accuracy\x18\x07 \x01(\x01H\x01\x88\x01\x01\x42\x14\n\x12_remaining_secondsB\x16\n\x14_validation_accuracy\"[\n\x0bTrainResult\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\x15\n\rtrain_seconds\x18\x03 \x01(\x01\x12\x18\n\x10steps_per_second\x18\x04 \x01(\x01*\x95\x01\n\nActivation\x12\x1a\n\x16\x41\x43TIVATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x43TIVATION_RELU\x10\x01\x12\x12\n\x0e\x41\x43TIVATION_ELU\x10\x02\x12\x13\n\x0f\x41\x43TIVATION_TANH\x10\x03\x12\x16\n\x12\x41\x43TIVATION_SIGMOID\x10\x04\x12\x15\n\x11\x41\x43TIVATION_LINEAR\x10\x05*U\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x15\n\x11PRECISION_FLOAT32\x10\x01\x12\x16\n\x12PRECISION_BFLOAT16\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63onvscope/v1/train.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\"\x8f\x02\n\x0b\x43onvolution\x12)\n\x07\x66ilters\x18\x01 \x01(\x05\x42\x18\xf2\x81\x19\x14\x08\x01\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\xb0@\x12\x39\n\x0bkernel_size\x18\x02 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00P@I\x00\x00\x00\x00\x00\x00\x14@H\x00\x88\x01\x01\x12\x43\n\nactivation\x18\x03 \x01(\x0e\x32\x18.convscope.v1.ActivationB\x15\xf2\x81\x19\x11R\x0f\x41\x43TIVATION_RELU\x12\x37\n\tpool_size\x18\x04 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00P@I\x00\x00\x00\x00\x00\x00\x00@H\x01\x88\x01\x01\x42\x0e\n\x0c_kernel_sizeB\x0c\n\n_pool_size\"u\n\x05\x44\x65nse\x12\'\n\x05units\x18\x01 \x01(\x05\x42\x18\xf2\x81\x19\x14\x08\x01\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\xf0@\x12\x43\n\nactivation\x18\x02 \x01(\x0e\x32\x18.convscope.v1.ActivationB\x15\xf2\x81\x19\x11R\x0f\x41\x43TIVATION_RELU\"p\n\x07Network\x12\x38\n\x0c\x63onvolutions\x18\x01 \x03(\x0b\x32\x19.convscope.v1.ConvolutionB\x07\xf2\x81\x19\x03\xa0\x01@\x12+\n\x05\x64\x65nse\x18\x02 \x03(\x0b\x32\x13.convscope.v1.DenseB\x07\xf2\x81\x19\x03\xa0\x01@\"U\n\x04\x41\x64\x61m\x12;\n\rlearning_rate\x18\x01 \x01(\x01\x42\x1f\xf2\x81\x19\x1b!\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00\xf0?I-C\x1c\xeb\xe2\x36\x1a?H\x00\x88\x01\x01\x42\x10\n\x0e_learning_rate\"\xc0\x06\n\tTrainSpec\x12_\n\x07\x64\x61taset\x18\x01 \x01(\tBN\xf2\x81\x19Jb3`datasets/mnist`, or the dataset of `continue_from`\x92\x01\x12\x64\x61tasets/{dataset}\x12=\n\x08model_id\x18\x02 \x01(\tB+\xf2\x81\x19\'b\x1bone that the server chooses\x92\x01\x07{model}\x12(\n\x07network\x18\x03 \x01(\x0b\x32\x15.convscope.v1.NetworkH\x00\x12.\n\rcontinue_from\x18\x04 \x01(\tB\x15\xf2\x81\x19\x11\x92\x01\x0emodels/{model}H\x00\x12\"\n\x04\x61\x64\x61m\x18\n \x01(\x0b\x32\x12.convscope.v1.AdamH\x01\x12\x43\n\tprecision\x18\x14 \x01(\x0e\x32\x17.convscope.v1.PrecisionB\x17\xf2\x81\x19\x13R\x11PRECISION_FLOAT32\x12\x38\n\nbatch_size\x18\x15 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\xc0@I\x00\x00\x00\x00\x00\x00P@H\x02\x88\x01\x01\x12\x38\n\niterations\x18\x16 \x01(\x03\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\xd0\x12\x63\x41I\x00\x00\x00\x00\x00\x88\xc3@H\x03\x88\x01\x01\x12=\n\x0freport_interval\x18\x17 \x01(\x03\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x80\x84.AI\x00\x00\x00\x00\x00\x00Y@H\x04\x88\x01\x01\x12\x41\n\x13validation_interval\x18\x18 \x01(\x03\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x80\x84.AI\x00\x00\x00\x00\x00\x00\x00\x00H\x05\x88\x01\x01\x12\x0c\n\x04seed\x18\x19 \x01(\x04\x42i\n\x0c\x61rchitecture\x12Y\xf2\x81\x19U\x12Sconvolutions of 16 and 36 filters, one dense layer of 128 units, as in the tutorialB\x17\n\toptimizer\x12\n\xf2\x81\x19\x06\x1a\x04\x61\x64\x61mB\r\n\x0b_batch_sizeB\r\n\x0b_iterationsB\x12\n\x10_report_intervalB\x16\n\x14_validation_interval\"\xe0\x01\n\rTrainProgress\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x11\n\tlast_step\x18\x02 \x01(\x03\x12\x0c\n\x04loss\x18\x03 \x01(\x01\x12\x16\n\x0e\x62\x61tch_accuracy\x18\x04 \x01(\x01\x12\x18\n\x10steps_per_second\x18\x05 \x01(\x01\x12\x1e\n\x11remaining_seconds\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12 \n\x13validation_accuracy\x18\x07 \x01(\x01H\x01\x88\x01\x01\x42\x14\n\x12_remaining_secondsB\x16\n\x14_validation_accuracy\"[\n\x0bTrainResult\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\x15\n\rtrain_seconds\x18\x03 \x01(\x01\x12\x18\n\x10steps_per_second\x18\x04 \x01(\x01*\x95\x01\n\nActivation\x12\x1a\n\x16\x41\x43TIVATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x43TIVATION_RELU\x10\x01\x12\x12\n\x0e\x41\x43TIVATION_ELU\x10\x02\x12\x13\n\x0f\x41\x43TIVATION_TANH\x10\x03\x12\x16\n\x12\x41\x43TIVATION_SIGMOID\x10\x04\x12\x15\n\x11\x41\x43TIVATION_LINEAR\x10\x05*U\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x15\n\x11PRECISION_FLOAT32\x10\x01\x12\x16\n\x12PRECISION_BFLOAT16\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'convscope.v1.train_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CONVOLUTION'].fields_by_name['filters']._loaded_options = None
+  _globals['_CONVOLUTION'].fields_by_name['filters']._serialized_options = b'\362\201\031\024\010\001\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\260@'
+  _globals['_CONVOLUTION'].fields_by_name['kernel_size']._loaded_options = None
+  _globals['_CONVOLUTION'].fields_by_name['kernel_size']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000P@I\000\000\000\000\000\000\024@'
+  _globals['_CONVOLUTION'].fields_by_name['activation']._loaded_options = None
+  _globals['_CONVOLUTION'].fields_by_name['activation']._serialized_options = b'\362\201\031\021R\017ACTIVATION_RELU'
+  _globals['_CONVOLUTION'].fields_by_name['pool_size']._loaded_options = None
+  _globals['_CONVOLUTION'].fields_by_name['pool_size']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000P@I\000\000\000\000\000\000\000@'
+  _globals['_DENSE'].fields_by_name['units']._loaded_options = None
+  _globals['_DENSE'].fields_by_name['units']._serialized_options = b'\362\201\031\024\010\001\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\360@'
+  _globals['_DENSE'].fields_by_name['activation']._loaded_options = None
+  _globals['_DENSE'].fields_by_name['activation']._serialized_options = b'\362\201\031\021R\017ACTIVATION_RELU'
+  _globals['_NETWORK'].fields_by_name['convolutions']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['convolutions']._serialized_options = b'\362\201\031\003\240\001@'
+  _globals['_NETWORK'].fields_by_name['dense']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['dense']._serialized_options = b'\362\201\031\003\240\001@'
   _globals['_ADAM'].fields_by_name['learning_rate']._loaded_options = None
   _globals['_ADAM'].fields_by_name['learning_rate']._serialized_options = b'\362\201\031\033!\000\000\000\000\000\000\000\000)\000\000\000\000\000\000\360?I-C\034\353\3426\032?'
   _globals['_TRAINSPEC'].oneofs_by_name['architecture']._loaded_options = None
@@ -54,22 +70,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAINSPEC'].fields_by_name['report_interval']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\360?)\000\000\000\000\200\204.AI\000\000\000\000\000\000Y@'
   _globals['_TRAINSPEC'].fields_by_name['validation_interval']._loaded_options = None
   _globals['_TRAINSPEC'].fields_by_name['validation_interval']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\000\000)\000\000\000\000\200\204.AI\000\000\000\000\000\000\000\000'
-  _globals['_ACTIVATION']._serialized_start=1644
-  _globals['_ACTIVATION']._serialized_end=1793
-  _globals['_PRECISION']._serialized_start=1795
-  _globals['_PRECISION']._serialized_end=1880
+  _globals['_ACTIVATION']._serialized_start=1826
+  _globals['_ACTIVATION']._serialized_end=1975
+  _globals['_PRECISION']._serialized_start=1977
+  _globals['_PRECISION']._serialized_end=2062
   _globals['_CONVOLUTION']._serialized_start=77
-  _globals['_CONVOLUTION']._serialized_end=233
-  _globals['_DENSE']._serialized_start=235
-  _globals['_DENSE']._serialized_end=303
-  _globals['_NETWORK']._serialized_start=305
-  _globals['_NETWORK']._serialized_end=399
-  _globals['_ADAM']._serialized_start=401
-  _globals['_ADAM']._serialized_end=486
-  _globals['_TRAINSPEC']._serialized_start=489
-  _globals['_TRAINSPEC']._serialized_end=1321
-  _globals['_TRAINPROGRESS']._serialized_start=1324
-  _globals['_TRAINPROGRESS']._serialized_end=1548
-  _globals['_TRAINRESULT']._serialized_start=1550
-  _globals['_TRAINRESULT']._serialized_end=1641
+  _globals['_CONVOLUTION']._serialized_end=348
+  _globals['_DENSE']._serialized_start=350
+  _globals['_DENSE']._serialized_end=467
+  _globals['_NETWORK']._serialized_start=469
+  _globals['_NETWORK']._serialized_end=581
+  _globals['_ADAM']._serialized_start=583
+  _globals['_ADAM']._serialized_end=668
+  _globals['_TRAINSPEC']._serialized_start=671
+  _globals['_TRAINSPEC']._serialized_end=1503
+  _globals['_TRAINPROGRESS']._serialized_start=1506
+  _globals['_TRAINPROGRESS']._serialized_end=1730
+  _globals['_TRAINRESULT']._serialized_start=1732
+  _globals['_TRAINRESULT']._serialized_end=1823
 # @@protoc_insertion_point(module_scope)

@@ -22,32 +22,59 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 from convscope.v1 import visualize_pb2 as convscope_dot_v1_dot_visualize__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!convscope/v1/visualizations.proto\x12\x0c\x63onvscope.v1\x1a\x1c\x63onvscope/v1/visualize.proto\"G\n\rVisualization\x12)\n\x05image\x18\x01 \x01(\x0b\x32\x1a.convscope.v1.FeatureImage\x12\x0b\n\x03png\x18\x02 \x01(\x0c\"\x9b\x01\n\x19ListVisualizationsRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12)\n\x06\x66ormat\x18\x06 \x01(\x0e\x32\x19.convscope.v1.ImageFormat\"j\n\x1aListVisualizationsResponse\x12\x33\n\x0evisualizations\x18\x01 \x03(\x0b\x32\x1b.convscope.v1.Visualization\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x93\x01\n\x17GetVisualizationRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\r\n\x05layer\x18\x02 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x03 \x01(\x05\x12\x14\n\x07restart\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12)\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x19.convscope.v1.ImageFormatB\n\n\x08_restart\"V\n\x1b\x45xportVisualizationsRequest\x12\x0b\n\x03job\x18\x01 \x01(\t\x12*\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1a.convscope.v1.ExportFormat\":\n\x1c\x45xportVisualizationsResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c*r\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14IMAGE_FORMAT_FLOAT32\x10\x01\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x02\x12\x15\n\x11IMAGE_FORMAT_NONE\x10\x03*[\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_NPZ\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_PNG\x10\x02\x32\xc2\x02\n\x0eVisualizations\x12g\n\x12ListVisualizations\x12\'.convscope.v1.ListVisualizationsRequest\x1a(.convscope.v1.ListVisualizationsResponse\x12V\n\x10GetVisualization\x12%.convscope.v1.GetVisualizationRequest\x1a\x1b.convscope.v1.Visualization\x12o\n\x14\x45xportVisualizations\x12).convscope.v1.ExportVisualizationsRequest\x1a*.convscope.v1.ExportVisualizationsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!convscope/v1/visualizations.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\x1a\x1c\x63onvscope/v1/visualize.proto\"G\n\rVisualization\x12)\n\x05image\x18\x01 \x01(\x0b\x32\x1a.convscope.v1.FeatureImage\x12\x0b\n\x03png\x18\x02 \x01(\x0c\"\x95\x02\n\x19ListVisualizationsRequest\x12 \n\x03job\x18\x01 \x01(\tB\x13\xf2\x81\x19\x0f\x08\x01\x92\x01\njobs/{job}\x12\x16\n\x05layer\x18\x02 \x01(\tB\x07\xf2\x81\x19\x03p\xe8\x07\x12$\n\x08\x66\x65\x61tures\x18\x03 \x03(\x05\x42\x12\xf2\x81\x19\x0e\x19\x00\x00\x00\x00\x00\x00\x00\x00\xa0\x01\x80\x80\x04\x12\x34\n\tpage_size\x18\x04 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@@\x02I\x00\x00\x00\x00\x00\x00I@\x12\x1b\n\npage_token\x18\x05 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\x12\x45\n\x06\x66ormat\x18\x06 \x01(\x0e\x32\x19.convscope.v1.ImageFormatB\x1a\xf2\x81\x19\x16R\x14IMAGE_FORMAT_FLOAT32\"j\n\x1aListVisualizationsResponse\x12\x33\n\x0evisualizations\x18\x01 \x03(\x0b\x32\x1b.convscope.v1.Visualization\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x02\n\x17GetVisualizationRequest\x12 \n\x03job\x18\x01 \x01(\tB\x13\xf2\x81\x19\x0f\x08\x01\x92\x01\njobs/{job}\x12\x18\n\x05layer\x18\x02 \x01(\tB\t\xf2\x81\x19\x05\x08\x01p\xe8\x07\x12\x1e\n\x07\x66\x65\x61ture\x18\x03 \x01(\x05\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\x00\x00\x12o\n\x07restart\x18\x04 \x01(\x05\x42Y\xf2\x81\x19U\x19\x00\x00\x00\x00\x00\x00\x00\x00\x62Jwith RESTARTS_ALL the first; with RESTARTS_BEST the only one that there isH\x00\x88\x01\x01\x12\x45\n\x06\x66ormat\x18\x05 \x01(\x0e\x32\x19.convscope.v1.ImageFormatB\x1a\xf2\x81\x19\x16R\x14IMAGE_FORMAT_FLOAT32B\n\n\x08_restart\"\x84\x01\n\x1b\x45xportVisualizationsRequest\x12 \n\x03job\x18\x01 \x01(\tB\x13\xf2\x81\x19\x0f\x08\x01\x92\x01\njobs/{job}\x12\x43\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1a.convscope.v1.ExportFormatB\x17\xf2\x81\x19\x13R\x11\x45XPORT_FORMAT_NPZ\":\n\x1c\x45xportVisualizationsResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c*r\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x18\n\x14IMAGE_FORMAT_FLOAT32\x10\x01\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x02\x12\x15\n\x11IMAGE_FORMAT_NONE\x10\x03*[\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_FORMAT_NPZ\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_PNG\x10\x02\x32\xc2\x02\n\x0eVisualizations\x12g\n\x12ListVisualizations\x12\'.convscope.v1.ListVisualizationsRequest\x1a(.convscope.v1.ListVisualizationsResponse\x12V\n\x10GetVisualization\x12%.convscope.v1.GetVisualizationRequest\x1a\x1b.convscope.v1.Visualization\x12o\n\x14\x45xportVisualizations\x12).convscope.v1.ExportVisualizationsRequest\x1a*.convscope.v1.ExportVisualizationsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'convscope.v1.visualizations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IMAGEFORMAT']._serialized_start=718
-  _globals['_IMAGEFORMAT']._serialized_end=832
-  _globals['_EXPORTFORMAT']._serialized_start=834
-  _globals['_EXPORTFORMAT']._serialized_end=925
-  _globals['_VISUALIZATION']._serialized_start=81
-  _globals['_VISUALIZATION']._serialized_end=152
-  _globals['_LISTVISUALIZATIONSREQUEST']._serialized_start=155
-  _globals['_LISTVISUALIZATIONSREQUEST']._serialized_end=310
-  _globals['_LISTVISUALIZATIONSRESPONSE']._serialized_start=312
-  _globals['_LISTVISUALIZATIONSRESPONSE']._serialized_end=418
-  _globals['_GETVISUALIZATIONREQUEST']._serialized_start=421
-  _globals['_GETVISUALIZATIONREQUEST']._serialized_end=568
-  _globals['_EXPORTVISUALIZATIONSREQUEST']._serialized_start=570
-  _globals['_EXPORTVISUALIZATIONSREQUEST']._serialized_end=656
-  _globals['_EXPORTVISUALIZATIONSRESPONSE']._serialized_start=658
-  _globals['_EXPORTVISUALIZATIONSRESPONSE']._serialized_end=716
-  _globals['_VISUALIZATIONS']._serialized_start=928
-  _globals['_VISUALIZATIONS']._serialized_end=1250
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['job']._loaded_options = None
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['job']._serialized_options = b'\362\201\031\017\010\001\222\001\njobs/{job}'
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['layer']._loaded_options = None
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['layer']._serialized_options = b'\362\201\031\003p\350\007'
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['features']._loaded_options = None
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['features']._serialized_options = b'\362\201\031\016\031\000\000\000\000\000\000\000\000\240\001\200\200\004'
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\362\201\031\035\031\000\000\000\000\000\000\360?)\000\000\000\000\000@\217@@\002I\000\000\000\000\000\000I@'
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\362\201\031\003p\200\004'
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['format']._loaded_options = None
+  _globals['_LISTVISUALIZATIONSREQUEST'].fields_by_name['format']._serialized_options = b'\362\201\031\026R\024IMAGE_FORMAT_FLOAT32'
+  _globals['_GETVISUALIZATIONREQUEST'].fields_by_name['job']._loaded_options = None
+  _globals['_GETVISUALIZATIONREQUEST'].fields_by_name['job']._serialized_options = b'\362\201\031\017\010\001\222\001\njobs/{job}'
+  _globals['_GETVISUALIZATIONREQUEST'].fields_by_name['layer']._loaded_options = None
+  _globals['_GETVISUALIZATIONREQUEST'].fields_by_name['layer']._serialized_options = b'\362\201\031\005\010\001p\350\007'
+  _globals['_GETVISUALIZATIONREQUEST'].fields_by_name['feature']._loaded_options = None
+  _globals['_GETVISUALIZATIONREQUEST'].fields_by_name['feature']._serialized_options = b'\362\201\031\t\031\000\000\000\000\000\000\000\000'
+  _globals['_GETVISUALIZATIONREQUEST'].fields_by_name['restart']._loaded_options = None
+  _globals['_GETVISUALIZATIONREQUEST'].fields_by_name['restart']._serialized_options = b'\362\201\031U\031\000\000\000\000\000\000\000\000bJwith RESTARTS_ALL the first; with RESTARTS_BEST the only one that there is'
+  _globals['_GETVISUALIZATIONREQUEST'].fields_by_name['format']._loaded_options = None
+  _globals['_GETVISUALIZATIONREQUEST'].fields_by_name['format']._serialized_options = b'\362\201\031\026R\024IMAGE_FORMAT_FLOAT32'
+  _globals['_EXPORTVISUALIZATIONSREQUEST'].fields_by_name['job']._loaded_options = None
+  _globals['_EXPORTVISUALIZATIONSREQUEST'].fields_by_name['job']._serialized_options = b'\362\201\031\017\010\001\222\001\njobs/{job}'
+  _globals['_EXPORTVISUALIZATIONSREQUEST'].fields_by_name['format']._loaded_options = None
+  _globals['_EXPORTVISUALIZATIONSREQUEST'].fields_by_name['format']._serialized_options = b'\362\201\031\023R\021EXPORT_FORMAT_NPZ'
+  _globals['_IMAGEFORMAT']._serialized_start=1087
+  _globals['_IMAGEFORMAT']._serialized_end=1201
+  _globals['_EXPORTFORMAT']._serialized_start=1203
+  _globals['_EXPORTFORMAT']._serialized_end=1294
+  _globals['_VISUALIZATION']._serialized_start=115
+  _globals['_VISUALIZATION']._serialized_end=186
+  _globals['_LISTVISUALIZATIONSREQUEST']._serialized_start=189
+  _globals['_LISTVISUALIZATIONSREQUEST']._serialized_end=466
+  _globals['_LISTVISUALIZATIONSRESPONSE']._serialized_start=468
+  _globals['_LISTVISUALIZATIONSRESPONSE']._serialized_end=574
+  _globals['_GETVISUALIZATIONREQUEST']._serialized_start=577
+  _globals['_GETVISUALIZATIONREQUEST']._serialized_end=890
+  _globals['_EXPORTVISUALIZATIONSREQUEST']._serialized_start=893
+  _globals['_EXPORTVISUALIZATIONSREQUEST']._serialized_end=1025
+  _globals['_EXPORTVISUALIZATIONSRESPONSE']._serialized_start=1027
+  _globals['_EXPORTVISUALIZATIONSRESPONSE']._serialized_end=1085
+  _globals['_VISUALIZATIONS']._serialized_start=1297
+  _globals['_VISUALIZATIONS']._serialized_end=1619
 # @@protoc_insertion_point(module_scope)

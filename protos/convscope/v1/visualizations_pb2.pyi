@@ -124,15 +124,15 @@ class ListVisualizationsRequest(google.protobuf.message.Message):
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     FORMAT_FIELD_NUMBER: builtins.int
     job: builtins.str
-    """`jobs/{id}`. Required."""
+    """`jobs/{job}`."""
     layer: builtins.str
     """Only images of this layer or named objective; empty means all."""
     page_size: builtins.int
-    """At most this many, 1 to 1000; 0 means 50. Images of many bytes are fewer on a page."""
+    """Images on a page, at most; fewer where they are large."""
     page_token: builtins.str
     """`next_page_token` of the page before, of the same job, layer and features; empty for the first page."""
     format: Global___ImageFormat.ValueType
-    """How pixels are sent. Default IMAGE_FORMAT_FLOAT32."""
+    """How pixels are sent."""
     @property
     def features(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Only images of these features of `layer`, in any order, each once; empty means all. Needs `layer`."""
@@ -187,15 +187,15 @@ class GetVisualizationRequest(google.protobuf.message.Message):
     RESTART_FIELD_NUMBER: builtins.int
     FORMAT_FIELD_NUMBER: builtins.int
     job: builtins.str
-    """`jobs/{id}`. Required."""
+    """`jobs/{job}`."""
     layer: builtins.str
-    """Layer or named objective. Required."""
+    """Layer or named objective."""
     feature: builtins.int
     """Number of the feature, from 0."""
     restart: builtins.int
-    """Which restart, from 0. Default: with RESTARTS_ALL the first; with RESTARTS_BEST the only one that there is."""
+    """Which restart, from 0."""
     format: Global___ImageFormat.ValueType
-    """How pixels are sent. Default IMAGE_FORMAT_FLOAT32."""
+    """How pixels are sent."""
     def __init__(
         self,
         *,
@@ -220,9 +220,9 @@ class ExportVisualizationsRequest(google.protobuf.message.Message):
     JOB_FIELD_NUMBER: builtins.int
     FORMAT_FIELD_NUMBER: builtins.int
     job: builtins.str
-    """`jobs/{id}`. Required."""
+    """`jobs/{job}`."""
     format: Global___ExportFormat.ValueType
-    """As what. Default EXPORT_FORMAT_NPZ."""
+    """As what."""
     def __init__(
         self,
         *,

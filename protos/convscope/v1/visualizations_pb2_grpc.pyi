@@ -118,8 +118,8 @@ class VisualizationsStub(typing.Generic[_VisualizationsListVisualizationsType, _
     Several restarts of a feature follow each other.
 
     Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format or one that the
-    images cannot have, a layer or feature that the job does not have, a bad page size, or a token that is not one of
-    this listing; NOT_FOUND for an unknown job, also one that is deleted meanwhile; DATA_LOSS if a stored image is
+    images cannot have, a layer or feature that the job does not have, or a token that is not one of this
+    listing; NOT_FOUND for an unknown job, also one that is deleted meanwhile; DATA_LOSS if a stored image is
     missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
     """
 
@@ -175,8 +175,8 @@ class VisualizationsServicer(metaclass=abc.ABCMeta):
         Several restarts of a feature follow each other.
 
         Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format or one that the
-        images cannot have, a layer or feature that the job does not have, a bad page size, or a token that is not one of
-        this listing; NOT_FOUND for an unknown job, also one that is deleted meanwhile; DATA_LOSS if a stored image is
+        images cannot have, a layer or feature that the job does not have, or a token that is not one of this
+        listing; NOT_FOUND for an unknown job, also one that is deleted meanwhile; DATA_LOSS if a stored image is
         missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
         """
 

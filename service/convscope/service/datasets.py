@@ -6,7 +6,6 @@ import grpc  # noqa: TC002 - named in an alias
 
 from convscope.service.catalogue import DATASETS, find_dataset
 from convscope.service.paging import cut_page, place_before
-from convscope.service.requests import name_to_id
 from convscope.v1 import datasets_pb2_grpc
 from convscope.v1.datasets_pb2 import Dataset, GetDatasetRequest, ListDatasetsRequest, ListDatasetsResponse
 
@@ -28,5 +27,4 @@ class DatasetsService(datasets_pb2_grpc.DatasetsServicer):
 
     async def GetDataset(self, request: GetDatasetRequest, context: Context) -> Dataset:  # noqa: N802
         """Describe a dataset."""
-        name_to_id("datasets", request.name)
         return find_dataset(request.name)

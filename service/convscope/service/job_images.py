@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from convscope.planning.order import ImageOrder
+from convscope.planning import ImageOrder
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
-from convscope.service.requests import name_to_id
+from convscope.store import visualization_request
 from convscope.store.errors import BlobDamagedError, NotFoundError
 from convscope.store.jobs.images import ready_images
+from convscope.store.names import parse_name
 from convscope.v1.visualizations_pb2 import ImageFormat, Visualization
 from convscope.v1.visualize_pb2 import FeatureImage, Restarts
 
@@ -24,25 +25,25 @@ class JobImages:
         name: ``jobs/{id}``.
 
     Raises:
-        InvalidRequestError: if the name is malformed, or the job is not a visualization.
+        InvalidRequestError: if the job is not a visualization.
         NotFoundError: if there is no such job.
     """
 
     def __init__(self, backend: Backend, name: str) -> None:
         self._backend = backend
-        self._job_id = name_to_id("jobs", name, field="job")
+        self._job_id = parse_name("jobs", name)
         job = backend.jobs.get(name)
         if not job.spec.HasField("visualize"):
             raise InvalidRequestError(Violation("job", f"{name} is not a visualization and has no images"))
         self.name = name
         self.spec = job.spec.visualize
-        self.order = ImageOrder(self.spec)
+        self.order = ImageOrder(visualization_request(self.spec))
         self.all_restarts = self.spec.keep == Restarts.RESTARTS_ALL
 
     @property
     def layers(self) -> str:
         """The layers and objectives that there are images of, for messages."""
-        return ", ".join(target.layer for target in self.order.targets)
+        return ", ".join(target.name for target in self.order.targets)
 
     def ready(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
         """Yield the number and the blob's digest of each of these images that is ready, in the given order."""

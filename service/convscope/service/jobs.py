@@ -9,15 +9,14 @@ from google.protobuf.empty_pb2 import Empty
 
 from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
-from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
 from convscope.service.paging import cut_page, is_newest_first, place_before
-from convscope.service.requests import known_value, known_values, name_to_id
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
-from convscope.store import settle_waiters
+from convscope.store import layer_shapes, settle_waiters, visualization_request
 from convscope.store.errors import BlobDamagedError
 from convscope.store.jobs.waiting import waiting_reason
+from convscope.store.names import parse_name
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -58,7 +57,6 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def GetJob(self, request: GetJobRequest, context: Context) -> Job:  # noqa: N802
         """Describe a job."""
-        name_to_id("jobs", request.name)
         job, digest = await self._backend.run(_get, self._backend, request)
         if digest:
             job.result.ParseFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
@@ -66,25 +64,21 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def ListJobs(self, request: ListJobsRequest, context: Context) -> ListJobsResponse:  # noqa: N802
         """List jobs."""
-        full = _is_full(request.view, default=JobView.JOB_VIEW_BASIC)
-        return await (self._backend.run_blobs if full else self._backend.run)(_list, self._backend, request, full=full)
+        reads_results = request.view == JobView.JOB_VIEW_FULL
+        return await (self._backend.run_blobs if reads_results else self._backend.run)(_list, self._backend, request)
 
     async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobEvent]:  # noqa: N802
         """Send a job's events."""
-        job_id = name_to_id("jobs", request.name)
-        if request.after_sequence < 0:
-            raise InvalidRequestError(Violation("after_sequence", f"must be 0 or more, not {request.after_sequence}"))
+        job_id = parse_name("jobs", request.name)
         async for event in watch_job(self._backend, self._hub, job_id, request.after_sequence, request.after_token):
             yield event
 
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> Job:  # noqa: N802
         """Ask a job to stop."""
-        name_to_id("jobs", request.name)
         return _basic(await self._backend.run(_cancel, self._backend, request.name))
 
     async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
         """Delete an ended job."""
-        name_to_id("jobs", request.name)
         await self._backend.run(self._backend.jobs.delete, request.name)
         return Empty()
 
@@ -115,35 +109,32 @@ def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
     """Return in how many parts a job is computed, and what one costs on average, in seconds by estimate."""
     if spec.WhichOneof("kind") != "visualize":
         return 1, 1.0
-    layers = backend.models.get(spec.visualize.model).layers
-    parts = len(plan_visualization(spec.visualize, layers, PART_SECONDS).parts)
-    return parts, estimate_seconds(spec.visualize, layers) / parts
+    request = visualization_request(spec.visualize)
+    layers = layer_shapes(backend.models.get(spec.visualize.model).layers)
+    parts = len(plan_visualization(request, layers, PART_SECONDS).parts)
+    return parts, estimate_seconds(request, layers) / parts
 
 
 def _get(backend: Backend, request: GetJobRequest) -> tuple[Job, str]:
     """Return a job without its result, and the digest of that, if there is one and it is asked for."""
-    full = _is_full(request.view, default=JobView.JOB_VIEW_FULL)
     job = backend.jobs.get(request.name)
     if waiting := waiting_reason(backend.redis, job):
         job.waiting.CopyFrom(waiting)
-    return (job, backend.jobs.result_digest(request.name)) if full else (_basic(job), "")
+    if request.view == JobView.JOB_VIEW_BASIC:
+        return _basic(job), ""
+    return job, backend.jobs.result_digest(request.name)
 
 
-def _list(backend: Backend, request: ListJobsRequest, *, full: bool) -> ListJobsResponse:
-    states = known_values("filter.states", request.filter.states, JobState.DESCRIPTOR)
-    kinds = known_values("filter.kinds", request.filter.kinds, JobKind.DESCRIPTOR)
+def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
     found = backend.jobs.walk(
         after=place_before(request),
         newest_first=is_newest_first(request.order_by),
-        states=[JobState.ValueType(state) for state in states],
-        kinds=[JobKind.Name(JobKind.ValueType(kind)).removeprefix("JOB_KIND_").lower() for kind in kinds],
+        states=set(request.filter.states),
+        kinds={JobKind.Name(kind).removeprefix("JOB_KIND_").lower() for kind in request.filter.kinds},
     )
+    full = request.view == JobView.JOB_VIEW_FULL
     jobs, token = cut_page(request, (_with_result(backend, job) if full else _basic(job) for job in found))
     return ListJobsResponse(jobs=jobs, next_page_token=token)
-
-
-def _is_full(view: JobView.ValueType, *, default: JobView.ValueType) -> bool:
-    return known_value("view", view, JobView.DESCRIPTOR, default=default) == JobView.JOB_VIEW_FULL
 
 
 def _basic(job: Job) -> Job:
@@ -162,5 +153,5 @@ def _with_result(backend: Backend, job: Job) -> Job:
 def _cancel(backend: Backend, name: str) -> Job:
     job = backend.jobs.request_cancel(name)
     if job.model and job.state == JobState.JOB_STATE_CANCELLED:
-        settle_waiters(backend.redis, name_to_id("models", job.model))
+        settle_waiters(backend.redis, parse_name("models", job.model))
     return job

@@ -8,7 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
 from convscope.service.paging import cut_page, is_newest_first, place_before
-from convscope.service.requests import known_value, known_values, name_to_id
+from convscope.store.names import parse_name
 from convscope.v1 import models_pb2_grpc
 from convscope.v1.models_pb2 import (
     DeleteModelRequest,
@@ -18,7 +18,6 @@ from convscope.v1.models_pb2 import (
     ListModelsRequest,
     ListModelsResponse,
     Model,
-    ModelState,
     ModelView,
 )
 
@@ -43,7 +42,6 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
 
     async def GetModel(self, request: GetModelRequest, context: Context) -> Model:  # noqa: N802
         """Describe a model."""
-        name_to_id("models", request.name)
         model, digest = await self._backend.run(_get, self._backend, request)
         if digest:
             model.MergeFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
@@ -51,7 +49,6 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
 
     async def DeleteModel(self, request: DeleteModelRequest, context: Context) -> Empty:  # noqa: N802
         """Delete a model."""
-        name_to_id("models", request.name)
         await self._backend.run_blob(self._backend.manifests.delete, request.name)
         return Empty()
 
@@ -59,7 +56,6 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
         self, request: ExportModelRequest, context: Context
     ) -> AsyncIterator[ExportModelResponse]:
         """Send a model's file."""
-        name_to_id("models", request.name)
         model = await self._backend.run(self._backend.models.ready, request.name)
         data = await self._backend.run_blob(self._backend.blobs.get, model.sha256)
         for start in range(0, len(data), PIECE):
@@ -68,17 +64,15 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
 
 def _get(backend: Backend, request: GetModelRequest) -> tuple[Model, str]:
     """Return a model without its history, and the digest of that, if there is one and it is asked for."""
-    full = _is_full(request.view, default=ModelView.MODEL_VIEW_FULL)
     model = backend.models.get(request.name)
-    return (model, backend.models.history_digest(request.name)) if full else (_basic(model), "")
+    if request.view == ModelView.MODEL_VIEW_BASIC:
+        return _basic(model), ""
+    return model, backend.models.history_digest(request.name)
 
 
 def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
-    full = _is_full(request.view, default=ModelView.MODEL_VIEW_BASIC)
-    states = known_values("filter.states", request.filter.states, ModelState.DESCRIPTOR)
-    datasets = set(request.filter.datasets)
-    for index, name in enumerate(request.filter.datasets):
-        name_to_id("datasets", name, field=f"filter.datasets[{index}]")
+    full = request.view == ModelView.MODEL_VIEW_FULL
+    states, datasets = set(request.filter.states), set(request.filter.datasets)
 
     def matches(model: Model) -> bool:
         return (not states or model.state in states) and (not datasets or model.dataset in datasets)
@@ -89,10 +83,6 @@ def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
     return ListModelsResponse(models=models, next_page_token=token)
 
 
-def _is_full(view: ModelView.ValueType, *, default: ModelView.ValueType) -> bool:
-    return known_value("view", view, ModelView.DESCRIPTOR, default=default) == ModelView.MODEL_VIEW_FULL
-
-
 def _basic(model: Model) -> Model:
     for field in ("classes", "layers", "lineage"):
         model.ClearField(field)
@@ -101,7 +91,7 @@ def _basic(model: Model) -> Model:
 
 def _place(model: Model) -> str:
     """Return the place of a model in the listing: ids that were chosen do not tell when."""
-    return f"{model.create_time.ToMilliseconds()}-{name_to_id('models', model.name)}"
+    return f"{model.create_time.ToMilliseconds()}-{parse_name('models', model.name)}"
 
 
 def _to_place(place: str) -> tuple[int, str] | None:

@@ -12,18 +12,15 @@ from google.protobuf.message import Message
 
 from convscope.service.errors import InvalidRequestError, Violation
 
-__all__ = ["BAD_TOKEN", "MAX_PAGE_SIZE", "PAGE_BYTES", "cut_page", "is_newest_first", "page_size", "place_before"]
-
-DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 1000
+__all__ = ["BAD_TOKEN", "PAGE_BYTES", "cut_page", "is_newest_first", "place_before"]
 
 # What the items of a page have at most, unless there is but one: half of what every client of gRPC takes.
 PAGE_BYTES = 2 * 2**20
 
 BAD_TOKEN = Violation("page_token", "is not a token that this listing returned")
 
-# What `order_by` may be.
-NEWEST_FIRST, OLDEST_FIRST = "create_time desc", "create_time"
+# What `order_by` is where nothing else is asked for.
+NEWEST_FIRST = "create_time desc"
 
 # Digits that tie a token to its listing.
 CHECK_DIGITS = 16
@@ -44,20 +41,9 @@ class Named(Protocol):
 Item = TypeVar("Item", bound=Named)
 
 
-def page_size(asked: int) -> int:
-    """Return how many items a page has at most, which is within 1 to 1000 whatever was asked for."""
-    return min(max(asked, 1), MAX_PAGE_SIZE) if asked else DEFAULT_PAGE_SIZE
-
-
 def is_newest_first(order_by: str) -> bool:
-    """Return whether a listing begins with what was made last.
-
-    Raises:
-        InvalidRequestError: for an order that there is not.
-    """
-    if order_by not in {"", NEWEST_FIRST, OLDEST_FIRST}:
-        raise InvalidRequestError(Violation("order_by", f"must be {NEWEST_FIRST!r} or {OLDEST_FIRST!r}"))
-    return order_by != OLDEST_FIRST
+    """Return whether a listing begins with what was made last."""
+    return order_by == NEWEST_FIRST
 
 
 def place_before(request: Message) -> str:
@@ -79,12 +65,12 @@ def cut_page(
     """Return a page's items and the token of the next page, empty if there is none.
 
     Args:
-        request: which page it is.
+        request: which page it is; its defaults are filled in.
         items: those from the first of the page on.
         place: names the place of an item in the listing; default: its id.
     """
     page: list[Item] = []
-    size, used = page_size(request.page_size), 0  # type: ignore[attr-defined]  # every listing has it
+    size, used = request.page_size, 0  # type: ignore[attr-defined]  # every listing has it
     for item in items:
         used += item.ByteSize()
         if page and (len(page) == size or used > PAGE_BYTES):
@@ -100,7 +86,5 @@ def _token(request: Message, place: str) -> str:
     for field in FREE:
         if field in listed.DESCRIPTOR.fields_by_name:
             listed.ClearField(field)
-    if getattr(listed, "order_by", "") == NEWEST_FIRST:  # which is what is meant where none is given
-        listed.ClearField("order_by")
     check = hashlib.sha256(place.encode() + b"\0" + listed.SerializeToString(deterministic=True)).hexdigest()
     return f"{place}-{check[:CHECK_DIGITS]}"

@@ -5,8 +5,9 @@ from typing import Any, Final, TypeAlias
 
 import grpc  # noqa: TC002 - named in an alias
 
-from convscope.service.paging import MAX_PAGE_SIZE
 from convscope.v1 import server_pb2_grpc
+from convscope.v1.jobs_pb2 import ListJobsRequest
+from convscope.v1.rules import field_rules
 from convscope.v1.server_pb2 import ContractVersion, GetServerInfoRequest, Limits, ServerInfo
 from convscope.v1.version import MAJOR, MINOR
 
@@ -30,7 +31,8 @@ class ServerService(server_pb2_grpc.ServerServicer):
     """
 
     def __init__(self, *, max_cost_s: float) -> None:
-        limits = Limits(max_request_bytes=MAX_REQUEST_BYTES, max_page_size=MAX_PAGE_SIZE)
+        most = field_rules(ListJobsRequest.DESCRIPTOR.fields_by_name["page_size"]).maximum
+        limits = Limits(max_request_bytes=MAX_REQUEST_BYTES, max_page_size=int(most))
         limits.max_compute_duration.FromNanoseconds(round(min(max_cost_s, LONGEST_S) * 1e9))
         contract = ContractVersion(major=MAJOR, minor=MINOR)
         self._info = ServerInfo(version=version("convscope"), contract=contract, limits=limits)

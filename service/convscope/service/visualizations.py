@@ -7,14 +7,13 @@ from typing import Any, TypeAlias
 
 import grpc  # noqa: TC002 - named in an alias
 
-from convscope.planning.order import ImagePlace, ImageTarget
+from convscope.planning import ImageTarget, Item
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.exporting import export_files
 from convscope.service.image_tokens import image_token, last_image
 from convscope.service.job_images import JobImages
-from convscope.service.paging import PAGE_BYTES, page_size
-from convscope.service.requests import known_value
+from convscope.service.paging import PAGE_BYTES
 from convscope.store.errors import NotFoundError
 from convscope.v1 import visualizations_pb2_grpc
 from convscope.v1.visualizations_pb2 import (
@@ -22,7 +21,6 @@ from convscope.v1.visualizations_pb2 import (
     ExportVisualizationsRequest,
     ExportVisualizationsResponse,
     GetVisualizationRequest,
-    ImageFormat,
     ListVisualizationsRequest,
     ListVisualizationsResponse,
     Visualization,
@@ -54,41 +52,36 @@ class VisualizationsService(visualizations_pb2_grpc.VisualizationsServicer):
         self, request: ExportVisualizationsRequest, context: Context
     ) -> AsyncIterator[ExportVisualizationsResponse]:
         """Send all images as files."""
-        chosen = known_value("format", request.format, ExportFormat.DESCRIPTOR, default=ExportFormat.EXPORT_FORMAT_NPZ)
         images = await self._backend.run(JobImages, self._backend, request.job)
-        files = export_files(images, as_pictures=chosen == ExportFormat.EXPORT_FORMAT_PNG)
+        files = export_files(images, as_pictures=request.format == ExportFormat.EXPORT_FORMAT_PNG)
         while piece := await self._backend.run_blobs(next, files, None):
             yield ExportVisualizationsResponse(path=piece.path, data=piece.data)
 
 
 def _list(backend: Backend, request: ListVisualizationsRequest) -> ListVisualizationsResponse:
-    size, image_format = page_size(request.page_size), _format(request.format)
     images = JobImages(backend, request.job)
     wanted = _wanted(images, request)
     page, last, used = ListVisualizationsResponse(), 0, 0
     for number, digest in images.ready(wanted[bisect_right(wanted, last_image(request)) :]):
-        if len(page.visualizations) == size or used >= PAGE_BYTES:
+        found = images.visualization(digest, request.format)
+        used += found.ByteSize()
+        if page.visualizations and (len(page.visualizations) == request.page_size or used > PAGE_BYTES):
             page.next_page_token = image_token(last, request)
             return page
-        found = images.visualization(digest, image_format)
         page.visualizations.append(found)
-        last, used = number, used + found.ByteSize()
+        last = number
     images.check_kept()  # else it would look as if there were no more
     return page
 
 
 def _get(backend: Backend, request: GetVisualizationRequest) -> Visualization:
-    image_format = _format(request.format)
     images = JobImages(backend, request.job)
-    if not request.layer:
-        raise InvalidRequestError(Violation("layer", f"is required; there is {images.layers}"))
     restart = request.restart if images.all_restarts else 0
-    place = ImagePlace(layer=request.layer, feature=request.feature, restart=restart)
-    number = images.order.number(place)
+    number = images.order.number(Item(request.layer, request.feature, restart))
     if number is None:
         raise NotFoundError(f"{request.job} has no image of {_spelled(request)}")
     for _, digest in images.ready([number]):
-        image = images.visualization(digest, image_format)
+        image = images.visualization(digest, request.format)
         if request.HasField("restart") and request.restart != image.image.restart:
             raise NotFoundError(f"{request.job} keeps of {_spelled(request)} only restart {image.image.restart}")
         return image
@@ -98,11 +91,6 @@ def _get(backend: Backend, request: GetVisualizationRequest) -> Visualization:
 def _spelled(request: GetVisualizationRequest) -> str:
     restart = f", restart {request.restart}" if request.HasField("restart") else ""
     return f"layer {request.layer!r}, feature {request.feature}{restart}"
-
-
-def _format(value: ImageFormat.ValueType) -> ImageFormat.ValueType:
-    default = ImageFormat.IMAGE_FORMAT_FLOAT32
-    return ImageFormat.ValueType(known_value("format", value, ImageFormat.DESCRIPTOR, default=default))
 
 
 def _wanted(images: JobImages, request: ListVisualizationsRequest) -> Sequence[int]:
@@ -125,7 +113,7 @@ def _wanted(images: JobImages, request: ListVisualizationsRequest) -> Sequence[i
 
 
 def _absent(images: JobImages, target: ImageTarget, feature: int) -> str:
-    return f"{feature} of {target.layer} is not in {images.name}; there is {_runs(target.features)}"
+    return f"{feature} of {target.name} is not in {images.name}; there is {_runs(target.features)}"
 
 
 def _runs(features: Sequence[int]) -> str:

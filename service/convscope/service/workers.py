@@ -8,11 +8,10 @@ import grpc  # noqa: TC002 - named in an alias
 
 from convscope.service.backend import Backend
 from convscope.service.paging import cut_page, place_before
-from convscope.service.requests import known_values
 from convscope.store import WorkerRecord, WorkerStore
 from convscope.v1 import workers_pb2_grpc
 from convscope.v1.jobs_pb2 import Device
-from convscope.v1.workers_pb2 import ListWorkersRequest, ListWorkersResponse, Worker, WorkerState
+from convscope.v1.workers_pb2 import ListWorkersRequest, ListWorkersResponse, Worker, WorkerFilter, WorkerState
 
 __all__ = ["WorkersService"]
 
@@ -30,15 +29,14 @@ class WorkersService(workers_pb2_grpc.WorkersServicer):
     async def ListWorkers(self, request: ListWorkersRequest, context: Context) -> ListWorkersResponse:  # noqa: N802
         """List workers by name."""
         after = unquote(place_before(request))
-        devices = known_values("filter.devices", request.filter.devices, Device.DESCRIPTOR)
-        states = known_values("filter.states", request.filter.states, WorkerState.DESCRIPTOR)
         records = await self._backend.run(self._workers.list)
         listed = (_message(record) for record in records if record.name > after)
-        workers, token = cut_page(request, _filtered(listed, devices, states))
+        workers, token = cut_page(request, _filtered(listed, request.filter))
         return ListWorkersResponse(workers=workers, next_page_token=token)
 
 
-def _filtered(workers: Iterator[Worker], devices: frozenset[int], states: frozenset[int]) -> Iterator[Worker]:
+def _filtered(workers: Iterator[Worker], wanted: WorkerFilter) -> Iterator[Worker]:
+    devices, states = set(wanted.devices), set(wanted.states)
     for worker in workers:
         if (not devices or worker.device in devices) and (not states or worker.state in states):
             yield worker

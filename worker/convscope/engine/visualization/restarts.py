@@ -18,12 +18,12 @@ __all__ = ["Objectives", "all_images", "best_images", "best_of_runs"]
 Objectives: TypeAlias = npt.NDArray[np.float32]
 
 
-def all_images(name: str, found: Iterable[Result]) -> Iterator[FeatureImage]:
+def all_images(found: Iterable[Result]) -> Iterator[FeatureImage]:
     """Yield every result as an image."""
-    return (feature_image(name, result) for result in found)
+    return (feature_image(result) for result in found)
 
 
-def best_images(name: str, found: Iterable[Result], classify: Classifier) -> Iterator[FeatureImage]:
+def best_images(found: Iterable[Result], classify: Classifier) -> Iterator[FeatureImage]:
     """Yield, for each feature, the restart whose best image has the highest objective, with the spread of all.
 
     Results come feature by feature. Of equally good restarts it is the first; one without a number is the worst.
@@ -32,7 +32,7 @@ def best_images(name: str, found: Iterable[Result], classify: Classifier) -> Ite
         restarts = list(group)
         objectives = np.array([result.best_objective for result in restarts], np.float32)
         best = replace(restarts[_best(objectives)], cut=any(each.cut for each in restarts))
-        yield feature_image(name, _classified(best, classify), _spread(objectives))
+        yield feature_image(_classified(best, classify), _spread(objectives))
 
 
 def best_of_runs(runs: Sequence[Objectives]) -> tuple[int, Spread]:

@@ -31,7 +31,6 @@ __all__ = [
     "evaluate_result",
     "evaluate_settings",
     "feature_image",
-    "feature_name",
     "layers",
     "spread",
     "tensor",
@@ -125,8 +124,8 @@ def layers(descriptions: Sequence[network.LayerDescription]) -> list[Layer]:
             name=each.name,
             kind=LAYER_KINDS[each.kind],
             output_shape=each.output_shape,
-            features=each.features,
-            parameters=each.parameters,
+            features=each.feature_count,
+            parameters=each.parameter_count,
         )
         for each in descriptions
     ]
@@ -144,7 +143,7 @@ def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classe
         split=split,
         correct=found.correct,
         total=found.total,
-        accuracy=found.correct / found.total,
+        accuracy=found.accuracy,
         confusion_matrix=tensor(found.confusion),
         classes=[
             ClassScores(class_name=name, precision=precision, recall=recall, f1=f1, support=support)
@@ -178,20 +177,15 @@ def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
 def feature_image(image: visualization.FeatureImage) -> FeatureImage:
     """Pack what a feature likes to see."""
     return FeatureImage(
-        layer=image.layer,
-        feature=image.feature,
+        layer=image.item.target,
+        feature=image.item.feature,
+        restart=image.item.restart,
         final=_optimized_image(image.final),
         best=_optimized_image(image.best),
         trace=_trace(image.trace) if image.trace else None,
-        restart=image.restart,
         verdict=_verdict(image.verdict),
         spread=spread(image.spread) if image.spread else None,
     )
-
-
-def feature_name(image: visualization.FeatureImage) -> FeatureImage:
-    """Pack only whose image it is."""
-    return FeatureImage(layer=image.layer, feature=image.feature, restart=image.restart)
 
 
 def _verdict(verdict: visualization.Verdict) -> Verdict:
