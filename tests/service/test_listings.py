@@ -161,6 +161,30 @@ def test_jobs_are_filtered(api: Api, jobs: list[str]) -> None:
     assert found(kinds=[evaluate], states=[cancelled]) == []
 
 
+def test_jobs_are_found_by_their_labels(connection: redis.Redis, api: Api) -> None:
+    store = JobStore(connection)
+    spec = JobSpec(train=TrainSpec())
+    labelled: list[dict[str, str]] = [{"by": "ann", "run": "1"}, {"by": "ann", "run": "2"}, {"by": "bob"}, {}]
+    names = [
+        store.create(spec, sent=Job(spec=spec, labels=labels), request_digest="d", model=Model())[0].name
+        for labels in labelled
+    ]
+
+    def found(labels: dict[str, str], **more: object) -> list[str]:
+        wanted = JobFilter(labels=labels, **more)  # type: ignore[arg-type]
+        return [job.name for job in listed_jobs(api, filter=wanted, order_by="create_time", page_size=1)]
+
+    assert found({"by": "ann"}) == names[:2]
+    assert found({"by": "ann", "run": "2"}) == [names[1]]
+    assert found({"by": "bob", "run": "2"}) == found({"by": "an"}) == found({"run": ""}) == []
+    api.jobs.CancelJob(CancelJobRequest(name=names[0]), timeout=PATIENCE_S)
+    assert found({"by": "ann"}, states=[JobState.JOB_STATE_CANCELLED]) == [names[0]]
+    assert found({"by": "ann"}, kinds=[JobKind.JOB_KIND_EVALUATE]) == []
+    store.delete(names[0])
+    assert found({"by": "ann"}) == [names[1]]
+    assert connection.exists(key("jobs_labelled", "run", "1")) == 0
+
+
 def test_a_basic_job_is_short(connection: redis.Redis, api: Api, jobs: list[str], image_home: Path) -> None:
     result = JobResult(evaluate=EvaluateResult(accuracy=0.5))
     digest = BlobStore((image_home / "artifacts").as_uri()).put(result.SerializeToString())
@@ -178,12 +202,20 @@ def test_a_basic_job_is_short(connection: redis.Redis, api: Api, jobs: list[str]
     assert listed_jobs(api, view=full)[0] == got(full) == got(unset)
     assert not listed_jobs(api, view=full)[1].HasField("result")
     job = got(full)
-    assert (job.kind, job.spec.WhichOneof("kind"), job.result) == (JobKind.JOB_KIND_EVALUATE, "evaluate", result)
-    for field in ("spec", "result"):
+    assert (job.kind, job.effective_spec.WhichOneof("kind"), job.result) == (
+        JobKind.JOB_KIND_EVALUATE,
+        "evaluate",
+        result,
+    )
+    for field in ("spec", "effective_spec", "result"):
         job.ClearField(field)
     assert job == got(basic)
 
 
 def test_a_job_that_is_asked_to_stop_is_told_in_short(api: Api, jobs: list[str]) -> None:
     job = api.jobs.CancelJob(CancelJobRequest(name=jobs[-1]), timeout=PATIENCE_S)
-    assert (job.state, job.HasField("spec")) == (JobState.JOB_STATE_CANCELLED, False)
+    assert (job.state, job.HasField("spec"), job.HasField("effective_spec")) == (
+        JobState.JOB_STATE_CANCELLED,
+        False,
+        False,
+    )

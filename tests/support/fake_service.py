@@ -104,7 +104,7 @@ def job(kind: str = "train", state: str = "RUNNING", **fields: Any) -> jobs_pb2.
         sequence=1,
         **fields,
     )
-    getattr(message.spec, kind).SetInParent()
+    getattr(message.effective_spec, kind).SetInParent()
     return message
 
 

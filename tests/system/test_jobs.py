@@ -18,7 +18,6 @@ from convscope.v1.jobs_pb2 import (
     Job,
     JobFilter,
     JobKind,
-    JobSpec,
     JobState,
     JobView,
     ListJobsRequest,
@@ -149,7 +148,7 @@ def test_jobs_are_listed_in_pages(api: Api) -> None:
     for _ in itertools.count():
         page = api.jobs.ListJobs(ListJobsRequest(page_size=2, page_token=token))
         assert len(page.jobs) <= 2
-        assert not any(job.HasField("spec") or job.HasField("result") for job in page.jobs)
+        assert not any(job.HasField("effective_spec") or job.HasField("result") for job in page.jobs)
         names += [job.name for job in page.jobs]
         token = page.next_page_token
         if not token:
@@ -158,7 +157,7 @@ def test_jobs_are_listed_in_pages(api: Api) -> None:
     assert len(set(names)) == len(names)
     wanted = JobFilter(kinds=[JobKind.JOB_KIND_EVALUATE], states=[JobState.JOB_STATE_SUCCEEDED])
     filtered = api.jobs.ListJobs(ListJobsRequest(filter=wanted, view=JobView.JOB_VIEW_FULL, page_size=1000))
-    assert all(job.spec.HasField("evaluate") for job in filtered.jobs)
+    assert all(job.effective_spec.HasField("evaluate") for job in filtered.jobs)
     assert all(job.result.HasField("evaluate") for job in filtered.jobs)
 
 
@@ -262,15 +261,15 @@ def test_a_bad_spec_is_refused_and_nothing_is_queued(api: Api) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         api.create(TrainSpec(adam=Adam(learning_rate=float("nan")), batch_size=-5))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert set(violations(caught.value)) == {"spec.train.adam.learning_rate", "spec.train.batch_size"}
+    assert set(violations(caught.value)) == {"job.spec.train.adam.learning_rate", "job.spec.train.batch_size"}
     assert "greater than 0 and at most 1" in (caught.value.details() or "")
     for spec in (TrainSpec(dataset="datasets/none"), EvaluateSpec(model="models/none")):
         with pytest.raises(grpc.RpcError) as caught:
             api.create(spec)
         assert caught.value.code() == grpc.StatusCode.NOT_FOUND
     with pytest.raises(grpc.RpcError) as caught:
-        api.jobs.CreateJob(CreateJobRequest(spec=JobSpec()))
-    assert list(violations(caught.value)) == ["spec.kind"]
+        api.jobs.CreateJob(CreateJobRequest())
+    assert list(violations(caught.value)) == ["job"]
     assert newest() == before
 
 

@@ -71,7 +71,7 @@ from convscope.client.events import (
 )
 from convscope.client.history import History
 from convscope.client.images import FeatureImage, OptimizedImage, Trace
-from convscope.client.jobs import Job, JobInfo
+from convscope.client.jobs import Estimate, Job, JobInfo
 from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
 from convscope.client.objectives import Objective, Objectives
@@ -91,6 +91,7 @@ from convscope.client.selections import Features, Layers
 from convscope.client.server_info import ContractVersion, Limits, ServerInfo
 from convscope.client.verdicts import Spread, Verdict
 from convscope.client.visualizations import Visualizations
+from convscope.client.waiting import Backlog, NoWorker, WaitingReason
 
 __all__ = [
     "Activation",
@@ -98,6 +99,7 @@ __all__ = [
     "AlreadyExists",
     "AttemptLost",
     "AttemptStarted",
+    "Backlog",
     "CancelRequested",
     "CheckpointUnreadable",
     "ClassScores",
@@ -111,6 +113,7 @@ __all__ = [
     "DeadlineExceeded",
     "Dense",
     "Device",
+    "Estimate",
     "EvaluateProgress",
     "EvaluateResult",
     "Event",
@@ -147,6 +150,7 @@ __all__ = [
     "Model",
     "ModelLike",
     "ModelState",
+    "NoWorker",
     "NormalizedStep",
     "NotFound",
     "Objective",
@@ -182,6 +186,7 @@ __all__ = [
     "Visualizations",
     "VisualizeResult",
     "Waiting",
+    "WaitingReason",
     "Worker",
     "WorkerState",
 ]

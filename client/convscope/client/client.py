@@ -22,7 +22,7 @@ from convscope.client.resources import Dataset, Model, Worker
 from convscope.client.results import TrainResult, VisualizeResult
 from convscope.client.selections import Layers
 from convscope.client.server_info import ServerInfo
-from convscope.client.submitting import create_request, evaluate_spec, train_spec
+from convscope.client.submitting import create_request, evaluate_spec, label_values, train_spec
 from convscope.client.visualizations import Visualizations
 from convscope.client.visualize_spec import visualize_spec
 from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2
@@ -98,6 +98,10 @@ class Client:
         request_id: str | None = None,
         priority: str | None = None,
         device: str | None = None,
+        display_name: str = "",
+        labels: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        validate_only: bool = False,
     ) -> Job[TrainResult]:
         """Submits a training: softmax cross-entropy, minimized with Adam. What is left out has the tutorial's value.
 
@@ -117,16 +121,23 @@ class Client:
                 Not with `convolutions` or `dense`.
             model_id: Id of the model that it makes: at most 64 of a-z, 0-9, `-` and `_`. Default: one that the server
                 chooses.
-            request_id: Makes the submission safe to repeat: the same id with the same spec is the same job.
+            request_id: Makes the submission safe to repeat: the same id with the same arguments is the same job.
             priority: How soon the job is taken up: `low`, `normal` or `high`. Default `normal`.
             device: What it is to run on: `any`, `cpu` or `gpu`. Default `any`.
+            display_name: What people call the job, at most 200 characters; need not be unique.
+            labels: What programs find it by: up to 64 names, each with a value of at most 255 characters. A name has 1
+                to 63 of a-z, 0-9, `-`, `_` and `.`.
+            timeout: Seconds that it may run from its first start on, 1 to 31,536,000 (a year); then it fails.
+                Default: no limit.
+            validate_only: Only have the server check it: nothing is submitted. The job that is returned has no name;
+                its `info` has every default filled in, and an estimate of what it would take.
 
         Raises:
             InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
             InvalidArgument: The server refuses what does not fit its models or datasets; `fields` names it.
             NotFound: Unknown dataset or model.
             FailedPrecondition: The model's training failed.
-            AlreadyExists: There is a model of this id, or `request_id` was used with another spec.
+            AlreadyExists: There is a model of this id, or `request_id` was used with another job.
             Unavailable: No server, or its Redis is away.
         """
         spec = train_spec(
@@ -142,7 +153,16 @@ class Client:
             continue_from=continue_from,
             model_id=model_id,
         )
-        return self._create(jobs_pb2.JobSpec(train=spec), request_id, priority, device)
+        return self._create(
+            jobs_pb2.JobSpec(train=spec),
+            request_id=request_id,
+            priority=priority,
+            device=device,
+            display_name=display_name,
+            labels=labels,
+            timeout=timeout,
+            validate_only=validate_only,
+        )
 
     def evaluate(
         self,
@@ -154,6 +174,10 @@ class Client:
         request_id: str | None = None,
         priority: str | None = None,
         device: str | None = None,
+        display_name: str = "",
+        labels: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        validate_only: bool = False,
     ) -> Job[EvaluateResult]:
         """Submits an evaluation: classifies a whole split.
 
@@ -165,12 +189,25 @@ class Client:
             request_id: As in `train`.
             priority: As in `train`.
             device: As in `train`.
+            display_name: As in `train`.
+            labels: As in `train`.
+            timeout: As in `train`.
+            validate_only: As in `train`.
 
         Raises:
             ConvscopeError: As in `train`.
         """
         spec = evaluate_spec(model_name("model", model), split, batch_size, max_errors)
-        return self._create(jobs_pb2.JobSpec(evaluate=spec), request_id, priority, device)
+        return self._create(
+            jobs_pb2.JobSpec(evaluate=spec),
+            request_id=request_id,
+            priority=priority,
+            device=device,
+            display_name=display_name,
+            labels=labels,
+            timeout=timeout,
+            validate_only=validate_only,
+        )
 
     def visualize(
         self,
@@ -189,6 +226,10 @@ class Client:
         request_id: str | None = None,
         priority: str | None = None,
         device: str | None = None,
+        display_name: str = "",
+        labels: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        validate_only: bool = False,
     ) -> Job[VisualizeResult]:
         """Submits a visualization: for each chosen feature and objective, the image that maximizes it.
 
@@ -209,6 +250,10 @@ class Client:
             request_id: As in `train`.
             priority: As in `train`.
             device: As in `train`.
+            display_name: As in `train`.
+            labels: As in `train`.
+            timeout: As in `train`.
+            validate_only: As in `train`.
 
         Raises:
             ConvscopeError: As in `train`.
@@ -226,7 +271,16 @@ class Client:
             trace=trace,
             recompute=recompute,
         )
-        return self._create(jobs_pb2.JobSpec(visualize=spec), request_id, priority, device)
+        return self._create(
+            jobs_pb2.JobSpec(visualize=spec),
+            request_id=request_id,
+            priority=priority,
+            device=device,
+            display_name=display_name,
+            labels=labels,
+            timeout=timeout,
+            validate_only=validate_only,
+        )
 
     @property
     def visualizations(self) -> Visualizations:
@@ -238,18 +292,25 @@ class Client:
         return Job(self._connection, checks.resource_name("jobs", name))
 
     def jobs(
-        self, *, states: str | Iterable[str] = (), kinds: str | Iterable[str] = (), newest_first: bool = True
+        self,
+        *,
+        states: str | Iterable[str] = (),
+        kinds: str | Iterable[str] = (),
+        labels: Mapping[str, str] | None = None,
+        newest_first: bool = True,
     ) -> Iterator[Job[Any]]:
         """All jobs; pages are fetched as needed.
 
         Args:
             states: Only those in one of these states.
             kinds: Only those of one of these kinds.
+            labels: Only those that have all of these, with these values.
             newest_first: The newest first, else the oldest.
         """
         wanted = jobs_pb2.JobFilter(
             states=[jobs_pb2.JobState.Value(f"JOB_STATE_{name}") for name in member_names(JobState, "states", states)],
             kinds=[jobs_pb2.JobKind.Value(f"JOB_KIND_{name}") for name in member_names(JobKind, "kinds", kinds)],
+            labels=label_values(labels or {}),
         )
         request = jobs_pb2.ListJobsRequest(filter=wanted, order_by=order(newest_first=newest_first))
         found = pages(self._connection, self._connection.jobs.ListJobs, request)
@@ -340,10 +401,8 @@ class Client:
         found = pages(self._connection, self._connection.workers.ListWorkers, request)
         return (Worker.from_wire(message) for page in found for message in page.workers)
 
-    def _create(
-        self, spec: jobs_pb2.JobSpec, request_id: str | None, priority: str | None, device: str | None
-    ) -> Job[Any]:
-        request = create_request(spec, request_id, priority, device)
+    def _create(self, spec: jobs_pb2.JobSpec, **job: Any) -> Job[Any]:
+        request = create_request(spec, **job)
         return self._handle(self._connection.call(self._connection.jobs.CreateJob, request))
 
     def _handle(self, message: jobs_pb2.Job) -> Job[Any]:

@@ -11,6 +11,7 @@ from convscope.store import visualization_request
 from convscope.store.errors import BlobDamagedError, NotFoundError
 from convscope.store.jobs.images import ready_images
 from convscope.store.names import parse_name
+from convscope.v1.jobs_pb2 import JobKind
 from convscope.v1.visualizations_pb2 import ImageFormat, Visualization
 from convscope.v1.visualize_pb2 import FeatureImage, Restarts
 
@@ -33,10 +34,10 @@ class JobImages:
         self._backend = backend
         self._job_id = parse_name("jobs", name)
         job = backend.jobs.get(name)
-        if not job.spec.HasField("visualize"):
+        if job.kind != JobKind.JOB_KIND_VISUALIZE:
             raise InvalidRequestError(Violation("job", f"{name} is not a visualization and has no images"))
         self.name = name
-        self.spec = job.spec.visualize
+        self.spec = job.effective_spec.visualize
         self.order = ImageOrder(visualization_request(self.spec))
         self.all_restarts = self.spec.keep == Restarts.RESTARTS_ALL
 

@@ -2,7 +2,7 @@
 
 StoreError
 ├── NotFoundError            no such job, model or event log
-├── RequestConflictError     the request id was used with another spec
+├── RequestConflictError     the request id was used with another job
 ├── ModelExistsError         the id that was chosen for a model is taken
 ├── StateError               the record's state does not allow it
 │   ├── ModelFailedError     the model's training did not succeed
@@ -48,7 +48,7 @@ class NotFoundError(StoreError):
 
 
 class RequestConflictError(StoreError):
-    """The request id was used with another spec."""
+    """The request id was used with another job."""
 
 
 class ModelExistsError(StoreError):

@@ -44,12 +44,24 @@ local function set_state(state)
   redis.call('ZADD', key('jobs_of_kind', before[1], state), 0, id)
 end
 
+-- Calls a command on the index of each of the job's labels.
+local function for_labels(command, ...)
+  for name, value in pairs(cjson.decode(redis.call('HGET', record, 'labels') or '{}')) do
+    redis.call(command, key('jobs_labelled', name, value), ...)
+  end
+end
+
 -- Keeps the file of a model for as long as the job needs it, and notes what else the job needs to know of it.
 local function keep_model(model)
   local needed = redis.call('HMGET', model, 'file', 'history', 'model')
   redis.call('HSET', record, 'model_file', needed[1] or '', 'model_history', needed[2] or '', 'needed', needed[3])
   add_ref(blobs, needed[1] or '')
   add_ref(blobs, needed[2] or '')
+end
+
+-- Whether the job is planned: what it does in full was known before the model that it needs was made, if it needs one.
+local function is_planned()
+  return redis.call('HEXISTS', record, 'spec') == 1
 end
 
 -- Notes the best image of a run of a feature's restarts, which the job refers to until it has the feature's image.
@@ -237,6 +249,8 @@ local function retire()
   withdraw()
   redis.call('UNLINK', parts, returned)
   redis.call('ZREM', KEY.cancelling, id)
+  redis.call('ZREM', KEY.deadlines, id)
+  redis.call('SREM', KEY.unplanned, id)
   redis.call('EXPIRE', written, 3600) -- until no reply can be lost any more
   local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'model_file', 'model_history')
   drop_ref(blobs, string.match(kept[1] or '', ':(.*)$') or '') -- no attempt resumes from it any more
