@@ -53,7 +53,7 @@ def test_every_restart_comes_with_a_verdict(robust: Job[VisualizeResult]) -> Non
     assert [(image.layer, image.feature, image.restart) for image in found] == [
         (*each, restart) for each in wanted for restart in range(3)
     ]
-    assert len({image.digest for image in found}) == 9
+    assert len({image.cache_key for image in found}) == 9
     assert all(image.verdict and image.verdict.outcome in Outcome for image in found)
     assert all(0 <= image.best.pixels.min() <= image.best.pixels.max() <= 1 for image in found)
 
@@ -72,7 +72,7 @@ def test_the_job_tells_what_was_used(robust: Job[VisualizeResult]) -> None:
 def test_the_images_are_those_of_the_result(real: Client, robust: Job[VisualizeResult]) -> None:
     for listed, returned in zip(real.visualizations.list(robust), robust.result().images, strict=True):
         np.testing.assert_array_equal(listed.best.pixels, returned.best.pixels)
-        assert listed.digest == returned.digest
+        assert listed.cache_key == returned.cache_key
 
 
 def test_the_best_restart_comes_with_the_spread(
@@ -123,8 +123,10 @@ def test_known_images_are_told(real: Client, training: Job[TrainResult], robust:
         keep="all",
     )
     ready = [event for event in again.watch() if isinstance(event, ImageReady)]
-    assert [(event.known, event.completed, event.total) for event in ready] == [(True, n, 3) for n in (1, 2, 3)]
-    assert again.result().known == 3
+    assert [(event.cached, event.completed_count, event.total_count) for event in ready] == [
+        (True, n, 3) for n in (1, 2, 3)
+    ]
+    assert again.result().cached_image_count == 3
 
 
 @pytest.mark.parametrize("heading", ["Where the images are", "How to reproduce an image"])

@@ -91,7 +91,7 @@ def of_restarts(restarts: range, name: str = "named") -> FeatureImage:
         restart=best,
         best=OptimizedImage(objective=float(OBJECTIVES[best])),
         spread=convert.spread(best_of_runs([objectives])[1]),
-        digest=name,
+        cache_key=name,
     )
 
 

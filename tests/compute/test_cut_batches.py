@@ -14,6 +14,7 @@ from convscope.store import BlobStore, JobStore
 from convscope.store.jobs.images import ready_images
 from convscope.store.redis.keys import key
 from convscope.store.redis.scripts import Scripts
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.render_pb2 import Preset
@@ -36,7 +37,7 @@ class Worker:
         monkeypatch.setattr(visualize, "plan_visualization", lambda *_: plan)
         self.blobs = BlobStore(folder.as_uri())
         job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
-        claim(connection, job).succeed("", Model(sha256=self.blobs.put(model_to_bytes(wide()))))
+        claim(connection, job).succeed("", Model(digest=Digest(sha256=self.blobs.put(model_to_bytes(wide())))))
         self.model = job.model
 
     def names(self, keep: Restarts.ValueType) -> list[str]:
@@ -52,7 +53,7 @@ class Worker:
             AttemptContext(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), StopRequest())
         )
         found = ready_images(self.redis, attempt.job_id, range(4))
-        return [FeatureImage.FromString(self.blobs.get(digest)).digest for _, digest in found]
+        return [FeatureImage.FromString(self.blobs.get(digest)).cache_key for _, digest in found]
 
     @property
     def known(self) -> set[str]:

@@ -89,7 +89,7 @@ def test_an_archive_has_every_image(api: Api, store: Store) -> None:
             np.testing.assert_array_equal(arrays["conv2/best"][row], pixels(number))
             np.testing.assert_array_equal(arrays["conv2/final"][row], pixels(number, final=True))
         for entry in index["images"]:
-            number = int(entry["digest"], 16)
+            number = int(entry["cache_key"], 16)
             np.testing.assert_array_equal(arrays[entry["array"]][entry["row"]], pixels(number))
     assert len(index["images"]) == 10
     assert (index["job"], index["spec"]["restarts"]) == (job.name, 2)
@@ -111,7 +111,7 @@ def test_pictures_lie_in_folders(api: Api, store: Store) -> None:
         "probability": 0.25,
         "iteration": 30,
         "verdict": {"outcome": "normal", "rescued": False, "without_gradient": False, "upper_bound": 3, "reached": 0.5},
-        "digest": f"{1:064x}",
+        "cache_key": f"{1:064x}",
     }
     with Image.open(io.BytesIO(files["conv2/5.png"])) as picture:
         np.testing.assert_array_equal(np.asarray(picture), np.rint(pixels(1)[..., 0] * 255))

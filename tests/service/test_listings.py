@@ -23,11 +23,13 @@ from convscope.v1.jobs_pb2 import (
 )
 from convscope.v1.models_pb2 import (
     GetModelRequest,
+    Interpretation,
     Layer,
     ListModelsRequest,
     ListModelsResponse,
     Model,
     ModelFilter,
+    ModelInput,
     ModelState,
     ModelView,
 )
@@ -35,6 +37,8 @@ from convscope.v1.train_pb2 import TrainSpec
 from support.api import PATIENCE_S, Api
 
 MNIST, OTHER = "datasets/mnist", "datasets/other"
+
+INTERPRETATION = Interpretation(input=ModelInput(shape=[28, 28, 1]), classes=["0", "1"])
 
 
 @pytest.fixture
@@ -45,7 +49,7 @@ def models(connection: redis.Redis, api: Api) -> list[str]:
         JobStore(connection).create(
             JobSpec(train=TrainSpec()),
             request_digest="d",
-            model=Model(dataset=dataset, classes=["0", "1"], layers=[Layer(name="logits")], step=7),
+            model=Model(dataset=dataset, interpretation=INTERPRETATION, layers=[Layer(name="logits")], step=7),
             model_id=model_id,
         )[0]
         for model_id, dataset in datasets.items()
@@ -110,9 +114,10 @@ def test_a_basic_model_is_short(api: Api, models: list[str]) -> None:
     assert listed(unset) == listed(basic) == got(basic)
     assert got(unset) == got(full) == listed(full)
     model = got(full)
-    assert (list(model.classes), [layer.name for layer in model.layers]) == (["0", "1"], ["logits"])
+    assert (list(model.interpretation.classes), [layer.name for layer in model.layers]) == (["0", "1"], ["logits"])
     assert model.lineage.job
-    for field in ("classes", "layers", "lineage"):
+    model.interpretation.ClearField("classes")
+    for field in ("layers", "lineage"):
         model.ClearField(field)
     assert model == got(basic)
     assert (model.dataset, model.step, bool(model.create_time.seconds)) == (MNIST, 7, True)

@@ -164,8 +164,8 @@ async def test_images_are_filled_in(connection: redis.Redis, backend: Backend) -
         attempt = start_job(connection)
         image = FeatureImage(layer="conv1", feature=3)
         digest = backend.blobs.put(image.SerializeToString())
-        attempt.report(JobEvent(image_ready=ImageReady(completed=1, total=2)), digest)
-        attempt.report(JobEvent(image_ready=ImageReady(completed=2, total=2)), "0" * 64)
+        attempt.report(JobEvent(image_ready=ImageReady(completed_count=1, total_count=2)), digest)
+        attempt.report(JobEvent(image_ready=ImageReady(completed_count=2, total_count=2)), "0" * 64)
         watch = watch_job(backend, hub, attempt.job_id, 2)
         assert (await anext(watch)).image_ready.image == image
         with pytest.raises(BlobDamagedError, match="0" * 64):

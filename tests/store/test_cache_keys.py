@@ -17,7 +17,7 @@ SHA256 = "0" * 64
 @given(requests())
 def test_every_image_has_a_key_of_its_own(request: VisualizationRequest) -> None:
     request = replace(request, restarts=min(request.restarts, 3))
-    order, keys = ImageOrder(request), CacheKeys(request, SHA256, rows(request))
+    order, keys = ImageOrder(request), CacheKeys(request, SHA256, rows(request), interpretation=b"")
     assert len({keys.of(order.item(number)) for number in range(order.total)}) == order.total
 
 
@@ -30,7 +30,8 @@ def test_what_decides_an_image_decides_its_key() -> None:
         replace(base, settings=b"others"),
     ]
     keys = {key(request) for request in (base, *changes)}
-    assert len(keys | {key(base, sha256="1" * 64), key(base, rows=(8,)), key(base, feature=1)}) == len(changes) + 4
+    keys |= {key(base, sha256="1" * 64), key(base, interpretation=b"white is 255")}
+    assert len(keys | {key(base, rows=(8,)), key(base, feature=1)}) == len(changes) + 5
 
 
 def test_what_an_objective_is_decides_its_key() -> None:
@@ -84,8 +85,9 @@ def key(
     rows: tuple[int, ...] = (16,),
     feature: int = 0,
     number: int | None = None,
+    interpretation: bytes = b"",
 ) -> str:
     order = ImageOrder(request)
     item = order.item(feature * order.per_feature if number is None else number)
     assert item.feature == feature
-    return CacheKeys(request, sha256, rows).of(item)
+    return CacheKeys(request, sha256, rows, interpretation=interpretation).of(item)

@@ -17,6 +17,7 @@ from convscope.store.errors import (
 from convscope.store.jobs import listing
 from convscope.store.jobs.dependents import settle_all
 from convscope.store.redis.keys import KEYS, key
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model, ModelState
@@ -207,7 +208,7 @@ def test_a_model_has_the_id_that_was_chosen(connection: redis.Redis, jobs: JobSt
     assert models.get("models/mine").lineage.job == training.name
     second = train(jobs, needs="models/mine", model_id="next")
     waiter = evaluate(jobs, "models/next")
-    claim(connection, training).succeed("", Model(sha256="file"), "history")
+    claim(connection, training).succeed("", Model(digest=Digest(sha256="file")), "history")
     settle_waiters(connection, "mine")
     assert models.get("models/mine").state == ModelState.MODEL_STATE_READY
     assert connection.smembers(key("model_blobs", "mine")) == {b"file", b"history"}

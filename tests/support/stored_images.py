@@ -102,5 +102,5 @@ def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE)
         best=found[1],
         trace=Trace(**dict.fromkeys(TRACED, tensor(np.zeros(3, np.float32)))),
         verdict=Verdict(outcome=Verdict.OUTCOME_NORMAL, upper_bound=2.0 * number + 1, reached=0.5),
-        digest=f"{number:064x}",
+        cache_key=f"{number:064x}",
     )

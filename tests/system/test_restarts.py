@@ -58,10 +58,10 @@ def test_restarts_of_one_feature_in_parts_are_those_of_one_process(
     ready = images(pair_api.watch(job))
     found = {(each.image.layer, each.image.feature, each.image.restart): each.image for each in ready}
     for image in found.values():
-        assert image.digest
-        image.ClearField("digest")
+        assert image.cache_key
+        image.ClearField("cache_key")
     expected = in_one_process(pair_api, job.effective_spec.visualize)
-    assert len(expected) == ended.result.visualize.images == (60 if keep == Restarts.RESTARTS_ALL else 3)
+    assert len(expected) == ended.result.visualize.image_count == (60 if keep == Restarts.RESTARTS_ALL else 3)
     assert found == expected
     with redis.Redis.from_url(pair.redis_url) as connection:
         job_id = job.name.removeprefix("jobs/")

@@ -17,6 +17,7 @@ from convscope.client.enums import (
     Device,
     ExportFormat,
     FailureReason,
+    HeadKind,
     ImageFormat,
     JobKind,
     JobState,
@@ -85,7 +86,17 @@ from convscope.client.render import (
     RenderLike,
     Transforms,
 )
-from convscope.client.resources import Dataset, Layer, Lineage, Model, Worker
+from convscope.client.resources import (
+    Dataset,
+    Digest,
+    Interpretation,
+    Layer,
+    Lineage,
+    Model,
+    ModelHead,
+    ModelInput,
+    Worker,
+)
 from convscope.client.results import ImageStack, LayerImages, TrainResult, VisualizeResult
 from convscope.client.selections import Features, Layers
 from convscope.client.server_info import ContractVersion, Limits, ServerInfo
@@ -113,6 +124,7 @@ __all__ = [
     "DeadlineExceeded",
     "Dense",
     "Device",
+    "Digest",
     "Estimate",
     "EvaluateProgress",
     "EvaluateResult",
@@ -125,10 +137,12 @@ __all__ = [
     "Features",
     "Finished",
     "Fourier",
+    "HeadKind",
     "History",
     "ImageFormat",
     "ImageReady",
     "ImageStack",
+    "Interpretation",
     "InvalidArgument",
     "InvalidType",
     "InvalidValue",
@@ -148,6 +162,8 @@ __all__ = [
     "Misclassified",
     "MissingExtra",
     "Model",
+    "ModelHead",
+    "ModelInput",
     "ModelLike",
     "ModelState",
     "NoWorker",

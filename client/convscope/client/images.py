@@ -85,8 +85,9 @@ class FeatureImage:
         restart: Which of the feature's restarts it is, from 0.
         verdict: Whether it can be believed; None from a server that does not say.
         spread: How all restarts ended; only where there were several and this is the best of them.
-        digest: Names the image: SHA-256, in hexadecimal, of the model, what is maximized, and every setting; empty
-            where want of memory on a worker may have changed its last bits.
+        cache_key: Names the computation: SHA-256, in hexadecimal, of the model's file, the engine's version, what is
+            maximized, and every setting; equal keys are equal images. Empty where want of memory on a worker may have
+            changed the last bits.
         png: The best image as a PNG file; only where it was fetched as one.
     """
 
@@ -98,7 +99,7 @@ class FeatureImage:
     restart: int = 0
     verdict: Verdict | None = None
     spread: Spread | None = None
-    digest: str = ""
+    cache_key: str = ""
     png: bytes = b""
 
     @classmethod
@@ -113,6 +114,6 @@ class FeatureImage:
             restart=message.restart,
             verdict=Verdict.from_wire(message.verdict) if message.HasField("verdict") else None,
             spread=Spread.from_wire(message.spread) if message.HasField("spread") else None,
-            digest=message.digest,
+            cache_key=message.cache_key,
             png=png,
         )

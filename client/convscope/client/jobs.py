@@ -319,7 +319,11 @@ class Job(Generic[R]):
             waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
             spec = self.refresh().spec if waited else self.spec
             return VisualizeResult.of(
-                images, result.seconds, asked_features(spec), known=result.known, objectives=objective_names(spec)
+                images,
+                result.seconds,
+                asked_features(spec),
+                cached_image_count=result.cached_image_count,
+                objectives=objective_names(spec),
             )
         return result
 

@@ -102,7 +102,7 @@ class Visualizations:
             job: The visualization.
             folder: Where; it must not exist yet, or be empty. The folders above it are made if need be.
             format: `npz`: one archive, `visualizations.npz`. `png`: the best images, `{layer}/{feature}.png`.
-                Beside them is `index.json`, which lists every image with its objective, verdict and digest.
+                Beside them is `index.json`, which lists every image with its objective, verdict and cache key.
 
         Raises:
             FailedPrecondition: No image is ready.

@@ -242,7 +242,7 @@ class ExportVisualizationsResponse(google.protobuf.message.Message):
     `row`, its place in `{layer}/best`, `{layer}/final`, `{layer}/features` and `{layer}/restarts`; then `layer`,
     `feature`, `restart`; of the best image `objective`, `predicted_class`, `probability` and `iteration`; `verdict`, an
     object with `outcome` (`normal`, `constant`, `unreachable`, `not_a_number`) and the fields of Verdict that are set;
-    and `digest`. A number that is none is null.
+    and `cache_key`. A number that is none is null.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

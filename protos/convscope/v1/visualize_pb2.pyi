@@ -9,6 +9,7 @@ import convscope.v1.objective_pb2
 import convscope.v1.render_pb2
 import convscope.v1.tensor_pb2
 import google.protobuf.descriptor
+import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
@@ -431,17 +432,17 @@ class FeatureImage(google.protobuf.message.Message):
     RESTART_FIELD_NUMBER: builtins.int
     VERDICT_FIELD_NUMBER: builtins.int
     SPREAD_FIELD_NUMBER: builtins.int
-    DIGEST_FIELD_NUMBER: builtins.int
+    CACHE_KEY_FIELD_NUMBER: builtins.int
     layer: builtins.str
     """Name of the layer; for one of the spec's `objectives` `objectives[i]` by its index or its name if it has one."""
     feature: builtins.int
     """Number of the feature in its layer, from 0; 0 for an objective."""
     restart: builtins.int
     """Which of the feature's restarts it is, from 0."""
-    digest: builtins.str
-    """Names the image: SHA-256, in hexadecimal, of the model, what is maximized, and every setting. Empty where it
-    climbed in a batch that was cut for want of memory: its last bits may be others, and it is never taken for a known
-    one.
+    cache_key: builtins.str
+    """Names the computation: SHA-256, 64 hexadecimal digits, of the model's file, its interpretation, the engine's version,
+    what is maximized, and every setting. Equal keys are equal images. Empty where the ascent's batch was cut for want of
+    memory: the last bits may be others, and the image is never reused.
     """
     @property
     def final(self) -> Global___OptimizedImage:
@@ -476,10 +477,10 @@ class FeatureImage(google.protobuf.message.Message):
         restart: builtins.int = ...,
         verdict: Global___Verdict | None = ...,
         spread: Global___Spread | None = ...,
-        digest: builtins.str = ...,
+        cache_key: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "final", b"final", "spread", b"spread", "trace", b"trace", "verdict", b"verdict"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "digest", b"digest", "feature", b"feature", "final", b"final", "layer", b"layer", "restart", b"restart", "spread", b"spread", "trace", b"trace", "verdict", b"verdict"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "cache_key", b"cache_key", "feature", b"feature", "final", b"final", "layer", b"layer", "restart", b"restart", "spread", b"spread", "trace", b"trace", "verdict", b"verdict"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_spread", b"_spread"]) -> typing.Literal["spread"] | None: ...
     @typing.overload
@@ -494,14 +495,14 @@ class ImageReady(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     IMAGE_FIELD_NUMBER: builtins.int
-    COMPLETED_FIELD_NUMBER: builtins.int
-    TOTAL_FIELD_NUMBER: builtins.int
-    KNOWN_FIELD_NUMBER: builtins.int
-    completed: builtins.int
+    COMPLETED_COUNT_FIELD_NUMBER: builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: builtins.int
+    CACHED_FIELD_NUMBER: builtins.int
+    completed_count: builtins.int
     """Images ready so far, this one included."""
-    total: builtins.int
+    total_count: builtins.int
     """Images in the whole job."""
-    known: builtins.bool
+    cached: builtins.bool
     """Whether it was stored already and not computed again."""
     @property
     def image(self) -> Global___FeatureImage:
@@ -511,12 +512,12 @@ class ImageReady(google.protobuf.message.Message):
         self,
         *,
         image: Global___FeatureImage | None = ...,
-        completed: builtins.int = ...,
-        total: builtins.int = ...,
-        known: builtins.bool = ...,
+        completed_count: builtins.int = ...,
+        total_count: builtins.int = ...,
+        cached: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["image", b"image"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["completed", b"completed", "image", b"image", "known", b"known", "total", b"total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cached", b"cached", "completed_count", b"completed_count", "image", b"image", "total_count", b"total_count"]) -> None: ...
 
 Global___ImageReady: typing_extensions.TypeAlias = ImageReady
 
@@ -526,22 +527,25 @@ class VisualizeResult(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    IMAGES_FIELD_NUMBER: builtins.int
-    SECONDS_FIELD_NUMBER: builtins.int
-    KNOWN_FIELD_NUMBER: builtins.int
-    images: builtins.int
+    IMAGE_COUNT_FIELD_NUMBER: builtins.int
+    CACHED_IMAGE_COUNT_FIELD_NUMBER: builtins.int
+    DURATION_FIELD_NUMBER: builtins.int
+    image_count: builtins.int
     """Number of images."""
-    seconds: builtins.float
-    """Time from the start of the job's first attempt to its end, in seconds."""
-    known: builtins.int
+    cached_image_count: builtins.int
     """How many of the images were stored already."""
+    @property
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """Time from the start of the job's first attempt to its end."""
+
     def __init__(
         self,
         *,
-        images: builtins.int = ...,
-        seconds: builtins.float = ...,
-        known: builtins.int = ...,
+        image_count: builtins.int = ...,
+        cached_image_count: builtins.int = ...,
+        duration: google.protobuf.duration_pb2.Duration | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["images", b"images", "known", b"known", "seconds", b"seconds"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["duration", b"duration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cached_image_count", b"cached_image_count", "duration", b"duration", "image_count", b"image_count"]) -> None: ...
 
 Global___VisualizeResult: typing_extensions.TypeAlias = VisualizeResult

@@ -59,7 +59,7 @@ def _entry(image: FeatureImage) -> dict[str, Any]:
         "probability": _number(image.best.probability),
         "iteration": image.best.iteration,
         "verdict": _verdict(image.verdict),
-        "digest": image.digest,
+        "cache_key": image.cache_key,
     }
 
 

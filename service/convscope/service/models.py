@@ -57,7 +57,7 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
     ) -> AsyncIterator[ExportModelResponse]:
         """Send a model's file."""
         model = await self._backend.run(self._backend.models.ready, request.name)
-        data = await self._backend.run_blob(self._backend.blobs.get, model.sha256)
+        data = await self._backend.run_blob(self._backend.blobs.get, model.digest.sha256)
         for start in range(0, len(data), PIECE):
             yield ExportModelResponse(data=data[start : start + PIECE])
 
@@ -84,8 +84,10 @@ def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
 
 
 def _basic(model: Model) -> Model:
-    for field in ("classes", "layers", "lineage"):
+    for field in ("layers", "lineage"):
         model.ClearField(field)
+    if model.HasField("interpretation"):
+        model.interpretation.ClearField("classes")
     return model
 
 

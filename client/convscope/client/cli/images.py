@@ -168,7 +168,7 @@ def _print(image: FeatureImage, file: Path | None) -> None:
     if spread := image.spread:
         count = len(spread.objectives)
         rows.add_row("restarts", f"{count}: objective {spread.mean:z.4f} ± {spread.deviation:.4f}")
-    rows.add_row("digest", image.digest)
+    rows.add_row("cache key", image.cache_key)
     if file:
         rows.add_row("file", str(file))
     console().print(rows)

@@ -21,7 +21,7 @@ app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, export and 
 Name = Annotated[str, name_of("model")]
 
 # What only `show` tells.
-_NOT_LISTED = {"classes", "layers", "lineage", "history"}
+_NOT_LISTED = {"layers", "lineage", "history"}
 
 
 @app.command("list", cls=Command)
@@ -45,7 +45,7 @@ def list_models(
         for model in islice(found, limit):
             if settings.json:
                 print_json(_listed(model))
-            figures = (f"{model.step:,}", f"{model.parameters:,}", when(model.create_time))
+            figures = (f"{model.step:,}", f"{model.parameter_count:,}", when(model.create_time))
             rows.add_row(model.name, model.state, model.dataset, *figures)
     if not settings.json:
         console().print(rows if rows.row_count else "no models")
@@ -108,5 +108,5 @@ def _print(model: Model) -> None:
     rows = table("layer", "kind", "output", ">features", ">weights")
     for layer in model.layers:
         shape = "x".join(map(str, layer.output_shape))
-        rows.add_row(layer.name, layer.kind, shape, str(layer.features or ""), f"{layer.parameters:,}")
+        rows.add_row(layer.name, layer.kind, shape, str(layer.feature_count or ""), f"{layer.parameter_count:,}")
     out.print(rows)

@@ -63,7 +63,7 @@ def merged(preset: Preset.ValueType, overrides: Render) -> Render:
 
     A parameterization or optimizer of another kind than the preset's has its own defaults. What the preset alone says
     gives way where it would contradict the request: pixels are not decorrelated, and Fourier coefficients are
-    optimized by Adam. Ranges and contradictions within the request are not looked at.
+    optimized by AdamStep. Ranges and contradictions within the request are not looked at.
     """
     render, _ = preset_render(preset)
     for choice in ("parameterization", "optimizer"):

@@ -24,7 +24,7 @@ def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: 
     if checks.right("preset"):
         if not spec.HasField("iterations"):
             spec.iterations = preset_render(spec.preset)[1]
-        check_render(spec, model.input_shape[-1] if model.input_shape else 1, checks)
+        check_render(spec, model.interpretation.input.shape[-1], checks)
     check_selections(spec, model.layers, checks)
     check_objectives(spec, model.layers, checks)
     if checks.right(""):

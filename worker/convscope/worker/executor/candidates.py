@@ -60,7 +60,7 @@ class Candidates:
         if sum(each.restarts for each in found) < self._restarts:
             return None
         try:
-            runs = [(image.digest, _objectives(image)) for image in map(self._image, found)]
+            runs = [(image.cache_key, _objectives(image)) for image in map(self._image, found)]
             chosen, spread = best_of_runs([objectives for _, objectives in runs])
             best = self._image(found[chosen])
         except BlobDamagedError as error:
@@ -69,7 +69,7 @@ class Candidates:
             raise BlobError(str(error)) from error  # no fault of the model's file
         best.spread.CopyFrom(convert.spread(spread))
         if not all(name for name, _ in runs):
-            best.ClearField("digest")  # the best of all, and their spread, owe something to runs without a name
+            best.ClearField("cache_key")  # the best of all, and their spread, owe something to runs without a name
         return best
 
     def _read(self, number: int) -> list[Candidate]:
