@@ -22,7 +22,7 @@ from convscope.client import (
     WaitingReason,
 )
 from convscope.client.selections import selections
-from convscope.v1 import jobs_pb2, models_pb2, train_pb2, visualize_pb2
+from convscope.v1 import device_pb2, jobs_pb2, models_pb2, train_pb2, visualize_pb2
 from support.fake_service import FakeService, job
 
 
@@ -143,7 +143,7 @@ def test_a_job_can_be_validated_alone(fake: FakeService, client: Client, kind: s
     [
         ({"resource": "models/m"}, WaitingReason(message="why", resource="models/m")),
         (
-            {"no_worker": {"device": jobs_pb2.DEVICE_GPU, "cpu_worker_count": 2}},
+            {"no_worker": {"device": device_pb2.DEVICE_GPU, "cpu_worker_count": 2}},
             WaitingReason(message="why", no_worker=NoWorker(device=Device.GPU, cpu_worker_count=2, gpu_worker_count=0)),
         ),
         (

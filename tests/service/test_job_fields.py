@@ -10,7 +10,8 @@ import redis
 from google.protobuf.duration_pb2 import Duration
 
 from convscope.store.embedded import EmbeddedRedis
-from convscope.v1.jobs_pb2 import Device, JobKind, JobState, ListJobsRequest, Priority
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import JobKind, JobState, ListJobsRequest, Priority
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
 from support.api import Api, connect, creating, refused, violations

@@ -31,8 +31,9 @@ from convscope.store.errors import ModelFailedError, NotFoundError, StaleAttempt
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.deadlines import fail_outrun
 from convscope.store.redis.keys import KEYS, key
+from convscope.v1.device_pb2 import Device
 from convscope.v1.digest_pb2 import Digest
-from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobSpec, Priority
+from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec

@@ -10,7 +10,8 @@ from convscope.store import JobStore, WorkerReport, WorkerStore
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.workers import SILENT_MS
-from convscope.v1.jobs_pb2 import CancelJobRequest, Device, Job, JobSpec, JobState, Waiting
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import CancelJobRequest, Job, JobSpec, JobState, Waiting
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec

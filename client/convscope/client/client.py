@@ -25,7 +25,7 @@ from convscope.client.server_info import ServerInfo
 from convscope.client.submitting import create_request, evaluate_spec, label_values, train_spec
 from convscope.client.visualizations import Visualizations
 from convscope.client.visualize_spec import visualize_spec
-from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2
+from convscope.v1 import datasets_pb2, device_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2
 
 __all__ = ["Client"]
 
@@ -392,7 +392,7 @@ class Client:
         """The workers that were heard of in the last minute, by name, or those with one of these devices and states."""
         request = workers_pb2.ListWorkersRequest()
         request.filter.devices[:] = [
-            jobs_pb2.Device.Value(f"DEVICE_{name}") for name in member_names(Device, "devices", devices)
+            device_pb2.Device.Value(f"DEVICE_{name}") for name in member_names(Device, "devices", devices)
         ]
         request.filter.states[:] = [
             workers_pb2.WorkerState.Value(f"WORKER_STATE_{name}")

@@ -30,7 +30,7 @@ from convscope.client.selections import asked_features, objective_names
 from convscope.client.times import seconds_from_wire, time_from_wire
 from convscope.client.waiting import WaitingReason
 from convscope.client.watching import patiently, watch
-from convscope.v1 import jobs_pb2, models_pb2
+from convscope.v1 import device_pb2, jobs_pb2, models_pb2
 
 __all__ = ["Estimate", "Job", "JobInfo"]
 
@@ -138,7 +138,7 @@ class JobInfo:
             cancel_requested=message.cancel_requested,
             failure=failure_from_wire(message.failure) if message.HasField("failure") else None,
             priority=from_wire(Priority, jobs_pb2.Priority.Name, message.priority or jobs_pb2.PRIORITY_NORMAL),
-            device=from_wire(Device, jobs_pb2.Device.Name, message.device or jobs_pb2.DEVICE_ANY),
+            device=from_wire(Device, device_pb2.Device.Name, message.device or device_pb2.DEVICE_ANY),
             display_name=message.display_name,
             labels=MappingProxyType(dict(message.labels)),
             owner=message.owner,

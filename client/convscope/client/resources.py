@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from convscope.client.enums import Device, HeadKind, LayerKind, ModelState, WorkerState, from_wire
 from convscope.client.history import History
 from convscope.client.times import time_from_wire
-from convscope.v1 import datasets_pb2, digest_pb2, jobs_pb2, models_pb2, workers_pb2
+from convscope.v1 import datasets_pb2, device_pb2, digest_pb2, models_pb2, workers_pb2
 
 __all__ = [
     "Dataset",
@@ -249,7 +249,7 @@ class Worker:
         return cls(
             name=message.name,
             host=message.host,
-            device=from_wire(Device, jobs_pb2.Device.Name, message.device),
+            device=from_wire(Device, device_pb2.Device.Name, message.device),
             state=from_wire(WorkerState, workers_pb2.WorkerState.Name, message.state),
             warm=message.warm,
             job=message.job,

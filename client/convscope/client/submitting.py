@@ -9,7 +9,7 @@ from convscope.client.enums import Device, Precision, Priority, to_wire
 from convscope.client.errors import InvalidType, InvalidValue
 from convscope.client.naming import dataset_name, model_name
 from convscope.client.times import seconds_to_wire
-from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2
+from convscope.v1 import device_pb2, evaluate_pb2, jobs_pb2, train_pb2
 
 __all__ = ["create_request", "evaluate_spec", "label_values", "train_spec"]
 
@@ -39,7 +39,7 @@ def create_request(
     if priority is not None:
         job.priority = to_wire(Priority, jobs_pb2.Priority.Value, "priority", priority)
     if device is not None:
-        job.device = to_wire(Device, jobs_pb2.Device.Value, "device", device)
+        job.device = to_wire(Device, device_pb2.Device.Value, "device", device)
     return jobs_pb2.CreateJobRequest(
         job=job, request_id=identity, validate_only=checks.flag("validate_only", validate_only)
     )

@@ -5,6 +5,7 @@ isort:skip_file
 
 import builtins
 import collections.abc
+import convscope.v1.device_pb2
 import convscope.v1.evaluate_pb2
 import convscope.v1.train_pb2
 import convscope.v1.visualize_pb2
@@ -146,34 +147,6 @@ PRIORITY_NORMAL: Priority.ValueType  # 2
 PRIORITY_HIGH: Priority.ValueType  # 3
 """Before all others that wait."""
 Global___Priority: typing_extensions.TypeAlias = Priority
-
-class _Device:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _DeviceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Device.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    DEVICE_UNSPECIFIED: _Device.ValueType  # 0
-    """Not set; stands for DEVICE_ANY."""
-    DEVICE_ANY: _Device.ValueType  # 1
-    """Whatever is free first."""
-    DEVICE_CPU: _Device.ValueType  # 2
-    """A processor: the job is left to workers without a GPU."""
-    DEVICE_GPU: _Device.ValueType  # 3
-    """A GPU: the job waits until a worker has one."""
-
-class Device(_Device, metaclass=_DeviceEnumTypeWrapper):
-    """What a job is to run on."""
-
-DEVICE_UNSPECIFIED: Device.ValueType  # 0
-"""Not set; stands for DEVICE_ANY."""
-DEVICE_ANY: Device.ValueType  # 1
-"""Whatever is free first."""
-DEVICE_CPU: Device.ValueType  # 2
-"""A processor: the job is left to workers without a GPU."""
-DEVICE_GPU: Device.ValueType  # 3
-"""A GPU: the job waits until a worker has one."""
-Global___Device: typing_extensions.TypeAlias = Device
 
 @typing.final
 class JobSpec(google.protobuf.message.Message):
@@ -345,7 +318,7 @@ class NoWorker(google.protobuf.message.Message):
     DEVICE_FIELD_NUMBER: builtins.int
     CPU_WORKER_COUNT_FIELD_NUMBER: builtins.int
     GPU_WORKER_COUNT_FIELD_NUMBER: builtins.int
-    device: Global___Device.ValueType
+    device: convscope.v1.device_pb2.Device.ValueType
     """What the job wants."""
     cpu_worker_count: builtins.int
     """Workers alive that have no GPU."""
@@ -354,7 +327,7 @@ class NoWorker(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        device: Global___Device.ValueType = ...,
+        device: convscope.v1.device_pb2.Device.ValueType = ...,
         cpu_worker_count: builtins.int = ...,
         gpu_worker_count: builtins.int = ...,
     ) -> None: ...
@@ -508,7 +481,7 @@ class Job(google.protobuf.message.Message):
     """Whose it is; `local`."""
     priority: Global___Priority.ValueType
     """How soon it is taken up."""
-    device: Global___Device.ValueType
+    device: convscope.v1.device_pb2.Device.ValueType
     """What it runs on."""
     kind: Global___JobKind.ValueType
     """Which of the spec's fields is set."""
@@ -580,7 +553,7 @@ class Job(google.protobuf.message.Message):
         spec: Global___JobSpec | None = ...,
         effective_spec: Global___JobSpec | None = ...,
         priority: Global___Priority.ValueType = ...,
-        device: Global___Device.ValueType = ...,
+        device: convscope.v1.device_pb2.Device.ValueType = ...,
         timeout: google.protobuf.duration_pb2.Duration | None = ...,
         kind: Global___JobKind.ValueType = ...,
         state: Global___JobState.ValueType = ...,

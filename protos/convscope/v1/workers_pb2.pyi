@@ -5,7 +5,7 @@ isort:skip_file
 
 import builtins
 import collections.abc
-import convscope.v1.jobs_pb2
+import convscope.v1.device_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
@@ -75,7 +75,7 @@ class Worker(google.protobuf.message.Message):
     """Resource name, `workers/{worker}`; `{worker}` is percent-escaped."""
     host: builtins.str
     """Name of the machine that it runs on."""
-    device: convscope.v1.jobs_pb2.Device.ValueType
+    device: convscope.v1.device_pb2.Device.ValueType
     """What it has: DEVICE_CPU or DEVICE_GPU."""
     state: Global___WorkerState.ValueType
     """What it does."""
@@ -104,7 +104,7 @@ class Worker(google.protobuf.message.Message):
         *,
         name: builtins.str = ...,
         host: builtins.str = ...,
-        device: convscope.v1.jobs_pb2.Device.ValueType = ...,
+        device: convscope.v1.device_pb2.Device.ValueType = ...,
         state: Global___WorkerState.ValueType = ...,
         warm: builtins.bool = ...,
         job: builtins.str = ...,
@@ -129,7 +129,7 @@ class WorkerFilter(google.protobuf.message.Message):
     DEVICES_FIELD_NUMBER: builtins.int
     STATES_FIELD_NUMBER: builtins.int
     @property
-    def devices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[convscope.v1.jobs_pb2.Device.ValueType]:
+    def devices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[convscope.v1.device_pb2.Device.ValueType]:
         """Those that have one of these; DEVICE_CPU, DEVICE_GPU. Empty means all."""
 
     @property
@@ -139,7 +139,7 @@ class WorkerFilter(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        devices: collections.abc.Iterable[convscope.v1.jobs_pb2.Device.ValueType] | None = ...,
+        devices: collections.abc.Iterable[convscope.v1.device_pb2.Device.ValueType] | None = ...,
         states: collections.abc.Iterable[Global___WorkerState.ValueType] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["devices", b"devices", "states", b"states"]) -> None: ...

@@ -20,11 +20,11 @@ from convscope.store.jobs.records import spec_kind
 from convscope.store.jobs.waiting import waiting_reason
 from convscope.store.names import parse_name
 from convscope.v1 import jobs_pb2_grpc
+from convscope.v1.device_pb2 import Device
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     CreateJobRequest,
     DeleteJobRequest,
-    Device,
     GetJobRequest,
     Job,
     JobEvent,

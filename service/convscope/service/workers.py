@@ -10,7 +10,7 @@ from convscope.service.backend import Backend
 from convscope.service.paging import cut_page, place_before
 from convscope.store import WorkerRecord, WorkerStore
 from convscope.v1 import workers_pb2_grpc
-from convscope.v1.jobs_pb2 import Device
+from convscope.v1.device_pb2 import Device
 from convscope.v1.workers_pb2 import ListWorkersRequest, ListWorkersResponse, Worker, WorkerFilter, WorkerState
 
 __all__ = ["WorkersService"]

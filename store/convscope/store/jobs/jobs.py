@@ -21,9 +21,9 @@ from convscope.store.names import new_id, parse_name
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.layout import LAYOUT
 from convscope.store.redis.scripts import Scripts, Value, counted
+from convscope.v1.device_pb2 import Device
 from convscope.v1.jobs_pb2 import (
     CancelRequested,
-    Device,
     Job,
     JobEvent,
     JobQueued,
