@@ -16,7 +16,8 @@ from benchmarks.stack import run_stack
 from convscope.client import Client
 from convscope.store import Claimant, JobStore, Scripts, connect_promptly
 from convscope.store.embedded import EmbeddedRedis
-from convscope.v1.jobs_pb2 import Device, JobSpec
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec

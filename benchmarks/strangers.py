@@ -14,7 +14,7 @@ from benchmarks.figures import Family, Figure
 from benchmarks.http2 import Caller
 from benchmarks.rounds import Round
 from benchmarks.service_alone import service_alone
-from convscope.service.server import MAX_REQUEST_BYTES
+from convscope.service.server_info import MAX_REQUEST_BYTES
 from convscope.store.embedded import EmbeddedRedis
 
 __all__ = ["FAMILY", "MIB", "peak_memory", "strain"]

@@ -12,7 +12,7 @@ from chaos.short_parts import PART_S
 from convscope.client.connection import Connection
 from convscope.planning import plan_visualization, targets
 from convscope.store import layer_shapes, visualization_request
-from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, ListJobsRequest, WatchJobRequest
+from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, JobView, ListJobsRequest, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, Model
 
 __all__ = ["found_by", "layers", "list_jobs", "parts_of", "read_job", "read_log", "weights_digest"]
@@ -36,7 +36,7 @@ def list_jobs(calls: Calls) -> list[Job]:
     jobs: list[Job] = []
     token = ""
     while True:
-        request = ListJobsRequest(page_size=1000, page_token=token)
+        request = ListJobsRequest(view=JobView.JOB_VIEW_FULL, page_size=1000, page_token=token)
 
         def call(connection: Connection, request: ListJobsRequest = request) -> tuple[Sequence[Job], str]:
             page = connection.call(connection.jobs.ListJobs, request)

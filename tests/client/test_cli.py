@@ -76,6 +76,7 @@ COMMANDS = [
 ]
 COMMANDS += ["images list", "images show", "images export"]
 COMMANDS += ["models list", "models show", "models export", "models delete", "datasets list", "datasets show"]
+COMMANDS += ["workers", "status"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -107,10 +108,10 @@ def test_training_waits_and_says_what_is_next(run: Run) -> None:
 
 
 def test_training_speaks_json(run: Run) -> None:
-    result = run("train", "-n", "4", "--convolutions", "2", "--dense", "none", "--json")
+    result = run("train", "-n", "4", "--convolutions", "2", "--dense", "none", "--id", "spoken", "--json")
     found = json.loads(done(result))
     assert found["result"]["step"] == 4
-    assert found["result"]["model"].startswith("models/")
+    assert found["result"]["model"] == "models/spoken"
     assert found["result"]["history"]["validation_accuracy"] == [None, None]
     assert result.stderr == ""
 
@@ -164,6 +165,7 @@ def test_jobs_are_listed_shown_cancelled_and_deleted(run: Run, training: Job[Tra
     assert training.name in done(run("jobs", "list", "--state", "succeeded", "--kind", "train"))
     listed = [json.loads(line) for line in done(run("jobs", "list", "--json", "--limit", "1")).splitlines()]
     assert len(listed) == 1
+    assert listed[0]["name"] not in done(run("jobs", "list", "--oldest-first", "--limit", "1"))
     assert "succeeded" in done(run("jobs", "show", training.name))
     assert json.loads(done(run("jobs", "show", training.name, "--json")))["model"] == training.model
     name = done(run("train", "-n", "1000000", "--detach")).strip()
@@ -175,7 +177,8 @@ def test_jobs_are_listed_shown_cancelled_and_deleted(run: Run, training: Job[Tra
 
 def test_models_are_listed_shown_exported_and_deleted(run: Run, real: Client, tmp_path: Path) -> None:
     model = real.train(convolutions=[2], dense=[3], iterations=0).result(timeout=120).model
-    assert model in done(run("models", "list"))
+    assert model in done(run("models", "list", "--dataset", "mnist"))
+    assert model not in done(run("models", "list", "--oldest-first", "--limit", "1"))
     assert re.search(r"conv1\s+convolution\s+28x28x2\s+2\s+52", done(run("models", "show", model)))
     assert json.loads(done(run("models", "show", model, "--json")))["layers"][0]["name"] == "conv1"
     exported = tmp_path / done(run("models", "export", model)).strip()
@@ -191,6 +194,14 @@ def test_datasets_are_listed_and_shown(run: Run) -> None:
     assert re.search(r"datasets/mnist\s+28x28x1\s+10\s+70,000", done(run("datasets", "list")))
     assert "train: 55,000; validation: 5,000; test: 10,000" in done(run("datasets", "show", "mnist"))
     assert json.loads(done(run("datasets", "show", "mnist", "--json")))["splits"]["test"] == 10_000
+
+
+def test_the_server_and_its_workers_are_shown(run: Run) -> None:
+    status = json.loads(done(run("status", "--json")))
+    assert (status["contract"], status["workers"]) == ("1.0", "1 cpu")
+    (line,) = done(run("workers", "--device", "cpu", "--json")).splitlines()
+    assert json.loads(line)["thread_count"] >= 1
+    assert done(run("workers", "--state", "draining")) == "no such workers\n"
 
 
 FAULTS = [

@@ -27,6 +27,7 @@ from convscope.client import (
     enums,
 )
 from convscope.v1 import (
+    device_pb2,
     jobs_pb2,
     models_pb2,
     objective_pb2,
@@ -40,7 +41,7 @@ from support.fake_service import FakeService
 
 CONTRACT: list[tuple[type[StrEnum], Any]] = [
     (Activation, train_pb2.Activation),
-    (Device, jobs_pb2.Device),
+    (Device, device_pb2.Device),
     (ExportFormat, visualizations_pb2.ExportFormat),
     (FailureReason, jobs_pb2.Failure.Reason),
     (HeadKind, models_pb2.ModelHead.Kind),

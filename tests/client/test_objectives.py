@@ -24,7 +24,7 @@ from convscope.client import (
 )
 from convscope.client.cli.objective_text import parse_objectives, parse_settings
 from convscope.client.render import render_message, setting_names
-from convscope.v1 import jobs_pb2, objective_pb2, render_pb2, visualize_pb2
+from convscope.v1 import device_pb2, jobs_pb2, objective_pb2, render_pb2, visualize_pb2
 from support.fake_service import FakeService, job
 
 CHANNEL, LAYER = objectives.channel("conv2", 3), objectives.layer("conv1")
@@ -133,7 +133,7 @@ def test_every_setting_of_a_visualization_arrives(sent: Callable[..., jobs_pb2.C
     spec = request.job.spec.visualize
     assert spec.preset == render_pb2.PRESET_ROBUST
     assert (spec.restarts, spec.keep, spec.recompute) == (50, visualize_pb2.RESTARTS_ALL, True)
-    assert (request.job.priority, request.job.device) == (jobs_pb2.PRIORITY_HIGH, jobs_pb2.DEVICE_GPU)
+    assert (request.job.priority, request.job.device) == (jobs_pb2.PRIORITY_HIGH, device_pb2.DEVICE_GPU)
     assert not spec.HasField("render")
 
 

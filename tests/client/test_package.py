@@ -10,16 +10,16 @@ from convscope.client import cli, demo, errors, objectives, plots
 PUBLIC = {
     convscope.client: """
         Activation AdamStep AlreadyExists AttemptLost AttemptStarted Backlog CancelRequested
-        CheckpointUnreadable ClassScores Client Config Convolution ConvscopeError DataLoss Dataset
+        CheckpointUnreadable ClassScores Client Config ContractVersion Convolution ConvscopeError DataLoss Dataset
         DeadlineExceeded Dense Device Digest Estimate EvaluateProgress EvaluateResult Event ExportFormat
         FailedPrecondition Failure FailureReason FeatureImage Features Finished Fourier HeadKind History
         ImageFormat ImageReady ImageStack Interpretation InvalidArgument InvalidType InvalidValue Job
-        JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind Layers Lineage
+        JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind Layers Limits Lineage
         Misclassified MissingExtra Model ModelHead ModelInput ModelLike ModelState NoWorker NormalizedStep
         NotFound Objective Objectives OptimizedImage OutOfRange Outcome PermissionDenied Pixels Precision Preset
-        Priority ProtocolError Queued Regularizers Render RenderLike ResourceExhausted Restarts ServiceError
+        Priority ProtocolError Queued Regularizers Render RenderLike ResourceExhausted Restarts ServerInfo ServiceError
         Split Spread StartupError Tap Trace TrainProgress TrainResult Transforms Unauthenticated Unavailable
-        Verdict Visualizations VisualizeResult Waiting WaitingReason WorkerState
+        Verdict Visualizations VisualizeResult Waiting WaitingReason Worker WorkerState
     """,
     plots: """
         plot_confusion_matrix plot_features plot_image plot_images plot_overview plot_restarts plot_training_curve

@@ -22,7 +22,7 @@ from convscope.client import (
     WaitingReason,
 )
 from convscope.client.selections import selections
-from convscope.v1 import jobs_pb2, train_pb2, visualize_pb2
+from convscope.v1 import device_pb2, jobs_pb2, models_pb2, train_pb2, visualize_pb2
 from support.fake_service import FakeService, job
 
 
@@ -67,15 +67,19 @@ def test_every_setting_arrives(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
         report_interval=9,
         validation_interval=8,
         seed=2**64 - 1,
-        continue_from="models/old",
+        model_id="mine",
     ).train
     layers = [(c.filters, c.kernel_size, c.activation, c.pool_size) for c in spec.network.convolutions]
     assert layers == [(8, 0, 0, 0), (4, 3, 3, 1), (2, 0, 0, 0)]  # 0 is what the server fills in
     assert not spec.network.convolutions[0].HasField("kernel_size")
     assert [(d.units, d.activation) for d in spec.network.dense] == [(7, 2), (5, 0)]
-    assert (spec.dataset, spec.continue_from) == ("datasets/mnist", "models/old")
-    assert (spec.learning_rate, spec.precision, spec.seed) == (0.5, train_pb2.PRECISION_BFLOAT16, 2**64 - 1)
+    assert (spec.dataset, spec.model_id) == ("datasets/mnist", "mine")
+    assert (spec.adam.learning_rate, spec.precision, spec.seed) == (0.5, train_pb2.PRECISION_BFLOAT16, 2**64 - 1)
     assert (spec.batch_size, spec.iterations, spec.report_interval, spec.validation_interval) == (32, 10**7, 9, 8)
+
+
+def test_a_training_resumes_from_a_model(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
+    assert sent("train", continue_from="old").train == train_pb2.TrainSpec(continue_from="models/old")
 
 
 def test_half_a_network_is_completed_with_the_tutorials(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
@@ -139,7 +143,7 @@ def test_a_job_can_be_validated_alone(fake: FakeService, client: Client, kind: s
     [
         ({"resource": "models/m"}, WaitingReason(message="why", resource="models/m")),
         (
-            {"no_worker": {"device": jobs_pb2.DEVICE_GPU, "cpu_worker_count": 2}},
+            {"no_worker": {"device": device_pb2.DEVICE_GPU, "cpu_worker_count": 2}},
             WaitingReason(message="why", no_worker=NoWorker(device=Device.GPU, cpu_worker_count=2, gpu_worker_count=0)),
         ),
         (
@@ -193,6 +197,9 @@ BAD = [
     ("train", {"convolutions": [{}]}, InvalidValue, r"convolutions\[0\]: filters is missing"),
     ("train", {"dense": [Dense(units=1, activation="swish")]}, InvalidValue, r"dense\[0\].activation: unknown 'swish'"),
     ("train", {"dataset": 5}, InvalidType, "dataset: 5 is not a string"),
+    ("train", {"continue_from": "m", "dense": []}, InvalidValue, "continue_from: not with convolutions or dense"),
+    ("train", {"model_id": ""}, InvalidValue, "model_id: must not be empty"),
+    ("train", {"model_id": 5}, InvalidType, "model_id: 5 is not a string"),
     ("train", {"continue_from": 5}, InvalidType, "continue_from: 5 is neither"),
     ("train", {"request_id": ""}, InvalidValue, "request_id: must not be empty"),
     ("train", {"validate_only": 1}, InvalidType, "validate_only: 1 is neither True nor False"),
@@ -242,15 +249,16 @@ def broken(client: Client, kind: str, **arguments: Any) -> list[str]:
 
 def test_all_that_breaks_a_rule_is_told_at_once_and_not_sent(client: Client, fake: FakeService) -> None:
     training = {"convolutions": [{"filters": 0, "pool_size": 65}], "dense": [1] * 65, "learning_rate": float("nan")}
-    assert broken(client, "train", batch_size=0, continue_from="M", request_id="ü", **training) == [
+    assert broken(client, "train", batch_size=0, model_id="M", request_id="ü", **training) == [
+        "model_id",
         "convolutions[0].filters",
         "convolutions[0].pool_size",
         "dense",
         "learning_rate",
         "batch_size",
-        "continue_from",
         "request_id",
     ]
+    assert broken(client, "train", continue_from="M") == ["continue_from"]
     assert broken(client, "evaluate", model="m", max_errors=1_001) == ["max_errors"]
     drawing = {"layers": {"conv1": [-1]}, "render": {"transforms.pad": 0.6}}
     assert broken(client, "visualize", model="m", restarts=0, **drawing) == [
@@ -286,6 +294,38 @@ def test_a_handle_by_name_asks_only_what_it_must(fake: FakeService, client: Clie
     assert not fake.requests
     assert handle.kind == handle.info.kind == "train"
     assert len(fake.requests) == 1
+
+
+def test_a_listed_job_asks_for_its_spec_when_that_is_wanted(client: Client, fake: FakeService) -> None:
+    short, whole = job("evaluate"), job("evaluate")
+    short.ClearField("effective_spec")
+    whole.effective_spec.evaluate.model = "models/m"
+    fake.handlers["ListJobs"] = lambda *_: jobs_pb2.ListJobsResponse(jobs=[short])
+    fake.handlers["GetJob"] = lambda *_: whole
+    fake.handlers["CancelJob"] = lambda *_: short
+    (handle,) = client.jobs(kinds="evaluate", states=["running"], newest_first=False)
+    wanted = jobs_pb2.JobFilter(kinds=[jobs_pb2.JOB_KIND_EVALUATE], states=[jobs_pb2.JOB_STATE_RUNNING])
+    assert fake.requests == [jobs_pb2.ListJobsRequest(filter=wanted, order_by="create_time")]
+    assert (handle.kind, handle.info.spec, handle.info.model) == ("evaluate", {}, "")
+    assert len(fake.requests) == 1
+    assert handle.model == "models/m"
+    assert handle.spec == {"model": "models/m"}
+    assert handle.cancel().spec == handle.spec
+    assert [type(request).__name__ for request in fake.requests[1:]] == ["GetJobRequest", "CancelJobRequest"]
+
+
+def test_models_are_asked_for_in_short_unless_all_is_wanted(client: Client, fake: FakeService) -> None:
+    fake.handlers["ListModels"] = lambda *_: models_pb2.ListModelsResponse()
+    assert not list(client.models())
+    assert not list(client.models(states="ready", datasets="mnist", newest_first=False, full=True))
+    wanted = models_pb2.ModelFilter(states=[models_pb2.MODEL_STATE_READY], datasets=["datasets/mnist"])
+    full = models_pb2.MODEL_VIEW_FULL
+    assert fake.requests == [
+        models_pb2.ListModelsRequest(
+            view=models_pb2.MODEL_VIEW_BASIC, filter=models_pb2.ModelFilter(), order_by="create_time desc"
+        ),
+        models_pb2.ListModelsRequest(view=full, filter=wanted, order_by="create_time"),
+    ]
 
 
 def test_unknown_states_are_not_sent(client: Client, fake: FakeService) -> None:

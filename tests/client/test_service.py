@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from convscope.client import (
+    AlreadyExists,
     Client,
     Digest,
     EvaluateResult,
@@ -66,15 +67,18 @@ def test_training_reports_and_results(real: Client, training: Job[TrainResult]) 
 
 
 def test_everything_can_be_submitted_at_once(real: Client) -> None:
-    training = real.train(convolutions=[4], dense=[], iterations=5, seed=3)
-    again = real.train(continue_from=training, iterations=5)
+    training = real.train(convolutions=[4], dense=[], iterations=5, seed=3, model_id="first")
+    again = real.train(continue_from="first", iterations=5, model_id="second")
     evaluation, images = real.evaluate(again, max_errors=2), real.visualize(again, {"logits": 1})
     assert evaluation.model == images.model == again.model
     assert images.result(timeout=120).images[0].feature == 1
     assert evaluation.result(timeout=120).example_count == 10_000
     assert again.result().step == 10
+    assert (training.model, again.model, again.result().model) == ("models/first", "models/second", "models/second")
     assert real.model(again).lineage.parent == training.model
     assert any(isinstance(event, Waiting) for event in evaluation.watch())
+    with pytest.raises(AlreadyExists, match="models/second"):
+        real.train(iterations=0, model_id="second")
 
 
 def test_evaluation(real: Client, training: Job[TrainResult]) -> None:

@@ -14,7 +14,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from convscope.client import Client, ConvscopeError, errors
-from support.fake_service import FakeService, job, running_fake
+from support.fake_service import FakeService, finished, job, running_fake
 
 CODES = [
     (grpc.StatusCode.NOT_FOUND, errors.NotFound),
@@ -172,6 +172,13 @@ def test_a_token_is_sent_over_tls(tmp_path: Path) -> None:
     ):
         client.job("j").refresh()
         assert fake.metadata[-1]["authorization"] == "Bearer secret"
+
+
+def test_the_contract_is_told_with_every_call(fake: FakeService, client: Client) -> None:
+    fake.handlers["WatchJob"] = lambda *_: iter([finished(1, "FAILED")])
+    client.job("j").refresh()
+    list(client.job("j").watch())
+    assert [metadata["convscope-contract"] for metadata in fake.metadata] == ["1.0", "1.0"]
 
 
 def said(address: str, **settings: Any) -> str:

@@ -59,7 +59,8 @@ def test_the_table_of_settings_has_the_ranges() -> None:
 
 # What is told of fields, by where it is told.
 DOCSTRINGS: list[tuple[Any, Descriptor, int]] = [
-    (client.Client.train, train_pb2.TrainSpec.DESCRIPTOR, 3),
+    (client.Client.train, train_pb2.TrainSpec.DESCRIPTOR, 2),
+    (client.Client.train, train_pb2.Adam.DESCRIPTOR, 1),
     (client.Client.evaluate, evaluate_pb2.EvaluateSpec.DESCRIPTOR, 2),
     (client.Client.visualize, visualize_pb2.VisualizeSpec.DESCRIPTOR, 2),
     (client.Convolution, train_pb2.Convolution.DESCRIPTOR, 3),

@@ -165,12 +165,6 @@ def test_numbers_of_kinds_agree(draft: Draft) -> None:
         assert {field.name: field.number for field in draft.descriptor(name).fields} == expected
 
 
-# What has another name in the contract that is in use.
-RENAMED = {"AdamStep": "Adam"}
-# What is something else there.
-OTHERS = {"Adam"}
-
-
 def in_use(draft: Draft) -> Iterator[tuple[Descriptor, Descriptor]]:
     """The draft's messages that the contract in use has as well, each with that."""
     for file in (PROTOS / "convscope" / "v1").glob("*_pb2.py"):
@@ -178,8 +172,7 @@ def in_use(draft: Draft) -> Iterator[tuple[Descriptor, Descriptor]]:
     for message in draft.messages:
         name = message.full_name.removeprefix("convscope.v1.")
         with contextlib.suppress(KeyError):
-            if name not in OTHERS:
-                yield message, Default().FindMessageTypeByName(f"convscope.v1.{RENAMED.get(name, name)}")
+            yield message, Default().FindMessageTypeByName(f"convscope.v1.{name}")
 
 
 def kind(field: FieldDescriptor) -> tuple[object, ...]:

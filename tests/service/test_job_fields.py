@@ -10,7 +10,8 @@ import redis
 from google.protobuf.duration_pb2 import Duration
 
 from convscope.store.embedded import EmbeddedRedis
-from convscope.v1.jobs_pb2 import Device, JobKind, JobState, ListJobsRequest, Priority
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import JobKind, JobState, JobView, ListJobsRequest, Priority
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
 from support.api import Api, connect, creating, refused, violations
@@ -31,7 +32,7 @@ def api(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -
 def test_a_job_is_kept_as_it_was_sent(api: Api) -> None:
     spec = TrainSpec(iterations=3)
     job = api.create(spec, display_name="first try", labels=LABELS, timeout=Duration(seconds=90))
-    for found in (job, api.get(job), *api.jobs.ListJobs(ListJobsRequest(page_size=1)).jobs):
+    for found in (job, api.get(job), *api.jobs.ListJobs(ListJobsRequest(view=JobView.JOB_VIEW_FULL, page_size=1)).jobs):
         assert (found.name, found.display_name, dict(found.labels)) == (job.name, "first try", LABELS)
         assert (found.owner, found.kind, found.timeout.seconds) == ("local", JobKind.JOB_KIND_TRAIN, 90)
         assert found.spec.train == spec

@@ -15,7 +15,7 @@ from convscope.store.errors import NotFoundError
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Interpretation, LayerKind, Model, ModelHead, ModelInput
-from convscope.v1.train_pb2 import Activation, Convolution, Dense, Network, Precision, TrainSpec
+from convscope.v1.train_pb2 import Activation, Adam, Convolution, Dense, Network, Precision, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
 from support.api import creating
 
@@ -51,7 +51,7 @@ def test_the_default_is_the_tutorial(plan: Planner) -> None:
     planned = plan(JobSpec(train=TrainSpec()))
     train = effective(planned).train
     assert train.dataset == "datasets/mnist"
-    assert (train.learning_rate, train.batch_size, train.iterations) == (1e-4, 64, 10_000)
+    assert (train.adam.learning_rate, train.batch_size, train.iterations) == (1e-4, 64, 10_000)
     assert (train.report_interval, train.validation_interval, train.seed) == (100, 0, 0)
     assert train.precision == Precision.PRECISION_FLOAT32
     assert planned.model is not None
@@ -83,9 +83,13 @@ def test_no_layers_at_all_are_a_linear_classifier(plan: Planner) -> None:
 @pytest.mark.parametrize(
     ("spec", "field", "allowed"),
     [
-        (TrainSpec(learning_rate=math.nan), "job.spec.train.learning_rate", "greater than 0 and at most 1, not nan"),
-        (TrainSpec(learning_rate=math.inf), "job.spec.train.learning_rate", "at most 1"),
-        (TrainSpec(learning_rate=0), "job.spec.train.learning_rate", "greater than 0"),
+        (
+            TrainSpec(adam=Adam(learning_rate=math.nan)),
+            "job.spec.train.adam.learning_rate",
+            "greater than 0 and at most 1, not nan",
+        ),
+        (TrainSpec(adam=Adam(learning_rate=math.inf)), "job.spec.train.adam.learning_rate", "at most 1"),
+        (TrainSpec(adam=Adam(learning_rate=0)), "job.spec.train.adam.learning_rate", "greater than 0"),
         (TrainSpec(batch_size=-1), "job.spec.train.batch_size", "1 to 8,192, not -1"),
         (TrainSpec(batch_size=0), "job.spec.train.batch_size", "1 to 8,192"),
         (TrainSpec(iterations=-1), "job.spec.train.iterations", "0 to 10,000,000"),
@@ -195,6 +199,7 @@ def test_unknown_resources_are_not_found(plan: Planner) -> None:
 
 def test_a_model_is_required_and_well_formed(plan: Planner) -> None:
     assert "required" in refused(plan, JobSpec(evaluate=EvaluateSpec()))["job.spec.evaluate.model"]
+    assert "required" in refused(plan, JobSpec(train=TrainSpec(continue_from="")))["job.spec.train.continue_from"]
     assert "models/MODEL" in refused(plan, JobSpec(visualize=VisualizeSpec(model="x")))["job.spec.visualize.model"]
     assert list(refused(plan, JobSpec())) == ["job.spec.kind"]
 
@@ -205,8 +210,15 @@ def test_continuing_keeps_network_and_dataset(plan: Planner, model: str) -> None
     assert planned.model is not None
     assert planned.model.lineage.parent == model
     assert len(planned.model.layers) == 7
-    violations = refused(plan, JobSpec(train=TrainSpec(continue_from=model, network=Network(), dataset="datasets/x")))
-    assert set(violations) == {"job.spec.train.network", "job.spec.train.dataset"}
+    assert effective(planned).train.WhichOneof("architecture") == "continue_from"
+    violations = refused(plan, JobSpec(train=TrainSpec(continue_from=model, dataset="datasets/x")))
+    assert set(violations) == {"job.spec.train.dataset"}
+
+
+def test_an_id_may_be_chosen_for_the_model(plan: Planner) -> None:
+    assert effective(plan(JobSpec(train=TrainSpec(model_id="my-net_2")))).train.model_id == "my-net_2"
+    for bad in ("My", "models/x", "-x", "x" * 65, "x y"):
+        assert set(refused(plan, JobSpec(train=TrainSpec(model_id=bad)))) == {"job.spec.train.model_id"}
 
 
 def test_evaluation_defaults_and_limits(plan: Planner, model: str) -> None:
@@ -316,7 +328,9 @@ def test_a_spec_is_either_refused_by_name_or_complete(
     plan: Planner, network: Network, batch_size: int, iterations: int, learning_rate: float
 ) -> None:
     spec = JobSpec(
-        train=TrainSpec(network=network, batch_size=batch_size, iterations=iterations, learning_rate=learning_rate)
+        train=TrainSpec(
+            network=network, batch_size=batch_size, iterations=iterations, adam=Adam(learning_rate=learning_rate)
+        )
     )
     try:
         planned = plan(spec)

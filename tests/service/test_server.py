@@ -16,7 +16,8 @@ from convscope.client import Client, ConvscopeError, connection
 from convscope.engine.data import load_dataset
 from convscope.service.catalogue import MNIST
 from convscope.service.health import is_serving
-from convscope.service.server import MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES
+from convscope.service.server import MAX_MESSAGE_BYTES
+from convscope.service.server_info import MAX_REQUEST_BYTES
 from convscope.service.settings import ServiceSettings
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1 import datasets_pb2_grpc
@@ -24,7 +25,8 @@ from convscope.v1.datasets_pb2 import ListDatasetsRequest
 
 TOKEN = "correct horse"
 
-SERVICES = ("", *(f"convscope.v1.{name}" for name in ("Jobs", "Models", "Datasets", "Visualizations")))
+NAMES = ("Jobs", "Models", "Datasets", "Visualizations", "Workers", "Server")
+SERVICES = ("", *(f"convscope.v1.{name}" for name in NAMES))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from convscope.store import ModelStore
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
 from convscope.v1.models_pb2 import Lineage
-from convscope.v1.train_pb2 import Convolution, Dense, Network, TrainSpec
+from convscope.v1.train_pb2 import Adam, Convolution, Dense, Network, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
 from support.api import creating
 
@@ -25,7 +25,7 @@ SELECTIONS = [
     LayerSelection(convolution=1, list=FeatureList(indices=[1])),
 ]
 SPECS = (
-    JobSpec(train=TrainSpec(network=NETWORK, learning_rate=0.5)),
+    JobSpec(train=TrainSpec(network=NETWORK, adam=Adam(learning_rate=0.5))),
     JobSpec(evaluate=EvaluateSpec(model="models/m", batch_size=7)),
     JobSpec(visualize=VisualizeSpec(model="models/m", selections=SELECTIONS)),
 )
@@ -91,9 +91,9 @@ def test_a_spec_with_unknown_fields_is_refused(connection: redis.Redis) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         plan_job(request, ModelStore(connection))
     assert {each.field: each.description for each in caught.value.violations} == {
-        "job.spec.train": "has the unknown field 99; allowed: dataset (1), network (2), learning_rate (3), precision "
-        "(4), batch_size (5), iterations (6), report_interval (7), validation_interval (8), seed (9), "
-        "continue_from (10)",
+        "job.spec.train": "has the unknown field 99; allowed: dataset (1), model_id (2), network (3), continue_from "
+        "(4), adam (10), precision (20), batch_size (21), iterations (22), report_interval (23), "
+        "validation_interval (24), seed (25)",
         "job.spec.train.network.dense[0]": "has the unknown field 7; allowed: units (1), activation (2)",
     }
 
@@ -105,6 +105,6 @@ def test_a_kind_of_job_that_is_unknown_is_refused(connection: redis.Redis) -> No
 
 
 def test_a_field_of_another_type_is_refused(connection: redis.Redis) -> None:
-    request = creating(TrainSpec.FromString(field(5, 2)))
-    with pytest.raises(InvalidRequestError, match=r"job.spec.train: has the field 5 \(batch_size\) of another type"):
+    request = creating(TrainSpec.FromString(field(21, 2)))
+    with pytest.raises(InvalidRequestError, match=r"job.spec.train: has the field 21 \(batch_size\) of another type"):
         plan_job(request, ModelStore(connection))

@@ -46,7 +46,7 @@ def test_models_are_known_again_and_deleted_ones_are_not(
     standing, faults = Adoption(connection, blobs).run(plan)
     assert standing.deletes
     assert not faults
-    assert [model.name for model in ModelStore(connection).newest_first()] == [kept.name]
+    assert [model.name for model in ModelStore(connection).walk()] == [kept.name]
     assert ModelStore(connection).ready(kept.name) == kept
     assert ModelStore(connection).history_digest(kept.name) == history
     assert {key: value for key, value in files(tmp_path).items() if "blobs" in key.parts} == {
@@ -111,7 +111,7 @@ def test_what_is_not_understood_is_left_alone_and_said(
     assert "newer" in left[newer.name]
     assert fileless.digest.sha256 in left[fileless.name]
     Adoption(connection, blobs).run(plan)
-    assert {model.name for model in ModelStore(connection).newest_first()} == {whole.name}
+    assert {model.name for model in ModelStore(connection).walk()} == {whole.name}
     assert files(folder) == before
 
 

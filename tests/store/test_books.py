@@ -31,8 +31,9 @@ from convscope.store.errors import ModelFailedError, NotFoundError, StaleAttempt
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.deadlines import fail_outrun
 from convscope.store.redis.keys import KEYS, key
+from convscope.v1.device_pb2 import Device
 from convscope.v1.digest_pb2 import Digest
-from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobSpec, Priority
+from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
@@ -150,7 +151,7 @@ class Books(RuleBasedStateMachine):
             self.claim("cpu", wait=False, warm=False, again=False)
 
     def names(self) -> list[str]:
-        return [job.name for job in self.jobs.newest_first()]
+        return [job.name for job in self.jobs.walk()]
 
     @rule(
         parts=st.integers(1, 3),
@@ -164,7 +165,7 @@ class Books(RuleBasedStateMachine):
     def create(
         self, *, parts: int, priority: Any, device: Any, owner: str, cost: float, timeout: bool, data: st.DataObject
     ) -> None:
-        model = data.draw(st.sampled_from(["", *(each.name for each in ModelStore(self.connection).newest_first())]))
+        model = data.draw(st.sampled_from(["", *(each.name for each in ModelStore(self.connection).walk())]))
         trains = data.draw(st.booleans())
         planned = not model or data.draw(st.booleans())
         spec = JobSpec(train=TrainSpec(continue_from=model))
@@ -303,7 +304,7 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self.names())
     @rule(data=st.data(), is_ended=st.booleans())
     def delete(self, data: st.DataObject, is_ended: bool) -> None:
-        found = [job for job in self.jobs.newest_first() if job.HasField("end_time") == is_ended]
+        found = [job for job in self.jobs.walk() if job.HasField("end_time") == is_ended]
         if not found:
             return
         name, ended = data.draw(st.sampled_from([(job.name, job.HasField("end_time")) for job in found]))
@@ -315,7 +316,7 @@ class Books(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def delete_model(self, data: st.DataObject) -> None:
-        models = [model.name for model in ModelStore(self.connection).newest_first()]
+        models = [model.name for model in ModelStore(self.connection).walk()]
         if models:
             name = data.draw(st.sampled_from(models))
             state = self.connection.hget(key("model", name.removeprefix("models/")), "state")

@@ -214,7 +214,7 @@ def test_in_doubt_nothing_is_deleted(
 
 def test_jobs_do_not_expire_in_doubt(connection: redis.Redis, blobs: BlobStore) -> None:
     with_files(connection, blobs)
-    (job,) = JobStore(connection).newest_first()
+    (job,) = JobStore(connection).walk()
     connection.zadd(KEYS["ended"], {job.name.removeprefix("jobs/"): 1})
     use_another(connection, blobs, Path())
     Sweeper(connection, blobs).tick()

@@ -7,12 +7,17 @@ import redis
 
 from convscope.store import JobStore, ModelStore, read_log, settle_waiters
 from convscope.store.errors import (
+    ModelExistsError,
     ModelFailedError,
     NotFoundError,
     RequestConflictError,
     StaleAttemptError,
     StateError,
 )
+from convscope.store.jobs import listing
+from convscope.store.jobs.dependents import settle_all
+from convscope.store.redis.keys import KEYS, key
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model, ModelState
@@ -27,10 +32,14 @@ def jobs(connection: redis.Redis) -> JobStore:
     return JobStore(connection)
 
 
-def train(jobs: JobStore, *, needs: str = "", request_id: str = "", digest: str = "d") -> Job:
-    spec = JobSpec(train=TrainSpec(dataset="datasets/mnist", continue_from=needs))
+def train(jobs: JobStore, *, needs: str = "", request_id: str = "", digest: str = "d", model_id: str = "") -> Job:
+    spec = JobSpec(train=TrainSpec(dataset="datasets/mnist"))
+    if needs:
+        spec.train.continue_from = needs
     model = Model(dataset="datasets/mnist")
-    job, _ = jobs.create(spec, request_digest=digest, request_id=request_id, needs=needs, model=model)
+    job, _ = jobs.create(
+        spec, request_digest=digest, request_id=request_id, needs=needs, model=model, model_id=model_id
+    )
     return job
 
 
@@ -58,7 +67,7 @@ def test_a_new_job_is_queued_and_its_model_pending(connection: redis.Redis, jobs
 def test_a_request_id_makes_one_job(jobs: JobStore) -> None:
     first = train(jobs, request_id="r")
     assert train(jobs, request_id="r").name == first.name
-    assert len(list(jobs.newest_first())) == 1
+    assert len(list(jobs.walk())) == 1
     with pytest.raises(RequestConflictError, match="'r' was used for"):
         train(jobs, request_id="r", digest="other")
 
@@ -192,6 +201,76 @@ def test_waiters_fail_along_a_chain_of_models(connection: redis.Redis, jobs: Job
     assert ready(connection) == 0
 
 
+def test_a_model_has_the_id_that_was_chosen(connection: redis.Redis, jobs: JobStore) -> None:
+    models = ModelStore(connection)
+    training = train(jobs, model_id="mine")
+    assert training.model == "models/mine"
+    assert models.get("models/mine").lineage.job == training.name
+    second = train(jobs, needs="models/mine", model_id="next")
+    waiter = evaluate(jobs, "models/next")
+    claim(connection, training).succeed("", Model(digest=Digest(sha256="file")), "history")
+    settle_waiters(connection, "mine")
+    assert models.get("models/mine").state == ModelState.MODEL_STATE_READY
+    assert connection.smembers(key("model_blobs", "mine")) == {b"file", b"history"}
+    claim(connection, second).fail(FAILURE)
+    settle_waiters(connection, "next")
+    assert models.get("models/next").state == ModelState.MODEL_STATE_FAILED
+    message = jobs.get(waiter.name).failure.message
+    assert "models/next" in message
+    assert second.name in message
+
+
+def test_waiters_fail_along_a_chain_of_models_with_chosen_ids(connection: redis.Redis, jobs: JobStore) -> None:
+    first = train(jobs, model_id="a")
+    train(jobs, needs="models/a", model_id="b")
+    waiter = evaluate(jobs, "models/b")
+    jobs.request_cancel(first.name)
+    settle_all(connection)
+    assert jobs.get(waiter.name).state == JobState.JOB_STATE_FAILED
+    assert connection.exists(KEYS["unsettled"], key("waiters", "a"), key("waiters", "b")) == 0
+
+
+def test_an_id_is_taken_until_its_model_is_deleted_and_no_job_waits_for_it(
+    connection: redis.Redis, jobs: JobStore
+) -> None:
+    models = ModelStore(connection)
+    first = train(jobs, model_id="mine", request_id="r")
+    waiter = evaluate(jobs, "models/mine")
+    with pytest.raises(ModelExistsError, match="models/mine"):
+        train(jobs, model_id="mine")
+    assert train(jobs, model_id="mine", request_id="r") == first
+    jobs.request_cancel(first.name)
+    with pytest.raises(ModelExistsError):  # it is there as one that failed
+        train(jobs, model_id="mine")
+    models.delete("models/mine")
+    with pytest.raises(ModelExistsError):  # the job that waits would get another model than it named
+        train(jobs, model_id="mine")
+    settle_all(connection)
+    assert jobs.get(waiter.name).state == JobState.JOB_STATE_FAILED
+    assert train(jobs, model_id="mine").model == "models/mine"
+    assert len(list(jobs.walk())) == 3
+
+
+def test_models_are_listed_by_time_whatever_their_ids(
+    connection: redis.Redis, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "BATCH", 3)
+    made = [train(jobs, model_id=model_id).model for model_id in ("m", "z", "a", "b", "y", "c", "x")]
+    for place, name in enumerate(made):  # five of the same time
+        created = 1_000 + max(0, place - 4)
+        connection.hset(key("model", name.removeprefix("models/")), "created", created)
+        connection.zadd(KEYS["models"], {name.removeprefix("models/"): created})
+    models = ModelStore(connection)
+    expected = ["x", "c", "z", "y", "m", "b", "a"]
+    for newest_first, order in ((True, expected), (False, expected[::-1])):
+        found = list(models.walk(newest_first=newest_first))
+        assert [model.name.removeprefix("models/") for model in found] == order
+        for place, model in enumerate(found):
+            after = model.create_time.ToMilliseconds(), model.name.removeprefix("models/")
+            rest = models.walk(after=after, newest_first=newest_first)
+            assert [each.name.removeprefix("models/") for each in rest] == order[place + 1 :]
+
+
 def test_models_that_cannot_be_used_are_refused(jobs: JobStore) -> None:
     with pytest.raises(NotFoundError, match="models/none"):
         evaluate(jobs, "models/none")
@@ -199,18 +278,22 @@ def test_models_that_cannot_be_used_are_refused(jobs: JobStore) -> None:
     jobs.request_cancel(training.name)
     with pytest.raises(ModelFailedError, match=training.model):
         evaluate(jobs, training.model)
-    assert len(list(jobs.newest_first())) == 1
+    assert len(list(jobs.walk())) == 1
 
 
 def test_listing_is_newest_first_and_resumes(jobs: JobStore) -> None:
     made = [train(jobs).name for _ in range(5)]
-    assert [job.name for job in jobs.newest_first()] == made[::-1]
-    assert [job.name for job in jobs.newest_first(before=made[2].removeprefix("jobs/"))] == made[1::-1]
+    assert [job.name for job in jobs.walk()] == made[::-1]
+    assert [job.name for job in jobs.walk(after=made[2].removeprefix("jobs/"))] == made[1::-1]
+    assert [job.name for job in jobs.walk(newest_first=False)] == made
+    assert [job.name for job in jobs.walk(after=made[2].removeprefix("jobs/"), newest_first=False)] == made[3:]
     jobs.request_cancel(made[3])
-    assert [job.name for job in jobs.newest_first(states=[JobState.JOB_STATE_CANCELLED])] == [made[3]]
-    assert [job.name for job in jobs.newest_first(kinds=["train", "evaluate"])] == made[::-1]
-    queued = jobs.newest_first(kinds=["train"], states=[JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING])
+    assert [job.name for job in jobs.walk(states=[JobState.JOB_STATE_CANCELLED])] == [made[3]]
+    assert [job.name for job in jobs.walk(kinds=["train", "evaluate"])] == made[::-1]
+    queued = jobs.walk(kinds=["train"], states=[JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING])
     assert [job.name for job in queued] == [*made[4:], *made[2::-1]]
+    states = [JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_CANCELLED]
+    assert [job.name for job in jobs.walk(states=states, newest_first=False)] == made
 
 
 def test_only_ended_jobs_are_deleted(connection: redis.Redis, jobs: JobStore) -> None:
@@ -239,7 +322,7 @@ def test_a_pending_model_is_not_deleted(connection: redis.Redis, jobs: JobStore)
     models.delete(job.model)
     with pytest.raises(NotFoundError):
         models.get(job.model)
-    assert list(models.newest_first()) == []
+    assert list(models.walk()) == []
 
 
 def test_a_waiter_that_is_deleted_strands_nobody(connection: redis.Redis, jobs: JobStore) -> None:

@@ -27,7 +27,7 @@ from convscope.store.upkeep import sweeping
 from convscope.store.upkeep.keeping import Keeper
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import JobSpec
-from convscope.v1.models_pb2 import Model
+from convscope.v1.models_pb2 import Lineage, Model
 from convscope.v1.train_pb2 import TrainSpec
 from support.part_jobs import claim
 from support.trained_models import train_model
@@ -157,6 +157,26 @@ def test_deleting_a_model_leaves_a_tombstone(connection: redis.Redis, blobs: Blo
     manifests.keep(model.name)
     assert manifests.manifests.read(model.name) == found
     assert Sweeper(connection, blobs).sweep(NOW) == 2  # its file, its history
+
+
+def test_another_model_of_a_name_has_a_manifest_of_its_own(connection: redis.Redis, blobs: BlobStore) -> None:
+    sweeper, manifests = Manifests(blobs.objects), ModelManifests(connection, blobs)
+    for number in range(2):
+        job, _ = JobStore(connection).create(
+            JobSpec(train=TrainSpec()), request_digest="d", model=Model(), model_id="mine"
+        )
+        attempt = claim(connection, job)
+        file = blobs.put(f"file {number}".encode())
+        attempt.succeed(blobs.put(b"result"), Model(digest=Digest(sha256=file), lineage=Lineage(job=job.name)))
+        manifests.keep("models/mine")
+        found = manifests.manifests.read("models/mine")
+        assert found
+        assert (found.deleted, found.files) == (False, {"file": file})
+        assert list(sweeper.named_files(sweeper.names())) == [(file, "models/mine")]
+        manifests.delete("models/mine")
+        manifests.keep("models/mine")
+        assert list(sweeper.named_files(sweeper.names())) == []
+        assert sweeper.is_dead("models/mine")
 
 
 def test_a_model_whose_tombstone_cannot_be_written_is_not_deleted(

@@ -22,7 +22,8 @@ from convscope.store.jobs.lost_attempts import mark_attempt_lost
 from convscope.store.jobs.tickets import TICKET_PREFIX
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import LateAttempt
-from convscope.v1.jobs_pb2 import Device, Priority
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import Priority
 from support.part_jobs import claim, create, ready, ready_model, take
 
 HIGH, NORMAL, LOW = Priority.PRIORITY_HIGH, Priority.PRIORITY_NORMAL, Priority.PRIORITY_LOW

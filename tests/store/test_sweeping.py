@@ -89,7 +89,7 @@ def test_jobs_expire_and_models_stay(connection: redis.Redis, blobs: BlobStore) 
     connection.zadd(KEYS["ended"], {old.removeprefix("jobs/"): month_ago})
     waiting, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
     assert Sweeper(connection, blobs).expire_jobs() == 1
-    assert {job.name for job in JobStore(connection).newest_first()} == {young, waiting.name}
+    assert {job.name for job in JobStore(connection).walk()} == {young, waiting.name}
     for digest in of_model:
         blobs.get(digest)
 

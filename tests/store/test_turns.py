@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from convscope.store import JobStore
 from convscope.store.jobs.turns import Ahead, ahead_of
-from convscope.v1.jobs_pb2 import Device, Job, Priority
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import Job, Priority
 from support.part_jobs import claim, create, take
 
 HIGH, LOW = Priority.PRIORITY_HIGH, Priority.PRIORITY_LOW

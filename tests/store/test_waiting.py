@@ -37,7 +37,7 @@ def test_a_job_that_waits_for_a_model_names_it_in_listings_too(connection: redis
     training, _ = jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     spec = JobSpec(evaluate=EvaluateSpec(model=training.model))
     waiting, _ = jobs.create(spec, request_digest="e", needs=training.model)
-    for job in (waiting, jobs.get(waiting.name), next(jobs.newest_first())):
+    for job in (waiting, jobs.get(waiting.name), next(jobs.walk())):
         assert job.waiting.resource == training.model
     assert not jobs.get(training.name).HasField("waiting")
     (entry, *_) = read_log(connection, waiting.name.removeprefix("jobs/"), 0, 10).entries

@@ -32,7 +32,16 @@ def test_workers_tell_of_themselves(connection: redis.Redis, workers: WorkerStor
     assert (first.name, first.device, first.executor, first.silent) == ("a", "cpu", True, False)
     assert (second.name, second.device, second.executor, second.silent) == ("b", "gpu", False, False)
     assert first.fields == {"host": "here", "pid": "7"}
+    assert (first.draining, first.started_ms) == (False, 0)
     assert abs(first.seen_ms / 1000 - connection.time()[0]) < 5
+
+
+def test_a_worker_that_is_to_stop_tells_so(workers: WorkerStore) -> None:
+    started_ms = workers.now_ms()
+    for draining in (False, True):
+        workers.report(WorkerReport(name="w", device="cpu", idle=False, draining=draining, started_ms=started_ms))
+        (found,) = workers.list()
+        assert (found.draining, found.started_ms, found.fields) == (draining, started_ms, {})
 
 
 @pytest.mark.parametrize("end", [Attempt.finish, Attempt.release, lambda _: None])

@@ -11,7 +11,14 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
-from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc, workers_pb2_grpc
+from convscope.v1 import (
+    datasets_pb2_grpc,
+    jobs_pb2_grpc,
+    models_pb2_grpc,
+    server_pb2_grpc,
+    visualizations_pb2_grpc,
+    workers_pb2_grpc,
+)
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CreateJobRequest, GetJobRequest, Job, JobEvent, JobSpec, WatchJobRequest
 from convscope.v1.train_pb2 import TrainSpec
@@ -43,6 +50,7 @@ class Api:
     datasets: datasets_pb2_grpc.DatasetsStub
     visualizations: visualizations_pb2_grpc.VisualizationsStub
     workers: workers_pb2_grpc.WorkersStub
+    server: server_pb2_grpc.ServerStub
 
     def create(self, spec: TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "", **fields: Any) -> Job:
         """Create a job of whatever kind the spec is, with further fields of it."""
@@ -82,6 +90,7 @@ def connect(address: str) -> Iterator[Api]:
             datasets_pb2_grpc.DatasetsStub(channel),
             visualizations_pb2_grpc.VisualizationsStub(channel),
             workers_pb2_grpc.WorkersStub(channel),
+            server_pb2_grpc.ServerStub(channel),
         )
 
 

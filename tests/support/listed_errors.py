@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -12,6 +13,7 @@ from convscope.v1.jobs_pb2 import (
     CreateJobRequest,
     DeleteJobRequest,
     GetJobRequest,
+    JobFilter,
     JobSpec,
     ListJobsRequest,
     WatchJobRequest,
@@ -21,6 +23,7 @@ from convscope.v1.models_pb2 import (
     ExportModelRequest,
     GetModelRequest,
     ListModelsRequest,
+    ModelFilter,
 )
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualizations_pb2 import (
@@ -28,7 +31,7 @@ from convscope.v1.visualizations_pb2 import (
     GetVisualizationRequest,
     ListVisualizationsRequest,
 )
-from convscope.v1.workers_pb2 import ListWorkersRequest
+from convscope.v1.workers_pb2 import ListWorkersRequest, WorkerFilter
 from support.api import creating
 
 __all__ = ["ALWAYS", "TABLE", "World"]
@@ -62,10 +65,11 @@ def by_name(kind: type[Message], collection: str) -> dict[str, list[Request]]:
     }
 
 
-def by_page(kind: type[Message], *filters: str) -> dict[str, list[Request]]:
-    """What all listings have in common."""
-    bad = [{"page_token": "?"}, {"page_token": "a" * 513}, *({name: [9]} for name in filters)]
-    return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in bad]}  # type: ignore[misc]
+def by_page(kind: type[Message], **bad: Any) -> dict[str, list[Request]]:
+    """What all listings have in common, and what else is wrong by itself."""
+    wrong = [{"page_token": "?"}, {"page_token": "a" * 513}]
+    wrong += [{name: value} for name, values in bad.items() for value in values]
+    return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in wrong]}  # type: ignore[misc]
 
 
 def by_job(kind: type[Message], **more: str) -> dict[str, list[Request]]:
@@ -95,16 +99,28 @@ TABLE: dict[str, dict[str, list[Request]]] = {
             lambda _: creating(TrainSpec(dataset="datasets/none")),
         ],
         "FAILED_PRECONDITION": [lambda world: creating(evaluating(world.failed))],
-        "ALREADY_EXISTS": [lambda _: creating(TrainSpec(seed=9), request_id="known")],
+        "ALREADY_EXISTS": [
+            lambda _: creating(TrainSpec(seed=9), request_id="known"),
+            lambda world: creating(TrainSpec(model_id=world.failed)),
+        ],
         "UNAVAILABLE": [lambda _: creating(evaluating("none"))],
     },
     "Jobs.GetJob": {
-        **by_name(GetJobRequest, "jobs"),
+        "INVALID_ARGUMENT": [
+            *by_name(GetJobRequest, "jobs")["INVALID_ARGUMENT"],
+            lambda world: GetJobRequest(name=f"jobs/{world.queued}", view=9),  # type: ignore[arg-type]
+        ],
+        "NOT_FOUND": by_name(GetJobRequest, "jobs")["NOT_FOUND"],
         "DATA_LOSS": [lambda world: GetJobRequest(name=f"jobs/{world.damaged}")],
         "UNAVAILABLE": [lambda _: GetJobRequest(name="jobs/none")],
     },
     "Jobs.ListJobs": {
-        **by_page(ListJobsRequest, "states", "kinds"),
+        **by_page(
+            ListJobsRequest,
+            filter=[JobFilter(states=[9]), JobFilter(kinds=[9])],  # type: ignore[list-item]
+            view=[9],
+            order_by=["name"],
+        ),
         "UNAVAILABLE": [lambda _: ListJobsRequest()],
     },
     "Jobs.WatchJob": {
@@ -123,11 +139,20 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "UNAVAILABLE": [lambda _: DeleteJobRequest(name="jobs/none")],
     },
     "Models.ListModels": {
-        **by_page(ListModelsRequest, "states"),
+        **by_page(
+            ListModelsRequest,
+            filter=[ModelFilter(states=[9]), ModelFilter(datasets=["x"])],  # type: ignore[list-item]
+            view=[9],
+            order_by=["name"],
+        ),
         "UNAVAILABLE": [lambda _: ListModelsRequest()],
     },
     "Models.GetModel": {
-        **by_name(GetModelRequest, "models"),
+        "INVALID_ARGUMENT": [
+            *by_name(GetModelRequest, "models")["INVALID_ARGUMENT"],
+            lambda world: GetModelRequest(name=f"models/{world.queued}", view=9),  # type: ignore[arg-type]
+        ],
+        "NOT_FOUND": by_name(GetModelRequest, "models")["NOT_FOUND"],
         "DATA_LOSS": [lambda world: GetModelRequest(name=f"models/{world.damaged}")],
         "UNAVAILABLE": [lambda _: GetModelRequest(name="models/none")],
     },
@@ -176,17 +201,22 @@ TABLE: dict[str, dict[str, list[Request]]] = {
     },
     "Datasets.ListDatasets": by_page(ListDatasetsRequest),
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
+    "Server.GetServerInfo": {},
     "Workers.ListWorkers": {
-        **by_page(ListWorkersRequest),
+        **by_page(
+            ListWorkersRequest,
+            filter=[WorkerFilter(devices=[9]), WorkerFilter(states=[9])],  # type: ignore[list-item]
+        ),
         "UNAVAILABLE": [lambda _: ListWorkersRequest()],
     },
 }
 
-# The same for what every call of a service can be answered with.
+# The same for faults of each service, which every call of it can be answered with.
 ALWAYS: dict[str, dict[str, list[Request]]] = {
     "Jobs": {"INTERNAL": [lambda world: GetJobRequest(name=f"jobs/{world.odd}")]},
     "Models": {"INTERNAL": [lambda world: GetModelRequest(name=f"models/{world.odd}")]},
-    "Datasets": {},
+    "Datasets": {},  # they are in its memory
+    "Server": {},  # as above
     "Workers": {"INTERNAL": [lambda _: ListWorkersRequest()]},
     "Visualizations": {"INTERNAL": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.odd}")]},
 }

@@ -6,8 +6,9 @@ import redis
 
 from convscope.store import Attempt, BlobStore, Claimant, Image, JobStore, Scripts, WorkerReport, WorkerStore, read_log
 from convscope.store.redis.keys import KEYS
+from convscope.v1.device_pb2 import Device
 from convscope.v1.digest_pb2 import Digest
-from convscope.v1.jobs_pb2 import Device, Job, JobEvent, JobSpec, JobState, Priority
+from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeSpec

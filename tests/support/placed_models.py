@@ -6,7 +6,8 @@ import redis
 from convscope.engine.models.keras_files import model_to_bytes
 from convscope.engine.models.network import describe
 from convscope.store import Attempt, BlobStore, Claimant, JobStore, ModelStore
-from convscope.v1.jobs_pb2 import Device, JobResult, JobSpec
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import JobResult, JobSpec
 from convscope.v1.models_pb2 import Interpretation, LayerKind, Model, ModelHead, ModelInput
 from convscope.v1.train_pb2 import TrainResult, TrainSpec
 from convscope.worker.executor import convert

@@ -16,7 +16,7 @@ from convscope.store import JobStore, read_log
 from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec
 from convscope.v1.models_pb2 import Model
-from convscope.v1.train_pb2 import Activation, Dense, Network, Precision, TrainSpec
+from convscope.v1.train_pb2 import Activation, Adam, Dense, Network, Precision, TrainSpec
 
 __all__ = ["TRAINING", "WorkerAlone", "eventually", "worker_alone"]
 
@@ -25,7 +25,7 @@ TRAINING = TrainSpec(
     dataset="datasets/mnist",
     network=Network(dense=[Dense(units=4, activation=Activation.ACTIVATION_RELU)]),
     precision=Precision.PRECISION_FLOAT32,
-    learning_rate=1e-3,
+    adam=Adam(learning_rate=1e-3),
     batch_size=8,
     report_interval=100,
 )

@@ -21,7 +21,7 @@ from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, JobState
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
-from convscope.v1.train_pb2 import Activation, Dense, Network, TrainSpec
+from convscope.v1.train_pb2 import Activation, Adam, Dense, Network, TrainSpec
 from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
 from support.api import Api, connect, wait_for
 from support.part_jobs import ready
@@ -62,7 +62,7 @@ def alone(stack: Stack, parent: psutil.Process) -> Iterator[None]:
 def test_a_computation_that_diverges_fails_with_its_reason(pair: Stack, pair_api: Api) -> None:
     good = pair_api.create(TrainSpec(iterations=50))
     deep = Network(dense=[Dense(units=128, activation=Activation.ACTIVATION_LINEAR)] * 12)
-    bad = pair_api.create(TrainSpec(iterations=5000, learning_rate=1.0, network=deep))
+    bad = pair_api.create(TrainSpec(iterations=5000, adam=Adam(learning_rate=1.0), network=deep))
     failed = pair_api.finish(bad)
     assert failed.state == JobState.JOB_STATE_FAILED
     assert failed.failure.reason == Failure.REASON_COMPUTATION

@@ -12,7 +12,8 @@ import redis
 
 from convscope.store import JobStore, read_log
 from convscope.store.embedded import EmbeddedRedis
-from convscope.v1.jobs_pb2 import Device, Failure, JobEvent, JobSpec, JobState
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import Failure, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.worker.supervisor import gpu_workers

@@ -16,8 +16,10 @@ from convscope.v1.jobs_pb2 import (
     DeleteJobRequest,
     GetJobRequest,
     Job,
+    JobFilter,
     JobKind,
     JobState,
+    JobView,
     ListJobsRequest,
     WatchJobRequest,
 )
@@ -26,9 +28,10 @@ from convscope.v1.models_pb2 import (
     ExportModelRequest,
     GetModelRequest,
     ListModelsRequest,
+    ModelFilter,
     ModelState,
 )
-from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.train_pb2 import Adam, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
 from support.api import Api, violations
 
@@ -145,17 +148,17 @@ def test_jobs_are_listed_in_pages(api: Api) -> None:
     for _ in itertools.count():
         page = api.jobs.ListJobs(ListJobsRequest(page_size=2, page_token=token))
         assert len(page.jobs) <= 2
-        assert not any(job.HasField("result") for job in page.jobs)
+        assert not any(job.HasField("effective_spec") or job.HasField("result") for job in page.jobs)
         names += [job.name for job in page.jobs]
         token = page.next_page_token
         if not token:
             break
     assert names[:3] == made[::-1]
     assert len(set(names)) == len(names)
-    filtered = api.jobs.ListJobs(
-        ListJobsRequest(kinds=[JobKind.JOB_KIND_EVALUATE], states=[JobState.JOB_STATE_SUCCEEDED], page_size=1000)
-    )
-    assert all(job.spec.HasField("evaluate") for job in filtered.jobs)
+    wanted = JobFilter(kinds=[JobKind.JOB_KIND_EVALUATE], states=[JobState.JOB_STATE_SUCCEEDED])
+    filtered = api.jobs.ListJobs(ListJobsRequest(filter=wanted, view=JobView.JOB_VIEW_FULL, page_size=1000))
+    assert all(job.effective_spec.HasField("evaluate") for job in filtered.jobs)
+    assert all(job.result.HasField("evaluate") for job in filtered.jobs)
 
 
 def test_a_job_is_deleted_after_its_end(api: Api) -> None:
@@ -186,7 +189,9 @@ def test_an_unfinished_job_is_not_deleted(api: Api) -> None:
 def test_models_are_listed_and_deleted(api: Api) -> None:
     job = api.create(TrainSpec(iterations=0))
     api.finish(job)
-    listed = api.models.ListModels(ListModelsRequest(states=[ModelState.MODEL_STATE_READY], page_size=1))
+    listed = api.models.ListModels(
+        ListModelsRequest(filter=ModelFilter(states=[ModelState.MODEL_STATE_READY]), page_size=1)
+    )
     assert listed.models[0].name == job.model
     assert listed.next_page_token
     api.models.DeleteModel(DeleteModelRequest(name=job.model))
@@ -229,8 +234,10 @@ def test_bad_pages_are_refused(api: Api) -> None:
     for request, field in [
         (ListJobsRequest(page_token="a" * 513), "page_token"),
         (ListJobsRequest(page_token="/"), "page_token"),
-        (ListJobsRequest(states=[99]), "states[0]"),  # type: ignore[list-item]
-        (ListJobsRequest(kinds=[99]), "kinds[0]"),  # type: ignore[list-item]
+        (ListJobsRequest(order_by="state"), "order_by"),
+        (ListJobsRequest(view=99), "view"),  # type: ignore[arg-type]
+        (ListJobsRequest(filter=JobFilter(states=[99])), "filter.states[0]"),  # type: ignore[list-item]
+        (ListJobsRequest(filter=JobFilter(kinds=[99])), "filter.kinds[0]"),  # type: ignore[list-item]
     ]:
         with pytest.raises(grpc.RpcError) as caught:
             api.jobs.ListJobs(request)
@@ -252,9 +259,9 @@ def test_a_bad_spec_is_refused_and_nothing_is_queued(api: Api) -> None:
 
     before = newest()
     with pytest.raises(grpc.RpcError) as caught:
-        api.create(TrainSpec(learning_rate=float("nan"), batch_size=-5))
+        api.create(TrainSpec(adam=Adam(learning_rate=float("nan")), batch_size=-5))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert set(violations(caught.value)) == {"job.spec.train.learning_rate", "job.spec.train.batch_size"}
+    assert set(violations(caught.value)) == {"job.spec.train.adam.learning_rate", "job.spec.train.batch_size"}
     assert "greater than 0 and at most 1" in (caught.value.details() or "")
     for spec in (TrainSpec(dataset="datasets/none"), EvaluateSpec(model="models/none")):
         with pytest.raises(grpc.RpcError) as caught:

@@ -2,7 +2,8 @@
 
 from google.protobuf.duration_pb2 import Duration
 
-from convscope.v1.jobs_pb2 import CancelJobRequest, Device, Failure, Job, JobState, Priority
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import CancelJobRequest, Failure, Job, JobState, Priority
 from convscope.v1.train_pb2 import TrainSpec
 from support.api import PATIENCE_S, Api, wait_for
 

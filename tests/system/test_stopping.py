@@ -1,15 +1,17 @@
 """A worker that is told to stop does, whatever comes in between."""
 
+import contextlib
 import signal
 from pathlib import Path
 
 import pytest
 import redis
 from rq import Queue
+from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 from rq.timeouts import HorseMonitorTimeoutException, UnixSignalDeathPenalty
 
-from convscope.store import connect_patiently, connect_promptly, make_ticket, queue_name
+from convscope.store import WorkerStore, connect_patiently, connect_promptly, make_ticket, queue_name
 from convscope.store.embedded import EmbeddedRedis
 from convscope.worker.supervisor.rq_worker import Supervisor
 
@@ -33,6 +35,24 @@ def test_an_alarm_amid_the_signal_to_stop_does_not_make_a_worker_forget_it(
         worker.work(burst=True)
     queue = Queue(queue_name("cpu"), connection=connection, serializer=JSONSerializer)
     assert queue.count == 1  # it took nothing any more
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_a_worker_tells_when_it_started_and_that_it_is_to_stop(
+    redis_server: EmbeddedRedis, connection: redis.Redis
+) -> None:
+    with connect_patiently(redis_server.url) as patient, connect_promptly(redis_server.url) as prompt:
+        worker = Supervisor(patient, prompt, "stops", threads=3)
+        worker.heartbeat()
+        (before,) = WorkerStore(connection).list()
+        with contextlib.suppress(StopRequested):
+            worker.request_stop(signal.SIGTERM, None)
+        worker.heartbeat()
+        (after,) = WorkerStore(connection).list()
+    assert (before.draining, after.draining) == (False, True)
+    assert before.seen_ms - 60_000 < before.started_ms <= before.seen_ms
+    assert after.started_ms == before.started_ms
+    assert before.fields["threads"] == "3"
 
 
 @pytest.mark.usefixtures("own_signals")

@@ -1,6 +1,6 @@
 """Who computes, and why a job waits, as callers are told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psutil
 import pytest
@@ -10,11 +10,12 @@ from convscope.store import JobStore, WorkerReport, WorkerStore
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.workers import SILENT_MS
-from convscope.v1.jobs_pb2 import CancelJobRequest, Device, Job, JobSpec, JobState, Waiting
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import CancelJobRequest, Job, JobSpec, JobState, Waiting
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
-from convscope.v1.workers_pb2 import ListWorkersRequest, Worker, WorkerState
+from convscope.v1.workers_pb2 import ListWorkersRequest, Worker, WorkerFilter, WorkerState
 from support.api import PATIENCE_S, Api, connect, wait_for
 from support.part_jobs import create, take
 from support.service_alone import service_alone
@@ -39,12 +40,15 @@ def test_a_worker_is_listed_with_what_it_does(api: Api) -> None:
     idle = only(api)
     assert (idle.state, idle.warm, idle.job, idle.part) == (WorkerState.WORKER_STATE_IDLE, True, "", 0)
     assert (idle.device, bool(idle.host), bool(idle.version)) == (Device.DEVICE_CPU, True, True)
+    assert idle.thread_count >= 1
+    assert 0 < idle.start_time.ToMilliseconds() < idle.heartbeat_time.ToMilliseconds()
     warm = executor(idle)
     job = api.create(TrainSpec(iterations=10_000_000, report_interval=1_000))
     wait_for(api, job, "train_progress")
     busy = only(api)
     assert (busy.name, busy.state, busy.warm) == (idle.name, WorkerState.WORKER_STATE_BUSY, False)
     assert (busy.job, busy.part) == (job.name, 0)
+    assert busy.start_time == idle.start_time
     assert executor(busy) == warm  # which waited for it
     api.jobs.CancelJob(CancelJobRequest(name=job.name))
     assert api.finish(job).state == JobState.JOB_STATE_CANCELLED
@@ -61,8 +65,10 @@ def lone_api(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFacto
         yield api
 
 
-def report(connection: redis.Redis, name: str, device: str = "cpu", *, idle: bool = False) -> None:
-    WorkerStore(connection).report(WorkerReport(name=name, device=device, idle=idle))
+def report(
+    connection: redis.Redis, name: str, device: str = "cpu", *, idle: bool = False, draining: bool = False
+) -> None:
+    WorkerStore(connection).report(WorkerReport(name=name, device=device, idle=idle, draining=draining))
 
 
 def waiting(api: Api, job: Job) -> Waiting:
@@ -85,9 +91,36 @@ def test_of_a_silent_worker_nothing_is_told_that_may_be_no_more(connection: redi
         assert (worker.state, worker.warm, worker.job) == (WorkerState.WORKER_STATE_SILENT, False, "")
 
 
+def test_a_worker_that_is_to_stop_is_listed_with_what_it_still_computes(connection: redis.Redis, lone_api: Api) -> None:
+    job = create(connection, 1)
+    for name in ("computes", "waits"):
+        report(connection, name, draining=True)
+    assert take(connection, "computes") is not None
+    computes, waits = listed(lone_api)
+    draining = WorkerState.WORKER_STATE_DRAINING
+    assert [(worker.state, worker.job) for worker in (computes, waits)] == [(draining, job.name), (draining, "")]
+    assert not waits.warm
+
+
+def test_workers_are_filtered(connection: redis.Redis, lone_api: Api) -> None:
+    cpu, gpu = Device.DEVICE_CPU, Device.DEVICE_GPU
+    idle, stops = WorkerState.WORKER_STATE_IDLE, WorkerState.WORKER_STATE_DRAINING
+    for name, device, draining in (("a", "cpu", False), ("b", "gpu", False), ("c", "gpu", True)):
+        report(connection, name, device, draining=draining)
+
+    def found(devices: Sequence[Device.ValueType], states: Sequence[WorkerState.ValueType]) -> str:
+        request = ListWorkersRequest(filter=WorkerFilter(devices=devices, states=states))
+        workers = lone_api.workers.ListWorkers(request, timeout=PATIENCE_S).workers
+        return "".join(worker.name.removeprefix("workers/") for worker in workers)
+
+    assert [found([], []), found([gpu], []), found([cpu, gpu], [])] == ["abc", "bc", "abc"]
+    assert [found([], [idle]), found([gpu], [idle]), found([cpu], [stops])] == ["ab", "b", ""]
+
+
 def test_workers_are_listed_in_pages(connection: redis.Redis, lone_api: Api) -> None:
-    names = [f"workers/w{number}" for number in range(5)]
-    for name in names:
+    report(connection, "of any.Name/%")
+    names = ["workers/of%20any.Name%2F%25", *(f"workers/w{number}" for number in range(5))]
+    for name in names[1:]:
         report(connection, name.removeprefix("workers/"))
     found: list[str] = []
     token = ""

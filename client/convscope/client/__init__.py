@@ -86,9 +86,20 @@ from convscope.client.render import (
     RenderLike,
     Transforms,
 )
-from convscope.client.resources import Dataset, Digest, Interpretation, Layer, Lineage, Model, ModelHead, ModelInput
+from convscope.client.resources import (
+    Dataset,
+    Digest,
+    Interpretation,
+    Layer,
+    Lineage,
+    Model,
+    ModelHead,
+    ModelInput,
+    Worker,
+)
 from convscope.client.results import ImageStack, LayerImages, TrainResult, VisualizeResult
 from convscope.client.selections import Features, Layers
+from convscope.client.server_info import ContractVersion, Limits, ServerInfo
 from convscope.client.verdicts import Spread, Verdict
 from convscope.client.visualizations import Visualizations
 from convscope.client.waiting import Backlog, NoWorker, WaitingReason
@@ -105,6 +116,7 @@ __all__ = [
     "ClassScores",
     "Client",
     "Config",
+    "ContractVersion",
     "Convolution",
     "ConvscopeError",
     "DataLoss",
@@ -145,6 +157,7 @@ __all__ = [
     "LayerImages",
     "LayerKind",
     "Layers",
+    "Limits",
     "Lineage",
     "Misclassified",
     "MissingExtra",
@@ -173,6 +186,7 @@ __all__ = [
     "RenderLike",
     "ResourceExhausted",
     "Restarts",
+    "ServerInfo",
     "ServiceError",
     "Split",
     "Spread",
@@ -189,5 +203,6 @@ __all__ = [
     "VisualizeResult",
     "Waiting",
     "WaitingReason",
+    "Worker",
     "WorkerState",
 ]

@@ -9,22 +9,23 @@ from typing import Any, Self
 from convscope.client import checks
 from convscope.client.config import DEFAULT_PATIENCE, DEFAULT_TIMEOUT, Config
 from convscope.client.connection import Connection
-from convscope.client.enums import JobKind, JobState, ModelState, Split
+from convscope.client.enums import Device, JobKind, JobState, ModelState, Split, WorkerState
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import export_model
 from convscope.client.jobs import Job, JobInfo
-from convscope.client.naming import ModelLike, member_names, model_name
+from convscope.client.naming import ModelLike, dataset_name, member_names, model_name
 from convscope.client.network import Convolution, Dense, network_message
 from convscope.client.objectives import Objectives
-from convscope.client.paging import pages
+from convscope.client.paging import order, pages
 from convscope.client.render import RenderLike
 from convscope.client.resources import Dataset, Model, Worker
 from convscope.client.results import TrainResult, VisualizeResult
 from convscope.client.selections import Layers
-from convscope.client.submitting import create_request, evaluate_spec, train_spec
+from convscope.client.server_info import ServerInfo
+from convscope.client.submitting import create_request, evaluate_spec, label_values, train_spec
 from convscope.client.visualizations import Visualizations
 from convscope.client.visualize_spec import visualize_spec
-from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, workers_pb2
+from convscope.v1 import datasets_pb2, device_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2
 
 __all__ = ["Client"]
 
@@ -93,6 +94,7 @@ class Client:
         validation_interval: int | None = None,
         seed: int = 0,
         continue_from: ModelLike | None = None,
+        model_id: str | None = None,
         request_id: str | None = None,
         priority: str | None = None,
         device: str | None = None,
@@ -115,7 +117,10 @@ class Client:
             report_interval: Steps between reports. Default 100.
             validation_interval: Steps between measurements on the whole validation split; 0 for never. Default 0.
             seed: Decides the initial weights and the order of the examples.
-            continue_from: Model to go on from: weights, optimizer state and step count. It may still be in training.
+            continue_from: Model to resume from: weights, optimizer state and step count. It may still be in training.
+                Not with `convolutions` or `dense`.
+            model_id: Id of the model that it makes: at most 64 of a-z, 0-9, `-` and `_`. Default: one that the server
+                chooses.
             request_id: Makes the submission safe to repeat: the same id with the same arguments is the same job.
             priority: How soon the job is taken up: `low`, `normal` or `high`. Default `normal`.
             device: What it is to run on: `any`, `cpu` or `gpu`. Default `any`.
@@ -132,7 +137,7 @@ class Client:
             InvalidArgument: The server refuses what does not fit its models or datasets; `fields` names it.
             NotFound: Unknown dataset or model.
             FailedPrecondition: The model's training failed.
-            AlreadyExists: `request_id` was used with another job.
+            AlreadyExists: There is a model of this id, or `request_id` was used with another job.
             Unavailable: No server, or its Redis is away.
         """
         spec = train_spec(
@@ -146,6 +151,7 @@ class Client:
             validation_interval=validation_interval,
             seed=seed,
             continue_from=continue_from,
+            model_id=model_id,
         )
         return self._create(
             jobs_pb2.JobSpec(train=spec),
@@ -285,19 +291,58 @@ class Client:
         """A handle on the job of this name, `jobs/{id}` or the bare id; the server is asked when the handle is used."""
         return Job(self._connection, checks.resource_name("jobs", name))
 
-    def jobs(self, *, states: str | Iterable[str] = (), kinds: str | Iterable[str] = ()) -> Iterator[Job[Any]]:
-        """All jobs, newest first, or those in one of these states and kinds; pages are fetched as needed."""
-        request = jobs_pb2.ListJobsRequest(
+    def jobs(
+        self,
+        *,
+        states: str | Iterable[str] = (),
+        kinds: str | Iterable[str] = (),
+        labels: Mapping[str, str] | None = None,
+        newest_first: bool = True,
+    ) -> Iterator[Job[Any]]:
+        """All jobs; pages are fetched as needed.
+
+        Args:
+            states: Only those in one of these states.
+            kinds: Only those of one of these kinds.
+            labels: Only those that have all of these, with these values.
+            newest_first: The newest first, else the oldest.
+        """
+        wanted = jobs_pb2.JobFilter(
             states=[jobs_pb2.JobState.Value(f"JOB_STATE_{name}") for name in member_names(JobState, "states", states)],
             kinds=[jobs_pb2.JobKind.Value(f"JOB_KIND_{name}") for name in member_names(JobKind, "kinds", kinds)],
+            labels=label_values(labels or {}),
         )
+        request = jobs_pb2.ListJobsRequest(filter=wanted, order_by=order(newest_first=newest_first))
         found = pages(self._connection, self._connection.jobs.ListJobs, request)
         return (self._handle(message) for page in found for message in page.jobs)
 
-    def models(self, *, states: str | Iterable[str] = ()) -> Iterator[Model]:
-        """All models, newest first, without their histories, or those in one of these states."""
-        names = member_names(ModelState, "states", states)
-        request = models_pb2.ListModelsRequest(states=[models_pb2.ModelState.Value(f"MODEL_STATE_{n}") for n in names])
+    def models(
+        self,
+        *,
+        states: str | Iterable[str] = (),
+        datasets: str | Dataset | Iterable[str | Dataset] = (),
+        newest_first: bool = True,
+        full: bool = False,
+    ) -> Iterator[Model]:
+        """All models, without their histories; pages are fetched as needed.
+
+        Args:
+            states: Only those in one of these states.
+            datasets: Only those trained on one of these.
+            newest_first: The newest first, else the oldest.
+            full: With classes, layers and lineage, which are empty otherwise.
+        """
+        names = [datasets] if isinstance(datasets, str | Dataset) else datasets
+        request = models_pb2.ListModelsRequest(
+            view=models_pb2.MODEL_VIEW_FULL if full else models_pb2.MODEL_VIEW_BASIC,
+            filter=models_pb2.ModelFilter(
+                states=[
+                    models_pb2.ModelState.Value(f"MODEL_STATE_{n}") for n in member_names(ModelState, "states", states)
+                ],
+                datasets=[dataset_name(name) for name in names],
+            ),
+            order_by=order(newest_first=newest_first),
+        )
         found = pages(self._connection, self._connection.models.ListModels, request)
         return (Model.from_wire(message) for page in found for message in page.models)
 
@@ -337,9 +382,22 @@ class Client:
         request = datasets_pb2.GetDatasetRequest(name=checks.resource_name("datasets", name))
         return Dataset.from_wire(self._connection.call(self._connection.datasets.GetDataset, request))
 
-    def workers(self) -> Iterator[Worker]:
-        """The workers that were seen in the last minute, by name."""
+    def info(self) -> ServerInfo:
+        """What the server is, and what it allows."""
+        return ServerInfo.from_wire(
+            self._connection.call(self._connection.server.GetServerInfo, server_pb2.GetServerInfoRequest())
+        )
+
+    def workers(self, *, devices: str | Iterable[str] = (), states: str | Iterable[str] = ()) -> Iterator[Worker]:
+        """The workers that were heard of in the last minute, by name, or those with one of these devices and states."""
         request = workers_pb2.ListWorkersRequest()
+        request.filter.devices[:] = [
+            device_pb2.Device.Value(f"DEVICE_{name}") for name in member_names(Device, "devices", devices)
+        ]
+        request.filter.states[:] = [
+            workers_pb2.WorkerState.Value(f"WORKER_STATE_{name}")
+            for name in member_names(WorkerState, "states", states)
+        ]
         found = pages(self._connection, self._connection.workers.ListWorkers, request)
         return (Worker.from_wire(message) for page in found for message in page.workers)
 

@@ -13,6 +13,8 @@ from convscope.client.statuses import translate
 from convscope.v1.datasets_pb2_grpc import DatasetsStub
 from convscope.v1.jobs_pb2_grpc import JobsStub
 from convscope.v1.models_pb2_grpc import ModelsStub
+from convscope.v1.server_pb2_grpc import ServerStub
+from convscope.v1.version import CONTRACT_KEY, VERSION
 from convscope.v1.visualizations_pb2_grpc import VisualizationsStub
 from convscope.v1.workers_pb2_grpc import WorkersStub
 
@@ -42,6 +44,8 @@ _REPEATABLE = {
     "Models": ("ListModels", "GetModel"),
     "Datasets": ("ListDatasets", "GetDataset"),
     "Visualizations": ("ListVisualizations", "GetVisualization"),
+    "Workers": ("ListWorkers",),
+    "Server": ("GetServerInfo",),
 }
 _RETRY = {
     "maxAttempts": 3,
@@ -53,18 +57,20 @@ _RETRY = {
 
 
 class Connection:
-    """The stubs `jobs`, `models`, `datasets` and `visualizations` of one server, and the two ways to call them."""
+    """The stubs of one server's services, and the two ways to call them."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self._channel = _open(config)
         self._closed = False
-        self._metadata = (("authorization", f"Bearer {config.token}"),) if config.token else ()
+        token = (("authorization", f"Bearer {config.token}"),) if config.token else ()
+        self._metadata = ((CONTRACT_KEY, VERSION), *token)
         self.jobs = JobsStub(self._channel)
         self.models = ModelsStub(self._channel)
         self.datasets = DatasetsStub(self._channel)
         self.visualizations = VisualizationsStub(self._channel)
         self.workers = WorkersStub(self._channel)
+        self.server = ServerStub(self._channel)
 
     def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
         """The response to one request, within the configured time.

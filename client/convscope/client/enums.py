@@ -74,10 +74,14 @@ class ModelState(StrEnum):
 
 
 class WorkerState(StrEnum):
-    """What a worker does; `silent` is one that has not been heard of for ten seconds."""
+    """What a worker does.
+
+    `draining`: it was told to stop, and takes nothing more. `silent`: it was not heard of for ten seconds.
+    """
 
     IDLE = "idle"
     BUSY = "busy"
+    DRAINING = "draining"
     SILENT = "silent"
 
 

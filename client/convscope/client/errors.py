@@ -9,7 +9,7 @@ ConvscopeError
 ├── ServiceError                       the server refused a request, or could not be asked
 │   ├── InvalidArgument                a field that the server refuses; `fields` names it
 │   ├── NotFound                       no such job, model or dataset
-│   ├── AlreadyExists                  the request id was used with another job
+│   ├── AlreadyExists                  the request id was used with another job, or a model has the id
 │   ├── FailedPrecondition             not in this state: cancel, wait or choose another
 │   ├── OutOfRange                     events that have been trimmed were asked for
 │   ├── DataLoss                       something stored is missing or damaged
@@ -106,7 +106,7 @@ class NotFound(ServiceError):
 
 
 class AlreadyExists(ServiceError):
-    """The request id was used before, with another job."""
+    """The request id was used before, with another job; or there is a model of the id that was chosen."""
 
 
 class FailedPrecondition(ServiceError):

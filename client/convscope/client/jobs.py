@@ -30,7 +30,7 @@ from convscope.client.selections import asked_features, objective_names
 from convscope.client.times import seconds_from_wire, time_from_wire
 from convscope.client.waiting import WaitingReason
 from convscope.client.watching import patiently, watch
-from convscope.v1 import jobs_pb2, models_pb2
+from convscope.v1 import device_pb2, jobs_pb2, models_pb2
 
 __all__ = ["Estimate", "Job", "JobInfo"]
 
@@ -69,9 +69,10 @@ class JobInfo:
         name: `jobs/{id}`; empty if the job was only validated.
         kind: Train, evaluate or visualize.
         state: Where it is in its life.
-        model: `models/{id}` that it makes, or that it looks at.
+        model: `models/{id}` that it makes, or that it looks at; of the latter, empty where `spec` is.
         spec: What it does, every default filled in (as it was sent while it waits for what decides them), as the JSON
             of its message: 64-bit integers are strings, and what is 0, false or empty is left out unless it was set.
+            Empty in listings; `Job.spec` asks for it.
         request_id: The id of the request that made it.
         create_time: When it was created, UTC; None if it was only validated.
         start_time: When a worker first started it; None before.
@@ -115,17 +116,20 @@ class JobInfo:
     @classmethod
     def from_wire(cls, message: jobs_pb2.Job) -> "JobInfo":
         """The information in a message."""
-        chosen = message.effective_spec if message.HasField("effective_spec") else message.spec
-        kind = chosen.WhichOneof("kind")
-        if kind is None:
+        if not message.kind:
             raise ProtocolError(f"{message.name} is of a kind that this client does not know")
-        spec = getattr(chosen, kind)
+        kind = from_wire(JobKind, jobs_pb2.JobKind.Name, message.kind)
+        chosen = message.effective_spec if message.HasField("effective_spec") else message.spec
+        name = chosen.WhichOneof("kind")
+        spec = getattr(chosen, name) if name else None
         return cls(
             name=message.name,
-            kind=JobKind(kind),
+            kind=kind,
             state=from_wire(JobState, jobs_pb2.JobState.Name, message.state),
-            model=message.model if kind == "train" else spec.model,
-            spec=MappingProxyType(json_format.MessageToDict(spec, preserving_proto_field_name=True)),
+            model=message.model or getattr(spec, "model", ""),
+            spec=MappingProxyType(
+                json_format.MessageToDict(spec, preserving_proto_field_name=True) if spec is not None else {}
+            ),
             request_id=message.request_id,
             create_time=time_from_wire(message.create_time) if message.HasField("create_time") else None,
             start_time=time_from_wire(message.start_time) if message.HasField("start_time") else None,
@@ -134,7 +138,7 @@ class JobInfo:
             cancel_requested=message.cancel_requested,
             failure=failure_from_wire(message.failure) if message.HasField("failure") else None,
             priority=from_wire(Priority, jobs_pb2.Priority.Name, message.priority or jobs_pb2.PRIORITY_NORMAL),
-            device=from_wire(Device, jobs_pb2.Device.Name, message.device or jobs_pb2.DEVICE_ANY),
+            device=from_wire(Device, device_pb2.Device.Name, message.device or device_pb2.DEVICE_ANY),
             display_name=message.display_name,
             labels=MappingProxyType(dict(message.labels)),
             owner=message.owner,
@@ -150,8 +154,8 @@ class Job(Generic[R]):
 
     That of a job which was only validated has no name; all that can be done with it is to look at its `info`.
 
-    A handle got by name asks nothing by itself: `kind`, `model` and `info` ask the server when they are first used, and
-    raise what `refresh` raises.
+    A handle got by name asks nothing by itself: `kind`, `model`, `spec` and `info` ask the server when they are first
+    used, and raise what `refresh` raises. One from a listing asks for `spec`, and for the `model` that it looks at.
     """
 
     def __init__(self, connection: Connection, name: str, info: JobInfo | None = None) -> None:
@@ -177,7 +181,12 @@ class Job(Generic[R]):
     @property
     def model(self) -> str:
         """`models/{id}` that it makes, or that it looks at. Other jobs may name it at once."""
-        return self.info.model
+        return self.info.model or self.refresh().model
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """What it does; see `JobInfo.spec`."""
+        return self.info.spec or self.refresh().spec
 
     @property
     def info(self) -> JobInfo:
@@ -239,7 +248,9 @@ class Job(Generic[R]):
         self._made()
         deadline = None if timeout is None else time.monotonic() + checks.real("timeout", timeout)
         try:
-            info = self._info or patiently(self._connection, self.refresh, deadline=deadline)
+            info = self._info
+            if info is None or not info.spec:
+                info = patiently(self._connection, self.refresh, deadline=deadline)
             with _display(info, progress) as show:
                 found = self._wait(show, deadline)
         except DeadlineExceeded:
@@ -251,7 +262,10 @@ class Job(Generic[R]):
     def cancel(self) -> JobInfo:
         """Asks the job to stop; one that has ended is left as it is."""
         request = jobs_pb2.CancelJobRequest(name=self._made())
-        self._info = info = JobInfo.from_wire(self._connection.call(self._connection.jobs.CancelJob, request))
+        info = JobInfo.from_wire(self._connection.call(self._connection.jobs.CancelJob, request))
+        if self._info:
+            info = replace(info, model=self._info.model, spec=self._info.spec)
+        self._info = info
         return info
 
     def delete(self) -> None:
@@ -303,7 +317,7 @@ class Job(Generic[R]):
             return self._with_history(result)
         if isinstance(result, VisualizeResult):
             waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
-            spec = (self.refresh() if waited else self.info).spec
+            spec = self.refresh().spec if waited else self.spec
             return VisualizeResult.of(
                 images,
                 result.seconds,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from convscope.client.connection import Connection
 
-__all__ = ["pages"]
+__all__ = ["order", "pages"]
 
 
 class _Request(Protocol):
@@ -24,6 +24,11 @@ class _Page(Protocol):
 
 _R = TypeVar("_R", bound=_Request)
 _P = TypeVar("_P", bound=_Page)
+
+
+def order(*, newest_first: bool) -> str:
+    """The order of a listing, as the contract writes it."""
+    return "create_time desc" if newest_first else "create_time"
 
 
 def pages(connection: Connection, method: grpc.UnaryUnaryMultiCallable[_R, _P], request: _R) -> Iterator[_P]:

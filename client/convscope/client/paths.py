@@ -11,4 +11,4 @@ _AROUND = re.compile(r"job\.(spec\.(train\.(network\.(?=convolutions|dense))?|ev
 def argument_path(path: str) -> str:
     """The Python argument that a field of a request comes from: `batch_size` for `job.spec.train.batch_size`."""
     found = _AROUND.match(path)
-    return re.sub("^selections", "layers", path[found.end() :]) if found else path
+    return re.sub("^selections", "layers", path[found.end() :].removeprefix("adam.")) if found else path

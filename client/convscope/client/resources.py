@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from convscope.client.enums import Device, HeadKind, LayerKind, ModelState, WorkerState, from_wire
 from convscope.client.history import History
 from convscope.client.times import time_from_wire
-from convscope.v1 import datasets_pb2, digest_pb2, jobs_pb2, models_pb2, workers_pb2
+from convscope.v1 import datasets_pb2, device_pb2, digest_pb2, models_pb2, workers_pb2
 
 __all__ = [
     "Dataset",
@@ -127,11 +127,11 @@ class Model:
         dataset: `datasets/{id}` that it was trained on.
         digest: Its file; None unless it is ready.
         revision: Number of its interpretation, from 1.
-        interpretation: How its file is understood.
-        layers: Its layers, each after those that it reads.
+        interpretation: How its file is understood; without classes in listings that are not full.
+        layers: Its layers, each after those that it reads; empty in listings that are not full.
         parameter_count: Number of trained weights.
         step: Training steps, including those of the models that it continues.
-        lineage: Where it comes from.
+        lineage: Where it comes from; empty in listings that are not full.
         history: The training curve; empty in listings.
         create_time: When its name was allotted, UTC.
     """
@@ -219,13 +219,15 @@ class Worker:
         name: `workers/{id}`.
         host: Name of the machine that it runs on.
         device: What it computes on: `cpu` or `gpu`.
-        state: Whether it is idle or busy, or has been silent for ten seconds.
+        state: What it does.
         warm: Whether it waits with TensorFlow loaded; only if idle.
-        job: `jobs/{id}` that it computes a part of; empty unless busy.
+        job: `jobs/{id}` that it computes a part of; empty where it computes nothing.
         part: Number of that part, from 0.
         version: Version of its software.
-        process_id: Its process id on its machine.
+        start_time: When it started, UTC; None if it did not tell.
         heartbeat_time: When it was heard of last, UTC.
+        process_id: Its process, on its machine.
+        thread_count: How many threads it computes with.
     """
 
     name: str
@@ -236,8 +238,10 @@ class Worker:
     job: str
     part: int
     version: str
-    process_id: int
+    start_time: datetime | None
     heartbeat_time: datetime
+    process_id: int
+    thread_count: int
 
     @classmethod
     def from_wire(cls, message: workers_pb2.Worker) -> "Worker":
@@ -245,14 +249,16 @@ class Worker:
         return cls(
             name=message.name,
             host=message.host,
-            device=from_wire(Device, jobs_pb2.Device.Name, message.device),
+            device=from_wire(Device, device_pb2.Device.Name, message.device),
             state=from_wire(WorkerState, workers_pb2.WorkerState.Name, message.state),
             warm=message.warm,
             job=message.job,
             part=message.part,
             version=message.version,
-            process_id=message.process_id,
+            start_time=time_from_wire(message.start_time) if message.HasField("start_time") else None,
             heartbeat_time=time_from_wire(message.heartbeat_time),
+            process_id=message.process_id,
+            thread_count=message.thread_count,
         )
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from convscope.client import checks
 from convscope.client.enums import Device, Precision, Priority, to_wire
-from convscope.client.errors import InvalidType
+from convscope.client.errors import InvalidType, InvalidValue
 from convscope.client.naming import dataset_name, model_name
 from convscope.client.times import seconds_to_wire
-from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2
+from convscope.v1 import device_pb2, evaluate_pb2, jobs_pb2, train_pb2
 
-__all__ = ["create_request", "evaluate_spec", "train_spec"]
+__all__ = ["create_request", "evaluate_spec", "label_values", "train_spec"]
 
 
 def create_request(
@@ -31,7 +31,7 @@ def create_request(
         InvalidValue, InvalidType: A value that cannot be right.
     """
     identity = uuid.uuid4().hex if request_id is None else checks.text("request_id", request_id)
-    job = jobs_pb2.Job(spec=spec, labels=_labels(labels or {}))
+    job = jobs_pb2.Job(spec=spec, labels=label_values(labels or {}))
     if display_name != "":
         job.display_name = checks.text("display_name", display_name)
     if timeout is not None:
@@ -39,7 +39,7 @@ def create_request(
     if priority is not None:
         job.priority = to_wire(Priority, jobs_pb2.Priority.Value, "priority", priority)
     if device is not None:
-        job.device = to_wire(Device, jobs_pb2.Device.Value, "device", device)
+        job.device = to_wire(Device, device_pb2.Device.Value, "device", device)
     return jobs_pb2.CreateJobRequest(
         job=job, request_id=identity, validate_only=checks.flag("validate_only", validate_only)
     )
@@ -55,6 +55,7 @@ def train_spec(
     validation_interval: int | None,
     seed: int,
     dataset: Any,
+    model_id: str | None,
     precision: str | None,
     continue_from: Any,
 ) -> train_pb2.TrainSpec:
@@ -63,9 +64,10 @@ def train_spec(
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
     """
+    if network is not None and continue_from is not None:
+        raise InvalidValue("continue_from: not with convolutions or dense, which are those of the model")
     spec = train_pb2.TrainSpec(
         network=network,
-        learning_rate=None if learning_rate is None else checks.real("learning_rate", learning_rate),
         batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
         iterations=None if iterations is None else checks.int64("iterations", iterations),
         report_interval=None if report_interval is None else checks.int64("report_interval", report_interval),
@@ -74,10 +76,14 @@ def train_spec(
         else checks.int64("validation_interval", validation_interval),
         seed=checks.uint64("seed", seed),
     )
+    if learning_rate is not None:
+        spec.adam.learning_rate = checks.real("learning_rate", learning_rate)
     if dataset is not None:
         spec.dataset = dataset_name(dataset)
     if precision is not None:
         spec.precision = to_wire(Precision, train_pb2.Precision.Value, "precision", precision)
+    if model_id is not None:
+        spec.model_id = checks.text("model_id", model_id)
     if continue_from is not None:
         spec.continue_from = model_name("continue_from", continue_from)
     return spec
@@ -97,7 +103,12 @@ def evaluate_spec(model: str, split: str, batch_size: int | None, max_errors: in
     )
 
 
-def _labels(labels: object) -> dict[str, str]:
+def label_values(labels: object) -> dict[str, str]:
+    """Labels as they are sent.
+
+    Raises:
+        InvalidType: Not a mapping of strings to strings.
+    """
     if not isinstance(labels, Mapping):
         raise InvalidType(f"labels: {labels!r} is not a mapping of names to values")
     for name, value in labels.items():

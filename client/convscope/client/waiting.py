@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from convscope.client.enums import Device, from_wire
 from convscope.client.times import seconds_from_wire
-from convscope.v1 import jobs_pb2
+from convscope.v1 import device_pb2, jobs_pb2
 
 __all__ = ["Backlog", "NoWorker", "WaitingReason"]
 
@@ -66,7 +66,7 @@ class WaitingReason:
 
 def _no_worker(message: jobs_pb2.NoWorker) -> NoWorker:
     return NoWorker(
-        device=from_wire(Device, jobs_pb2.Device.Name, message.device or jobs_pb2.DEVICE_ANY),
+        device=from_wire(Device, device_pb2.Device.Name, message.device or device_pb2.DEVICE_ANY),
         cpu_worker_count=message.cpu_worker_count,
         gpu_worker_count=message.gpu_worker_count,
     )

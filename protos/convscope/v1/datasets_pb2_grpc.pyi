@@ -61,7 +61,8 @@ class DatasetsStub(typing.Generic[_DatasetsListDatasetsType, _DatasetsGetDataset
     """The datasets that workers can train and evaluate on.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @typing.overload
@@ -115,7 +116,8 @@ class DatasetsServicer(metaclass=abc.ABCMeta):
     """The datasets that workers can train and evaluate on.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @abc.abstractmethod

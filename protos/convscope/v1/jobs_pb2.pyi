@@ -5,6 +5,7 @@ isort:skip_file
 
 import builtins
 import collections.abc
+import convscope.v1.device_pb2
 import convscope.v1.evaluate_pb2
 import convscope.v1.train_pb2
 import convscope.v1.visualize_pb2
@@ -95,6 +96,30 @@ JOB_KIND_VISUALIZE: JobKind.ValueType  # 3
 """Has a VisualizeSpec."""
 Global___JobKind: typing_extensions.TypeAlias = JobKind
 
+class _JobView:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _JobViewEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_JobView.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    JOB_VIEW_UNSPECIFIED: _JobView.ValueType  # 0
+    """Not set; each request says which view it then means."""
+    JOB_VIEW_BASIC: _JobView.ValueType  # 1
+    """All but spec, effective spec and result."""
+    JOB_VIEW_FULL: _JobView.ValueType  # 2
+    """Everything."""
+
+class JobView(_JobView, metaclass=_JobViewEnumTypeWrapper):
+    """How much of a job is sent."""
+
+JOB_VIEW_UNSPECIFIED: JobView.ValueType  # 0
+"""Not set; each request says which view it then means."""
+JOB_VIEW_BASIC: JobView.ValueType  # 1
+"""All but spec, effective spec and result."""
+JOB_VIEW_FULL: JobView.ValueType  # 2
+"""Everything."""
+Global___JobView: typing_extensions.TypeAlias = JobView
+
 class _Priority:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -122,34 +147,6 @@ PRIORITY_NORMAL: Priority.ValueType  # 2
 PRIORITY_HIGH: Priority.ValueType  # 3
 """Before all others that wait."""
 Global___Priority: typing_extensions.TypeAlias = Priority
-
-class _Device:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _DeviceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Device.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    DEVICE_UNSPECIFIED: _Device.ValueType  # 0
-    """Not set; stands for DEVICE_ANY."""
-    DEVICE_ANY: _Device.ValueType  # 1
-    """Whatever is free first."""
-    DEVICE_CPU: _Device.ValueType  # 2
-    """A processor: the job is left to workers without a GPU."""
-    DEVICE_GPU: _Device.ValueType  # 3
-    """A GPU: the job waits until a worker has one."""
-
-class Device(_Device, metaclass=_DeviceEnumTypeWrapper):
-    """What a job is to run on."""
-
-DEVICE_UNSPECIFIED: Device.ValueType  # 0
-"""Not set; stands for DEVICE_ANY."""
-DEVICE_ANY: Device.ValueType  # 1
-"""Whatever is free first."""
-DEVICE_CPU: Device.ValueType  # 2
-"""A processor: the job is left to workers without a GPU."""
-DEVICE_GPU: Device.ValueType  # 3
-"""A GPU: the job waits until a worker has one."""
-Global___Device: typing_extensions.TypeAlias = Device
 
 @typing.final
 class JobSpec(google.protobuf.message.Message):
@@ -321,7 +318,7 @@ class NoWorker(google.protobuf.message.Message):
     DEVICE_FIELD_NUMBER: builtins.int
     CPU_WORKER_COUNT_FIELD_NUMBER: builtins.int
     GPU_WORKER_COUNT_FIELD_NUMBER: builtins.int
-    device: Global___Device.ValueType
+    device: convscope.v1.device_pb2.Device.ValueType
     """What the job wants."""
     cpu_worker_count: builtins.int
     """Workers alive that have no GPU."""
@@ -330,7 +327,7 @@ class NoWorker(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        device: Global___Device.ValueType = ...,
+        device: convscope.v1.device_pb2.Device.ValueType = ...,
         cpu_worker_count: builtins.int = ...,
         gpu_worker_count: builtins.int = ...,
     ) -> None: ...
@@ -484,7 +481,7 @@ class Job(google.protobuf.message.Message):
     """Whose it is; `local`."""
     priority: Global___Priority.ValueType
     """How soon it is taken up."""
-    device: Global___Device.ValueType
+    device: convscope.v1.device_pb2.Device.ValueType
     """What it runs on."""
     kind: Global___JobKind.ValueType
     """Which of the spec's fields is set."""
@@ -556,7 +553,7 @@ class Job(google.protobuf.message.Message):
         spec: Global___JobSpec | None = ...,
         effective_spec: Global___JobSpec | None = ...,
         priority: Global___Priority.ValueType = ...,
-        device: Global___Device.ValueType = ...,
+        device: convscope.v1.device_pb2.Device.ValueType = ...,
         timeout: google.protobuf.duration_pb2.Duration | None = ...,
         kind: Global___JobKind.ValueType = ...,
         state: Global___JobState.ValueType = ...,
@@ -923,16 +920,68 @@ class GetJobRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    VIEW_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`jobs/{job}`."""
+    view: Global___JobView.ValueType
+    """How much of it."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        view: Global___JobView.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "view", b"view"]) -> None: ...
 
 Global___GetJobRequest: typing_extensions.TypeAlias = GetJobRequest
+
+@typing.final
+class JobFilter(google.protobuf.message.Message):
+    """Which jobs to list. All that is set holds together."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    STATES_FIELD_NUMBER: builtins.int
+    KINDS_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    @property
+    def states(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___JobState.ValueType]:
+        """Those in one of these states. Empty means all."""
+
+    @property
+    def kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___JobKind.ValueType]:
+        """Those of one of these kinds. Empty means all."""
+
+    @property
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Those that have all of these labels, with these values."""
+
+    def __init__(
+        self,
+        *,
+        states: collections.abc.Iterable[Global___JobState.ValueType] | None = ...,
+        kinds: collections.abc.Iterable[Global___JobKind.ValueType] | None = ...,
+        labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["kinds", b"kinds", "labels", b"labels", "states", b"states"]) -> None: ...
+
+Global___JobFilter: typing_extensions.TypeAlias = JobFilter
 
 @typing.final
 class ListJobsRequest(google.protobuf.message.Message):
@@ -940,31 +989,34 @@ class ListJobsRequest(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    VIEW_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    ORDER_BY_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
-    STATES_FIELD_NUMBER: builtins.int
-    KINDS_FIELD_NUMBER: builtins.int
+    view: Global___JobView.ValueType
+    """How much of each."""
+    order_by: builtins.str
+    """In which order."""
     page_size: builtins.int
-    """Jobs on a page, at most; fewer where specs are long."""
+    """Jobs on a page, at most. A page holds about 2 MiB, and one job at least."""
     page_token: builtins.str
-    """`next_page_token` of the page before; empty for the first page."""
+    """`next_page_token` of the page before, of the same filter and order; empty for the first page."""
     @property
-    def states(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___JobState.ValueType]:
-        """Only jobs in one of these states; empty means all."""
-
-    @property
-    def kinds(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___JobKind.ValueType]:
-        """Only jobs of one of these kinds; empty means all."""
+    def filter(self) -> Global___JobFilter:
+        """Which."""
 
     def __init__(
         self,
         *,
+        view: Global___JobView.ValueType = ...,
+        filter: Global___JobFilter | None = ...,
+        order_by: builtins.str = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
-        states: collections.abc.Iterable[Global___JobState.ValueType] | None = ...,
-        kinds: collections.abc.Iterable[Global___JobKind.ValueType] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "view", b"view"]) -> None: ...
 
 Global___ListJobsRequest: typing_extensions.TypeAlias = ListJobsRequest
 

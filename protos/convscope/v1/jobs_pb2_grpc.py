@@ -33,7 +33,8 @@ class JobsStub(object):
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     def __init__(self, channel):
@@ -81,7 +82,8 @@ class JobsServicer(object):
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     def CreateJob(self, request, context):
@@ -97,28 +99,30 @@ class JobsServicer(object):
         Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
         this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would
         take longer than the server allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose
-        training failed; ALREADY_EXISTS if `request_id` was used with another job; UNAVAILABLE while Redis is away (retry
-        with the same `request_id`).
+        training failed; ALREADY_EXISTS if `request_id` was used with another job, or if there is a model of the chosen id;
+        UNAVAILABLE while Redis is away (retry with the same `request_id`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetJob(self, request, context):
-        """Describes a job, with its result if it has one.
+        """Describes a job.
 
-        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored result is
-        missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
+        stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store where there is a result
+        (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Lists jobs without their results, newest first.
+        """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out: GetJob
+        tells.
 
-        Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state or kind; UNAVAILABLE while
-        Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
+        unknown value; UNAVAILABLE while Redis is away, or the artifact store where results are asked for (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,7 +145,7 @@ class JobsServicer(object):
 
     def CancelJob(self, request, context):
         """Asks a job to stop: a queued one is CANCELLED at once, a running one when its worker sees the request.
-        A job that has ended already is left as it is. Answers with the job as it now stands.
+        A job that has ended already is left as it is. Answers with the job as it now stands, in JOB_VIEW_BASIC.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
         """
@@ -207,7 +211,8 @@ class Jobs(object):
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @staticmethod

@@ -129,7 +129,8 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @typing.overload
@@ -201,22 +202,24 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
     this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would
     take longer than the server allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose
-    training failed; ALREADY_EXISTS if `request_id` was used with another job; UNAVAILABLE while Redis is away (retry
-    with the same `request_id`).
+    training failed; ALREADY_EXISTS if `request_id` was used with another job, or if there is a model of the chosen id;
+    UNAVAILABLE while Redis is away (retry with the same `request_id`).
     """
 
     GetJob: _JobsGetJobType
-    """Describes a job, with its result if it has one.
+    """Describes a job.
 
-    Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored result is
-    missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
+    Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
+    stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store where there is a result
+    (retry).
     """
 
     ListJobs: _JobsListJobsType
-    """Lists jobs without their results, newest first.
+    """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out: GetJob
+    tells.
 
-    Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state or kind; UNAVAILABLE while
-    Redis is away (retry).
+    Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
+    unknown value; UNAVAILABLE while Redis is away, or the artifact store where results are asked for (retry).
     """
 
     WatchJob: _JobsWatchJobType
@@ -233,7 +236,7 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
 
     CancelJob: _JobsCancelJobType
     """Asks a job to stop: a queued one is CANCELLED at once, a running one when its worker sees the request.
-    A job that has ended already is left as it is. Answers with the job as it now stands.
+    A job that has ended already is left as it is. Answers with the job as it now stands, in JOB_VIEW_BASIC.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
     """
@@ -279,7 +282,8 @@ class JobsServicer(metaclass=abc.ABCMeta):
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @abc.abstractmethod
@@ -300,8 +304,8 @@ class JobsServicer(metaclass=abc.ABCMeta):
         Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
         this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would
         take longer than the server allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose
-        training failed; ALREADY_EXISTS if `request_id` was used with another job; UNAVAILABLE while Redis is away (retry
-        with the same `request_id`).
+        training failed; ALREADY_EXISTS if `request_id` was used with another job, or if there is a model of the chosen id;
+        UNAVAILABLE while Redis is away (retry with the same `request_id`).
         """
 
     @abc.abstractmethod
@@ -310,10 +314,11 @@ class JobsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.jobs_pb2.GetJobRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.jobs_pb2.Job, collections.abc.Awaitable[convscope.v1.jobs_pb2.Job]]:
-        """Describes a job, with its result if it has one.
+        """Describes a job.
 
-        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored result is
-        missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
+        stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store where there is a result
+        (retry).
         """
 
     @abc.abstractmethod
@@ -322,10 +327,11 @@ class JobsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.jobs_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.jobs_pb2.ListJobsResponse, collections.abc.Awaitable[convscope.v1.jobs_pb2.ListJobsResponse]]:
-        """Lists jobs without their results, newest first.
+        """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out: GetJob
+        tells.
 
-        Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state or kind; UNAVAILABLE while
-        Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
+        unknown value; UNAVAILABLE while Redis is away, or the artifact store where results are asked for (retry).
         """
 
     @abc.abstractmethod
@@ -352,7 +358,7 @@ class JobsServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.jobs_pb2.Job, collections.abc.Awaitable[convscope.v1.jobs_pb2.Job]]:
         """Asks a job to stop: a queued one is CANCELLED at once, a running one when its worker sees the request.
-        A job that has ended already is left as it is. Answers with the job as it now stands.
+        A job that has ended already is left as it is. Answers with the job as it now stands, in JOB_VIEW_BASIC.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
         """

@@ -50,6 +50,30 @@ MODEL_STATE_FAILED: ModelState.ValueType  # 3
 """Its training job failed or was cancelled; it never became usable."""
 Global___ModelState: typing_extensions.TypeAlias = ModelState
 
+class _ModelView:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _ModelViewEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_ModelView.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    MODEL_VIEW_UNSPECIFIED: _ModelView.ValueType  # 0
+    """Not set; each request says which view it then means."""
+    MODEL_VIEW_BASIC: _ModelView.ValueType  # 1
+    """All but classes, layers and lineage."""
+    MODEL_VIEW_FULL: _ModelView.ValueType  # 2
+    """Everything."""
+
+class ModelView(_ModelView, metaclass=_ModelViewEnumTypeWrapper):
+    """How much of a model is sent."""
+
+MODEL_VIEW_UNSPECIFIED: ModelView.ValueType  # 0
+"""Not set; each request says which view it then means."""
+MODEL_VIEW_BASIC: ModelView.ValueType  # 1
+"""All but classes, layers and lineage."""
+MODEL_VIEW_FULL: ModelView.ValueType  # 2
+"""Everything."""
+Global___ModelView: typing_extensions.TypeAlias = ModelView
+
 class _LayerKind:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -353,19 +377,19 @@ class Model(google.protobuf.message.Message):
 
     @property
     def interpretation(self) -> Global___Interpretation:
-        """How the file is understood."""
+        """How the file is understood; without classes in MODEL_VIEW_BASIC."""
 
     @property
     def layers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Layer]:
-        """Its layers, each after those that it reads."""
+        """Its layers, each after those that it reads; left out by MODEL_VIEW_BASIC."""
 
     @property
     def lineage(self) -> Global___Lineage:
-        """Where it comes from."""
+        """Where it comes from; left out by MODEL_VIEW_BASIC."""
 
     @property
     def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[convscope.v1.train_pb2.TrainProgress]:
-        """The training curve, including those of the models that it continues; filled by GetModel only."""
+        """The training curve, including those of the models that it continues; filled by GetModel in MODEL_VIEW_FULL only."""
 
     def __init__(
         self,
@@ -389,30 +413,65 @@ class Model(google.protobuf.message.Message):
 Global___Model: typing_extensions.TypeAlias = Model
 
 @typing.final
+class ModelFilter(google.protobuf.message.Message):
+    """Which models to list. All that is set holds together."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STATES_FIELD_NUMBER: builtins.int
+    DATASETS_FIELD_NUMBER: builtins.int
+    @property
+    def states(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___ModelState.ValueType]:
+        """Those in one of these states. Empty means all."""
+
+    @property
+    def datasets(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Those trained on one of these, `datasets/{dataset}`. Empty means all."""
+
+    def __init__(
+        self,
+        *,
+        states: collections.abc.Iterable[Global___ModelState.ValueType] | None = ...,
+        datasets: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["datasets", b"datasets", "states", b"states"]) -> None: ...
+
+Global___ModelFilter: typing_extensions.TypeAlias = ModelFilter
+
+@typing.final
 class ListModelsRequest(google.protobuf.message.Message):
     """Request of Models.ListModels."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    VIEW_FIELD_NUMBER: builtins.int
+    FILTER_FIELD_NUMBER: builtins.int
+    ORDER_BY_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
-    STATES_FIELD_NUMBER: builtins.int
+    view: Global___ModelView.ValueType
+    """How much of each."""
+    order_by: builtins.str
+    """In which order."""
     page_size: builtins.int
-    """Models on a page, at most."""
+    """Models on a page, at most. A page holds about 2 MiB, and one model at least."""
     page_token: builtins.str
-    """`next_page_token` of the page before; empty for the first page."""
+    """`next_page_token` of the page before, of the same filter and order; empty for the first page."""
     @property
-    def states(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___ModelState.ValueType]:
-        """Only models in one of these states; empty means all."""
+    def filter(self) -> Global___ModelFilter:
+        """Which."""
 
     def __init__(
         self,
         *,
+        view: Global___ModelView.ValueType = ...,
+        filter: Global___ModelFilter | None = ...,
+        order_by: builtins.str = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
-        states: collections.abc.Iterable[Global___ModelState.ValueType] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "states", b"states"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "view", b"view"]) -> None: ...
 
 Global___ListModelsRequest: typing_extensions.TypeAlias = ListModelsRequest
 
@@ -447,14 +506,18 @@ class GetModelRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    VIEW_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`models/{model}`."""
+    view: Global___ModelView.ValueType
+    """How much of it."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        view: Global___ModelView.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "view", b"view"]) -> None: ...
 
 Global___GetModelRequest: typing_extensions.TypeAlias = GetModelRequest
 

@@ -30,7 +30,8 @@ class ModelsStub(object):
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     def __init__(self, channel):
@@ -65,25 +66,26 @@ class ModelsServicer(object):
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     def ListModels(self, request, context):
-        """Lists models, newest first.
+        """Lists models, newest first unless `order_by` says otherwise.
 
-        Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state; UNAVAILABLE while Redis is
-        away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
+        unknown value; UNAVAILABLE while Redis is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Describes one model, with its training curve.
+        """Describes one model; in MODEL_VIEW_FULL with its training curve.
 
-        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored curve is
-        missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact store is away
-        (retry).
+        Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
+        stored curve is missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact
+        store is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,7 +148,8 @@ class Models(object):
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @staticmethod

@@ -94,7 +94,8 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @typing.overload
@@ -138,18 +139,18 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     ], channel: grpc.aio.Channel) -> None: ...
 
     ListModels: _ModelsListModelsType
-    """Lists models, newest first.
+    """Lists models, newest first unless `order_by` says otherwise.
 
-    Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state; UNAVAILABLE while Redis is
-    away (retry).
+    Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
+    unknown value; UNAVAILABLE while Redis is away (retry).
     """
 
     GetModel: _ModelsGetModelType
-    """Describes one model, with its training curve.
+    """Describes one model; in MODEL_VIEW_FULL with its training curve.
 
-    Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored curve is
-    missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact store is away
-    (retry).
+    Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
+    stored curve is missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact
+    store is away (retry).
     """
 
     DeleteModel: _ModelsDeleteModelType
@@ -191,7 +192,8 @@ class ModelsServicer(metaclass=abc.ABCMeta):
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @abc.abstractmethod
@@ -200,10 +202,10 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.models_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.models_pb2.ListModelsResponse, collections.abc.Awaitable[convscope.v1.models_pb2.ListModelsResponse]]:
-        """Lists models, newest first.
+        """Lists models, newest first unless `order_by` says otherwise.
 
-        Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state; UNAVAILABLE while Redis is
-        away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
+        unknown value; UNAVAILABLE while Redis is away (retry).
         """
 
     @abc.abstractmethod
@@ -212,11 +214,11 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.models_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.models_pb2.Model, collections.abc.Awaitable[convscope.v1.models_pb2.Model]]:
-        """Describes one model, with its training curve.
+        """Describes one model; in MODEL_VIEW_FULL with its training curve.
 
-        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; DATA_LOSS if the stored curve is
-        missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact store is away
-        (retry).
+        Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
+        stored curve is missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact
+        store is away (retry).
         """
 
     @abc.abstractmethod

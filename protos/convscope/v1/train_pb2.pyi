@@ -169,25 +169,57 @@ class Network(google.protobuf.message.Message):
 Global___Network: typing_extensions.TypeAlias = Network
 
 @typing.final
+class Adam(google.protobuf.message.Message):
+    """Adam (Kingma and Ba, 2015) with beta1 0.9, beta2 0.999, epsilon 1e-8.
+
+    Later: 2 to 9, decay of the learning rate and of the weights.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LEARNING_RATE_FIELD_NUMBER: builtins.int
+    learning_rate: builtins.float
+    """Learning rate."""
+    def __init__(
+        self,
+        *,
+        learning_rate: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "learning_rate", b"learning_rate"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "learning_rate", b"learning_rate"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_learning_rate", b"_learning_rate"]) -> typing.Literal["learning_rate"] | None: ...
+
+Global___Adam: typing_extensions.TypeAlias = Adam
+
+@typing.final
 class TrainSpec(google.protobuf.message.Message):
-    """A training run: minimizes the softmax cross-entropy with Adam (beta1 0.9, beta2 0.999, epsilon 1e-8)."""
+    """A training run: minimizes the softmax cross-entropy. It makes a model.
+
+    Later: 5 to 9, other architectures; 11 to 19, other optimizers; 26 to 59, frozen layers, augmentation, early
+    stopping, class weights, snapshots, how images are fitted to the network.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     DATASET_FIELD_NUMBER: builtins.int
+    MODEL_ID_FIELD_NUMBER: builtins.int
     NETWORK_FIELD_NUMBER: builtins.int
-    LEARNING_RATE_FIELD_NUMBER: builtins.int
+    CONTINUE_FROM_FIELD_NUMBER: builtins.int
+    ADAM_FIELD_NUMBER: builtins.int
     PRECISION_FIELD_NUMBER: builtins.int
     BATCH_SIZE_FIELD_NUMBER: builtins.int
     ITERATIONS_FIELD_NUMBER: builtins.int
     REPORT_INTERVAL_FIELD_NUMBER: builtins.int
     VALIDATION_INTERVAL_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
-    CONTINUE_FROM_FIELD_NUMBER: builtins.int
     dataset: builtins.str
-    """`datasets/{dataset}`. With `continue_from` it must be that model's."""
-    learning_rate: builtins.float
-    """Adam's learning rate."""
+    """`datasets/{dataset}`. With `continue_from` it must be that model's. A pending job may be making it still."""
+    model_id: builtins.str
+    """Id of the model that it makes: it is `models/{model_id}`."""
+    continue_from: builtins.str
+    """`models/{model}` to resume from: its weights, optimizer state and step count. A pending job may be making it
+    still: the job waits for it.
+    """
     precision: Global___Precision.ValueType
     """In which number format."""
     batch_size: builtins.int
@@ -202,40 +234,43 @@ class TrainSpec(google.protobuf.message.Message):
     """Accuracy on the whole validation split is measured every so many steps, at most 1,000 times; 0 means never."""
     seed: builtins.int
     """Decides the initial weights and the order of the examples."""
-    continue_from: builtins.str
-    """`models/{model}` to resume from: its weights, optimizer state and step count. It may still be in training."""
     @property
     def network(self) -> Global___Network:
-        """A new network, with weights drawn by `seed`. Must not be set with `continue_from`."""
+        """A new network, with weights drawn by `seed`."""
+
+    @property
+    def adam(self) -> Global___Adam:
+        """Adam."""
 
     def __init__(
         self,
         *,
         dataset: builtins.str = ...,
+        model_id: builtins.str = ...,
         network: Global___Network | None = ...,
-        learning_rate: builtins.float | None = ...,
+        continue_from: builtins.str = ...,
+        adam: Global___Adam | None = ...,
         precision: Global___Precision.ValueType = ...,
         batch_size: builtins.int | None = ...,
         iterations: builtins.int | None = ...,
         report_interval: builtins.int | None = ...,
         validation_interval: builtins.int | None = ...,
         seed: builtins.int = ...,
-        continue_from: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_learning_rate", b"_learning_rate", "_network", b"_network", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "batch_size", b"batch_size", "iterations", b"iterations", "learning_rate", b"learning_rate", "network", b"network", "report_interval", b"report_interval", "validation_interval", b"validation_interval"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_learning_rate", b"_learning_rate", "_network", b"_network", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "batch_size", b"batch_size", "continue_from", b"continue_from", "dataset", b"dataset", "iterations", b"iterations", "learning_rate", b"learning_rate", "network", b"network", "precision", b"precision", "report_interval", b"report_interval", "seed", b"seed", "validation_interval", b"validation_interval"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "adam", b"adam", "architecture", b"architecture", "batch_size", b"batch_size", "continue_from", b"continue_from", "iterations", b"iterations", "network", b"network", "optimizer", b"optimizer", "report_interval", b"report_interval", "validation_interval", b"validation_interval"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_batch_size", b"_batch_size", "_iterations", b"_iterations", "_report_interval", b"_report_interval", "_validation_interval", b"_validation_interval", "adam", b"adam", "architecture", b"architecture", "batch_size", b"batch_size", "continue_from", b"continue_from", "dataset", b"dataset", "iterations", b"iterations", "model_id", b"model_id", "network", b"network", "optimizer", b"optimizer", "precision", b"precision", "report_interval", b"report_interval", "seed", b"seed", "validation_interval", b"validation_interval"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_batch_size", b"_batch_size"]) -> typing.Literal["batch_size"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_iterations", b"_iterations"]) -> typing.Literal["iterations"] | None: ...
     @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_learning_rate", b"_learning_rate"]) -> typing.Literal["learning_rate"] | None: ...
-    @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_network", b"_network"]) -> typing.Literal["network"] | None: ...
-    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_report_interval", b"_report_interval"]) -> typing.Literal["report_interval"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_validation_interval", b"_validation_interval"]) -> typing.Literal["validation_interval"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["architecture", b"architecture"]) -> typing.Literal["network", "continue_from"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["optimizer", b"optimizer"]) -> typing.Literal["adam"] | None: ...
 
 Global___TrainSpec: typing_extensions.TypeAlias = TrainSpec
 

@@ -29,7 +29,8 @@ class VisualizationsStub(object):
     """The images of visualization jobs, also while they run.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     def __init__(self, channel):
@@ -59,7 +60,8 @@ class VisualizationsServicer(object):
     """The images of visualization jobs, also while they run.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     def ListVisualizations(self, request, context):
@@ -130,7 +132,8 @@ class Visualizations(object):
     """The images of visualization jobs, also while they run.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @staticmethod

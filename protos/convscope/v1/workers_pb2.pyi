@@ -5,7 +5,7 @@ isort:skip_file
 
 import builtins
 import collections.abc
-import convscope.v1.jobs_pb2
+import convscope.v1.device_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
@@ -33,8 +33,10 @@ class _WorkerStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """It waits for work."""
     WORKER_STATE_BUSY: _WorkerState.ValueType  # 2
     """It computes a part of a job."""
-    WORKER_STATE_SILENT: _WorkerState.ValueType  # 3
-    """It has not been heard of for ten seconds."""
+    WORKER_STATE_DRAINING: _WorkerState.ValueType  # 3
+    """It was told to stop: it ends what it computes and takes nothing more."""
+    WORKER_STATE_SILENT: _WorkerState.ValueType  # 4
+    """It was not heard of for ten seconds, and is not counted on; after a minute it is no longer listed."""
 
 class WorkerState(_WorkerState, metaclass=_WorkerStateEnumTypeWrapper):
     """What a worker does."""
@@ -45,13 +47,15 @@ WORKER_STATE_IDLE: WorkerState.ValueType  # 1
 """It waits for work."""
 WORKER_STATE_BUSY: WorkerState.ValueType  # 2
 """It computes a part of a job."""
-WORKER_STATE_SILENT: WorkerState.ValueType  # 3
-"""It has not been heard of for ten seconds."""
+WORKER_STATE_DRAINING: WorkerState.ValueType  # 3
+"""It was told to stop: it ends what it computes and takes nothing more."""
+WORKER_STATE_SILENT: WorkerState.ValueType  # 4
+"""It was not heard of for ten seconds, and is not counted on; after a minute it is no longer listed."""
 Global___WorkerState: typing_extensions.TypeAlias = WorkerState
 
 @typing.final
 class Worker(google.protobuf.message.Message):
-    """A worker: one supervisor and, where there is or was work, one executor."""
+    """A worker: one supervisor and, where there is work, one executor."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -63,26 +67,34 @@ class Worker(google.protobuf.message.Message):
     JOB_FIELD_NUMBER: builtins.int
     PART_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
-    PROCESS_ID_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
     HEARTBEAT_TIME_FIELD_NUMBER: builtins.int
+    PROCESS_ID_FIELD_NUMBER: builtins.int
+    THREAD_COUNT_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `workers/{worker}`."""
+    """Resource name, `workers/{worker}`; `{worker}` is percent-escaped."""
     host: builtins.str
     """Name of the machine that it runs on."""
-    device: convscope.v1.jobs_pb2.Device.ValueType
+    device: convscope.v1.device_pb2.Device.ValueType
     """What it has: DEVICE_CPU or DEVICE_GPU."""
     state: Global___WorkerState.ValueType
     """What it does."""
     warm: builtins.bool
     """Whether it has an executor that waits with TensorFlow loaded; only if IDLE."""
     job: builtins.str
-    """`jobs/{job}` that it computes a part of; empty unless BUSY."""
+    """`jobs/{job}` that it computes a part of; empty where it computes nothing."""
     part: builtins.int
     """Number of that part, from 0."""
     version: builtins.str
     """Version of its software, as PEP 440 writes it."""
     process_id: builtins.int
-    """Its process id on its machine."""
+    """Its process, on its machine."""
+    thread_count: builtins.int
+    """How many threads it computes with."""
+    @property
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it started."""
+
     @property
     def heartbeat_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """When it was heard of last."""
@@ -92,19 +104,47 @@ class Worker(google.protobuf.message.Message):
         *,
         name: builtins.str = ...,
         host: builtins.str = ...,
-        device: convscope.v1.jobs_pb2.Device.ValueType = ...,
+        device: convscope.v1.device_pb2.Device.ValueType = ...,
         state: Global___WorkerState.ValueType = ...,
         warm: builtins.bool = ...,
         job: builtins.str = ...,
         part: builtins.int = ...,
         version: builtins.str = ...,
-        process_id: builtins.int = ...,
+        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         heartbeat_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        process_id: builtins.int = ...,
+        thread_count: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["heartbeat_time", b"heartbeat_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["device", b"device", "heartbeat_time", b"heartbeat_time", "host", b"host", "job", b"job", "name", b"name", "part", b"part", "process_id", b"process_id", "state", b"state", "version", b"version", "warm", b"warm"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["heartbeat_time", b"heartbeat_time", "start_time", b"start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["device", b"device", "heartbeat_time", b"heartbeat_time", "host", b"host", "job", b"job", "name", b"name", "part", b"part", "process_id", b"process_id", "start_time", b"start_time", "state", b"state", "thread_count", b"thread_count", "version", b"version", "warm", b"warm"]) -> None: ...
 
 Global___Worker: typing_extensions.TypeAlias = Worker
+
+@typing.final
+class WorkerFilter(google.protobuf.message.Message):
+    """Which workers to list. All that is set holds together."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DEVICES_FIELD_NUMBER: builtins.int
+    STATES_FIELD_NUMBER: builtins.int
+    @property
+    def devices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[convscope.v1.device_pb2.Device.ValueType]:
+        """Those that have one of these; DEVICE_CPU, DEVICE_GPU. Empty means all."""
+
+    @property
+    def states(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[Global___WorkerState.ValueType]:
+        """Those in one of these states. Empty means all."""
+
+    def __init__(
+        self,
+        *,
+        devices: collections.abc.Iterable[convscope.v1.device_pb2.Device.ValueType] | None = ...,
+        states: collections.abc.Iterable[Global___WorkerState.ValueType] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["devices", b"devices", "states", b"states"]) -> None: ...
+
+Global___WorkerFilter: typing_extensions.TypeAlias = WorkerFilter
 
 @typing.final
 class ListWorkersRequest(google.protobuf.message.Message):
@@ -112,19 +152,26 @@ class ListWorkersRequest(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    FILTER_FIELD_NUMBER: builtins.int
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     page_size: builtins.int
     """Workers on a page, at most."""
     page_token: builtins.str
     """`next_page_token` of the page before; empty for the first page."""
+    @property
+    def filter(self) -> Global___WorkerFilter:
+        """Which."""
+
     def __init__(
         self,
         *,
+        filter: Global___WorkerFilter | None = ...,
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["filter", b"filter"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
 
 Global___ListWorkersRequest: typing_extensions.TypeAlias = ListWorkersRequest
 

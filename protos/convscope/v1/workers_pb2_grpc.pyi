@@ -45,7 +45,8 @@ class WorkersStub(typing.Generic[_WorkersListWorkersType]):
     """The workers that are there.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @typing.overload
@@ -65,9 +66,10 @@ class WorkersStub(typing.Generic[_WorkersListWorkersType]):
     ], channel: grpc.aio.Channel) -> None: ...
 
     ListWorkers: _WorkersListWorkersType
-    """Lists the workers that were seen in the last minute, by name.
+    """Lists the workers that are alive, by name.
 
-    Errors: INVALID_ARGUMENT for a token that is not one of this listing; UNAVAILABLE while Redis is away (retry).
+    Errors: INVALID_ARGUMENT for a token that is not one of this listing, or a filter with an unknown value; UNAVAILABLE
+    while Redis is away (retry).
     """
 
 WorkersAsyncStub: typing_extensions.TypeAlias = WorkersStub[
@@ -81,7 +83,8 @@ class WorkersServicer(metaclass=abc.ABCMeta):
     """The workers that are there.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
-    token that the server wants; INTERNAL for a fault of the service, whose log tells more.
+    token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
     @abc.abstractmethod
@@ -90,9 +93,10 @@ class WorkersServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.workers_pb2.ListWorkersRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.workers_pb2.ListWorkersResponse, collections.abc.Awaitable[convscope.v1.workers_pb2.ListWorkersResponse]]:
-        """Lists the workers that were seen in the last minute, by name.
+        """Lists the workers that are alive, by name.
 
-        Errors: INVALID_ARGUMENT for a token that is not one of this listing; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, or a filter with an unknown value; UNAVAILABLE
+        while Redis is away (retry).
         """
 
 def add_WorkersServicer_to_server(servicer: WorkersServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

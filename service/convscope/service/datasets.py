@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 
 from convscope.service.catalogue import DATASETS, find_dataset
-from convscope.service.paging import check_token, cut_page
+from convscope.service.paging import cut_page, place_before
 from convscope.v1 import datasets_pb2_grpc
 from convscope.v1.datasets_pb2 import Dataset, GetDatasetRequest, ListDatasetsRequest, ListDatasetsResponse
 
@@ -20,9 +20,9 @@ class DatasetsService(datasets_pb2_grpc.DatasetsServicer):
 
     async def ListDatasets(self, request: ListDatasetsRequest, context: Context) -> ListDatasetsResponse:  # noqa: N802
         """List datasets by name."""
-        check_token(request.page_token)
-        after = f"datasets/{request.page_token}" if request.page_token else ""
-        found, token = cut_page((DATASETS[name] for name in sorted(DATASETS) if name > after), request.page_size)
+        before = place_before(request)
+        after = f"datasets/{before}" if before else ""
+        found, token = cut_page(request, (DATASETS[name] for name in sorted(DATASETS) if name > after))
         return ListDatasetsResponse(datasets=found, next_page_token=token)
 
     async def GetDataset(self, request: GetDatasetRequest, context: Context) -> Dataset:  # noqa: N802

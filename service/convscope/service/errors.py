@@ -20,7 +20,7 @@ from convscope.service.receiving import CrowdedError, TooSlowError
 from convscope.store import errors as store
 from convscope.v1.rules import Violation
 
-__all__ = ["REDIS_AWAY", "InvalidRequestError", "ShuttingDownError", "Violation", "abort"]
+__all__ = ["REDIS_AWAY", "InvalidRequestError", "ShuttingDownError", "Violation", "abort", "shorten"]
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class ShuttingDownError(Exception):
 CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
     (store.NotFoundError, Code.NOT_FOUND),
     (store.RequestConflictError, Code.ALREADY_EXISTS),
+    (store.ModelExistsError, Code.ALREADY_EXISTS),
     (store.StateError, Code.FAILED_PRECONDITION),
     (store.LogTrimmedError, Code.OUT_OF_RANGE),
     (store.LogLostError, Code.DATA_LOSS),

@@ -1,4 +1,4 @@
-"""What happens to every call: a token is checked, faults become statuses."""
+"""What happens to every call: token and contract are checked, faults become statuses."""
 
 import contextlib
 import hmac
@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
-from convscope.service.errors import InvalidRequestError, Violation, abort
+from convscope.service.errors import InvalidRequestError, Violation, abort, shorten
 from convscope.service.receiving import Reception
 from convscope.service.requests import check_request
+from convscope.v1.version import CONTRACT_KEY, MAJOR, VERSION
 
-__all__ = ["ErrorInterceptor", "TokenInterceptor"]
+__all__ = ["ContractInterceptor", "ErrorInterceptor", "TokenInterceptor"]
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
@@ -24,6 +25,9 @@ Parse: TypeAlias = "Callable[[bytes], Any] | None"
 # How the paths of our own methods begin, and those of the health service, which are open to callers without token.
 OURS = "/convscope."
 HEALTH = "/grpc.health.v1.Health/"
+
+# The service that tells which contract is spoken here, and is open to clients of any.
+SERVER = "/convscope.v1.Server/"
 
 # Messages received at a time, of at most 4 MiB each, how long one may take while others wait, in seconds, and how many
 # may wait. A check of health has a few bytes, which arrive with its headers.
@@ -65,17 +69,41 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
         """Refuse a call without the token, before any of its messages is received."""
-        metadata = dict(handler_call_details.invocation_metadata or ())
-        offered = metadata.get("authorization", "")
+        offered = _metadata(handler_call_details, "authorization")
         offered_bytes = offered if isinstance(offered, bytes) else offered.encode()
         is_health = (handler_call_details.method or "").startswith(HEALTH)
         if is_health or hmac.compare_digest(offered_bytes, self._expected):
             return await continuation(handler_call_details)
-        return grpc.stream_stream_rpc_method_handler(_refuse)
+        return _refuse(grpc.StatusCode.UNAUTHENTICATED, "this server wants a token: set CONVSCOPE_TOKEN")
 
 
-async def _refuse(_requests: AsyncIterator[bytes], context: Context) -> None:
-    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this server wants a token: set CONVSCOPE_TOKEN")
+class ContractInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses calls of clients that speak another version of the contract; one that tells none is believed to know."""
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """Refuse a call whose metadata names another major version, before any of its messages is received."""
+        method, offered = handler_call_details.method or "", _metadata(handler_call_details, CONTRACT_KEY)
+        spoken = str(offered).partition(".")[0]
+        if not offered or spoken == str(MAJOR) or method.startswith(SERVER) or not method.startswith(OURS):
+            return await continuation(handler_call_details)
+        told = f"this server speaks version {VERSION} of the contract, and the client {shorten(str(offered))}"
+        return _refuse(grpc.StatusCode.FAILED_PRECONDITION, f"{told}: install the same version of convscope on both")
+
+
+def _metadata(details: grpc.HandlerCallDetails, key: str) -> str | bytes:
+    """Return what a call's metadata has under a key, ``""`` if it has nothing there."""
+    return dict(details.invocation_metadata or ()).get(key, "")
+
+
+def _refuse(code: grpc.StatusCode, text: str) -> Handler:
+    """Return what answers any call with a status."""
+
+    async def refused(_requests: AsyncIterator[bytes], context: Context) -> None:
+        await context.abort(code, text)
+
+    return grpc.stream_stream_rpc_method_handler(refused)
 
 
 class _Guard:

@@ -1,5 +1,6 @@
 """The Jobs service."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
@@ -8,27 +9,28 @@ from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub
-from convscope.service.paging import check_token, cut_page
+from convscope.service.paging import cut_page, is_newest_first, place_before
 from convscope.service.validation import Plan, plan_job, request_digest
 from convscope.service.validation.estimates import estimated
 from convscope.service.watch import watch_job
 from convscope.store import settle_waiters
-from convscope.store.errors import ModelFailedError
+from convscope.store.errors import BlobDamagedError, ModelFailedError
 from convscope.store.jobs.jobs import LOCAL_OWNER
 from convscope.store.jobs.records import spec_kind
 from convscope.store.jobs.waiting import waiting_reason
 from convscope.store.names import parse_name
 from convscope.v1 import jobs_pb2_grpc
+from convscope.v1.device_pb2 import Device
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     CreateJobRequest,
     DeleteJobRequest,
-    Device,
     GetJobRequest,
     Job,
     JobEvent,
     JobKind,
     JobState,
+    JobView,
     ListJobsRequest,
     ListJobsResponse,
     Priority,
@@ -55,14 +57,15 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def GetJob(self, request: GetJobRequest, context: Context) -> Job:  # noqa: N802
         """Describe a job."""
-        job, digest = await self._backend.run(_get, self._backend, request.name)
+        job, digest = await self._backend.run(_get, self._backend, request)
         if digest:
             job.result.ParseFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
         return job
 
     async def ListJobs(self, request: ListJobsRequest, context: Context) -> ListJobsResponse:  # noqa: N802
-        """List jobs, newest first."""
-        return await self._backend.run(_list, self._backend, request)
+        """List jobs."""
+        reads_results = request.view == JobView.JOB_VIEW_FULL
+        return await (self._backend.run_blobs if reads_results else self._backend.run)(_list, self._backend, request)
 
     async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobEvent]:  # noqa: N802
         """Send a job's events."""
@@ -72,7 +75,7 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> Job:  # noqa: N802
         """Ask a job to stop."""
-        return await self._backend.run(_cancel, self._backend, request.name)
+        return _basic(await self._backend.run(_cancel, self._backend, request.name))
 
     async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
         """Delete an ended job."""
@@ -95,6 +98,7 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
         request_id=request.request_id,
         needs=plan.needs,
         model=plan.model,
+        model_id=request.job.spec.train.model_id,
         priority=request.job.priority or Priority.PRIORITY_NORMAL,
         device=request.job.device or Device.DEVICE_ANY,
         **estimated(plan.estimate),
@@ -125,20 +129,41 @@ def _preview(sent: Job, plan: Plan) -> Job:
     return job
 
 
-def _get(backend: Backend, name: str) -> tuple[Job, str]:
-    """Return a job without its result, and the digest of that, if there is one."""
-    job = backend.jobs.get(name)
+def _get(backend: Backend, request: GetJobRequest) -> tuple[Job, str]:
+    """Return a job without its result, and the digest of that, if there is one and it is asked for."""
+    job = backend.jobs.get(request.name)
     if waiting := waiting_reason(backend.redis, job):
         job.waiting.CopyFrom(waiting)
-    return job, backend.jobs.result_digest(name)
+    if request.view == JobView.JOB_VIEW_BASIC:
+        return _basic(job), ""
+    return job, backend.jobs.result_digest(request.name)
 
 
 def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
-    check_token(request.page_token)
-    kinds = {JobKind.Name(kind).removeprefix("JOB_KIND_").lower() for kind in request.kinds}
-    found = backend.jobs.newest_first(before=request.page_token, states=set(request.states), kinds=kinds)
-    jobs, token = cut_page(found, request.page_size)
+    found = backend.jobs.walk(
+        after=place_before(request),
+        newest_first=is_newest_first(request.order_by),
+        states=set(request.filter.states),
+        kinds={JobKind.Name(kind).removeprefix("JOB_KIND_").lower() for kind in request.filter.kinds},
+        labels=dict(request.filter.labels),
+    )
+    full = request.view == JobView.JOB_VIEW_FULL
+    jobs, token = cut_page(request, (_with_result(backend, job) if full else _basic(job) for job in found))
     return ListJobsResponse(jobs=jobs, next_page_token=token)
+
+
+def _basic(job: Job) -> Job:
+    for field in ("spec", "effective_spec"):
+        job.ClearField(field)
+    return job
+
+
+def _with_result(backend: Backend, job: Job) -> Job:
+    """Add a job's result; one that is damaged leaves the others of its page alone."""
+    if digest := backend.jobs.result_digest(job.name):
+        with contextlib.suppress(BlobDamagedError):
+            job.result.ParseFromString(backend.blobs.get(digest))
+    return job
 
 
 def _cancel(backend: Backend, name: str) -> Job:

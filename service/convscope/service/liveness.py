@@ -1,7 +1,7 @@
 """Keeps the standard health service true.
 
 The whole server serves exactly while Redis answers and takes writes; the services that read artifacts need the
-artifact store as well.
+artifact store as well, and Server needs neither.
 """
 
 import asyncio
@@ -35,9 +35,10 @@ PERIOD_S = 0.5
 PATIENCE_S = 1.2
 
 # Names under which health can be asked for; the empty one stands for the whole server.
+NEED_NOTHING = ("convscope.v1.Server",)
 NEED_REDIS = ("", "convscope.v1.Datasets", "convscope.v1.Workers")
 NEED_BLOBS = ("convscope.v1.Jobs", "convscope.v1.Models", "convscope.v1.Visualizations")
-SERVICES = NEED_REDIS + NEED_BLOBS
+SERVICES = NEED_NOTHING + NEED_REDIS + NEED_BLOBS
 
 # A probe is not repeated: the next one comes soon.
 TIMEOUTS = BlobTimeouts(connect_s=PATIENCE_S, silence_s=PATIENCE_S, request_s=PATIENCE_S, retries=0, retry_s=PATIENCE_S)
@@ -75,6 +76,8 @@ class Liveness:
 
     def _tell(self) -> None:
         redis_serves = bool(self._redis_probe.answers)
+        for service in NEED_NOTHING:
+            self._servicer.set(service, serving=True)
         for service in NEED_REDIS:
             self._servicer.set(service, serving=redis_serves)
         for service in NEED_BLOBS:

@@ -7,7 +7,8 @@ import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
-from convscope.service.paging import check_token, cut_page
+from convscope.service.paging import cut_page, is_newest_first, place_before
+from convscope.store.names import parse_name
 from convscope.v1 import models_pb2_grpc
 from convscope.v1.models_pb2 import (
     DeleteModelRequest,
@@ -17,6 +18,7 @@ from convscope.v1.models_pb2 import (
     ListModelsRequest,
     ListModelsResponse,
     Model,
+    ModelView,
 )
 
 __all__ = ["ModelsService"]
@@ -40,7 +42,7 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
 
     async def GetModel(self, request: GetModelRequest, context: Context) -> Model:  # noqa: N802
         """Describe a model."""
-        model, digest = await self._backend.run(_get, self._backend, request.name)
+        model, digest = await self._backend.run(_get, self._backend, request)
         if digest:
             model.MergeFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
         return model
@@ -60,18 +62,41 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
             yield ExportModelResponse(data=data[start : start + PIECE])
 
 
-def _get(backend: Backend, name: str) -> tuple[Model, str]:
-    """Return a model without its history, and the digest of that, if there is one."""
-    return backend.models.get(name), backend.models.history_digest(name)
+def _get(backend: Backend, request: GetModelRequest) -> tuple[Model, str]:
+    """Return a model without its history, and the digest of that, if there is one and it is asked for."""
+    model = backend.models.get(request.name)
+    if request.view == ModelView.MODEL_VIEW_BASIC:
+        return _basic(model), ""
+    return model, backend.models.history_digest(request.name)
 
 
 def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
-    check_token(request.page_token)
-    states = frozenset(request.states)
+    full = request.view == ModelView.MODEL_VIEW_FULL
+    states, datasets = set(request.filter.states), set(request.filter.datasets)
 
     def matches(model: Model) -> bool:
-        return not states or model.state in states
+        return (not states or model.state in states) and (not datasets or model.dataset in datasets)
 
-    found = backend.models.newest_first(before=request.page_token, matches=matches)
-    models, token = cut_page(found, request.page_size)
+    newest_first, before = is_newest_first(request.order_by), _to_place(place_before(request))
+    found = backend.models.walk(after=before, newest_first=newest_first, matches=matches)
+    models, token = cut_page(request, found if full else map(_basic, found), _place)
     return ListModelsResponse(models=models, next_page_token=token)
+
+
+def _basic(model: Model) -> Model:
+    for field in ("layers", "lineage"):
+        model.ClearField(field)
+    if model.HasField("interpretation"):
+        model.interpretation.ClearField("classes")
+    return model
+
+
+def _place(model: Model) -> str:
+    """Return the place of a model in the listing: ids that were chosen do not tell when."""
+    return f"{model.create_time.ToMilliseconds()}-{parse_name('models', model.name)}"
+
+
+def _to_place(place: str) -> tuple[int, str] | None:
+    """Return the time and the id of a place."""
+    time, _, identifier = place.partition("-")
+    return (int(time), identifier) if place else None

@@ -1,17 +1,32 @@
-"""Pages of a listing: the token is the id of the last item of the page before."""
+"""Pages of a listing.
 
-from collections.abc import Iterator
+A page's token is the place of its last item, tied to what is listed: one that was cut or changed, or is of a listing
+with another filter or order, is noticed instead of leading to a page from anywhere.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
+from google.protobuf.message import Message
+
 from convscope.service.errors import InvalidRequestError, Violation
-from convscope.store.names import ID_PATTERN
 
-__all__ = ["BAD_TOKEN", "PAGE_BYTES", "check_token", "cut_page"]
+__all__ = ["BAD_TOKEN", "PAGE_BYTES", "cut_page", "is_newest_first", "place_before"]
 
-# A page ends when its items have this many bytes, well below the largest message.
-PAGE_BYTES = 16 * 2**20
+# What the items of a page have at most, unless there is but one: half of what every client of gRPC takes.
+PAGE_BYTES = 2 * 2**20
 
 BAD_TOKEN = Violation("page_token", "is not a token that this listing returned")
+
+# What `order_by` is where nothing else is asked for.
+NEWEST_FIRST = "create_time desc"
+
+# Digits that tie a token to its listing.
+CHECK_DIGITS = 16
+
+# What may differ from page to page of a listing.
+FREE = ("page_size", "page_token", "view")
 
 
 class Named(Protocol):
@@ -26,23 +41,50 @@ class Named(Protocol):
 Item = TypeVar("Item", bound=Named)
 
 
-def check_token(page_token: str) -> None:
-    """Refuse a token that is no item's id.
+def is_newest_first(order_by: str) -> bool:
+    """Return whether a listing begins with what was made last."""
+    return order_by == NEWEST_FIRST
+
+
+def place_before(request: Message) -> str:
+    """Return the place of the last item of the page before, ``""`` if there was none.
 
     Raises:
-        InvalidRequestError: if it is none.
+        InvalidRequestError: if the request's token is not one of this listing.
     """
-    if page_token and not ID_PATTERN.fullmatch(page_token):
+    token: str = request.page_token  # type: ignore[attr-defined]  # every listing has it
+    place = token.rpartition("-")[0]
+    if token and token != _token(request, place):
         raise InvalidRequestError(BAD_TOKEN)
+    return place
 
 
-def cut_page(items: Iterator[Item], size: int) -> tuple[list[Item], str]:
-    """Return a page's items and the token of the next page, empty if there is none."""
+def cut_page(
+    request: Message, items: Iterator[Item], place: Callable[[Item], str] = lambda item: item.name.partition("/")[2]
+) -> tuple[list[Item], str]:
+    """Return a page's items and the token of the next page, empty if there is none.
+
+    Args:
+        request: which page it is; its defaults are filled in.
+        items: those from the first of the page on.
+        place: names the place of an item in the listing; default: its id.
+    """
     page: list[Item] = []
-    used = 0
+    size, used = request.page_size, 0  # type: ignore[attr-defined]  # every listing has it
     for item in items:
-        if len(page) == size or used >= PAGE_BYTES:
-            return page, page[-1].name.partition("/")[2]
-        page.append(item)
         used += item.ByteSize()
+        if page and (len(page) == size or used > PAGE_BYTES):
+            return page, _token(request, place(page[-1]))
+        page.append(item)
     return page, ""
+
+
+def _token(request: Message, place: str) -> str:
+    """Return the token of the page that follows a place."""
+    listed = type(request)()
+    listed.CopyFrom(request)
+    for field in FREE:
+        if field in listed.DESCRIPTOR.fields_by_name:
+            listed.ClearField(field)
+    check = hashlib.sha256(place.encode() + b"\0" + listed.SerializeToString(deterministic=True)).hexdigest()
+    return f"{place}-{check[:CHECK_DIGITS]}"

@@ -15,19 +15,27 @@ from convscope.service.datasets import DatasetsService
 from convscope.service.errors import ShuttingDownError
 from convscope.service.health_service import HealthServicer
 from convscope.service.hub import NotifyHub
-from convscope.service.interceptors import ErrorInterceptor, TokenInterceptor
+from convscope.service.interceptors import ContractInterceptor, ErrorInterceptor, TokenInterceptor
 from convscope.service.jobs import JobsService
 from convscope.service.listening import Listener, ListenError, listen
 from convscope.service.liveness import SERVICES, Liveness
 from convscope.service.models import ModelsService
 from convscope.service.reconciling import keep_reconciling, keep_sweeping
+from convscope.service.server_info import MAX_REQUEST_BYTES, ServerService
 from convscope.service.settings import ServiceSettings
 from convscope.service.tasks import end_tasks, keep_running
 from convscope.service.tls import server_credentials
 from convscope.service.visualizations import VisualizationsService
 from convscope.service.workers import WorkersService
 from convscope.store import StoreSettings, check_layout, check_policy
-from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc, workers_pb2_grpc
+from convscope.v1 import (
+    datasets_pb2_grpc,
+    jobs_pb2_grpc,
+    models_pb2_grpc,
+    server_pb2_grpc,
+    visualizations_pb2_grpc,
+    workers_pb2_grpc,
+)
 
 __all__ = ["ListenError", "serve"]
 
@@ -35,9 +43,6 @@ log = logging.getLogger(__name__)
 
 # The largest message sent: an image of 2048x2048 pixels in colour, as float32, and its best version.
 MAX_MESSAGE_BYTES = 128 * 2**20
-
-# The largest message received: the spec of a visualization that names each of 65,536 features of many layers.
-MAX_REQUEST_BYTES = 4 * 2**20
 
 # Under which name reflection lists the health service.
 HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -133,7 +138,8 @@ async def _background(
 
 def _build(service: ServiceSettings, backend: Backend, hub: NotifyHub, health: HealthServicer) -> grpc.aio.Server:
     tokens = [TokenInterceptor(service.token)] if service.token else []
-    server = grpc.aio.server(interceptors=[*tokens, ErrorInterceptor()], options=OPTIONS)
+    server = grpc.aio.server(interceptors=[*tokens, ContractInterceptor(), ErrorInterceptor()], options=OPTIONS)
+    server_pb2_grpc.add_ServerServicer_to_server(ServerService(max_cost_s=service.max_cost), server)
     jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(backend, hub), server)
     models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(backend), server)
     datasets_pb2_grpc.add_DatasetsServicer_to_server(DatasetsService(), server)

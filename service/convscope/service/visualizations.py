@@ -63,12 +63,13 @@ def _list(backend: Backend, request: ListVisualizationsRequest) -> ListVisualiza
     wanted = _wanted(images, request)
     page, last, used = ListVisualizationsResponse(), 0, 0
     for number, digest in images.ready(wanted[bisect_right(wanted, last_image(request)) :]):
-        if len(page.visualizations) == request.page_size or used >= PAGE_BYTES:
+        found = images.visualization(digest, request.format)
+        used += found.ByteSize()
+        if page.visualizations and (len(page.visualizations) == request.page_size or used > PAGE_BYTES):
             page.next_page_token = image_token(last, request)
             return page
-        found = images.visualization(digest, request.format)
         page.visualizations.append(found)
-        last, used = number, used + found.ByteSize()
+        last = number
     images.check_kept()  # else it would look as if there were no more
     return page
 

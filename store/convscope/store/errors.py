@@ -3,6 +3,7 @@
 StoreError
 ├── NotFoundError            no such job, model or event log
 ├── RequestConflictError     the request id was used with another job
+├── ModelExistsError         the id that was chosen for a model is taken
 ├── StateError               the record's state does not allow it
 │   ├── ModelFailedError     the model's training did not succeed
 │   └── DeletionOffError     nothing may be deleted: see ``convscope.store.deployment``
@@ -26,6 +27,7 @@ __all__ = [
     "LogLostError",
     "LogTrimmedError",
     "ManifestError",
+    "ModelExistsError",
     "ModelFailedError",
     "NotFoundError",
     "RequestConflictError",
@@ -47,6 +49,10 @@ class NotFoundError(StoreError):
 
 class RequestConflictError(StoreError):
     """The request id was used with another job."""
+
+
+class ModelExistsError(StoreError):
+    """The id that was chosen for a model is taken."""
 
 
 class StateError(StoreError):

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime  # noqa: TC003 - named in an annotation
 from typing import Any
 
 from convscope.store.errors import ManifestError
@@ -107,7 +108,9 @@ class Manifests:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._dead: set[str] = set()
+        # When each manifest was written, as listed last; those known as tombstones, and when they had been written.
+        self._written: dict[str, datetime] = {}
+        self._dead: dict[str, datetime] = {}
 
     def names(self) -> set[str]:
         """Return the names of all records that have a manifest, those with a tombstone included.
@@ -115,8 +118,9 @@ class Manifests:
         Raises:
             BlobError: if the store cannot be read.
         """
-        paths = (PATH.fullmatch(each.path) for batch in self._objects.list(FOLDER) for each in batch)
-        return {f"{match[1]}/{match[2]}" for match in paths if match}
+        listed = [(PATH.fullmatch(each.path), each.written) for batch in self._objects.list(FOLDER) for each in batch]
+        self._written = {f"{match[1]}/{match[2]}": written for match, written in listed if match}
+        return set(self._written)
 
     def strangers(self) -> list[str]:
         """Return the paths of files in the folder that are not understood."""
@@ -134,17 +138,20 @@ class Manifests:
         return None if data is None else Manifest.from_bytes(name, data)
 
     def is_dead(self, name: str) -> bool:
-        """Whether a record has a tombstone; a tombstone stays one, and is read once.
+        """Whether a record has a tombstone; one is read once, unless the names are listed and it was written again.
 
         Raises:
             ManifestError: if its manifest cannot be read, or comes from a newer version.
             BlobError: if the store cannot be read.
         """
-        if name not in self._dead:
-            found = self.read(name)
-            if found and found.deleted:
-                self._dead.add(name)
-        return name in self._dead
+        written = self._written.get(name)
+        if written and self._dead.get(name) == written:
+            return True
+        found = self.read(name)
+        dead = bool(found and found.deleted)
+        if dead and written:
+            self._dead[name] = written
+        return dead
 
     def create(self, manifest: Manifest) -> bool:
         """Write the manifest of a record that has none; returns whether it had none.

@@ -41,7 +41,8 @@ class ModelManifests:
     def keep(self, name: str) -> None:
         """Write the manifest of a model if it is ready, as Redis has it: never what a stale attempt believes.
 
-        One that is there already is left alone, unless this Redis owns the store and made the model again.
+        One that is there already is left alone, unless this Redis owns the store and made the model again, or another
+        one of this name after the first was deleted.
 
         Raises:
             redis.RedisError: if Redis does not answer.
@@ -56,7 +57,8 @@ class ModelManifests:
             log.warning("%s; it is left alone", error)
             return
         differs = found is None or (found.record, dict(found.files)) != (wanted.record, dict(wanted.files))
-        if differs and not (found and found.deleted) and self._deployment.standing().deletes:
+        buried = bool(found and found.deleted and _job(found) == _job(wanted))
+        if differs and not buried and self._deployment.standing().deletes:
             self.manifests.replace(wanted)
             if self._of_record(name) is None:  # deleted meanwhile: its tombstone was overwritten
                 self.manifests.bury(wanted)
@@ -148,3 +150,11 @@ class ModelManifests:
             record=model.SerializeToString(deterministic=True),
             files={role: digest for role, digest in files.items() if digest},
         )
+
+
+def _job(manifest: Manifest) -> str:
+    """Return the job that made a manifest's model, which tells it from others that had its name; "" if it has none."""
+    try:
+        return Model.FromString(manifest.record).lineage.job
+    except DecodeError:
+        return ""

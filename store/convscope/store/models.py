@@ -6,7 +6,7 @@ import redis
 
 from convscope.store.errors import NotFoundError, StateError
 from convscope.store.jobs import records
-from convscope.store.jobs.listing import newest_first
+from convscope.store.jobs.listing import walk_times
 from convscope.store.names import parse_name
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import Scripts, Value, counted, listed
@@ -54,9 +54,21 @@ class ModelStore:
         digest = self._redis.hget(key("model", parse_name("models", name)), "history")
         return records.text(digest) if digest else ""
 
-    def newest_first(self, *, before: str = "", matches: Callable[[Model], bool] = lambda _: True) -> Iterator[Model]:
-        """Iterate over matching models, newest first, those made before the model with this id."""
-        found = newest_first(self._redis, [KEYS["models"]], "model", before)
+    def walk(
+        self,
+        *,
+        after: tuple[int, str] | None = None,
+        newest_first: bool = True,
+        matches: Callable[[Model], bool] = lambda _: True,
+    ) -> Iterator[Model]:
+        """Iterate over matching models in the order of their creation.
+
+        Args:
+            after: only those that follow this one: when its name was allotted, in milliseconds, and its id.
+            newest_first: which way to go.
+            matches: whether a model is among them.
+        """
+        found = walk_times(self._redis, KEYS["models"], "model", after, newest_first=newest_first)
         return filter(matches, (records.model_from_fields(model_id, fields) for model_id, fields in found))
 
     def restore(self, model: Model, *, history: str = "") -> bool:

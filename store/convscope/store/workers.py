@@ -29,6 +29,8 @@ class WorkerReport:
         device: what it computes on, ``cpu`` or ``gpu``.
         idle: whether it has no executor.
         ticket: id of the ticket that it has just taken, or ``""``.
+        draining: whether it was told to stop, and takes nothing more.
+        started_ms: when it started, in milliseconds since 1970 by the clock of Redis.
         fields: what else there is to be told: host, process id, version, threads.
     """
 
@@ -36,6 +38,8 @@ class WorkerReport:
     device: str
     idle: bool
     ticket: str = ""
+    draining: bool = False
+    started_ms: int = 0
     fields: Mapping[str, str | int] = field(default_factory=dict)
 
 
@@ -51,7 +55,9 @@ class WorkerRecord:
         job_id: the job that it computes a part of, or ``""``.
         part: the part, or -1.
         executor: whether it has an executor, which may wait for parts.
-        fields: what it told of itself.
+        draining: whether it was told to stop, and takes nothing more.
+        started_ms: when it started, in milliseconds since 1970; 0 if it did not tell.
+        fields: what else it told of itself.
     """
 
     name: str
@@ -61,6 +67,8 @@ class WorkerRecord:
     job_id: str = ""
     part: int = -1
     executor: bool = False
+    draining: bool = False
+    started_ms: int = 0
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,17 +82,22 @@ class WorkerStore:
     def report(self, report: WorkerReport) -> bool:
         """Note that a worker lives; returns whether its executor is to be killed."""
         head = (report.name, report.device, int(report.idle), report.ticket.removeprefix(TICKET_PREFIX), GONE_MS)
-        return bool(self._scripts.run("report_worker", *head, *counted(report.fields.items())))
+        told = {**report.fields, "draining": int(report.draining), "started": report.started_ms}
+        return bool(self._scripts.run("report_worker", *head, *counted(told.items())))
 
     def forget(self, name: str, device: str) -> None:
         """Forget a worker that stops, and its executor."""
         self._scripts.run("leave", name, device)
         self._scripts.run("forget_worker", name, device)
 
+    def now_ms(self) -> int:
+        """Return the time by the clock of Redis, in milliseconds since 1970."""
+        seconds, microseconds = self._redis.time()
+        return seconds * 1000 + microseconds // 1000
+
     def list(self) -> list[WorkerRecord]:
         """Return the workers that were seen in the last minute, by name."""
-        seconds, microseconds = self._redis.time()
-        now = seconds * 1000 + microseconds // 1000
+        now = self.now_ms()
         found = cast("list[bytes]", self._redis.zrangebyscore(KEYS["workers"], now - GONE_MS, "+inf"))
         names = sorted(map(text, found))
         with self._redis.pipeline(transaction=False) as pipeline:
@@ -109,5 +122,7 @@ class WorkerStore:
             job_id=job_id if holds else "",
             part=int(part) if holds else -1,
             executor=not idle,
+            draining=told.pop("draining", "") == "1",
+            started_ms=int(told.pop("started", "0")),
             fields=told,
         )

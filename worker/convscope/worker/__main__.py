@@ -32,6 +32,7 @@ from convscope.worker.variables import (
     THREADS_VARIABLE,
     check_variables,
     device,
+    number_in,
     positive,
 )
 
@@ -129,6 +130,7 @@ def _check_redis(connection: redis.Redis) -> None:
 
 
 def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
+    from convscope.engine.runtime.threads import default_threads  # noqa: PLC0415 - TensorFlow, imported by now
     from convscope.worker.supervisor.rq_worker import Supervisor  # noqa: PLC0415 - RQ, only where work is done
 
     connection = connect_patiently(settings.redis_url)
@@ -138,7 +140,8 @@ def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
     except (PolicyError, LayoutError) as error:
         return _refuse(error)
     name = f"{worker_host()}-{new_id()}"
-    supervisor = Supervisor(connection, connect_promptly(settings.redis_url), name, finish=finish)
+    threads = number_in(THREADS_VARIABLE) or default_threads()
+    supervisor = Supervisor(connection, connect_promptly(settings.redis_url), name, finish=finish, threads=threads)
     if burst:
         os.environ[KEEP_WARM_VARIABLE] = "0"
         supervisor.work_in_burst()

@@ -1,12 +1,13 @@
 """`convscope jobs`."""
 
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
 from convscope.client.cli.help import Command, Group
 from convscope.client.cli.layers import features_text
-from convscope.client.cli.options import Address, Json, Limit, name_of, one_of, settings_of
+from convscope.client.cli.options import Address, Json, Limit, OldestFirst, labels_of, name_of, one_of, settings_of
 from convscope.client.cli.output import console, details, print_deleted, print_json, table, when
 from convscope.client.cli.waiting import leave
 from convscope.client.enums import JobKind, JobState
@@ -28,15 +29,22 @@ def list_jobs(
     *,
     states: Annotated[list[JobState] | None, one_of("state", JobState)] = None,
     kinds: Annotated[list[JobKind] | None, one_of("kind", JobKind)] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Only with this; may be repeated.")
+    ] = None,
+    oldest_first: OldestFirst = False,
     limit: Limit = 50,
     address: Address = None,
     json: Json = False,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs."""
     settings = settings_of(ctx, address, json=json)
-    rows = table("job", "kind", "state", ">parts", "model", "created")
+    rows = table("job", "kind", "state", ">parts", "makes", "created")
     with settings.client() as client:
-        for _, job in zip(range(limit), client.jobs(states=states or (), kinds=kinds or ()), strict=False):
+        found = client.jobs(
+            states=states or (), kinds=kinds or (), labels=labels_of(labels), newest_first=not oldest_first
+        )
+        for job in islice(found, limit):
             info = job.info
             if settings.json:
                 print_json(info)

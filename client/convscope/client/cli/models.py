@@ -1,13 +1,14 @@
 """`convscope models`."""
 
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from convscope.client.cli.help import Command, Group
-from convscope.client.cli.options import Address, Json, Limit, name_of, one_of, settings_of
+from convscope.client.cli.options import Address, Json, Limit, OldestFirst, name_of, one_of, settings_of
 from convscope.client.cli.output import console, plain, print_deleted, print_json, table, when
 from convscope.client.enums import ModelState
 from convscope.client.naming import model_name
@@ -19,23 +20,31 @@ app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, export and 
 
 Name = Annotated[str, name_of("model")]
 
+# What only `show` tells.
+_NOT_LISTED = {"layers", "lineage", "history"}
+
 
 @app.command("list", cls=Command)
 def list_models(
     ctx: typer.Context,
     *,
     states: Annotated[list[ModelState] | None, one_of("state", ModelState)] = None,
+    datasets: Annotated[
+        list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only trained on this; may be repeated.")
+    ] = None,
+    oldest_first: OldestFirst = False,
     limit: Limit = 50,
     address: Address = None,
     json: Json = False,
 ) -> None:
-    """List models, newest first."""
+    """List models."""
     settings = settings_of(ctx, address, json=json)
     rows = table("model", "state", "dataset", ">steps", ">weights", "created")
     with settings.client() as client:
-        for _, model in zip(range(limit), client.models(states=states or ()), strict=False):
+        found = client.models(states=states or (), datasets=datasets or (), newest_first=not oldest_first)
+        for model in islice(found, limit):
             if settings.json:
-                print_json(_without_history(model))
+                print_json(_listed(model))
             figures = (f"{model.step:,}", f"{model.parameter_count:,}", when(model.create_time))
             rows.add_row(model.name, model.state, model.dataset, *figures)
     if not settings.json:
@@ -84,8 +93,9 @@ def delete(ctx: typer.Context, *, name: Name, address: Address = None, json: Jso
     print_deleted(model, json=settings.json)
 
 
-def _without_history(model: Model) -> dict[str, object]:
-    return {name: value for name, value in plain(model).items() if name != "history"}
+def _listed(model: Model) -> dict[str, object]:
+    """What a listing tells of a model."""
+    return {name: value for name, value in plain(model).items() if name not in _NOT_LISTED}
 
 
 def _print(model: Model) -> None:

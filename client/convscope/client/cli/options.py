@@ -21,6 +21,7 @@ __all__ = [
     "Labels",
     "Limit",
     "Name",
+    "OldestFirst",
     "PriorityOption",
     "RequestId",
     "Seed",
@@ -51,6 +52,9 @@ RequestId = Annotated[
     str | None, typer.Option(metavar="ID", help="Makes the submission safe to repeat: the same id is the same job.")
 ]
 Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most this many.")]
+OldestFirst = Annotated[
+    bool, typer.Option("--oldest-first", metavar="", help="Begin with the oldest, not with the newest.")
+]
 PriorityOption = Annotated[
     Priority | None,
     typer.Option(

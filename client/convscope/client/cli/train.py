@@ -65,7 +65,11 @@ def train(
     ] = None,
     seed: Seed = 0,
     continue_from: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Go on from this model, with its optimizer and step count.")
+        str | None, typer.Option(metavar="MODEL", help="Resume from this model, with its optimizer and step count.")
+    ] = None,
+    model_id: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="Id of the model that it makes. [dim]Default: the server's choice.[/]"),
     ] = None,
     priority: PriorityOption = None,
     device: DeviceOption = None,
@@ -93,6 +97,7 @@ def train(
             validation_interval=validation_interval,
             seed=seed,
             continue_from=continue_from,
+            model_id=model_id,
             request_id=request_id,
             priority=priority,
             device=device,

@@ -1,13 +1,14 @@
 """`convscope workers` and `convscope status`."""
 
 from collections import Counter
+from typing import Annotated
 
 import typer
 
-from convscope.client.cli.options import Address, Json, settings_of
+from convscope.client.cli.options import Address, Json, one_of, settings_of
 from convscope.client.cli.output import console, details, print_json, table, when
 from convscope.client.client import Client
-from convscope.client.enums import JobState, WorkerState
+from convscope.client.enums import Device, JobState, WorkerState
 from convscope.client.resources import Worker
 
 __all__ = ["status", "workers"]
@@ -16,12 +17,19 @@ __all__ = ["status", "workers"]
 _MOST_JOBS = 1_000
 
 
-def workers(ctx: typer.Context, *, address: Address = None, json: Json = False) -> None:
+def workers(
+    ctx: typer.Context,
+    *,
+    devices: Annotated[list[Device] | None, one_of("device", Device)] = None,
+    states: Annotated[list[WorkerState] | None, one_of("state", WorkerState)] = None,
+    address: Address = None,
+    json: Json = False,
+) -> None:
     """List the workers that are alive, and what each of them does."""
     settings = settings_of(ctx, address, json=json)
     rows = table("worker", "host", "device", "state", "job", ">part", "version", "heard of")
     with settings.client() as client:
-        for worker in client.workers():
+        for worker in client.workers(devices=devices or (), states=states or ()):
             if settings.json:
                 print_json(worker)
             part = str(worker.part) if worker.job else ""
@@ -30,16 +38,19 @@ def workers(ctx: typer.Context, *, address: Address = None, json: Json = False) 
             told = (worker.job, part, worker.version, when(worker.heartbeat_time))
             rows.add_row(name, worker.host, worker.device, state, *told)
     if not settings.json:
-        console().print(rows if rows.row_count else "no workers; start one: convscope worker")
+        asked = devices or states
+        console().print(
+            rows if rows.row_count else "no such workers" if asked else "no workers; start one: convscope worker"
+        )
 
 
 def status(ctx: typer.Context, *, address: Address = None, json: Json = False) -> None:
     """Show what the server does: its workers, and the jobs that wait or run."""
     settings = settings_of(ctx, address, json=json)
     with settings.client() as client:
-        found = list(client.workers())
-        counts = _job_counts(client)
-    summary = {**_worker_counts(found), **counts}
+        info = client.info()
+        versions = {"version": info.version, "contract": str(info.contract)}
+        summary = {**versions, **_worker_counts(list(client.workers())), **_job_counts(client)}
     if settings.json:
         print_json({"server": client.address, **summary})
         return

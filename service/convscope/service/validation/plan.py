@@ -122,7 +122,10 @@ def _plan_spec(spec: JobSpec, lookup: Lookup, max_cost: float, checks: Checks) -
 
 def _plan_train(spec: JobSpec, lookup: Lookup, checks: Checks) -> Plan:
     train = spec.train
-    parent = _model(train.continue_from, "continue_from", lookup, checks) if train.continue_from else None
+    resumes = train.WhichOneof("architecture") == "continue_from"
+    if resumes and not train.continue_from:
+        checks.refuse("continue_from", "is required where it is chosen")
+    parent = _model(train.continue_from, "continue_from", lookup, checks) if resumes else None
     if parent:
         _check_parent(train, parent, checks)
     if parent and not _is_described(parent):
@@ -151,8 +154,6 @@ def _is_described(model: Model) -> bool:
 
 
 def _check_parent(train: TrainSpec, parent: Model, checks: Checks) -> None:
-    if train.HasField("network"):
-        checks.refuse("network", f"must not be set with continue_from: it is that of {parent.name}")
     if _is_described(parent) and train.dataset not in {"", parent.dataset} and checks.right("dataset"):
         checks.refuse("dataset", f"must be {parent.dataset}, that of {parent.name}, not {train.dataset!r}")
 

@@ -9,6 +9,7 @@ from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import Scripts, Value
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobQueued, JobState
+from convscope.v1.models_pb2 import Model
 
 __all__ = ["settle_all", "settle_waiters"]
 
@@ -24,9 +25,9 @@ def settle_waiters(connection: redis.Redis, model_id: str) -> None:
     while models:
         model = models.popleft()
         for waiter in sorted(map(records.text, connection.smembers(key("waiters", model)))):  # by age
-            outcome = scripts.run("settle", waiter, model, *_events(model))
+            outcome = scripts.run("settle", waiter, model, *_events(connection, model))
             if outcome and outcome[0] == b"failed" and outcome[1]:
-                models.append(waiter)  # a training's model has its id
+                models.append(records.text(outcome[1]))
         connection.srem(KEYS["unsettled"], model)
     top_up_tickets(connection)
 
@@ -37,9 +38,11 @@ def settle_all(connection: redis.Redis) -> None:
         settle_waiters(connection, records.text(model))
 
 
-def _events(model_id: str) -> list[Value]:
+def _events(connection: redis.Redis, model_id: str) -> list[Value]:
     """Return what the script may need: that the job is queued; that it fails, and why, for each of the two reasons."""
-    not_made = f"models/{model_id} was not made: its training (jobs/{model_id}) did not succeed"
+    record = connection.hget(key("model", model_id), "model")
+    job = Model.FromString(record).lineage.job if isinstance(record, bytes) else "of a job unknown"
+    not_made = f"models/{model_id} was not made: its training ({job}) did not succeed"
     deleted = f"models/{model_id} was deleted before the job could start"
     found: list[Value] = [JobEvent(queued=JobQueued()).SerializeToString()]
     for message in (not_made, deleted):

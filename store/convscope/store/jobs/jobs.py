@@ -1,27 +1,29 @@
 """The record of every job: the truth about what was asked for and how it stands."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 
 import redis
 
 from convscope.planning import PART_S, PLANNING_VERSION
 from convscope.store.errors import (
+    ModelExistsError,
     ModelFailedError,
     NotFoundError,
     RequestConflictError,
     StateError,
 )
 from convscope.store.jobs import records
-from convscope.store.jobs.listing import newest_first
+from convscope.store.jobs.listing import walk_ids
 from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.names import new_id, parse_name
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.layout import LAYOUT
 from convscope.store.redis.scripts import Scripts, Value, counted
+from convscope.v1.device_pb2 import Device
 from convscope.v1.jobs_pb2 import (
     CancelRequested,
-    Device,
     Job,
     JobEvent,
     JobQueued,
@@ -59,6 +61,7 @@ class JobStore:
         request_id: str = "",
         needs: str = "",
         model: Model | None = None,
+        model_id: str = "",
         priority: Priority.ValueType = Priority.PRIORITY_NORMAL,
         device: Device.ValueType = Device.DEVICE_ANY,
         parts: int = 1,
@@ -77,7 +80,8 @@ class JobStore:
                 but the spec.
             request_id: makes the call safe to repeat, unique among those of an owner; may be empty.
             needs: ``models/{id}`` that the job works on; if its training has not ended, the job waits for it.
-            model: description of the model that the job will make; its name is allotted here.
+            model: description of the model that the job will make.
+            model_id: the model's; ``""`` for one that is allotted here.
             priority: how soon its parts are taken up.
             device: what they run on.
             parts: in how many parts the job is computed, at least 1.
@@ -90,10 +94,11 @@ class JobStore:
             RequestConflictError: if the request id was used for something else.
             NotFoundError: if the needed model does not exist.
             ModelFailedError: if the needed model's training did not succeed.
+            ModelExistsError: if the model's id is taken.
         """
         seconds, microseconds = self._redis.time()
         job_id = new_id(seconds * 1_000_000 + microseconds)
-        model_id = job_id if model else ""
+        makes = (model_id or job_id) if model else ""
         events = (JobEvent(waiting=JobWaiting(resource=needs)), JobEvent(queued=JobQueued()))
         sent = sent or Job(spec=spec)
         fields: dict[str, Value] = {
@@ -101,7 +106,7 @@ class JobStore:
             "kind": records.spec_kind(sent.spec),
             "request": request_digest,
             "request_id": request_id,
-            "makes": model_id,
+            "makes": makes,
             "needs": needs,
             "priority": _stored(Priority.Name(priority)),
             "device": _stored(Device.Name(device)),
@@ -111,18 +116,20 @@ class JobStore:
             fields |= planned_fields(
                 spec, parts=parts, part_seconds=part_seconds, part_cost_s=part_cost_s, stored_bytes=stored_bytes
             )
-        status, value = self._scripts.run(
+        status, *value = self._scripts.run(
             "create",
-            *(job_id, request_id, owner, model_id, parse_name("models", needs) if needs else ""),
+            *(job_id, request_id, owner, makes, parse_name("models", needs) if needs else ""),
             *(event.SerializeToString() for event in events),
             *counted(fields.items()),
             *counted(_new_model_fields(job_id, model).items() if model else ()),
             LAYOUT,
         )
         if status == b"exists":
-            return self._known_request(value.decode(), request_id, request_digest), False
+            return self._known_request(value[0].decode(), request_id, request_digest), False
+        if status == b"taken":
+            raise ModelExistsError(f"models/{makes} exists already, or jobs still wait for one of this name")
         if status == b"model":
-            raise _model_error(needs, value.decode())
+            raise _model_error(needs, value[0].decode())
         top_up_tickets(self._redis)
         return self.get(f"jobs/{job_id}"), True
 
@@ -150,23 +157,47 @@ class JobStore:
         digest = self._redis.hget(key("job", parse_name("jobs", name)), "result")
         return records.text(digest) if digest else ""
 
-    def newest_first(
+    def walk(
         self,
         *,
-        before: str = "",
+        after: str = "",
+        newest_first: bool = True,
         states: Collection[JobState.ValueType] = (),
         kinds: Collection[str] = (),
+        labels: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[Job]:
-        """Iterate over jobs, newest first.
+        """Iterate over jobs in the order of their creation.
 
         Args:
-            before: only those made before the job with this id.
+            after: only those that follow the job with this id.
+            newest_first: which way to go.
             states: only those in one of these states; empty for all.
             kinds: only those of one of these kinds; empty for all.
+            labels: only those that have all of these, with these values.
         """
+        if labels:
+            return self._walk_labelled(labels, states, kinds, after=after, newest_first=newest_first)
         indexes = _indexes([records.state_name(state) for state in states], kinds)
-        found = newest_first(self._redis, indexes, "job", before)
+        found = walk_ids(self._redis, indexes, "job", after, newest_first=newest_first)
         return (records.job_from_fields(job_id, fields) for job_id, fields in found)
+
+    def _walk_labelled(
+        self,
+        labels: Mapping[str, str],
+        states: Collection[JobState.ValueType],
+        kinds: Collection[str],
+        *,
+        after: str,
+        newest_first: bool,
+    ) -> Iterator[Job]:
+        """Walk over the jobs that have the rarest of some labels, and leave out those that do not match otherwise."""
+        indexes = [key("jobs_labelled", name, value) for name, value in labels.items()]
+        index = min(indexes, key=lambda name: int(self._redis.zcard(name)))
+        for job_id, fields in walk_ids(self._redis, [index], "job", after, newest_first=newest_first):
+            job = records.job_from_fields(job_id, fields)
+            matches = (not states or job.state in states) and (not kinds or records.text(fields[b"kind"]) in kinds)
+            if matches and labels.items() <= dict(job.labels).items():
+                yield job
 
     def request_cancel(self, name: str) -> Job:
         """Ask a job to stop: one that has not started ends at once, a running one is told, an ended one is left alone.

@@ -1,32 +1,54 @@
-"""Walks over records, newest first."""
+"""Walks over records by the time of their creation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
+from typing import cast
 
 import redis
 
 from convscope.store.jobs.records import Fields, text
 from convscope.store.redis.keys import key
 
-__all__ = ["newest_first"]
+__all__ = ["walk_ids", "walk_times"]
 
 # How many records are fetched at once.
 BATCH = 200
 
 
-def newest_first(
-    connection: redis.Redis, indexes: Sequence[str], kind: str, before: str
+def walk_ids(
+    connection: redis.Redis, indexes: Sequence[str], kind: str, after: str, *, newest_first: bool
 ) -> Iterator[tuple[str, Fields]]:
-    """Yield the ids and records of some indexes, newest first.
+    """Yield the ids and records of some indexes whose ids sort by time.
 
     Args:
         connection: Redis.
-        indexes: sorted sets of ids; no id is in two of them.
+        indexes: sorted sets of ids with equal scores; no id is in two of them.
         kind: which records: what their key is called.
-        before: only those older than this id, unless it is empty.
+        after: only those that follow this id, unless it is empty.
+        newest_first: which way to go.
     """
-    ids = merge(*(_ids(connection, index, before) for index in indexes), reverse=True)
+    walks = (_ids(connection, index, after, newest_first=newest_first) for index in indexes)
+    return _records(connection, kind, merge(*walks, reverse=newest_first))
+
+
+def walk_times(
+    connection: redis.Redis, index: str, kind: str, after: tuple[int, str] | None, *, newest_first: bool
+) -> Iterator[tuple[str, Fields]]:
+    """Yield the ids and records of an index that tells times; those of the same time are in the order of their ids.
+
+    Args:
+        connection: Redis.
+        index: sorted set of ids by time, in milliseconds.
+        kind: which records: what their key is called.
+        after: only those that follow this time and id.
+        newest_first: which way to go.
+    """
+    return _records(connection, kind, _ids_by_time(connection, index, after, newest_first=newest_first))
+
+
+def _records(connection: redis.Redis, kind: str, ids: Iterable[str]) -> Iterator[tuple[str, Fields]]:
+    ids = iter(ids)
     while batch := list(islice(ids, BATCH)):
         with connection.pipeline(transaction=False) as pipeline:
             for identifier in batch:
@@ -35,8 +57,29 @@ def newest_first(
         yield from ((identifier, fields) for identifier, fields in zip(batch, hashes, strict=True) if fields)
 
 
-def _ids(connection: redis.Redis, index: str, before: str) -> Iterator[str]:
-    upper = f"({before}" if before else "+"
-    while batch := [text(found) for found in connection.zrevrangebylex(index, upper, "-", start=0, num=BATCH)]:
+def _ids(connection: redis.Redis, index: str, after: str, *, newest_first: bool) -> Iterator[str]:
+    first, last = ("+", "-") if newest_first else ("-", "+")
+    found = connection.zrevrangebylex if newest_first else connection.zrangebylex
+    place = f"({after}" if after else first
+    while batch := [text(identifier) for identifier in found(index, place, last, start=0, num=BATCH)]:
         yield from batch
-        upper = f"({batch[-1]}"
+        place = f"({batch[-1]}"
+
+
+def _ids_by_time(
+    connection: redis.Redis, index: str, after: tuple[int, str] | None, *, newest_first: bool
+) -> Iterator[str]:
+    first, last = ("+inf", "-inf") if newest_first else ("-inf", "+inf")
+    found = connection.zrevrangebyscore if newest_first else connection.zrangebyscore
+    place, offset = after, 0
+    while True:
+        begin = place[0] if place else first
+        pairs = cast("list[tuple[bytes, float]]", found(index, begin, last, start=offset, num=BATCH, withscores=True))
+        batch = [(int(time), text(identifier)) for identifier, time in pairs]
+        if not batch:
+            return
+        new = [item for item in batch if place is None or (item < place if newest_first else item > place)]
+        yield from (identifier for _, identifier in new)
+        # Those of the time at which the batch ends come again, unless it ends where it began.
+        offset = offset + len(batch) if place and batch[-1][0] == place[0] else 0
+        place = new[-1] if new else place

@@ -8,8 +8,8 @@ import redis
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from convscope.v1.device_pb2 import Device
 from convscope.v1.jobs_pb2 import (
-    Device,
     Estimate,
     Failure,
     Job,

@@ -12,7 +12,8 @@ import redis
 
 from convscope.store.jobs.records import text
 from convscope.store.redis.keys import KEYS, key
-from convscope.v1.jobs_pb2 import Device, Job, Priority
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import Job, Priority
 
 __all__ = ["Ahead", "ahead_of"]
 

@@ -6,7 +6,8 @@ import redis
 
 from convscope.store.jobs.turns import ahead_of
 from convscope.store.workers import WorkerRecord, WorkerStore
-from convscope.v1.jobs_pb2 import Backlog, Device, Job, JobState, NoWorker, Waiting
+from convscope.v1.device_pb2 import Device
+from convscope.v1.jobs_pb2 import Backlog, Job, JobState, NoWorker, Waiting
 
 __all__ = ["waiting_reason"]
 

@@ -7,11 +7,14 @@ from typing import Final
 __all__ = ["KEYS", "key", "lua_table"]
 
 _NAMES: Final[dict[str, str]] = {
-    # -- Indexes: sorted sets with equal scores, so that their members, ids, are ordered, which is by time.
-    # Every job; those in a state; those of a kind in a state. Every model.
+    # -- Indexes of jobs: sorted sets with equal scores, so that their members, ids, are ordered, which is by time.
+    # Every job; those in a state; those of a kind in a state.
     "jobs": "jobs",
     "jobs_in_state": "jobs:state:%s",
     "jobs_of_kind": "jobs:kind:%s:%s",
+    # Those that have a label with a value.
+    "jobs_labelled": "jobs:label:%s:%s",
+    # Sorted set: every model by the time when its name was allotted, in milliseconds since 1970.
     "models": "models",
     # Sorted set: ended jobs by the time of their end, in milliseconds since 1970.
     "ended": "jobs:ended",

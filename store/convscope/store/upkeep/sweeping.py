@@ -242,7 +242,7 @@ class Sweeper:
 
     def _forget(self) -> None:
         """Strike images off those known that no job has any more; a look-up would do so too, if one came."""
-        for model in ModelStore(self._redis).newest_first():
+        for model in ModelStore(self._redis).walk():
             known, cursor, ended = key("cached", parse_name("models", model.name)), 0, False
             while not ended:
                 cursor, found = cast("tuple[int, Fields]", self._redis.hscan(known, cursor, count=1_000))

@@ -12,7 +12,7 @@ from functools import cache
 
 import tensorflow as tf
 
-__all__ = ["configure_threads", "thread_count"]
+__all__ = ["configure_threads", "default_threads", "thread_count"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +26,13 @@ def configure_threads(threads: int | None = None) -> int:
     Must come before TensorFlow's first operation in a process; later, the threads stay as they are. Runs no operation
     itself. Returns the number of threads in effect.
     """
-    count = threads or _default_threads()
+    count = threads or default_threads()
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(count)
     except RuntimeError:
         logger.warning("TensorFlow runs already: its threads stay as they are, which may cost speed")
-        return _configured() or _default_threads()
+        return _configured() or default_threads()
     return count
 
 
@@ -42,11 +42,12 @@ def thread_count() -> int:
     return _configured() or configure_threads()
 
 
+def default_threads() -> int:
+    """Return how many threads TensorFlow gets unless told otherwise."""
+    given = os.environ.get("TF_NUM_INTEROP_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) > 0 else len(os.sched_getaffinity(0))
+
+
 def _configured() -> int:
     threads: int = tf.config.threading.get_inter_op_parallelism_threads()
     return threads
-
-
-def _default_threads() -> int:
-    given = os.environ.get("TF_NUM_INTEROP_THREADS", "")
-    return int(given) if given.isdecimal() and int(given) > 0 else len(os.sched_getaffinity(0))

@@ -99,7 +99,7 @@ def train_settings(spec: TrainSpec) -> settings.TrainSettings:
     """Take the settings out of a spec whose defaults are filled in."""
     return settings.TrainSettings(
         network=_network_settings(spec.network),
-        learning_rate=spec.learning_rate,
+        learning_rate=spec.adam.learning_rate,
         precision=PRECISIONS[spec.precision],
         batch_size=spec.batch_size,
         iterations=spec.iterations,

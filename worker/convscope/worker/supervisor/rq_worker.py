@@ -51,14 +51,20 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         prompt: one that does not wait for an absent Redis.
         name: unique among all workers; its executor goes by it as well.
         finish: when told to stop, have the executor finish its part instead of giving it back.
+        threads: how many its executors compute with, which it only tells.
     """
 
-    def __init__(self, connection: redis.Redis, prompt: redis.Redis, name: str, *, finish: bool = False) -> None:
+    def __init__(
+        self, connection: redis.Redis, prompt: redis.Redis, name: str, *, finish: bool = False, threads: int = 1
+    ) -> None:
         self._prompt = prompt
         self._reconciler = Reconciler(prompt)
         self._workers = WorkerStore(prompt)
         self._device = device()
         self._finish = finish
+        self._threads = threads
+        self._begun = time.monotonic()
+        self._started_ms = 0  # by the clock of Redis, once that was asked
         self._draining = False
         self._announced = False
         self._cause = ""  # how the last executor died
@@ -155,11 +161,24 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             device=self._device,
             idle=not (self.horse_pid or ticket or self._draining),
             ticket=ticket,
-            fields={"host": socket.gethostname(), "pid": os.getpid(), "version": version("convscope")},
+            draining=self._draining,
+            started_ms=self._started(),
+            fields={
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "version": version("convscope"),
+                "threads": self._threads,
+            },
         )
         if self._workers.report(report) and self.horse_pid:
             log.warning("the executor of %s is killed: its job does not stop, or it fell silent", self.name)
             self.kill_horse()
+
+    def _started(self) -> int:
+        """Return when this worker started, in milliseconds since 1970 by the clock of Redis."""
+        if not self._started_ms:
+            self._started_ms = self._workers.now_ms() - round(1000 * (time.monotonic() - self._begun))
+        return self._started_ms
 
     def _note_death(self, _job: Job, _pid: int, status: int | None, _usage: object) -> None:
         self._cause = _cause(status)

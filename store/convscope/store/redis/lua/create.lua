@@ -5,7 +5,8 @@
 --       number of the record's fields, then for each: field, value
 --       number of the model's fields, then for each: field, value
 --       number of the layout of records
--- Returns {"created", state}, {"exists", job id}, or {"model", state of the model that it needs or ""}.
+-- Returns {"created", state}, {"exists", job id}, {"taken"} if there is a model of that id, or jobs wait for a deleted one,
+-- or {"model", state of the model that it needs or ""}.
 open_job(take())
 local request, owner, makes, needs = take(), take(), take(), take()
 local waiting_event, queued_event = take(), take()
@@ -18,6 +19,10 @@ end
 local before = redis.call('HGET', record, 'state')
 if before then -- sent again, because the reply was lost
   return { 'created', before }
+end
+local made = key('model', makes)
+if makes ~= '' and (redis.call('EXISTS', made) == 1 or redis.call('EXISTS', key('waiters', makes)) == 1) then
+  return { 'taken' }
 end
 
 local needed = needs ~= '' and redis.call('HGET', key('model', needs), 'state')
@@ -34,10 +39,11 @@ end
 redis.call('HSETNX', KEY.deployment, 'layout', take())
 redis.call('HSET', record, 'created', whole(NOW), 'next', 0, 'done', 0, 'running', 0)
 redis.call('ZADD', KEY.jobs, 0, id)
+for_labels('ZADD', 0, id)
 set_state(state)
 if makes ~= '' then
   redis.call('HSET', made, 'created', whole(NOW))
-  redis.call('ZADD', KEY.models, 0, makes)
+  redis.call('ZADD', KEY.models, whole(NOW), makes)
 end
 if needed == 'pending' then
   redis.call('SADD', key('waiters', needs), id)

@@ -11,6 +11,7 @@ if found[1] == 'waiting' or found[1] == 'queued' or found[1] == 'running' then
   return { 'state', found[1] }
 end
 redis.call('ZREM', KEY.jobs, id)
+for_labels('ZREM', id)
 redis.call('ZREM', KEY.ended, id)
 redis.call('ZREM', key('jobs_in_state', found[1]), id)
 redis.call('ZREM', key('jobs_of_kind', found[2], found[1]), id)

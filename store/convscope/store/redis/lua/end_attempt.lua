@@ -51,9 +51,10 @@ end
 
 local function succeed()
   redis.call('HSET', record, 'result', result)
-  set_fields(made)
+  local model = made_model()
+  set_fields(key('model', model))
   for _, digest in ipairs(take_list()) do
-    add_ref(made_blobs, digest)
+    add_ref(key('model_blobs', model), digest)
   end
   end_job('succeeded', succeeded_event, result)
 end

@@ -1,15 +1,20 @@
 -- Shared by the scripts about one job: put in front of each, after the prelude.
 
 local id
--- Keys of the job, and of the model that a training makes, which has the job's id.
-local record, parts, returned, written, events, images, candidates, blobs, made, made_blobs
+-- Keys of the job.
+local record, parts, returned, written, events, images, candidates, blobs
 
 -- Turns to a job.
 local function open_job(job)
   id = job
   record, parts, returned, written = key('job', id), key('parts', id), key('returned', id), key('written', id)
   events, images, candidates = key('events', id), key('images', id), key('candidates', id)
-  blobs, made, made_blobs = key('job_blobs', id), key('model', id), key('model_blobs', id)
+  blobs = key('job_blobs', id)
+end
+
+-- The id of the model that the job makes, '' if it makes none.
+local function made_model()
+  return redis.call('HGET', record, 'makes') or ''
 end
 
 -- Appends an event under the next sequence number, and carries it to the watchers. An empty digest means no blob;
@@ -37,6 +42,13 @@ local function set_state(state)
   redis.call('HSET', record, 'state', state)
   redis.call('ZADD', key('jobs_in_state', state), 0, id)
   redis.call('ZADD', key('jobs_of_kind', before[1], state), 0, id)
+end
+
+-- Calls a command on the index of each of the job's labels.
+local function for_labels(command, ...)
+  for name, value in pairs(cjson.decode(redis.call('HGET', record, 'labels') or '{}')) do
+    redis.call(command, key('jobs_labelled', name, value), ...)
+  end
 end
 
 -- Keeps the file of a model for as long as the job needs it, and notes what else the job needs to know of it.
@@ -255,11 +267,12 @@ local function end_job(state, event, blob)
   append(event, blob)
   add_ref(blobs, blob)
   retire()
-  if (redis.call('HGET', record, 'makes') or '') ~= '' then
+  local model = made_model()
+  if model ~= '' then
     if state ~= 'succeeded' then
-      redis.call('HSET', made, 'state', 'failed')
+      redis.call('HSET', key('model', model), 'state', 'failed')
     end
-    redis.call('SADD', KEY.unsettled, id) -- jobs may wait for the model
+    redis.call('SADD', KEY.unsettled, model) -- jobs may wait for it
   end
 end
 

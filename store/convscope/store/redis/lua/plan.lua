@@ -15,7 +15,7 @@ if failure ~= '' then
   return 1
 end
 set_fields(record)
-set_fields(made)
+set_fields(key('model', made_model()))
 set_state('queued')
 append(queued_event, '')
 offer(count_ready())

@@ -21,5 +21,5 @@ redis.call('HSET', record, unpack(fields))
 for _, digest in ipairs(digests) do
   add_ref(key('model_blobs', id), digest)
 end
-redis.call('ZADD', KEY.models, 0, id)
+redis.call('ZADD', KEY.models, redis.call('HGET', record, 'created'), id)
 return 1

@@ -1,8 +1,10 @@
--- Queues a job that waited for its model, has it planned first where it is not, or fails it, now that the model's training has ended or the model is deleted.
+-- Queues a job that waited for its model, has it planned first where it is not, or fails it, now that the model's training
+-- has ended or the model is deleted.
 --
 -- ARGV: job id, id of the model, event if it goes on,
 --       event if it fails and failure if the model was not made, both if the model was deleted
--- Returns {"queued"}, {"unplanned"}, {"failed", 1 if it was to make a model itself}, or {} if it does not wait, or still must.
+-- Returns {"queued"}, {"unplanned"}, {"failed", id of the model that it was to make or ""}, or {} if it does not wait, or
+-- still must.
 open_job(take())
 local model = take()
 local queued_event = take()
@@ -29,4 +31,4 @@ end
 local event, failure = unpack(state and failures.not_made or failures.deleted)
 redis.call('HSET', record, 'failure', failure)
 end_job('failed', event, '')
-return { 'failed', redis.call('HGET', record, 'makes') ~= '' and 1 or 0 }
+return { 'failed', made_model() }
