@@ -11,11 +11,11 @@ PUBLIC = {
     convscope.client: """
         Activation Adam AlreadyExists AttemptLost AttemptStarted CancelRequested CheckpointUnreadable
         ClassScores Client Config Convolution ConvscopeError DataLoss Dataset DeadlineExceeded Dense Device
-        EvaluateProgress EvaluateResult Event ExportFormat FailedPrecondition Failure FailureReason FeatureImage
-        Features Finished Fourier History ImageFormat ImageReady ImageStack InvalidArgument InvalidType
+        EvaluateProgress EvaluateResult Event ExportFormat FailedPrecondition Failure FailureReason Feature
+        Features Finished Fourier History Image ImageFormat ImageReady ImageStack InvalidArgument InvalidType
         InvalidValue Job JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind
         Layers Lineage Misclassified MissingExtra Model ModelLike ModelState NormalizedStep NotFound Objective
-        Objectives OptimizedImage OutOfRange Outcome PermissionDenied Pixels Precision Preset Priority
+        ObjectiveRef Objectives OptimizedImage OutOfRange Outcome PermissionDenied Pixels Precision Preset Priority
         ProtocolError Queued Regularizers Render RenderLike ResourceExhausted Restarts ServiceError Split Spread
         StartupError Tap Trace TrainProgress TrainResult Transforms Unauthenticated Unavailable Verdict
         Visualizations VisualizeResult Waiting WorkerState

@@ -53,7 +53,7 @@ def test_every_restart_comes_with_a_verdict(robust: Job[VisualizeResult]) -> Non
     assert [(image.layer, image.feature, image.restart) for image in found] == [
         (*each, restart) for each in wanted for restart in range(3)
     ]
-    assert len({image.digest for image in found}) == 9
+    assert len({image.cache_key for image in found}) == 9
     assert all(image.verdict and image.verdict.outcome in Outcome for image in found)
     assert all(0 <= image.best.pixels.min() <= image.best.pixels.max() <= 1 for image in found)
 
@@ -71,7 +71,7 @@ def test_the_job_tells_what_was_used(robust: Job[VisualizeResult]) -> None:
 def test_the_images_are_those_of_the_result(real: Client, robust: Job[VisualizeResult]) -> None:
     for listed, returned in zip(real.visualizations.list(robust), robust.result().images, strict=True):
         np.testing.assert_array_equal(listed.best.pixels, returned.best.pixels)
-        assert listed.digest == returned.digest
+        assert listed.cache_key == returned.cache_key
 
 
 def test_the_best_restart_comes_with_the_spread(

@@ -218,7 +218,7 @@ def test_each_image_is_held_once_in_the_order_asked_for(fake: FakeService, clien
 def image_of(layer: str, feature: int, objective: float) -> visualize_pb2.ImageReady:
     shown = visualize_pb2.OptimizedImage(pixels=encode(np.zeros((1, 1, 1), np.float32)), objective=objective)
     return visualize_pb2.ImageReady(
-        image=visualize_pb2.FeatureImage(layer=layer, feature=feature, final=shown, best=shown)
+        image=visualize_pb2.Image(feature={"layer": layer, "index": feature}, final=shown, best=shown)
     )
 
 

@@ -24,7 +24,7 @@ from convscope.v1.datasets_pb2 import ListDatasetsRequest
 
 TOKEN = "correct horse"
 
-SERVICES = ("", *(f"convscope.v1.{name}" for name in ("Jobs", "Models", "Datasets", "Visualizations")))
+SERVICES = ("", *(f"convscope.v1.{name}" for name in ("Jobs", "Models", "Datasets", "Images")))
 
 
 @pytest.fixture(scope="module")

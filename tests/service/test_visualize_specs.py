@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from convscope.service.errors import InvalidRequestError
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.visualize import check_visualize
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.objective_pb2 import (
     DirectionTerm,
     DiversityTerm,
-    FeatureTerm,
     LayerTerm,
     NeuronTerm,
     Objective,
@@ -27,7 +27,8 @@ from support.visualize_specs import model, specs
 
 ENOUGH = 1e12
 
-FEATURE = Term(feature=FeatureTerm(layer="conv2", feature=3))
+CONV2 = Feature(layer="conv2")
+FEATURE = Term(feature=Feature(layer="conv2", index=3))
 DIVERSITY = Term(diversity=DiversityTerm(layer="conv2"))
 
 
@@ -117,7 +118,7 @@ def test_objectives_alone_are_all() -> None:
 
 
 def test_a_neuron_is_in_the_middle() -> None:
-    found = checked(VisualizeSpec(objectives=[Objective(terms=[Term(neuron=NeuronTerm(layer="conv2"))])]))
+    found = checked(VisualizeSpec(objectives=[Objective(terms=[Term(neuron=NeuronTerm(feature=CONV2))])]))
     neuron = found.objectives[0].terms[0].neuron
     assert (neuron.row, neuron.column) == (7, 6)
 
@@ -184,14 +185,22 @@ FAULTS: list[tuple[VisualizeSpec, str, str]] = [
     (term(), f"{TERM}.what", "is required: one of feature, neuron, layer, direction, diversity"),
     (term(layer=LayerTerm(layer="pool1")), f"{TERM}.layer.layer", "'pool1' has no features of its own"),
     (term(layer=LayerTerm()), f"{TERM}.layer.layer", "'' is not a layer"),
-    (term(feature=FeatureTerm(layer="conv9")), f"{TERM}.feature.layer", "allowed: conv1, conv2, dense1, logits"),
-    (term(feature=FeatureTerm(layer="conv2", feature=6)), f"{TERM}.feature.feature", "must be 0 to 5, not 6"),
-    (term(feature=FeatureTerm(layer="conv2", feature=-1)), f"{TERM}.feature.feature", "must be 0 to 5, not -1"),
-    (term(neuron=NeuronTerm(layer="dense1")), f"{TERM}.neuron.layer", "'dense1' is not a convolution; allowed: conv1"),
-    (term(neuron=NeuronTerm(layer="conv2", channel=6)), f"{TERM}.neuron.channel", "must be 0 to 5, not 6"),
-    (term(neuron=NeuronTerm(layer="conv2", row=14)), f"{TERM}.neuron.row", "must be 0 to 13, not 14"),
-    (term(neuron=NeuronTerm(layer="conv2", column=13)), f"{TERM}.neuron.column", "must be 0 to 12, not 13"),
-    (term(neuron=NeuronTerm(layer="conv2", row=-1)), f"{TERM}.neuron.row", "must be 0 to 13, not -1"),
+    (term(feature=Feature(layer="conv9")), f"{TERM}.feature.layer", "allowed: conv1, conv2, dense1, logits"),
+    (term(feature=Feature(layer="conv2", index=6)), f"{TERM}.feature.index", "must be 0 to 5, not 6"),
+    (term(feature=Feature(layer="conv2", index=-1)), f"{TERM}.feature.index", "must be 0 to 5, not -1"),
+    (
+        term(neuron=NeuronTerm(feature=Feature(layer="dense1"))),
+        f"{TERM}.neuron.feature.layer",
+        "'dense1' is not a convolution; allowed: conv1",
+    ),
+    (
+        term(neuron=NeuronTerm(feature=Feature(layer="conv2", index=6))),
+        f"{TERM}.neuron.feature.index",
+        "must be 0 to 5, not 6",
+    ),
+    (term(neuron=NeuronTerm(feature=CONV2, row=14)), f"{TERM}.neuron.row", "must be 0 to 13, not 14"),
+    (term(neuron=NeuronTerm(feature=CONV2, column=13)), f"{TERM}.neuron.column", "must be 0 to 12, not 13"),
+    (term(neuron=NeuronTerm(feature=CONV2, row=-1)), f"{TERM}.neuron.row", "must be 0 to 13, not -1"),
     (direction(), f"{TERM}.direction.vector", "must have 3 components, one for each feature of logits, not 0"),
     (direction(1, 2), f"{TERM}.direction.vector", "not 2"),
     (direction(0, 0, 0), f"{TERM}.direction.vector", "largest component of 1e-06 to 1,000,000"),

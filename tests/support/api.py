@@ -10,7 +10,7 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
-from convscope.v1 import datasets_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, visualizations_pb2_grpc, workers_pb2_grpc
+from convscope.v1 import datasets_pb2_grpc, images_pb2_grpc, jobs_pb2_grpc, models_pb2_grpc, workers_pb2_grpc
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CreateJobRequest, GetJobRequest, Job, JobEvent, JobSpec, WatchJobRequest
 from convscope.v1.train_pb2 import TrainSpec
@@ -28,7 +28,7 @@ class Api:
     jobs: jobs_pb2_grpc.JobsStub
     models: models_pb2_grpc.ModelsStub
     datasets: datasets_pb2_grpc.DatasetsStub
-    visualizations: visualizations_pb2_grpc.VisualizationsStub
+    images: images_pb2_grpc.ImagesStub
     workers: workers_pb2_grpc.WorkersStub
 
     def create(self, spec: TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "") -> Job:
@@ -70,7 +70,7 @@ def connect(address: str) -> Iterator[Api]:
             jobs_pb2_grpc.JobsStub(channel),
             models_pb2_grpc.ModelsStub(channel),
             datasets_pb2_grpc.DatasetsStub(channel),
-            visualizations_pb2_grpc.VisualizationsStub(channel),
+            images_pb2_grpc.ImagesStub(channel),
             workers_pb2_grpc.WorkersStub(channel),
         )
 

@@ -7,6 +7,8 @@ from google.protobuf.message import Message
 
 from convscope.v1.datasets_pb2 import GetDatasetRequest, ListDatasetsRequest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.feature_pb2 import Feature
+from convscope.v1.images_pb2 import ExportImagesRequest, GetImageRequest, ImageFilter, ListImagesRequest
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     CreateJobRequest,
@@ -23,11 +25,6 @@ from convscope.v1.models_pb2 import (
     ListModelsRequest,
 )
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualizations_pb2 import (
-    ExportVisualizationsRequest,
-    GetVisualizationRequest,
-    ListVisualizationsRequest,
-)
 from convscope.v1.workers_pb2 import ListWorkersRequest
 
 __all__ = ["ALWAYS", "TABLE", "World"]
@@ -67,18 +64,20 @@ def by_page(kind: type[Message], *filters: str) -> dict[str, list[Request]]:
     return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in bad]}  # type: ignore[misc]
 
 
-def by_job(kind: type[Message]) -> dict[str, list[Request]]:
-    """What all requests for the images of a job have in common."""
+def by_job(kind: type[Message], form: str) -> dict[str, list[Request]]:
+    """What requests for all images of a job have in common; ``form`` is the field of the format."""
     return {
         "INVALID_ARGUMENT": [
-            lambda _: kind(job="x"),
-            lambda world: kind(job=f"jobs/{world.queued}"),
-            lambda world: kind(job=f"jobs/{world.drawn}", format=9),
+            lambda _: kind(parent="x"),
+            lambda world: kind(parent=f"jobs/{world.queued}"),
+            lambda world: kind(parent=f"jobs/{world.drawn}", **{form: 9}),
         ],
-        "NOT_FOUND": [lambda _: kind(job="jobs/none")],
-        "UNAVAILABLE": [lambda _: kind(job="jobs/none")],
+        "NOT_FOUND": [lambda _: kind(parent="jobs/none")],
+        "UNAVAILABLE": [lambda _: kind(parent="jobs/none")],
     }
 
+
+LISTING = by_job(ListImagesRequest, "image_format")
 
 # For each call and status, requests that must be answered with it. UNAVAILABLE is asked of a service without Redis.
 TABLE: dict[str, dict[str, list[Request]]] = {
@@ -144,34 +143,43 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "DATA_LOSS": [lambda world: ExportModelRequest(name=f"models/{world.damaged}")],
         "UNAVAILABLE": [lambda _: ExportModelRequest(name="models/none")],
     },
-    "Visualizations.ListVisualizations": {
-        **by_job(ListVisualizationsRequest),
+    "Images.ListImages": {
+        **LISTING,
         "INVALID_ARGUMENT": [
-            *by_job(ListVisualizationsRequest)["INVALID_ARGUMENT"],
+            *LISTING["INVALID_ARGUMENT"],
             *(
-                lambda world, fields=fields: ListVisualizationsRequest(job=f"jobs/{world.undrawn}", **fields)
-                for fields in ({"layer": "none"}, {"page_size": -1}, {"page_token": "?"})
+                lambda world, fields=fields: ListImagesRequest(parent=f"jobs/{world.undrawn}", **fields)  # type: ignore[misc]
+                for fields in (
+                    {"filter": ImageFilter(layers=["none"])},
+                    {"filter": ImageFilter(features=[Feature(layer="conv1", index=99)])},
+                    {"filter": ImageFilter(objectives=["none"])},
+                    {"page_size": -1},
+                    {"page_token": "?"},
+                )
             ),
         ],
-        "DATA_LOSS": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.drawn}")],
+        "DATA_LOSS": [lambda world: ListImagesRequest(parent=f"jobs/{world.drawn}")],
     },
-    "Visualizations.GetVisualization": {
-        **by_job(GetVisualizationRequest),
+    "Images.GetImage": {
         "INVALID_ARGUMENT": [
-            *by_job(GetVisualizationRequest)["INVALID_ARGUMENT"],
-            lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}"),
+            lambda _: GetImageRequest(),
+            lambda world: GetImageRequest(name=f"jobs/{world.drawn}"),
+            lambda world: GetImageRequest(name=f"jobs/{world.drawn}/images/00"),
+            lambda world: GetImageRequest(name=f"jobs/{world.queued}/images/0"),
+            lambda world: GetImageRequest(name=f"jobs/{world.drawn}/images/0", image_format=9),  # type: ignore[arg-type]
         ],
         "NOT_FOUND": [
-            lambda _: GetVisualizationRequest(job="jobs/none", layer="conv1"),
-            lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}", layer="none"),
-            lambda world: GetVisualizationRequest(job=f"jobs/{world.undrawn}", layer="conv1"),
+            lambda _: GetImageRequest(name="jobs/none/images/0"),
+            lambda world: GetImageRequest(name=f"jobs/{world.drawn}/images/99"),
+            lambda world: GetImageRequest(name=f"jobs/{world.undrawn}/images/0"),
         ],
-        "DATA_LOSS": [lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}", layer="conv1")],
+        "DATA_LOSS": [lambda world: GetImageRequest(name=f"jobs/{world.drawn}/images/0")],
+        "UNAVAILABLE": [lambda _: GetImageRequest(name="jobs/none/images/0")],
     },
-    "Visualizations.ExportVisualizations": {
-        **by_job(ExportVisualizationsRequest),
-        "FAILED_PRECONDITION": [lambda world: ExportVisualizationsRequest(job=f"jobs/{world.undrawn}")],
-        "DATA_LOSS": [lambda world: ExportVisualizationsRequest(job=f"jobs/{world.drawn}")],
+    "Images.ExportImages": {
+        **by_job(ExportImagesRequest, "format"),
+        "FAILED_PRECONDITION": [lambda world: ExportImagesRequest(parent=f"jobs/{world.undrawn}")],
+        "DATA_LOSS": [lambda world: ExportImagesRequest(parent=f"jobs/{world.drawn}")],
     },
     "Datasets.ListDatasets": by_page(ListDatasetsRequest),
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
@@ -187,5 +195,5 @@ ALWAYS: dict[str, dict[str, list[Request]]] = {
     "Models": {"INTERNAL": [lambda world: GetModelRequest(name=f"models/{world.odd}")]},
     "Datasets": {},
     "Workers": {"INTERNAL": [lambda _: ListWorkersRequest()]},
-    "Visualizations": {"INTERNAL": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.odd}")]},
+    "Images": {"INTERNAL": [lambda world: ListImagesRequest(parent=f"jobs/{world.odd}")]},
 }

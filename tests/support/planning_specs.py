@@ -3,8 +3,9 @@
 from hypothesis import strategies as st
 
 from convscope.planning import plan_visualization
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.models_pb2 import Layer
-from convscope.v1.objective_pb2 import DiversityTerm, FeatureTerm, Objective, Term
+from convscope.v1.objective_pb2 import DiversityTerm, Objective, Term
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, Restarts, VisualizeSpec
 
 # The tutorial's network, and the sizes of what its layers put out.
@@ -25,7 +26,7 @@ def select(name: str, features: list[int] | range | None = None) -> LayerSelecti
 
 
 def objective(*layers: str, name: str = "", diverse: bool = False) -> Objective:
-    terms = [Term(feature=FeatureTerm(layer=layer, feature=1)) for layer in layers]
+    terms = [Term(feature=Feature(layer=layer, index=1)) for layer in layers]
     return Objective(name=name, terms=[*terms, *([Term(diversity=DiversityTerm(layer="conv1"))] if diverse else [])])
 
 

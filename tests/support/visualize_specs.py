@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.models_pb2 import Layer, LayerKind, Model
 from convscope.v1.objective_pb2 import (
     DirectionTerm,
     DiversityTerm,
-    FeatureTerm,
     LayerTerm,
     NeuronTerm,
     Objective,
@@ -93,17 +93,16 @@ def neurons(draw: st.DrawFn) -> NeuronTerm:
     name = draw(st.sampled_from(list(MAPS)))
     height, width, channels = MAPS[name]
     return NeuronTerm(
-        layer=name,
-        channel=draw(st.integers(0, channels - 1)),
+        feature=Feature(layer=name, index=draw(st.integers(0, channels - 1))),
         row=draw(st.none() | st.integers(0, height - 1)),
         column=draw(st.none() | st.integers(0, width - 1)),
     )
 
 
 @st.composite
-def single_features(draw: st.DrawFn) -> FeatureTerm:
+def single_features(draw: st.DrawFn) -> Feature:
     name = draw(st.sampled_from(list(FEATURES)))
-    return FeatureTerm(layer=name, feature=draw(features(name)))
+    return Feature(layer=name, index=draw(features(name)))
 
 
 @st.composite

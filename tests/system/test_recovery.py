@@ -16,6 +16,7 @@ from convscope.v1.visualize_pb2 import VisualizeSpec
 from support.api import Api
 from support.executors import busy_executor
 from support.stack import Stack
+from support.subjects import subject, unnamed
 
 TRAINING = TrainSpec(iterations=300, report_interval=10, seed=3)
 
@@ -145,11 +146,11 @@ def test_images_that_are_stored_are_not_computed_again(stack: Stack, api: Api, u
     images = [event.image_ready for event in log_of(api, job) if event.HasField("image_ready")]
     assert [each.completed for each in images] == list(range(1, 191))
     whole = {
-        (event.image_ready.image.layer, event.image_ready.image.feature): event.image_ready.image
+        subject(event.image_ready.image): unnamed(event.image_ready.image)
         for event in api.watch(api.create(spec))
         if event.HasField("image_ready")
     }
-    assert {(each.image.layer, each.image.feature): each.image for each in images} == whole
+    assert {subject(each.image): unnamed(each.image) for each in images} == whole
     assert attempts(api, job)[1][1] >= 40
 
 

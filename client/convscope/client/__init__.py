@@ -70,7 +70,8 @@ from convscope.client.events import (
     Waiting,
 )
 from convscope.client.history import History
-from convscope.client.images import FeatureImage, OptimizedImage, Trace
+from convscope.client.image_listing import Visualizations
+from convscope.client.images import Feature, Image, ObjectiveRef, OptimizedImage, Trace
 from convscope.client.jobs import Job, JobInfo
 from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
@@ -89,7 +90,6 @@ from convscope.client.resources import Dataset, Layer, Lineage, Model
 from convscope.client.results import ImageStack, LayerImages, TrainResult, VisualizeResult
 from convscope.client.selections import Features, Layers
 from convscope.client.verdicts import Spread, Verdict
-from convscope.client.visualizations import Visualizations
 
 __all__ = [
     "Activation",
@@ -116,11 +116,12 @@ __all__ = [
     "FailedPrecondition",
     "Failure",
     "FailureReason",
-    "FeatureImage",
+    "Feature",
     "Features",
     "Finished",
     "Fourier",
     "History",
+    "Image",
     "ImageFormat",
     "ImageReady",
     "ImageStack",
@@ -147,6 +148,7 @@ __all__ = [
     "NormalizedStep",
     "NotFound",
     "Objective",
+    "ObjectiveRef",
     "Objectives",
     "OptimizedImage",
     "OutOfRange",

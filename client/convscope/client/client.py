@@ -12,6 +12,8 @@ from convscope.client.connection import Connection
 from convscope.client.enums import JobKind, JobState, ModelState, Split
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import export_model
+from convscope.client.image_listing import Chosen, Visualizations, list_images
+from convscope.client.images import Image
 from convscope.client.jobs import Job, JobInfo
 from convscope.client.naming import ModelLike, member_names, model_name
 from convscope.client.network import Convolution, Dense, network_message
@@ -22,7 +24,6 @@ from convscope.client.resources import Dataset, Model, Worker
 from convscope.client.results import TrainResult, VisualizeResult
 from convscope.client.selections import Layers
 from convscope.client.submitting import create_request, evaluate_spec, train_spec
-from convscope.client.visualizations import Visualizations
 from convscope.client.visualize_spec import visualize_spec
 from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, workers_pb2
 
@@ -221,6 +222,32 @@ class Client:
             recompute=recompute,
         )
         return self._create(jobs_pb2.JobSpec(visualize=spec), request_id, priority, device)
+
+    def images(
+        self,
+        job: Job[VisualizeResult] | str,
+        layers: Chosen = None,
+        *,
+        objectives: str | Iterable[str] = (),
+        image_format: str = "float32",
+    ) -> Iterator[Image]:
+        """A visualization's images that are ready, in the order of its spec; pages are fetched as needed.
+
+        Args:
+            job: The visualization, which may still run.
+            layers: Only images of these: a layer's name, a list of names, or a mapping of names to features as in
+                `visualize`. Default: all images, or only those of `objectives` where these are given.
+            objectives: Only images of the objectives of these names, besides those of `layers`.
+            image_format: `float32`; `png` for the best image as a file, without pixels and trace; `none` for what is
+                known of the image, without either.
+
+        Raises:
+            InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
+            NotFound: No such job.
+            InvalidArgument: The job is no visualization, or does not have this layer, feature or objective.
+            DataLoss: An image is missing or damaged.
+        """
+        return list_images(self._connection, job, layers, objectives, image_format)
 
     @property
     def visualizations(self) -> Visualizations:

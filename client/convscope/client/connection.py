@@ -10,9 +10,9 @@ import grpc
 from convscope.client.errors import InvalidValue, ServiceError
 from convscope.client.statuses import translate
 from convscope.v1.datasets_pb2_grpc import DatasetsStub
+from convscope.v1.images_pb2_grpc import ImagesStub
 from convscope.v1.jobs_pb2_grpc import JobsStub
 from convscope.v1.models_pb2_grpc import ModelsStub
-from convscope.v1.visualizations_pb2_grpc import VisualizationsStub
 from convscope.v1.workers_pb2_grpc import WorkersStub
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _REPEATABLE = {
     "Jobs": ("CreateJob", "GetJob", "ListJobs", "CancelJob"),
     "Models": ("ListModels", "GetModel"),
     "Datasets": ("ListDatasets", "GetDataset"),
-    "Visualizations": ("ListVisualizations", "GetVisualization"),
+    "Images": ("ListImages", "GetImage"),
 }
 _RETRY = {
     "maxAttempts": 3,
@@ -50,7 +50,7 @@ _RETRY = {
 
 
 class Connection:
-    """The stubs `jobs`, `models`, `datasets` and `visualizations` of one server, and the two ways to call them."""
+    """The stubs `jobs`, `models`, `datasets`, `images` and `workers` of one server, and the two ways to call them."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -60,7 +60,7 @@ class Connection:
         self.jobs = JobsStub(self._channel)
         self.models = ModelsStub(self._channel)
         self.datasets = DatasetsStub(self._channel)
-        self.visualizations = VisualizationsStub(self._channel)
+        self.images = ImagesStub(self._channel)
         self.workers = WorkersStub(self._channel)
 
     def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from convscope.client.enums import FailureReason, JobState, from_wire
-from convscope.client.images import FeatureImage
+from convscope.client.images import Image
 from convscope.client.results import Result, result_from_wire
 from convscope.client.times import time_from_wire
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
@@ -142,7 +142,7 @@ class EvaluateProgress(Event):
 class ImageReady(Event):
     """An image is ready: the `completed`-th of `total`; `known` if it was stored already and not computed again."""
 
-    image: FeatureImage
+    image: Image
     completed: int
     total: int
     known: bool = False
@@ -226,7 +226,7 @@ def _evaluating(head: dict[str, Any], message: evaluate_pb2.EvaluateProgress) ->
 
 
 def _image(head: dict[str, Any], message: visualize_pb2.ImageReady) -> ImageReady:
-    image = FeatureImage.from_wire(message.image)
+    image = Image.from_wire(message.image)
     return ImageReady(**head, image=image, completed=message.completed, total=message.total, known=message.known)
 
 

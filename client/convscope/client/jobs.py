@@ -16,7 +16,7 @@ from convscope.client.enums import Device, JobKind, JobState, Priority, from_wir
 from convscope.client.errors import DataLoss, DeadlineExceeded, JobCancelled, JobFailed, NotFound, ProtocolError
 from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
 from convscope.client.history import History
-from convscope.client.images import FeatureImage
+from convscope.client.images import Image
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
 from convscope.client.selections import asked_features, objective_names
 from convscope.client.times import time_from_wire
@@ -176,7 +176,7 @@ class Job(Generic[R]):
     def result(self, *, progress: bool | Callable[[Event], None] = False, timeout: float | None = None) -> R:
         """Waits for the job to end and returns what it found.
 
-        That of a visualization holds all of its images; `watch` and `Client.visualizations` give them one by one.
+        That of a visualization holds all of its images; `watch` and `Client.images` give them one by one.
 
         Args:
             progress: True shows a progress bar in a terminal or notebook; a function is called with each event.
@@ -221,7 +221,7 @@ class Job(Generic[R]):
             if info.state.is_terminal:
                 return self._conclude(info.state, info.failure, result_from_wire(record.result), ())
             after = max(info.sequence - 1, 0)
-        images: dict[tuple[str, int, int], FeatureImage] = {}  # the last one counts, should an image come twice
+        images: dict[tuple[str, int, int], Image] = {}  # the last one counts, should an image come twice
         on_waiting = getattr(show, "waiting", None)  # of our own bar; a function gets events alone
         for message in watch(self._connection, self.name, after, deadline=deadline, on_waiting=on_waiting):
             event = event_from_wire(message)
@@ -233,7 +233,7 @@ class Job(Generic[R]):
         raise ProtocolError(f"the events of {self.name} ended before the job")  # pragma: no cover
 
     def _conclude(
-        self, state: JobState, failure: Failure | None, result: Result | None, images: Iterable[FeatureImage]
+        self, state: JobState, failure: Failure | None, result: Result | None, images: Iterable[Image]
     ) -> Result:
         if state is JobState.CANCELLED:
             raise JobCancelled(self.name, failure.message if failure else "")

@@ -23,6 +23,8 @@ _sym_db = _symbol_database.Default()
 
 
 from convscope.v1 import evaluate_pb2 as convscope_dot_v1_dot_evaluate__pb2
+from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
+from convscope.v1 import image_format_pb2 as convscope_dot_v1_dot_image__format__pb2
 from convscope.v1 import train_pb2 as convscope_dot_v1_dot_train__pb2
 from convscope.v1 import visualize_pb2 as convscope_dot_v1_dot_visualize__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
@@ -30,7 +32,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63onvscope/v1/jobs.proto\x12\x0c\x63onvscope.v1\x1a\x1b\x63onvscope/v1/evaluate.proto\x1a\x18\x63onvscope/v1/train.proto\x1a\x1c\x63onvscope/v1/visualize.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x01\n\x07JobSpec\x12(\n\x05train\x18\x01 \x01(\x0b\x32\x17.convscope.v1.TrainSpecH\x00\x12.\n\x08\x65valuate\x18\x02 \x01(\x0b\x32\x1a.convscope.v1.EvaluateSpecH\x00\x12\x30\n\tvisualize\x18\x03 \x01(\x0b\x32\x1b.convscope.v1.VisualizeSpecH\x00\x42\x06\n\x04kind\"\xa5\x01\n\tJobResult\x12*\n\x05train\x18\x01 \x01(\x0b\x32\x19.convscope.v1.TrainResultH\x00\x12\x30\n\x08\x65valuate\x18\x02 \x01(\x0b\x32\x1c.convscope.v1.EvaluateResultH\x00\x12\x32\n\tvisualize\x18\x03 \x01(\x0b\x32\x1d.convscope.v1.VisualizeResultH\x00\x42\x06\n\x04kind\"\xd5\x01\n\x07\x46\x61ilure\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.convscope.v1.Failure.Reason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x8a\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12REASON_COMPUTATION\x10\x01\x12\x10\n\x0cREASON_MODEL\x10\x02\x12\x12\n\x0eREASON_DATASET\x10\x03\x12\x16\n\x12REASON_WORKER_LOST\x10\x04\x12\x12\n\x0eREASON_STORAGE\x10\x05\"\xa9\x04\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.convscope.v1.JobState\x12#\n\x04spec\x18\x03 \x01(\x0b\x32\x15.convscope.v1.JobSpec\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\t \x01(\x03\x12\x18\n\x10\x63\x61ncel_requested\x18\n \x01(\x08\x12&\n\x07\x66\x61ilure\x18\x0b \x01(\x0b\x32\x15.convscope.v1.Failure\x12\'\n\x06result\x18\x0c \x01(\x0b\x32\x17.convscope.v1.JobResult\x12(\n\x08priority\x18\r \x01(\x0e\x32\x16.convscope.v1.Priority\x12$\n\x06\x64\x65vice\x18\x0e \x01(\x0e\x32\x14.convscope.v1.Device\x12\r\n\x05parts\x18\x0f \x01(\x05\x12\x12\n\nparts_done\x18\x10 \x01(\x05\x12&\n\x07waiting\x18\x11 \x01(\x0b\x32\x15.convscope.v1.Waiting\"d\n\x08NoWorker\x12$\n\x06\x64\x65vice\x18\x01 \x01(\x0e\x32\x14.convscope.v1.Device\x12\x18\n\x10\x63pu_worker_count\x18\x02 \x01(\x05\x12\x18\n\x10gpu_worker_count\x18\x03 \x01(\x05\"J\n\x07\x42\x61\x63klog\x12\x12\n\npart_count\x18\x01 \x01(\x03\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8f\x01\n\x07Waiting\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x12\n\x08resource\x18\x02 \x01(\tH\x00\x12+\n\tno_worker\x18\x03 \x01(\x0b\x32\x16.convscope.v1.NoWorkerH\x00\x12(\n\x07\x62\x61\x63klog\x18\x04 \x01(\x0b\x32\x15.convscope.v1.BacklogH\x00\x42\x08\n\x06reason\"\x1b\n\nJobWaiting\x12\r\n\x05model\x18\x01 \x01(\t\"\x0b\n\tJobQueued\"\xcd\x01\n\x0e\x41ttemptStarted\x12\x0c\n\x04part\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x42\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32-.convscope.v1.AttemptStarted.EnvironmentEntry\x12\x14\n\x0cresumed_from\x18\x05 \x01(\x03\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x0b\x41ttemptLost\x12\x0c\n\x04part\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"4\n\x14\x43heckpointUnreadable\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\"2\n\x08\x42ookmark\x12&\n\x07waiting\x18\x01 \x01(\x0b\x32\x15.convscope.v1.Waiting\"\x11\n\x0f\x43\x61ncelRequested\"\x85\x01\n\x0bJobFinished\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.convscope.v1.JobState\x12&\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x15.convscope.v1.Failure\x12\'\n\x06result\x18\x03 \x01(\x0b\x32\x17.convscope.v1.JobResult\"\xa6\x05\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07waiting\x18\x03 \x01(\x0b\x32\x18.convscope.v1.JobWaitingH\x00\x12)\n\x06queued\x18\x04 \x01(\x0b\x32\x17.convscope.v1.JobQueuedH\x00\x12\x37\n\x0f\x61ttempt_started\x18\x05 \x01(\x0b\x32\x1c.convscope.v1.AttemptStartedH\x00\x12\x39\n\x10\x63\x61ncel_requested\x18\x06 \x01(\x0b\x32\x1d.convscope.v1.CancelRequestedH\x00\x12\x35\n\x0etrain_progress\x18\x07 \x01(\x0b\x32\x1b.convscope.v1.TrainProgressH\x00\x12;\n\x11\x65valuate_progress\x18\x08 \x01(\x0b\x32\x1e.convscope.v1.EvaluateProgressH\x00\x12/\n\x0bimage_ready\x18\t \x01(\x0b\x32\x18.convscope.v1.ImageReadyH\x00\x12-\n\x08\x66inished\x18\n \x01(\x0b\x32\x19.convscope.v1.JobFinishedH\x00\x12\x31\n\x0c\x61ttempt_lost\x18\x0b \x01(\x0b\x32\x19.convscope.v1.AttemptLostH\x00\x12\x43\n\x15\x63heckpoint_unreadable\x18\x0c \x01(\x0b\x32\".convscope.v1.CheckpointUnreadableH\x00\x12*\n\x08\x62ookmark\x18\r \x01(\x0b\x32\x16.convscope.v1.BookmarkH\x00\x12\x11\n\tlog_token\x18\x0e \x01(\tB\x07\n\x05\x65vent\"\x9b\x01\n\x10\x43reateJobRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.convscope.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12(\n\x08priority\x18\x03 \x01(\x0e\x32\x16.convscope.v1.Priority\x12$\n\x06\x64\x65vice\x18\x04 \x01(\x0e\x32\x14.convscope.v1.Device\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x86\x01\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12&\n\x06states\x18\x03 \x03(\x0e\x32\x16.convscope.v1.JobState\x12$\n\x05kinds\x18\x04 \x03(\x0e\x32\x15.convscope.v1.JobKind\"L\n\x10ListJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.convscope.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x12\x13\n\x0b\x61\x66ter_token\x18\x03 \x01(\t\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\" \n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*\xb1\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_WAITING\x10\x01\x12\x14\n\x10JOB_STATE_QUEUED\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06*f\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eJOB_KIND_TRAIN\x10\x01\x12\x15\n\x11JOB_KIND_EVALUATE\x10\x02\x12\x16\n\x12JOB_KIND_VISUALIZE\x10\x03*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03*P\n\x06\x44\x65vice\x12\x16\n\x12\x44\x45VICE_UNSPECIFIED\x10\x00\x12\x0e\n\nDEVICE_ANY\x10\x01\x12\x0e\n\nDEVICE_CPU\x10\x02\x12\x0e\n\nDEVICE_GPU\x10\x03\x32\x95\x03\n\x04Jobs\x12>\n\tCreateJob\x12\x1e.convscope.v1.CreateJobRequest\x1a\x11.convscope.v1.Job\x12\x38\n\x06GetJob\x12\x1b.convscope.v1.GetJobRequest\x1a\x11.convscope.v1.Job\x12I\n\x08ListJobs\x12\x1d.convscope.v1.ListJobsRequest\x1a\x1e.convscope.v1.ListJobsResponse\x12\x43\n\x08WatchJob\x12\x1d.convscope.v1.WatchJobRequest\x1a\x16.convscope.v1.JobEvent0\x01\x12>\n\tCancelJob\x12\x1e.convscope.v1.CancelJobRequest\x1a\x11.convscope.v1.Job\x12\x43\n\tDeleteJob\x12\x1e.convscope.v1.DeleteJobRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63onvscope/v1/jobs.proto\x12\x0c\x63onvscope.v1\x1a\x1b\x63onvscope/v1/evaluate.proto\x1a convscope/v1/field_options.proto\x1a\x1f\x63onvscope/v1/image_format.proto\x1a\x18\x63onvscope/v1/train.proto\x1a\x1c\x63onvscope/v1/visualize.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x01\n\x07JobSpec\x12(\n\x05train\x18\x01 \x01(\x0b\x32\x17.convscope.v1.TrainSpecH\x00\x12.\n\x08\x65valuate\x18\x02 \x01(\x0b\x32\x1a.convscope.v1.EvaluateSpecH\x00\x12\x30\n\tvisualize\x18\x03 \x01(\x0b\x32\x1b.convscope.v1.VisualizeSpecH\x00\x42\x06\n\x04kind\"\xa5\x01\n\tJobResult\x12*\n\x05train\x18\x01 \x01(\x0b\x32\x19.convscope.v1.TrainResultH\x00\x12\x30\n\x08\x65valuate\x18\x02 \x01(\x0b\x32\x1c.convscope.v1.EvaluateResultH\x00\x12\x32\n\tvisualize\x18\x03 \x01(\x0b\x32\x1d.convscope.v1.VisualizeResultH\x00\x42\x06\n\x04kind\"\xd5\x01\n\x07\x46\x61ilure\x12,\n\x06reason\x18\x01 \x01(\x0e\x32\x1c.convscope.v1.Failure.Reason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x8a\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12REASON_COMPUTATION\x10\x01\x12\x10\n\x0cREASON_MODEL\x10\x02\x12\x12\n\x0eREASON_DATASET\x10\x03\x12\x16\n\x12REASON_WORKER_LOST\x10\x04\x12\x12\n\x0eREASON_STORAGE\x10\x05\"\xa9\x04\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.convscope.v1.JobState\x12#\n\x04spec\x18\x03 \x01(\x0b\x32\x15.convscope.v1.JobSpec\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sequence\x18\t \x01(\x03\x12\x18\n\x10\x63\x61ncel_requested\x18\n \x01(\x08\x12&\n\x07\x66\x61ilure\x18\x0b \x01(\x0b\x32\x15.convscope.v1.Failure\x12\'\n\x06result\x18\x0c \x01(\x0b\x32\x17.convscope.v1.JobResult\x12(\n\x08priority\x18\r \x01(\x0e\x32\x16.convscope.v1.Priority\x12$\n\x06\x64\x65vice\x18\x0e \x01(\x0e\x32\x14.convscope.v1.Device\x12\r\n\x05parts\x18\x0f \x01(\x05\x12\x12\n\nparts_done\x18\x10 \x01(\x05\x12&\n\x07waiting\x18\x11 \x01(\x0b\x32\x15.convscope.v1.Waiting\"d\n\x08NoWorker\x12$\n\x06\x64\x65vice\x18\x01 \x01(\x0e\x32\x14.convscope.v1.Device\x12\x18\n\x10\x63pu_worker_count\x18\x02 \x01(\x05\x12\x18\n\x10gpu_worker_count\x18\x03 \x01(\x05\"J\n\x07\x42\x61\x63klog\x12\x12\n\npart_count\x18\x01 \x01(\x03\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8f\x01\n\x07Waiting\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x12\n\x08resource\x18\x02 \x01(\tH\x00\x12+\n\tno_worker\x18\x03 \x01(\x0b\x32\x16.convscope.v1.NoWorkerH\x00\x12(\n\x07\x62\x61\x63klog\x18\x04 \x01(\x0b\x32\x15.convscope.v1.BacklogH\x00\x42\x08\n\x06reason\"\x1b\n\nJobWaiting\x12\r\n\x05model\x18\x01 \x01(\t\"\x0b\n\tJobQueued\"\xcd\x01\n\x0e\x41ttemptStarted\x12\x0c\n\x04part\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\x0e\n\x06worker\x18\x03 \x01(\t\x12\x42\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32-.convscope.v1.AttemptStarted.EnvironmentEntry\x12\x14\n\x0cresumed_from\x18\x05 \x01(\x03\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\";\n\x0b\x41ttemptLost\x12\x0c\n\x04part\x18\x01 \x01(\x05\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"4\n\x14\x43heckpointUnreadable\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x0e\n\x06reason\x18\x02 \x01(\t\"2\n\x08\x42ookmark\x12&\n\x07waiting\x18\x01 \x01(\x0b\x32\x15.convscope.v1.Waiting\"\x11\n\x0f\x43\x61ncelRequested\"\x85\x01\n\x0bJobFinished\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.convscope.v1.JobState\x12&\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x15.convscope.v1.Failure\x12\'\n\x06result\x18\x03 \x01(\x0b\x32\x17.convscope.v1.JobResult\"\xa6\x05\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07waiting\x18\x03 \x01(\x0b\x32\x18.convscope.v1.JobWaitingH\x00\x12)\n\x06queued\x18\x04 \x01(\x0b\x32\x17.convscope.v1.JobQueuedH\x00\x12\x37\n\x0f\x61ttempt_started\x18\x05 \x01(\x0b\x32\x1c.convscope.v1.AttemptStartedH\x00\x12\x39\n\x10\x63\x61ncel_requested\x18\x06 \x01(\x0b\x32\x1d.convscope.v1.CancelRequestedH\x00\x12\x35\n\x0etrain_progress\x18\x07 \x01(\x0b\x32\x1b.convscope.v1.TrainProgressH\x00\x12;\n\x11\x65valuate_progress\x18\x08 \x01(\x0b\x32\x1e.convscope.v1.EvaluateProgressH\x00\x12/\n\x0bimage_ready\x18\t \x01(\x0b\x32\x18.convscope.v1.ImageReadyH\x00\x12-\n\x08\x66inished\x18\n \x01(\x0b\x32\x19.convscope.v1.JobFinishedH\x00\x12\x31\n\x0c\x61ttempt_lost\x18\x0b \x01(\x0b\x32\x19.convscope.v1.AttemptLostH\x00\x12\x43\n\x15\x63heckpoint_unreadable\x18\x0c \x01(\x0b\x32\".convscope.v1.CheckpointUnreadableH\x00\x12*\n\x08\x62ookmark\x18\r \x01(\x0b\x32\x16.convscope.v1.BookmarkH\x00\x12\x11\n\tlog_token\x18\x0e \x01(\tB\x07\n\x05\x65vent\"\x9b\x01\n\x10\x43reateJobRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.convscope.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12(\n\x08priority\x18\x03 \x01(\x0e\x32\x16.convscope.v1.Priority\x12$\n\x06\x64\x65vice\x18\x04 \x01(\x0e\x32\x14.convscope.v1.Device\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x86\x01\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12&\n\x06states\x18\x03 \x03(\x0e\x32\x16.convscope.v1.JobState\x12$\n\x05kinds\x18\x04 \x03(\x0e\x32\x15.convscope.v1.JobKind\"L\n\x10ListJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.convscope.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x01\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x12\x13\n\x0b\x61\x66ter_token\x18\x03 \x01(\t\x12K\n\x0cimage_format\x18\x04 \x01(\x0e\x32\x19.convscope.v1.ImageFormatB\x1a\xf2\x81\x19\x16R\x14IMAGE_FORMAT_FLOAT32\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\" \n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*\xb1\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_WAITING\x10\x01\x12\x14\n\x10JOB_STATE_QUEUED\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x04\x12\x14\n\x10JOB_STATE_FAILED\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06*f\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eJOB_KIND_TRAIN\x10\x01\x12\x15\n\x11JOB_KIND_EVALUATE\x10\x02\x12\x16\n\x12JOB_KIND_VISUALIZE\x10\x03*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03*P\n\x06\x44\x65vice\x12\x16\n\x12\x44\x45VICE_UNSPECIFIED\x10\x00\x12\x0e\n\nDEVICE_ANY\x10\x01\x12\x0e\n\nDEVICE_CPU\x10\x02\x12\x0e\n\nDEVICE_GPU\x10\x03\x32\x95\x03\n\x04Jobs\x12>\n\tCreateJob\x12\x1e.convscope.v1.CreateJobRequest\x1a\x11.convscope.v1.Job\x12\x38\n\x06GetJob\x12\x1b.convscope.v1.GetJobRequest\x1a\x11.convscope.v1.Job\x12I\n\x08ListJobs\x12\x1d.convscope.v1.ListJobsRequest\x1a\x1e.convscope.v1.ListJobsResponse\x12\x43\n\x08WatchJob\x12\x1d.convscope.v1.WatchJobRequest\x1a\x16.convscope.v1.JobEvent0\x01\x12>\n\tCancelJob\x12\x1e.convscope.v1.CancelJobRequest\x1a\x11.convscope.v1.Job\x12\x43\n\tDeleteJob\x12\x1e.convscope.v1.DeleteJobRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,64 +41,66 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._loaded_options = None
   _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._serialized_options = b'8\001'
-  _globals['_JOBSTATE']._serialized_start=3448
-  _globals['_JOBSTATE']._serialized_end=3625
-  _globals['_JOBKIND']._serialized_start=3627
-  _globals['_JOBKIND']._serialized_end=3729
-  _globals['_PRIORITY']._serialized_start=3731
-  _globals['_PRIORITY']._serialized_end=3825
-  _globals['_DEVICE']._serialized_start=3827
-  _globals['_DEVICE']._serialized_end=3907
-  _globals['_JOBSPEC']._serialized_start=221
-  _globals['_JOBSPEC']._serialized_end=378
-  _globals['_JOBRESULT']._serialized_start=381
-  _globals['_JOBRESULT']._serialized_end=546
-  _globals['_FAILURE']._serialized_start=549
-  _globals['_FAILURE']._serialized_end=762
-  _globals['_FAILURE_REASON']._serialized_start=624
-  _globals['_FAILURE_REASON']._serialized_end=762
-  _globals['_JOB']._serialized_start=765
-  _globals['_JOB']._serialized_end=1318
-  _globals['_NOWORKER']._serialized_start=1320
-  _globals['_NOWORKER']._serialized_end=1420
-  _globals['_BACKLOG']._serialized_start=1422
-  _globals['_BACKLOG']._serialized_end=1496
-  _globals['_WAITING']._serialized_start=1499
-  _globals['_WAITING']._serialized_end=1642
-  _globals['_JOBWAITING']._serialized_start=1644
-  _globals['_JOBWAITING']._serialized_end=1671
-  _globals['_JOBQUEUED']._serialized_start=1673
-  _globals['_JOBQUEUED']._serialized_end=1684
-  _globals['_ATTEMPTSTARTED']._serialized_start=1687
-  _globals['_ATTEMPTSTARTED']._serialized_end=1892
-  _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._serialized_start=1842
-  _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._serialized_end=1892
-  _globals['_ATTEMPTLOST']._serialized_start=1894
-  _globals['_ATTEMPTLOST']._serialized_end=1953
-  _globals['_CHECKPOINTUNREADABLE']._serialized_start=1955
-  _globals['_CHECKPOINTUNREADABLE']._serialized_end=2007
-  _globals['_BOOKMARK']._serialized_start=2009
-  _globals['_BOOKMARK']._serialized_end=2059
-  _globals['_CANCELREQUESTED']._serialized_start=2061
-  _globals['_CANCELREQUESTED']._serialized_end=2078
-  _globals['_JOBFINISHED']._serialized_start=2081
-  _globals['_JOBFINISHED']._serialized_end=2214
-  _globals['_JOBEVENT']._serialized_start=2217
-  _globals['_JOBEVENT']._serialized_end=2895
-  _globals['_CREATEJOBREQUEST']._serialized_start=2898
-  _globals['_CREATEJOBREQUEST']._serialized_end=3053
-  _globals['_GETJOBREQUEST']._serialized_start=3055
-  _globals['_GETJOBREQUEST']._serialized_end=3084
-  _globals['_LISTJOBSREQUEST']._serialized_start=3087
-  _globals['_LISTJOBSREQUEST']._serialized_end=3221
-  _globals['_LISTJOBSRESPONSE']._serialized_start=3223
-  _globals['_LISTJOBSRESPONSE']._serialized_end=3299
-  _globals['_WATCHJOBREQUEST']._serialized_start=3301
-  _globals['_WATCHJOBREQUEST']._serialized_end=3377
-  _globals['_CANCELJOBREQUEST']._serialized_start=3379
-  _globals['_CANCELJOBREQUEST']._serialized_end=3411
-  _globals['_DELETEJOBREQUEST']._serialized_start=3413
-  _globals['_DELETEJOBREQUEST']._serialized_end=3445
-  _globals['_JOBS']._serialized_start=3910
-  _globals['_JOBS']._serialized_end=4315
+  _globals['_WATCHJOBREQUEST'].fields_by_name['image_format']._loaded_options = None
+  _globals['_WATCHJOBREQUEST'].fields_by_name['image_format']._serialized_options = b'\362\201\031\026R\024IMAGE_FORMAT_FLOAT32'
+  _globals['_JOBSTATE']._serialized_start=3593
+  _globals['_JOBSTATE']._serialized_end=3770
+  _globals['_JOBKIND']._serialized_start=3772
+  _globals['_JOBKIND']._serialized_end=3874
+  _globals['_PRIORITY']._serialized_start=3876
+  _globals['_PRIORITY']._serialized_end=3970
+  _globals['_DEVICE']._serialized_start=3972
+  _globals['_DEVICE']._serialized_end=4052
+  _globals['_JOBSPEC']._serialized_start=288
+  _globals['_JOBSPEC']._serialized_end=445
+  _globals['_JOBRESULT']._serialized_start=448
+  _globals['_JOBRESULT']._serialized_end=613
+  _globals['_FAILURE']._serialized_start=616
+  _globals['_FAILURE']._serialized_end=829
+  _globals['_FAILURE_REASON']._serialized_start=691
+  _globals['_FAILURE_REASON']._serialized_end=829
+  _globals['_JOB']._serialized_start=832
+  _globals['_JOB']._serialized_end=1385
+  _globals['_NOWORKER']._serialized_start=1387
+  _globals['_NOWORKER']._serialized_end=1487
+  _globals['_BACKLOG']._serialized_start=1489
+  _globals['_BACKLOG']._serialized_end=1563
+  _globals['_WAITING']._serialized_start=1566
+  _globals['_WAITING']._serialized_end=1709
+  _globals['_JOBWAITING']._serialized_start=1711
+  _globals['_JOBWAITING']._serialized_end=1738
+  _globals['_JOBQUEUED']._serialized_start=1740
+  _globals['_JOBQUEUED']._serialized_end=1751
+  _globals['_ATTEMPTSTARTED']._serialized_start=1754
+  _globals['_ATTEMPTSTARTED']._serialized_end=1959
+  _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._serialized_start=1909
+  _globals['_ATTEMPTSTARTED_ENVIRONMENTENTRY']._serialized_end=1959
+  _globals['_ATTEMPTLOST']._serialized_start=1961
+  _globals['_ATTEMPTLOST']._serialized_end=2020
+  _globals['_CHECKPOINTUNREADABLE']._serialized_start=2022
+  _globals['_CHECKPOINTUNREADABLE']._serialized_end=2074
+  _globals['_BOOKMARK']._serialized_start=2076
+  _globals['_BOOKMARK']._serialized_end=2126
+  _globals['_CANCELREQUESTED']._serialized_start=2128
+  _globals['_CANCELREQUESTED']._serialized_end=2145
+  _globals['_JOBFINISHED']._serialized_start=2148
+  _globals['_JOBFINISHED']._serialized_end=2281
+  _globals['_JOBEVENT']._serialized_start=2284
+  _globals['_JOBEVENT']._serialized_end=2962
+  _globals['_CREATEJOBREQUEST']._serialized_start=2965
+  _globals['_CREATEJOBREQUEST']._serialized_end=3120
+  _globals['_GETJOBREQUEST']._serialized_start=3122
+  _globals['_GETJOBREQUEST']._serialized_end=3151
+  _globals['_LISTJOBSREQUEST']._serialized_start=3154
+  _globals['_LISTJOBSREQUEST']._serialized_end=3288
+  _globals['_LISTJOBSRESPONSE']._serialized_start=3290
+  _globals['_LISTJOBSRESPONSE']._serialized_end=3366
+  _globals['_WATCHJOBREQUEST']._serialized_start=3369
+  _globals['_WATCHJOBREQUEST']._serialized_end=3522
+  _globals['_CANCELJOBREQUEST']._serialized_start=3524
+  _globals['_CANCELJOBREQUEST']._serialized_end=3556
+  _globals['_DELETEJOBREQUEST']._serialized_start=3558
+  _globals['_DELETEJOBREQUEST']._serialized_end=3590
+  _globals['_JOBS']._serialized_start=4055
+  _globals['_JOBS']._serialized_end=4460
 # @@protoc_insertion_point(module_scope)

@@ -22,29 +22,35 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from convscope.v1 import feature_pb2 as convscope_dot_v1_dot_feature__pb2
+from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63onvscope/v1/objective.proto\x12\x0c\x63onvscope.v1\"-\n\x0b\x46\x65\x61tureTerm\x12\r\n\x05layer\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x02 \x01(\x05\"f\n\nNeuronTerm\x12\r\n\x05layer\x18\x01 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x02 \x01(\x05\x12\x10\n\x03row\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x06\x63olumn\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\x06\n\x04_rowB\t\n\x07_column\"\x1a\n\tLayerTerm\x12\r\n\x05layer\x18\x01 \x01(\t\".\n\rDirectionTerm\x12\r\n\x05layer\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x03(\x02\"\x1e\n\rDiversityTerm\x12\r\n\x05layer\x18\x01 \x01(\t\"\xb6\x02\n\x04Term\x12\x13\n\x06weight\x18\x01 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x03tap\x18\x02 \x01(\x0e\x32\x11.convscope.v1.Tap\x12,\n\x07\x66\x65\x61ture\x18\x03 \x01(\x0b\x32\x19.convscope.v1.FeatureTermH\x00\x12*\n\x06neuron\x18\x04 \x01(\x0b\x32\x18.convscope.v1.NeuronTermH\x00\x12(\n\x05layer\x18\x05 \x01(\x0b\x32\x17.convscope.v1.LayerTermH\x00\x12\x30\n\tdirection\x18\x06 \x01(\x0b\x32\x1b.convscope.v1.DirectionTermH\x00\x12\x30\n\tdiversity\x18\x07 \x01(\x0b\x32\x1b.convscope.v1.DiversityTermH\x00\x42\x06\n\x04whatB\t\n\x07_weight\"<\n\tObjective\x12\x0c\n\x04name\x18\x01 \x01(\t\x12!\n\x05terms\x18\x02 \x03(\x0b\x32\x12.convscope.v1.Term*K\n\x03Tap\x12\x13\n\x0fTAP_UNSPECIFIED\x10\x00\x12\x16\n\x12TAP_PRE_ACTIVATION\x10\x01\x12\x17\n\x13TAP_POST_ACTIVATION\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63onvscope/v1/objective.proto\x12\x0c\x63onvscope.v1\x1a\x1a\x63onvscope/v1/feature.proto\x1a convscope/v1/field_options.proto\"\xe5\x01\n\nNeuronTerm\x12.\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0b\x32\x15.convscope.v1.FeatureB\x06\xf2\x81\x19\x02\x08\x01\x12H\n\x03row\x18\x02 \x01(\x05\x42\x36\xf2\x81\x19\x32\x19\x00\x00\x00\x00\x00\x00\x00\x00\x62\'the middle one, height / 2 rounded downH\x00\x88\x01\x01\x12J\n\x06\x63olumn\x18\x03 \x01(\x05\x42\x35\xf2\x81\x19\x31\x19\x00\x00\x00\x00\x00\x00\x00\x00\x62&the middle one, width / 2 rounded downH\x01\x88\x01\x01\x42\x06\n\x04_rowB\t\n\x07_column\"\x1a\n\tLayerTerm\x12\r\n\x05layer\x18\x01 \x01(\t\".\n\rDirectionTerm\x12\r\n\x05layer\x18\x01 \x01(\t\x12\x0e\n\x06vector\x18\x02 \x03(\x02\"\x1e\n\rDiversityTerm\x12\r\n\x05layer\x18\x01 \x01(\t\"\xb2\x02\n\x04Term\x12\x13\n\x06weight\x18\x01 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x03tap\x18\x02 \x01(\x0e\x32\x11.convscope.v1.Tap\x12(\n\x07\x66\x65\x61ture\x18\x03 \x01(\x0b\x32\x15.convscope.v1.FeatureH\x00\x12*\n\x06neuron\x18\x04 \x01(\x0b\x32\x18.convscope.v1.NeuronTermH\x00\x12(\n\x05layer\x18\x05 \x01(\x0b\x32\x17.convscope.v1.LayerTermH\x00\x12\x30\n\tdirection\x18\x06 \x01(\x0b\x32\x1b.convscope.v1.DirectionTermH\x00\x12\x30\n\tdiversity\x18\x07 \x01(\x0b\x32\x1b.convscope.v1.DiversityTermH\x00\x42\x06\n\x04whatB\t\n\x07_weight\"<\n\tObjective\x12\x0c\n\x04name\x18\x01 \x01(\t\x12!\n\x05terms\x18\x02 \x03(\x0b\x32\x12.convscope.v1.Term*K\n\x03Tap\x12\x13\n\x0fTAP_UNSPECIFIED\x10\x00\x12\x16\n\x12TAP_PRE_ACTIVATION\x10\x01\x12\x17\n\x13TAP_POST_ACTIVATION\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'convscope.v1.objective_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TAP']._serialized_start=680
-  _globals['_TAP']._serialized_end=755
-  _globals['_FEATURETERM']._serialized_start=46
-  _globals['_FEATURETERM']._serialized_end=91
-  _globals['_NEURONTERM']._serialized_start=93
-  _globals['_NEURONTERM']._serialized_end=195
-  _globals['_LAYERTERM']._serialized_start=197
-  _globals['_LAYERTERM']._serialized_end=223
-  _globals['_DIRECTIONTERM']._serialized_start=225
-  _globals['_DIRECTIONTERM']._serialized_end=271
-  _globals['_DIVERSITYTERM']._serialized_start=273
-  _globals['_DIVERSITYTERM']._serialized_end=303
-  _globals['_TERM']._serialized_start=306
-  _globals['_TERM']._serialized_end=616
-  _globals['_OBJECTIVE']._serialized_start=618
-  _globals['_OBJECTIVE']._serialized_end=678
+  _globals['_NEURONTERM'].fields_by_name['feature']._loaded_options = None
+  _globals['_NEURONTERM'].fields_by_name['feature']._serialized_options = b'\362\201\031\002\010\001'
+  _globals['_NEURONTERM'].fields_by_name['row']._loaded_options = None
+  _globals['_NEURONTERM'].fields_by_name['row']._serialized_options = b'\362\201\0312\031\000\000\000\000\000\000\000\000b\'the middle one, height / 2 rounded down'
+  _globals['_NEURONTERM'].fields_by_name['column']._loaded_options = None
+  _globals['_NEURONTERM'].fields_by_name['column']._serialized_options = b'\362\201\0311\031\000\000\000\000\000\000\000\000b&the middle one, width / 2 rounded down'
+  _globals['_TAP']._serialized_start=819
+  _globals['_TAP']._serialized_end=894
+  _globals['_NEURONTERM']._serialized_start=109
+  _globals['_NEURONTERM']._serialized_end=338
+  _globals['_LAYERTERM']._serialized_start=340
+  _globals['_LAYERTERM']._serialized_end=366
+  _globals['_DIRECTIONTERM']._serialized_start=368
+  _globals['_DIRECTIONTERM']._serialized_end=414
+  _globals['_DIVERSITYTERM']._serialized_start=416
+  _globals['_DIVERSITYTERM']._serialized_end=446
+  _globals['_TERM']._serialized_start=449
+  _globals['_TERM']._serialized_end=755
+  _globals['_OBJECTIVE']._serialized_start=757
+  _globals['_OBJECTIVE']._serialized_end=817
 # @@protoc_insertion_point(module_scope)

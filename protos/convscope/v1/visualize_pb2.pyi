@@ -5,6 +5,7 @@ isort:skip_file
 
 import builtins
 import collections.abc
+import convscope.v1.feature_pb2
 import convscope.v1.objective_pb2
 import convscope.v1.render_pb2
 import convscope.v1.tensor_pb2
@@ -233,7 +234,7 @@ class OptimizedImage(google.protobuf.message.Message):
     """Number of updates made to reach it: 0 is the starting image."""
     @property
     def pixels(self) -> convscope.v1.tensor_pb2.Tensor:
-        """float32 [height, width, channels], 0 to 1."""
+        """float32 [height, width, channels], 0 to 1; left out where the pixels are sent in another way, or not at all."""
 
     def __init__(
         self,
@@ -421,34 +422,45 @@ class Spread(google.protobuf.message.Message):
 Global___Spread: typing_extensions.TypeAlias = Spread
 
 @typing.final
-class FeatureImage(google.protobuf.message.Message):
-    """What a feature likes to see."""
+class Image(google.protobuf.message.Message):
+    """The image that maximizes a subject.
+
+    Later: 15 to 29, what real data says to it.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    LAYER_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
     FEATURE_FIELD_NUMBER: builtins.int
-    FINAL_FIELD_NUMBER: builtins.int
-    BEST_FIELD_NUMBER: builtins.int
-    TRACE_FIELD_NUMBER: builtins.int
+    OBJECTIVE_FIELD_NUMBER: builtins.int
     RESTART_FIELD_NUMBER: builtins.int
+    BEST_FIELD_NUMBER: builtins.int
+    FINAL_FIELD_NUMBER: builtins.int
+    TRACE_FIELD_NUMBER: builtins.int
     VERDICT_FIELD_NUMBER: builtins.int
     SPREAD_FIELD_NUMBER: builtins.int
-    DIGEST_FIELD_NUMBER: builtins.int
-    layer: builtins.str
-    """Name of the layer; for one of the spec's `objectives` `objectives[i]` by its index or its name if it has one."""
-    feature: builtins.int
-    """Number of the feature in its layer, from 0; 0 for an objective."""
-    restart: builtins.int
-    """Which of the feature's restarts it is, from 0."""
-    digest: builtins.str
-    """Names the image: SHA-256, in hexadecimal, of the model, what is maximized, and every setting. Empty where it
-    climbed in a batch that was cut for want of memory: its last bits may be others, and it is never taken for a known
-    one.
+    CACHE_KEY_FIELD_NUMBER: builtins.int
+    PNG_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Resource name, `jobs/{job}/images/{number}`. Numbers count from 0 in the order of the effective spec: selections,
+    their features rising, then objectives; with RESTARTS_ALL the restarts of each follow each other.
     """
+    restart: builtins.int
+    """Which of the subject's restarts it is, from 0."""
+    cache_key: builtins.str
+    """Names the computation: SHA-256, 64 hexadecimal digits, of the model's file, its interpretation, the engine's version,
+    what is maximized, and every setting. Equal keys are equal images. Empty where the ascent's batch was cut for want
+    of memory: the last bits may be others, and the image is never reused.
+    """
+    png: builtins.bytes
+    """The best image as a file; only with IMAGE_FORMAT_PNG."""
     @property
-    def final(self) -> Global___OptimizedImage:
-        """The image after the last update."""
+    def feature(self) -> convscope.v1.feature_pb2.Feature:
+        """A feature."""
+
+    @property
+    def objective(self) -> convscope.v1.feature_pb2.ObjectiveRef:
+        """One of the spec's objectives."""
 
     @property
     def best(self) -> Global___OptimizedImage:
@@ -457,8 +469,12 @@ class FeatureImage(google.protobuf.message.Message):
         """
 
     @property
+    def final(self) -> Global___OptimizedImage:
+        """The image after the last update."""
+
+    @property
     def trace(self) -> Global___Trace:
-        """Only if the spec asks for it."""
+        """Only if the spec asks for it, with IMAGE_FORMAT_FLOAT32."""
 
     @property
     def verdict(self) -> Global___Verdict:
@@ -471,24 +487,28 @@ class FeatureImage(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        layer: builtins.str = ...,
-        feature: builtins.int = ...,
-        final: Global___OptimizedImage | None = ...,
-        best: Global___OptimizedImage | None = ...,
-        trace: Global___Trace | None = ...,
+        name: builtins.str = ...,
+        feature: convscope.v1.feature_pb2.Feature | None = ...,
+        objective: convscope.v1.feature_pb2.ObjectiveRef | None = ...,
         restart: builtins.int = ...,
+        best: Global___OptimizedImage | None = ...,
+        final: Global___OptimizedImage | None = ...,
+        trace: Global___Trace | None = ...,
         verdict: Global___Verdict | None = ...,
         spread: Global___Spread | None = ...,
-        digest: builtins.str = ...,
+        cache_key: builtins.str = ...,
+        png: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "final", b"final", "spread", b"spread", "trace", b"trace", "verdict", b"verdict"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "digest", b"digest", "feature", b"feature", "final", b"final", "layer", b"layer", "restart", b"restart", "spread", b"spread", "trace", b"trace", "verdict", b"verdict"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "feature", b"feature", "final", b"final", "objective", b"objective", "spread", b"spread", "subject", b"subject", "trace", b"trace", "verdict", b"verdict"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "cache_key", b"cache_key", "feature", b"feature", "final", b"final", "name", b"name", "objective", b"objective", "png", b"png", "restart", b"restart", "spread", b"spread", "subject", b"subject", "trace", b"trace", "verdict", b"verdict"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_spread", b"_spread"]) -> typing.Literal["spread"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_trace", b"_trace"]) -> typing.Literal["trace"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["subject", b"subject"]) -> typing.Literal["feature", "objective"] | None: ...
 
-Global___FeatureImage: typing_extensions.TypeAlias = FeatureImage
+Global___Image: typing_extensions.TypeAlias = Image
 
 @typing.final
 class ImageReady(google.protobuf.message.Message):
@@ -507,13 +527,13 @@ class ImageReady(google.protobuf.message.Message):
     known: builtins.bool
     """Whether it was stored already and not computed again."""
     @property
-    def image(self) -> Global___FeatureImage:
+    def image(self) -> Global___Image:
         """The image."""
 
     def __init__(
         self,
         *,
-        image: Global___FeatureImage | None = ...,
+        image: Global___Image | None = ...,
         completed: builtins.int = ...,
         total: builtins.int = ...,
         known: builtins.bool = ...,
@@ -525,7 +545,7 @@ Global___ImageReady: typing_extensions.TypeAlias = ImageReady
 
 @typing.final
 class VisualizeResult(google.protobuf.message.Message):
-    """Outcome of a visualization; the images themselves are in the events, and in Visualizations."""
+    """Outcome of a visualization; the images themselves are in the events, and in Images."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

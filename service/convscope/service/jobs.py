@@ -10,6 +10,7 @@ from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
+from convscope.service.image_formats import image_format_of
 from convscope.service.paging import check_page, cut_page
 from convscope.service.requests import known_values, name_to_id
 from convscope.service.validation import plan_job, request_digest
@@ -70,7 +71,10 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
         job_id = name_to_id("jobs", request.name)
         if request.after_sequence < 0:
             raise InvalidRequestError(Violation("after_sequence", f"must be 0 or more, not {request.after_sequence}"))
-        async for event in watch_job(self._backend, self._hub, job_id, request.after_sequence, request.after_token):
+        image_format = image_format_of(request.image_format)
+        async for event in watch_job(
+            self._backend, self._hub, job_id, request.after_sequence, request.after_token, image_format=image_format
+        ):
             yield event
 
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> Job:  # noqa: N802

@@ -20,11 +20,19 @@ class ImagePlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageTarget:
-    """The images of one layer or objective: their numbers, and the features, rising."""
+    """The images of one layer or objective.
+
+    Attributes:
+        layer: name of the layer, or what the objective's images are listed under.
+        numbers: those of the images.
+        features: rising; one 0 for an objective.
+        objective: which of the spec's objectives, from 0; None for a layer.
+    """
 
     layer: str
     numbers: range
     features: Sequence[int]
+    objective: int | None = None
 
 
 class ImageOrder:
@@ -44,7 +52,7 @@ class ImageOrder:
         for selection in spec.selections:
             self._add(selection.name, selection.list.indices)
         for index, objective in enumerate(spec.objectives):
-            self._add(objective_name(index, objective.name), (0,))
+            self._add(objective_name(index, objective.name), (0,), index)
 
     def place(self, number: int) -> ImagePlace:
         """Return what image ``number`` is of.
@@ -52,11 +60,19 @@ class ImageOrder:
         Raises:
             IndexError: if there is none of this number.
         """
-        if not 0 <= number < self.total:
-            raise IndexError(number)
-        target = self.targets[bisect_right(self.targets, number, key=lambda each: each.numbers.start) - 1]
+        target = self.target_of(number)
         index, restart = divmod(number - target.numbers.start, self.each)
         return ImagePlace(layer=target.layer, feature=target.features[index], restart=restart)
+
+    def target_of(self, number: int) -> ImageTarget:
+        """Return the layer or objective that image ``number`` is of.
+
+        Raises:
+            IndexError: if there is none of this number.
+        """
+        if not 0 <= number < self.total:
+            raise IndexError(number)
+        return self.targets[bisect_right(self.targets, number, key=lambda each: each.numbers.start) - 1]
 
     def number(self, place: ImagePlace) -> int | None:
         """Return the number of an image; None if the job does not have it."""
@@ -75,9 +91,10 @@ class ImageOrder:
             return range(0)
         return target.numbers[index * self.each : (index + 1) * self.each]
 
-    def _add(self, layer: str, features: Sequence[int]) -> None:
+    def _add(self, layer: str, features: Sequence[int], objective: int | None = None) -> None:
         first, self.total = self.total, self.total + len(features) * self.each
-        self.targets.append(ImageTarget(layer=layer, numbers=range(first, self.total), features=features))
+        numbers = range(first, self.total)
+        self.targets.append(ImageTarget(layer=layer, numbers=numbers, features=features, objective=objective))
 
 
 def objective_name(index: int, name: str) -> str:

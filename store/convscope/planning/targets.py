@@ -115,8 +115,13 @@ def _values(layers: Sequence[Layer]) -> int:
 def _tapped(objective: Objective, number: int) -> str:
     """Return the layer that a term looks at."""
     term = objective.terms[number]
-    what = term.WhichOneof("what")
-    return str(getattr(term, what).layer) if what else ""
+    match term.WhichOneof("what"):
+        case None:
+            return ""
+        case "neuron":
+            return term.neuron.feature.layer
+        case what:
+            return str(getattr(term, what).layer)
 
 
 def restarts_of(spec: VisualizeSpec) -> int:

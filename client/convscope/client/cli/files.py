@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from convscope.client import plots
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import written
-from convscope.client.images import FeatureImage, OptimizedImage, Trace
+from convscope.client.images import Image, OptimizedImage, Trace
 from convscope.client.results import ImageStack, LayerImages, VisualizeResult
 
 __all__ = ["Step", "check_folder", "has_grids", "save_evaluation", "save_grids", "save_images"]
 
 # Numbers of channels that can be drawn: grey and colour.
 DRAWN = (1, 3)
+
+# Characters besides control characters that are percent-escaped in the names of arrays and files, as in exports.
+_IN_NAMES = r"%/\\#"
 
 # Is called as each step of a long work begins, with its number from 1, how many there are, and its name.
 Step: TypeAlias = Callable[[int, int, str], None]
@@ -55,12 +58,12 @@ def save_images(result: VisualizeResult, file: Path, step: Step | None = None) -
 
     For each layer: `conv1/features`, `conv1/restarts` and `conv1/verdicts` (text), then `final` and `best`, each with
     `pixels`, `objective`, `predicted_class`, `probability` and `iteration` (`conv1/best/pixels`), and `trace` with its
-    figures if there are any. In the name of a layer, `%` and control characters are escaped as in URLs.
+    figures if there are any. In the name of a layer, `%`, slashes, `#` and control characters are escaped as in URLs.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with written(file) as opened, zipfile.ZipFile(opened, "w", zipfile.ZIP_DEFLATED) as archive:
         for layer in _each(result.layers, step):
-            _add_layer(archive, _escaped(layer, "%"), [image for image in result.images if image.layer == layer])
+            _add_layer(archive, _escaped(layer, _IN_NAMES), [image for image in result.images if image.layer == layer])
     return file
 
 
@@ -72,13 +75,12 @@ def has_grids(result: VisualizeResult) -> bool:
 def save_grids(result: VisualizeResult, folder: Path, step: Step | None = None) -> list[Path]:
     """Draws each layer's best images as a grid; returns the files, none where images have no colours to be drawn in.
 
-    Of very many images the first are drawn, as `plots` says. A file has the layer's name; in it `/`, `%` and control
-    characters are escaped as in URLs.
+    Of very many images the first are drawn, as `plots` says. A file has the layer's name, escaped as in `save_images`.
     """
     if not has_grids(result):
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    files = {layer: folder / f"{_escaped(layer, '%/')}.png" for layer in result.layers}
+    files = {layer: folder / f"{_escaped(layer, _IN_NAMES)}.png" for layer in result.layers}
     for layer in _each(result.layers, step):
         _save_figure(_grid(result.layer(layer)), files[layer])
     return list(files.values())
@@ -92,7 +94,7 @@ def _each(layers: Sequence[str], step: Step | None) -> Iterator[str]:
         yield layer
 
 
-def _add_layer(archive: zipfile.ZipFile, name: str, images: list[FeatureImage]) -> None:
+def _add_layer(archive: zipfile.ZipFile, name: str, images: list[Image]) -> None:
     """Adds all arrays of a layer under its name in the archive."""
     _add(archive, f"{name}/features", np.array([image.feature for image in images], np.int32))
     _add(archive, f"{name}/restarts", np.array([image.restart for image in images], np.int32))

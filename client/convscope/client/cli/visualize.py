@@ -24,7 +24,7 @@ from convscope.client.cli.options import (
 from convscope.client.cli.output import console, print_json, table
 from convscope.client.cli.waiting import await_result, saving, steps
 from convscope.client.enums import Outcome, Preset, Restarts
-from convscope.client.images import FeatureImage
+from convscope.client.images import Image
 from convscope.client.results import VisualizeResult
 
 __all__ = ["visualize"]
@@ -177,7 +177,7 @@ def _print(result: VisualizeResult, files: list[Path]) -> None:
         out.print("[dim]images with these channels are not drawn[/]" if find_spec("matplotlib") else _FOR_PICTURES)
 
 
-def _unusual(images: list[FeatureImage]) -> str:
+def _unusual(images: list[Image]) -> str:
     """How many images have each verdict that is a warning, as `2 constant; 1 unreachable, without a gradient`."""
     verdicts = [image.verdict for image in images]
     outcomes = [str(verdict) for verdict in verdicts if verdict and verdict.outcome is not Outcome.NORMAL]

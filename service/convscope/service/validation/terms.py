@@ -8,8 +8,9 @@ import numpy as np
 
 from convscope.service.validation.checks import Checks, Limits, exact
 from convscope.service.validation.layers import find_convolution, find_layer
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.models_pb2 import Layer
-from convscope.v1.objective_pb2 import DirectionTerm, DiversityTerm, FeatureTerm, LayerTerm, NeuronTerm, Tap, Term
+from convscope.v1.objective_pb2 import DirectionTerm, DiversityTerm, LayerTerm, NeuronTerm, Tap, Term
 
 __all__ = ["check_term"]
 
@@ -36,17 +37,18 @@ def check_term(term: Term, layers: Sequence[Layer], checks: Checks) -> None:
         checks.choice(term, "tap", Tap.DESCRIPTOR, default=Tap.TAP_PRE_ACTIVATION)
 
 
-def _check_feature(term: FeatureTerm, layers: Sequence[Layer], checks: Checks) -> None:
-    layer = find_layer(term.layer, layers, checks, field="layer")
+def _check_feature(feature: Feature, layers: Sequence[Layer], checks: Checks) -> None:
+    layer = find_layer(feature.layer, layers, checks, field="layer")
     if layer is not None:
-        checks.number(term, "feature", 0, layer.features - 1)
+        checks.number(feature, "index", 0, layer.features - 1)
 
 
 def _check_neuron(term: NeuronTerm, layers: Sequence[Layer], checks: Checks) -> None:
-    layer = find_convolution(term.layer, layers, checks, field="layer")
+    inside = checks.inside("feature")
+    layer = find_convolution(term.feature.layer, layers, inside, field="layer")
     if layer is not None:
         height, width, channels = layer.output_shape
-        checks.number(term, "channel", 0, channels - 1)
+        inside.number(term.feature, "index", 0, channels - 1)
         checks.number(term, "row", 0, height - 1, default=height // 2)
         checks.number(term, "column", 0, width - 1, default=width // 2)
 

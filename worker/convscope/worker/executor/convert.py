@@ -16,7 +16,7 @@ from convscope.v1.models_pb2 import Layer, LayerKind
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import Activation, Network, Precision, TrainProgress, TrainSpec
 from convscope.v1.visualize_pb2 import (
-    FeatureImage,
+    Image,
     OptimizedImage,
     Restarts,
     Spread,
@@ -30,8 +30,7 @@ __all__ = [
     "SPLITS",
     "evaluate_result",
     "evaluate_settings",
-    "feature_image",
-    "feature_name",
+    "image",
     "layers",
     "spread",
     "tensor",
@@ -175,23 +174,16 @@ def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
     )
 
 
-def feature_image(image: visualization.FeatureImage) -> FeatureImage:
-    """Pack what a feature likes to see."""
-    return FeatureImage(
-        layer=image.layer,
-        feature=image.feature,
-        final=_optimized_image(image.final),
-        best=_optimized_image(image.best),
-        trace=_trace(image.trace) if image.trace else None,
-        restart=image.restart,
-        verdict=_verdict(image.verdict),
-        spread=spread(image.spread) if image.spread else None,
+def image(computed: visualization.FeatureImage) -> Image:
+    """Pack an image, but for its name and subject: see ``addressed`` of the store."""
+    return Image(
+        restart=computed.restart,
+        best=_optimized_image(computed.best),
+        final=_optimized_image(computed.final),
+        trace=_trace(computed.trace) if computed.trace else None,
+        verdict=_verdict(computed.verdict),
+        spread=spread(computed.spread) if computed.spread else None,
     )
-
-
-def feature_name(image: visualization.FeatureImage) -> FeatureImage:
-    """Pack only whose image it is."""
-    return FeatureImage(layer=image.layer, feature=image.feature, restart=image.restart)
 
 
 def _verdict(verdict: visualization.Verdict) -> Verdict:

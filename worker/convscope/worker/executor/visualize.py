@@ -10,10 +10,11 @@ from convscope.engine.visualization import Visualizer
 from convscope.engine.visualization.visualizer import Ready
 from convscope.planning import ImageNames, check_planning, plan_visualization
 from convscope.planning.order import ImageOrder, ImagePlace
-from convscope.store import Image, ResultWanted
-from convscope.store.jobs.images import ready_images
+from convscope.store import Image as StoredImage
+from convscope.store import ResultWanted
+from convscope.store.jobs.images import addressed, ready_images
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
-from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeResult, VisualizeSpec
+from convscope.v1.visualize_pb2 import Image, ImageReady, VisualizeResult, VisualizeSpec
 from convscope.worker.executor import convert
 from convscope.worker.executor.candidates import Candidates
 from convscope.worker.executor.context import AttemptContext
@@ -133,19 +134,18 @@ class _Job:
         candidates = Candidates(context, self._settings.restarts)
 
         def choose(feature: int) -> None:
-            if best := candidates.best(self._numbers(span, feature)[0]):
-                buffer.add(*self._stored(best), counted=True)
+            number = self._numbers(span, feature)[0]
+            if best := candidates.best(number):
+                buffer.add(*self._stored(number, best), counted=True)
 
         def ready(computed: ComputedImage) -> None:
-            message, feature = self._message(computed), computed.feature
+            number, feature = self._number(computed), computed.feature
+            message = self._message(number, computed)
             if self._competes(span, feature):
-                number, restarts = self._numbers(span, feature)[0], span.parted[feature]
-                candidates.add(number, restarts, message, kept=buffer.count())
+                candidates.add(number, span.parted[feature], message, kept=buffer.count())
                 choose(feature)
-                return
-            image, data = self._stored(message)
-            if image.number not in have:  # as it may be if it is between others that are missing
-                buffer.add(image, data)
+            elif number not in have:  # as it may be if it is between others that are missing
+                buffer.add(*self._stored(number, message))
 
         competing = [each for each in span.features if self._competes(span, each)]
         stored = {each for each in competing if candidates.has(self._numbers(span, each)[0], span.parted[each])}
@@ -171,30 +171,30 @@ class _Job:
             self._visualizer = Visualizer(open_model(context), memory_in(MEMORY_VARIABLE))
         return self._visualizer
 
-    def _message(self, computed: ComputedImage) -> FeatureImage:
-        """Return an image with its name; it has none if more than the request decided its bits."""
-        message = convert.feature_image(computed)
+    def _message(self, number: int, computed: ComputedImage) -> Image:
+        """Return an image with its cache key; it has none if more than the request decided its bits."""
+        message = convert.image(computed)
         if not computed.cut:
-            message.digest = self._name(self._number(message))
+            message.cache_key = self._name(number)
         return message
 
-    def _stored(self, message: FeatureImage) -> tuple[Image, bytes]:
+    def _stored(self, number: int, message: Image) -> tuple[StoredImage, bytes]:
         """Return an image as the job has it, and its bytes."""
-        image = self._image(self._number(message), message.digest, known=False)
+        image = self._image(number, message.cache_key, known=False)
         return image, message.SerializeToString(deterministic=True)
 
-    def _number(self, message: FeatureImage) -> int:
-        restart = message.restart if self.order.each > 1 else 0
-        number = self.order.number(ImagePlace(layer=message.layer, feature=message.feature, restart=restart))
+    def _number(self, computed: ComputedImage) -> int:
+        restart = computed.restart if self.order.each > 1 else 0
+        number = self.order.number(ImagePlace(layer=computed.layer, feature=computed.feature, restart=restart))
         if number is None:
-            raise KeyError(f"{message.layer} {message.feature} was computed, and nobody wants it")
+            raise KeyError(f"{computed.layer} {computed.feature} was computed, and nobody wants it")
         return number
 
     def _name(self, number: int) -> str:
         return self._names.digest(self.order.place(number))
 
-    def _image(self, number: int, name: str, *, known: bool) -> Image:
-        place = self.order.place(number)
-        whose = FeatureImage(layer=place.layer, feature=place.feature, restart=place.restart, digest=name)
+    def _image(self, number: int, name: str, *, known: bool) -> StoredImage:
+        whose = addressed(self.job_id, self.order, number)
+        whose.cache_key = name
         event = ImageReady(image=whose, total=self.order.total, known=known)
-        return Image(number=number, name=name, event=JobEvent(image_ready=event))
+        return StoredImage(number=number, name=name, event=JobEvent(image_ready=event))
