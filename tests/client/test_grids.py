@@ -36,7 +36,7 @@ def test_grids_are_where_they_are_said_to_be(name: str, tmp_path: Path) -> None:
 
 
 def test_layers_of_nearly_the_same_name_are_kept_apart(tmp_path: Path) -> None:
-    names = ["a/b", "a_b", "a%2Fb", "a\0b", "a\0c", "a", "conv1 (2)", r"$\frac$"]
+    names = ["a/b", "a_b", "a%2Fb", "a\0b", "a\0c", "a", "conv1 (2)", "$x$", r"$\frac$"]
     images = tuple(image for name in names for image in result(name).images)
     found = VisualizeResult(images=images, seconds=0.0)
     files = save_grids(found, tmp_path)
@@ -46,7 +46,7 @@ def test_layers_of_nearly_the_same_name_are_kept_apart(tmp_path: Path) -> None:
         "a_b.png",
         "a.png",
         "conv1 (2).png",
-        r"$\frac$.png",
+        "$x$.png",
     ]
     with np.load(save_images(found, tmp_path / "images.npz")) as arrays:
         kept = [unquote(name.removesuffix("/features")) for name in arrays if name.endswith("/features")]

@@ -185,7 +185,7 @@ def test_listings_that_cannot_be_right(
     job = store.job(LAYERS, objectives=[Objective(name="mine")])
     fields = {name: value for name, value in request_.items() if name in ImageFilter.DESCRIPTOR.fields_by_name}
     plain = {name: value for name, value in request_.items() if name not in fields}
-    request = ListImagesRequest(**{"parent": job.name, "filter": ImageFilter(**fields)} | plain)
+    request = ListImagesRequest(parent=plain.pop("parent", job.name), filter=ImageFilter(**fields), **plain)
     error: Any = refused(lambda: api.images.ListImages(request, timeout=30))
     assert error.code().name == code
     assert said in error.details()

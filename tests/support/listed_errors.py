@@ -148,7 +148,7 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "INVALID_ARGUMENT": [
             *LISTING["INVALID_ARGUMENT"],
             *(
-                lambda world, fields=fields: ListImagesRequest(parent=f"jobs/{world.undrawn}", **fields)  # type: ignore[misc]
+                lambda world, fields=fields: ListImagesRequest(parent=f"jobs/{world.undrawn}", **fields)
                 for fields in (
                     {"filter": ImageFilter(layers=["none"])},
                     {"filter": ImageFilter(features=[Feature(layer="conv1", index=99)])},

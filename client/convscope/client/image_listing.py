@@ -175,7 +175,7 @@ def _choose(chosen: images_pb2.ImageFilter, layers: Chosen) -> None:
             if not numbers:
                 chosen.layers.append(name)
         return
-    if not isinstance(layers, Iterable) or isinstance(layers, bytes):
+    if not isinstance(layers, Iterable):
         raise InvalidType(f"layers: {layers!r} is neither a name nor a list or mapping of names")
     chosen.layers.extend(checks.text("layers", name) for name in ([layers] if isinstance(layers, str) else layers))
 

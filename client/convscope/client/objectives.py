@@ -137,9 +137,11 @@ def neuron(
 ) -> Objective:
     """One position of a convolution's channel, each from 0. Default: the middle of the map."""
     place = {"row": row, "column": column}
-    given = {name: checks.int32(name, value) for name, value in place.items() if value is not None}
-    where = {"feature.layer": checks.text("layer", layer), "feature.index": checks.int32("channel", channel)}
-    return _one("neuron", tap, **where, **given)
+    where: dict[str, str | int] = {
+        name: checks.int32(name, value) for name, value in place.items() if value is not None
+    }
+    where |= {"feature.layer": checks.text("layer", layer), "feature.index": checks.int32("channel", channel)}
+    return _one("neuron", tap, **where)
 
 
 def layer(name: str, *, tap: str | None = None) -> Objective:
