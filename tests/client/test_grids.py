@@ -74,6 +74,15 @@ def test_an_archive_has_every_array(tmp_path: Path) -> None:
         assert arrays["a/best/objective"].tolist() == [0.5, 1.5]
 
 
+def test_an_archive_has_the_frames(tmp_path: Path) -> None:
+    (shown,) = result("a").images
+    found = VisualizeResult(images=(replace(shown, frames=(shown.final, shown.best, shown.best)),), seconds=0.0)
+    with np.load(save_images(found, tmp_path / "images.npz")) as arrays:
+        assert arrays["a/frames/pixels"].shape == (1, 3, 6, 5, 1)
+        np.testing.assert_array_equal(arrays["a/frames/pixels"][0, 0], shown.final.pixels)
+        assert arrays["a/frames/iteration"].dtype == np.int32
+
+
 def test_an_archive_is_written_layer_by_layer(tmp_path: Path) -> None:
     """A network has many layers: all images of one layer are held a second time, but not those of all."""
     shown = OptimizedImage(

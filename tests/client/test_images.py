@@ -297,6 +297,23 @@ def ready(sequence: int, spec: visualize_pb2.VisualizeSpec, number: int, **field
     return event(sequence, image_ready=visualize_pb2.ImageReady(image=shown, completed=sequence, total=4, **fields))
 
 
+def test_a_result_has_the_frames_that_events_lack(fake: FakeService, client: Client) -> None:
+    spec = visualize_pb2.VisualizeSpec(frames=2)
+    spec.selections.add(name="conv1").list.indices.extend([4])
+    described = job("visualize")
+    described.spec.visualize.CopyFrom(spec)
+    fake.handlers["GetJob"] = lambda *_: described
+    whole = ready(1, spec, 0).image_ready.image
+    for iteration in (0, 30):
+        whole.frames.add(iteration=iteration, pixels=whole.best.pixels)
+    fake.handlers["ListImages"] = lambda *_: images_pb2.ListImagesResponse(images=[whole])
+    result = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult())
+    fake.handlers["WatchJob"] = lambda *_: iter([ready(1, spec, 0), finished(2, result=result)])
+    (found,) = client.job("j").result().images
+    assert [frame.iteration for frame in found.frames] == [0, 30]
+    np.testing.assert_array_equal(found.frames[1].pixels, pixels(0))
+
+
 def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -> None:
     """Parts end in any order, and may send an image again."""
     spec = visualize_pb2.VisualizeSpec(restarts=2, keep=visualize_pb2.RESTARTS_ALL, objectives=[Objective(name="x")])

@@ -29,7 +29,7 @@ PATHS = {
 }
 
 MESSAGE = re.compile(r"((?:^//[^\n]*\n)+)^message (\w+) \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
-FIELD = re.compile(r"((?:^ +//.*\n)+) +(?:optional )?(double|int32) (\w+) =", re.MULTILINE)
+FIELD = re.compile(r"((?:^ +//.*\n)+) +(?:optional )?(double|int32) (\w+) = \d+;", re.MULTILINE)
 RANGE = re.compile(r"(> |above )?\b(\d[\d.,e]*) to (\d[\d.,e]*\d|\d)")
 
 

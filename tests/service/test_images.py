@@ -106,6 +106,18 @@ def test_what_is_known_of_an_image_can_be_had_without_pixels(api: Api, store: St
     assert found.best.objective == 0.5
 
 
+def test_frames_are_sent_with_float32_alone(api: Api, store: Store) -> None:
+    job = store.job({"conv1": [0]})
+    found = listed(api, job)[0]
+    found.frames.add(iteration=3, objective=0.5)
+    store.put(job, 0, found)
+    for image_format in ImageFormat.values():
+        shown = image_format in {ImageFormat.IMAGE_FORMAT_UNSPECIFIED, ImageFormat.IMAGE_FORMAT_FLOAT32}
+        assert len(listed(api, job, image_format=image_format)[0].frames) == shown
+        request = GetImageRequest(name=found.name, image_format=image_format)
+        assert len(api.images.GetImage(request, timeout=30).frames) == shown
+
+
 def test_an_image_is_fetched_by_its_name(api: Api, store: Store) -> None:
     job = store.job(LAYERS, restarts=3, every=True)
     request = GetImageRequest(name=f"{job.name}/images/5")

@@ -300,3 +300,24 @@ def test_what_costs_too_much_is_refused() -> None:
     found = refused(VisualizeSpec(iterations=10_000, restarts=1_000), max_cost=120)
     assert "more than the 2 minutes that are allowed" in found["restarts"]
     assert checked(VisualizeSpec(iterations=10_000), max_cost=ENOUGH)
+
+
+@pytest.mark.parametrize(
+    ("spec", "channels", "said"),
+    [
+        (VisualizeSpec(frames=-1), 1, "must be 0 to 31"),
+        (VisualizeSpec(frames=32), 1, "must be 0 to 31"),
+        (VisualizeSpec(iterations=10_000, frames=257), 1, "must be 0 to 256"),
+        (VisualizeSpec(iterations=300, frames=200), 1000, "must be at most 38 for images of this size"),
+    ],
+)
+def test_frames_that_there_cannot_be(spec: VisualizeSpec, channels: int, said: str) -> None:
+    found = refused(spec, channels=channels)
+    assert said in found.pop("frames")
+    assert not found
+
+
+def test_there_may_be_a_frame_for_each_iteration_and_the_start() -> None:
+    assert checked(VisualizeSpec(frames=31)).frames == 31
+    assert checked(VisualizeSpec(iterations=255, frames=256)).frames == 256
+    assert checked(VisualizeSpec(iterations=300, frames=38), channels=1000).frames == 38

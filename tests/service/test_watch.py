@@ -178,6 +178,7 @@ async def test_images_are_filled_in(connection: redis.Redis, backend: Backend) -
 async def test_an_image_has_name_subject_and_format(connection: redis.Redis, backend: Backend) -> None:
     """The log has what differs from job to job, the blob the rest."""
     stored = Image(restart=4, best=OptimizedImage(pixels=tensor(pixels(0)), objective=2.5), cache_key="k")
+    stored.frames.add(iteration=1)
     digest = backend.blobs.put(stored.SerializeToString())
     told = Image(name="jobs/j/images/0", objective=ObjectiveRef(index=1, name="mine"))
     async with running_hub(backend) as hub:
@@ -192,6 +193,7 @@ async def test_an_image_has_name_subject_and_format(connection: redis.Redis, bac
     for image_format, ready in seen.items():
         image = ready.image
         assert (image.name, image.objective.name, image.restart, image.best.objective) == (told.name, "mine", 4, 2.5)
+        assert not image.frames
         whole = image_format == ImageFormat.IMAGE_FORMAT_FLOAT32
         assert image.best.HasField("pixels") == whole
         assert image.png.startswith(b"\x89PNG") == (image_format == ImageFormat.IMAGE_FORMAT_PNG)

@@ -25,6 +25,7 @@ def test_what_decides_an_image_decides_its_name() -> None:
         VisualizeSpec(iterations=31),
         VisualizeSpec(seed=1),
         VisualizeSpec(trace=True),
+        VisualizeSpec(frames=3),
         VisualizeSpec(restarts=3),
         VisualizeSpec(keep=Restarts.RESTARTS_ALL),
         VisualizeSpec(render=Render(adam=Adam(learning_rate=1.0))),

@@ -180,6 +180,7 @@ def specs(draw: st.DrawFn, channels: int = 1) -> VisualizeSpec:
         iterations=draw(st.none() | st.integers(1, 10_000)),
         seed=draw(st.integers(0, 2**64 - 1)),
         trace=draw(st.booleans()),
+        frames=draw(st.integers(0, 2)),
         objectives=draw(objectives(called, restarts or 1)),
         preset=preset,
         restarts=restarts,

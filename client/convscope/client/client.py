@@ -180,6 +180,7 @@ class Client:
         keep: str | None = None,
         seed: int = 0,
         trace: bool = False,
+        frames: int = 0,
         recompute: bool = False,
         request_id: str | None = None,
         priority: str | None = None,
@@ -200,6 +201,8 @@ class Client:
             keep: Which of them to return, `best` or `all`. Default `best`.
             seed: Decides starting images and transforms. The same seed gives the same bits.
             trace: Whether to record what happens at each iteration.
+            frames: How many images of the way to keep with each image, evenly spaced from the start to the image
+                after the last update, 0 to 256 and at most `iterations` + 1.
             recompute: Whether to compute images that are stored already.
             request_id: As in `train`.
             priority: As in `train`.
@@ -219,6 +222,7 @@ class Client:
             keep=keep,
             seed=seed,
             trace=trace,
+            frames=frames,
             recompute=recompute,
         )
         return self._create(jobs_pb2.JobSpec(visualize=spec), request_id, priority, device)

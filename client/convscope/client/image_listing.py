@@ -11,9 +11,9 @@ from convscope.client.connection import Connection
 from convscope.client.enums import ExportFormat, ImageFormat, to_wire
 from convscope.client.errors import InvalidType, InvalidValue, NotFound
 from convscope.client.folders import save_folder
+from convscope.client.image_pages import listed_images
 from convscope.client.images import Image
 from convscope.client.jobs import Job
-from convscope.client.paging import pages
 from convscope.client.results import VisualizeResult
 from convscope.client.selections import Features, feature_numbers, objective_names
 from convscope.v1 import feature_pb2, image_format_pb2, images_pb2
@@ -160,8 +160,7 @@ def _listed(
     page_size: int = 0,
 ) -> Iterator[Image]:
     request = images_pb2.ListImagesRequest(parent=job, filter=chosen, image_format=pixels, page_size=page_size)
-    found = pages(connection, connection.images.ListImages, request)
-    return (Image.from_wire(message) for page in found for message in page.images)
+    return listed_images(connection, request)
 
 
 def _choose(chosen: images_pb2.ImageFilter, layers: Chosen) -> None:

@@ -113,6 +113,8 @@ class Image:
         spread: How all restarts ended; only where there were several and this is the best of them.
         cache_key: Names the computation: SHA-256, in hexadecimal, of the model, what is maximized, and every setting;
             empty where want of memory on a worker may have changed the last bits.
+        frames: Images of the way, by iteration, if they were asked for; none in events, and where the image was fetched
+            as PNG or without pixels.
         png: The best image as a PNG file; only where it was fetched as one.
     """
 
@@ -125,6 +127,7 @@ class Image:
     verdict: Verdict | None = None
     spread: Spread | None = None
     cache_key: str = ""
+    frames: tuple[OptimizedImage, ...] = ()
     png: bytes = b""
 
     @property
@@ -150,6 +153,7 @@ class Image:
             verdict=Verdict.from_wire(message.verdict) if message.HasField("verdict") else None,
             spread=Spread.from_wire(message.spread) if message.HasField("spread") else None,
             cache_key=message.cache_key,
+            frames=tuple(map(OptimizedImage.from_wire, message.frames)),
             png=message.png,
         )
 

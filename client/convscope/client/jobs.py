@@ -16,12 +16,13 @@ from convscope.client.enums import Device, JobKind, JobState, Priority, from_wir
 from convscope.client.errors import DataLoss, DeadlineExceeded, JobCancelled, JobFailed, NotFound, ProtocolError
 from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
 from convscope.client.history import History
+from convscope.client.image_pages import listed_images
 from convscope.client.images import Image
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
 from convscope.client.selections import asked_features, objective_names
 from convscope.client.times import time_from_wire
 from convscope.client.watching import patiently, watch
-from convscope.v1 import jobs_pb2, models_pb2
+from convscope.v1 import images_pb2, jobs_pb2, models_pb2
 
 __all__ = ["Job", "JobInfo"]
 
@@ -244,10 +245,15 @@ class Job(Generic[R]):
             return self._with_history(result)
         if isinstance(result, VisualizeResult):
             spec = self.info.spec
+            if spec.get("frames"):  # which are not in events
+                images = patiently(self._connection, self._images)
             return VisualizeResult.of(
                 images, result.seconds, asked_features(spec), known=result.known, objectives=objective_names(spec)
             )
         return result
+
+    def _images(self) -> list[Image]:
+        return list(listed_images(self._connection, images_pb2.ListImagesRequest(parent=self.name)))
 
     def _with_history(self, result: TrainResult) -> TrainResult:
         request = models_pb2.GetModelRequest(name=result.model)

@@ -153,6 +153,7 @@ class VisualizeSpec(google.protobuf.message.Message):
     RESTARTS_FIELD_NUMBER: builtins.int
     KEEP_FIELD_NUMBER: builtins.int
     RECOMPUTE_FIELD_NUMBER: builtins.int
+    FRAMES_FIELD_NUMBER: builtins.int
     model: builtins.str
     """`models/{id}`. Required. It may still be in training: the job waits for it."""
     iterations: builtins.int
@@ -174,6 +175,10 @@ class VisualizeSpec(google.protobuf.message.Message):
     """Which of them to return. Default RESTARTS_BEST."""
     recompute: builtins.bool
     """Compute images even where the same ones are stored. Default false."""
+    frames: builtins.int
+    """How many images of the way to keep with each image: evenly spaced over the iterations, the start first and the image
+    after the last update last; at most `iterations` + 1.
+    """
     @property
     def selections(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LayerSelection]:
         """Layers and features, at most 10,000 selections. Default: every feature of every convolution, hidden dense layer and
@@ -203,9 +208,10 @@ class VisualizeSpec(google.protobuf.message.Message):
         restarts: builtins.int | None = ...,
         keep: Global___Restarts.ValueType = ...,
         recompute: builtins.bool = ...,
+        frames: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_iterations", b"_iterations", "_restarts", b"_restarts", "iterations", b"iterations", "render", b"render", "restarts", b"restarts"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_iterations", b"_iterations", "_restarts", b"_restarts", "iterations", b"iterations", "keep", b"keep", "model", b"model", "objectives", b"objectives", "preset", b"preset", "recompute", b"recompute", "render", b"render", "restarts", b"restarts", "seed", b"seed", "selections", b"selections", "trace", b"trace"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_iterations", b"_iterations", "_restarts", b"_restarts", "frames", b"frames", "iterations", b"iterations", "keep", b"keep", "model", b"model", "objectives", b"objectives", "preset", b"preset", "recompute", b"recompute", "render", b"render", "restarts", b"restarts", "seed", b"seed", "selections", b"selections", "trace", b"trace"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_iterations", b"_iterations"]) -> typing.Literal["iterations"] | None: ...
     @typing.overload
@@ -440,6 +446,7 @@ class Image(google.protobuf.message.Message):
     VERDICT_FIELD_NUMBER: builtins.int
     SPREAD_FIELD_NUMBER: builtins.int
     CACHE_KEY_FIELD_NUMBER: builtins.int
+    FRAMES_FIELD_NUMBER: builtins.int
     PNG_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Resource name, `jobs/{job}/images/{number}`. Numbers count from 0 in the order of the effective spec: selections,
@@ -484,6 +491,10 @@ class Image(google.protobuf.message.Message):
     def spread(self) -> Global___Spread:
         """How all restarts ended; only with RESTARTS_BEST and more than one restart."""
 
+    @property
+    def frames(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OptimizedImage]:
+        """Images of the way, if the spec asks for them, by iteration; not in events."""
+
     def __init__(
         self,
         *,
@@ -497,10 +508,11 @@ class Image(google.protobuf.message.Message):
         verdict: Global___Verdict | None = ...,
         spread: Global___Spread | None = ...,
         cache_key: builtins.str = ...,
+        frames: collections.abc.Iterable[Global___OptimizedImage] | None = ...,
         png: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "feature", b"feature", "final", b"final", "objective", b"objective", "spread", b"spread", "subject", b"subject", "trace", b"trace", "verdict", b"verdict"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "cache_key", b"cache_key", "feature", b"feature", "final", b"final", "name", b"name", "objective", b"objective", "png", b"png", "restart", b"restart", "spread", b"spread", "subject", b"subject", "trace", b"trace", "verdict", b"verdict"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "cache_key", b"cache_key", "feature", b"feature", "final", b"final", "frames", b"frames", "name", b"name", "objective", b"objective", "png", b"png", "restart", b"restart", "spread", b"spread", "subject", b"subject", "trace", b"trace", "verdict", b"verdict"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_spread", b"_spread"]) -> typing.Literal["spread"] | None: ...
     @typing.overload

@@ -32,6 +32,7 @@ def send_as(image_format: ImageFormat.ValueType, image: Image) -> None:
     for optimized in (image.final, image.best):
         optimized.ClearField("pixels")
     image.ClearField("trace")
+    image.ClearField("frames")
 
 
 def as_png(image: Image, *, field: str) -> bytes:

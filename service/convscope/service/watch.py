@@ -115,5 +115,6 @@ class _Watch:
         """Return an event with its image or result."""
         event = hydrate(entry, self._backend.blobs)
         if event.HasField("image_ready"):
+            event.image_ready.image.ClearField("frames")  # an event would be as large as all of them
             send_as(self._image_format, event.image_ready.image)
         return event

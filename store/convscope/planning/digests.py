@@ -31,6 +31,7 @@ class ImageNames:
             iterations=spec.iterations,
             seed=spec.seed,
             trace=spec.trace,
+            frames=spec.frames,
             render=spec.render if spec.HasField("render") else None,
             restarts=restarts_of(spec),
             keep=spec.keep,

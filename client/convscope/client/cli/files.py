@@ -57,8 +57,9 @@ def save_images(result: VisualizeResult, file: Path, step: Step | None = None) -
     """Saves every array of a visualization in one .npz file; what is stacked for it is one layer's at a time.
 
     For each layer: `conv1/features`, `conv1/restarts` and `conv1/verdicts` (text), then `final` and `best`, each with
-    `pixels`, `objective`, `predicted_class`, `probability` and `iteration` (`conv1/best/pixels`), and `trace` with its
-    figures if there are any. In the name of a layer, `%`, slashes, `#` and control characters are escaped as in URLs.
+    `pixels`, `objective`, `predicted_class`, `probability` and `iteration` (`conv1/best/pixels`); if there are any,
+    `trace` with its figures, and `frames` with those of `best` and an axis more. In the name of a layer, `%`, slashes,
+    `#` and control characters are escaped as in URLs.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with written(file) as opened, zipfile.ZipFile(opened, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -101,6 +102,8 @@ def _add_layer(archive: zipfile.ZipFile, name: str, images: list[Image]) -> None
     _add(archive, f"{name}/verdicts", np.array([str(image.verdict or "") for image in images]))
     _add_stack(archive, f"{name}/final", [image.final for image in images])
     _add_stack(archive, f"{name}/best", [image.best for image in images])
+    for name_of, array in _frames(images).items():
+        _add(archive, f"{name}/frames/{name_of}", array)
     for trace, array in _traces([image.trace for image in images]).items():
         _add(archive, f"{name}/trace/{trace}", array)
 
@@ -134,6 +137,14 @@ def _grid(layer: LayerImages) -> Any:
         return plots.plot_restarts(layer, title=title)
     labels: list[str] | NDArray[np.int32] = [""] if layer.is_objective else layer.features
     return plots.plot_features(layer.best.pixels, labels, verdicts=layer.verdicts, title=title)
+
+
+def _frames(images: list[Image]) -> dict[str, NDArray[Any]]:
+    """Each figure of the frames as [features, frames, ...]."""
+    stacks = [ImageStack.of(image.frames) for image in images if image.frames]
+    return {
+        name: np.stack([getattr(stack, name) for stack in stacks]) for name in ImageStack.__dataclass_fields__ if stacks
+    }
 
 
 def _traces(traces: list[Trace | None]) -> dict[str, NDArray[Any]]:

@@ -102,6 +102,15 @@ def visualize(
         bool,
         typer.Option("--trace", metavar="", help="Record what happens at each iteration.", rich_help_panel=_HOW),
     ] = False,
+    frames: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Images of the way to keep with each image, evenly spaced from the start to the last update. "
+            "[dim]Default: 0.[/]",
+            rich_help_panel=_HOW,
+        ),
+    ] = 0,
     recompute: Annotated[
         bool,
         typer.Option(
@@ -136,6 +145,7 @@ def visualize(
             keep=keep,
             seed=seed,
             trace=trace,
+            frames=frames,
             recompute=recompute,
             request_id=request_id,
             priority=priority,

@@ -63,8 +63,9 @@ class FeatureImage:
 
     `best` counts start and final image in; of equally good ones it is the first. `restart` says from which start it
     came, `verdict` whether to believe it. `trace` is there if it was asked for, `spread` where the best of several
-    restarts was. `cut` tells whether it, or one of the restarts that it is the best of, climbed in a batch that was cut
-    for want of memory: its last bits may be others than those of the same request elsewhere.
+    restarts was, `frames` (images of the way, by iteration) if they were asked for. `cut` tells whether it, or one of
+    the restarts that it is the best of, climbed in a batch that was cut for want of memory: its last bits may be
+    others than those of the same request elsewhere.
     """
 
     layer: str
@@ -75,4 +76,5 @@ class FeatureImage:
     verdict: Verdict
     restart: int = 0
     spread: Spread | None = None
+    frames: tuple[OptimizedImage, ...] = ()
     cut: bool = False

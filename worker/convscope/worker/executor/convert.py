@@ -168,6 +168,7 @@ def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
         iterations=spec.iterations,
         seed=spec.seed,
         trace=spec.trace,
+        frames=spec.frames,
         restarts=max(1, spec.restarts),
         keep_all=spec.keep == Restarts.RESTARTS_ALL,
         render=render_settings(spec.render),
@@ -183,6 +184,7 @@ def image(computed: visualization.FeatureImage) -> Image:
         trace=_trace(computed.trace) if computed.trace else None,
         verdict=_verdict(computed.verdict),
         spread=spread(computed.spread) if computed.spread else None,
+        frames=map(_optimized_image, computed.frames),
     )
 
 

@@ -13,6 +13,7 @@ from convscope.engine.evaluation.classification import Classifier
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization.ascent.chunks import Chunk, halved, halves
 from convscope.engine.visualization.ascent.climb import Climb
+from convscope.engine.visualization.ascent.frames import Frames, frame_iterations
 from convscope.engine.visualization.ascent.moments import Moments
 from convscope.engine.visualization.items import ItemKey
 from convscope.engine.visualization.results import Result, results, seen
@@ -103,10 +104,13 @@ class ChunkClimb:
         items = [self._key(item) for item in chunk.items]
         rows = [item - chunk.first for item in chunk.wanted]
         moments = Moments(self._classify) if settings.trace else None
-        climb = Climb(target.ascent(chunk.rows), items, stop, moments.look if moments else None)
+        wanted = frame_iterations(settings.frames, settings.iterations)
+        frames = Frames(self._classify, wanted, rows) if wanted else None
+        looks = [each.look for each in (moments, frames) if each]
+        climb = Climb(target.ascent(chunk.rows), items, stop, looks, None if moments else wanted)
         climbed = climb.run(settings.iterations, rescue=target.rescue)
         bounds = target.upper_bounds([items[row].feature for row in rows])
-        found = results(climbed, items, rows, bounds, moments, cut=chunk.rows < self._rows)
+        found = results(climbed, items, rows, bounds, moments, frames=frames, cut=chunk.rows < self._rows)
         if settings.restarts > 1 and not settings.keep_all:
             return found  # only the best will be classified
         final, best = self._classify(climbed.state.image), self._classify(climbed.state.best_image)
