@@ -16,7 +16,8 @@ from convscope.client.network import Convolution, Dense
 
 
 def test_layers_on_the_command_line() -> None:
-    assert parse_convolutions("16@5:relu/2, 36") == [Convolution(filters=16), Convolution(filters=36)]
+    written = Convolution(filters=16, kernel_size=5, activation="relu", pool_size=2)
+    assert parse_convolutions("16@5:relu/2, 36") == [written, Convolution(filters=36)]
     assert parse_convolutions("8@3:tanh/1") == [Convolution(filters=8, kernel_size=3, activation="tanh", pool_size=1)]
     assert parse_convolutions("none") == []
     assert parse_convolutions(None) is None

@@ -58,8 +58,9 @@ def test_every_setting_arrives(sent: Callable[..., jobs_pb2.JobSpec]) -> None:
         continue_from="models/old",
     ).train
     layers = [(c.filters, c.kernel_size, c.activation, c.pool_size) for c in spec.network.convolutions]
-    assert layers == [(8, 5, 1, 2), (4, 3, 3, 1), (2, 5, 1, 2)]
-    assert [(d.units, d.activation) for d in spec.network.dense] == [(7, 2), (5, 1)]
+    assert layers == [(8, 0, 0, 0), (4, 3, 3, 1), (2, 0, 0, 0)]  # 0 is what the server fills in
+    assert not spec.network.convolutions[0].HasField("kernel_size")
+    assert [(d.units, d.activation) for d in spec.network.dense] == [(7, 2), (5, 0)]
     assert (spec.dataset, spec.continue_from) == ("datasets/mnist", "models/old")
     assert (spec.learning_rate, spec.precision, spec.seed) == (0.5, train_pb2.PRECISION_BFLOAT16, 2**64 - 1)
     assert (spec.batch_size, spec.iterations, spec.report_interval, spec.validation_interval) == (32, 10**7, 9, 8)
@@ -148,6 +149,48 @@ def test_what_cannot_be_right_is_not_sent(
     with pytest.raises(error, match=said):
         getattr(client, kind)(**arguments)
     assert not fake.requests
+
+
+def broken(client: Client, kind: str, **arguments: Any) -> list[str]:
+    """The arguments that are named as those that break a rule of the contract."""
+    with pytest.raises(InvalidValue) as caught:
+        getattr(client, kind)(**arguments)
+    assert all(f"{field}: {allowed}" in str(caught.value) for field, allowed in caught.value.fields.items())
+    return list(caught.value.fields)
+
+
+def test_all_that_breaks_a_rule_is_told_at_once_and_not_sent(client: Client, fake: FakeService) -> None:
+    training = {"convolutions": [{"filters": 0, "pool_size": 65}], "dense": [1] * 65, "learning_rate": float("nan")}
+    assert broken(client, "train", batch_size=0, continue_from="M", request_id="ü", **training) == [
+        "convolutions[0].filters",
+        "convolutions[0].pool_size",
+        "dense",
+        "learning_rate",
+        "batch_size",
+        "continue_from",
+        "request_id",
+    ]
+    assert broken(client, "evaluate", model="m", max_errors=1_001) == ["max_errors"]
+    drawing = {"layers": {"conv1": [-1]}, "render": {"transforms.pad": 0.6}}
+    assert broken(client, "visualize", model="m", restarts=0, **drawing) == [
+        "layers[0].list.indices[0]",
+        "render.transforms.pad",
+        "restarts",
+    ]
+    assert not fake.requests
+
+
+def test_names_that_no_resource_can_have_are_not_sent(client: Client, fake: FakeService) -> None:
+    for call in (client.job("No").refresh, lambda: next(client.job("j").watch(-1)), lambda: client.delete_model("é")):
+        with pytest.raises(InvalidValue):
+            call()
+    assert not fake.requests
+
+
+def test_of_many_faults_the_first_are_told(client: Client) -> None:
+    with pytest.raises(InvalidValue, match="and 88 more") as caught:
+        client.visualize("m", dict.fromkeys(range(-100, 0)))
+    assert len(caught.value.fields) == 100
 
 
 @pytest.mark.parametrize("name", ["", "jobs/", "/j", "models/j", "jobs/a/b"])

@@ -47,7 +47,7 @@ def test_each_status_is_an_error_of_its_own(
 
 def test_a_request_that_is_too_large_is_told_with_its_size(fake: FakeService, client: Client) -> None:
     with pytest.raises(errors.ResourceExhausted, match=r"the request has 5,\d+,\d+ bytes; .* at most 4,194,304"):
-        client.job("j" * 5_000_000).refresh()
+        client.visualize("m", [f"{number:0900}" for number in range(6_000)])
 
 
 @pytest.mark.parametrize(

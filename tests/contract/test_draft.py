@@ -1,5 +1,7 @@
-"""The contract to come: well formed, commented, in the names that it promises, with today's ranges and defaults."""
+"""The contract to come: well formed, commented, in its own kind of names, with the rules of the contract in use."""
 
+import contextlib
+import importlib
 import re
 import shutil
 import subprocess
@@ -10,10 +12,9 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import Default
 
 from contract.conftest import DRAFT, PROTOS, ROOT, Draft
-from convscope.service.validation.presets import DEFAULTS
-from convscope.service.validation.render import LIMITS, MAX_RESCUE
 from convscope.v1.rules import field_rules, oneof_rules
 
 # Numbers of fields in messages, of messages in files and so on, as descriptors count them.
@@ -164,62 +165,39 @@ def test_numbers_of_kinds_agree(draft: Draft) -> None:
         assert {field.name: field.number for field in draft.descriptor(name).fields} == expected
 
 
-# Ranges of whole numbers, and their defaults where a field has one of its own, as the service's checks have them.
-WHOLE = {
-    "TrainSpec.batch_size": (1, 8192, 64),
-    "TrainSpec.iterations": (0, 10_000_000, 10_000),
-    "TrainSpec.report_interval": (1, 1_000_000, 100),
-    "TrainSpec.validation_interval": (0, 1_000_000, 0),
-    "Convolution.filters": (1, 4096, None),
-    "Convolution.kernel_size": (1, 64, 5),
-    "Convolution.pool_size": (1, 64, 2),
-    "Dense.units": (1, 65_536, None),
-    "EvaluateSpec.batch_size": (1, 8192, 256),
-    "EvaluateSpec.max_errors": (0, 1000, 9),
-    "VisualizeSpec.iterations": (1, 10_000, None),
-    "VisualizeSpec.restarts": (1, 1000, 1),
-    "Render.rescue": (0, MAX_RESCUE, None),
-}
-ITEMS = {
-    "Network.convolutions": 64,
-    "Network.dense": 64,
-    "VisualizeSpec.selections": 10_000,
-    "VisualizeSpec.objectives": 1_000,
-    "Objective.terms": 16,
-}
-NAMES = {
-    "fourier": "Fourier",
-    "transforms": "Transforms",
-    "regularizers": "Regularizers",
-    "normalized": "NormalizedStep",
-    "adam": "AdamStep",
-}
+# What has another name in the contract that is in use.
+RENAMED = {"AdamStep": "Adam"}
+# What is something else there.
+OTHERS = {"Adam"}
 
 
-def field_of(draft: Draft, path: str) -> FieldDescriptor:
-    message, _, name = path.partition(".")
-    return draft.descriptor(message).fields_by_name[name]
+def in_use(draft: Draft) -> Iterator[tuple[Descriptor, Descriptor]]:
+    """The draft's messages that the contract in use has as well, each with that."""
+    for file in (PROTOS / "convscope" / "v1").glob("*_pb2.py"):
+        importlib.import_module(f"convscope.v1.{file.stem}")  # now the default pool has its messages
+    for message in draft.messages:
+        name = message.full_name.removeprefix("convscope.v1.")
+        with contextlib.suppress(KeyError):
+            if name not in OTHERS:
+                yield message, Default().FindMessageTypeByName(f"convscope.v1.{RENAMED.get(name, name)}")
 
 
-@pytest.mark.parametrize("path", WHOLE)
-def test_ranges_of_whole_numbers_are_carried_over(draft: Draft, path: str) -> None:
-    rules = field_rules(field_of(draft, path))
-    low, high, default = WHOLE[path]
-    assert (rules.minimum, rules.maximum) == (low, high)
-    assert (rules.default_number if rules.HasField("default_number") else None) == default
+def kind(field: FieldDescriptor) -> tuple[object, ...]:
+    """What tells fields apart that have a name in common."""
+    types = [found and found.full_name for found in (field.message_type, field.enum_type)]
+    oneof = field.containing_oneof
+    return (field.type, field.is_repeated, field.has_presence, oneof and oneof.name, *types)
 
 
-@pytest.mark.parametrize("path", ITEMS)
-def test_lengths_of_lists_are_carried_over(draft: Draft, path: str) -> None:
-    assert field_rules(field_of(draft, path)).max_items == ITEMS[path]
-
-
-@pytest.mark.parametrize("message", LIMITS)
-def test_ranges_of_settings_are_carried_over(draft: Draft, message: str) -> None:
-    default = DEFAULTS.get(message)
-    assert {field.name for field in draft.descriptor(NAMES[message]).fields} == set(LIMITS[message])
-    for name, limits in LIMITS[message].items():
-        rules = field_rules(field_of(draft, f"{NAMES[message]}.{name}"))
-        assert (rules.above if limits.above else rules.minimum, rules.maximum) == (limits.low, limits.high)
-        assert rules.HasField("above") == limits.above
-        assert not rules.default_number or rules.default_number == getattr(default, name)
+def test_rules_are_those_of_the_contract_in_use(draft: Draft) -> None:
+    compared = 0
+    for message, present in in_use(draft):
+        for field in message.fields:
+            other = present.fields_by_name.get(field.name)
+            if other is not None and kind(other) == kind(field):
+                compared += field_rules(field).ByteSize() > 0
+                assert field_rules(other) == field_rules(field), field.full_name
+        for oneof in message.oneofs:
+            if oneof.name in present.oneofs_by_name:
+                assert oneof_rules(present.oneofs_by_name[oneof.name]) == oneof_rules(oneof), oneof.full_name
+    assert compared > 60

@@ -12,16 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contract.conftest import Draft
-from convscope.v1.field_options_pb2 import FieldRules
 from convscope.v1.rules import Violation, allowed_text, default_text, field_rules, fill_defaults, violations
-
-WHOLE = {
-    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
-    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
-    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
-    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
-}
-REAL = {FieldDescriptor.CPPTYPE_DOUBLE: 64, FieldDescriptor.CPPTYPE_FLOAT: 32}
+from support.ruled_messages import REAL, WHOLE, ends, fill_rightly
 
 # How deep messages are in messages at most; deeper ones are left out.
 DEPTH = 5
@@ -107,81 +99,6 @@ def test_any_request_gets_paths_of_its_own_and_defaults_do_no_harm(draft: Draft,
     assert filled.SerializeToString(deterministic=True) == once
 
 
-NAMES = {
-    "models/{model}": ["models/a", "models/0-_z", f"models/{'a' * 64}"],
-    "datasets/{dataset}": ["datasets/mnist"],
-    "jobs/{job}": ["jobs/01k"],
-    "jobs/{job}/images/{number}": ["jobs/a/images/0", "jobs/a/images/700"],
-    "jobs/{job}/files/{file}": ["jobs/a/files/x.npy", "jobs/a/files/a%2Fb"],
-    "{model}": ["mine", "9"],
-}
-
-
-def right_numbers(field: FieldDescriptor) -> st.SearchStrategy[Any]:
-    rules = field_rules(field)
-    low, high = (getattr(rules, end) if end else None for end in (rules.WhichOneof("lower"), rules.WhichOneof("upper")))
-    if field.cpp_type in WHOLE:
-        least, most = WHOLE[field.cpp_type]
-        return st.integers(least if low is None else int(low), most if high is None else int(high))
-    numbers = st.floats(low, high, exclude_min=rules.HasField("above"), exclude_max=rules.HasField("below"), width=64)
-    if REAL[field.cpp_type] == 32:
-        numbers = st.sampled_from([0.0, -1.5, low or 0.0, high or 0.0])
-    return numbers.flatmap(lambda number: st.sampled_from([number, -number])) if rules.magnitude else numbers
-
-
-def right_scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
-    """Values of a field that its rules allow."""
-    rules = field_rules(field)
-    if field.enum_type is not None:
-        return st.sampled_from([value.number for value in field.enum_type.values if value.number])
-    if field.cpp_type in WHOLE or field.cpp_type in REAL:
-        return right_numbers(field)
-    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
-        return st.booleans()
-    return right_texts(rules)
-
-
-def right_texts(rules: FieldRules) -> st.SearchStrategy[str]:
-    most = rules.max_length if rules.HasField("max_length") else None
-    if rules.resource or rules.allowed:
-        return st.sampled_from(NAMES[rules.resource] if rules.resource else list(rules.allowed))
-    if not rules.pattern:
-        return st.text(min_size=1, max_size=most)
-    texts = st.from_regex(rules.pattern, fullmatch=True).map(lambda text: text[:most])
-    return texts.filter(lambda text: re.fullmatch(rules.pattern, text) is not None)
-
-
-def fill_rightly(data: st.DataObject, message: Any) -> None:
-    """Set what is required, and any other fields, to values that are allowed."""
-    choices = {
-        oneof.name: data.draw(st.sampled_from(list(oneof.fields))).name
-        for oneof in message.DESCRIPTOR.oneofs
-        if not oneof.name.startswith("_")
-    }
-    for field in message.DESCRIPTOR.fields:
-        rules = field_rules(field)
-        oneof = field.containing_oneof.name if field.containing_oneof is not None else ""
-        wanted = choices[oneof] == field.name if oneof in choices else rules.required or data.draw(st.booleans())
-        if (wanted and not rules.output_only) or rules.min_items:
-            set_rightly(data, message, field)
-
-
-def set_rightly(data: st.DataObject, message: Any, field: FieldDescriptor) -> None:
-    value, rules = getattr(message, field.name), field_rules(field)
-    if field.message_type is None and field.is_repeated:
-        value.extend(data.draw(st.lists(right_scalars(field), min_size=max(1, rules.min_items), max_size=4)))
-    elif field.message_type is None:
-        setattr(message, field.name, data.draw(right_scalars(field)))
-    elif field.message_type.GetOptions().map_entry:
-        value[data.draw(st.from_regex(rules.pattern or "[a-z]", fullmatch=True))] = data.draw(st.text(max_size=9))
-    elif field.message_type.full_name == "google.protobuf.Duration":
-        value.seconds = data.draw(st.integers(int(rules.minimum), int(rules.maximum)))
-    else:
-        inner = value.add() if field.is_repeated else value
-        inner.SetInParent()
-        fill_rightly(data, inner)
-
-
 REQUESTS = [
     "CreateJobRequest",
     "JobSpec",
@@ -208,28 +125,6 @@ def bounded(draft: Draft) -> Iterator[FieldDescriptor]:
         for field in message.fields:
             if field_rules(field).WhichOneof("lower") or field_rules(field).WhichOneof("upper"):
                 yield field
-
-
-def neighbour(field: FieldDescriptor, number: float, direction: int) -> float:
-    """The next value of the field's type."""
-    if field.cpp_type in WHOLE:
-        return int(number) + direction
-    if REAL.get(field.cpp_type) == 32:
-        return number + direction * abs(number) * 2**-20
-    return math.nextafter(number, direction * math.inf)
-
-
-def ends(field: FieldDescriptor) -> Iterator[tuple[float, float]]:
-    """Pairs of the outermost value that a field's rules allow, and the next one, which they do not."""
-    rules = field_rules(field)
-    for end, direction in ((rules.WhichOneof("lower"), -1), (rules.WhichOneof("upper"), 1)):
-        if end in {"minimum", "maximum"}:
-            bound = getattr(rules, end)
-            allowed = int(bound) if field.cpp_type in WHOLE else bound
-            yield allowed, neighbour(field, allowed, direction)
-        elif end is not None:
-            bound = getattr(rules, end)
-            yield neighbour(field, bound, -direction), bound
 
 
 def said_of(field: FieldDescriptor, draft: Draft, value: float) -> str:

@@ -89,7 +89,7 @@ def test_no_layers_at_all_are_a_linear_classifier(plan: Planner) -> None:
         (
             TrainSpec(network=Network(convolutions=[Convolution(filters=0)])),
             "spec.train.network.convolutions[0].filters",
-            "1 to 4,096, not 0",
+            "is required: 1 to 4,096",
         ),
         (
             TrainSpec(network=Network(convolutions=[Convolution(filters=1, kernel_size=65)])),
@@ -116,7 +116,11 @@ def test_no_layers_at_all_are_a_linear_classifier(plan: Planner) -> None:
             "spec.train.batch_size",
             "do not fit in memory",
         ),
-        (TrainSpec(network=Network(dense=[Dense(units=1)] * 65)), "spec.train.network.dense", "at most 64, not 65"),
+        (
+            TrainSpec(network=Network(dense=[Dense(units=1)] * 65)),
+            "spec.train.network.dense",
+            "at most 64 items, not 65",
+        ),
     ],
 )
 def test_training_specs_that_cannot_be_right(plan: Planner, spec: TrainSpec, field: str, allowed: str) -> None:
@@ -135,6 +139,40 @@ def test_all_violations_are_told_at_once(plan: Planner) -> None:
     }
 
 
+def test_what_breaks_a_rule_and_what_does_not_fit_the_model_are_told_together(
+    connection: redis.Redis, model: str
+) -> None:
+    selections = [LayerSelection(name="conv9"), LayerSelection(name="conv1", list=FeatureList(indices=[-1]))]
+    spec = VisualizeSpec(model=model, iterations=0, selections=selections, seed=3)
+    spec.MergeFromString(b"\xf8\x7f\x01")  # a field that there is not
+    request = CreateJobRequest(spec=JobSpec(visualize=spec), request_id="ü", priority=9)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequestError) as caught:
+        plan_job(request, ModelStore(connection))
+    assert {each.field for each in caught.value.violations} == {
+        "request_id",
+        "priority",
+        "spec.visualize",
+        "spec.visualize.iterations",
+        "spec.visualize.selections[0].name",
+        "spec.visualize.selections[1].list.indices[0]",
+    }
+
+
+def test_what_is_wrong_is_told_before_what_is_missing(plan: Planner) -> None:
+    assert list(refused(plan, JobSpec(evaluate=EvaluateSpec(model="models/none", batch_size=0)))) == [
+        "spec.evaluate.batch_size"
+    ]
+    assert list(refused(plan, JobSpec(train=TrainSpec(dataset="datasets/none", iterations=-1)))) == [
+        "spec.train.iterations"
+    ]
+
+
+def test_a_name_that_breaks_a_rule_is_not_looked_for(plan: Planner) -> None:
+    for spec in (TrainSpec(continue_from="models/A"), TrainSpec(dataset="mnist")):
+        (field,) = refused(plan, JobSpec(train=spec))
+        assert field in {"spec.train.continue_from", "spec.train.dataset"}
+
+
 def test_unknown_resources_are_not_found(plan: Planner) -> None:
     with pytest.raises(NotFoundError, match="datasets/cifar does not exist; there is datasets/mnist"):
         plan(JobSpec(train=TrainSpec(dataset="datasets/cifar")))
@@ -144,8 +182,8 @@ def test_unknown_resources_are_not_found(plan: Planner) -> None:
 
 def test_a_model_is_required_and_well_formed(plan: Planner) -> None:
     assert "required" in refused(plan, JobSpec(evaluate=EvaluateSpec()))["spec.evaluate.model"]
-    assert "models/ID" in refused(plan, JobSpec(visualize=VisualizeSpec(model="x")))["spec.visualize.model"]
-    assert list(refused(plan, JobSpec())) == ["spec"]
+    assert "models/MODEL" in refused(plan, JobSpec(visualize=VisualizeSpec(model="x")))["spec.visualize.model"]
+    assert list(refused(plan, JobSpec())) == ["spec.kind"]
 
 
 def test_continuing_keeps_network_and_dataset(plan: Planner, model: str) -> None:
@@ -207,11 +245,12 @@ def test_selections_are_spelled_out_and_merged(plan: Planner, model: str) -> Non
         (LayerSelection(name="conv3"), "name", "'conv3' is not a layer of the model; allowed: conv1, conv2, dense1"),
         (LayerSelection(name="pool1"), "name", "'pool1' has no features of its own"),
         (LayerSelection(convolution=2), "convolution", "2 is not the index of a convolution; allowed: 0 to 1"),
-        (LayerSelection(convolution=-1), "convolution", "allowed: 0 to 1"),
+        (LayerSelection(convolution=-1), "convolution", "at least 0"),
         (LayerSelection(), "layer", "is required"),
         (LayerSelection(name="logits", list=FeatureList(indices=[3, 10])), "list.indices[1]", "allowed: 0 to 9"),
-        (LayerSelection(name="logits", list=FeatureList()), "list.indices", "at least one feature, 0 to 9"),
-        (LayerSelection(name="logits", range=FeatureRange(start=-1, stop=2)), "range.start", "0 to 9"),
+        (LayerSelection(name="logits", list=FeatureList()), "list.indices", "1 to 65,536 items, not 0"),
+        (LayerSelection(name="logits", range=FeatureRange(start=-1, stop=2)), "range.start", "at least 0"),
+        (LayerSelection(name="logits", range=FeatureRange(start=10, stop=12)), "range.start", "0 to 9"),
         (LayerSelection(name="logits", range=FeatureRange(start=5, stop=5)), "range.stop", "6 to 10"),
         (LayerSelection(name="logits", range=FeatureRange(start=5, stop=11)), "range.stop", "6 to 10"),
     ],
@@ -234,8 +273,9 @@ def test_visualization_iterations(plan: Planner, model: str, iterations: int) ->
 @pytest.mark.parametrize("request_id", ["x" * 129, "naïve", "tab\t"])
 def test_request_ids(connection: redis.Redis, request_id: str) -> None:
     request = CreateJobRequest(spec=JobSpec(train=TrainSpec()), request_id=request_id)
-    with pytest.raises(InvalidRequestError, match="request_id: must be 1 to 128"):
+    with pytest.raises(InvalidRequestError) as caught:
         plan_job(request, ModelStore(connection))
+    assert [each.field for each in caught.value.violations] == ["request_id"]
 
 
 sizes = st.integers(-10, 100)

@@ -14,6 +14,7 @@ from convscope.service.validation.unknown import unknown_fields
 from convscope.store import ModelStore
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
+from convscope.v1.models_pb2 import Lineage
 from convscope.v1.train_pb2 import Convolution, Dense, Network, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
 
@@ -67,6 +68,10 @@ def test_an_unknown_field_is_found_anywhere(data: st.DataObject, spec: JobSpec, 
 @pytest.mark.parametrize("spec", SPECS)
 def test_what_is_known_is_not_found(spec: JobSpec) -> None:
     assert not list(unknown_fields(CreateJobRequest(spec=spec, request_id="r")))
+
+
+def test_a_map_is_passed_over() -> None:
+    assert not list(unknown_fields(Lineage(environment={"python": "3.13"})))
 
 
 def test_a_spec_with_unknown_fields_is_refused(connection: redis.Redis) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
+from convscope.service.validation.checks import Checks
+from convscope.service.validation.visualize import check_visualize
 from convscope.v1.feature_pb2 import Feature
 from convscope.v1.models_pb2 import Layer, LayerKind, Model
 from convscope.v1.objective_pb2 import (
@@ -25,6 +27,7 @@ from convscope.v1.render_pb2 import (
     Render,
     Transforms,
 )
+from convscope.v1.rules import fill_defaults, violations
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, Restarts, VisualizeSpec
 
 CONVOLUTION, DENSE = LayerKind.LAYER_KIND_CONVOLUTION, LayerKind.LAYER_KIND_DENSE
@@ -45,6 +48,22 @@ MAPS = {layer.name: tuple(layer.output_shape) for layer in LAYERS if layer.kind 
 def model(channels: int = 1) -> Model:
     """A network of two convolutions, a dense layer and three classes."""
     return Model(name="models/m", input_shape=[28, 28, channels], layers=LAYERS)
+
+
+def checked(spec: VisualizeSpec, *, channels: int = 1, max_cost: float = 1e12) -> VisualizeSpec:
+    """The spec as it would be stored.
+
+    Raises:
+        InvalidRequestError: if there is anything wrong with it.
+    """
+    found = VisualizeSpec()
+    found.CopyFrom(spec)
+    found.model = "models/m"
+    checks = Checks("spec.visualize", violations(found, "spec.visualize"))
+    fill_defaults(found)
+    check_visualize(found, model(channels), max_cost, checks)
+    checks.finish()
+    return found
 
 
 def maybe(values: st.SearchStrategy[float]) -> st.SearchStrategy[float | None]:

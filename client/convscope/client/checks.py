@@ -1,11 +1,20 @@
-"""Checks of values before anything is sent. Ranges are the server's to know; types and widths are checked here."""
+"""Checks before anything is sent: types and widths of single values, then the contract's rules on whole requests."""
 
 import numbers
 import operator
+import re
+
+from google.protobuf.message import Message
 
 from convscope.client.errors import InvalidType, InvalidValue
+from convscope.v1.rules import violations
 
-__all__ = ["float32", "int32", "int64", "real", "resource_name", "text", "uint64"]
+__all__ = ["float32", "int32", "int64", "keep_rules", "real", "resource_name", "text", "uint64"]
+
+# What stands before the name of a Python argument in the path of a request's field.
+_AROUND = re.compile(r"spec\.(train\.(network\.(?=convolutions|dense))?|evaluate\.|visualize\.)?")
+# Faults that are told; further ones are counted.
+_MOST_FAULTS = 12
 
 # The largest number that is sent as float32 and does not arrive as infinity.
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
@@ -66,10 +75,29 @@ def text(field: str, value: object) -> str:
 
 
 def resource_name(collection: str, value: object) -> str:
-    """`{collection}/{id}` from such a name or from the bare id; which ids there can be is the server's to know."""
+    """`{collection}/{id}` from such a name or from the bare id; which ids there can be is a rule of the contract."""
     field = collection.removesuffix("s")
     name = text(field, value)
     prefix, slash, identifier = name.rpartition("/")
     if not identifier or (slash and prefix != collection):
         raise InvalidValue(f"{field}: {name!r} is not of the form {collection}/ID")
     return name if slash else f"{collection}/{name}"
+
+
+def keep_rules(request: Message) -> None:
+    """Refuse a request that breaks rules of the contract.
+
+    Raises:
+        InvalidValue: Naming each argument that breaks one, and what is allowed.
+    """
+    broken = {_argument(fault.field): fault.description for fault in violations(request)}
+    if broken:
+        told = [f"{field}: {description}" for field, description in broken.items()]
+        more = [f"and {len(told) - _MOST_FAULTS} more"] if len(told) > _MOST_FAULTS else []
+        raise InvalidValue("; ".join(told[:_MOST_FAULTS] + more), broken)
+
+
+def _argument(path: str) -> str:
+    """The Python argument that a field of a request comes from."""
+    name = _AROUND.sub("", path, count=1) if path.startswith("spec.") else path
+    return re.sub("^selections", "layers", name)

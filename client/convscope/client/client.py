@@ -119,7 +119,7 @@ class Client:
 
         Raises:
             InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
-            InvalidArgument: The server refuses a field; `fields` names it.
+            InvalidArgument: The server refuses what does not fit its models or datasets; `fields` names it.
             NotFound: Unknown dataset or model.
             FailedPrecondition: The model's training failed.
             AlreadyExists: `request_id` was used with another spec.

@@ -3,10 +3,11 @@
 from __future__ import annotations  # gRPC's callables are generic in its stubs only
 
 import json
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import grpc
 
+from convscope.client.checks import keep_rules
 from convscope.client.errors import InvalidValue, ServiceError
 from convscope.client.statuses import translate
 from convscope.v1.datasets_pb2_grpc import DatasetsStub
@@ -18,6 +19,8 @@ from convscope.v1.workers_pb2_grpc import WorkersStub
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+    from google.protobuf.message import Message
 
     from convscope.client.config import Config
 
@@ -64,8 +67,14 @@ class Connection:
         self.workers = WorkersStub(self._channel)
 
     def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
-        """The response to one request, within the configured time."""
+        """The response to one request, within the configured time.
+
+        Raises:
+            InvalidValue: It breaks a rule of the contract; it is not sent.
+            ServiceError: The server refused it, or could not be asked.
+        """
         self._check_open()
+        keep_rules(cast("Message", request))
         try:
             return method(request, timeout=self.config.timeout, metadata=self._metadata)
         except grpc.RpcError as error:
@@ -78,8 +87,14 @@ class Connection:
         *,
         timeout: float | None = None,
     ) -> Generator[_Response]:
-        """The responses as they come, for at most `timeout` seconds; closing the iterator ends the call."""
+        """The responses as they come, for at most `timeout` seconds; closing the iterator ends the call.
+
+        Raises:
+            InvalidValue: The request breaks a rule of the contract; it is not sent.
+            ServiceError: The server refused it, broke off, or could not be asked.
+        """
         self._check_open()
+        keep_rules(cast("Message", request))
         call = method(request, timeout=timeout, metadata=self._metadata)
         try:
             yield from call

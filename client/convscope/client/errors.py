@@ -7,7 +7,7 @@ ConvscopeError
 ├── MissingExtra (ImportError)         a part of convscope that is not installed
 ├── ProtocolError (ValueError)         the server's answer makes no sense to this client
 ├── ServiceError                       the server refused a request, or could not be asked
-│   ├── InvalidArgument                a field is out of range or unknown; `fields` names it
+│   ├── InvalidArgument                a field that the server refuses; `fields` names it
 │   ├── NotFound                       no such job, model or dataset
 │   ├── AlreadyExists                  the request id was used with another spec
 │   ├── FailedPrecondition             not in this state: cancel, wait or choose another
@@ -58,7 +58,15 @@ class ConvscopeError(Exception):
 
 
 class InvalidValue(ConvscopeError, ValueError):
-    """A value given to the client cannot be right; nothing was sent."""
+    """A value given to the client cannot be right; nothing was sent.
+
+    `fields` maps each argument that breaks a rule of the contract (`batch_size`) to what is allowed; it is empty where
+    the fault is another.
+    """
+
+    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields: Mapping[str, str] = dict(fields or {})
 
 
 class InvalidType(ConvscopeError, TypeError):
@@ -82,7 +90,7 @@ class ServiceError(ConvscopeError):
 
 
 class InvalidArgument(ServiceError):
-    """A field of the request is out of range or unknown.
+    """A field of the request does not fit what the server has, or is unknown to it.
 
     `fields` maps each field's path (`train.learning_rate`) to what is wrong with it; empty where none was named.
     """

@@ -18,15 +18,15 @@ class Convolution:
 
     Attributes:
         filters: Number of filters, 1 to 4096.
-        kernel_size: Height and width of each filter in pixels, 1 to 64.
-        activation: `relu`, `elu`, `tanh`, `sigmoid` or `linear`.
-        pool_size: Side and stride of the max-pooling in pixels, 1 to 64; 1 means no pooling.
+        kernel_size: Height and width of each filter in pixels, 1 to 64. Default 5.
+        activation: `relu`, `elu`, `tanh`, `sigmoid` or `linear`. Default `relu`.
+        pool_size: Side and stride of the max-pooling in pixels, 1 to 64; 1 means no pooling. Default 2.
     """
 
     filters: int
-    kernel_size: int = 5
-    activation: str = "relu"
-    pool_size: int = 2
+    kernel_size: int | None = None
+    activation: str | None = None
+    pool_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,11 @@ class Dense:
 
     Attributes:
         units: Number of units, 1 to 65536.
-        activation: `relu`, `elu`, `tanh`, `sigmoid` or `linear`.
+        activation: `relu`, `elu`, `tanh`, `sigmoid` or `linear`. Default `relu`.
     """
 
     units: int
-    activation: str = "relu"
+    activation: str | None = None
 
 
 # The tutorial's network.
@@ -87,9 +87,9 @@ def _layer(kind: type[_L], width: str, field: str, layer: object) -> _L:
 def _convolution(field: str, layer: Convolution) -> train_pb2.Convolution:
     return train_pb2.Convolution(
         filters=checks.int32(f"{field}.filters", layer.filters),
-        kernel_size=checks.int32(f"{field}.kernel_size", layer.kernel_size),
+        kernel_size=_size(f"{field}.kernel_size", layer.kernel_size),
         activation=_activation(field, layer.activation),
-        pool_size=checks.int32(f"{field}.pool_size", layer.pool_size),
+        pool_size=_size(f"{field}.pool_size", layer.pool_size),
     )
 
 
@@ -99,6 +99,12 @@ def _dense(field: str, layer: Dense) -> train_pb2.Dense:
     )
 
 
-def _activation(field: str, name: str) -> "train_pb2.Activation.ValueType":
+def _size(field: str, value: object) -> int | None:
+    return None if value is None else checks.int32(field, value)
+
+
+def _activation(field: str, name: str | None) -> "train_pb2.Activation.ValueType":
+    if name is None:
+        return train_pb2.ACTIVATION_UNSPECIFIED
     chosen = member(Activation, f"{field}.activation", name)
     return train_pb2.Activation.Value(f"ACTIVATION_{chosen.name}")

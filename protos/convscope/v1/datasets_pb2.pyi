@@ -122,7 +122,7 @@ class ListDatasetsRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """At most this many, 1 to 1000; 0 means 50."""
+    """Datasets on a page, at most."""
     page_token: builtins.str
     """`next_page_token` of the page before; empty for the first page."""
     def __init__(
@@ -167,7 +167,7 @@ class GetDatasetRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `datasets/{id}`."""
+    """`datasets/{dataset}`."""
     def __init__(
         self,
         *,

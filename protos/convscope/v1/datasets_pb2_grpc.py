@@ -60,7 +60,7 @@ class DatasetsServicer(object):
     def ListDatasets(self, request, context):
         """Lists all datasets, ordered by name.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token.
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

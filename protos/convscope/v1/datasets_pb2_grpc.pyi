@@ -91,7 +91,7 @@ class DatasetsStub(typing.Generic[_DatasetsListDatasetsType, _DatasetsGetDataset
     ListDatasets: _DatasetsListDatasetsType
     """Lists all datasets, ordered by name.
 
-    Errors: INVALID_ARGUMENT for a bad page size or token.
+    Errors: INVALID_ARGUMENT for a token that is not one of this listing.
     """
 
     GetDataset: _DatasetsGetDatasetType
@@ -126,7 +126,7 @@ class DatasetsServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[convscope.v1.datasets_pb2.ListDatasetsResponse, collections.abc.Awaitable[convscope.v1.datasets_pb2.ListDatasetsResponse]]:
         """Lists all datasets, ordered by name.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token.
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing.
         """
 
     @abc.abstractmethod

@@ -31,13 +31,13 @@ class EvaluateSpec(google.protobuf.message.Message):
     BATCH_SIZE_FIELD_NUMBER: builtins.int
     MAX_ERRORS_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """`models/{id}`. Required. It may still be in training: the job waits for it."""
+    """`models/{model}`. It may still be in training: the job waits for it."""
     split: convscope.v1.datasets_pb2.Split.ValueType
-    """Default TEST."""
+    """Which split of the model's dataset."""
     batch_size: builtins.int
-    """Images per batch, 1 to 8192; no figure depends on it. Default 256."""
+    """Images per batch; no figure depends on it. It may be less than the rule allows where the network is large."""
     max_errors: builtins.int
-    """How many misclassified examples to return, 0 to 1000: the first ones in the split's order. Default 9."""
+    """How many misclassified examples to return: the first ones in the split's order."""
     def __init__(
         self,
         *,

@@ -298,13 +298,13 @@ class Job(google.protobuf.message.Message):
     PARTS_DONE_FIELD_NUMBER: builtins.int
     WAITING_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """Resource name, `jobs/{job}`; the id is the server's."""
     state: Global___JobState.ValueType
     """Where it is in its life."""
     request_id: builtins.str
     """The request's id; empty if it had none."""
     model: builtins.str
-    """`models/{id}` that it makes; empty unless it trains. Other jobs may name it at once."""
+    """`models/{model}` that it makes; empty unless it trains. Other jobs may name it at once."""
     sequence: builtins.int
     """Sequence number of its latest event, >= 1."""
     cancel_requested: builtins.bool
@@ -769,16 +769,16 @@ class CreateJobRequest(google.protobuf.message.Message):
     PRIORITY_FIELD_NUMBER: builtins.int
     DEVICE_FIELD_NUMBER: builtins.int
     request_id: builtins.str
-    """Makes the request safe to repeat: 1 to 128 printable ASCII characters, unique among all jobs. The same id with
-    the same spec answers with the job made before. Default: none.
+    """Makes the request safe to repeat, unique among all jobs. The same id with the same spec answers with the job made
+    before.
     """
     priority: Global___Priority.ValueType
-    """How soon it is taken up. Default PRIORITY_NORMAL."""
+    """How soon it is taken up."""
     device: Global___Device.ValueType
-    """What it is to run on. Default DEVICE_ANY."""
+    """What it is to run on."""
     @property
     def spec(self) -> Global___JobSpec:
-        """What to do. Required."""
+        """What to do."""
 
     def __init__(
         self,
@@ -801,7 +801,7 @@ class GetJobRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     def __init__(
         self,
         *,
@@ -822,7 +822,7 @@ class ListJobsRequest(google.protobuf.message.Message):
     STATES_FIELD_NUMBER: builtins.int
     KINDS_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """At most this many, 1 to 1000; 0 means 50. Jobs with long specs are fewer on a page."""
+    """Jobs on a page, at most; fewer where specs are long."""
     page_token: builtins.str
     """`next_page_token` of the page before; empty for the first page."""
     @property
@@ -880,12 +880,12 @@ class WatchJobRequest(google.protobuf.message.Message):
     AFTER_TOKEN_FIELD_NUMBER: builtins.int
     IMAGE_FORMAT_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     after_sequence: builtins.int
-    """Sequence number of the last event already seen, >= 0; 0 for all events."""
+    """Sequence number of the last event already seen; 0 for all events."""
     after_token: builtins.str
-    """`log_token` of that event. Given, a log that lost events and has grown anew since is told from the one that was
-    seen. Default: none; then only a log that is shorter than `after_sequence` is noticed.
+    """`log_token` of that event. Given, a log that lost events and has grown since is told from the one that was seen;
+    without it, only a log that is shorter than `after_sequence` is noticed.
     """
     image_format: convscope.v1.image_format_pb2.ImageFormat.ValueType
     """How the pixels of images are sent."""
@@ -909,7 +909,7 @@ class CancelJobRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     def __init__(
         self,
         *,
@@ -927,7 +927,7 @@ class DeleteJobRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `jobs/{id}`."""
+    """`jobs/{job}`."""
     def __init__(
         self,
         *,

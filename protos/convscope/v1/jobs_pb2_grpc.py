@@ -110,8 +110,8 @@ class JobsServicer(object):
     def ListJobs(self, request, context):
         """Lists jobs without their results, newest first.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state or kind; UNAVAILABLE while Redis is
-        away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state or kind; UNAVAILABLE while
+        Redis is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

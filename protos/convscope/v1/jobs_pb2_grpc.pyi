@@ -208,8 +208,8 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     ListJobs: _JobsListJobsType
     """Lists jobs without their results, newest first.
 
-    Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state or kind; UNAVAILABLE while Redis is
-    away (retry).
+    Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state or kind; UNAVAILABLE while
+    Redis is away (retry).
     """
 
     WatchJob: _JobsWatchJobType
@@ -311,8 +311,8 @@ class JobsServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[convscope.v1.jobs_pb2.ListJobsResponse, collections.abc.Awaitable[convscope.v1.jobs_pb2.ListJobsResponse]]:
         """Lists jobs without their results, newest first.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state or kind; UNAVAILABLE while Redis is
-        away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state or kind; UNAVAILABLE while
+        Redis is away (retry).
         """
 
     @abc.abstractmethod

@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 from convscope.v1 import train_pb2 as convscope_dot_v1_dot_train__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63onvscope/v1/models.proto\x12\x0c\x63onvscope.v1\x1a\x18\x63onvscope/v1/train.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"x\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.convscope.v1.LayerKind\x12\x14\n\x0coutput_shape\x18\x03 \x03(\x05\x12\x10\n\x08\x66\x65\x61tures\x18\x04 \x01(\x05\x12\x12\n\nparameters\x18\x05 \x01(\x03\"\xbe\x01\n\x07Lineage\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06parent\x18\x02 \x01(\t\x12%\n\x04spec\x18\x03 \x01(\x0b\x32\x17.convscope.v1.TrainSpec\x12;\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32&.convscope.v1.Lineage.EnvironmentEntry\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe7\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.convscope.v1.ModelState\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x05\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\t\x12#\n\x06layers\x18\x06 \x03(\x0b\x32\x13.convscope.v1.Layer\x12\x12\n\nparameters\x18\x07 \x01(\x03\x12\x0c\n\x04step\x18\x08 \x01(\x03\x12&\n\x07lineage\x18\t \x01(\x0b\x32\x15.convscope.v1.Lineage\x12,\n\x07history\x18\n \x03(\x0b\x32\x1b.convscope.v1.TrainProgress\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x0c \x01(\x03\x12\x0e\n\x06sha256\x18\r \x01(\t\"d\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12(\n\x06states\x18\x03 \x03(\x0e\x32\x18.convscope.v1.ModelState\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.convscope.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\"\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\"\n\x12\x45xportModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"#\n\x13\x45xportModelResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*q\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_PENDING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03*\xb6\x01\n\tLayerKind\x12\x1a\n\x16LAYER_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16LAYER_KIND_CONVOLUTION\x10\x01\x12\x16\n\x12LAYER_KIND_POOLING\x10\x02\x12\x16\n\x12LAYER_KIND_FLATTEN\x10\x03\x12\x14\n\x10LAYER_KIND_DENSE\x10\x04\x12\x15\n\x11LAYER_KIND_LOGITS\x10\x05\x12\x14\n\x10LAYER_KIND_OTHER\x10\x06\x32\xb8\x02\n\x06Models\x12O\n\nListModels\x12\x1f.convscope.v1.ListModelsRequest\x1a .convscope.v1.ListModelsResponse\x12>\n\x08GetModel\x12\x1d.convscope.v1.GetModelRequest\x1a\x13.convscope.v1.Model\x12G\n\x0b\x44\x65leteModel\x12 .convscope.v1.DeleteModelRequest\x1a\x16.google.protobuf.Empty\x12T\n\x0b\x45xportModel\x12 .convscope.v1.ExportModelRequest\x1a!.convscope.v1.ExportModelResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63onvscope/v1/models.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\x1a\x18\x63onvscope/v1/train.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"x\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.convscope.v1.LayerKind\x12\x14\n\x0coutput_shape\x18\x03 \x03(\x05\x12\x10\n\x08\x66\x65\x61tures\x18\x04 \x01(\x05\x12\x12\n\nparameters\x18\x05 \x01(\x03\"\xbe\x01\n\x07Lineage\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06parent\x18\x02 \x01(\t\x12%\n\x04spec\x18\x03 \x01(\x0b\x32\x17.convscope.v1.TrainSpec\x12;\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32&.convscope.v1.Lineage.EnvironmentEntry\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe7\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.convscope.v1.ModelState\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x05\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\t\x12#\n\x06layers\x18\x06 \x03(\x0b\x32\x13.convscope.v1.Layer\x12\x12\n\nparameters\x18\x07 \x01(\x03\x12\x0c\n\x04step\x18\x08 \x01(\x03\x12&\n\x07lineage\x18\t \x01(\x0b\x32\x15.convscope.v1.Lineage\x12,\n\x07history\x18\n \x03(\x0b\x32\x1b.convscope.v1.TrainProgress\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x0c \x01(\x03\x12\x0e\n\x06sha256\x18\r \x01(\t\"\x99\x01\n\x11ListModelsRequest\x12\x34\n\tpage_size\x18\x01 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@@\x02I\x00\x00\x00\x00\x00\x00I@\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\x12\x31\n\x06states\x18\x03 \x03(\x0e\x32\x18.convscope.v1.ModelStateB\x07\xf2\x81\x19\x03\xa0\x01\x10\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.convscope.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x0fGetModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\";\n\x12\x44\x65leteModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\";\n\x12\x45xportModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\"#\n\x13\x45xportModelResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*q\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_PENDING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03*\xb6\x01\n\tLayerKind\x12\x1a\n\x16LAYER_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16LAYER_KIND_CONVOLUTION\x10\x01\x12\x16\n\x12LAYER_KIND_POOLING\x10\x02\x12\x16\n\x12LAYER_KIND_FLATTEN\x10\x03\x12\x14\n\x10LAYER_KIND_DENSE\x10\x04\x12\x15\n\x11LAYER_KIND_LOGITS\x10\x05\x12\x14\n\x10LAYER_KIND_OTHER\x10\x06\x32\xb8\x02\n\x06Models\x12O\n\nListModels\x12\x1f.convscope.v1.ListModelsRequest\x1a .convscope.v1.ListModelsResponse\x12>\n\x08GetModel\x12\x1d.convscope.v1.GetModelRequest\x1a\x13.convscope.v1.Model\x12G\n\x0b\x44\x65leteModel\x12 .convscope.v1.DeleteModelRequest\x1a\x16.google.protobuf.Empty\x12T\n\x0b\x45xportModel\x12 .convscope.v1.ExportModelRequest\x1a!.convscope.v1.ExportModelResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,30 +37,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LINEAGE_ENVIRONMENTENTRY']._loaded_options = None
   _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSTATE']._serialized_start=1136
-  _globals['_MODELSTATE']._serialized_end=1249
-  _globals['_LAYERKIND']._serialized_start=1252
-  _globals['_LAYERKIND']._serialized_end=1434
-  _globals['_LAYER']._serialized_start=131
-  _globals['_LAYER']._serialized_end=251
-  _globals['_LINEAGE']._serialized_start=254
-  _globals['_LINEAGE']._serialized_end=444
-  _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_start=394
-  _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_end=444
-  _globals['_MODEL']._serialized_start=447
-  _globals['_MODEL']._serialized_end=806
-  _globals['_LISTMODELSREQUEST']._serialized_start=808
-  _globals['_LISTMODELSREQUEST']._serialized_end=908
-  _globals['_LISTMODELSRESPONSE']._serialized_start=910
-  _globals['_LISTMODELSRESPONSE']._serialized_end=992
-  _globals['_GETMODELREQUEST']._serialized_start=994
-  _globals['_GETMODELREQUEST']._serialized_end=1025
-  _globals['_DELETEMODELREQUEST']._serialized_start=1027
-  _globals['_DELETEMODELREQUEST']._serialized_end=1061
-  _globals['_EXPORTMODELREQUEST']._serialized_start=1063
-  _globals['_EXPORTMODELREQUEST']._serialized_end=1097
-  _globals['_EXPORTMODELRESPONSE']._serialized_start=1099
-  _globals['_EXPORTMODELRESPONSE']._serialized_end=1134
-  _globals['_MODELS']._serialized_start=1437
-  _globals['_MODELS']._serialized_end=1749
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._serialized_options = b'\362\201\031\035\031\000\000\000\000\000\000\360?)\000\000\000\000\000@\217@@\002I\000\000\000\000\000\000I@'
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._serialized_options = b'\362\201\031\003p\200\004'
+  _globals['_LISTMODELSREQUEST'].fields_by_name['states']._loaded_options = None
+  _globals['_LISTMODELSREQUEST'].fields_by_name['states']._serialized_options = b'\362\201\031\003\240\001\020'
+  _globals['_GETMODELREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETMODELREQUEST'].fields_by_name['name']._serialized_options = b'\362\201\031\023\010\001\222\001\016models/{model}'
+  _globals['_DELETEMODELREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\362\201\031\023\010\001\222\001\016models/{model}'
+  _globals['_EXPORTMODELREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_EXPORTMODELREQUEST'].fields_by_name['name']._serialized_options = b'\362\201\031\023\010\001\222\001\016models/{model}'
+  _globals['_MODELSTATE']._serialized_start=1299
+  _globals['_MODELSTATE']._serialized_end=1412
+  _globals['_LAYERKIND']._serialized_start=1415
+  _globals['_LAYERKIND']._serialized_end=1597
+  _globals['_LAYER']._serialized_start=165
+  _globals['_LAYER']._serialized_end=285
+  _globals['_LINEAGE']._serialized_start=288
+  _globals['_LINEAGE']._serialized_end=478
+  _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_start=428
+  _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_end=478
+  _globals['_MODEL']._serialized_start=481
+  _globals['_MODEL']._serialized_end=840
+  _globals['_LISTMODELSREQUEST']._serialized_start=843
+  _globals['_LISTMODELSREQUEST']._serialized_end=996
+  _globals['_LISTMODELSRESPONSE']._serialized_start=998
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1080
+  _globals['_GETMODELREQUEST']._serialized_start=1082
+  _globals['_GETMODELREQUEST']._serialized_end=1138
+  _globals['_DELETEMODELREQUEST']._serialized_start=1140
+  _globals['_DELETEMODELREQUEST']._serialized_end=1199
+  _globals['_EXPORTMODELREQUEST']._serialized_start=1201
+  _globals['_EXPORTMODELREQUEST']._serialized_end=1260
+  _globals['_EXPORTMODELRESPONSE']._serialized_start=1262
+  _globals['_EXPORTMODELRESPONSE']._serialized_end=1297
+  _globals['_MODELS']._serialized_start=1600
+  _globals['_MODELS']._serialized_end=1912
 # @@protoc_insertion_point(module_scope)

@@ -269,7 +269,7 @@ class ListModelsRequest(google.protobuf.message.Message):
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     STATES_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """At most this many, 1 to 1000; 0 means 50."""
+    """Models on a page, at most."""
     page_token: builtins.str
     """`next_page_token` of the page before; empty for the first page."""
     @property
@@ -319,7 +319,7 @@ class GetModelRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `models/{id}`."""
+    """`models/{model}`."""
     def __init__(
         self,
         *,
@@ -337,7 +337,7 @@ class DeleteModelRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `models/{id}`."""
+    """`models/{model}`."""
     def __init__(
         self,
         *,
@@ -355,7 +355,7 @@ class ExportModelRequest(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `models/{id}`."""
+    """`models/{model}`."""
     def __init__(
         self,
         *,

@@ -71,7 +71,8 @@ class ModelsServicer(object):
     def ListModels(self, request, context):
         """Lists models, newest first.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state; UNAVAILABLE while Redis is
+        away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -140,7 +140,8 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     ListModels: _ModelsListModelsType
     """Lists models, newest first.
 
-    Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state; UNAVAILABLE while Redis is away (retry).
+    Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state; UNAVAILABLE while Redis is
+    away (retry).
     """
 
     GetModel: _ModelsGetModelType
@@ -201,7 +202,8 @@ class ModelsServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[convscope.v1.models_pb2.ListModelsResponse, collections.abc.Awaitable[convscope.v1.models_pb2.ListModelsResponse]]:
         """Lists models, newest first.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token, or an unknown state; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing, or an unknown state; UNAVAILABLE while Redis is
+        away (retry).
         """
 
     @abc.abstractmethod

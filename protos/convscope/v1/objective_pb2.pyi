@@ -89,7 +89,7 @@ class LayerTerm(google.protobuf.message.Message):
 
     LAYER_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the layer, which must have features. Required."""
+    """Name of the layer, which must have features."""
     def __init__(
         self,
         *,
@@ -108,11 +108,11 @@ class DirectionTerm(google.protobuf.message.Message):
     LAYER_FIELD_NUMBER: builtins.int
     VECTOR_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the layer, which must have features. Required."""
+    """Name of the layer, which must have features."""
     @property
     def vector(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """One component for each feature of the layer, all finite, the largest with a magnitude of 1e-6 to 1e6. It is used as
-        given, not normalized.
+        """One component for each feature of the layer, the largest with a magnitude of at least 1e-6. It is used as given, not
+        normalized.
         """
 
     def __init__(
@@ -139,7 +139,7 @@ class DiversityTerm(google.protobuf.message.Message):
 
     LAYER_FIELD_NUMBER: builtins.int
     layer: builtins.str
-    """Name of the convolution. Required."""
+    """Name of the convolution."""
     def __init__(
         self,
         *,
@@ -163,9 +163,9 @@ class Term(google.protobuf.message.Message):
     DIRECTION_FIELD_NUMBER: builtins.int
     DIVERSITY_FIELD_NUMBER: builtins.int
     weight: builtins.float
-    """Factor; negative to minimize. Its magnitude is 1e-6 to 1e6. Default 1."""
+    """Factor; negative to minimize."""
     tap: Global___Tap.ValueType
-    """Where the layer is tapped; not for diversity, which looks at what comes after the activation."""
+    """Where the layer is tapped. Must not be set for diversity, which looks at what comes after the activation."""
     @property
     def feature(self) -> convscope.v1.feature_pb2.Feature:
         """The mean over space of a convolution's channel; a unit of a dense layer; the logit of a class."""
@@ -215,12 +215,12 @@ class Objective(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     TERMS_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """What the images are listed under: 1 to 64 letters (A to Z, a to z), digits, `_`, `-` and `.`, not dots alone;
-    unlike any layer of the model and any other objective. Default: `objectives[i]`, by its index.
+    """What the images are listed under, unlike any layer of the model and any other objective. Of the names in brackets
+    only its own is allowed, the one that an accepted job has by default.
     """
     @property
     def terms(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Term]:
-        """At least one, at most 16; not diversity alone."""
+        """The summands; not diversity alone."""
 
     def __init__(
         self,

@@ -22,29 +22,70 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63onvscope/v1/render.proto\x12\x0c\x63onvscope.v1\"\x08\n\x06Pixels\"M\n\x07\x46ourier\x12\x12\n\x05\x64\x65\x63\x61y\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tdeviation\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x08\n\x06_decayB\x0c\n\n_deviation\"\xa2\x01\n\nTransforms\x12\x10\n\x03pad\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06jitter\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05scale\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x13\n\x06rotate\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x12\n\x05noise\x18\x05 \x01(\x01H\x04\x88\x01\x01\x42\x06\n\x04_padB\t\n\x07_jitterB\x08\n\x06_scaleB\t\n\x07_rotateB\x08\n\x06_noise\"\x8c\x01\n\x0cRegularizers\x12\x0f\n\x02l1\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02l2\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1c\n\x0ftotal_variation\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04\x62lur\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\x05\n\x03_l1B\x05\n\x03_l2B\x12\n\x10_total_variationB\x07\n\x05_blur\"J\n\x0eNormalizedStep\x12\x11\n\x04size\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05\x64\x65\x63\x61y\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x07\n\x05_sizeB\x08\n\x06_decay\"4\n\x04\x41\x64\x61m\x12\x1a\n\rlearning_rate\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\x10\n\x0e_learning_rate\"\xfd\x02\n\x06Render\x12&\n\x06pixels\x18\x01 \x01(\x0b\x32\x14.convscope.v1.PixelsH\x00\x12(\n\x07\x66ourier\x18\x02 \x01(\x0b\x32\x15.convscope.v1.FourierH\x00\x12\x18\n\x0b\x64\x65\x63orrelate\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12,\n\ntransforms\x18\x04 \x01(\x0b\x32\x18.convscope.v1.Transforms\x12\x30\n\x0cregularizers\x18\x05 \x01(\x0b\x32\x1a.convscope.v1.Regularizers\x12\x32\n\nnormalized\x18\x06 \x01(\x0b\x32\x1c.convscope.v1.NormalizedStepH\x01\x12\"\n\x04\x61\x64\x61m\x18\x07 \x01(\x0b\x32\x12.convscope.v1.AdamH\x01\x12\x13\n\x06rescue\x18\x08 \x01(\x05H\x03\x88\x01\x01\x42\x12\n\x10parameterizationB\x0b\n\toptimizerB\x0e\n\x0c_decorrelateB\t\n\x07_rescue*H\n\x06Preset\x12\x16\n\x12PRESET_UNSPECIFIED\x10\x00\x12\x13\n\x0fPRESET_TUTORIAL\x10\x01\x12\x11\n\rPRESET_ROBUST\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63onvscope/v1/render.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\"\x08\n\x06Pixels\"\x8f\x01\n\x07\x46ourier\x12\x33\n\x05\x64\x65\x63\x61y\x18\x01 \x01(\x01\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00\x10@I\x00\x00\x00\x00\x00\x00\xf0?H\x00\x88\x01\x01\x12\x37\n\tdeviation\x18\x02 \x01(\x01\x42\x1f\xf2\x81\x19\x1b!\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00$@I{\x14\xaeG\xe1z\x84?H\x01\x88\x01\x01\x42\x08\n\x06_decayB\x0c\n\n_deviation\"\xe0\x02\n\nTransforms\x12\x36\n\x03pad\x18\x01 \x01(\x01\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00\xe0?b\x0cthe preset\'sH\x00\x88\x01\x01\x12\x39\n\x06jitter\x18\x02 \x01(\x01\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00\xe0?b\x0cthe preset\'sH\x01\x88\x01\x01\x12\x38\n\x05scale\x18\x03 \x01(\x01\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\x00\x00)\xcd\xcc\xcc\xcc\xcc\xcc\xec?b\x0cthe preset\'sH\x02\x88\x01\x01\x12\x39\n\x06rotate\x18\x04 \x01(\x01\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x80\x66@b\x0cthe preset\'sH\x03\x88\x01\x01\x12\x38\n\x05noise\x18\x05 \x01(\x01\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00\xf0?b\x0cthe preset\'sH\x04\x88\x01\x01\x42\x06\n\x04_padB\t\n\x07_jitterB\x08\n\x06_scaleB\t\n\x07_rotateB\x08\n\x06_noise\"\xa4\x02\n\x0cRegularizers\x12\x35\n\x02l1\x18\x01 \x01(\x01\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x80\x84.Ab\x0cthe preset\'sH\x00\x88\x01\x01\x12\x35\n\x02l2\x18\x02 \x01(\x01\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x80\x84.Ab\x0cthe preset\'sH\x01\x88\x01\x01\x12\x42\n\x0ftotal_variation\x18\x03 \x01(\x01\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x80\x84.Ab\x0cthe preset\'sH\x02\x88\x01\x01\x12\x37\n\x04\x62lur\x18\x04 \x01(\x01\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x80\x84.Ab\x0cthe preset\'sH\x03\x88\x01\x01\x42\x05\n\x03_l1B\x05\n\x03_l2B\x12\n\x10_total_variationB\x07\n\x05_blur\"\x8c\x01\n\x0eNormalizedStep\x12\x32\n\x04size\x18\x01 \x01(\x01\x42\x1f\xf2\x81\x19\x1b!\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00@\x8f@I\x00\x00\x00\x00\x00\x00\xf0?H\x00\x88\x01\x01\x12\x33\n\x05\x64\x65\x63\x61y\x18\x02 \x01(\x01\x42\x1f\xf2\x81\x19\x1b!\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00\xf0?I\x00\x00\x00\x00\x00\x00\xf0?H\x01\x88\x01\x01\x42\x07\n\x05_sizeB\x08\n\x06_decay\"U\n\x04\x41\x64\x61m\x12;\n\rlearning_rate\x18\x01 \x01(\x01\x42\x1f\xf2\x81\x19\x1b!\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00@\x8f@I\x9a\x99\x99\x99\x99\x99\xa9?H\x00\x88\x01\x01\x42\x10\n\x0e_learning_rate\"\x87\x04\n\x06Render\x12&\n\x06pixels\x18\x01 \x01(\x0b\x32\x14.convscope.v1.PixelsH\x00\x12(\n\x07\x66ourier\x18\x02 \x01(\x0b\x32\x15.convscope.v1.FourierH\x00\x12,\n\x0b\x64\x65\x63orrelate\x18\x03 \x01(\x08\x42\x12\xf2\x81\x19\x0e\x62\x0cthe preset\'sH\x02\x88\x01\x01\x12@\n\ntransforms\x18\x04 \x01(\x0b\x32\x18.convscope.v1.TransformsB\x12\xf2\x81\x19\x0e\x62\x0cthe preset\'s\x12\x44\n\x0cregularizers\x18\x05 \x01(\x0b\x32\x1a.convscope.v1.RegularizersB\x12\xf2\x81\x19\x0e\x62\x0cthe preset\'s\x12\x32\n\nnormalized\x18\x06 \x01(\x0b\x32\x1c.convscope.v1.NormalizedStepH\x01\x12\"\n\x04\x61\x64\x61m\x18\x07 \x01(\x0b\x32\x12.convscope.v1.AdamH\x01\x12\x39\n\x06rescue\x18\x08 \x01(\x05\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00@\x8f@b\x0cthe preset\'sH\x03\x88\x01\x01\x42&\n\x10parameterization\x12\x12\xf2\x81\x19\x0e\x12\x0cthe preset\'sB\x1f\n\toptimizer\x12\x12\xf2\x81\x19\x0e\x12\x0cthe preset\'sB\x0e\n\x0c_decorrelateB\t\n\x07_rescue*H\n\x06Preset\x12\x16\n\x12PRESET_UNSPECIFIED\x10\x00\x12\x13\n\x0fPRESET_TUTORIAL\x10\x01\x12\x11\n\rPRESET_ROBUST\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'convscope.v1.render_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRESET']._serialized_start=954
-  _globals['_PRESET']._serialized_end=1026
-  _globals['_PIXELS']._serialized_start=43
-  _globals['_PIXELS']._serialized_end=51
-  _globals['_FOURIER']._serialized_start=53
-  _globals['_FOURIER']._serialized_end=130
-  _globals['_TRANSFORMS']._serialized_start=133
-  _globals['_TRANSFORMS']._serialized_end=295
-  _globals['_REGULARIZERS']._serialized_start=298
-  _globals['_REGULARIZERS']._serialized_end=438
-  _globals['_NORMALIZEDSTEP']._serialized_start=440
-  _globals['_NORMALIZEDSTEP']._serialized_end=514
-  _globals['_ADAM']._serialized_start=516
-  _globals['_ADAM']._serialized_end=568
-  _globals['_RENDER']._serialized_start=571
-  _globals['_RENDER']._serialized_end=952
+  _globals['_FOURIER'].fields_by_name['decay']._loaded_options = None
+  _globals['_FOURIER'].fields_by_name['decay']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\000\000)\000\000\000\000\000\000\020@I\000\000\000\000\000\000\360?'
+  _globals['_FOURIER'].fields_by_name['deviation']._loaded_options = None
+  _globals['_FOURIER'].fields_by_name['deviation']._serialized_options = b'\362\201\031\033!\000\000\000\000\000\000\000\000)\000\000\000\000\000\000$@I{\024\256G\341z\204?'
+  _globals['_TRANSFORMS'].fields_by_name['pad']._loaded_options = None
+  _globals['_TRANSFORMS'].fields_by_name['pad']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\000\000)\000\000\000\000\000\000\340?b\014the preset\'s'
+  _globals['_TRANSFORMS'].fields_by_name['jitter']._loaded_options = None
+  _globals['_TRANSFORMS'].fields_by_name['jitter']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\000\000)\000\000\000\000\000\000\340?b\014the preset\'s'
+  _globals['_TRANSFORMS'].fields_by_name['scale']._loaded_options = None
+  _globals['_TRANSFORMS'].fields_by_name['scale']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\000\000)\315\314\314\314\314\314\354?b\014the preset\'s'
+  _globals['_TRANSFORMS'].fields_by_name['rotate']._loaded_options = None
+  _globals['_TRANSFORMS'].fields_by_name['rotate']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\000\000)\000\000\000\000\000\200f@b\014the preset\'s'
+  _globals['_TRANSFORMS'].fields_by_name['noise']._loaded_options = None
+  _globals['_TRANSFORMS'].fields_by_name['noise']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\000\000)\000\000\000\000\000\000\360?b\014the preset\'s'
+  _globals['_REGULARIZERS'].fields_by_name['l1']._loaded_options = None
+  _globals['_REGULARIZERS'].fields_by_name['l1']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\000\000)\000\000\000\000\200\204.Ab\014the preset\'s'
+  _globals['_REGULARIZERS'].fields_by_name['l2']._loaded_options = None
+  _globals['_REGULARIZERS'].fields_by_name['l2']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\000\000)\000\000\000\000\200\204.Ab\014the preset\'s'
+  _globals['_REGULARIZERS'].fields_by_name['total_variation']._loaded_options = None
+  _globals['_REGULARIZERS'].fields_by_name['total_variation']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\000\000)\000\000\000\000\200\204.Ab\014the preset\'s'
+  _globals['_REGULARIZERS'].fields_by_name['blur']._loaded_options = None
+  _globals['_REGULARIZERS'].fields_by_name['blur']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\000\000)\000\000\000\000\200\204.Ab\014the preset\'s'
+  _globals['_NORMALIZEDSTEP'].fields_by_name['size']._loaded_options = None
+  _globals['_NORMALIZEDSTEP'].fields_by_name['size']._serialized_options = b'\362\201\031\033!\000\000\000\000\000\000\000\000)\000\000\000\000\000@\217@I\000\000\000\000\000\000\360?'
+  _globals['_NORMALIZEDSTEP'].fields_by_name['decay']._loaded_options = None
+  _globals['_NORMALIZEDSTEP'].fields_by_name['decay']._serialized_options = b'\362\201\031\033!\000\000\000\000\000\000\000\000)\000\000\000\000\000\000\360?I\000\000\000\000\000\000\360?'
+  _globals['_ADAM'].fields_by_name['learning_rate']._loaded_options = None
+  _globals['_ADAM'].fields_by_name['learning_rate']._serialized_options = b'\362\201\031\033!\000\000\000\000\000\000\000\000)\000\000\000\000\000@\217@I\232\231\231\231\231\231\251?'
+  _globals['_RENDER'].oneofs_by_name['parameterization']._loaded_options = None
+  _globals['_RENDER'].oneofs_by_name['parameterization']._serialized_options = b'\362\201\031\016\022\014the preset\'s'
+  _globals['_RENDER'].oneofs_by_name['optimizer']._loaded_options = None
+  _globals['_RENDER'].oneofs_by_name['optimizer']._serialized_options = b'\362\201\031\016\022\014the preset\'s'
+  _globals['_RENDER'].fields_by_name['decorrelate']._loaded_options = None
+  _globals['_RENDER'].fields_by_name['decorrelate']._serialized_options = b'\362\201\031\016b\014the preset\'s'
+  _globals['_RENDER'].fields_by_name['transforms']._loaded_options = None
+  _globals['_RENDER'].fields_by_name['transforms']._serialized_options = b'\362\201\031\016b\014the preset\'s'
+  _globals['_RENDER'].fields_by_name['regularizers']._loaded_options = None
+  _globals['_RENDER'].fields_by_name['regularizers']._serialized_options = b'\362\201\031\016b\014the preset\'s'
+  _globals['_RENDER'].fields_by_name['rescue']._loaded_options = None
+  _globals['_RENDER'].fields_by_name['rescue']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\000\000)\000\000\000\000\000@\217@b\014the preset\'s'
+  _globals['_PRESET']._serialized_start=1635
+  _globals['_PRESET']._serialized_end=1707
+  _globals['_PIXELS']._serialized_start=77
+  _globals['_PIXELS']._serialized_end=85
+  _globals['_FOURIER']._serialized_start=88
+  _globals['_FOURIER']._serialized_end=231
+  _globals['_TRANSFORMS']._serialized_start=234
+  _globals['_TRANSFORMS']._serialized_end=586
+  _globals['_REGULARIZERS']._serialized_start=589
+  _globals['_REGULARIZERS']._serialized_end=881
+  _globals['_NORMALIZEDSTEP']._serialized_start=884
+  _globals['_NORMALIZEDSTEP']._serialized_end=1024
+  _globals['_ADAM']._serialized_start=1026
+  _globals['_ADAM']._serialized_end=1111
+  _globals['_RENDER']._serialized_start=1114
+  _globals['_RENDER']._serialized_end=1633
 # @@protoc_insertion_point(module_scope)

@@ -66,9 +66,9 @@ class Fourier(google.protobuf.message.Message):
     DECAY_FIELD_NUMBER: builtins.int
     DEVIATION_FIELD_NUMBER: builtins.int
     decay: builtins.float
-    """Amplitudes fall off with the frequency to this power, 0 to 4. Default 1."""
+    """Amplitudes fall off with the frequency to this power."""
     deviation: builtins.float
-    """Standard deviation of the starting coefficients, > 0 to 10. Default 0.01."""
+    """Standard deviation of the starting coefficients."""
     def __init__(
         self,
         *,
@@ -86,7 +86,7 @@ Global___Fourier: typing_extensions.TypeAlias = Fourier
 
 @typing.final
 class Transforms(google.protobuf.message.Message):
-    """Random transforms, drawn anew for each image at each iteration; the gradient goes through them."""
+    """Random transforms, drawn for each image at each iteration; the gradient goes through them."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -96,17 +96,17 @@ class Transforms(google.protobuf.message.Message):
     ROTATE_FIELD_NUMBER: builtins.int
     NOISE_FIELD_NUMBER: builtins.int
     pad: builtins.float
-    """Grey border added on each side, as a share of the image's shorter side, 0 to 0.5; image and border are shown to the
-    network at the size of its input. 0: none, and where the image is moved away its edge is repeated.
+    """Grey border added on each side, as a share of the image's shorter side; image and border are shown to the network at
+    the size of its input. 0: none, and where the image is moved away its edge is repeated.
     """
     jitter: builtins.float
-    """Largest shift in each direction, as a share of the image's shorter side, 0 to 0.5. 0: none."""
+    """Largest shift in each direction, as a share of the image's shorter side. 0: none."""
     scale: builtins.float
-    """Largest change of size, as a factor above or below 1, 0 to 0.9: 0.1 scales by 0.9 to 1.1. 0: none."""
+    """Largest change of size, as a factor above or below 1: 0.1 scales by 0.9 to 1.1. 0: none."""
     rotate: builtins.float
-    """Largest turn in degrees, 0 to 180. 0: none."""
+    """Largest turn in degrees. 0: none."""
     noise: builtins.float
-    """Standard deviation of the noise added to each pixel, 0 to 1. 0: none."""
+    """Standard deviation of the noise added to each pixel. 0: none."""
     def __init__(
         self,
         *,
@@ -133,7 +133,7 @@ Global___Transforms: typing_extensions.TypeAlias = Transforms
 
 @typing.final
 class Regularizers(google.protobuf.message.Message):
-    """Terms that are subtracted from the objective while it is climbed, each a weight, 0 to 1e6. 0: none."""
+    """Terms that are subtracted from the objective during the ascent, each a weight. 0: none."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -179,9 +179,9 @@ class NormalizedStep(google.protobuf.message.Message):
     SIZE_FIELD_NUMBER: builtins.int
     DECAY_FIELD_NUMBER: builtins.int
     size: builtins.float
-    """Length of the step, > 0 to 1,000. Default 1, the tutorial's."""
+    """Length of the step; the tutorial's is 1."""
     decay: builtins.float
-    """Each step is this times the one before, > 0 to 1. Default 1: no decay."""
+    """Each step is this times the one before; 1 means no decay."""
     def __init__(
         self,
         *,
@@ -205,7 +205,7 @@ class Adam(google.protobuf.message.Message):
 
     LEARNING_RATE_FIELD_NUMBER: builtins.int
     learning_rate: builtins.float
-    """Learning rate, > 0 to 1,000. Default 0.05."""
+    """Learning rate."""
     def __init__(
         self,
         *,
@@ -238,7 +238,7 @@ class Render(google.protobuf.message.Message):
     images with 3 channels and a Fourier parameterization.
     """
     rescue: builtins.int
-    """Where a start has no gradient, gradients go through inactive ReLUs for this many iterations, 0 to 1,000. 0: never."""
+    """Where a start has no gradient, gradients go through inactive ReLUs for this many iterations. 0: never."""
     @property
     def pixels(self) -> Global___Pixels:
         """Pixels."""

@@ -36,6 +36,9 @@ DURATION: Final = "google.protobuf.Duration"
 MOST_SECONDS: Final = 315_576_000_000
 SECOND: Final = 10**9
 
+# Characters of a wrong string that are repeated to whoever sent it.
+MOST_SHOWN: Final = 100
+
 # What stands in the place of a word in braces in the name of a resource, and how people are told of it.
 ID: Final = "[a-z0-9][a-z0-9_-]{0,63}"
 SEGMENTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -219,8 +222,10 @@ def _field_violations(message: Message, field: FieldDescriptor, path: str) -> It
     elif rules.output_only:
         yield Violation(path, "is set by the server; leave it out")
     else:
-        yield from _items_violations(getattr(message, field.name), field, path)
-        yield from _value_violations(message, field, path)
+        miscounted = list(_items_violations(getattr(message, field.name), field, path))
+        yield from miscounted
+        if not miscounted:  # else there may be millions of elements
+            yield from _value_violations(message, field, path)
 
 
 def _unset_violations(field: FieldDescriptor, rules: FieldRules, path: str) -> Iterator[Violation]:
@@ -314,7 +319,8 @@ def _string_violations(rules: FieldRules, value: str, path: str) -> Iterator[Vio
         or (rules.resource and not _resource_pattern(rules.resource).fullmatch(value))
     )
     if wrong:
-        yield Violation(path, f"must be {_strings_text(rules)}, not {value!r}")
+        shown = value if len(value) <= MOST_SHOWN else f"{value[:MOST_SHOWN]}..."
+        yield Violation(path, f"must be {_strings_text(rules)}, not {shown!r}")
 
 
 def _number_violations(field: FieldDescriptor, value: Any, path: str) -> Iterator[Violation]:

@@ -22,29 +22,64 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63onvscope/v1/train.proto\x12\x0c\x63onvscope.v1\"\x9c\x01\n\x0b\x43onvolution\x12\x0f\n\x07\x66ilters\x18\x01 \x01(\x05\x12\x18\n\x0bkernel_size\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12,\n\nactivation\x18\x03 \x01(\x0e\x32\x18.convscope.v1.Activation\x12\x16\n\tpool_size\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\x0e\n\x0c_kernel_sizeB\x0c\n\n_pool_size\"D\n\x05\x44\x65nse\x12\r\n\x05units\x18\x01 \x01(\x05\x12,\n\nactivation\x18\x02 \x01(\x0e\x32\x18.convscope.v1.Activation\"^\n\x07Network\x12/\n\x0c\x63onvolutions\x18\x01 \x03(\x0b\x32\x19.convscope.v1.Convolution\x12\"\n\x05\x64\x65nse\x18\x02 \x03(\x0b\x32\x13.convscope.v1.Dense\"\x90\x03\n\tTrainSpec\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12+\n\x07network\x18\x02 \x01(\x0b\x32\x15.convscope.v1.NetworkH\x00\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12*\n\tprecision\x18\x04 \x01(\x0e\x32\x17.convscope.v1.Precision\x12\x17\n\nbatch_size\x18\x05 \x01(\x05H\x02\x88\x01\x01\x12\x17\n\niterations\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x1c\n\x0freport_interval\x18\x07 \x01(\x03H\x04\x88\x01\x01\x12 \n\x13validation_interval\x18\x08 \x01(\x03H\x05\x88\x01\x01\x12\x0c\n\x04seed\x18\t \x01(\x04\x12\x15\n\rcontinue_from\x18\n \x01(\tB\n\n\x08_networkB\x10\n\x0e_learning_rateB\r\n\x0b_batch_sizeB\r\n\x0b_iterationsB\x12\n\x10_report_intervalB\x16\n\x14_validation_interval\"\xe0\x01\n\rTrainProgress\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x11\n\tlast_step\x18\x02 \x01(\x03\x12\x0c\n\x04loss\x18\x03 \x01(\x01\x12\x16\n\x0e\x62\x61tch_accuracy\x18\x04 \x01(\x01\x12\x18\n\x10steps_per_second\x18\x05 \x01(\x01\x12\x1e\n\x11remaining_seconds\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12 \n\x13validation_accuracy\x18\x07 \x01(\x01H\x01\x88\x01\x01\x42\x14\n\x12_remaining_secondsB\x16\n\x14_validation_accuracy\"[\n\x0bTrainResult\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\x15\n\rtrain_seconds\x18\x03 \x01(\x01\x12\x18\n\x10steps_per_second\x18\x04 \x01(\x01*\x95\x01\n\nActivation\x12\x1a\n\x16\x41\x43TIVATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x43TIVATION_RELU\x10\x01\x12\x12\n\x0e\x41\x43TIVATION_ELU\x10\x02\x12\x13\n\x0f\x41\x43TIVATION_TANH\x10\x03\x12\x16\n\x12\x41\x43TIVATION_SIGMOID\x10\x04\x12\x15\n\x11\x41\x43TIVATION_LINEAR\x10\x05*U\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x15\n\x11PRECISION_FLOAT32\x10\x01\x12\x16\n\x12PRECISION_BFLOAT16\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63onvscope/v1/train.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\"\x8f\x02\n\x0b\x43onvolution\x12)\n\x07\x66ilters\x18\x01 \x01(\x05\x42\x18\xf2\x81\x19\x14\x08\x01\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\xb0@\x12\x39\n\x0bkernel_size\x18\x02 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00P@I\x00\x00\x00\x00\x00\x00\x14@H\x00\x88\x01\x01\x12\x43\n\nactivation\x18\x03 \x01(\x0e\x32\x18.convscope.v1.ActivationB\x15\xf2\x81\x19\x11R\x0f\x41\x43TIVATION_RELU\x12\x37\n\tpool_size\x18\x04 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00P@I\x00\x00\x00\x00\x00\x00\x00@H\x01\x88\x01\x01\x42\x0e\n\x0c_kernel_sizeB\x0c\n\n_pool_size\"u\n\x05\x44\x65nse\x12\'\n\x05units\x18\x01 \x01(\x05\x42\x18\xf2\x81\x19\x14\x08\x01\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\xf0@\x12\x43\n\nactivation\x18\x02 \x01(\x0e\x32\x18.convscope.v1.ActivationB\x15\xf2\x81\x19\x11R\x0f\x41\x43TIVATION_RELU\"p\n\x07Network\x12\x38\n\x0c\x63onvolutions\x18\x01 \x03(\x0b\x32\x19.convscope.v1.ConvolutionB\x07\xf2\x81\x19\x03\xa0\x01@\x12+\n\x05\x64\x65nse\x18\x02 \x03(\x0b\x32\x13.convscope.v1.DenseB\x07\xf2\x81\x19\x03\xa0\x01@\"\x91\x06\n\tTrainSpec\x12_\n\x07\x64\x61taset\x18\x01 \x01(\tBN\xf2\x81\x19Jb3`datasets/mnist`, or the dataset of `continue_from`\x92\x01\x12\x64\x61tasets/{dataset}\x12\x86\x01\n\x07network\x18\x02 \x01(\x0b\x32\x15.convscope.v1.NetworkBY\xf2\x81\x19UbSconvolutions of 16 and 36 filters, one dense layer of 128 units, as in the tutorialH\x00\x88\x01\x01\x12;\n\rlearning_rate\x18\x03 \x01(\x01\x42\x1f\xf2\x81\x19\x1b!\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00\xf0?I-C\x1c\xeb\xe2\x36\x1a?H\x01\x88\x01\x01\x12\x43\n\tprecision\x18\x04 \x01(\x0e\x32\x17.convscope.v1.PrecisionB\x17\xf2\x81\x19\x13R\x11PRECISION_FLOAT32\x12\x38\n\nbatch_size\x18\x05 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\xc0@I\x00\x00\x00\x00\x00\x00P@H\x02\x88\x01\x01\x12\x38\n\niterations\x18\x06 \x01(\x03\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\xd0\x12\x63\x41I\x00\x00\x00\x00\x00\x88\xc3@H\x03\x88\x01\x01\x12=\n\x0freport_interval\x18\x07 \x01(\x03\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x80\x84.AI\x00\x00\x00\x00\x00\x00Y@H\x04\x88\x01\x01\x12\x41\n\x13validation_interval\x18\x08 \x01(\x03\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x80\x84.AI\x00\x00\x00\x00\x00\x00\x00\x00H\x05\x88\x01\x01\x12\x0c\n\x04seed\x18\t \x01(\x04\x12,\n\rcontinue_from\x18\n \x01(\tB\x15\xf2\x81\x19\x11\x92\x01\x0emodels/{model}B\n\n\x08_networkB\x10\n\x0e_learning_rateB\r\n\x0b_batch_sizeB\r\n\x0b_iterationsB\x12\n\x10_report_intervalB\x16\n\x14_validation_interval\"\xe0\x01\n\rTrainProgress\x12\x0c\n\x04step\x18\x01 \x01(\x03\x12\x11\n\tlast_step\x18\x02 \x01(\x03\x12\x0c\n\x04loss\x18\x03 \x01(\x01\x12\x16\n\x0e\x62\x61tch_accuracy\x18\x04 \x01(\x01\x12\x18\n\x10steps_per_second\x18\x05 \x01(\x01\x12\x1e\n\x11remaining_seconds\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12 \n\x13validation_accuracy\x18\x07 \x01(\x01H\x01\x88\x01\x01\x42\x14\n\x12_remaining_secondsB\x16\n\x14_validation_accuracy\"[\n\x0bTrainResult\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x03\x12\x15\n\rtrain_seconds\x18\x03 \x01(\x01\x12\x18\n\x10steps_per_second\x18\x04 \x01(\x01*\x95\x01\n\nActivation\x12\x1a\n\x16\x41\x43TIVATION_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41\x43TIVATION_RELU\x10\x01\x12\x12\n\x0e\x41\x43TIVATION_ELU\x10\x02\x12\x13\n\x0f\x41\x43TIVATION_TANH\x10\x03\x12\x16\n\x12\x41\x43TIVATION_SIGMOID\x10\x04\x12\x15\n\x11\x41\x43TIVATION_LINEAR\x10\x05*U\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x15\n\x11PRECISION_FLOAT32\x10\x01\x12\x16\n\x12PRECISION_BFLOAT16\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'convscope.v1.train_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACTIVATION']._serialized_start=1091
-  _globals['_ACTIVATION']._serialized_end=1240
-  _globals['_PRECISION']._serialized_start=1242
-  _globals['_PRECISION']._serialized_end=1327
-  _globals['_CONVOLUTION']._serialized_start=43
-  _globals['_CONVOLUTION']._serialized_end=199
-  _globals['_DENSE']._serialized_start=201
-  _globals['_DENSE']._serialized_end=269
-  _globals['_NETWORK']._serialized_start=271
-  _globals['_NETWORK']._serialized_end=365
-  _globals['_TRAINSPEC']._serialized_start=368
-  _globals['_TRAINSPEC']._serialized_end=768
-  _globals['_TRAINPROGRESS']._serialized_start=771
-  _globals['_TRAINPROGRESS']._serialized_end=995
-  _globals['_TRAINRESULT']._serialized_start=997
-  _globals['_TRAINRESULT']._serialized_end=1088
+  _globals['_CONVOLUTION'].fields_by_name['filters']._loaded_options = None
+  _globals['_CONVOLUTION'].fields_by_name['filters']._serialized_options = b'\362\201\031\024\010\001\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\260@'
+  _globals['_CONVOLUTION'].fields_by_name['kernel_size']._loaded_options = None
+  _globals['_CONVOLUTION'].fields_by_name['kernel_size']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000P@I\000\000\000\000\000\000\024@'
+  _globals['_CONVOLUTION'].fields_by_name['activation']._loaded_options = None
+  _globals['_CONVOLUTION'].fields_by_name['activation']._serialized_options = b'\362\201\031\021R\017ACTIVATION_RELU'
+  _globals['_CONVOLUTION'].fields_by_name['pool_size']._loaded_options = None
+  _globals['_CONVOLUTION'].fields_by_name['pool_size']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000P@I\000\000\000\000\000\000\000@'
+  _globals['_DENSE'].fields_by_name['units']._loaded_options = None
+  _globals['_DENSE'].fields_by_name['units']._serialized_options = b'\362\201\031\024\010\001\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\360@'
+  _globals['_DENSE'].fields_by_name['activation']._loaded_options = None
+  _globals['_DENSE'].fields_by_name['activation']._serialized_options = b'\362\201\031\021R\017ACTIVATION_RELU'
+  _globals['_NETWORK'].fields_by_name['convolutions']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['convolutions']._serialized_options = b'\362\201\031\003\240\001@'
+  _globals['_NETWORK'].fields_by_name['dense']._loaded_options = None
+  _globals['_NETWORK'].fields_by_name['dense']._serialized_options = b'\362\201\031\003\240\001@'
+  _globals['_TRAINSPEC'].fields_by_name['dataset']._loaded_options = None
+  _globals['_TRAINSPEC'].fields_by_name['dataset']._serialized_options = b'\362\201\031Jb3`datasets/mnist`, or the dataset of `continue_from`\222\001\022datasets/{dataset}'
+  _globals['_TRAINSPEC'].fields_by_name['network']._loaded_options = None
+  _globals['_TRAINSPEC'].fields_by_name['network']._serialized_options = b'\362\201\031UbSconvolutions of 16 and 36 filters, one dense layer of 128 units, as in the tutorial'
+  _globals['_TRAINSPEC'].fields_by_name['learning_rate']._loaded_options = None
+  _globals['_TRAINSPEC'].fields_by_name['learning_rate']._serialized_options = b'\362\201\031\033!\000\000\000\000\000\000\000\000)\000\000\000\000\000\000\360?I-C\034\353\3426\032?'
+  _globals['_TRAINSPEC'].fields_by_name['precision']._loaded_options = None
+  _globals['_TRAINSPEC'].fields_by_name['precision']._serialized_options = b'\362\201\031\023R\021PRECISION_FLOAT32'
+  _globals['_TRAINSPEC'].fields_by_name['batch_size']._loaded_options = None
+  _globals['_TRAINSPEC'].fields_by_name['batch_size']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\300@I\000\000\000\000\000\000P@'
+  _globals['_TRAINSPEC'].fields_by_name['iterations']._loaded_options = None
+  _globals['_TRAINSPEC'].fields_by_name['iterations']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\000\000)\000\000\000\000\320\022cAI\000\000\000\000\000\210\303@'
+  _globals['_TRAINSPEC'].fields_by_name['report_interval']._loaded_options = None
+  _globals['_TRAINSPEC'].fields_by_name['report_interval']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\360?)\000\000\000\000\200\204.AI\000\000\000\000\000\000Y@'
+  _globals['_TRAINSPEC'].fields_by_name['validation_interval']._loaded_options = None
+  _globals['_TRAINSPEC'].fields_by_name['validation_interval']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\000\000)\000\000\000\000\200\204.AI\000\000\000\000\000\000\000\000'
+  _globals['_TRAINSPEC'].fields_by_name['continue_from']._loaded_options = None
+  _globals['_TRAINSPEC'].fields_by_name['continue_from']._serialized_options = b'\362\201\031\021\222\001\016models/{model}'
+  _globals['_ACTIVATION']._serialized_start=1692
+  _globals['_ACTIVATION']._serialized_end=1841
+  _globals['_PRECISION']._serialized_start=1843
+  _globals['_PRECISION']._serialized_end=1928
+  _globals['_CONVOLUTION']._serialized_start=77
+  _globals['_CONVOLUTION']._serialized_end=348
+  _globals['_DENSE']._serialized_start=350
+  _globals['_DENSE']._serialized_end=467
+  _globals['_NETWORK']._serialized_start=469
+  _globals['_NETWORK']._serialized_end=581
+  _globals['_TRAINSPEC']._serialized_start=584
+  _globals['_TRAINSPEC']._serialized_end=1369
+  _globals['_TRAINPROGRESS']._serialized_start=1372
+  _globals['_TRAINPROGRESS']._serialized_end=1596
+  _globals['_TRAINRESULT']._serialized_start=1598
+  _globals['_TRAINRESULT']._serialized_end=1689
 # @@protoc_insertion_point(module_scope)

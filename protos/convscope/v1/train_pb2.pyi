@@ -26,7 +26,7 @@ class _Activation:
 class _ActivationEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Activation.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     ACTIVATION_UNSPECIFIED: _Activation.ValueType  # 0
-    """Not set: RELU."""
+    """Not set; stands for ACTIVATION_RELU."""
     ACTIVATION_RELU: _Activation.ValueType  # 1
     """max(x, 0)."""
     ACTIVATION_ELU: _Activation.ValueType  # 2
@@ -42,7 +42,7 @@ class Activation(_Activation, metaclass=_ActivationEnumTypeWrapper):
     """What a layer applies after its weights and bias. All are monotone."""
 
 ACTIVATION_UNSPECIFIED: Activation.ValueType  # 0
-"""Not set: RELU."""
+"""Not set; stands for ACTIVATION_RELU."""
 ACTIVATION_RELU: Activation.ValueType  # 1
 """max(x, 0)."""
 ACTIVATION_ELU: Activation.ValueType  # 2
@@ -62,7 +62,7 @@ class _Precision:
 class _PrecisionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Precision.ValueType], builtins.type):
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     PRECISION_UNSPECIFIED: _Precision.ValueType  # 0
-    """Not set: FLOAT32."""
+    """Not set; stands for PRECISION_FLOAT32."""
     PRECISION_FLOAT32: _Precision.ValueType  # 1
     """Everything in float32."""
     PRECISION_BFLOAT16: _Precision.ValueType  # 2
@@ -72,7 +72,7 @@ class Precision(_Precision, metaclass=_PrecisionEnumTypeWrapper):
     """The number format of the training computation. Weights, and all figures reported, are float32 in either."""
 
 PRECISION_UNSPECIFIED: Precision.ValueType  # 0
-"""Not set: FLOAT32."""
+"""Not set; stands for PRECISION_FLOAT32."""
 PRECISION_FLOAT32: Precision.ValueType  # 1
 """Everything in float32."""
 PRECISION_BFLOAT16: Precision.ValueType  # 2
@@ -90,14 +90,14 @@ class Convolution(google.protobuf.message.Message):
     ACTIVATION_FIELD_NUMBER: builtins.int
     POOL_SIZE_FIELD_NUMBER: builtins.int
     filters: builtins.int
-    """Number of filters, 1 to 4096. Required."""
+    """Number of its channels."""
     kernel_size: builtins.int
-    """Height and width of each filter in pixels, 1 to 64. Default 5."""
+    """Height and width of each filter in pixels."""
     activation: Global___Activation.ValueType
-    """Default RELU."""
+    """What follows the bias."""
     pool_size: builtins.int
-    """Side and stride of the max-pooling window in pixels, 1 to 64; 1 means no pooling. Default 2.
-    Windows that do not fit are dropped (28 -> 14 -> 7 -> 3 -> 1); a size of 0 is refused.
+    """Side and stride of the max-pooling window in pixels; 1 means no pooling. Windows that do not fit are dropped (28 ->
+    14 -> 7 -> 3 -> 1); an output without pixels is refused.
     """
     def __init__(
         self,
@@ -125,9 +125,9 @@ class Dense(google.protobuf.message.Message):
     UNITS_FIELD_NUMBER: builtins.int
     ACTIVATION_FIELD_NUMBER: builtins.int
     units: builtins.int
-    """Number of units, 1 to 65536. Required."""
+    """Number of its units."""
     activation: Global___Activation.ValueType
-    """Default RELU."""
+    """What follows the bias."""
     def __init__(
         self,
         *,
@@ -141,7 +141,8 @@ Global___Dense: typing_extensions.TypeAlias = Dense
 @typing.final
 class Network(google.protobuf.message.Message):
     """The layers between image and logits. The last layer, `logits`, has one unit per class and is always added.
-    Layers are named conv1, pool1, conv2, pool2, ..., flatten, dense1, dense2, ..., logits.
+    Layers are named conv1, pool1, conv2, pool2, ..., flatten, dense1, dense2, ..., logits. A network has at most
+    200,000,000 parameters.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -150,11 +151,11 @@ class Network(google.protobuf.message.Message):
     DENSE_FIELD_NUMBER: builtins.int
     @property
     def convolutions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Convolution]:
-        """The convolutions, at most 64; may be empty."""
+        """The convolutions; may be empty."""
 
     @property
     def dense(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Dense]:
-        """The hidden dense layers, at most 64; may be empty."""
+        """The hidden dense layers; may be empty."""
 
     def __init__(
         self,
@@ -183,34 +184,28 @@ class TrainSpec(google.protobuf.message.Message):
     SEED_FIELD_NUMBER: builtins.int
     CONTINUE_FROM_FIELD_NUMBER: builtins.int
     dataset: builtins.str
-    """`datasets/{id}`. Default `datasets/mnist`, or the dataset of `continue_from`."""
+    """`datasets/{dataset}`. With `continue_from` it must be that model's."""
     learning_rate: builtins.float
-    """Adam's learning rate, greater than 0 and at most 1. Default 1e-4."""
+    """Adam's learning rate."""
     precision: Global___Precision.ValueType
-    """Default FLOAT32."""
+    """In which number format."""
     batch_size: builtins.int
-    """Images per step, 1 to 8192 and at most the training split. Default 64."""
+    """Images per step, at most as many as the training split has. It may be less than the rule allows where the network
+    is large.
+    """
     iterations: builtins.int
-    """Number of steps, 0 to 10,000,000; 0 gives the network as initialized. Default 10,000."""
+    """Number of steps; 0 gives the network as initialized."""
     report_interval: builtins.int
-    """Progress is reported after the first step, every so many steps and after the last: 1 to 1,000,000, and at most
-    10,000 reports in a run. Default 100.
-    """
+    """Progress is reported after the first step, every so many steps and after the last, in all at most 10,000 times."""
     validation_interval: builtins.int
-    """Accuracy on the whole validation split is measured every so many steps: 0 (never) to 1,000,000, and at most
-    1,000 times in a run. Default 0.
-    """
+    """Accuracy on the whole validation split is measured every so many steps, at most 1,000 times; 0 means never."""
     seed: builtins.int
-    """Decides the initial weights and the order of the examples. Default 0."""
+    """Decides the initial weights and the order of the examples."""
     continue_from: builtins.str
-    """`models/{id}` to go on from: its weights, optimizer state and step count. It may still be in training.
-    Default: none.
-    """
+    """`models/{model}` to resume from: its weights, optimizer state and step count. It may still be in training."""
     @property
     def network(self) -> Global___Network:
-        """The network. Default: convolutions 16@5x5 and 36@5x5, each with ReLU and 2x2 max-pooling; one dense layer of
-        128 ReLU units. Must not be set with `continue_from`.
-        """
+        """A new network, with weights drawn by `seed`. Must not be set with `continue_from`."""
 
     def __init__(
         self,

@@ -56,7 +56,7 @@ class FeatureList(google.protobuf.message.Message):
     INDICES_FIELD_NUMBER: builtins.int
     @property
     def indices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """At least one, each from 0 to below the layer's number of features; duplicates are computed once."""
+        """From 0 to below the layer's number of features; duplicates are computed once."""
 
     def __init__(
         self,
@@ -76,9 +76,9 @@ class FeatureRange(google.protobuf.message.Message):
     START_FIELD_NUMBER: builtins.int
     STOP_FIELD_NUMBER: builtins.int
     start: builtins.int
-    """First feature, >= 0."""
+    """First feature."""
     stop: builtins.int
-    """One past the last feature, > start and at most the layer's number of features."""
+    """One past the last feature, greater than `start` and at most the layer's number of features."""
     def __init__(
         self,
         *,
@@ -155,44 +155,41 @@ class VisualizeSpec(google.protobuf.message.Message):
     RECOMPUTE_FIELD_NUMBER: builtins.int
     FRAMES_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """`models/{id}`. Required. It may still be in training: the job waits for it."""
+    """`models/{model}`. It may still be in training: the job waits for it."""
     iterations: builtins.int
-    """Ascent steps per image, 1 to 10,000. Default: the preset's. What would take one worker longer, by estimate, than
-    the server's limit (`CONVSCOPE_MAX_COST`, a week unless it is set) is refused; this is the field that is named
-    then, or `restarts` if there are several.
+    """Ascent steps per image. What would take one worker longer, by estimate, than the server's limit
+    (`CONVSCOPE_MAX_COST`, a week unless it is set) is refused; this is the field that is named then, or `restarts` if
+    there are several.
     """
     seed: builtins.int
-    """Decides the starting images and the transforms. Default 0."""
+    """Decides the starting images and the transforms."""
     trace: builtins.bool
-    """Whether to record what happens at each iteration. Default false."""
+    """Whether to record what happens at each iteration."""
     preset: convscope.v1.render_pb2.Preset.ValueType
-    """Where every setting comes from that `render` leaves out. Default PRESET_TUTORIAL."""
+    """Where every setting comes from that `render` leaves out."""
     restarts: builtins.int
-    """Ascents per feature or objective, each from a start of its own, 1 to 1,000; 2 to 16 if there is an objective with
-    diversity. Default 1.
-    """
+    """Ascents per feature or objective, each from a start of its own; 2 to 16 if there is an objective with diversity."""
     keep: Global___Restarts.ValueType
-    """Which of them to return. Default RESTARTS_BEST."""
+    """Which of them to return."""
     recompute: builtins.bool
-    """Compute images even where the same ones are stored. Default false."""
+    """Compute images even where the same ones are stored."""
     frames: builtins.int
     """How many images of the way to keep with each image: evenly spaced over the iterations, the start first and the image
     after the last update last; at most `iterations` + 1.
     """
     @property
     def selections(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LayerSelection]:
-        """Layers and features, at most 10,000 selections. Default: every feature of every convolution, hidden dense layer and
-        of `logits`; none if there are `objectives`. After the job is accepted: each layer once, by name, in the order in
-        which they are named first, each with the list of all of its chosen features, rising.
+        """Layers and features. After the job is accepted: each layer once, by name, in the order in which they are named
+        first, each with the list of all of its chosen features, rising.
         """
 
     @property
     def objectives(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[convscope.v1.objective_pb2.Objective]:
-        """Objectives of one's own, each of which gets images; at most 1,000."""
+        """Custom objectives, each of which gets images."""
 
     @property
     def render(self) -> convscope.v1.render_pb2.Render:
-        """Settings that differ from the preset's. After the job is accepted: all settings as they will be used."""
+        """Settings that differ from the preset's. After the job is accepted: all settings, as they are used."""
 
     def __init__(
         self,

@@ -22,25 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 from convscope.v1 import jobs_pb2 as convscope_dot_v1_dot_jobs__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63onvscope/v1/workers.proto\x12\x0c\x63onvscope.v1\x1a\x17\x63onvscope/v1/jobs.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\x01\n\x06Worker\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12$\n\x06\x64\x65vice\x18\x03 \x01(\x0e\x32\x14.convscope.v1.Device\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.convscope.v1.WorkerState\x12\x0c\n\x04warm\x18\x05 \x01(\x08\x12\x0b\n\x03job\x18\x06 \x01(\t\x12\x0c\n\x04part\x18\x07 \x01(\x05\x12\x0f\n\x07version\x18\x08 \x01(\t\x12\x12\n\nprocess_id\x18\t \x01(\x05\x12\x32\n\x0eheartbeat_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x12ListWorkersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"U\n\x13ListWorkersResponse\x12%\n\x07workers\x18\x01 \x03(\x0b\x32\x14.convscope.v1.Worker\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*r\n\x0bWorkerState\x12\x1c\n\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11WORKER_STATE_IDLE\x10\x01\x12\x15\n\x11WORKER_STATE_BUSY\x10\x02\x12\x17\n\x13WORKER_STATE_SILENT\x10\x03\x32]\n\x07Workers\x12R\n\x0bListWorkers\x12 .convscope.v1.ListWorkersRequest\x1a!.convscope.v1.ListWorkersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63onvscope/v1/workers.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\x1a\x17\x63onvscope/v1/jobs.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf6\x01\n\x06Worker\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12$\n\x06\x64\x65vice\x18\x03 \x01(\x0e\x32\x14.convscope.v1.Device\x12(\n\x05state\x18\x04 \x01(\x0e\x32\x19.convscope.v1.WorkerState\x12\x0c\n\x04warm\x18\x05 \x01(\x08\x12\x0b\n\x03job\x18\x06 \x01(\t\x12\x0c\n\x04part\x18\x07 \x01(\x05\x12\x0f\n\x07version\x18\x08 \x01(\t\x12\x12\n\nprocess_id\x18\t \x01(\x05\x12\x32\n\x0eheartbeat_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x12ListWorkersRequest\x12\x34\n\tpage_size\x18\x01 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@@\x02I\x00\x00\x00\x00\x00\x00I@\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\"U\n\x13ListWorkersResponse\x12%\n\x07workers\x18\x01 \x03(\x0b\x32\x14.convscope.v1.Worker\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*r\n\x0bWorkerState\x12\x1c\n\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11WORKER_STATE_IDLE\x10\x01\x12\x15\n\x11WORKER_STATE_BUSY\x10\x02\x12\x17\n\x13WORKER_STATE_SILENT\x10\x03\x32]\n\x07Workers\x12R\n\x0bListWorkers\x12 .convscope.v1.ListWorkersRequest\x1a!.convscope.v1.ListWorkersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'convscope.v1.workers_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WORKERSTATE']._serialized_start=499
-  _globals['_WORKERSTATE']._serialized_end=613
-  _globals['_WORKER']._serialized_start=103
-  _globals['_WORKER']._serialized_end=349
-  _globals['_LISTWORKERSREQUEST']._serialized_start=351
-  _globals['_LISTWORKERSREQUEST']._serialized_end=410
-  _globals['_LISTWORKERSRESPONSE']._serialized_start=412
-  _globals['_LISTWORKERSRESPONSE']._serialized_end=497
-  _globals['_WORKERS']._serialized_start=615
-  _globals['_WORKERS']._serialized_end=708
+  _globals['_LISTWORKERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTWORKERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\362\201\031\035\031\000\000\000\000\000\000\360?)\000\000\000\000\000@\217@@\002I\000\000\000\000\000\000I@'
+  _globals['_LISTWORKERSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTWORKERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\362\201\031\003p\200\004'
+  _globals['_WORKERSTATE']._serialized_start=577
+  _globals['_WORKERSTATE']._serialized_end=691
+  _globals['_WORKER']._serialized_start=137
+  _globals['_WORKER']._serialized_end=383
+  _globals['_LISTWORKERSREQUEST']._serialized_start=385
+  _globals['_LISTWORKERSREQUEST']._serialized_end=488
+  _globals['_LISTWORKERSRESPONSE']._serialized_start=490
+  _globals['_LISTWORKERSRESPONSE']._serialized_end=575
+  _globals['_WORKERS']._serialized_start=693
+  _globals['_WORKERS']._serialized_end=786
 # @@protoc_insertion_point(module_scope)

@@ -115,7 +115,7 @@ class ListWorkersRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     page_size: builtins.int
-    """At most this many, 1 to 1000; 0 means 50."""
+    """Workers on a page, at most."""
     page_token: builtins.str
     """`next_page_token` of the page before; empty for the first page."""
     def __init__(

@@ -55,7 +55,7 @@ class WorkersServicer(object):
     def ListWorkers(self, request, context):
         """Lists the workers that were seen in the last minute, by name.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing; UNAVAILABLE while Redis is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

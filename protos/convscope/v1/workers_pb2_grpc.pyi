@@ -67,7 +67,7 @@ class WorkersStub(typing.Generic[_WorkersListWorkersType]):
     ListWorkers: _WorkersListWorkersType
     """Lists the workers that were seen in the last minute, by name.
 
-    Errors: INVALID_ARGUMENT for a bad page size or token; UNAVAILABLE while Redis is away (retry).
+    Errors: INVALID_ARGUMENT for a token that is not one of this listing; UNAVAILABLE while Redis is away (retry).
     """
 
 WorkersAsyncStub: typing_extensions.TypeAlias = WorkersStub[
@@ -92,7 +92,7 @@ class WorkersServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[convscope.v1.workers_pb2.ListWorkersResponse, collections.abc.Awaitable[convscope.v1.workers_pb2.ListWorkersResponse]]:
         """Lists the workers that were seen in the last minute, by name.
 
-        Errors: INVALID_ARGUMENT for a bad page size or token; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a token that is not one of this listing; UNAVAILABLE while Redis is away (retry).
         """
 
 def add_WorkersServicer_to_server(servicer: WorkersServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

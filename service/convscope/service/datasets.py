@@ -5,8 +5,7 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 
 from convscope.service.catalogue import DATASETS, find_dataset
-from convscope.service.paging import check_page, cut_page
-from convscope.service.requests import name_to_id
+from convscope.service.paging import check_token, cut_page
 from convscope.v1 import datasets_pb2_grpc
 from convscope.v1.datasets_pb2 import Dataset, GetDatasetRequest, ListDatasetsRequest, ListDatasetsResponse
 
@@ -21,12 +20,11 @@ class DatasetsService(datasets_pb2_grpc.DatasetsServicer):
 
     async def ListDatasets(self, request: ListDatasetsRequest, context: Context) -> ListDatasetsResponse:  # noqa: N802
         """List datasets by name."""
-        size = check_page(request.page_size, request.page_token)
+        check_token(request.page_token)
         after = f"datasets/{request.page_token}" if request.page_token else ""
-        found, token = cut_page((DATASETS[name] for name in sorted(DATASETS) if name > after), size)
+        found, token = cut_page((DATASETS[name] for name in sorted(DATASETS) if name > after), request.page_size)
         return ListDatasetsResponse(datasets=found, next_page_token=token)
 
     async def GetDataset(self, request: GetDatasetRequest, context: Context) -> Dataset:  # noqa: N802
         """Describe a dataset."""
-        name_to_id("datasets", request.name)
         return find_dataset(request.name)

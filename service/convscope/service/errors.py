@@ -6,7 +6,6 @@ Domain errors are those of ``convscope.store.errors``, faults of Redis, and Inva
 import logging
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 import grpc
@@ -19,6 +18,7 @@ from grpc_status import rpc_status
 
 from convscope.service.receiving import CrowdedError, TooSlowError
 from convscope.store import errors as store
+from convscope.v1.rules import Violation
 
 __all__ = ["REDIS_AWAY", "InvalidRequestError", "ShuttingDownError", "Violation", "abort"]
 
@@ -61,26 +61,18 @@ def shorten(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A field that cannot be right: its path in the request, and what is allowed."""
-
-    field: str
-    description: str
-
-    def __post_init__(self) -> None:
-        """Keep it short: it travels in trailers, which are small."""
-        object.__setattr__(self, "description", shorten(self.description))
-
-
 class InvalidRequestError(Exception):
     """The request has fields that cannot be right."""
 
     def __init__(self, *violations: Violation) -> None:
-        told = _fitting(violations[:MOST_VIOLATIONS])
+        told = _fitting([_shortened(violation) for violation in violations[:MOST_VIOLATIONS]])
         more = f"; and {len(violations) - len(told)} more" if len(told) < len(violations) else ""
         super().__init__("; ".join(f"{each.field}: {each.description}" for each in told) + more)
         self.violations = told
+
+
+def _shortened(violation: Violation) -> Violation:
+    return Violation(shorten(violation.field), shorten(violation.description))
 
 
 def _fitting(violations: Sequence[Violation]) -> Sequence[Violation]:

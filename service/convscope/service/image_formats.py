@@ -2,21 +2,10 @@
 
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
-from convscope.service.requests import known_value
 from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.visualize_pb2 import Image
 
-__all__ = ["as_png", "image_format_of", "send_as"]
-
-
-def image_format_of(value: int) -> ImageFormat.ValueType:
-    """Return the format that a request's ``image_format`` asks for.
-
-    Raises:
-        InvalidRequestError: if there is no such format.
-    """
-    default = ImageFormat.IMAGE_FORMAT_FLOAT32
-    return ImageFormat.ValueType(known_value("image_format", value, ImageFormat.DESCRIPTOR, default=default))
+__all__ = ["as_png", "send_as"]
 
 
 def send_as(image_format: ImageFormat.ValueType, image: Image) -> None:

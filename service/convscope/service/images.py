@@ -11,11 +11,9 @@ from convscope.planning.order import ImageTarget
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.exporting import export_files
-from convscope.service.image_formats import image_format_of
 from convscope.service.image_tokens import image_token, last_image
 from convscope.service.job_images import JobImages
-from convscope.service.paging import PAGE_BYTES, check_size
-from convscope.service.requests import known_value
+from convscope.service.paging import PAGE_BYTES
 from convscope.store.errors import NotFoundError
 from convscope.store.names import parse_image_name
 from convscope.v1 import images_pb2_grpc
@@ -55,23 +53,21 @@ class ImagesService(images_pb2_grpc.ImagesServicer):
         self, request: ExportImagesRequest, context: Context
     ) -> AsyncIterator[ExportImagesResponse]:
         """Send all images as files."""
-        chosen = known_value("format", request.format, ExportFormat.DESCRIPTOR, default=ExportFormat.EXPORT_FORMAT_NPZ)
         images = await self._backend.run(JobImages, self._backend, request.parent)
-        files = export_files(images, as_pictures=chosen == ExportFormat.EXPORT_FORMAT_PNG)
+        files = export_files(images, as_pictures=request.format == ExportFormat.EXPORT_FORMAT_PNG)
         while piece := await self._backend.run_blobs(next, files, None):
             yield ExportImagesResponse(path=piece.path, data=piece.data)
 
 
 def _list(backend: Backend, request: ListImagesRequest) -> ListImagesResponse:
-    size, image_format = check_size(request.page_size), image_format_of(request.image_format)
     images = JobImages(backend, request.parent)
     wanted = _Filter(images).numbers(request.filter)
     page, last, used = ListImagesResponse(), 0, 0
     for number, digest in images.ready(wanted[bisect_right(wanted, last_image(request)) :]):
-        if len(page.images) == size or used >= PAGE_BYTES:
+        if len(page.images) == request.page_size or used >= PAGE_BYTES:
             page.next_page_token = image_token(last, request)
             return page
-        image = images.image(number, digest, image_format)
+        image = images.image(number, digest, request.image_format)
         page.images.append(image)
         last, used = number, used + image.ByteSize()
     images.check_kept()  # else it would look as if there were no more
@@ -79,16 +75,12 @@ def _list(backend: Backend, request: ListImagesRequest) -> ListImagesResponse:
 
 
 def _get(backend: Backend, request: GetImageRequest) -> Image:
-    image_format = image_format_of(request.image_format)
-    try:
-        job, number = parse_image_name(request.name)
-    except ValueError as error:
-        raise InvalidRequestError(Violation("name", str(error))) from error
+    job, number = parse_image_name(request.name)
     images = JobImages(backend, job, field="name")
     if number >= images.order.total:
         raise NotFoundError(f"{job} has {images.order.total} images, numbered from 0; {request.name} is none of them")
     for _, digest in images.ready([number]):
-        return images.image(number, digest, image_format)
+        return images.image(number, digest, request.image_format)
     raise NotFoundError(f"{request.name} is not ready yet")
 
 

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from convscope.service.errors import InvalidRequestError, Violation, abort
 from convscope.service.receiving import Reception
+from convscope.service.requests import check_request
 
 __all__ = ["ErrorInterceptor", "TokenInterceptor"]
 
@@ -31,7 +32,7 @@ STRANGERS = partial(Reception, places=2, patience_s=0.1, queue=200)
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Receives requests a few at a time, and turns exceptions of handlers into statuses."""
+    """Receives requests a few at a time, checks them, and turns exceptions of handlers into statuses."""
 
     def __init__(self) -> None:
         self._known, self._strangers = KNOWN(), STRANGERS()
@@ -82,7 +83,7 @@ class _Guard:
 
     Args:
         reception: receives the request.
-        parse: makes it a message.
+        parse: makes it a message, which is checked by the contract's rules.
     """
 
     def __init__(self, reception: Reception, parse: Parse) -> None:
@@ -128,9 +129,11 @@ class _Guard:
         if not isinstance(data, bytes):
             raise InvalidRequestError(Violation("request", "is missing: the call ended without a message"))
         try:
-            return self._parse(data) if self._parse else data
+            request: Any = self._parse(data) if self._parse else data
         except DecodeError as error:
             raise InvalidRequestError(Violation("request", f"is not a message of this contract: {error}")) from error
+        check_request(request)
+        return request
 
 
 def _size(data: Any) -> int:

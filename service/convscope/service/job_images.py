@@ -7,9 +7,9 @@ from convscope.planning.order import ImageOrder
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.image_formats import send_as
-from convscope.service.requests import name_to_id
 from convscope.store.errors import BlobDamagedError, NotFoundError
 from convscope.store.jobs.images import addressed, ready_images
+from convscope.store.names import parse_name
 from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.visualize_pb2 import Image, Restarts
 
@@ -25,13 +25,13 @@ class JobImages:
         field: the request's field that has the name.
 
     Raises:
-        InvalidRequestError: if the name is malformed, or the job is not a visualization.
+        InvalidRequestError: if the job is not a visualization.
         NotFoundError: if there is no such job.
     """
 
     def __init__(self, backend: Backend, name: str, *, field: str = "parent") -> None:
         self._backend = backend
-        self._job_id = name_to_id("jobs", name, field=field)
+        self._job_id = parse_name("jobs", name)
         job = backend.jobs.get(name)
         if not job.spec.HasField("visualize"):
             raise InvalidRequestError(Violation(field, f"{name} is not a visualization and has no images"))

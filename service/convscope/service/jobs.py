@@ -8,15 +8,13 @@ from google.protobuf.empty_pb2 import Empty
 
 from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
-from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.hub import NotifyHub
-from convscope.service.image_formats import image_format_of
-from convscope.service.paging import check_page, cut_page
-from convscope.service.requests import known_values, name_to_id
+from convscope.service.paging import check_token, cut_page
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
 from convscope.store import settle_waiters
 from convscope.store.jobs.waiting import waiting_reason
+from convscope.store.names import parse_name
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -56,7 +54,6 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def GetJob(self, request: GetJobRequest, context: Context) -> Job:  # noqa: N802
         """Describe a job."""
-        name_to_id("jobs", request.name)
         job, digest = await self._backend.run(_get, self._backend, request.name)
         if digest:
             job.result.ParseFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
@@ -68,23 +65,23 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
     async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobEvent]:  # noqa: N802
         """Send a job's events."""
-        job_id = name_to_id("jobs", request.name)
-        if request.after_sequence < 0:
-            raise InvalidRequestError(Violation("after_sequence", f"must be 0 or more, not {request.after_sequence}"))
-        image_format = image_format_of(request.image_format)
+        job_id = parse_name("jobs", request.name)
         async for event in watch_job(
-            self._backend, self._hub, job_id, request.after_sequence, request.after_token, image_format=image_format
+            self._backend,
+            self._hub,
+            job_id,
+            request.after_sequence,
+            request.after_token,
+            image_format=request.image_format,
         ):
             yield event
 
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> Job:  # noqa: N802
         """Ask a job to stop."""
-        name_to_id("jobs", request.name)
         return await self._backend.run(_cancel, self._backend, request.name)
 
     async def DeleteJob(self, request: DeleteJobRequest, context: Context) -> Empty:  # noqa: N802
         """Delete an ended job."""
-        name_to_id("jobs", request.name)
         await self._backend.run(self._backend.jobs.delete, request.name)
         return Empty()
 
@@ -128,21 +125,15 @@ def _get(backend: Backend, name: str) -> tuple[Job, str]:
 
 
 def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
-    size = check_page(request.page_size, request.page_token)
-    states = [JobState.ValueType(state) for state in known_values("states", request.states, JobState.DESCRIPTOR)]
-    names = JobKind.DESCRIPTOR.values_by_number
-    kinds = {
-        names[kind].name.removeprefix("JOB_KIND_").lower()
-        for kind in known_values("kinds", request.kinds, JobKind.DESCRIPTOR)
-    }
-
-    found = backend.jobs.newest_first(before=request.page_token, states=states, kinds=kinds)
-    jobs, token = cut_page(found, size)
+    check_token(request.page_token)
+    kinds = {JobKind.Name(kind).removeprefix("JOB_KIND_").lower() for kind in request.kinds}
+    found = backend.jobs.newest_first(before=request.page_token, states=set(request.states), kinds=kinds)
+    jobs, token = cut_page(found, request.page_size)
     return ListJobsResponse(jobs=jobs, next_page_token=token)
 
 
 def _cancel(backend: Backend, name: str) -> Job:
     job = backend.jobs.request_cancel(name)
     if job.model and job.state == JobState.JOB_STATE_CANCELLED:
-        settle_waiters(backend.redis, name_to_id("models", job.model))
+        settle_waiters(backend.redis, parse_name("models", job.model))
     return job

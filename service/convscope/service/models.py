@@ -7,8 +7,7 @@ import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
-from convscope.service.paging import check_page, cut_page
-from convscope.service.requests import known_values, name_to_id
+from convscope.service.paging import check_token, cut_page
 from convscope.v1 import models_pb2_grpc
 from convscope.v1.models_pb2 import (
     DeleteModelRequest,
@@ -18,7 +17,6 @@ from convscope.v1.models_pb2 import (
     ListModelsRequest,
     ListModelsResponse,
     Model,
-    ModelState,
 )
 
 __all__ = ["ModelsService"]
@@ -42,7 +40,6 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
 
     async def GetModel(self, request: GetModelRequest, context: Context) -> Model:  # noqa: N802
         """Describe a model."""
-        name_to_id("models", request.name)
         model, digest = await self._backend.run(_get, self._backend, request.name)
         if digest:
             model.MergeFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
@@ -50,7 +47,6 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
 
     async def DeleteModel(self, request: DeleteModelRequest, context: Context) -> Empty:  # noqa: N802
         """Delete a model."""
-        name_to_id("models", request.name)
         await self._backend.run_blob(self._backend.manifests.delete, request.name)
         return Empty()
 
@@ -58,7 +54,6 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
         self, request: ExportModelRequest, context: Context
     ) -> AsyncIterator[ExportModelResponse]:
         """Send a model's file."""
-        name_to_id("models", request.name)
         model = await self._backend.run(self._backend.models.ready, request.name)
         data = await self._backend.run_blob(self._backend.blobs.get, model.sha256)
         for start in range(0, len(data), PIECE):
@@ -71,11 +66,12 @@ def _get(backend: Backend, name: str) -> tuple[Model, str]:
 
 
 def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
-    size = check_page(request.page_size, request.page_token)
-    states = known_values("states", request.states, ModelState.DESCRIPTOR)
+    check_token(request.page_token)
+    states = frozenset(request.states)
 
     def matches(model: Model) -> bool:
         return not states or model.state in states
 
-    models, token = cut_page(backend.models.newest_first(before=request.page_token, matches=matches), size)
+    found = backend.models.newest_first(before=request.page_token, matches=matches)
+    models, token = cut_page(found, request.page_size)
     return ListModelsResponse(models=models, next_page_token=token)

@@ -6,10 +6,7 @@ from typing import Protocol, TypeVar
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.store.names import ID_PATTERN
 
-__all__ = ["BAD_TOKEN", "PAGE_BYTES", "check_page", "check_size", "cut_page"]
-
-DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 1000
+__all__ = ["BAD_TOKEN", "PAGE_BYTES", "check_token", "cut_page"]
 
 # A page ends when its items have this many bytes, well below the largest message.
 PAGE_BYTES = 16 * 2**20
@@ -29,27 +26,14 @@ class Named(Protocol):
 Item = TypeVar("Item", bound=Named)
 
 
-def check_page(page_size: int, page_token: str) -> int:
-    """Return how many items a page has.
+def check_token(page_token: str) -> None:
+    """Refuse a token that is no item's id.
 
     Raises:
-        InvalidRequestError: for a bad size or token.
+        InvalidRequestError: if it is none.
     """
-    size = check_size(page_size)
     if page_token and not ID_PATTERN.fullmatch(page_token):
         raise InvalidRequestError(BAD_TOKEN)
-    return size
-
-
-def check_size(page_size: int) -> int:
-    """Return how many items a page has.
-
-    Raises:
-        InvalidRequestError: for a bad size.
-    """
-    if not 0 <= page_size <= MAX_PAGE_SIZE:
-        raise InvalidRequestError(Violation("page_size", f"must be 0 (meaning {DEFAULT_PAGE_SIZE}) to {MAX_PAGE_SIZE}"))
-    return page_size or DEFAULT_PAGE_SIZE
 
 
 def cut_page(items: Iterator[Item], size: int) -> tuple[list[Item], str]:

@@ -1,45 +1,25 @@
-"""Checks that requests of all services share."""
+"""What every request must keep: the rules on the contract's fields."""
 
-from collections.abc import Iterable
+from google.protobuf.message import Message
 
-from google.protobuf.descriptor import EnumDescriptor
+from convscope.service.errors import InvalidRequestError
+from convscope.v1.jobs_pb2 import CreateJobRequest
+from convscope.v1.rules import fill_defaults, violations
 
-from convscope.service.errors import InvalidRequestError, Violation
-from convscope.store.names import parse_name
-
-__all__ = ["known_value", "known_values", "name_to_id"]
-
-
-def name_to_id(collection: str, name: str, *, field: str = "name") -> str:
-    """Take the id out of a name in the request's ``field``.
-
-    Raises:
-        InvalidRequestError: if it is malformed.
-    """
-    try:
-        return parse_name(collection, name)
-    except ValueError as error:
-        raise InvalidRequestError(Violation(field, str(error))) from error
+__all__ = ["check_request"]
 
 
-def known_values(field: str, values: Iterable[int], kind: EnumDescriptor) -> frozenset[int]:
-    """Check the values of a filter.
+def check_request(request: Message) -> None:
+    """Refuse a request that breaks a rule, naming all that it breaks; else fill in its defaults.
+
+    Every request passes here before its handler sees it. That of CreateJob is left alone: it is stored as it was sent,
+    and whoever plans the job tells at once what breaks a rule and what does not fit the model.
 
     Raises:
-        InvalidRequestError: for a value that the enum does not have.
+        InvalidRequestError: if it breaks any.
     """
-    found = frozenset(values)
-    known = {each.number: each.name for each in kind.values if each.number != 0}
-    if unknown := found - known.keys():
-        allowed = ", ".join(known.values())
-        raise InvalidRequestError(Violation(field, f"has the unknown value {min(unknown)}; allowed: {allowed}"))
-    return found
-
-
-def known_value(field: str, value: int, kind: EnumDescriptor, *, default: int) -> int:
-    """Check the value of a choice, and fill in the default where none was made.
-
-    Raises:
-        InvalidRequestError: for a value that the enum does not have.
-    """
-    return next(iter(known_values(field, [value], kind))) if value else default
+    if isinstance(request, CreateJobRequest):
+        return
+    if broken := list(violations(request)):
+        raise InvalidRequestError(*broken)
+    fill_defaults(request)

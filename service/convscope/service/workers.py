@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 
 from convscope.service.backend import Backend
-from convscope.service.paging import check_page, cut_page
+from convscope.service.paging import check_token, cut_page
 from convscope.store import WorkerRecord, WorkerStore
 from convscope.v1 import workers_pb2_grpc
 from convscope.v1.jobs_pb2 import Device
@@ -26,10 +26,10 @@ class WorkersService(workers_pb2_grpc.WorkersServicer):
 
     async def ListWorkers(self, request: ListWorkersRequest, context: Context) -> ListWorkersResponse:  # noqa: N802
         """List workers by name."""
-        size = check_page(request.page_size, request.page_token)
+        check_token(request.page_token)
         records = await self._backend.run(self._workers.list)
         found = (_message(record) for record in records if record.name > request.page_token)
-        workers, token = cut_page(found, size)
+        workers, token = cut_page(found, request.page_size)
         return ListWorkersResponse(workers=workers, next_page_token=token)
 
 

@@ -19,7 +19,7 @@ RANDOM_DIGITS = 5
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 # An image has one name: its number has no zeros in front.
-IMAGE_PATTERN = re.compile(r"(jobs/[^/]*)/images/(0|[1-9][0-9]{0,11})")
+IMAGE_PATTERN = re.compile(r"(jobs/[^/]*)/images/(0|[1-9][0-9]{0,17})")
 
 
 def new_id(microseconds: int | None = None) -> str:

@@ -27,7 +27,7 @@ def parse_dense(text: str | None) -> list[Dense] | None:
     if text is None:
         return None
     found = [_matched(_DENSE, "dense", item, "UNITS[:ACTIVATION]") for item in _items(text)]
-    return [Dense(units=int(layer["units"] or 0), activation=layer["activation"] or "relu") for layer in found]
+    return [Dense(units=int(layer["units"] or 0), activation=layer["activation"]) for layer in found]
 
 
 def parse_layers(texts: list[str]) -> dict[str | int, Features] | None:
@@ -82,10 +82,14 @@ def _convolution(item: str) -> Convolution:
     layer = _matched(_CONVOLUTION, "convolutions", item, "FILTERS[@KERNEL][:ACTIVATION][/POOL]")
     return Convolution(
         filters=int(layer["filters"] or 0),
-        kernel_size=int(layer["kernel"] or 5),
-        activation=layer["activation"] or "relu",
-        pool_size=int(layer["pool"] or 2),
+        kernel_size=_number(layer["kernel"]),
+        activation=layer["activation"],
+        pool_size=_number(layer["pool"]),
     )
+
+
+def _number(digits: str | None) -> int | None:
+    return None if digits is None else int(digits)
 
 
 def _range(item: str) -> range:

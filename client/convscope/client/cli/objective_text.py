@@ -6,11 +6,13 @@ from convscope.client import objectives
 from convscope.client.enums import Tap
 from convscope.client.errors import InvalidValue
 from convscope.client.objectives import Objective
+from convscope.v1 import objective_pb2
+from convscope.v1.rules import allowed_text, violations
 
 __all__ = ["parse_objectives", "parse_settings"]
 
 _NUMBER = r"\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
-_NAME = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]{1,64}")
+_NAME = objective_pb2.Objective.DESCRIPTOR.fields_by_name["name"]
 _SIGNS = re.compile(r"\s+([+-])\s+")
 _WEIGHTED = re.compile(rf"(?P<minus>-)?(?:(?P<weight>{_NUMBER})\*)?(?P<what>.+)")
 _CALL = re.compile(r"(?P<function>post|diversity)\((?P<inside>.+)\)")
@@ -45,12 +47,17 @@ def parse_settings(texts: list[str]) -> dict[str, float | bool | None] | None:
 def _named(text: str) -> tuple[str, Objective]:
     before, equals, after = text.partition("=")
     name, total = (before.strip(), after) if equals else ("", text)
-    if equals and not _NAME.fullmatch(name):
-        allowed = "1 to 64 of the letters A to Z and a to z, digits, '_', '-' and '.', and not dots alone"
-        raise InvalidValue(f"objectives: {name!r} cannot name an objective; a name has {allowed}")
+    if equals and not _is_name(name):
+        raise InvalidValue(f"objectives: {name!r} cannot name an objective; a name has {allowed_text(_NAME)}")
     if not total.strip():
         raise InvalidValue(f"objectives: {text!r} is not of the form [NAME=]TERM [+ TERM ...]")
     return name, _sum(total)
+
+
+def _is_name(name: str) -> bool:
+    """Whether an objective can be called so; names in brackets are those of objectives that have no other."""
+    faults = violations(objective_pb2.Objective(name=name))
+    return bool(name) and "[" not in name and all(fault.field != _NAME.name for fault in faults)
 
 
 def _sum(text: str) -> Objective:

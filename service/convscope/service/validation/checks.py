@@ -1,88 +1,61 @@
-"""Checks of single fields that collect what is wrong instead of stopping at the first fault."""
+"""What is wrong with one request, collected instead of stopping at the first fault."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.message import Message
 
-from convscope.service.errors import InvalidRequestError, Violation
+from convscope.service.errors import InvalidRequestError
+from convscope.v1.rules import Violation
 
-__all__ = ["Checks", "Limits", "exact"]
+__all__ = ["Checks"]
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """A range of real numbers; ``above`` leaves its lower end out."""
-
-    low: float
-    high: float
-    above: bool = False
-
-    def allow(self, value: float) -> bool:
-        """Return whether a value is in the range."""
-        return self.low <= value <= self.high and not (self.above and value == self.low)
-
-    def __str__(self) -> str:
-        if self.above:
-            return f"greater than {_spelled(self.low)} and at most {_spelled(self.high)}"
-        return f"{_spelled(self.low)} to {_spelled(self.high)}"
-
-
-def _spelled(number: float) -> str:
-    return f"{number:,.0f}" if number == int(number) else f"{number:g}"
-
-
-def exact(value: float) -> str:
-    """Return a number in as few digits as tell it from all others: 0.5000001 is not 0.5."""
-    short = f"{value:g}"
-    return short if float(short) == value else repr(value)
+# What separates a field in a path from what is in it.
+INSIDE: Final = re.compile(r"[.\[]")
 
 
 class Checks:
-    """The violations found so far in one request.
+    """The faults of a request, those that break a rule first, then those that depend on a model or on other fields.
 
-    A field's path is the prefix given here and the field's name: ``spec.train`` and ``seed``.
+    What a rule refuses is not to be looked at again: its value can be anything.
+
+    Args:
+        prefix: path of the message whose fields are checked here: ``spec.train``; empty for the request itself.
+        faults: those that are known already.
     """
 
-    def __init__(self, prefix: str, found: list[Violation] | None = None) -> None:
+    def __init__(self, prefix: str = "", faults: Iterable[Violation] = ()) -> None:
         self._prefix = prefix
-        self._found = [] if found is None else found
-
-    @property
-    def count(self) -> int:
-        """Number of violations found so far in the whole request."""
-        return len(self._found)
+        self._found: list[Violation] = []
+        self._refused: set[str] = set()
+        self._spoilt: set[str] = set()
+        for fault in faults:
+            self._add(fault)
 
     def inside(self, path: str) -> "Checks":
         """Return checks for fields of a message within this one; they collect into the same list."""
-        return Checks(f"{self._prefix}.{path}", self._found)
+        inner = Checks(self._path(path))
+        inner._found, inner._refused, inner._spoilt = self._found, self._refused, self._spoilt
+        return inner
 
     def refuse(self, field: str, description: str) -> None:
         """Note that a field cannot be right."""
-        self._found.append(Violation(f"{self._prefix}.{field}" if field else self._prefix, description))
+        self._add(Violation(self._path(field), description))
 
-    def number(self, message: Message, field: str, low: int, high: int, *, default: int | None = None) -> None:
-        """Check a whole number's range, after filling in its default where it has one and is not set."""
-        if default is not None and not message.HasField(field):
-            setattr(message, field, default)
+    def right(self, *fields: str) -> bool:
+        """Return whether nothing is wrong so far with these fields and what is in them; "" is the message itself."""
+        return self._spoilt.isdisjoint(self._path(field) for field in fields)
+
+    def refused(self, field: str) -> bool:
+        """Return whether a field itself was refused, whatever is wrong within it."""
+        return self._path(field) in self._refused
+
+    def within(self, message: Message, field: str, low: int, high: int) -> None:
+        """Check the range of a whole number, if it is right so far."""
         value = getattr(message, field)
-        if not low <= value <= high:
+        if self.right(field) and not low <= value <= high:
             self.refuse(field, f"must be {low:,} to {high:,}, not {value:,}")
-
-    def real(self, message: Message, field: str, limits: "Limits") -> None:
-        """Check a real number's range, which NaN is not in."""
-        value = getattr(message, field)
-        if not limits.allow(value):
-            self.refuse(field, f"must be {limits}, not {exact(value)}")
-
-    def choice(self, message: Message, field: str, kind: EnumDescriptor, *, default: int) -> None:
-        """Check that an enum has a known value, after filling in its default where it is not set."""
-        value = getattr(message, field)
-        if value == 0:
-            setattr(message, field, default)
-        elif value not in kind.values_by_number:
-            names = ", ".join(each.name for each in kind.values if each.number != 0)
-            self.refuse(field, f"has the unknown value {value}; allowed: {names}")
 
     def finish(self) -> None:
         """Raise what was found.
@@ -92,3 +65,17 @@ class Checks:
         """
         if self._found:
             raise InvalidRequestError(*self._found)
+
+    def _path(self, field: str) -> str:
+        return ".".join(filter(None, (self._prefix, field)))
+
+    def _add(self, violation: Violation) -> None:
+        self._found.append(violation)
+        self._refused.add(violation.field)
+        self._spoilt.update(_around(violation.field))
+
+
+def _around(path: str) -> Iterator[str]:
+    """Yield a path and those of all that it is in; the request itself is empty."""
+    yield from ("", path)
+    yield from (path[: separator.start()] for separator in INSIDE.finditer(path))

@@ -1,10 +1,9 @@
-"""Checks of evaluation specs."""
+"""Checks of evaluation specs beyond the rules on their fields."""
 
 from collections.abc import Sequence
 
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.memory import check_activations
-from convscope.v1.datasets_pb2 import Split
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.models_pb2 import Layer
 
@@ -12,8 +11,5 @@ __all__ = ["check_evaluate"]
 
 
 def check_evaluate(spec: EvaluateSpec, layers: Sequence[Layer], checks: Checks) -> None:
-    """Check all but the model, whose layers are given, and fill in the defaults."""
-    checks.choice(spec, "split", Split.DESCRIPTOR, default=Split.SPLIT_TEST)
-    checks.number(spec, "batch_size", 1, 8192, default=256)
-    checks.number(spec, "max_errors", 0, 1000, default=9)
+    """Check what depends on the model, whose layers are given."""
     check_activations(spec, layers, checks)

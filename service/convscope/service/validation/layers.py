@@ -14,7 +14,9 @@ def visible_layers(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def find_layer(name: str, layers: Sequence[Layer], checks: Checks, *, field: str) -> Layer | None:
-    """Return the layer of this name, if it has features; else refuse the field."""
+    """Return the layer of this name, if it has features; else refuse the field, unless it is refused already."""
+    if not checks.right(field):
+        return None
     visible = visible_layers(layers)
     for layer in visible:
         if layer.name == name:
@@ -28,7 +30,7 @@ def find_layer(name: str, layers: Sequence[Layer], checks: Checks, *, field: str
 
 
 def find_convolution(name: str, layers: Sequence[Layer], checks: Checks, *, field: str) -> Layer | None:
-    """Return the convolution of this name; else refuse the field."""
+    """Return the convolution of this name; else refuse the field, unless it is refused already."""
     layer = find_layer(name, layers, checks, field=field)
     if layer is None or layer.kind == LayerKind.LAYER_KIND_CONVOLUTION:
         return layer

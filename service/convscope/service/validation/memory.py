@@ -18,9 +18,9 @@ ACTIVATION_BYTES = 4
 
 
 def check_activations(spec: TrainSpec | EvaluateSpec, layers: Sequence[Layer], checks: Checks) -> None:
-    """Check that the activations of a batch fit in memory."""
+    """Check that the activations of a batch fit in memory, if the size of the batch is right so far."""
     each_image = ACTIVATION_BYTES * sum(prod(layer.output_shape) for layer in layers)
-    if each_image * spec.batch_size > MAX_ACTIVATION_BYTES:
+    if checks.right("batch_size") and each_image * spec.batch_size > MAX_ACTIVATION_BYTES:
         most = MAX_ACTIVATION_BYTES // each_image
         checks.refuse(
             "batch_size", f"must be at most {most:,} for this network, or its activations do not fit in memory"

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from google.protobuf.message import Message
-
 from convscope.v1.render_pb2 import (
     Adam,
     Fourier,
@@ -14,6 +12,7 @@ from convscope.v1.render_pb2 import (
     Render,
     Transforms,
 )
+from convscope.v1.rules import fill_defaults
 
 __all__ = ["merged", "preset_render"]
 
@@ -42,13 +41,6 @@ PRESETS: Final = {
     Preset.PRESET_UNSPECIFIED: (TUTORIAL, 30),
     Preset.PRESET_TUTORIAL: (TUTORIAL, 30),
     Preset.PRESET_ROBUST: (ROBUST, 128),
-}
-# What stands for a choice of which a request says no more than its name.
-DEFAULTS: Final[dict[str, Message]] = {
-    "pixels": Pixels(),
-    "fourier": Fourier(decay=1, deviation=0.01),
-    "normalized": NormalizedStep(size=1, decay=1),
-    "adam": Adam(learning_rate=0.05),
 }
 
 
@@ -87,4 +79,6 @@ def merged(preset: Preset.ValueType, overrides: Render) -> Render:
 
 
 def _choose(render: Render, chosen: str) -> None:
-    getattr(render, chosen).CopyFrom(DEFAULTS[chosen])
+    settings = getattr(render, chosen)
+    settings.SetInParent()
+    fill_defaults(settings)

@@ -1,4 +1,4 @@
-"""Checks of selections: every one becomes a layer's name and a list of its features."""
+"""Checks of selections beyond the rules: every one becomes a layer's name and a list of its features."""
 
 from collections.abc import Sequence
 
@@ -9,26 +9,22 @@ from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpe
 
 __all__ = ["check_selections"]
 
-MAX_SELECTIONS = 10_000
-
 
 def check_selections(spec: VisualizeSpec, layers: Sequence[Layer], checks: Checks) -> None:
     """Spell out layers and features; the default is everything, unless there are objectives."""
-    if len(spec.selections) > MAX_SELECTIONS:
-        checks.refuse("selections", f"must be at most {MAX_SELECTIONS:,}, not {len(spec.selections):,}")
+    if checks.refused("selections"):
         return
     visible = visible_layers(layers)
     selections = list(spec.selections)
     if not selections and not spec.objectives:
         selections = [LayerSelection(name=layer.name) for layer in visible]
-    before = checks.count
     chosen: dict[str, set[int]] = {}
     for index, selection in enumerate(selections):
         inside = checks.inside(f"selections[{index}]")
         layer = _layer(selection, layers, inside)
         if layer is not None:
             chosen.setdefault(layer.name, set()).update(_features(selection, layer, inside))
-    if checks.count == before:
+    if checks.right("selections"):
         del spec.selections[:]
         spec.selections.extend(
             LayerSelection(name=name, list=FeatureList(indices=sorted(features))) for name, features in chosen.items()
@@ -41,14 +37,14 @@ def _layer(selection: LayerSelection, layers: Sequence[Layer], checks: Checks) -
             return find_layer(selection.name, layers, checks, field="name")
         case "convolution":
             return _convolution(selection.convolution, layers, checks)
-    names = ", ".join(layer.name for layer in visible_layers(layers))
-    checks.refuse("layer", f"is required: a name ({names}) or the index of a convolution")
-    return None
+    return None  # which a rule refuses
 
 
 def _convolution(index: int, layers: Sequence[Layer], checks: Checks) -> Layer | None:
+    if not checks.right("convolution"):
+        return None
     convolutions = [layer for layer in visible_layers(layers) if layer.kind == LayerKind.LAYER_KIND_CONVOLUTION]
-    if 0 <= index < len(convolutions):
+    if index < len(convolutions):
         return convolutions[index]
     allowed = f"0 to {len(convolutions) - 1}" if convolutions else "none: the model has no convolution"
     checks.refuse("convolution", f"{index} is not the index of a convolution; allowed: {allowed}")
@@ -61,10 +57,10 @@ def _features(selection: LayerSelection, layer: Layer, checks: Checks) -> Sequen
         return range(layer.features)
     if which == "range":
         return _range(selection.range.start, selection.range.stop, layer, checks)
-    if not selection.list.indices:
-        checks.refuse("list.indices", f"must name at least one feature, 0 to {layer.features - 1}")
+    if not checks.right("list"):
+        return ()
     for index, feature in enumerate(selection.list.indices):
-        if not 0 <= feature < layer.features:
+        if feature >= layer.features:
             description = f"{feature} is not a feature of {layer.name}; allowed: 0 to {layer.features - 1}"
             checks.refuse(f"list.indices[{index}]", description)
             break
@@ -72,8 +68,12 @@ def _features(selection: LayerSelection, layer: Layer, checks: Checks) -> Sequen
 
 
 def _range(start: int, stop: int, layer: Layer, checks: Checks) -> Sequence[int]:
-    if not 0 <= start < layer.features:
+    if not checks.right("range"):
+        return ()
+    if start < layer.features and start < stop <= layer.features:
+        return range(start, stop)
+    if start >= layer.features:
         checks.refuse("range.start", f"must be 0 to {layer.features - 1} for {layer.name}, not {start}")
-    elif not start < stop <= layer.features:
+    else:
         checks.refuse("range.stop", f"must be {start + 1} to {layer.features} for {layer.name}, not {stop}")
-    return range(start, stop) if 0 <= start < stop <= layer.features else ()
+    return ()

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from convscope.service.errors import Violation
+from convscope.v1.rules import Violation
 
 __all__ = ["unknown_fields"]
 
@@ -15,14 +14,14 @@ def unknown_fields(message: Message, path: str = "") -> Iterator[Violation]:
     """Find the unknown fields of a message and of all messages in it.
 
     Args:
-        message: without map fields.
+        message: any. A map is not looked into.
         path: of the message in the request; empty for the request itself.
     """
     unknown = UnknownFieldSet(message)
     for number in sorted({unknown[index].field_number for index in range(len(unknown))}):
         yield Violation(path or "request", _describe(number, message))
     for field, value in message.ListFields():
-        if field.type == FieldDescriptor.TYPE_MESSAGE:
+        if field.message_type is not None and not field.message_type.GetOptions().map_entry:
             inner = f"{path}.{field.name}" if path else field.name
             yield from _inside(value, inner)
 
