@@ -154,6 +154,7 @@ def test_refusals_have_their_errors(real: Client, store: Store, visualization: s
         (lambda: list(real.visualizations.list(visualization, "conv9")), InvalidArgument),
         (lambda: list(real.visualizations.list(visualization, "conv1", np.array([0]))), InvalidArgument),
         (lambda: real.visualizations.list(visualization, "conv1", []), InvalidValue),
+        (lambda: list(real.visualizations.list(visualization, "conv1", -1)), InvalidValue),
         (lambda: real.visualizations.list(visualization, "conv1", "2"), InvalidType),  # type: ignore[arg-type]
         (lambda: real.visualizations.list(visualization, format="jpeg"), InvalidValue),
         (
@@ -275,7 +276,7 @@ def test_an_image_keeps_what_is_known_of_it(fake: FakeService, client: Client) -
     )
     sent.spread.CopyFrom(visualize_pb2.Spread(objectives=spread, mean=2, deviation=1))
     sent.ClearField("trace")
-    sent.objective.name = "x"
+    sent.name, sent.objective.name = "jobs/j/images/0", "x"
     described = job("visualize")
     described.spec.visualize.objectives.add(name="x")
     fake.handlers["GetJob"] = lambda *_: described

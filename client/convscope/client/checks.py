@@ -100,4 +100,4 @@ def keep_rules(request: Message) -> None:
 def _argument(path: str) -> str:
     """The Python argument that a field of a request comes from."""
     name = _AROUND.sub("", path, count=1) if path.startswith("spec.") else path
-    return re.sub("^selections", "layers", name)
+    return re.sub("^selections", "layers", re.sub(r"^parent$", "job", name.removeprefix("filter.")))
