@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def wanted(pyproject: dict[str, Any], extras: list[str]) -> list[str]:
-    """Return the requirements of the extras, with those of the project itself but for `build`.
+    """Return the requirements of the extras, and of those that they name; with the project's own but for `build`.
 
     Raises:
         KeyError: for an extra that the project does not have.
@@ -28,7 +28,15 @@ def wanted(pyproject: dict[str, Any], extras: list[str]) -> list[str]:
     if extras == ["build"]:
         return list(pyproject["build-system"]["requires"])
     project = pyproject["project"]
-    return [*project["dependencies"], *(need for extra in extras for need in project["optional-dependencies"][extra])]
+    needs, pending = list(project["dependencies"]), list(extras)
+    for extra in pending:  # which grows
+        for need in project["optional-dependencies"][extra]:
+            own = re.fullmatch(rf"{project['name']}\[([\w,-]+)\]", need)
+            if own:
+                pending += own[1].split(",")
+            else:
+                needs.append(need)
+    return needs
 
 
 def entries(lock: str) -> dict[str, list[str]]:

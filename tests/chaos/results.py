@@ -12,6 +12,7 @@ from chaos.part_checks import image_of
 from chaos.short_parts import PART_S
 from convscope.client.connection import Connection
 from convscope.planning import plan_visualization, targets
+from convscope.store import layer_shapes, visualization_request
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, ListJobsRequest, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, Model
 from convscope.v1.visualize_pb2 import Image
@@ -80,15 +81,16 @@ def parts_of(calls: Calls, job: Job, layers_of: Mapping[str, Sequence[Layer]]) -
     if not job.spec.HasField("visualize"):
         return []
     spec = job.spec.visualize
-    layers = layers_of[spec.model] if spec.model in layers_of else _model(calls, spec.model).layers
-    found = targets(spec, layers)
+    layers = layer_shapes(layers_of[spec.model] if spec.model in layers_of else _model(calls, spec.model).layers)
+    request = visualization_request(spec)
+    found = targets(request, layers)
     return [
         frozenset(
             (found[each.target].name, feature)
             for each in part
             for feature in found[each.target].features[each.start : each.start + each.count]
         )
-        for part in plan_visualization(spec, layers, PART_S).parts
+        for part in plan_visualization(request, layers, PART_S).parts
     ]
 
 

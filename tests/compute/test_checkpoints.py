@@ -61,7 +61,7 @@ class Runs:
             self.settings,
             model=model_from_bytes(self.parent[1]) if self.parent else None,
             start_step=self.parent[0] if self.parent else 0,
-            report=self.reported.append,
+            progress=self.reported.append,
             pulse=pulse,
             checkpoints=Checkpoints(
                 save=lambda step, model: self.saved.append((step, state_to_bytes(model))),
@@ -228,7 +228,7 @@ def test_who_interrupts_from_a_report_has_had_it(mnist: Dataset, small_settings:
         train(
             mnist,
             small_settings,
-            report=report,
+            progress=report,
             checkpoints=Checkpoints(save=lambda step, _: saved.append(step)),
         )
     assert saved == [10]

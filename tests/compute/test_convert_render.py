@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from convscope.engine.render_settings import TUTORIAL, FourierSettings
+from convscope.engine.render_settings import ROBUST, TUTORIAL
 from convscope.service.validation.presets import preset_render
 from convscope.v1.render_pb2 import Adam, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
 from convscope.worker.executor.convert_render import render_settings
@@ -48,7 +48,7 @@ def test_every_field(render: Render, parameterization: dict[str, float], optimiz
 
 def test_presets_arrive() -> None:
     assert render_settings(preset_render(Preset.PRESET_TUTORIAL)[0]) == TUTORIAL
-    assert isinstance(render_settings(preset_render(Preset.PRESET_ROBUST)[0]).parameterization, FourierSettings)
+    assert render_settings(preset_render(Preset.PRESET_ROBUST)[0]) == ROBUST
 
 
 @pytest.mark.parametrize("render", [Render(adam=Adam()), Render(pixels=Pixels())])

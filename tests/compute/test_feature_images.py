@@ -148,7 +148,7 @@ def test_figures_are_those_of_the_very_image(visualizer: Model, trained: keras.M
     for image in run(visualizer, "logits", range(10), iterations=30).values():
         for found in (image.final, image.best):
             logits = trained(found.pixels[np.newaxis])[0].numpy()
-            assert found.objective == pytest.approx(logits[image.feature], rel=1e-4)
+            assert found.objective == pytest.approx(logits[image.item.feature], rel=1e-4)
             assert found.predicted_class == logits.argmax()
             assert found.probability == pytest.approx(tf.nn.softmax(logits).numpy().max(), rel=1e-4)
             assert found.pixels.shape == (28, 28, 1)

@@ -76,7 +76,7 @@ def test_a_frame_is_the_final_image_of_a_shorter_ascent(visualizer: Model) -> No
 def test_the_frames_are_those_of_the_best_restart(visualizer: Model) -> None:
     every = run(visualizer, restarts=4, keep_all=True, frames=3)
     for number, best in enumerate(run(visualizer, restarts=4, frames=3)):
-        same = every[4 * number + best.restart]
+        same = every[4 * number + best.item.restart]
         assert [frame.pixels.tobytes() for frame in best.frames] == [frame.pixels.tobytes() for frame in same.frames]
 
 

@@ -20,7 +20,8 @@ def weights(model: keras.Model) -> dict[str, bytes]:
 
 def test_the_tutorials_network_is_described_layer_by_layer() -> None:
     assert [
-        (each.name, each.kind, each.output_shape, each.features, each.parameters) for each in describe(build())
+        (each.name, each.kind, each.output_shape, each.feature_count, each.parameter_count)
+        for each in describe(build())
     ] == [
         ("conv1", "convolution", (28, 28, 16), 16, 25 * 16 + 16),
         ("pool1", "pooling", (14, 14, 16), 0, 0),

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from convscope.engine.render_settings import FourierSettings, ParameterizationSettings, PixelSettings
 from convscope.engine.runtime.randomness import generator
 from convscope.engine.visualization.image.parameterization import Parameterization, make_parameterization
-from convscope.engine.visualization.items import ItemKey
+from convscope.engine.visualization.random_keys import RandomKey
 
 SHAPES = [(28, 28, 1), (17, 23, 2), (96, 64, 3), (1, 5, 4), (1, 1, 1)]
 KINDS: list[ParameterizationSettings] = [PixelSettings(), FourierSettings()]
 
 kinds = st.sampled_from(KINDS)
 items = st.builds(
-    ItemKey,
+    RandomKey,
     seed=st.integers(0, 2**64 - 1),
-    layer=st.text(max_size=5),
+    target=st.text(max_size=5),
     feature=st.integers(0, 1000),
     restart=st.integers(0, 999),
 )
@@ -37,7 +37,7 @@ def make(
 @pytest.mark.parametrize("kind", KINDS, ids=["pixels", "fourier"])
 def test_images_of_any_shape(kind: ParameterizationSettings, shape: tuple[int, ...]) -> None:
     parameterization = make(kind, shape)
-    parameters = tf.constant(parameterization.start([ItemKey(seed=1, layer="a", feature=each) for each in range(3)]))
+    parameters = tf.constant(parameterization.start([RandomKey(seed=1, target="a", feature=each) for each in range(3)]))
     with tf.GradientTape() as tape:
         tape.watch(parameters)
         images = parameterization.images(parameters * 100)
@@ -51,7 +51,7 @@ def test_images_of_any_shape(kind: ParameterizationSettings, shape: tuple[int, .
 @given(kind=kinds, some=st.lists(items, min_size=1, max_size=4, unique=True), others=st.lists(items, max_size=4))
 @settings(max_examples=25, deadline=None)
 def test_an_image_does_not_depend_on_the_others(
-    kind: ParameterizationSettings, some: list[ItemKey], others: list[ItemKey]
+    kind: ParameterizationSettings, some: list[RandomKey], others: list[RandomKey]
 ) -> None:
     parameterization = make(kind)
     alone, together = parameterization.start(some), parameterization.start([*others, *some])
@@ -63,14 +63,14 @@ def test_an_image_does_not_depend_on_the_others(
 
 
 def test_pixels_start_as_the_tutorials() -> None:
-    item = ItemKey(seed=7, layer="conv1", feature=3)
+    item = RandomKey(seed=7, target="conv1", feature=3)
     uniform = generator("start", 7, "conv1", 3, 0).random((28, 28, 1), np.float32)
     assert np.array_equal(make(PixelSettings(), (28, 28, 1)).start([item])[0], np.float32(0.1) * uniform + 0.45)
 
 
 def test_a_restart_starts_elsewhere() -> None:
     for kind in KINDS:
-        first, second = make(kind).start([ItemKey(seed=7, layer="a", feature=3, restart=each) for each in range(2)])
+        first, second = make(kind).start([RandomKey(seed=7, target="a", feature=3, restart=each) for each in range(2)])
         assert not np.array_equal(first, second)
 
 
@@ -108,7 +108,7 @@ def test_the_mean_has_the_amplitude_of_the_lowest_frequency() -> None:
 
 
 def test_starts_deviate_as_told() -> None:
-    start = make(FourierSettings(deviation=0.3), (32, 32, 3)).start([ItemKey(seed=0, layer="a", feature=0)])
+    start = make(FourierSettings(deviation=0.3), (32, 32, 3)).start([RandomKey(seed=0, target="a", feature=0)])
     assert start.std() == pytest.approx(0.3, rel=0.05)
     assert abs(start.mean()) < 0.02
 
@@ -116,7 +116,7 @@ def test_starts_deviate_as_told() -> None:
 def test_colours_are_decorrelated_for_three_channels_alone() -> None:
     kind = FourierSettings(deviation=1)
     for channels in (1, 2, 3, 4):
-        start = make(kind, (16, 16, channels)).start([ItemKey(seed=0, layer="a", feature=0)])
+        start = make(kind, (16, 16, channels)).start([RandomKey(seed=0, target="a", feature=0)])
         mixed, plain = (
             logit(make(kind, (16, 16, channels), decorrelate=decorrelate).images(tf.constant(start)))
             for decorrelate in (True, False)

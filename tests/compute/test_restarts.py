@@ -42,13 +42,13 @@ def bits(image: FeatureImage) -> bytes:
 
 def test_the_best_of_the_restarts_is_kept_with_the_spread_of_all(visualizer: Visualizer) -> None:
     every = run(visualizer, [1, 7], restarts=5, keep_all=True)
-    assert [(image.feature, image.restart) for image in every] == [(f, r) for f in (1, 7) for r in range(5)]
+    assert [(image.item.feature, image.item.restart) for image in every] == [(f, r) for f in (1, 7) for r in range(5)]
     assert all(image.spread is None for image in every)
     for number, image in enumerate(run(visualizer, [7, 1], restarts=5)):
         of_feature = every[5 * number : 5 * number + 5]
         objectives = [each.best.objective for each in of_feature]
-        assert image.restart == int(np.argmax(objectives))
-        same = of_feature[image.restart]
+        assert image.item.restart == int(np.argmax(objectives))
+        same = of_feature[image.item.restart]
         assert image.best.pixels.tobytes() == same.best.pixels.tobytes()
         assert image.final.pixels.tobytes() == same.final.pixels.tobytes()
         assert image.best.predicted_class == same.best.predicted_class

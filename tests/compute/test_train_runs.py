@@ -30,7 +30,7 @@ def bits(model: keras.Model) -> list[bytes]:
 
 def reports(dataset: Dataset, settings: TrainSettings) -> list[TrainReport]:
     found: list[TrainReport] = []
-    train(dataset, settings, report=found.append)
+    train(dataset, settings, progress=found.append)
     return found
 
 
@@ -93,7 +93,7 @@ def test_reported_loss_is_before_and_accuracy_after_the_update(mnist: Dataset) -
     batch = BatchStream(55_000, 64, 0).batches(0, 1)[0]
     images, labels = mnist.train.images[batch], mnist.train.labels[batch]
     found: list[TrainReport] = []
-    after = train(mnist, settings, report=found.append).model
+    after = train(mnist, settings, progress=found.append).model
     assert found[0].loss == pytest.approx(untrained.evaluate(scaled(images), labels, verbose=0)[0], rel=1e-4)
     predicted = after.predict(scaled(images), verbose=0).argmax(1)
     assert found[0].batch_accuracy == np.mean(predicted == labels)
@@ -102,7 +102,7 @@ def test_reported_loss_is_before_and_accuracy_after_the_update(mnist: Dataset) -
 
 def test_no_iterations_give_the_model_as_initialized(mnist: Dataset, small_settings: TrainSettings) -> None:
     found: list[TrainReport] = []
-    outcome = train(mnist, replace(small_settings, iterations=0), report=found.append)
+    outcome = train(mnist, replace(small_settings, iterations=0), progress=found.append)
     assert (outcome.step, outcome.steps_per_second, found) == (0, 0.0, [])
     fresh = build_network(
         small_settings.network, image_shape=(28, 28, 1), classes=10, learning_rate=1e-3, seed=small_settings.seed
@@ -136,7 +136,7 @@ def test_a_model_goes_on_from_its_file_as_if_it_had_never_stopped(
         replace(small_settings, iterations=23),
         model=model_from_bytes(model_to_bytes(first.model)),
         start_step=first.step,
-        report=found.append,
+        progress=found.append,
     )
     assert second.step == whole.step == 40
     assert bits(second.model) == bits(whole.model)
@@ -174,7 +174,7 @@ def test_a_pulse_that_raises_ends_training(mnist: Dataset, small_settings: Train
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(mnist, small_settings, report=found.append, pulse=pulse)
+        train(mnist, small_settings, progress=found.append, pulse=pulse)
     assert len(found) < 4
 
 
@@ -218,7 +218,7 @@ def test_shards_cover_the_batch(batch: int, threads: int, expected: int) -> None
 def test_ten_thousand_steps_reach_the_tutorials_accuracy(mnist: Dataset, precision: Precision) -> None:
     settings = TrainSettings(precision=precision, report_interval=1000, validation_interval=5000)
     found: list[TrainReport] = []
-    model = train(mnist, settings, report=found.append).model
+    model = train(mnist, settings, progress=found.append).model
     result = evaluate(model, mnist.test.images, mnist.test.labels, EvaluateSettings(), classes=mnist.classes)
     assert result.correct >= 9_850
     assert (found[-1].validation_accuracy or 0) >= 0.98

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convscope.engine.render_settings import TransformSettings
 from convscope.engine.visualization.image.transforms import transform_seeds, transformed
-from convscope.engine.visualization.items import ItemKey
+from convscope.engine.visualization.random_keys import RandomKey
 
 ALL = TransformSettings(pad=0.1, jitter=0.1, scale=0.2, rotate=20, noise=0.1)
 GEOMETRY = TransformSettings(pad=0.1, jitter=0.1, scale=0.2, rotate=20)
@@ -28,7 +28,7 @@ sizes = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4))
 
 
 def seeds(count: int, seed: int = 0) -> npt.NDArray[np.int32]:
-    return transform_seeds([ItemKey(seed=seed, layer="a", feature=feature) for feature in range(count)])
+    return transform_seeds([RandomKey(seed=seed, target="a", feature=feature) for feature in range(count)])
 
 
 def random_images(*shape: int) -> npt.NDArray[np.float32]:

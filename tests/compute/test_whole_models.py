@@ -58,7 +58,7 @@ def nested() -> keras.Model:
 
 
 def test_every_layer_of_a_nested_model_is_described(nested: keras.Model) -> None:
-    found = [(each.name, each.kind, each.output_shape, each.features) for each in describe(nested)]
+    found = [(each.name, each.kind, each.output_shape, each.feature_count) for each in describe(nested)]
     assert found == [
         ("pad", "other", (14, 13, 3), 0),
         ("inner/deep", "convolution", (12, 11, 6), 6),
@@ -73,7 +73,7 @@ def test_every_layer_of_a_nested_model_is_described(nested: keras.Model) -> None
         ("scores", "logits", (3,), 3),
         ("shares", "other", (3,), 0),
     ]
-    assert sum(each.parameters for each in describe(nested)) == sum(
+    assert sum(each.parameter_count for each in describe(nested)) == sum(
         int(np.prod(weight.shape)) for weight in nested.trainable_weights
     )
 
@@ -81,11 +81,11 @@ def test_every_layer_of_a_nested_model_is_described(nested: keras.Model) -> None
 @pytest.mark.parametrize("render", [RenderSettings(), ROBUST], ids=["tutorial", "robust"])
 def test_every_feature_layer_of_a_nested_model_rises(nested: keras.Model, render: RenderSettings) -> None:
     visualizer = Visualizer(model_from_bytes(model_to_bytes(nested)))
-    for layer in [each for each in describe(nested) if each.features]:
+    for layer in [each for each in describe(nested) if each.feature_count]:
         found: list[FeatureImage] = []
         settings = VisualizeSettings(iterations=6, trace=True, render=render)
-        visualizer.run(layer.name, range(layer.features), settings, rows=4, ready=found.append)
-        assert [image.feature for image in found] == list(range(layer.features))
+        visualizer.run(layer.name, range(layer.feature_count), settings, rows=4, ready=found.append)
+        assert [image.item.feature for image in found] == list(range(layer.feature_count))
         for image in found:
             assert image.trace is not None
             assert image.best.pixels.shape == (12, 11, 3)
@@ -247,7 +247,7 @@ def test_probabilities_are_found_behind_whatever_softmax() -> None:
 def test_a_mobilenet_needs_no_setting() -> None:
     model = keras.applications.MobileNetV2(input_shape=(32, 32, 3), alpha=0.35, weights=None, classes=5)
     described = {each.name: each for each in describe(model)}
-    assert sum(each.features for each in described.values()) == 7045
+    assert sum(each.feature_count for each in described.values()) == 7045
     visualizer = Model(model)
     for layer in ("Conv1", "block_3_depthwise", "predictions"):
         image = run(visualizer, layer, [3], iterations=3)[3]

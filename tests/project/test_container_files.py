@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.requirements import wanted
 from support.container_files import ROOT, compose, healthcheck, instructions, last, stages
 
 IMAGES = ("service", "worker")
@@ -22,6 +23,11 @@ def test_image_holds_its_extra_alone(image: str) -> None:
     runs = "\n".join(arguments for name, arguments in instructions(f"build-{image}") if name == "RUN")
     assert f"deploy/requirements.py {image} > {image}.txt" in runs
     assert f"--require-hashes --requirement {image}.txt" in runs
+
+
+def test_an_extra_that_names_another_needs_what_that_needs() -> None:
+    project = {"name": "p", "dependencies": ["a"], "optional-dependencies": {"x": ["p[y,z]", "b"], "y": ["c"], "z": []}}
+    assert wanted({"project": project}, ["x"]) == ["a", "b", "c"]
 
 
 def test_stages_build_on_one_base() -> None:

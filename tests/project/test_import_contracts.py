@@ -73,6 +73,12 @@ def test_contracts_hold() -> None:
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
+def test_planning_needs_nothing_but_python() -> None:
+    command = [sys.executable, "-I", "-S", "-c", "import sys; sys.path.append(sys.argv[1]); import convscope.planning"]
+    answer = subprocess.run([*command, str(ROOT / "store")], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract["name"])
 def test_each_contract_can_fail(report: str, contract: dict[str, str]) -> None:
     assert f"{contract['name']} BROKEN" in report

@@ -9,9 +9,9 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.planning import plan_visualization
-from convscope.planning.order import ImageOrder
+from convscope.planning import ImageOrder, plan_visualization
 from convscope.service.errors import InvalidRequestError
+from convscope.store import layer_shapes, visualization_request
 from convscope.v1.visualize_pb2 import VisualizeSpec
 from support.visualize_specs import LAYERS, checked
 
@@ -67,5 +67,6 @@ def test_any_spec_is_refused_by_fields_that_there_are_or_can_be_planned(spec: Vi
             assert len(each.description) > 10
         return
     assert checked(found, max_cost=1e9) == found
-    assert plan_visualization(found, LAYERS).parts
-    assert ImageOrder(found).total
+    request = visualization_request(found)
+    assert plan_visualization(request, layer_shapes(LAYERS)).parts
+    assert ImageOrder(request).total

@@ -12,14 +12,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
-from convscope.planning.order import ImageOrder, ImagePlace
+from convscope.planning import (
+    ImageOrder,
+    Item,
+    LayerTarget,
+    ObjectiveTarget,
+    VisualizationRequest,
+    objective_name,
+)
 from convscope.v1.feature_pb2 import Feature
 from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.images_pb2 import ExportImagesRequest, GetImageRequest, ImageFilter, ListImagesRequest
 from convscope.v1.jobs_pb2 import Job
 from convscope.v1.objective_pb2 import Objective
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualize_pb2 import FeatureList, Image, LayerSelection, Restarts, VisualizeSpec
+from convscope.v1.visualize_pb2 import Image, VisualizeSpec
 from support.api import Api, refused, violations
 from support.stored_images import Store, pixels
 from support.subjects import subject
@@ -270,30 +277,26 @@ def test_numbers_and_places_are_one_to_one(
     layers: list[list[int]], objectives: int, restarts: int, every: bool
 ) -> None:
     order = ImageOrder(
-        VisualizeSpec(
-            selections=[
-                LayerSelection(name=f"layer{i}", list=FeatureList(indices=sorted(features)))
-                for i, features in enumerate(layers)
-            ],
-            objectives=[Objective() for _ in range(objectives)],
+        VisualizationRequest(
+            layers=tuple(
+                LayerTarget(name=f"layer{i}", features=tuple(sorted(features))) for i, features in enumerate(layers)
+            ),
+            objectives=tuple(ObjectiveTarget(name=objective_name(i, ""), layers=("conv1",)) for i in range(objectives)),
+            iterations=30,
             restarts=restarts,
-            keep=Restarts.RESTARTS_ALL if every else Restarts.RESTARTS_BEST,
+            keep_all=every,
         )
     )
-    places = [order.place(number) for number in range(order.total)]
+    items = [order.item(number) for number in range(order.total)]
     each = restarts if every else 1
     wanted = [(f"layer{i}", feature) for i, features in enumerate(layers) for feature in sorted(features)]
     wanted += [(f"objectives[{i}]", 0) for i in range(objectives)]
-    assert places == [
-        ImagePlace(layer=layer, feature=feature, restart=restart)
-        for layer, feature in wanted
-        for restart in range(each)
-    ]
-    assert [order.number(place) for place in places] == list(range(order.total))
-    assert order.number(ImagePlace(layer="layer0", feature=31, restart=0)) is None
+    assert items == [Item(target, feature, restart) for target, feature in wanted for restart in range(each)]
+    assert [order.number(item) for item in items] == list(range(order.total))
+    assert order.number(Item("layer0", 31)) is None
     for number in (-1, order.total):
         with pytest.raises(IndexError):
-            order.place(number)
+            order.item(number)
 
 
 @pytest.mark.usefixtures("store")

@@ -1,8 +1,10 @@
 """How a visualization is cut up: everything once, in order, in sizes that depend on the description alone."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from itertools import pairwise
+from dataclasses import astuple, replace
+from itertools import pairwise, product
 from math import prod
 
 import pytest
@@ -11,9 +13,14 @@ from hypothesis import strategies as st
 
 from convscope.planning import (
     PLANNING_VERSION,
+    Item,
+    LayerTarget,
+    ObjectiveTarget,
+    OtherPlanningError,
     Segment,
     Target,
     VisualizationPlan,
+    VisualizationRequest,
     check_planning,
     chunk_rows,
     estimate_seconds,
@@ -21,37 +28,31 @@ from convscope.planning import (
     targets,
 )
 from convscope.planning.cost import Costs
-from convscope.planning.errors import OtherPlanningError
 from convscope.planning.parts import MAX_PARTS, PART_S, price
-from convscope.v1.objective_pb2 import LayerTerm, Objective, Term
-from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, VisualizeSpec
-from support.planning_specs import FEATURES, LAYERS, objective, rows, select, specs
-
-# Target, feature and restart of an ascent.
-Item = tuple[int, int, int]
+from support.planning_requests import FEATURES, LAYERS, objective, requests, rows, select
 
 
-def wanted(spec: VisualizeSpec) -> list[Item]:
+def wanted(request: VisualizationRequest) -> list[Item]:
     """Everything, in order."""
     return [
-        (number, feature, restart)
-        for number, each in enumerate(targets(spec, LAYERS))
-        for feature in each.features
-        for restart in range(each.restarts)
+        Item(target.name, feature, restart)
+        for target in targets(request, LAYERS)
+        for feature in target.features
+        for restart in range(target.restarts)
     ]
 
 
-def planned(spec: VisualizeSpec, plan: VisualizationPlan) -> list[list[Item]]:
+def planned(request: VisualizationRequest, plan: VisualizationPlan) -> list[list[Item]]:
     """What each part computes."""
-    found = targets(spec, LAYERS)
+    found = targets(request, LAYERS)
     return [
         [
-            (segment.target, feature, item - found[segment.target].items(feature).start)
+            Item(found[segment.target].name, feature, number - found[segment.target].items(feature).start)
             for segment in part
             for feature, run in zip(
                 segment.features(found[segment.target]), segment.runs(found[segment.target]), strict=True
             )
-            for item in run
+            for number in run
         ]
         for part in plan.parts
     ]
@@ -67,48 +68,49 @@ def chunks(target: Target, features: Iterable[int], restarts: Iterable[int] = ra
     }
 
 
-def small(spec: VisualizeSpec) -> VisualizeSpec:
+def small(request: VisualizationRequest) -> VisualizationRequest:
     """The same with less to count."""
-    for selection in spec.selections:
-        del selection.list.indices[3:]
-    return spec
+    return replace(request, layers=tuple(replace(layer, features=layer.features[:3]) for layer in request.layers))
 
 
-@given(specs())
-def test_parts_have_everything_once_and_in_order(spec: VisualizeSpec) -> None:
-    parts = planned(small(spec), plan_visualization(spec, LAYERS))
-    assert [each for part in parts for each in part] == wanted(spec)
-    assert all(parts) or not wanted(spec)
+@given(requests())
+def test_parts_have_everything_once_and_in_order(request: VisualizationRequest) -> None:
+    request = small(request)
+    parts = planned(request, plan_visualization(request, LAYERS))
+    assert [item for part in parts for item in part] == wanted(request)
+    assert all(parts) or not wanted(request)
     assert 1 <= len(parts) <= MAX_PARTS
 
 
-@given(specs(), st.sampled_from([0.05, 0.5, PART_S, 30.0]))
-def test_a_chunk_is_not_computed_twice_for_the_sake_of_a_feature(spec: VisualizeSpec, seconds: float) -> None:
-    found = targets(small(spec), LAYERS)
+@given(requests(), st.sampled_from([0.05, 0.5, PART_S, 30.0]))
+def test_a_chunk_is_not_computed_twice_for_the_sake_of_a_feature(request: VisualizationRequest, seconds: float) -> None:
+    request = small(request)
+    found = {target.name: target for target in targets(request, LAYERS)}
     counted = Counter(
-        (number, chunk)
-        for part in planned(spec, plan_visualization(spec, LAYERS, seconds))
-        for number, chunk in {
-            (number, chunk)
-            for number, feature, restart in part
-            for chunk in chunks(found[number], [feature], [restart])
+        (name, chunk)
+        for part in planned(request, plan_visualization(request, LAYERS, seconds))
+        for name, chunk in {
+            (item.target, chunk)
+            for item in part
+            for chunk in chunks(found[item.target], [item.feature], [item.restart])
         }
     )
-    for number, target in enumerate(found):
-        twice = {chunk for (each, chunk), times in counted.items() if each == number and times > 1}
-        dear = -(-target.restarts // target.rows) * Costs(spec.iterations).chunk(target) > seconds
+    for name, target in found.items():
+        twice = {chunk for (other, chunk), times in counted.items() if other == name and times > 1}
+        dear = -(-target.restarts // target.rows) * Costs(request.iterations).chunk(target) > seconds
         if target.restarts == 1 or (dear and target.rows < target.restarts):
             assert not twice
 
 
-@given(specs(), st.sampled_from([0.05, 0.5, PART_S, 30.0]))
-def test_parts_cost_little_more_than_aimed_at(spec: VisualizeSpec, seconds: float) -> None:
-    costs, found = Costs(spec.iterations), targets(small(spec), LAYERS)
+@given(requests(), st.sampled_from([0.05, 0.5, PART_S, 30.0]))
+def test_parts_cost_little_more_than_aimed_at(request: VisualizationRequest, seconds: float) -> None:
+    request = small(request)
+    costs, found = Costs(request.iterations), targets(request, LAYERS)
     once = sum(costs.compiling(each) for each in found)
-    aimed = max(seconds, 1.2 * estimate_seconds(spec, LAYERS) / MAX_PARTS)
+    aimed = max(seconds, 1.2 * estimate_seconds(request, LAYERS) / MAX_PARTS)
     # A chunk that is dearer than a part cannot be parted, nor can a few features that share all of their chunks.
     indivisible = max((2 * costs.chunk(each) for each in found), default=0.0)
-    for part in plan_visualization(spec, LAYERS, seconds).parts:
+    for part in plan_visualization(request, LAYERS, seconds).parts:
         cost = sum(
             price(target, [each for each in part if each.target == number], costs)
             for number, target in enumerate(found)
@@ -119,9 +121,9 @@ def test_parts_cost_little_more_than_aimed_at(spec: VisualizeSpec, seconds: floa
 @pytest.mark.parametrize("workers", [2, 3, 4])
 @pytest.mark.parametrize("restarts", [50, 200])
 def test_workers_that_share_a_job_end_together(workers: int, restarts: int) -> None:
-    spec = VisualizeSpec(selections=[select(name) for name in FEATURES], iterations=30, restarts=restarts)
-    costs, found = Costs(spec.iterations), targets(spec, LAYERS)
-    parts = plan_visualization(spec, LAYERS).parts
+    request = VisualizationRequest(layers=tuple(map(select, FEATURES)), iterations=30, restarts=restarts)
+    costs, found = Costs(request.iterations), targets(request, LAYERS)
+    parts = plan_visualization(request, LAYERS).parts
     prices = [sum(price(found[segment.target], [segment], costs) for segment in part) for part in parts]
     ends = [0.0] * workers
     for each in prices:  # whoever is free first takes the next
@@ -131,8 +133,8 @@ def test_workers_that_share_a_job_end_together(workers: int, restarts: int) -> N
 
 @pytest.mark.parametrize(("restarts", "iterations"), [(1000, 1000), (50, 10_000)])
 def test_the_restarts_of_a_long_objective_are_parted(restarts: int, iterations: int) -> None:
-    spec = VisualizeSpec(objectives=[objective("dense1")], iterations=iterations, restarts=restarts)
-    (target,), plan, costs = targets(spec, LAYERS), plan_visualization(spec, LAYERS), Costs(iterations)
+    request = VisualizationRequest(objectives=(objective("dense1"),), iterations=iterations, restarts=restarts)
+    (target,), plan, costs = targets(request, LAYERS), plan_visualization(request, LAYERS), Costs(iterations)
     assert len(plan.parts) > 4
     for part in plan.parts:
         (segment,) = part
@@ -141,36 +143,37 @@ def test_the_restarts_of_a_long_objective_are_parted(restarts: int, iterations: 
 
 
 def test_diverse_restarts_are_not_parted() -> None:
-    spec = VisualizeSpec(objectives=[objective("dense1", diverse=True)], iterations=10_000, restarts=16)
-    assert plan_visualization(spec, LAYERS).parts == ((Segment(0, 0, 1),),)
+    diverse = objective("dense1", diverse=True)
+    request = VisualizationRequest(objectives=(diverse,), iterations=10_000, restarts=16)
+    assert plan_visualization(request, LAYERS).parts == ((Segment(0, 0, 1),),)
 
 
 def test_a_feature_that_is_no_dearer_than_a_part_is_not_parted() -> None:
-    spec = VisualizeSpec(selections=[select("conv2")], iterations=30, restarts=50)
-    assert {each.restarts for part in plan_visualization(spec, LAYERS).parts for each in part} == {None}
+    request = VisualizationRequest(layers=(select("conv2"),), iterations=30, restarts=50)
+    assert {each.restarts for part in plan_visualization(request, LAYERS).parts for each in part} == {None}
 
 
-@given(specs())
-def test_chunks_are_counted_right(spec: VisualizeSpec) -> None:
-    for target in targets(spec, LAYERS):
+@given(requests())
+def test_chunks_are_counted_right(request: VisualizationRequest) -> None:
+    for target in targets(request, LAYERS):
         assert target.chunks_of(target.features) == len(chunks(target, list(target.features)))
 
 
-@given(specs(), st.randoms())
-def test_the_order_of_features_does_not_matter(spec: VisualizeSpec, random: object) -> None:
-    mixed = VisualizeSpec()
-    mixed.CopyFrom(spec)
-    for selection in mixed.selections:
-        indices = list(selection.list.indices) * 2
-        random.shuffle(indices)  # type: ignore[attr-defined]  # hypothesis gives a random.Random
-        selection.list.indices[:] = indices
-    assert plan_visualization(mixed, LAYERS) == plan_visualization(spec, LAYERS)
-
-
-@given(specs())
-def test_a_plan_is_the_same_wherever_it_is_made(spec: VisualizeSpec) -> None:
-    sent = VisualizeSpec.FromString(spec.SerializeToString())
-    assert plan_visualization(sent, LAYERS) == plan_visualization(spec, LAYERS)
+def test_plans_stay_what_they_are() -> None:
+    digest = hashlib.sha256()
+    for restarts, iterations, seconds in product((1, 3, 50, 203), (1, 30, 3_000), (0.05, PART_S)):
+        request = VisualizationRequest(
+            layers=(select("conv1"), select("conv2", range(0, 36, 5)), select("dense1")),
+            objectives=(objective("conv1", "dense1"),),
+            iterations=iterations,
+            restarts=restarts,
+        )
+        plan = plan_visualization(request, LAYERS, seconds)
+        parts = [[astuple(segment) for segment in part] for part in plan.parts]
+        digest.update(repr([plan.rows, parts]).encode())
+    # Services and executors agree on plans by their version alone: where this changes, PLANNING_VERSION must.
+    assert PLANNING_VERSION == 1
+    assert digest.hexdigest() == "bfa5f0e2cdcd37d4ae855372c5dbae15fce584322f743ddcbda1bdebce934418"
 
 
 def test_parts_of_another_planning_are_not_guessed_at() -> None:
@@ -193,63 +196,63 @@ def test_chunks_are_even_and_never_of_one(values: int, items: int, flops: float)
 def test_the_tutorials_chunks_stay_what_they_are() -> None:
     values = sum(prod(layer.output_shape) for layer in LAYERS)
     assert [chunk_rows(values, features) for features in (16, 36, 128, 10)] == [8, 9, 16, 5]
-    spec = VisualizeSpec(selections=[select(name) for name in FEATURES], iterations=128)
-    assert rows(spec) == (8, 9, 16, 5)
-    spec.restarts = 50
-    assert rows(spec) == (16, 16, 16, 16)
+    request = VisualizationRequest(layers=tuple(map(select, FEATURES)), iterations=128)
+    assert rows(request) == (8, 9, 16, 5)
+    assert rows(replace(request, restarts=50)) == (16, 16, 16, 16)
 
 
 def test_chunks_of_long_ascents_are_short() -> None:
-    spec = VisualizeSpec(selections=[select("conv2")], iterations=3_000, restarts=16)
-    (target,) = targets(spec, LAYERS)
+    request = VisualizationRequest(layers=(select("conv2"),), iterations=3_000, restarts=16)
+    (target,) = targets(request, LAYERS)
     assert 4 < target.rows < 16
     assert Costs(3_000).chunk(target) < 1.5 * PART_S
-    spec.iterations = 10_000
-    assert rows(spec) == (4,)
+    assert rows(replace(request, iterations=10_000)) == (4,)
 
 
 def test_the_tutorials_features_are_one_part() -> None:
-    spec = VisualizeSpec(selections=[select(name) for name in ("conv1", "conv2", "logits")], iterations=30, restarts=1)
-    assert len(plan_visualization(spec, LAYERS).parts) == 1
-    spec.restarts = 50
-    assert 3 <= len(plan_visualization(spec, LAYERS).parts) <= 8
+    request = VisualizationRequest(layers=tuple(map(select, ("conv1", "conv2", "logits"))), iterations=30)
+    assert len(plan_visualization(request, LAYERS).parts) == 1
+    assert 3 <= len(plan_visualization(replace(request, restarts=50), LAYERS).parts) <= 8
 
 
 def test_parts_do_not_grow_without_end() -> None:
-    spec = VisualizeSpec(selections=[select("dense1")], iterations=10_000, restarts=200)
-    plan = plan_visualization(spec, LAYERS)
+    request = VisualizationRequest(layers=(select("dense1"),), iterations=10_000, restarts=200)
+    plan = plan_visualization(request, LAYERS)
     assert MAX_PARTS / 2 <= len(plan.parts) <= MAX_PARTS
-    assert [each for part in planned(spec, plan) for each in part] == wanted(spec)
+    assert [each for part in planned(request, plan) for each in part] == wanted(request)
 
 
 def test_what_is_deeper_or_longer_costs_more() -> None:
     def seconds(layer: str, iterations: int = 30, restarts: int = 1) -> float:
-        spec = VisualizeSpec(selections=[select(layer, range(8))], iterations=iterations, restarts=restarts)
-        return estimate_seconds(spec, LAYERS)
+        target = select(layer, range(8))
+        request = VisualizationRequest(layers=(target,), iterations=iterations, restarts=restarts)
+        return estimate_seconds(request, LAYERS)
 
     for cheap, dear in pairwise([seconds("conv1"), seconds("conv2"), seconds("conv2", 300), seconds("conv2", 300, 20)]):
         assert cheap < dear
 
 
 def test_an_objective_goes_as_deep_as_its_deepest_term() -> None:
-    spec = VisualizeSpec(objectives=[objective("dense1", "conv1", name="mine"), objective("conv1")], restarts=3)
-    first, second = targets(spec, LAYERS)
-    assert (first.name, first.depth, first.features, first.objective) == ("mine", 6, (0,), 0)
-    assert (second.name, second.depth) == ("objectives[1]", 1)
+    mine, other = objective("dense1", "conv1", name="mine"), objective("conv1", name="other")
+    request = VisualizationRequest(objectives=(mine, other), iterations=30, restarts=3)
+    first, second = targets(request, LAYERS)
+    assert (first.name, first.depth, first.features) == ("mine", 6, (0,))
+    assert (second.name, second.depth) == ("other", 1)
 
 
 @pytest.mark.parametrize("restarts", [2, 7, 16])
 def test_diverse_restarts_are_one_chunk(restarts: int) -> None:
-    spec = VisualizeSpec(objectives=[objective("conv2", diverse=True)], restarts=restarts)
-    (target,) = targets(spec, LAYERS)
+    diverse = objective("conv2", diverse=True)
+    request = VisualizationRequest(objectives=(diverse,), iterations=30, restarts=restarts)
+    (target,) = targets(request, LAYERS)
     assert target.rows == restarts
     assert target.chunks_of(target.features) == 1
 
 
 def test_a_layer_that_the_model_lacks_is_named() -> None:
-    for spec in (
-        VisualizeSpec(selections=[LayerSelection(name="conv9", list=FeatureList(indices=[0]))]),
-        VisualizeSpec(objectives=[Objective(terms=[Term(layer=LayerTerm(layer="conv9"))])]),
+    for request in (
+        VisualizationRequest(layers=(LayerTarget(name="conv9", features=(0,)),), iterations=30),
+        VisualizationRequest(objectives=(ObjectiveTarget(name="mine", layers=("conv9",)),), iterations=30),
     ):
         with pytest.raises(ValueError, match="'conv9'"):
-            plan_visualization(spec, LAYERS)
+            plan_visualization(request, LAYERS)

@@ -13,7 +13,7 @@ from convscope.engine.render_settings import PixelSettings
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization import FeatureImage, Visualizer
 from convscope.engine.visualization.image.parameterization import make_parameterization
-from convscope.engine.visualization.items import ItemKey
+from convscope.engine.visualization.random_keys import RandomKey
 from convscope.planning import chunk_rows
 
 LAYERS = {"conv1": 16, "conv2": 36, "dense1": 128, "logits": 10}
@@ -29,7 +29,7 @@ class Model(Visualizer):
 
     def rows(self, layer: str, restarts: int = 1) -> int:
         values = sum(math.prod(each.output_shape) for each in self._layers.values())
-        return chunk_rows(values, max(1, self._layers[layer].features if layer in self._layers else 1) * restarts)
+        return chunk_rows(values, max(1, self._layers[layer].feature_count if layer in self._layers else 1) * restarts)
 
 
 def run(
@@ -44,13 +44,13 @@ def run(
     found: list[FeatureImage] = []
     settings = VisualizeSettings(iterations=iterations, seed=seed, trace=trace)
     visualizer.run(layer, features, settings, rows=visualizer.rows(layer), ready=found.append)
-    assert {image.layer for image in found} <= {layer}
-    return {image.feature: image for image in found}
+    assert {image.item.target for image in found} <= {layer}
+    return {image.item.feature: image for image in found}
 
 
 def starting_images(shape: Sequence[int], *, seed: int, layer: str, features: Iterable[int]) -> Image:
     """The tutorial's starts, [features, *shape]."""
-    items = [ItemKey(seed=seed, layer=layer, feature=feature) for feature in features]
+    items = [RandomKey(seed=seed, target=layer, feature=feature) for feature in features]
     return make_parameterization(PixelSettings(), shape, decorrelate=False).start(items)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import redis
 
 from convscope.planning import plan_visualization
-from convscope.store import JobStore
+from convscope.store import JobStore, layer_shapes, visualization_request
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec
 from convscope.v1.models_pb2 import GetModelRequest
 from convscope.v1.visualize_pb2 import Image, ImageReady, VisualizeSpec
@@ -26,7 +26,7 @@ def create_parts(stack: Stack, api: Api, spec: VisualizeSpec, seconds: float) ->
         seconds: of one worker.
     """
     layers = api.models.GetModel(GetModelRequest(name=spec.model), timeout=PATIENCE_S).layers
-    parts = len(plan_visualization(spec, layers, seconds).parts)
+    parts = len(plan_visualization(visualization_request(spec), layer_shapes(layers), seconds).parts)
     with redis.Redis.from_url(stack.redis_url) as connection:
         job, _ = JobStore(connection).create(
             JobSpec(visualize=spec), request_digest="d", needs=spec.model, parts=parts, part_seconds=seconds

@@ -8,8 +8,8 @@ import numpy as np
 import redis
 from numpy.typing import NDArray
 
-from convscope.planning.order import ImageOrder
-from convscope.store import BlobStore, JobStore
+from convscope.planning import ImageOrder
+from convscope.store import BlobStore, JobStore, visualization_request
 from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.tensor_pb2 import ElementType, Tensor
@@ -56,7 +56,7 @@ class Store:
             **spec,
         )
         made, _ = JobStore(self.connection).create(JobSpec(visualize=wanted), request_digest="d")
-        for number in range(ImageOrder(wanted).total):
+        for number in range(ImageOrder(visualization_request(wanted)).total):
             if number not in missing:
                 self.put(made, number, image(wanted, number, shape))
         return made
@@ -83,7 +83,7 @@ def tensor(array: NDArray[np.float32]) -> Tensor:
 
 def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE) -> Image:
     """An image as a worker would store it: without name and subject."""
-    place = ImageOrder(spec).place(number)
+    item = ImageOrder(visualization_request(spec)).item(number)
     found = [
         OptimizedImage(
             pixels=tensor(pixels(number, shape, final=final)),
@@ -95,7 +95,7 @@ def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE)
         for final in (True, False)
     ]
     return Image(
-        restart=place.restart,
+        restart=item.restart,
         final=found[0],
         best=found[1],
         trace=Trace(**dict.fromkeys(TRACED, tensor(np.zeros(3, np.float32)))),

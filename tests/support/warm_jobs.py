@@ -84,7 +84,7 @@ def train_digest(seed: int, caches: Caches, *, settings: TrainSettings = TRAININ
     reports: list[Any] = []
     model = model_from_bytes(small_file(seed)) if continued else None
     chosen = replace(settings, seed=seed)
-    outcome = train(load_dataset("datasets/mnist"), chosen, model=model, report=reports.append, caches=caches)
+    outcome = train(load_dataset("datasets/mnist"), chosen, model=model, progress=reports.append, caches=caches)
     told = [(each.step, each.loss, each.batch_accuracy, each.validation_accuracy) for each in reports]
     return _digest([hashlib.sha256(model_to_bytes(outcome.model)).hexdigest(), told])
 

@@ -7,6 +7,7 @@ from convscope.engine.models.keras_files import model_from_bytes
 from convscope.engine.visualization import FeatureImage as ComputedImage
 from convscope.engine.visualization import Visualizer
 from convscope.planning import plan_visualization
+from convscope.store import layer_shapes, visualization_request
 from convscope.store.redis.keys import key
 from convscope.v1.feature_pb2 import Feature
 from convscope.v1.jobs_pb2 import CancelJobRequest
@@ -83,10 +84,10 @@ def in_one_process(api: Api, spec: VisualizeSpec) -> dict[tuple[str, int, int], 
     file = b"".join(piece.data for piece in api.models.ExportModel(ExportModelRequest(name=spec.model)))
     layers = api.models.GetModel(GetModelRequest(name=spec.model)).layers
     visualizer, settings = Visualizer(model_from_bytes(file)), convert.visualize_settings(spec)
-    rows = plan_visualization(spec, layers).rows
+    rows = plan_visualization(visualization_request(spec), layer_shapes(layers)).rows
     found: list[ComputedImage] = []
     for selection, each in zip(spec.selections, rows, strict=False):
         visualizer.run(selection.name, selection.list.indices, settings, rows=each, ready=found.append)
     (what,) = spec.objectives
     visualizer.run_objective("objectives[0]", objective(what), settings, rows=rows[-1], ready=found.append)
-    return {(each.layer, each.feature, each.restart): convert.image(each) for each in found}
+    return {(each.item.target, each.item.feature, each.item.restart): convert.image(each) for each in found}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from convscope.planning.order import ImageTarget
+from convscope.planning import ImageTarget
 from convscope.service.export_names import array_name
 from convscope.service.image_index import ImageIndex
 from convscope.service.job_images import JobImages
@@ -37,7 +37,7 @@ def archive(images: JobImages, ready: Sequence[int], index: ImageIndex) -> Itera
 def _layer(
     writer: NpzWriter, images: JobImages, target: ImageTarget, numbers: Sequence[int], index: ImageIndex
 ) -> Iterator[bytes]:
-    layer, features, restarts = array_name(target.layer), array("i"), array("i")
+    layer, features, restarts = array_name(target.name), array("i"), array("i")
     for row, image in enumerate(images.kept(numbers)):
         if row == 0:
             writer.begin(f"{layer}/best", "<f4", (len(numbers), *image.best.pixels.shape))

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import grpc  # noqa: TC002 - named in an alias
 
-from convscope.planning.order import ImageTarget
+from convscope.planning import ImageTarget
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.exporting import export_files
@@ -89,8 +89,8 @@ class _Filter:
 
     def __init__(self, images: JobImages) -> None:
         self._images = images
-        self._layers = {target.layer: target for target in images.order.targets if target.objective is None}
-        self._objectives = {target.layer: target for target in images.order.targets if target.objective is not None}
+        self._layers = {target.name: target for target in images.order.targets if target.objective is None}
+        self._objectives = {target.name: target for target in images.order.targets if target.objective is not None}
 
     def numbers(self, wanted: ImageFilter) -> Sequence[int]:
         """Return the numbers of the images, rising; a filter without any subject names all.
@@ -113,7 +113,7 @@ class _Filter:
         target = self._target(self._layers, feature.layer, f"{field}.layer")
         numbers = self._images.order.of_feature(target, feature.index)
         if not numbers:
-            described = f"{feature.index} of {target.layer} is not in {self._images.name}"
+            described = f"{feature.index} of {target.name} is not in {self._images.name}"
             raise InvalidRequestError(Violation(f"{field}.index", f"{described}; there is {_runs(target.features)}"))
         return numbers
 

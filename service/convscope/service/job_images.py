@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from convscope.planning.order import ImageOrder
+from convscope.planning import ImageOrder
 from convscope.service.backend import Backend
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.image_formats import send_as
+from convscope.store import visualization_request
 from convscope.store.errors import BlobDamagedError, NotFoundError
 from convscope.store.jobs.images import addressed, ready_images
 from convscope.store.names import parse_name
@@ -37,7 +38,7 @@ class JobImages:
             raise InvalidRequestError(Violation(field, f"{name} is not a visualization and has no images"))
         self.name = name
         self.spec = job.spec.visualize
-        self.order = ImageOrder(self.spec)
+        self.order = ImageOrder(visualization_request(self.spec))
         self.all_restarts = self.spec.keep == Restarts.RESTARTS_ALL
 
     def ready(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:

@@ -12,7 +12,7 @@ from convscope.service.hub import NotifyHub
 from convscope.service.paging import check_token, cut_page
 from convscope.service.validation import plan_job, request_digest
 from convscope.service.watch import watch_job
-from convscope.store import settle_waiters
+from convscope.store import layer_shapes, settle_waiters, visualization_request
 from convscope.store.jobs.waiting import waiting_reason
 from convscope.store.names import parse_name
 from convscope.v1 import jobs_pb2_grpc
@@ -111,9 +111,10 @@ def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
     """Return in how many parts a job is computed, and what one costs on average, in seconds by estimate."""
     if spec.WhichOneof("kind") != "visualize":
         return 1, 1.0
-    layers = backend.models.get(spec.visualize.model).layers
-    parts = len(plan_visualization(spec.visualize, layers, PART_SECONDS).parts)
-    return parts, estimate_seconds(spec.visualize, layers) / parts
+    request = visualization_request(spec.visualize)
+    layers = layer_shapes(backend.models.get(spec.visualize.model).layers)
+    parts = len(plan_visualization(request, layers, PART_SECONDS).parts)
+    return parts, estimate_seconds(request, layers) / parts
 
 
 def _get(backend: Backend, name: str) -> tuple[Job, str]:

@@ -1,27 +1,50 @@
-"""How a visualization is cut up: chunks, parts, image numbers and names, and what it will cost.
+"""How a visualization is cut up: chunks, parts, image numbers and cache keys, and what it will cost.
 
-All of it is a pure function of the spec and the model's layers, so that service and workers agree without TensorFlow.
+All of it is a pure function of what is asked for and the sizes of the model's layers, so that service and workers agree
+without TensorFlow, and a notebook gets the same images without either.
 """
 
+from convscope.planning.cache_keys import ENGINE_VERSION, CacheKeys
 from convscope.planning.cost import estimate_seconds
-from convscope.planning.digests import ENGINE_VERSION, ImageNames
+from convscope.planning.errors import OtherPlanningError
+from convscope.planning.items import Item
+from convscope.planning.order import ImageOrder, ImageTarget
 from convscope.planning.parts import PART_S
 from convscope.planning.plan import PLANNING_VERSION, VisualizationPlan, check_planning, plan_visualization
+from convscope.planning.requests import (
+    LayerShape,
+    LayerTarget,
+    ObjectiveTarget,
+    TargetRequest,
+    VisualizationRequest,
+    objective_name,
+)
 from convscope.planning.rows import chunk_rows
 from convscope.planning.segments import Segment
-from convscope.planning.targets import Target, targets
+from convscope.planning.targets import Target, plan_target, targets
 
 __all__ = [
     "ENGINE_VERSION",
     "PART_S",
     "PLANNING_VERSION",
-    "ImageNames",
+    "CacheKeys",
+    "ImageOrder",
+    "ImageTarget",
+    "Item",
+    "LayerShape",
+    "LayerTarget",
+    "ObjectiveTarget",
+    "OtherPlanningError",
     "Segment",
     "Target",
+    "TargetRequest",
     "VisualizationPlan",
+    "VisualizationRequest",
     "check_planning",
     "chunk_rows",
     "estimate_seconds",
+    "objective_name",
+    "plan_target",
     "plan_visualization",
     "targets",
 ]

@@ -6,9 +6,8 @@ No more than an estimate: it decides how a job is cut into parts and what is ref
 from collections.abc import Sequence
 from typing import Final
 
+from convscope.planning.requests import LayerShape, VisualizationRequest
 from convscope.planning.targets import Target, targets
-from convscope.v1.models_pb2 import Layer
-from convscope.v1.visualize_pb2 import VisualizeSpec
 
 __all__ = ["Costs", "estimate_seconds"]
 
@@ -40,15 +39,15 @@ class Costs:
         return target.chunks_of(features) * self.chunk(target)
 
 
-def estimate_seconds(spec: VisualizeSpec, layers: Sequence[Layer]) -> float:
+def estimate_seconds(request: VisualizationRequest, layers: Sequence[LayerShape]) -> float:
     """Return about how long one worker would take for everything, in seconds.
 
     Args:
-        spec: every default filled in.
+        request: what is asked for.
         layers: those of the model, from input to logits.
 
     Raises:
         ValueError: if the model lacks a layer that is named.
     """
-    costs = Costs(spec.iterations)
-    return sum(costs.compiling(target) + costs.features(target, target.features) for target in targets(spec, layers))
+    costs = Costs(request.iterations)
+    return sum(costs.compiling(target) + costs.features(target, target.features) for target in targets(request, layers))

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from math import prod
 
-from convscope.v1.models_pb2 import Layer
+from convscope.planning.requests import LayerShape
 
 __all__ = ["ascent_flops", "layer_flops"]
 
 
-def ascent_flops(layers: Sequence[Layer], iterations: int) -> float:
+def ascent_flops(layers: Sequence[LayerShape], iterations: int) -> float:
     """Return the operations of one ascent through layers: forward, and the gradient by the image, at every iteration.
 
     Args:
@@ -18,6 +18,6 @@ def ascent_flops(layers: Sequence[Layer], iterations: int) -> float:
     return 2.0 * (iterations + 1) * sum(layer_flops(layer) for layer in layers)
 
 
-def layer_flops(layer: Layer) -> float:
+def layer_flops(layer: LayerShape) -> float:
     """Return the operations of a layer for one image: each weight is multiplied and added at each position."""
-    return 2.0 * layer.parameters * prod(layer.output_shape[:-1])
+    return 2.0 * layer.parameter_count * prod(layer.output_shape[:-1])

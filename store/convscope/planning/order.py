@@ -1,21 +1,13 @@
-"""The numbers of a visualization's images, in the order of its spec, and what each is of."""
+"""The numbers of a visualization's images, in the order of its request, and what each is of."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from convscope.v1.visualize_pb2 import Restarts, VisualizeSpec
+from convscope.planning.items import Item
+from convscope.planning.requests import TargetRequest, VisualizationRequest
 
-__all__ = ["ImageOrder", "ImagePlace", "ImageTarget", "objective_name"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImagePlace:
-    """What an image is of: layer or named objective, feature, restart."""
-
-    layer: str
-    feature: int
-    restart: int
+__all__ = ["ImageOrder", "ImageTarget"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,46 +15,48 @@ class ImageTarget:
     """The images of one layer or objective.
 
     Attributes:
-        layer: name of the layer, or what the objective's images are listed under.
+        name: of the layer, or what the objective's images are listed under.
         numbers: those of the images.
         features: rising; one 0 for an objective.
-        objective: which of the spec's objectives, from 0; None for a layer.
+        objective: which of the request's objectives, from 0; None for a layer.
     """
 
-    layer: str
+    name: str
     numbers: range
     features: Sequence[int]
     objective: int | None = None
 
 
 class ImageOrder:
-    """Numbers the images of a visualization from 0, in the order of its spec.
+    """Numbers the images of a visualization from 0, in the order of its request.
 
-    Selections come first, then objectives; within a layer by feature, several restarts of a feature one after another.
-    With RESTARTS_BEST a feature has one image, whose place says restart 0.
+    Layers come first, then objectives; within a layer by feature, several restarts of a feature one after another.
+    Where only the best restart is kept, a feature has one image, whose item says restart 0.
 
-    Args:
-        spec: every default filled in.
+    Attributes:
+        per_feature: images of each feature.
+        targets: the images of each target.
+        total: number of images.
     """
 
-    def __init__(self, spec: VisualizeSpec) -> None:
-        self.each = spec.restarts if spec.keep == Restarts.RESTARTS_ALL else 1
+    def __init__(self, request: VisualizationRequest) -> None:
+        self.per_feature = request.restarts if request.keep_all else 1
         self.targets: list[ImageTarget] = []
         self.total = 0
-        for selection in spec.selections:
-            self._add(selection.name, selection.list.indices)
-        for index, objective in enumerate(spec.objectives):
-            self._add(objective_name(index, objective.name), (0,), index)
+        for layer in request.layers:
+            self._add(layer)
+        for index, objective in enumerate(request.objectives):
+            self._add(objective, index)
 
-    def place(self, number: int) -> ImagePlace:
+    def item(self, number: int) -> Item:
         """Return what image ``number`` is of.
 
         Raises:
             IndexError: if there is none of this number.
         """
         target = self.target_of(number)
-        index, restart = divmod(number - target.numbers.start, self.each)
-        return ImagePlace(layer=target.layer, feature=target.features[index], restart=restart)
+        index, restart = divmod(number - target.numbers.start, self.per_feature)
+        return Item(target.name, target.features[index], restart)
 
     def target_of(self, number: int) -> ImageTarget:
         """Return the layer or objective that image ``number`` is of.
@@ -72,31 +66,28 @@ class ImageOrder:
         """
         if not 0 <= number < self.total:
             raise IndexError(number)
-        return self.targets[bisect_right(self.targets, number, key=lambda each: each.numbers.start) - 1]
+        return self.targets[bisect_right(self.targets, number, key=lambda target: target.numbers.start) - 1]
 
-    def number(self, place: ImagePlace) -> int | None:
+    def number(self, item: Item) -> int | None:
         """Return the number of an image; None if the job does not have it."""
-        target = self.target(place.layer)
-        found = self.of_feature(target, place.feature) if target else range(0)
-        return found[place.restart] if 0 <= place.restart < len(found) else None
+        target = self.target(item.target)
+        numbers = self.of_feature(target, item.feature) if target else range(0)
+        return numbers[item.restart] if 0 <= item.restart < len(numbers) else None
 
-    def target(self, layer: str) -> ImageTarget | None:
+    def target(self, name: str) -> ImageTarget | None:
         """Return the images of a layer or objective; None if the job has none of it."""
-        return next((target for target in self.targets if target.layer == layer), None)
+        return next((target for target in self.targets if target.name == name), None)
 
     def of_feature(self, target: ImageTarget, feature: int) -> range:
         """Return the numbers of a feature's images; none if the job does not have it."""
         index = bisect_left(target.features, feature)
         if index == len(target.features) or target.features[index] != feature:
             return range(0)
-        return target.numbers[index * self.each : (index + 1) * self.each]
+        return target.numbers[index * self.per_feature : (index + 1) * self.per_feature]
 
-    def _add(self, layer: str, features: Sequence[int], objective: int | None = None) -> None:
-        first, self.total = self.total, self.total + len(features) * self.each
+    def _add(self, target: TargetRequest, objective: int | None = None) -> None:
+        first, self.total = self.total, self.total + len(target.features) * self.per_feature
         numbers = range(first, self.total)
-        self.targets.append(ImageTarget(layer=layer, numbers=numbers, features=features, objective=objective))
-
-
-def objective_name(index: int, name: str) -> str:
-    """Return what the images of the objective at ``index`` are listed under."""
-    return name or f"objectives[{index}]"
+        self.targets.append(
+            ImageTarget(name=target.name, numbers=numbers, features=target.features, objective=objective)
+        )

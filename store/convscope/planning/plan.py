@@ -7,10 +7,9 @@ from typing import Final
 from convscope.planning.cost import Costs
 from convscope.planning.errors import OtherPlanningError
 from convscope.planning.parts import PART_S, cut
+from convscope.planning.requests import LayerShape, VisualizationRequest
 from convscope.planning.segments import Segment
 from convscope.planning.targets import targets
-from convscope.v1.models_pb2 import Layer
-from convscope.v1.visualize_pb2 import VisualizeSpec
 
 __all__ = ["PLANNING_VERSION", "VisualizationPlan", "check_planning", "plan_visualization"]
 
@@ -42,19 +41,21 @@ def check_planning(version: int) -> None:
         raise OtherPlanningError(f"parts of planning version {version}; this one has {PLANNING_VERSION}")
 
 
-def plan_visualization(spec: VisualizeSpec, layers: Sequence[Layer], part_seconds: float = PART_S) -> VisualizationPlan:
+def plan_visualization(
+    request: VisualizationRequest, layers: Sequence[LayerShape], part_seconds: float = PART_S
+) -> VisualizationPlan:
     """Cut a visualization into parts, at least one.
 
     Args:
-        spec: every default filled in.
+        request: what is asked for.
         layers: those of the model, from input to logits.
         part_seconds: how long one worker should take for a part, by estimate.
 
     Raises:
         ValueError: if the model lacks a layer that is named.
     """
-    found = targets(spec, layers)
-    parts = cut(found, Costs(spec.iterations), part_seconds)
+    planned = targets(request, layers)
+    parts = cut(planned, Costs(request.iterations), part_seconds)
     return VisualizationPlan(
-        rows=tuple(target.rows for target in found), parts=tuple(tuple(part) for part in parts) or ((),)
+        rows=tuple(target.rows for target in planned), parts=tuple(tuple(part) for part in parts) or ((),)
     )

@@ -25,12 +25,6 @@ class Segment:
     first: int = 0
     restarts: int | None = None
 
-    @property
-    def numbers(self) -> list[int]:
-        """The attributes without those that say nothing, which plans did not have once."""
-        shared = [self.target, self.start, self.count]
-        return shared if self.restarts is None else [*shared, self.first, self.restarts]
-
     def features(self, target: Target) -> tuple[int, ...]:
         """Return the features, of its target, rising."""
         return target.features[self.start : self.start + self.count]

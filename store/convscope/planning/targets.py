@@ -1,17 +1,14 @@
-"""What a visualization climbs: layers with their features, and objectives of the user's own."""
+"""What a visualization maximizes, with sizes and costs: features of layers, and custom objectives."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from convscope.planning.flops import ascent_flops
-from convscope.planning.order import objective_name
+from convscope.planning.requests import LayerShape, LayerTarget, TargetRequest, VisualizationRequest
 from convscope.planning.rows import chunk_rows
-from convscope.v1.models_pb2 import Layer
-from convscope.v1.objective_pb2 import Objective
-from convscope.v1.visualize_pb2 import VisualizeSpec
 
-__all__ = ["Target", "targets"]
+__all__ = ["Target", "plan_target", "targets"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +22,6 @@ class Target:
         rows: ascents in one chunk.
         depth: number of the model's layers that an ascent goes through.
         flops: floating-point operations of one ascent.
-        objective: which of the spec's objectives, from 0; None for a layer.
         divisible: whether restarts may be computed apart; not where they look at each other.
     """
 
@@ -35,7 +31,6 @@ class Target:
     rows: int
     depth: int
     flops: float
-    objective: int | None = None
     divisible: bool = True
 
     def items(self, feature: int) -> range:
@@ -56,74 +51,56 @@ class Target:
         return count
 
 
-def targets(spec: VisualizeSpec, layers: Sequence[Layer]) -> list[Target]:
-    """Return the layers of the spec's selections, then its objectives, in the spec's order.
+def targets(request: VisualizationRequest, layers: Sequence[LayerShape]) -> list[Target]:
+    """Return the targets of a request, in its order.
 
     Args:
-        spec: every default filled in.
+        request: what is asked for.
         layers: those of the model, from input to logits.
 
     Raises:
         ValueError: if the model lacks a layer that is named.
     """
-    found = [_layer(spec, index, layers) for index in range(len(spec.selections))]
-    return found + [_objective(spec, index, layers) for index in range(len(spec.objectives))]
+    return [
+        plan_target(target, layers, iterations=request.iterations, restarts=request.restarts)
+        for target in request.targets
+    ]
 
 
-def _layer(spec: VisualizeSpec, index: int, layers: Sequence[Layer]) -> Target:
-    selection = spec.selections[index]
-    depth = next((place for place, layer in enumerate(layers, 1) if layer.name == selection.name), 0)
-    if not depth:
-        raise ValueError(f"the model has no layer {selection.name!r}")
-    flops = ascent_flops(layers[:depth], spec.iterations)
+def plan_target(target: TargetRequest, layers: Sequence[LayerShape], *, iterations: int, restarts: int) -> Target:
+    """Return one target with its sizes.
+
+    Args:
+        target: what is asked for.
+        layers: those of the model, from input to logits.
+        iterations: updates of each image.
+        restarts: ascents of each feature.
+
+    Raises:
+        ValueError: if the model lacks a layer that is named.
+    """
+    depth = max(_depth(name, layers) for name in target.layers)
+    flops = ascent_flops(layers[:depth], iterations)
+    if isinstance(target, LayerTarget):
+        feature_count, divisible = layers[depth - 1].feature_count, True
+    else:
+        feature_count, divisible = 1, target.divisible
+    values = sum(prod(layer.output_shape) for layer in layers)
+    rows = chunk_rows(values, feature_count * restarts, flops) if divisible else max(2, restarts)
     return Target(
-        name=selection.name,
-        features=tuple(sorted(set(selection.list.indices))),
-        restarts=restarts_of(spec),
-        rows=chunk_rows(_values(layers), layers[depth - 1].features * restarts_of(spec), flops),
-        depth=depth,
-        flops=flops,
-    )
-
-
-def _objective(spec: VisualizeSpec, index: int, layers: Sequence[Layer]) -> Target:
-    objective = spec.objectives[index]
-    places = {layer.name: place for place, layer in enumerate(layers, 1)}
-    names = [_tapped(objective, number) for number in range(len(objective.terms))]
-    if unknown := [name for name in names if name not in places]:
-        raise ValueError(f"the model has no layer {unknown[0]!r}")
-    restarts, depth = restarts_of(spec), max(places[name] for name in names)
-    flops = ascent_flops(layers[:depth], spec.iterations)
-    together = any(term.HasField("diversity") for term in objective.terms)
-    return Target(
-        name=objective_name(index, objective.name),
-        features=(0,),
+        name=target.name,
+        features=target.features,
         restarts=restarts,
-        rows=max(2, restarts) if together else chunk_rows(_values(layers), restarts, flops),
+        rows=rows,
         depth=depth,
         flops=flops,
-        objective=index,
-        divisible=not together,
+        divisible=divisible,
     )
 
 
-def _values(layers: Sequence[Layer]) -> int:
-    """Return how many numbers all layers put out for one image."""
-    return sum(prod(layer.output_shape) for layer in layers)
-
-
-def _tapped(objective: Objective, number: int) -> str:
-    """Return the layer that a term looks at."""
-    term = objective.terms[number]
-    match term.WhichOneof("what"):
-        case None:
-            return ""
-        case "neuron":
-            return term.neuron.feature.layer
-        case what:
-            return str(getattr(term, what).layer)
-
-
-def restarts_of(spec: VisualizeSpec) -> int:
-    """Return the ascents of each feature; a spec that does not say asks for one."""
-    return spec.restarts if spec.HasField("restarts") else 1
+def _depth(name: str, layers: Sequence[LayerShape]) -> int:
+    """Return how many layers there are up to the one of a name."""
+    for place, layer in enumerate(layers, 1):
+        if layer.name == name:
+            return place
+    raise ValueError(f"the model has no layer {name!r}")

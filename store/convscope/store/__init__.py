@@ -24,6 +24,7 @@ from convscope.store.timeouts import BlobTimeouts
 from convscope.store.upkeep.collector import Collector
 from convscope.store.upkeep.reconciler import Reconciler
 from convscope.store.upkeep.sweeping import Sweeper
+from convscope.store.visualization_requests import layer_shapes, visualization_request
 from convscope.store.workers import WorkerRecord, WorkerReport, WorkerStore
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "connect_patiently",
     "connect_promptly",
     "hydrate",
+    "layer_shapes",
     "make_ticket",
     "mark_holder_lost",
     "queue_name",
@@ -66,4 +68,5 @@ __all__ = [
     "read_log",
     "settle_waiters",
     "top_up_tickets",
+    "visualization_request",
 ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 __all__ = [
+    "ROBUST",
     "TUTORIAL",
     "AdamSettings",
     "FourierSettings",
@@ -96,3 +97,11 @@ class RenderSettings:
 
 # The tutorial's algorithm, exactly.
 TUTORIAL: Final = RenderSettings()
+# In the manner of Lucid, with sizes at which a digit of 28 pixels stays whole; meant for 128 iterations.
+ROBUST: Final = RenderSettings(
+    parameterization=FourierSettings(),
+    decorrelate=True,
+    transforms=TransformSettings(jitter=0.06, scale=0.1, rotate=10.0, noise=0.2),
+    optimizer=AdamSettings(),
+    rescue=16,
+)

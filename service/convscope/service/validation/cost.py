@@ -5,6 +5,7 @@ from typing import Final
 
 from convscope.planning import estimate_seconds
 from convscope.service.validation.checks import Checks
+from convscope.store import layer_shapes, visualization_request
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.visualize_pb2 import VisualizeSpec
 
@@ -23,7 +24,7 @@ def check_cost(spec: VisualizeSpec, layers: Sequence[Layer], max_cost: float, ch
         max_cost: seconds of one worker.
         checks: collects what is wrong.
     """
-    seconds = estimate_seconds(spec, layers)
+    seconds = estimate_seconds(visualization_request(spec), layer_shapes(layers))
     if seconds > max_cost:
         field = "restarts" if spec.restarts > 1 else "iterations"
         told = f"would take one worker about {_spelled(seconds)}, more than the {_spelled(max_cost)} that are allowed"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from convscope.planning.order import objective_name
+from convscope.planning import objective_name
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.terms import check_term
 from convscope.v1.models_pb2 import Layer

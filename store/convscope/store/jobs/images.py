@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import redis
 
-from convscope.planning.order import ImageOrder
+from convscope.planning import ImageOrder
 from convscope.store.jobs import records
 from convscope.store.names import image_name
 from convscope.store.redis.keys import key
@@ -25,12 +25,12 @@ def addressed(job_id: str, order: ImageOrder, number: int) -> Image:
     Raises:
         IndexError: if there is none of this number.
     """
-    target, place = order.target_of(number), order.place(number)
-    made = Image(name=image_name(job_id, number), restart=place.restart)
+    target, item = order.target_of(number), order.item(number)
+    made = Image(name=image_name(job_id, number), restart=item.restart)
     if target.objective is None:
-        made.feature.CopyFrom(Feature(layer=target.layer, index=place.feature))
+        made.feature.CopyFrom(Feature(layer=target.name, index=item.feature))
     else:
-        made.objective.CopyFrom(ObjectiveRef(index=target.objective, name=target.layer))
+        made.objective.CopyFrom(ObjectiveRef(index=target.objective, name=target.name))
     return made
 
 

@@ -1,10 +1,10 @@
 """A labelled set of images in memory, and how to get it by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from convscope.engine.data import mnist
 from convscope.engine.errors import DatasetError
 
-__all__ = ["Dataset", "Split", "SplitName", "load_dataset", "scaled"]
+__all__ = ["Dataset", "Examples", "Split", "SplitName", "check_examples", "load_dataset", "scaled"]
 
 SplitName: TypeAlias = Literal["train", "validation", "test"]
 
@@ -28,6 +28,10 @@ class Split:
     labels: npt.NDArray[np.int64]
 
 
+# Images, uint8 [n, height, width, channels] or for grey ones [n, height, width], and class numbers, integers [n].
+Examples: TypeAlias = tuple[npt.ArrayLike, npt.ArrayLike]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
     """A labelled set of images, all of one shape (height, width, channels), cut into three disjoint splits."""
@@ -39,25 +43,99 @@ class Dataset:
     validation: Split
     test: Split
 
+    @classmethod
+    def from_arrays(
+        cls,
+        train: Examples,
+        *,
+        validation: Examples | None = None,
+        test: Examples | None = None,
+        classes: Sequence[str] | None = None,
+        name: str = "arrays",
+    ) -> "Dataset":
+        """Return a dataset of arrays, which are copied.
+
+        Args:
+            train: images, uint8 [n, height, width, channels] or for grey ones [n, height, width], 0 to 255; and class
+                numbers, integers [n].
+            validation: the same for the validation split, which is empty by default.
+            test: the same for the test split, which is empty by default.
+            classes: names of the classes; by default the numbers that there are.
+            name: for messages.
+
+        Raises:
+            DatasetError: if images and labels do not fit each other, or the splits do not.
+        """
+        first = _split_of(train)
+        shape = first.images.shape[1:]
+        empty = (np.empty((0, *shape), np.uint8), np.empty(0, np.int64))
+        splits = [first, *(_split_of(empty if examples is None else examples) for examples in (validation, test))]
+        labels = np.concatenate([split.labels for split in splits])
+        if any(split.images.shape[1:] != shape for split in splits):
+            raise DatasetError(
+                f"all images must have one shape, not {', '.join(str(split.images.shape[1:]) for split in splits)}"
+            )
+        count = int(labels.max(initial=-1)) + 1
+        if classes is not None and count > len(classes):
+            raise DatasetError(f"there are {len(classes)} classes, and a label is {count - 1}; labels count from 0")
+        return cls(
+            name=name,
+            image_shape=shape,
+            classes=tuple(map(str, range(count))) if classes is None else tuple(classes),
+            train=splits[0],
+            validation=splits[1],
+            test=splits[2],
+        )
+
     def split(self, name: SplitName) -> Split:
         """Return the split called `name`."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
 
 
-@lru_cache(maxsize=4)
 def load_dataset(name: str) -> Dataset:
-    """Return the dataset `datasets/{id}`, from memory if this process has loaded it before.
+    """Return the dataset `datasets/{id}`, or of this id, from memory if this process has loaded it before.
 
     Raises DatasetError if there is none of this name, or its files are missing or damaged.
     """
+    return _loaded(name if "/" in name else f"datasets/{name}")
+
+
+@lru_cache(maxsize=4)
+def _loaded(name: str) -> Dataset:
     if name not in _LOADERS:
-        raise DatasetError(f"there is no dataset {name!r}; this worker has {', '.join(_LOADERS)}")
+        raise DatasetError(f"there is no dataset {name!r}; there is {', '.join(_LOADERS)}")
     return _LOADERS[name]()
 
 
 def scaled(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Return images as networks see them: float32, 0 to 1."""
     return np.divide(images, 255, dtype=np.float32)
+
+
+def check_examples(images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
+    """Check that arrays are images with their labels.
+
+    Raises:
+        DatasetError: if they are not.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise DatasetError(
+            f"images must be uint8 [n, height, width, channels], 0 to 255, not {images.dtype} {list(images.shape)}"
+        )
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
+        raise DatasetError(
+            f"labels must be integers [{len(images)}], one for each image, not {labels.dtype} {list(labels.shape)}"
+        )
+    if labels.min(initial=0) < 0:
+        raise DatasetError(f"labels count from 0; there is {labels.min()}")
+
+
+def _split_of(examples: Examples) -> Split:
+    images, labels = (np.array(values) for values in examples)
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    check_examples(images, labels)
+    return _split(images, labels.astype(np.int64))
 
 
 def _mnist() -> Dataset:

@@ -40,6 +40,7 @@ class Classifier:
         shape = tuple(model.outputs[0].shape[1:])
         if len(shape) != 1 or None in shape:
             raise ModelFileError(f"the model's output has the shape {shape}; it must be one number for each class")
+        self.class_count = int(shape[0])
         self._model = model
         self._is_softmax = _ends_with_softmax(model)
         self._image_shape = model.inputs[0].shape[1:]

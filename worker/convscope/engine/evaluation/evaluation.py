@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import keras
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from convscope.engine.data import scaled
+from convscope.engine.data import check_examples, scaled
+from convscope.engine.errors import DatasetError
 from convscope.engine.evaluation.classification import Classifier, Progress, classify_all, no_progress
 from convscope.engine.models.model_file import ModelFile
 from convscope.engine.runtime.pulse import Pulse, no_pulse
 from convscope.engine.settings import EvaluateSettings
 
 __all__ = ["Evaluation", "Misclassified", "evaluate"]
+
+DEFAULT: Final = EvaluateSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,24 +53,43 @@ class Evaluation:
     support: npt.NDArray[np.int64]
     errors: tuple[Misclassified, ...]
 
+    @property
+    def accuracy(self) -> float:
+        """Share of the examples that are classified right, 0 to 1."""
+        return self.correct / self.total
+
 
 def evaluate(
     model: keras.Model | ModelFile,
     images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
-    settings: EvaluateSettings,
+    labels: npt.NDArray[np.integer[Any]],
+    settings: EvaluateSettings = DEFAULT,
     *,
-    classes: Sequence[str],
+    classes: Sequence[str] | None = None,
     progress: Progress = no_progress,
     pulse: Pulse = no_pulse,
 ) -> Evaluation:
-    """Classify images, uint8 [n, height, width, channels], and compare with their labels [n].
+    """Classify images and compare with their labels.
 
-    `progress(done, total)` is called after every batch, in images.
+    Args:
+        model: leads from one image through layers to one number for each class.
+        images: uint8 [n, height, width, channels], 0 to 255; at least one.
+        labels: class numbers, integers [n].
+        settings: how.
+        classes: names of the classes, which say how many there are; by default as many as the model has outputs.
+        progress: called with the number of images that are done, and of all, after every batch.
+        pulse: called several times a second; what it raises ends the run.
+
+    Raises:
+        ModelFileError: if the model gives anything but one number for each class.
+        DatasetError: if images and labels do not fit each other.
     """
+    check_examples(images, labels)
+    if not len(labels):
+        raise DatasetError("there are no images to classify")
     classifier = model.shared(Classifier) if isinstance(model, ModelFile) else Classifier(model)
     predicted, probability = classify_all(classifier, images, settings.batch_size, progress=progress, pulse=pulse)
-    numbers = range(len(classes))
+    numbers = range(classifier.class_count if classes is None else len(classes))
     precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
     wrong = np.flatnonzero(predicted != labels)
     return Evaluation(

@@ -13,8 +13,9 @@ from convscope.engine.models.layers import has_features
 from convscope.engine.runtime.randomness import seed31
 from convscope.engine.runtime.threads import thread_count
 from convscope.engine.settings import ConvolutionSettings, NetworkSettings
+from convscope.planning import LayerShape
 
-__all__ = ["LayerDescription", "LayerKind", "build_network", "describe"]
+__all__ = ["LayerDescription", "LayerKind", "build_network", "describe", "describe_layers"]
 
 LayerKind: TypeAlias = Literal["convolution", "pooling", "flatten", "dense", "logits", "other"]
 
@@ -27,14 +28,10 @@ POOLINGS: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerDescription:
-    """One layer of a model: what it does, the shape of its output for one image, its features and its weights."""
+class LayerDescription(LayerShape):
+    """One layer of a model: its sizes, and what it does."""
 
-    name: str
     kind: LayerKind
-    output_shape: tuple[int, ...]
-    features: int
-    parameters: int
 
 
 def build_network(
@@ -74,6 +71,11 @@ def describe(model: keras.Model) -> list[LayerDescription]:
     graph = Graph(model)
     check_model_name(model.name)
     check_layer_names(graph.steps)
+    return describe_layers(graph)
+
+
+def describe_layers(graph: Graph) -> list[LayerDescription]:
+    """Return a graph's layers from input to output, whatever their names."""
     logits = _logits(graph)
     return [_describe(step, is_logits=step is logits) for step in graph.by_name.values()]
 
@@ -112,8 +114,8 @@ def _describe(step: Step, *, is_logits: bool) -> LayerDescription:
         name=step.name,
         kind="logits" if is_logits else _kind(step.layer),
         output_shape=step.shape,
-        features=step.shape[-1] if has_features(step.layer) else 0,
-        parameters=sum(math.prod(weight.shape) for weight in getattr(step.layer, "trainable_weights", ())),
+        feature_count=step.shape[-1] if has_features(step.layer) else 0,
+        parameter_count=sum(math.prod(weight.shape) for weight in getattr(step.layer, "trainable_weights", ())),
     )
 
 

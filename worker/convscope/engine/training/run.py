@@ -4,12 +4,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import keras
 import numpy as np
 
 from convscope.engine.data import Dataset
-from convscope.engine.errors import ComputationError
+from convscope.engine.errors import ComputationError, DatasetError
 from convscope.engine.evaluation.classification import Classifier, classify_all
 from convscope.engine.models.network import build_network
 from convscope.engine.runtime.caches import Caches
@@ -28,6 +29,8 @@ __all__ = ["TrainOutcome", "TrainReport", "train"]
 
 # Images per batch of the validation split.
 _VALIDATION_BATCH = 250
+
+DEFAULT: Final = TrainSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +67,11 @@ class TrainOutcome:
 
 def train(
     dataset: Dataset,
-    settings: TrainSettings,
+    settings: TrainSettings = DEFAULT,
     *,
     model: keras.Model | None = None,
     start_step: int = 0,
-    report: Callable[[TrainReport], None] = lambda _: None,
+    progress: Callable[[TrainReport], None] = lambda _: None,
     pulse: Pulse = no_pulse,
     checkpoints: Checkpoints = NO_CHECKPOINTS,
     caches: Caches | None = None,
@@ -82,13 +85,16 @@ def train(
     weights, optimizer and reports come out as if it had never stopped. A step's report is given before its checkpoint
     is saved, so a run that dies between the two gives that report again when it is resumed.
 
-    What is compiled is kept in `caches` and taken from there; that changes nothing but the time.
+    Each report is handed to `progress`. What is compiled is kept in `caches` and taken from there; that changes nothing
+    but the time.
 
     Raises ComputationError if the loss, or at the end a weight, is no finite number; ModelFileError if `model` cannot
-    be trained; CheckpointError, before the first step, if the checkpoint is not of this run. What `pulse`, `report` or
-    `save` raise ends the run; if it is an Interruption, what has been done is saved first.
+    be trained; DatasetError if a split that is needed is empty; CheckpointError, before the first step, if the
+    checkpoint is not of this run. What `pulse`, `progress` or `save` raise ends the run; if it is an Interruption, what
+    has been done is saved first.
     """
     started = time.perf_counter()
+    _check_splits(dataset, settings)
     if model is None:
         model = build_network(
             settings.network,
@@ -100,13 +106,20 @@ def train(
     if settings.iterations == 0:
         return TrainOutcome(model=model, step=start_step, seconds=0.0, steps_per_second=0.0)
     run = _Run(dataset, settings, model, start_step, checkpoints=checkpoints, caches=caches)
-    run.go(report, pulse)
+    run.go(progress, pulse)
     return TrainOutcome(
         model=model,
         step=run.step,
         seconds=time.perf_counter() - started,
         steps_per_second=run.speed.overall(),
     )
+
+
+def _check_splits(dataset: Dataset, settings: TrainSettings) -> None:
+    if not len(dataset.train.labels):
+        raise DatasetError(f"{dataset.name} has no examples to train on")
+    if settings.validation_interval and not len(dataset.validation.labels):
+        raise DatasetError(f"{dataset.name} has no validation split; without one validation_interval must be 0")
 
 
 class _Run:

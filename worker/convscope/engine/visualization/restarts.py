@@ -18,12 +18,12 @@ __all__ = ["Objectives", "all_images", "best_images", "best_of_runs"]
 Objectives: TypeAlias = npt.NDArray[np.float32]
 
 
-def all_images(name: str, found: Iterable[Result]) -> Iterator[FeatureImage]:
+def all_images(found: Iterable[Result]) -> Iterator[FeatureImage]:
     """Yield every result as an image."""
-    return (feature_image(name, result) for result in found)
+    return (feature_image(result) for result in found)
 
 
-def best_images(name: str, found: Iterable[Result], classify: Classifier) -> Iterator[FeatureImage]:
+def best_images(found: Iterable[Result], classify: Classifier) -> Iterator[FeatureImage]:
     """Yield, for each feature, the restart whose best image has the highest objective, with the spread of all.
 
     Results come feature by feature. Of equally good restarts it is the first; one without a number is the worst.
@@ -35,7 +35,7 @@ def best_images(name: str, found: Iterable[Result], classify: Classifier) -> Ite
             best = result if _best(np.array([best.best_objective, result.best_objective], np.float32)) else best
             cut |= result.cut
         classified = _classified(replace(best, cut=cut), classify)
-        yield feature_image(name, classified, _spread(np.array(objectives, np.float32)))
+        yield feature_image(classified, _spread(np.array(objectives, np.float32)))
 
 
 def best_of_runs(runs: Sequence[Objectives]) -> tuple[int, Spread]:

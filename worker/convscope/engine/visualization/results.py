@@ -14,8 +14,8 @@ from convscope.engine.visualization.ascent.climb import Climbed
 from convscope.engine.visualization.ascent.frames import Frames
 from convscope.engine.visualization.ascent.moments import Moments
 from convscope.engine.visualization.images import FeatureImage, OptimizedImage, Spread, Trace
-from convscope.engine.visualization.items import ItemKey
 from convscope.engine.visualization.verdicts import Verdict, judge
+from convscope.planning import Item
 
 __all__ = ["Result", "Seen", "feature_image", "results", "seen"]
 
@@ -32,7 +32,7 @@ class Result:
     the batch was smaller than planned.
     """
 
-    item: ItemKey
+    item: Item
     final: npt.NDArray[np.float32]
     final_objective: float
     final_iteration: int
@@ -54,7 +54,7 @@ def seen(predictions: Predictions, row: int) -> Seen:
 
 def results(
     climbed: Climbed,
-    items: Sequence[ItemKey],
+    items: Sequence[Item],
     rows: Sequence[int],
     bounds: Sequence[float | None],
     moments: Moments | None,
@@ -62,7 +62,7 @@ def results(
     frames: Frames | None,
     cut: bool,
 ) -> list[Result]:
-    """Return what became of the images in some rows of a batch; `bounds` are the upper bounds of just these.
+    """Return what became of the images in some rows of a batch; `items` and `bounds` are those of just these.
 
     `cut` tells whether the batch was smaller than planned.
     """
@@ -73,7 +73,7 @@ def results(
     best_iteration, final_iteration = state.best_iteration.numpy(), climbed.final_iteration
     return [
         Result(
-            item=items[row],
+            item=item,
             final=final[row],
             final_objective=final_objective[row],
             final_iteration=int(final_iteration[row]),
@@ -93,17 +93,15 @@ def results(
             frames=frames.of(row, int(final_iteration[row])) if frames else (),
             cut=cut,
         )
-        for row, bound in zip(rows, bounds, strict=True)
+        for item, row, bound in zip(items, rows, bounds, strict=True)
     ]
 
 
-def feature_image(name: str, result: Result, spread: Spread | None = None) -> FeatureImage:
-    """Return a result, classified, as the image listed under a name."""
+def feature_image(result: Result, spread: Spread | None = None) -> FeatureImage:
+    """Return a result, classified, as an image."""
     final, best = result.seen
     return FeatureImage(
-        layer=name,
-        feature=result.item.feature,
-        restart=result.item.restart,
+        item=result.item,
         final=_optimized(result.final, result.final_objective, result.final_iteration, final),
         best=_optimized(result.best, result.best_objective, result.best_iteration, best),
         trace=result.trace,

@@ -10,6 +10,7 @@ from convscope.engine.models.graph import Graph
 from convscope.engine.render_settings import RenderSettings
 from convscope.engine.visualization.ascent.ascent import Ascent
 from convscope.engine.visualization.objective.bounds import Bounds
+from convscope.engine.visualization.objective.canonical import canonical
 from convscope.engine.visualization.objective.checks import check_objective, feature_step
 from convscope.engine.visualization.objective.linear import linear_step
 from convscope.engine.visualization.objective.objectives import Diversity, Feature, Objective
@@ -122,4 +123,5 @@ def layer_target(graph: Graph, layer: str, render: RenderSettings) -> Target:
 def objective_target(graph: Graph, name: str, objective: Objective, render: RenderSettings) -> Target:
     """Return an objective as a target with one feature; raises ComputationError if it asks for what the model lacks."""
     check_objective(graph, objective)
-    return Target(graph, lambda _: objective, render, name=name, key=repr(objective), features=1)
+    spelled_out = canonical(graph, objective)
+    return Target(graph, lambda _: spelled_out, render, name=name, key=repr(spelled_out), features=1)

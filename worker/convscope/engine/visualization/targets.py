@@ -8,6 +8,7 @@ import keras
 
 from convscope.engine.evaluation.classification import Classifier
 from convscope.engine.models.graph import Graph
+from convscope.engine.models.network import describe_layers
 from convscope.engine.render_settings import RenderSettings
 from convscope.engine.runtime.caches import COMPILED_BYTES
 from convscope.engine.visualization.objective.objectives import Objective
@@ -22,12 +23,17 @@ MOST_TARGETS: Final = 16
 class Targets:
     """The targets of a model that were used last, with their compiled functions, which follow the model's weights.
 
+    Attributes:
+        layers: those of the model, from input to output.
+        classify: tells what the model takes images for.
+
     Raises:
         ModelFileError: if the model is not made of layers between one image and one output.
     """
 
     def __init__(self, model: keras.Model) -> None:
         self._graph = Graph(model)
+        self.layers = describe_layers(self._graph)
         self._targets: OrderedDict[Hashable, Target] = OrderedDict()
         self.classify = Classifier(model)
 

@@ -1,6 +1,6 @@
 """Finds the images that features of a model like to see the most."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ import tensorflow as tf
 from convscope.engine.errors import ComputationError
 from convscope.engine.evaluation.classification import Classifier
 from convscope.engine.models.model_file import ModelFile
+from convscope.engine.models.network import LayerDescription
 from convscope.engine.runtime.memory import default_memory
 from convscope.engine.runtime.parallel import in_order
 from convscope.engine.runtime.pulse import Pulse, no_pulse
@@ -23,6 +24,7 @@ from convscope.engine.visualization.objective.objectives import Objective
 from convscope.engine.visualization.restarts import all_images, best_images
 from convscope.engine.visualization.target import Target
 from convscope.engine.visualization.targets import Targets
+from convscope.planning import LayerShape, LayerTarget, ObjectiveTarget, TargetRequest, plan_target
 
 __all__ = ["Ready", "Visualizer"]
 
@@ -53,6 +55,11 @@ class Visualizer:
         _ = self._targets
 
     @property
+    def layers(self) -> Sequence[LayerDescription]:
+        """The layers of the model, from input to output."""
+        return self._targets.layers
+
+    @property
     def _targets(self) -> Targets:
         """The model's targets, compiled ones among them, with the weights of this model."""
         return self._model.shared(Targets) if isinstance(self._model, ModelFile) else self._model
@@ -63,12 +70,12 @@ class Visualizer:
         features: Iterable[int],
         settings: VisualizeSettings,
         *,
-        rows: int,
+        rows: int | None = None,
         restarts: Mapping[int, range] = ALL,
         ready: Ready,
         pulse: Pulse = no_pulse,
     ) -> None:
-        """Find the images of features of a layer, `rows` at a time; see `chunk_rows` of the planning.
+        """Find the images of features of a layer, `rows` at a time; by default as many as planning says.
 
         Each is handed to `ready`, in rising order of features and restarts, without duplicates. Of a feature that is
         in `restarts` only these are computed, and the best is that of these: see `best_of_runs`. Raises
@@ -77,6 +84,7 @@ class Visualizer:
         """
         targets = self._targets
         target = targets.layer(layer, settings.render)
+        rows = rows or _planned_rows(LayerTarget(name=layer, features=()), targets.layers, settings)
         self._run(target, targets.classify, features, settings, rows=rows, restarts=restarts, ready=ready, pulse=pulse)
 
     def run_objective(
@@ -85,7 +93,7 @@ class Visualizer:
         objective: Objective,
         settings: VisualizeSettings,
         *,
-        rows: int,
+        rows: int | None = None,
         restarts: Mapping[int, range] = ALL,
         ready: Ready,
         pulse: Pulse = no_pulse,
@@ -96,6 +104,9 @@ class Visualizer:
         """
         targets = self._targets
         target = targets.objective(name, objective, settings.render)
+        layers = tuple(term.layer for _, term in objective.summands)
+        asked = ObjectiveTarget(name=name, layers=layers, divisible=target.divisible)
+        rows = rows or _planned_rows(asked, targets.layers, settings)
         if not target.divisible and rows != settings.restarts:
             raise ComputationError(f"{settings.restarts} diverse restarts need a batch of as many rows, not {rows}")
         self._run(target, targets.classify, [0], settings, rows=rows, restarts=restarts, ready=ready, pulse=pulse)
@@ -130,6 +141,10 @@ class Visualizer:
         with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse, meanwhile=prepare)) as finished:
             found = (result for results in finished for result in results)
             choosing = count > 1 and not settings.keep_all
-            images = best_images(target.name, found, classify) if choosing else all_images(target.name, found)
+            images = best_images(found, classify) if choosing else all_images(found)
             for image in images:
                 ready(image)
+
+
+def _planned_rows(target: TargetRequest, layers: Sequence[LayerShape], settings: VisualizeSettings) -> int:
+    return plan_target(target, layers, iterations=settings.iterations, restarts=settings.restarts).rows

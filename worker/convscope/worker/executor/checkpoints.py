@@ -5,9 +5,7 @@ from collections.abc import Callable
 
 import keras
 
-from convscope.engine.errors import CheckpointError
-from convscope.engine.runtime.environment import environment
-from convscope.engine.training import Checkpoints, TrainOutcome, state_to_bytes
+from convscope.engine import CheckpointError, Checkpoints, TrainOutcome, environment, state_to_bytes
 from convscope.store import Checkpoint
 from convscope.store.errors import BlobDamagedError
 from convscope.store.failpoints import failpoint

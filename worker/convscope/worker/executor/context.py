@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import redis
 
+from convscope.engine import Interruption
 from convscope.engine.runtime.caches import Caches
-from convscope.engine.runtime.pulse import Interruption
 from convscope.store import Attempt, BlobStore, read_log
 from convscope.store.errors import StaleAttemptError
 from convscope.store.failpoints import failpoint

@@ -124,8 +124,8 @@ def layers(descriptions: Sequence[network.LayerDescription]) -> list[Layer]:
             name=each.name,
             kind=LAYER_KINDS[each.kind],
             output_shape=each.output_shape,
-            features=each.features,
-            parameters=each.parameters,
+            features=each.feature_count,
+            parameters=each.parameter_count,
         )
         for each in descriptions
     ]
@@ -143,7 +143,7 @@ def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classe
         split=split,
         correct=found.correct,
         total=found.total,
-        accuracy=found.correct / found.total,
+        accuracy=found.accuracy,
         confusion_matrix=tensor(found.confusion),
         classes=[
             ClassScores(class_name=name, precision=precision, recall=recall, f1=f1, support=support)
@@ -178,7 +178,7 @@ def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
 def image(computed: visualization.FeatureImage) -> Image:
     """Pack an image, but for its name and subject: see ``addressed`` of the store."""
     return Image(
-        restart=computed.restart,
+        restart=computed.item.restart,
         best=_optimized_image(computed.best),
         final=_optimized_image(computed.final),
         trace=_trace(computed.trace) if computed.trace else None,

@@ -2,8 +2,7 @@
 
 from time import perf_counter
 
-from convscope.engine.data import load_dataset
-from convscope.engine.evaluation.evaluation import evaluate
+from convscope.engine import evaluate, load_dataset
 from convscope.v1.evaluate_pb2 import EvaluateProgress
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.worker.executor import convert

@@ -2,7 +2,7 @@
 
 import keras
 
-from convscope.engine.models.keras_files import model_from_bytes
+from convscope.engine import model_from_bytes
 from convscope.engine.models.model_file import ModelFile
 from convscope.worker.executor.context import AttemptContext
 

@@ -10,13 +10,11 @@ from typing import TypeAlias
 
 import redis
 
-from convscope.engine.errors import ComputationError, DatasetError, ModelFileError
+from convscope.engine import ComputationError, DatasetError, ModelFileError, configure_threads, environment
 from convscope.engine.models.model_file import loaded_models
 from convscope.engine.runtime.caches import Caches
-from convscope.engine.runtime.environment import environment
 from convscope.engine.runtime.memory import bound_tensorflow, default_memory, resident_memory
-from convscope.engine.runtime.threads import configure_threads
-from convscope.planning.errors import OtherPlanningError
+from convscope.planning import OtherPlanningError
 from convscope.store import (
     Attempt,
     BlobStore,

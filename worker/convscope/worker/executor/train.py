@@ -1,9 +1,6 @@
 """Training jobs: from the spec, through the computation, to the model and its history."""
 
-from convscope.engine.data import load_dataset
-from convscope.engine.models.keras_files import model_to_bytes
-from convscope.engine.models.network import describe
-from convscope.engine.training import Checkpoints, TrainOutcome, TrainReport, train
+from convscope.engine import Checkpoints, TrainOutcome, TrainReport, describe, load_dataset, model_to_bytes, train
 from convscope.store import ModelStore
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.models_pb2 import Model
@@ -37,7 +34,7 @@ def run_training(context: AttemptContext) -> None:
             model=load_model(context) if spec.continue_from else None,
             start_step=context.attempt.model.step,
             checkpoints=checkpoints,
-            report=report,
+            progress=report,
             pulse=context.pulse,
             caches=context.caches,
         )

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from convscope.engine import FeatureImage as ComputedImage
+from convscope.engine import Visualizer
 from convscope.engine.runtime.pulse import Pulse
-from convscope.engine.visualization import FeatureImage as ComputedImage
-from convscope.engine.visualization import Visualizer
 from convscope.engine.visualization.visualizer import Ready
-from convscope.planning import ImageNames, check_planning, plan_visualization
-from convscope.planning.order import ImageOrder, ImagePlace
+from convscope.planning import CacheKeys, ImageOrder, Item, check_planning, plan_visualization
 from convscope.store import Image as StoredImage
-from convscope.store import ResultWanted
+from convscope.store import ResultWanted, layer_shapes, visualization_request
 from convscope.store.jobs.images import addressed, ready_images
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.visualize_pb2 import Image, ImageReady, VisualizeResult, VisualizeSpec
@@ -66,11 +65,11 @@ class _Job:
         attempt = context.attempt
         self.job_id = attempt.job_id
         self._spec: VisualizeSpec = attempt.spec.visualize
-        self.order = ImageOrder(self._spec)
+        request = visualization_request(self._spec)
+        self.order = ImageOrder(request)
         check_planning(attempt.planning)
-        self._plan = plan_visualization(self._spec, attempt.model.layers, attempt.part_seconds)
-        self.model_file = attempt.model_file
-        self._names = ImageNames(self._spec, self.model_file, self._plan.rows)
+        self._plan = plan_visualization(request, layer_shapes(attempt.model.layers), attempt.part_seconds)
+        self._cache_keys = CacheKeys(request, attempt.model_file, self._plan.rows)
         self._settings = convert.visualize_settings(self._spec)
         self._visualizer: Visualizer | None = None
 
@@ -94,8 +93,8 @@ class _Job:
         features = tuple(each for each, missing in lacking.items() if missing)
         if not self._settings.keep_all:
             return replace(span, features=features)
-        places = {each: [self.order.place(number) for number in lacking[each]] for each in features}
-        parted = {each: range(missing[0].restart, missing[-1].restart + 1) for each, missing in places.items()}
+        items = {feature: [self.order.item(number) for number in lacking[feature]] for feature in features}
+        parted = {feature: range(missing[0].restart, missing[-1].restart + 1) for feature, missing in items.items()}
         return replace(span, features=features, parted=parted)
 
     def _spans(self, part: int) -> list[Span]:
@@ -106,7 +105,7 @@ class _Job:
                 features += target.features[each.start : each.start + each.count]
                 if each.restarts is not None:
                     parted[features[-1]] = range(each.first, each.first + each.restarts)
-            found.append(Span(target=number, layer=target.layer, features=tuple(features), parted=parted))
+            found.append(Span(target=number, layer=target.name, features=tuple(features), parted=parted))
         return found
 
     def _numbers(self, span: Span, feature: int) -> range:
@@ -139,7 +138,7 @@ class _Job:
                 buffer.add(*self._stored(number, best), counted=True)
 
         def ready(computed: ComputedImage) -> None:
-            number, feature = self._number(computed), computed.feature
+            number, feature = self._number(computed.item), computed.item.feature
             message = self._message(number, computed)
             if self._competes(span, feature):
                 candidates.add(number, span.parted[feature], message, kept=buffer.count())
@@ -183,15 +182,14 @@ class _Job:
         image = self._image(number, message.cache_key, known=False)
         return image, message.SerializeToString(deterministic=True)
 
-    def _number(self, computed: ComputedImage) -> int:
-        restart = computed.restart if self.order.each > 1 else 0
-        number = self.order.number(ImagePlace(layer=computed.layer, feature=computed.feature, restart=restart))
+    def _number(self, item: Item) -> int:
+        number = self.order.number(item if self.order.per_feature > 1 else replace(item, restart=0))
         if number is None:
-            raise KeyError(f"{computed.layer} {computed.feature} was computed, and nobody wants it")
+            raise KeyError(f"{item.target} {item.feature} was computed, but not asked for")
         return number
 
     def _name(self, number: int) -> str:
-        return self._names.digest(self.order.place(number))
+        return self._cache_keys.of(self.order.item(number))
 
     def _image(self, number: int, name: str, *, known: bool) -> StoredImage:
         whose = addressed(self.job_id, self.order, number)

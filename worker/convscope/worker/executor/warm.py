@@ -6,8 +6,7 @@ import logging
 import sklearn.metrics  # noqa: F401 - imported for the horses
 import tensorflow as tf  # noqa: F401 - imported for the horses; runs nothing and touches no device
 
-from convscope.engine.data import load_dataset
-from convscope.engine.errors import DatasetError
+from convscope.engine import DatasetError, load_dataset
 from convscope.worker.executor import process  # noqa: F401 - imported for the horses
 
 __all__ = ["warm"]

@@ -15,8 +15,8 @@ from convscope.engine.visualization.ascent.optimizers import make_optimizer
 from convscope.engine.visualization.image.parameterization import make_parameterization
 from convscope.engine.visualization.image.regularizers import penalty
 from convscope.engine.visualization.image.transforms import transform_seeds, transformed
-from convscope.engine.visualization.items import ItemKey
 from convscope.engine.visualization.objective.slopes import Slope, Slopes
+from convscope.engine.visualization.random_keys import RandomKey
 
 __all__ = ["Ascent", "State"]
 
@@ -73,14 +73,14 @@ class Ascent:
         self._rows = rows
         self._compiling = threading.Lock()
 
-    def batch(self, items: Sequence[ItemKey]) -> Batch:
-        """Return what items climb; as many as the batch has rows."""
-        seeds = transform_seeds(items) if _any_set(self._render.transforms) else np.zeros([len(items), 2], np.int32)
-        return Batch(tf.constant([item.feature for item in items]), tf.constant(seeds))
+    def batch(self, keys: Sequence[RandomKey]) -> Batch:
+        """Return what ascents with these keys climb; as many as the batch has rows."""
+        seeds = transform_seeds(keys) if _any_set(self._render.transforms) else np.zeros([len(keys), 2], np.int32)
+        return Batch(tf.constant([key.feature for key in keys]), tf.constant(seeds))
 
-    def start(self, items: Sequence[ItemKey]) -> State:
-        """Return the state before the first evaluation of the items' images."""
-        parameters = tf.constant(self._parameterization.start(items))
+    def start(self, keys: Sequence[RandomKey]) -> State:
+        """Return the state before the first evaluation of the images with these keys."""
+        parameters = tf.constant(self._parameterization.start(keys))
         nothing, image = tf.zeros(self._rows), tf.zeros([self._rows, *self._image_shape])
         return State(
             iteration=tf.constant(-1),
@@ -126,8 +126,8 @@ class Ascent:
         return tf.function(self._climb, autograph=False).get_concrete_function(*self._signature(), dead)
 
     def _signature(self) -> list[Any]:
-        items = [ItemKey(seed=0, layer="", feature=0)] * self._rows
-        state, batch = self.start(items), self.batch(items)
+        keys = [RandomKey(seed=0, target="", feature=0)] * self._rows
+        state, batch = self.start(keys), self.batch(keys)
         given = [state, batch, tf.constant(0)]
         return [tf.nest.map_structure(tf.TensorSpec.from_tensor, each) for each in given]
 

@@ -15,9 +15,10 @@ from convscope.engine.visualization.ascent.chunks import Chunk, halved, halves
 from convscope.engine.visualization.ascent.climb import Climb
 from convscope.engine.visualization.ascent.frames import Frames, frame_iterations
 from convscope.engine.visualization.ascent.moments import Moments
-from convscope.engine.visualization.items import ItemKey
+from convscope.engine.visualization.random_keys import RandomKey
 from convscope.engine.visualization.results import Result, results, seen
 from convscope.engine.visualization.target import Target
+from convscope.planning import Item
 
 __all__ = ["ChunkClimb", "Cuts"]
 
@@ -101,23 +102,24 @@ class ChunkClimb:
 
     def _climbed(self, chunk: Chunk, stop: threading.Event) -> list[Result]:
         target, settings = self._target, self._settings
-        items = [self._key(item) for item in chunk.items]
+        items = [Item(target.name, *divmod(number, settings.restarts)) for number in chunk.items]
+        keys = [
+            RandomKey(seed=settings.seed, target=target.key, feature=item.feature, restart=item.restart)
+            for item in items
+        ]
         rows = [item - chunk.first for item in chunk.wanted]
         moments = Moments(self._classify) if settings.trace else None
-        wanted = frame_iterations(settings.frames, settings.iterations)
-        frames = Frames(self._classify, wanted, rows) if wanted else None
+        at = frame_iterations(settings.frames, settings.iterations)
+        frames = Frames(self._classify, at, rows) if at else None
         looks = [each.look for each in (moments, frames) if each]
-        climb = Climb(target.ascent(chunk.rows), items, stop, looks, None if moments else wanted)
+        climb = Climb(target.ascent(chunk.rows), keys, stop, looks, None if moments else at)
         climbed = climb.run(settings.iterations, rescue=target.rescue)
-        bounds = target.upper_bounds([items[row].feature for row in rows])
-        found = results(climbed, items, rows, bounds, moments, frames=frames, cut=chunk.rows < self._rows)
+        wanted = [items[row] for row in rows]
+        bounds = target.upper_bounds([item.feature for item in wanted])
+        found = results(climbed, wanted, rows, bounds, moments, frames=frames, cut=chunk.rows < self._rows)
         if settings.restarts > 1 and not settings.keep_all:
             return found  # only the best will be classified
         final, best = self._classify(climbed.state.image), self._classify(climbed.state.best_image)
         return [
             replace(result, seen=(seen(final, row), seen(best, row))) for result, row in zip(found, rows, strict=True)
         ]
-
-    def _key(self, item: int) -> ItemKey:
-        feature, restart = divmod(item, self._settings.restarts)
-        return ItemKey(seed=self._settings.seed, layer=self._target.key, feature=feature, restart=restart)

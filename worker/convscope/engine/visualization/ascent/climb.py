@@ -13,7 +13,7 @@ from convscope.engine.runtime.pace import Pace
 from convscope.engine.runtime.parallel import Stopped
 from convscope.engine.runtime.pulse import PULSE_SECONDS
 from convscope.engine.visualization.ascent.ascent import UNBROKEN, Ascent, Batch, State
-from convscope.engine.visualization.items import ItemKey
+from convscope.engine.visualization.random_keys import RandomKey
 
 __all__ = ["Climb", "Climbed", "Look"]
 
@@ -49,8 +49,8 @@ class Climb:
     """Climbs with one batch, a bounded time per call.
 
     Args:
-        ascent: of as many rows as there are items.
-        items: whose images climb.
+        ascent: of as many rows as there are keys.
+        keys: of the randomness of each image that climbs.
         stop: once set, the climb raises Stopped.
         looks: the state is shown to each at the iterations `at`, and perhaps at others.
         at: rising; None for every iteration.
@@ -59,14 +59,14 @@ class Climb:
     def __init__(
         self,
         ascent: Ascent,
-        items: Sequence[ItemKey],
+        keys: Sequence[RandomKey],
         stop: threading.Event,
         looks: Sequence[Look] = (),
         at: Sequence[int] | None = None,
     ) -> None:
         self._ascent = ascent
-        self._items = items
-        self._batch = ascent.batch(items)
+        self._keys = keys
+        self._batch = ascent.batch(keys)
         self._stop = stop
         self._looks = looks
         self._at = at
@@ -74,11 +74,11 @@ class Climb:
 
     def run(self, iterations: int, *, rescue: int) -> Climbed:
         """Make `iterations` updates; where a start has no gradient, the first `rescue` are with redirected ones."""
-        first = state = self._go(self._ascent.start(self._items), 1, self._ascent.climb, self._looks)
+        first = state = self._go(self._ascent.start(self._keys), 1, self._ascent.climb, self._looks)
         dead = np.asarray(first.dead)
         redirected = min(rescue, iterations) if dead.any() else 0
         if redirected:
-            state = self._go(self._ascent.start(self._items), 1, self._redirecting(dead), ())
+            state = self._go(self._ascent.start(self._keys), 1, self._redirecting(dead), ())
             state = self._go(state, redirected, self._redirecting(dead), self._looks)
         state = self._go(state, iterations - redirected, self._ascent.climb, self._looks)
         return Climbed(

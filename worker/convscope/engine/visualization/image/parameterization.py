@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from convscope.engine.render_settings import FourierSettings, ParameterizationSettings
 from convscope.engine.runtime.randomness import generator
-from convscope.engine.visualization.items import ItemKey
+from convscope.engine.visualization.random_keys import RandomKey
 
 __all__ = ["Parameterization", "make_parameterization"]
 
@@ -23,8 +23,8 @@ CONTRAST: Final = 4.0
 class Parameterization(Protocol):
     """Parameters of n images, float32 tensors [n, ...]; each image is a function of its own parameters alone."""
 
-    def start(self, items: Sequence[ItemKey]) -> npt.NDArray[np.float32]:
-        """Return the parameters that ascents start from, [items, ...], each a function of its item."""
+    def start(self, keys: Sequence[RandomKey]) -> npt.NDArray[np.float32]:
+        """Return the parameters that ascents start from, [keys, ...], each a function of its key."""
 
     def images(self, parameters: Any) -> Any:
         """Return the images, [n, h, w, c] in [0, 1]; differentiable."""
@@ -52,8 +52,8 @@ class _Pixels:
     def __init__(self, image_shape: Sequence[int]) -> None:
         self._shape = tuple(image_shape)
 
-    def start(self, items: Sequence[ItemKey]) -> npt.NDArray[np.float32]:
-        uniform = [_generator("start", item).random(self._shape, np.float32) for item in items]
+    def start(self, keys: Sequence[RandomKey]) -> npt.NDArray[np.float32]:
+        uniform = [_generator("start", key).random(self._shape, np.float32) for key in keys]
         return np.float32(0.1) * np.stack(uniform) + np.float32(0.45)
 
     def images(self, parameters: Any) -> Any:
@@ -78,8 +78,8 @@ class _Fourier:
         self._amplitudes = _amplitudes(height, width, settings.decay)
         self._colours = _colours() if decorrelate and channels == 3 else None
 
-    def start(self, items: Sequence[ItemKey]) -> npt.NDArray[np.float32]:
-        normal = [_generator("spectrum", item).standard_normal(self._shape, np.float32) for item in items]
+    def start(self, keys: Sequence[RandomKey]) -> npt.NDArray[np.float32]:
+        normal = [_generator("spectrum", key).standard_normal(self._shape, np.float32) for key in keys]
         return self._deviation * np.stack(normal)
 
     def images(self, parameters: Any) -> Any:
@@ -94,8 +94,8 @@ class _Fourier:
         return parameters
 
 
-def _generator(what: str, item: ItemKey) -> np.random.Generator:
-    return generator(what, item.seed, item.layer, item.feature, item.restart)
+def _generator(what: str, key: RandomKey) -> np.random.Generator:
+    return generator(what, key.seed, key.target, key.feature, key.restart)
 
 
 def _amplitudes(height: int, width: int, decay: float) -> npt.NDArray[np.float32]:

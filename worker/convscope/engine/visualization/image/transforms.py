@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from convscope.engine.render_settings import TransformSettings
 from convscope.engine.runtime.randomness import generator
-from convscope.engine.visualization.items import ItemKey
+from convscope.engine.visualization.random_keys import RandomKey
 
 __all__ = ["transform_seeds", "transformed"]
 
@@ -23,10 +23,10 @@ GREY: Final = 0.5
 NOISE: Final = 0x6E6F6973
 
 
-def transform_seeds(items: Sequence[ItemKey]) -> npt.NDArray[np.int32]:
-    """Return seeds for `transformed`, [items, 2], each a function of its item."""
-    keys = [generator("transform", item.seed, item.layer, item.feature, item.restart) for item in items]
-    return np.stack([key.integers(2**31, size=2, dtype=np.int32) for key in keys])
+def transform_seeds(keys: Sequence[RandomKey]) -> npt.NDArray[np.int32]:
+    """Return seeds for `transformed`, [keys, 2], each a function of its key."""
+    generators = [generator("transform", key.seed, key.target, key.feature, key.restart) for key in keys]
+    return np.stack([numbers.integers(2**31, size=2, dtype=np.int32) for numbers in generators])
 
 
 def transformed(images: Any, settings: TransformSettings, seeds: Any, iteration: Any) -> Any:

@@ -1,0 +1,41 @@
+"""What names equal computations: the digest of everything that decides an image's bits on one kind of machine."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from convscope.planning.items import Item
+from convscope.planning.requests import VisualizationRequest
+
+__all__ = ["ENGINE_VERSION", "CacheKeys"]
+
+# To be raised whenever the engine computes other bits for the same request: images stored before are not reused.
+ENGINE_VERSION: Final = 3
+
+
+class CacheKeys:
+    """Names the images of one visualization.
+
+    Args:
+        request: what is asked for.
+        model_sha256: that of the model's file, in hexadecimal.
+        rows: ascents in one chunk, by target: see ``VisualizationPlan``.
+    """
+
+    def __init__(self, request: VisualizationRequest, model_sha256: str, rows: Sequence[int]) -> None:
+        self._rows = {target.name: count for target, count in zip(request.targets, rows, strict=True)}
+        self._objectives = {objective.name: objective.content for objective in request.objectives}
+        numbers = f"{request.iterations}.{request.restarts}.{int(request.keep_all)}"
+        self._shared = _joined(str(ENGINE_VERSION).encode(), model_sha256.encode(), numbers.encode(), request.settings)
+
+    def of(self, item: Item) -> str:
+        """Return the key of an image: SHA-256 in hexadecimal."""
+        numbers = f"{item.feature}.{item.restart} of {self._rows[item.target]}".encode()
+        kind = b"objective" if item.target in self._objectives else b"layer"
+        named = _joined(kind, item.target.encode(), self._objectives.get(item.target, b""), numbers)
+        return hashlib.sha256(self._shared + named).hexdigest()
+
+
+def _joined(*values: bytes) -> bytes:
+    """Join values so that no two lists look the same."""
+    return b"".join(len(value).to_bytes(8, "little") + value for value in values)

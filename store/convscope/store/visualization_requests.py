@@ -1,0 +1,69 @@
+"""Visualizations of the contract as planning knows them: the only place where one becomes the other."""
+
+from collections.abc import Iterable
+
+from convscope.planning import (
+    LayerShape,
+    LayerTarget,
+    ObjectiveTarget,
+    VisualizationRequest,
+    objective_name,
+)
+from convscope.v1.models_pb2 import Layer
+from convscope.v1.objective_pb2 import Objective, Term
+from convscope.v1.visualize_pb2 import Restarts, VisualizeSpec
+
+__all__ = ["layer_shapes", "visualization_request"]
+
+
+def visualization_request(spec: VisualizeSpec) -> VisualizationRequest:
+    """Return what a spec whose defaults are filled in asks for."""
+    return VisualizationRequest(
+        layers=tuple(
+            LayerTarget(name=selection.name, features=tuple(sorted(set(selection.list.indices))))
+            for selection in spec.selections
+        ),
+        objectives=tuple(_objective_target(index, objective) for index, objective in enumerate(spec.objectives)),
+        iterations=spec.iterations,
+        restarts=spec.restarts if spec.HasField("restarts") else 1,
+        keep_all=spec.keep == Restarts.RESTARTS_ALL,
+        settings=VisualizeSpec(
+            seed=spec.seed,
+            trace=spec.trace,
+            frames=spec.frames,
+            render=spec.render if spec.HasField("render") else None,
+        ).SerializeToString(deterministic=True),
+    )
+
+
+def layer_shapes(layers: Iterable[Layer]) -> list[LayerShape]:
+    """Return the sizes of a model's layers."""
+    return [
+        LayerShape(
+            name=layer.name,
+            output_shape=tuple(layer.output_shape),
+            feature_count=layer.features,
+            parameter_count=layer.parameters,
+        )
+        for layer in layers
+    ]
+
+
+def _objective_target(index: int, objective: Objective) -> ObjectiveTarget:
+    return ObjectiveTarget(
+        name=objective_name(index, objective.name),
+        layers=tuple(_tapped(term) for term in objective.terms),
+        divisible=not any(term.HasField("diversity") for term in objective.terms),
+        content=objective.SerializeToString(deterministic=True),
+    )
+
+
+def _tapped(term: Term) -> str:
+    """Return the layer that a term looks at."""
+    match term.WhichOneof("what"):
+        case None:
+            return ""
+        case "neuron":
+            return term.neuron.feature.layer
+        case what:
+            return str(getattr(term, what).layer)
