@@ -65,7 +65,8 @@ def parts_waited(client: Client, model: str) -> float:
     """
     alike = {f"part-{number}": objectives.channel("conv2", number % 36) for number in range(LARGE)}
     large = client.visualize(model, objectives=alike, restarts=64, iterations=240, recompute=True)
-    assert large.info.parts == LARGE, f"{large.info.parts} parts"
+    assert large.info.estimate is not None
+    assert large.info.estimate.part_count == LARGE, f"{large.info.estimate.part_count} parts"
     watch = large.watch()
     waits, parts = [], _two_parts(watch, 0.0)
     for _ in range(TRIALS):

@@ -58,11 +58,11 @@ settings = VisualizeSettings(iterations=arguments.ascent)
 images = visualize(outcome.model, {"conv1": None, "logits": [2, 7]}, settings, progress=ready)
 filters = [image for image in images if image.item.target == "conv1"]
 figure = plots.plot_features(
-    np.stack([image.best.pixels for image in filters]), [each.item.feature for each in filters]
+    np.stack([image.best.pixels for image in filters]), [image.item.feature for image in filters]
 )
 figure.savefig(arguments.output / "conv1.png")
 
-# %% An objective of one's own, from several starts
+# %% A custom objective, from several starts
 mixed = visualize(
     outcome.model,
     settings=VisualizeSettings(iterations=arguments.ascent, restarts=3, render=ROBUST),

@@ -28,7 +28,14 @@ UNENDED = ("waiting", "queued", "running")
 PATTERNS = ("parts", "returned", "candidates", "waiters")
 
 # What must be empty when all jobs have ended: what is in them goes by itself, within the time of a lease.
-EMPTY = ("leases", "cancelling", "unsettled", *(key("jobs_in_state", state) for state in UNENDED))
+EMPTY = (
+    "leases",
+    "cancelling",
+    "deadlines",
+    "unsettled",
+    "unplanned",
+    *(key("jobs_in_state", state) for state in UNENDED),
+)
 
 # How long a worker may take to be seen again, in seconds.
 SEEN_S = 25.0

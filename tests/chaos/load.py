@@ -178,7 +178,7 @@ class Load(threading.Thread):
         )
         self.tried[asked.request_id] = asked
         spec = spec_of(recipe, kind, training.job.model if training else "")
-        request = CreateJobRequest(spec=spec, request_id=asked.request_id)
+        request = CreateJobRequest(job=Job(spec=spec), request_id=asked.request_id)
         creation = Request()
         job = self._calls.until_answered(lambda connection: connection.call(connection.jobs.CreateJob, request))
         watcher = Watcher(self._connections, job.name, random.Random(self._rng.random()))

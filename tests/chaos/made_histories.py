@@ -10,6 +10,7 @@ from convscope.v1.jobs_pb2 import (
     AttemptLost,
     AttemptStarted,
     CancelRequested,
+    Estimate,
     Job,
     JobEvent,
     JobFinished,
@@ -38,7 +39,7 @@ SUCCEEDED = JobState.JOB_STATE_SUCCEEDED
 
 def started(attempt: int, *, part: int = 0, worker: str = "", resumed: int = 0) -> JobEvent:
     return JobEvent(
-        attempt_started=AttemptStarted(part=part, attempt=attempt, worker=worker or f"w{part}", resumed_from=resumed)
+        attempt_started=AttemptStarted(part=part, attempt=attempt, worker=worker or f"w{part}", image_count=resumed)
     )
 
 
@@ -94,7 +95,12 @@ def history(
     ended = done if done is not None else count * (state == SUCCEEDED)
     return JobHistory(
         asked=Asked(request_id="r", recipe="a", kind="visualize" if parts else "train"),
-        job=Job(state=JobState.ValueType(state), sequence=len(log), parts=count, parts_done=ended),
+        job=Job(
+            state=JobState.ValueType(state),
+            sequence=len(log),
+            estimate=Estimate(part_count=count),
+            ended_part_count=ended,
+        ),
         log=log,
         watched=list(log),
         found="bits",

@@ -98,7 +98,7 @@ def resumes_with_what_is_stored(history: JobHistory) -> Iterator[str]:
                 if not event.image_ready.known:
                     kept[part] = ready[part]
         if event.HasField("attempt_started"):
-            part, resumed = event.attempt_started.part, event.attempt_started.resumed_from
+            part, resumed = event.attempt_started.part, event.attempt_started.image_count
             candidates = len(history.features_of(part) & history.shared)
             most = ready[part] + candidates if candidates else kept[part]
             if not kept[part] <= resumed <= most:
@@ -109,15 +109,16 @@ def parts_done(history: JobHistory) -> Iterator[str]:
     """A job that succeeded has done all of its parts, those that were planned; no job has done more than it has."""
     job = history.job
     planned = len(history.parts) or 1
-    if job.parts != planned:
-        yield f"it has {job.parts} parts, planned are {planned}"
-    if job.parts_done > job.parts:
-        yield f"{job.parts_done} parts of {job.parts} are done"
+    parts, done = job.estimate.part_count, job.ended_part_count
+    if parts != planned:
+        yield f"it has {parts} parts, planned are {planned}"
+    if done > parts:
+        yield f"{done} parts of {parts} are done"
     if job.state != JobState.JOB_STATE_SUCCEEDED:
         return
     started = {event.attempt_started.part for event in history.log if event.HasField("attempt_started")}
-    if job.parts_done != job.parts or started != set(range(job.parts)):
-        yield f"it succeeded with {job.parts_done} parts of {job.parts} done; started were {sorted(started)}"
+    if done != parts or started != set(range(parts)):
+        yield f"it succeeded with {done} parts of {parts} done; started were {sorted(started)}"
 
 
 def parts_of(history: JobHistory, event: JobEvent) -> set[int]:

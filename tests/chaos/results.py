@@ -80,7 +80,7 @@ def parts_of(calls: Calls, job: Job, layers_of: Mapping[str, Sequence[Layer]]) -
     """
     if not job.spec.HasField("visualize"):
         return []
-    spec = job.spec.visualize
+    spec = job.effective_spec.visualize
     layers = layer_shapes(layers_of[spec.model] if spec.model in layers_of else _model(calls, spec.model).layers)
     request = visualization_request(spec)
     found = targets(request, layers)

@@ -3,8 +3,8 @@
 import sys
 from typing import Final
 
-from convscope.service import jobs
 from convscope.service.__main__ import main
+from convscope.service.validation import estimates
 
 __all__ = ["PART_S"]
 
@@ -12,5 +12,5 @@ __all__ = ["PART_S"]
 PART_S: Final = 0.6
 
 if __name__ == "__main__":
-    jobs.PART_SECONDS = PART_S
+    estimates.PART_SECONDS = PART_S
     sys.exit(main())

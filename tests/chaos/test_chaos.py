@@ -33,7 +33,9 @@ def test_nothing_is_lost_repeated_or_left_behind() -> None:
     ends = Counter(history.asked.kind for history in outcome.histories)
     in_parts = {"visualize in parts", "visualize restarts"}
     assert set(ends) == {"train", "continue", "evaluate", "visualize"} | in_parts, told
-    assert min(history.job.parts for history in outcome.histories if history.asked.kind in in_parts) > 3, told
+    assert (
+        min(history.job.estimate.part_count for history in outcome.histories if history.asked.kind in in_parts) > 3
+    ), told
     assert {history.asked.kind for history in outcome.histories if history.shared} == {"visualize restarts"}, told
     assert outcome.resumed_watches > 0, told
 

@@ -170,7 +170,7 @@ def test_what_must_not_happen_is_found(check: Callable[[JobHistory], Iterator[st
 
 def test_another_number_of_parts_than_planned_is_found() -> None:
     made = parted(QUEUED, started(1), *FIRST, started(1, part=1), *SECOND)
-    made.job.parts = made.job.parts_done = 1
+    made.job.estimate.part_count = made.job.ended_part_count = 1
     assert list(part_checks.parts_done(made))
 
 

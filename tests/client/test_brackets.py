@@ -18,9 +18,9 @@ ODD = "shape [batch, 28] at [/job:localhost/task:0] is [bold]wrong[/bold]"
 def test_messages_are_shown_whole(fake: FakeService, capsys: pytest.CaptureFixture[str]) -> None:
     reason = jobs_pb2.Failure.REASON_COMPUTATION
     failed = job("visualize", "FAILED", failure=jobs_pb2.Failure(reason=reason, message=f"{ODD}: {'x' * 300}"))
-    failed.spec.visualize.model = "models/m"
+    failed.effective_spec.visualize.model = "models/m"
     for layer, features in {"conv1": [0, 1, 2, 7], "logits": [9]}.items():
-        failed.spec.visualize.selections.add(name=layer).list.indices.extend(features)
+        failed.effective_spec.visualize.selections.add(name=layer).list.indices.extend(features)
     fake.handlers["GetJob"] = lambda *_: failed
     with pytest.raises(SystemExit):
         app(["--address", fake.address, "jobs", "show", "j"], prog_name="convscope")

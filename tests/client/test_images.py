@@ -14,6 +14,7 @@ from PIL import Image as Picture
 
 from convscope.client import (
     Client,
+    Estimate,
     FailedPrecondition,
     Feature,
     Features,
@@ -243,7 +244,7 @@ def test_the_command_line_says_which_images_there_are(
 def test_the_command_line_says_what_is_not_normal(
     run: Run, store: Store, visualization: str, verdict: dict[str, Any], said: str
 ) -> None:
-    odd = image(JobStore(store.connection).get(visualization).spec.visualize, 0)
+    odd = image(JobStore(store.connection).get(visualization).effective_spec.visualize, 0)
     odd.verdict.CopyFrom(visualize_pb2.Verdict(**verdict))
     store.put(jobs_pb2.Job(name=visualization), 0, odd)
     assert re.search(rf"verdict\s+{said}\s*$", run("show", visualization, "conv1:2")[1], re.MULTILINE)
@@ -278,7 +279,7 @@ def test_an_image_keeps_what_is_known_of_it(fake: FakeService, client: Client) -
     sent.ClearField("trace")
     sent.name, sent.objective.name = "jobs/j/images/0", "x"
     described = job("visualize")
-    described.spec.visualize.objectives.add(name="x")
+    described.effective_spec.visualize.objectives.add(name="x")
     fake.handlers["GetJob"] = lambda *_: described
     fake.handlers["ListImages"] = lambda *_: images_pb2.ListImagesResponse(images=[sent])
     fake.handlers["GetImage"] = lambda *_: sent
@@ -302,7 +303,7 @@ def test_a_result_has_the_frames_that_events_lack(fake: FakeService, client: Cli
     spec = visualize_pb2.VisualizeSpec(frames=2)
     spec.selections.add(name="conv1").list.indices.extend([4])
     described = job("visualize")
-    described.spec.visualize.CopyFrom(spec)
+    described.effective_spec.visualize.CopyFrom(spec)
     fake.handlers["GetJob"] = lambda *_: described
     whole = ready(1, spec, 0).image_ready.image
     for iteration in (0, 30):
@@ -319,8 +320,10 @@ def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -
     """Parts end in any order, and may send an image again."""
     spec = visualize_pb2.VisualizeSpec(restarts=2, keep=visualize_pb2.RESTARTS_ALL, objectives=[Objective(name="x")])
     spec.selections.add(name="conv1").list.indices.extend([4])
-    described = job("visualize", parts=3, parts_done=1, priority=jobs_pb2.PRIORITY_LOW)
-    described.spec.visualize.CopyFrom(spec)
+    described = job(
+        "visualize", estimate=jobs_pb2.Estimate(part_count=3), ended_part_count=1, priority=jobs_pb2.PRIORITY_LOW
+    )
+    described.effective_spec.visualize.CopyFrom(spec)
     fake.handlers["GetJob"] = lambda *_: described
     result = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=4, seconds=2, known=1))
     events = [ready(1, spec, 3), ready(2, spec, 1, known=True), ready(3, spec, 1), ready(4, spec, 0), ready(5, spec, 2)]
@@ -335,4 +338,5 @@ def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -
     assert (layer.features.tolist(), layer.restarts.tolist()) == ([4, 4], [0, 1])
     assert (layer.is_objective, found.layer("x").is_objective) == (False, True)
     assert [str(verdict) for verdict in layer.verdicts] == ["normal", "normal"]
-    assert (handle.info.priority, handle.info.device, handle.info.parts, handle.info.parts_done) == ("low", "any", 3, 1)
+    assert (handle.info.priority, handle.info.device, handle.info.ended_part_count) == ("low", "any", 1)
+    assert handle.info.estimate == Estimate(part_count=3, compute_seconds=0.0, stored_bytes=0)

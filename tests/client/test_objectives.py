@@ -101,7 +101,7 @@ def test_every_kind_arrives(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> N
         objectives.direction("logits", np.array([1, 0, -1], np.float32)) + objectives.diversity("conv2"),
         objectives.logit(2),
     ]
-    found = sent(objectives=asked).spec.visualize.objectives
+    found = sent(objectives=asked).job.spec.visualize.objectives
     assert [objective.name for objective in found] == [""] * 4
     unit, neuron = found[0].terms[0], found[1].terms[0].neuron
     assert (unit.feature.layer, unit.feature.index) == ("dense1", 7)
@@ -113,7 +113,7 @@ def test_every_kind_arrives(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> N
 
 
 def test_the_largest_component_arrives(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> None:
-    (found,) = sent(objectives=objectives.direction("logits", [1e6, -1e6])).spec.visualize.objectives
+    (found,) = sent(objectives=objectives.direction("logits", [1e6, -1e6])).job.spec.visualize.objectives
     assert list(found.terms[0].direction.vector) == [1e6, -1e6]
     with pytest.raises(InvalidValue) as caught:
         sent(objectives=objectives.direction("logits", [0, float(np.finfo(np.float32).max)]))
@@ -121,19 +121,19 @@ def test_the_largest_component_arrives(sent: Callable[..., jobs_pb2.CreateJobReq
 
 
 def test_objectives_can_have_names(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> None:
-    found = sent(objectives={"edges": CHANNEL - LAYER, "two": objectives.logit(2)}).spec.visualize.objectives
+    found = sent(objectives={"edges": CHANNEL - LAYER, "two": objectives.logit(2)}).job.spec.visualize.objectives
     assert [(objective.name, len(objective.terms)) for objective in found] == [("edges", 2), ("two", 1)]
-    assert len(sent(objectives=CHANNEL).spec.visualize.objectives) == 1
+    assert len(sent(objectives=CHANNEL).job.spec.visualize.objectives) == 1
 
 
 def test_every_setting_of_a_visualization_arrives(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> None:
     request = sent(
         preset="robust", restarts=50, keep="all", recompute=True, priority="high", device="gpu", iterations=7, seed=3
     )
-    spec = request.spec.visualize
+    spec = request.job.spec.visualize
     assert spec.preset == render_pb2.PRESET_ROBUST
     assert (spec.restarts, spec.keep, spec.recompute) == (50, visualize_pb2.RESTARTS_ALL, True)
-    assert (request.priority, request.device) == (jobs_pb2.PRIORITY_HIGH, jobs_pb2.DEVICE_GPU)
+    assert (request.job.priority, request.job.device) == (jobs_pb2.PRIORITY_HIGH, jobs_pb2.DEVICE_GPU)
     assert not spec.HasField("render")
 
 

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convscope.client import Client, Convolution, Dense, InvalidType, InvalidValue, Layers
+from convscope.client import (
+    Backlog,
+    Client,
+    Convolution,
+    Dense,
+    Device,
+    Estimate,
+    InvalidType,
+    InvalidValue,
+    Layers,
+    NoWorker,
+    WaitingReason,
+)
 from convscope.client.selections import selections
 from convscope.v1 import jobs_pb2, train_pb2, visualize_pb2
 from support.fake_service import FakeService, job
@@ -21,7 +33,7 @@ def sent(fake: FakeService, client: Client) -> Callable[..., jobs_pb2.JobSpec]:
     def call(kind: str, *args: Any, **kwargs: Any) -> jobs_pb2.JobSpec:
         fake.handlers["CreateJob"] = lambda *_: job(kind)
         getattr(client, kind)(*args, **kwargs)
-        spec: jobs_pb2.JobSpec = fake.requests[-1].spec
+        spec: jobs_pb2.JobSpec = fake.requests[-1].job.spec
         return spec
 
     return call
@@ -85,14 +97,76 @@ def test_a_submission_can_always_be_repeated(sent: Callable[..., Any], fake: Fak
     assert all(ids)
 
 
+@pytest.mark.parametrize(("kind", "arguments"), [("train", ()), ("evaluate", ("m",)), ("visualize", ("m",))])
+def test_what_is_said_of_a_job_arrives(
+    sent: Callable[..., Any], fake: FakeService, kind: str, arguments: tuple[str, ...]
+) -> None:
+    sent(kind, *arguments)
+    assert not fake.requests[-1].job.HasField("timeout")
+    sent(kind, *arguments, display_name="first", labels={"a": "1", "b": ""}, timeout=np.float32(1.5))
+    found = fake.requests[-1].job
+    assert (found.display_name, dict(found.labels)) == ("first", {"a": "1", "b": ""})
+    assert found.timeout.ToMilliseconds() == 1500
+
+
+def test_a_job_tells_what_was_said_of_it(fake: FakeService, client: Client) -> None:
+    found = job(display_name="first", labels={"a": "1"}, owner="local", timeout={"seconds": 90})
+    fake.handlers["GetJob"] = lambda *_: found
+    info = client.job("j").info
+    assert (info.display_name, dict(info.labels), info.owner, info.timeout) == ("first", {"a": "1"}, "local", 90.0)
+    fake.handlers["GetJob"] = lambda *_: job()
+    info = client.job("j").info
+    assert (info.display_name, dict(info.labels), info.timeout) == ("", {}, None)
+
+
+@pytest.mark.parametrize(("kind", "arguments"), [("train", ()), ("evaluate", ("m",)), ("visualize", ("m",))])
+def test_a_job_can_be_validated_alone(fake: FakeService, client: Client, kind: str, arguments: tuple[str, ...]) -> None:
+    described = job(kind, "QUEUED", estimate={"part_count": 3, "compute_duration": {"seconds": 2}, "stored_bytes": 5})
+    described.ClearField("name")
+    fake.handlers["CreateJob"] = lambda *_: described
+    found = getattr(client, kind)(*arguments, validate_only=True)
+    assert fake.requests[-1].validate_only
+    assert (found.name, found.info.create_time) == ("", None)
+    assert found.info.estimate == Estimate(part_count=3, compute_seconds=2.0, stored_bytes=5)
+    for use in (found.result, found.refresh, found.cancel, found.delete, found.watch):
+        with pytest.raises(InvalidValue, match="validate_only"):
+            use()
+    assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("waiting", "reason"),
+    [
+        ({"resource": "models/m"}, WaitingReason(message="why", resource="models/m")),
+        (
+            {"no_worker": {"device": jobs_pb2.DEVICE_GPU, "cpu_worker_count": 2}},
+            WaitingReason(message="why", no_worker=NoWorker(device=Device.GPU, cpu_worker_count=2, gpu_worker_count=0)),
+        ),
+        (
+            {"backlog": {"part_count": 3, "duration": {"seconds": 90}}},
+            WaitingReason(message="why", backlog=Backlog(part_count=3, seconds=90.0)),
+        ),
+        ({}, WaitingReason(message="why")),  # a reason that this client does not know
+    ],
+)
+def test_a_job_tells_why_it_waits(
+    fake: FakeService, client: Client, waiting: dict[str, Any], reason: WaitingReason
+) -> None:
+    fake.handlers["GetJob"] = lambda *_: job(state="QUEUED", waiting={"message": "why", **waiting})
+    info = client.job("j").info
+    assert (info.waiting, str(info.waiting)) == (reason, "why")
+    fake.handlers["GetJob"] = lambda *_: job()
+    assert client.job("j").info.waiting is None
+
+
 def test_a_job_or_model_names_a_model(fake: FakeService, client: Client) -> None:
     fake.handlers["CreateJob"] = lambda request, _: job(
-        str(request.spec.WhichOneof("kind")), model="models/new" if request.spec.HasField("train") else ""
+        str(request.job.spec.WhichOneof("kind")), model="models/new" if request.job.spec.HasField("train") else ""
     )
     training = client.train()
     assert training.model == "models/new"
     client.evaluate(training)
-    assert fake.requests[-1].spec.evaluate.model == "models/new"
+    assert fake.requests[-1].job.spec.evaluate.model == "models/new"
     evaluation = client.evaluate("models/new")
     with pytest.raises(InvalidType, match="neither a model's name, a Model nor a training job"):
         client.visualize(evaluation)  # type: ignore[arg-type]
@@ -121,6 +195,13 @@ BAD = [
     ("train", {"dataset": 5}, InvalidType, "dataset: 5 is not a string"),
     ("train", {"continue_from": 5}, InvalidType, "continue_from: 5 is neither"),
     ("train", {"request_id": ""}, InvalidValue, "request_id: must not be empty"),
+    ("train", {"validate_only": 1}, InvalidType, "validate_only: 1 is neither True nor False"),
+    ("train", {"timeout": "1h"}, InvalidType, "timeout: '1h' is not a number"),
+    ("train", {"timeout": float("nan")}, InvalidValue, "timeout: nan is not a number of seconds"),
+    ("train", {"timeout": float("inf")}, InvalidValue, "timeout: inf is not a number of seconds"),
+    ("train", {"labels": "a=1"}, InvalidType, "labels: 'a=1' is not a mapping"),
+    ("train", {"labels": {"a": 1}}, InvalidType, "labels: 'a': 1 is not a name and a value"),
+    ("train", {"display_name": 1}, InvalidType, "display_name: 1 is not a string"),
     (
         "evaluate",
         {"model": "m", "split": "tset"},

@@ -195,7 +195,7 @@ def test_a_request_id_is_one_job(real: Client) -> None:
 def test_bad_fields_are_named(real: Client, training: Job[TrainResult]) -> None:
     with pytest.raises(InvalidArgument, match="conv1, dense1, logits") as caught:
         real.visualize(training, "conv9")
-    assert list(caught.value.fields) == ["spec.visualize.selections[0].name"]
+    assert list(caught.value.fields) == ["layers[0].name"]
     with pytest.raises(NotFound, match="models/nowhere"):
         real.evaluate("models/nowhere")
 

@@ -53,21 +53,21 @@ def test_a_request_that_is_too_large_is_told_with_its_size(fake: FakeService, cl
 @pytest.mark.parametrize(
     ("message", "described", "said"),
     [
-        ("bad spec", "must be positive", "bad spec; train.learning_rate: must be positive"),
+        ("bad spec", "must be positive", "bad spec; learning_rate: must be positive"),
         ("train.learning_rate: 1,  ... 9", "1,  ... 9", "train.learning_rate: 1, ... 9"),
     ],
 )
 def test_bad_fields_are_named_once(
     *, fake: FakeService, client: Client, message: str, described: str, said: str
 ) -> None:
-    violation = error_details_pb2.BadRequest.FieldViolation(field="train.learning_rate", description=described)
+    violation = error_details_pb2.BadRequest.FieldViolation(field="job.spec.train.learning_rate", description=described)
     detail = any_pb2.Any()
     detail.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
     status = status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message=message, details=[detail])
     fake.handlers["CreateJob"] = lambda _, context: context.abort_with_status(rpc_status.to_status(status))
     with pytest.raises(errors.InvalidArgument) as caught:
         client.train()
-    assert caught.value.fields == {"train.learning_rate": " ".join(described.split())}
+    assert caught.value.fields == {"learning_rate": " ".join(described.split())}
     assert str(caught.value) == said
 
 

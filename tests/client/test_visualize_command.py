@@ -33,9 +33,9 @@ def visualizing(fake: FakeService, *names: str, known: int = 0, objective: float
     """Has the service visualize objectives of these names."""
     described = job("visualize")
     log: list[jobs_pb2.JobEvent] = []
-    described.spec.visualize.objectives.extend(Objective(name=name) for name in names)
+    described.effective_spec.visualize.objectives.extend(Objective(name=name) for name in names)
     for number in range(len(names)):
-        ready = visualize_pb2.ImageReady(image=image(described.spec.visualize, number), completed=number + 1)
+        ready = visualize_pb2.ImageReady(image=image(described.effective_spec.visualize, number), completed=number + 1)
         ready.total, ready.image.best.objective = len(names), objective
         log.append(event(number + 1, image_ready=ready))
     done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=len(names), seconds=1, known=known))

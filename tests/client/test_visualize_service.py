@@ -61,7 +61,8 @@ def test_every_restart_comes_with_a_verdict(robust: Job[VisualizeResult]) -> Non
 def test_the_job_tells_what_was_used(robust: Job[VisualizeResult]) -> None:
     info = robust.refresh()
     assert (info.priority, info.device) == ("high", "any")
-    assert info.parts == info.parts_done >= 1
+    assert info.estimate is not None
+    assert info.estimate.part_count == info.ended_part_count >= 1
     assert info.spec["render"]["transforms"]["jitter"] == 0.1
     assert info.spec["render"]["transforms"]["rotate"] == 10
     assert info.spec["render"]["decorrelate"] is False

@@ -15,6 +15,7 @@ from convscope.client.tensors import encode
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
 from convscope.v1.feature_pb2 import Feature
 from support.fake_service import FakeService, event, finished, job, running_fake
+from support.stored_images import image
 
 BREAKS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
@@ -111,15 +112,15 @@ def test_other_refusals_end_a_watch_at_once(fake: FakeService, client: Client) -
 def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None:
     progress = train_pb2.TrainProgress(step=1, last_step=2, loss=2.3)
     log = [
-        event(1, waiting=jobs_pb2.JobWaiting(model="models/m")),
+        event(1, waiting=jobs_pb2.JobWaiting(resource="models/m")),
         event(2),
-        event(3, attempt_started=jobs_pb2.AttemptStarted(attempt=2, worker="w", environment={"numpy": "2"})),
+        event(3, attempt_started=jobs_pb2.AttemptStarted(attempt=2, worker="workers/w", step=7)),
         event(4, train_progress=progress),
         event(5, evaluate_progress=evaluate_pb2.EvaluateProgress(completed=3, total=4)),
         event(6, cancel_requested=jobs_pb2.CancelRequested()),
         jobs_pb2.JobEvent(sequence=7),  # of a kind that this client does not know
         event(8, attempt_lost=jobs_pb2.AttemptLost(part=0, attempt=1, cause="SIGKILL")),
-        event(9, checkpoint_unreadable=jobs_pb2.CheckpointUnreadable(step=1000, reason="damaged")),
+        event(9, checkpoint_unreadable=jobs_pb2.CheckpointUnreadable(step=1000, cause="damaged")),
         jobs_pb2.JobEvent(sequence=9, bookmark=jobs_pb2.Bookmark()),  # not part of the log
         finished(10, "FAILED", failure=jobs_pb2.Failure(reason=jobs_pb2.Failure.REASON_DATASET, message="no files")),
     ]
@@ -137,12 +138,44 @@ def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None
         "CheckpointUnreadable",
         "Finished",
     ]
-    trained, ended = seen[3], seen[9]
+    begun, trained, ended = seen[2], seen[3], seen[9]
+    assert isinstance(begun, events.AttemptStarted)
+    assert (begun.worker, begun.step, begun.image_count) == ("workers/w", 7, None)
     assert isinstance(trained, events.TrainProgress)
     assert trained.remaining_seconds is None
     assert trained.validation_accuracy is None
     assert isinstance(ended, events.Finished)
     assert ended.failure == events.Failure(reason=FailureReason.DATASET, message="no files")
+
+
+def test_fields_that_did_not_fit_are_named(fake: FakeService, client: Client) -> None:
+    wrong = jobs_pb2.FieldViolation(field="job.spec.train.dataset", description="must be datasets/mnist")
+    failure = jobs_pb2.Failure(reason=jobs_pb2.Failure.REASON_INVALID, message="it does not fit", violations=[wrong])
+    fake.handlers["WatchJob"] = lambda *_: iter([event(1), finished(2, "FAILED", failure=failure)])
+    with pytest.raises(JobFailed) as caught:
+        client.job("j").result()
+    assert (caught.value.reason, caught.value.fields) == ("invalid", {"dataset": wrong.description})
+
+
+def test_images_are_in_order_though_the_job_was_planned_late(fake: FakeService, client: Client) -> None:
+    described = job("visualize", "WAITING")
+    described.spec.CopyFrom(described.effective_spec)
+    described.ClearField("effective_spec")
+    fake.handlers["CreateJob"] = lambda *_: described
+    handle = client.visualize("m")
+    planned = job("visualize")
+    spec = planned.effective_spec.visualize
+    for layer, features in (("b", [1]), ("a", [0, 2])):
+        spec.selections.add(name=layer, list={"indices": features})
+    fake.handlers["GetJob"] = lambda *_: planned
+    log = [
+        event(number, image_ready=visualize_pb2.ImageReady(image=image(spec, place)))
+        for number, place in enumerate((2, 0, 1), start=1)
+    ]
+    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult())
+    fake.handlers["WatchJob"] = lambda *_: iter([*log, finished(4, result=done)])
+    found = handle.result()
+    assert [(each.layer, each.feature) for each in found.images] == [("b", 1), ("a", 0), ("a", 2)]
 
 
 def test_result_says_why_a_job_failed(fake: FakeService, client: Client) -> None:
@@ -199,7 +232,7 @@ def test_each_image_is_held_once_in_the_order_asked_for(fake: FakeService, clien
     asked = {"logits": [7, 2], "conv10": [0], "conv2": [1]}
     described = job("visualize")
     for layer, features in asked.items():
-        described.spec.visualize.selections.add(name=layer, list={"indices": features})
+        described.effective_spec.visualize.selections.add(name=layer, list={"indices": features})
     fake.handlers["GetJob"] = lambda *_: described
     came = [("conv2", 1, 1.0), ("logits", 2, 2.0), ("logits", 7, 3.0), ("conv10", 0, 4.0), ("logits", 2, 5.0)]
     log = [event(number, image_ready=image_of(*image)) for number, image in enumerate(came, start=1)]

@@ -73,7 +73,7 @@ class System:
     def resumed(self) -> list[int]:
         """From how many images each attempt went on, in the order in which they started."""
         events = [JobEvent.FromString(entry.event) for entry in read_log(self.redis, self.job_id, 0, 100).entries]
-        return [event.attempt_started.resumed_from for event in events if event.HasField("attempt_started")]
+        return [event.attempt_started.image_count for event in events if event.HasField("attempt_started")]
 
     def image(self) -> Image | None:
         for _, digest in ready_images(self.redis, self.job_id, [0]):
@@ -124,7 +124,7 @@ def test_a_horse_that_dies_before_it_chooses_is_made_up_for_without_computing(sy
     assert system.resumed() == [0, 0, 0, 1]
     assert system.image() == WHOLE
     job = JobStore(system.redis).get(system.job.name)
-    assert (job.HasField("end_time"), job.parts_done) == (True, 3)
+    assert (job.HasField("end_time"), job.ended_part_count) == (True, 3)
     assert read_candidates(system.redis, system.job_id, 0) == []
 
 
@@ -150,7 +150,7 @@ def test_a_part_of_a_feature_that_is_ready_does_nothing(system: System) -> None:
     VisualizeRunner()(system.reporter(1))
     VisualizeRunner()(first)
     assert system.image() == image
-    assert JobStore(system.redis).get(system.job.name).parts_done == 3
+    assert JobStore(system.redis).get(system.job.name).ended_part_count == 3
     needed = set(map(text, system.redis.smembers(key("job_blobs", system.job_id))))
     assert {system.blobs.put(image.SerializeToString(deterministic=True))} < needed
     assert len(needed) == 2  # and the result

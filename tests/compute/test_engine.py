@@ -1,4 +1,4 @@
-"""The engine as a library: its names, its weight, and what it does with arrays and models of one's own."""
+"""The engine as a library: its names, its weight, and what it does with arrays and models."""
 
 import subprocess
 import sys
@@ -16,6 +16,7 @@ from convscope.engine import (
     DatasetError,
     Direction,
     Diversity,
+    EvaluateSettings,
     Feature,
     FeatureImage,
     Item,
@@ -88,6 +89,21 @@ def test_arrays_go_in_and_figures_come_out(digits: Dataset, small_settings: Trai
     assert told == [(20, 20)]
     assert found.confusion.shape == (3, 3)
     assert found.accuracy == found.correct / 20
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: TrainSettings(batch_size=0), "batch_size"),
+        (lambda: TrainSettings(seed=-1), "seed"),
+        (lambda: EvaluateSettings(max_errors=-1), "max_errors"),
+        (lambda: VisualizeSettings(restarts=0), "restarts"),
+        (lambda: VisualizeSettings(seed=2**64), "seed"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(make: Callable[[], object], name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        make()
 
 
 IMAGES, LABELS = np.zeros((4, 6, 5, 1), np.uint8), np.zeros(4, np.int64)

@@ -103,7 +103,7 @@ def test_a_state_that_cannot_be_restored_falls_back_to_the_one_before(runs: Runs
         assert runs.weights() == expected
         assert runs.resumed[-2:] == [step, ten]
         assert runs.unreadable[-1].step == step
-        assert reason in runs.unreadable[-1].reason
+        assert reason in runs.unreadable[-1].cause
         (left,) = runs.reporter.attempt.checkpoints
         assert left.step == ten
         assert left.blob != digest or bad == first
@@ -117,7 +117,7 @@ def test_where_none_can_be_gone_on_from_it_begins_anew(runs: Runs) -> None:
     assert runs.weights() == expected
     assert runs.resumed == [0, 10, 0]
     assert [each.step for each in runs.unreadable] == [20, 10]
-    assert "is missing" in runs.unreadable[0].reason
+    assert "is missing" in runs.unreadable[0].cause
     runs.give_back()
     assert runs.next_attempt().attempt.checkpoints == [], "nobody tries them again"
     assert runs.weights() == expected

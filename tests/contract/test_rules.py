@@ -276,6 +276,13 @@ def test_defaults_are_filled_in(draft: Draft) -> None:
     assert not request.job.HasField("timeout")
 
 
+def test_lists_that_are_too_long_are_left_alone(draft: Draft) -> None:
+    network = draft.make("Network", convolutions=[{"filters": 1}] * 65, dense=[{"units": 1}] * 64)
+    fill_defaults(network)
+    assert not network.convolutions[0].HasField("kernel_size")
+    assert network.dense[63].activation
+
+
 def test_what_is_set_stays(draft: Draft) -> None:
     spec = draft.make(
         "TrainSpec", validation_interval=0, batch_size=7, continue_from="models/a", adam={"learning_rate": 1}

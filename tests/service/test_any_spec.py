@@ -63,7 +63,7 @@ def test_any_spec_is_refused_by_fields_that_there_are_or_can_be_planned(spec: Vi
         found = checked(spec, max_cost=1e9)
     except InvalidRequestError as error:
         for each in error.violations:
-            assert exists(each.field.removeprefix("spec.visualize."), spec), each
+            assert exists(each.field.removeprefix("job.spec.visualize."), spec), each
             assert len(each.description) > 10
         return
     assert checked(found, max_cost=1e9) == found

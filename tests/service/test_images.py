@@ -302,6 +302,6 @@ def test_numbers_and_places_are_one_to_one(
 @pytest.mark.usefixtures("store")
 def test_a_visualization_that_costs_too_much_is_refused(api: Api) -> None:
     model = api.create(TrainSpec(iterations=1)).model
-    assert api.create(VisualizeSpec(model=model)).spec.visualize.iterations == 30
+    assert api.create(VisualizeSpec(model=model)).effective_spec.visualize.iterations == 30
     found = violations(refused(lambda: api.create(VisualizeSpec(model=model, restarts=1_000, iterations=10_000))))
-    assert "more than the 2 minutes that are allowed (CONVSCOPE_MAX_COST)" in found["spec.visualize.restarts"]
+    assert "more than the 2 minutes that are allowed (CONVSCOPE_MAX_COST)" in found["job.spec.visualize.restarts"]

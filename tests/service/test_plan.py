@@ -9,22 +9,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convscope.service.errors import InvalidRequestError
-from convscope.service.validation import Plan, plan_job
+from convscope.service.validation import Plan, plan_job, request_digest
 from convscope.store import JobStore, ModelStore
 from convscope.store.errors import NotFoundError
 from convscope.v1.datasets_pb2 import Split
 from convscope.v1.evaluate_pb2 import EvaluateSpec
-from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
+from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import LayerKind, Model
 from convscope.v1.train_pb2 import Activation, Convolution, Dense, Network, Precision, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
+from support.api import creating
 
 Planner = Callable[[JobSpec], Plan]
 
 
 @pytest.fixture
 def plan(connection: redis.Redis) -> Planner:
-    return lambda spec: plan_job(CreateJobRequest(spec=spec), ModelStore(connection))
+    return lambda spec: plan_job(creating(spec), ModelStore(connection))
 
 
 @pytest.fixture
@@ -35,6 +36,12 @@ def model(connection: redis.Redis, plan: Planner) -> str:
     return job.model
 
 
+def effective(planned: Plan) -> JobSpec:
+    """The spec with every default filled in."""
+    assert planned.spec is not None
+    return planned.spec
+
+
 def refused(plan: Planner, spec: JobSpec) -> dict[str, str]:
     with pytest.raises(InvalidRequestError) as caught:
         plan(spec)
@@ -43,7 +50,7 @@ def refused(plan: Planner, spec: JobSpec) -> dict[str, str]:
 
 def test_the_default_is_the_tutorial(plan: Planner) -> None:
     planned = plan(JobSpec(train=TrainSpec()))
-    train = planned.spec.train
+    train = effective(planned).train
     assert train.dataset == "datasets/mnist"
     assert (train.learning_rate, train.batch_size, train.iterations) == (1e-4, 64, 10_000)
     assert (train.report_interval, train.validation_interval, train.seed) == (100, 0, 0)
@@ -70,55 +77,55 @@ def test_no_layers_at_all_are_a_linear_classifier(plan: Planner) -> None:
 @pytest.mark.parametrize(
     ("spec", "field", "allowed"),
     [
-        (TrainSpec(learning_rate=math.nan), "spec.train.learning_rate", "greater than 0 and at most 1, not nan"),
-        (TrainSpec(learning_rate=math.inf), "spec.train.learning_rate", "at most 1"),
-        (TrainSpec(learning_rate=0), "spec.train.learning_rate", "greater than 0"),
-        (TrainSpec(batch_size=-1), "spec.train.batch_size", "1 to 8,192, not -1"),
-        (TrainSpec(batch_size=0), "spec.train.batch_size", "1 to 8,192"),
-        (TrainSpec(iterations=-1), "spec.train.iterations", "0 to 10,000,000"),
-        (TrainSpec(iterations=10**12), "spec.train.iterations", "0 to 10,000,000"),
-        (TrainSpec(report_interval=0), "spec.train.report_interval", "1 to 1,000,000"),
-        (TrainSpec(iterations=1_000_000, report_interval=9), "spec.train.report_interval", "at least 100"),
-        (TrainSpec(iterations=10_000, validation_interval=1), "spec.train.validation_interval", "at least 10"),
-        (TrainSpec(precision=7), "spec.train.precision", "unknown value 7; allowed: PRECISION_FLOAT32"),  # type: ignore[arg-type]
+        (TrainSpec(learning_rate=math.nan), "job.spec.train.learning_rate", "greater than 0 and at most 1, not nan"),
+        (TrainSpec(learning_rate=math.inf), "job.spec.train.learning_rate", "at most 1"),
+        (TrainSpec(learning_rate=0), "job.spec.train.learning_rate", "greater than 0"),
+        (TrainSpec(batch_size=-1), "job.spec.train.batch_size", "1 to 8,192, not -1"),
+        (TrainSpec(batch_size=0), "job.spec.train.batch_size", "1 to 8,192"),
+        (TrainSpec(iterations=-1), "job.spec.train.iterations", "0 to 10,000,000"),
+        (TrainSpec(iterations=10**12), "job.spec.train.iterations", "0 to 10,000,000"),
+        (TrainSpec(report_interval=0), "job.spec.train.report_interval", "1 to 1,000,000"),
+        (TrainSpec(iterations=1_000_000, report_interval=9), "job.spec.train.report_interval", "at least 100"),
+        (TrainSpec(iterations=10_000, validation_interval=1), "job.spec.train.validation_interval", "at least 10"),
+        (TrainSpec(precision=7), "job.spec.train.precision", "unknown value 7; allowed: PRECISION_FLOAT32"),  # type: ignore[arg-type]
         (
             TrainSpec(network=Network(convolutions=[Convolution(filters=8)] * 5)),
-            "spec.train.network.convolutions[4].pool_size",
+            "job.spec.train.network.convolutions[4].pool_size",
             "shrinks the image to nothing: 1x1 pixels cannot be pooled by 2",
         ),
         (
             TrainSpec(network=Network(convolutions=[Convolution(filters=0)])),
-            "spec.train.network.convolutions[0].filters",
+            "job.spec.train.network.convolutions[0].filters",
             "is required: 1 to 4,096",
         ),
         (
             TrainSpec(network=Network(convolutions=[Convolution(filters=1, kernel_size=65)])),
-            "spec.train.network.convolutions[0].kernel_size",
+            "job.spec.train.network.convolutions[0].kernel_size",
             "1 to 64",
         ),
         (
             TrainSpec(network=Network(dense=[Dense(units=5), Dense(units=-5)])),
-            "spec.train.network.dense[1].units",
+            "job.spec.train.network.dense[1].units",
             "1 to 65,536",
         ),
         (
             TrainSpec(network=Network(dense=[Dense(units=5, activation=99)])),  # type: ignore[arg-type]
-            "spec.train.network.dense[0].activation",
+            "job.spec.train.network.dense[0].activation",
             "unknown value 99",
         ),
         (
             TrainSpec(network=Network(dense=[Dense(units=65_536)] * 2)),
-            "spec.train.network",
+            "job.spec.train.network",
             "at most 200,000,000 parameters",
         ),
         (
             TrainSpec(network=Network(convolutions=[Convolution(filters=4096, kernel_size=1)]), batch_size=8192),
-            "spec.train.batch_size",
+            "job.spec.train.batch_size",
             "do not fit in memory",
         ),
         (
             TrainSpec(network=Network(dense=[Dense(units=1)] * 65)),
-            "spec.train.network.dense",
+            "job.spec.train.network.dense",
             "at most 64 items, not 65",
         ),
     ],
@@ -132,10 +139,10 @@ def test_training_specs_that_cannot_be_right(plan: Planner, spec: TrainSpec, fie
 def test_all_violations_are_told_at_once(plan: Planner) -> None:
     spec = TrainSpec(batch_size=0, iterations=-1, network=Network(convolutions=[Convolution(), Convolution()]))
     assert set(refused(plan, JobSpec(train=spec))) == {
-        "spec.train.batch_size",
-        "spec.train.iterations",
-        "spec.train.network.convolutions[0].filters",
-        "spec.train.network.convolutions[1].filters",
+        "job.spec.train.batch_size",
+        "job.spec.train.iterations",
+        "job.spec.train.network.convolutions[0].filters",
+        "job.spec.train.network.convolutions[1].filters",
     }
 
 
@@ -145,32 +152,32 @@ def test_what_breaks_a_rule_and_what_does_not_fit_the_model_are_told_together(
     selections = [LayerSelection(name="conv9"), LayerSelection(name="conv1", list=FeatureList(indices=[-1]))]
     spec = VisualizeSpec(model=model, iterations=0, selections=selections, seed=3)
     spec.MergeFromString(b"\xf8\x7f\x01")  # a field that there is not
-    request = CreateJobRequest(spec=JobSpec(visualize=spec), request_id="ü", priority=9)  # type: ignore[arg-type]
+    request = creating(spec, "ü", priority=9)
     with pytest.raises(InvalidRequestError) as caught:
         plan_job(request, ModelStore(connection))
     assert {each.field for each in caught.value.violations} == {
         "request_id",
-        "priority",
-        "spec.visualize",
-        "spec.visualize.iterations",
-        "spec.visualize.selections[0].name",
-        "spec.visualize.selections[1].list.indices[0]",
+        "job.priority",
+        "job.spec.visualize",
+        "job.spec.visualize.iterations",
+        "job.spec.visualize.selections[0].name",
+        "job.spec.visualize.selections[1].list.indices[0]",
     }
 
 
 def test_what_is_wrong_is_told_before_what_is_missing(plan: Planner) -> None:
     assert list(refused(plan, JobSpec(evaluate=EvaluateSpec(model="models/none", batch_size=0)))) == [
-        "spec.evaluate.batch_size"
+        "job.spec.evaluate.batch_size"
     ]
     assert list(refused(plan, JobSpec(train=TrainSpec(dataset="datasets/none", iterations=-1)))) == [
-        "spec.train.iterations"
+        "job.spec.train.iterations"
     ]
 
 
 def test_a_name_that_breaks_a_rule_is_not_looked_for(plan: Planner) -> None:
     for spec in (TrainSpec(continue_from="models/A"), TrainSpec(dataset="mnist")):
         (field,) = refused(plan, JobSpec(train=spec))
-        assert field in {"spec.train.continue_from", "spec.train.dataset"}
+        assert field in {"job.spec.train.continue_from", "job.spec.train.dataset"}
 
 
 def test_unknown_resources_are_not_found(plan: Planner) -> None:
@@ -181,9 +188,9 @@ def test_unknown_resources_are_not_found(plan: Planner) -> None:
 
 
 def test_a_model_is_required_and_well_formed(plan: Planner) -> None:
-    assert "required" in refused(plan, JobSpec(evaluate=EvaluateSpec()))["spec.evaluate.model"]
-    assert "models/MODEL" in refused(plan, JobSpec(visualize=VisualizeSpec(model="x")))["spec.visualize.model"]
-    assert list(refused(plan, JobSpec())) == ["spec.kind"]
+    assert "required" in refused(plan, JobSpec(evaluate=EvaluateSpec()))["job.spec.evaluate.model"]
+    assert "models/MODEL" in refused(plan, JobSpec(visualize=VisualizeSpec(model="x")))["job.spec.visualize.model"]
+    assert list(refused(plan, JobSpec())) == ["job.spec.kind"]
 
 
 def test_continuing_keeps_network_and_dataset(plan: Planner, model: str) -> None:
@@ -193,17 +200,17 @@ def test_continuing_keeps_network_and_dataset(plan: Planner, model: str) -> None
     assert planned.model.lineage.parent == model
     assert len(planned.model.layers) == 7
     violations = refused(plan, JobSpec(train=TrainSpec(continue_from=model, network=Network(), dataset="datasets/x")))
-    assert set(violations) == {"spec.train.network", "spec.train.dataset"}
+    assert set(violations) == {"job.spec.train.network", "job.spec.train.dataset"}
 
 
 def test_evaluation_defaults_and_limits(plan: Planner, model: str) -> None:
-    evaluate = plan(JobSpec(evaluate=EvaluateSpec(model=model))).spec.evaluate
+    evaluate = effective(plan(JobSpec(evaluate=EvaluateSpec(model=model)))).evaluate
     assert (evaluate.split, evaluate.batch_size, evaluate.max_errors) == (Split.SPLIT_TEST, 256, 9)
     bad = EvaluateSpec(model=model, split=9, batch_size=0, max_errors=1001)  # type: ignore[arg-type]
     assert set(refused(plan, JobSpec(evaluate=bad))) == {
-        "spec.evaluate.split",
-        "spec.evaluate.batch_size",
-        "spec.evaluate.max_errors",
+        "job.spec.evaluate.split",
+        "job.spec.evaluate.batch_size",
+        "job.spec.evaluate.max_errors",
     }
 
 
@@ -212,12 +219,12 @@ def test_an_evaluation_batch_must_fit_in_memory(connection: redis.Redis, plan: P
     planned = plan(JobSpec(train=TrainSpec(network=wide)))
     job, _ = JobStore(connection).create(planned.spec, request_digest="d", model=planned.model)
     found = refused(plan, JobSpec(evaluate=EvaluateSpec(model=job.model, batch_size=8192)))
-    assert "do not fit in memory" in found["spec.evaluate.batch_size"]
+    assert "do not fit in memory" in found["job.spec.evaluate.batch_size"]
 
 
 def selected(plan: Planner, model: str, *selections: LayerSelection) -> dict[str, list[int]]:
     planned = plan(JobSpec(visualize=VisualizeSpec(model=model, selections=selections)))
-    return {each.name: list(each.list.indices) for each in planned.spec.visualize.selections}
+    return {each.name: list(each.list.indices) for each in effective(planned).visualize.selections}
 
 
 def test_everything_is_visualized_by_default(plan: Planner, model: str) -> None:
@@ -260,19 +267,19 @@ def test_selections_that_cannot_be_right(
 ) -> None:
     good = LayerSelection(name="logits")
     violations = refused(plan, JobSpec(visualize=VisualizeSpec(model=model, selections=[good, selection])))
-    assert list(violations) == [f"spec.visualize.selections[1].{field}"]
-    assert allowed in violations[f"spec.visualize.selections[1].{field}"]
+    assert list(violations) == [f"job.spec.visualize.selections[1].{field}"]
+    assert allowed in violations[f"job.spec.visualize.selections[1].{field}"]
 
 
 @pytest.mark.parametrize("iterations", [0, -1, 10_001])
 def test_visualization_iterations(plan: Planner, model: str, iterations: int) -> None:
     spec = JobSpec(visualize=VisualizeSpec(model=model, iterations=iterations))
-    assert list(refused(plan, spec)) == ["spec.visualize.iterations"]
+    assert list(refused(plan, spec)) == ["job.spec.visualize.iterations"]
 
 
 @pytest.mark.parametrize("request_id", ["x" * 129, "naïve", "tab\t"])
 def test_request_ids(connection: redis.Redis, request_id: str) -> None:
-    request = CreateJobRequest(spec=JobSpec(train=TrainSpec()), request_id=request_id)
+    request = creating(TrainSpec(), request_id)
     with pytest.raises(InvalidRequestError) as caught:
         plan_job(request, ModelStore(connection))
     assert [each.field for each in caught.value.violations] == ["request_id"]
@@ -306,13 +313,13 @@ def test_a_spec_is_either_refused_by_name_or_complete(
     try:
         planned = plan(spec)
     except InvalidRequestError as error:
-        assert all(each.field.startswith("spec.train.") for each in error.violations)  # noqa: PT017
+        assert all(each.field.startswith("job.spec.train.") for each in error.violations)  # noqa: PT017
         return
-    assert all(1 <= each.filters <= 4096 for each in planned.spec.train.network.convolutions)
+    assert all(1 <= each.filters <= 4096 for each in effective(planned).train.network.convolutions)
     assert planned.model is not None
     assert all(size >= 1 for layer in planned.model.layers for size in layer.output_shape)
     assert planned.model.layers[-1].kind == LayerKind.LAYER_KIND_LOGITS
-    assert plan(planned.spec).spec == planned.spec  # filling in defaults twice changes nothing
+    assert plan(effective(planned)).spec == planned.spec  # filling in defaults twice changes nothing
 
 
 def test_planning_does_not_change_the_request(plan: Planner) -> None:
@@ -321,9 +328,9 @@ def test_planning_does_not_change_the_request(plan: Planner) -> None:
     assert spec == JobSpec(train=TrainSpec())
 
 
-def test_the_digest_tells_specs_apart(plan: Planner) -> None:
-    digests = {plan(JobSpec(train=TrainSpec(seed=seed))).digest for seed in (0, 1, 1)}
-    assert len(digests) == 2
+def test_the_digest_tells_jobs_apart() -> None:
+    requests = [creating(TrainSpec(seed=seed), labels={"a": label}) for seed, label in ((0, ""), (1, ""), (1, "x"))]
+    assert len({request_digest(request) for request in (*requests, *requests)}) == 3
 
 
 def test_a_model_of_another_shape_is_described(connection: redis.Redis, plan: Planner) -> None:

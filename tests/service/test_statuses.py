@@ -133,7 +133,7 @@ def test_many_long_faults_fit_in_a_status(api: Api, world: World, letter: str) -
         spec = VisualizeSpec(model=f"models/{world.queued}", selections=selections)
         error: Any = refused(lambda spec=spec: api.create(spec))  # type: ignore[misc]
         found = violations(error)
-        assert "spec.visualize.selections[0].name" in found
+        assert "job.spec.visualize.selections[0].name" in found
         assert f"; and {40 - len(found)} more" in error.details()
 
 

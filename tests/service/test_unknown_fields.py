@@ -17,6 +17,7 @@ from convscope.v1.jobs_pb2 import CreateJobRequest, JobSpec
 from convscope.v1.models_pb2 import Lineage
 from convscope.v1.train_pb2 import Convolution, Dense, Network, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
+from support.api import creating
 
 NETWORK = Network(convolutions=[Convolution(filters=1), Convolution(filters=2)], dense=[Dense(units=3)])
 SELECTIONS = [
@@ -55,7 +56,7 @@ def messages(message: Message, path: str = "") -> Iterator[tuple[str, Message]]:
     data=st.data(), spec=st.sampled_from(SPECS), number=st.integers(1, 2**29 - 1), kind=st.sampled_from([0, 1, 2, 5])
 )
 def test_an_unknown_field_is_found_anywhere(data: st.DataObject, spec: JobSpec, number: int, kind: int) -> None:
-    request = CreateJobRequest(spec=spec, request_id="r")
+    request = creating(spec, "r")
     path, message = data.draw(st.sampled_from(list(messages(request))))
     if number in message.DESCRIPTOR.fields_by_number:
         number += 1000
@@ -67,7 +68,16 @@ def test_an_unknown_field_is_found_anywhere(data: st.DataObject, spec: JobSpec, 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_what_is_known_is_not_found(spec: JobSpec) -> None:
-    assert not list(unknown_fields(CreateJobRequest(spec=spec, request_id="r")))
+    assert not list(unknown_fields(creating(spec, "r")))
+
+
+def test_what_is_too_much_is_not_looked_through() -> None:
+    """Millions of elements fit in a request, and their number alone is reason enough to refuse it."""
+    spec = VisualizeSpec(selections=[LayerSelection(name="conv1")] * 10_001)
+    spec.selections[10_000].MergeFromString(field(99, 0))
+    assert not list(unknown_fields(spec))
+    spec.selections[9_999].MergeFromString(field(99, 0))
+    assert [violation.field for violation in unknown_fields(spec)] == ["selections[9999]"]
 
 
 def test_a_map_is_passed_over() -> None:
@@ -75,25 +85,26 @@ def test_a_map_is_passed_over() -> None:
 
 
 def test_a_spec_with_unknown_fields_is_refused(connection: redis.Redis) -> None:
-    request = CreateJobRequest(spec=JobSpec(train=TrainSpec(network=NETWORK)))
-    request.spec.train.MergeFromString(field(99, 0))
-    request.spec.train.network.dense[0].MergeFromString(field(7, 2))
+    request = creating(TrainSpec(network=NETWORK))
+    request.job.spec.train.MergeFromString(field(99, 0))
+    request.job.spec.train.network.dense[0].MergeFromString(field(7, 2))
     with pytest.raises(InvalidRequestError) as caught:
         plan_job(request, ModelStore(connection))
     assert {each.field: each.description for each in caught.value.violations} == {
-        "spec.train": "has the unknown field 99; allowed: dataset (1), network (2), learning_rate (3), precision (4), "
-        "batch_size (5), iterations (6), report_interval (7), validation_interval (8), seed (9), continue_from (10)",
-        "spec.train.network.dense[0]": "has the unknown field 7; allowed: units (1), activation (2)",
+        "job.spec.train": "has the unknown field 99; allowed: dataset (1), network (2), learning_rate (3), precision "
+        "(4), batch_size (5), iterations (6), report_interval (7), validation_interval (8), seed (9), "
+        "continue_from (10)",
+        "job.spec.train.network.dense[0]": "has the unknown field 7; allowed: units (1), activation (2)",
     }
 
 
 def test_a_kind_of_job_that_is_unknown_is_refused(connection: redis.Redis) -> None:
-    request = CreateJobRequest(spec=JobSpec.FromString(field(4, 2)))
+    request = creating(JobSpec.FromString(field(4, 2)))
     with pytest.raises(InvalidRequestError, match=r"spec: has the unknown field 4; allowed: train \(1\)"):
         plan_job(request, ModelStore(connection))
 
 
 def test_a_field_of_another_type_is_refused(connection: redis.Redis) -> None:
-    request = CreateJobRequest(spec=JobSpec(train=TrainSpec.FromString(field(5, 2))))
-    with pytest.raises(InvalidRequestError, match=r"spec.train: has the field 5 \(batch_size\) of another type"):
+    request = creating(TrainSpec.FromString(field(5, 2)))
+    with pytest.raises(InvalidRequestError, match=r"job.spec.train: has the field 5 \(batch_size\) of another type"):
         plan_job(request, ModelStore(connection))

@@ -3,16 +3,10 @@
 from pathlib import Path
 
 import pytest
-import redis
 
-from convscope.service.errors import InvalidRequestError
 from convscope.service.settings import ServiceSettings
-from convscope.service.validation import plan_job
 from convscope.service.validation.presets import preset_render
-from convscope.store import ModelStore
-from convscope.v1.jobs_pb2 import CreateJobRequest, Device, JobSpec, Priority
 from convscope.v1.render_pb2 import Preset
-from convscope.v1.train_pb2 import TrainSpec
 
 
 def test_the_most_that_a_job_may_cost_is_a_setting() -> None:
@@ -21,21 +15,6 @@ def test_the_most_that_a_job_may_cost_is_a_setting() -> None:
     for wrong in ("0", "-1", "nan", "inf", "much"):
         with pytest.raises(ValueError, match="CONVSCOPE_MAX_COST must be a number of seconds above 0"):
             ServiceSettings.from_environment(environment={"CONVSCOPE_MAX_COST": wrong})
-
-
-def test_priority_and_device_have_defaults(connection: redis.Redis) -> None:
-    spec, models = JobSpec(train=TrainSpec()), ModelStore(connection)
-    planned = plan_job(CreateJobRequest(spec=spec), models)
-    assert (planned.priority, planned.device) == (Priority.PRIORITY_NORMAL, Device.DEVICE_ANY)
-    chosen = CreateJobRequest(spec=spec, priority=Priority.PRIORITY_HIGH, device=Device.DEVICE_GPU)
-    planned = plan_job(chosen, models)
-    assert (planned.priority, planned.device) == (Priority.PRIORITY_HIGH, Device.DEVICE_GPU)
-    for field in ("priority", "device"):
-        wrong = CreateJobRequest(spec=spec)
-        setattr(wrong, field, 9)
-        with pytest.raises(InvalidRequestError) as caught:
-            plan_job(wrong, models)
-        assert [violation.field for violation in caught.value.violations] == [field]
 
 
 def test_the_document_has_the_presets() -> None:

@@ -31,7 +31,7 @@ DIVERSITY = Term(diversity=DiversityTerm(layer="conv2"))
 def refused(spec: VisualizeSpec, **settings: Any) -> dict[str, str]:
     with pytest.raises(InvalidRequestError) as caught:
         checked(spec, **settings)
-    return {each.field.removeprefix("spec.visualize."): each.description for each in caught.value.violations}
+    return {each.field.removeprefix("job.spec.visualize."): each.description for each in caught.value.violations}
 
 
 def complete(spec: VisualizeSpec) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, cast
 
 import redis
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,6 +17,7 @@ from convscope.store import (
     Checkpoint,
     Claimant,
     JobStore,
+    LatePlans,
     ModelStore,
     Reconciler,
     ResultWanted,
@@ -27,8 +29,9 @@ from convscope.store import (
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import ModelFailedError, NotFoundError, StaleAttemptError, StateError
 from convscope.store.jobs.attempts import LEASE_MS
+from convscope.store.jobs.deadlines import fail_outrun
 from convscope.store.redis.keys import KEYS, key
-from convscope.v1.jobs_pb2 import Device, Failure, JobEvent, JobSpec, Priority
+from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobSpec, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
@@ -154,15 +157,22 @@ class Books(RuleBasedStateMachine):
         device=st.sampled_from(DEVICES),
         owner=st.sampled_from(["ann", "bob"]),
         cost=st.sampled_from([0.5, 3.0]),
+        timeout=st.booleans(),
         data=st.data(),
     )
-    def create(self, *, parts: int, priority: Any, device: Any, owner: str, cost: float, data: st.DataObject) -> None:
+    def create(
+        self, *, parts: int, priority: Any, device: Any, owner: str, cost: float, timeout: bool, data: st.DataObject
+    ) -> None:
         model = data.draw(st.sampled_from(["", *(each.name for each in ModelStore(self.connection).newest_first())]))
         trains = data.draw(st.booleans())
-        spec = TrainSpec(continue_from=model) if trains else None
+        planned = not model or data.draw(st.booleans())
+        spec = JobSpec(train=TrainSpec(continue_from=model))
+        if not trains:
+            spec = JobSpec(visualize=VisualizeSpec(model=model))
         try:
             self.jobs.create(
-                JobSpec(train=spec) if trains else JobSpec(visualize=VisualizeSpec(model=model)),
+                spec if planned else None,
+                sent=Job(spec=spec, timeout=Duration(seconds=60) if timeout else None),
                 request_digest="d",
                 needs=model,
                 model=Model() if trains else None,
@@ -253,6 +263,26 @@ class Books(RuleBasedStateMachine):
     def look(self) -> None:
         self.reconciler.tick()
 
+    @rule(again=st.booleans(), fits=st.booleans(), parts=st.integers(1, 3))
+    def plan(self, *, again: bool, fits: bool, parts: int) -> None:
+        late = LatePlans(self.connection)
+        for each in late.waiting():
+            for call in range(1 + again):  # a second service plans as well
+                if fits:
+                    count = 1 if each.job.spec.HasField("train") else parts
+                    done = late.plan(each.job, each.job.spec, parts=count, part_seconds=1.0)
+                else:
+                    done = late.fail(each.job, Failure(message="x"))
+                assert done == (call == 0)
+
+    @precondition(lambda self: self.connection.zcard(KEYS["deadlines"]))
+    @rule(data=st.data())
+    def time_out(self, data: st.DataObject) -> None:
+        due: Any = self.connection.zrange(KEYS["deadlines"], 0, -1)
+        job = data.draw(st.sampled_from(due))
+        self.connection.zadd(KEYS["deadlines"], {job: 1})
+        assert fail_outrun(self.connection) == [f"jobs/{job.decode()}"]
+
     def is_over(self, attempt: Attempt) -> None:
         try:
             held = self.connection.hget(key("parts", attempt.job_id), f"nonce:{attempt.part}")
@@ -300,6 +330,8 @@ class Books(RuleBasedStateMachine):
             found = Snapshot(self.connection)
             self.ready_set_holds_what_is_to_be_had(found)
             self.leases_are_of_what_runs(found)
+            self.deadlines_are_of_what_has_begun(found)
+            self.what_is_not_planned_waits(found)
             self.indexes_agree(found)
             self.references_are_counted(found)
 
@@ -337,8 +369,19 @@ class Books(RuleBasedStateMachine):
             assert record["state"] in {"queued", "running"} or not found.of("parts", job)
             done = sum(count for (of, _), count in self.computed.items() if of == job)
             assert int(record["done"]) == done
-            assert done == int(record["parts"]) or record["state"] != "succeeded"
+            assert record["state"] != "succeeded" or done == int(record["parts"])
         assert set(self.computed.values()) <= {1}
+
+    def deadlines_are_of_what_has_begun(self, found: Snapshot) -> None:
+        begun = {job for job, record in found.jobs().items() if {"timeout", "started"} <= record.keys()}
+        active = {job for job, record in found.jobs().items() if record["state"] in OPEN}
+        assert {job for job, _ in found.of("deadlines")} == begun & active
+
+    def what_is_not_planned_waits(self, found: Snapshot) -> None:
+        waiting = {job for job, record in found.jobs().items() if record["state"] == "waiting"}
+        unplanned = {job for job, record in found.jobs().items() if "spec" not in record}
+        assert {job for job in unplanned if found.jobs()[job]["state"] in OPEN} <= waiting
+        assert found.of("unplanned", default=set()) <= unplanned & waiting
 
     def indexes_agree(self, found: Snapshot) -> None:
         jobs = found.jobs()

@@ -79,7 +79,7 @@ def test_a_checkpoint_that_is_forgotten_is_not_tried_again(connection: redis.Red
     assert attempt.checkpoints == [before]
     assert references(connection, job) == {"state50"}
     event = JobEvent.FromString(read_log(connection, attempt.job_id, 2, 10).entries[0].event)
-    assert (event.checkpoint_unreadable.step, event.checkpoint_unreadable.reason) == (75, "it is damaged")
+    assert (event.checkpoint_unreadable.step, event.checkpoint_unreadable.cause) == (75, "it is damaged")
     attempt.save_checkpoint(Checkpoint(75, "state75 again"))
     assert references(connection, job) == {"state50", "state75 again"}
     mark_holder_lost(connection, "w", "cpu", "SIGKILL")

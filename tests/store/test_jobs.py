@@ -144,6 +144,17 @@ def test_a_part_of_a_job_that_is_asked_to_stop_is_not_given_back(connection: red
     assert kinds(connection, job) == ["queued", "attempt_started", "cancel_requested", "finished"]
 
 
+def test_request_ids_are_an_owners_own(connection: redis.Redis, jobs: JobStore) -> None:
+    spec = JobSpec(train=TrainSpec())
+    made = {owner: jobs.create(spec, request_digest="d", request_id="same", owner=owner)[0] for owner in ("ann", "bob")}
+    assert made["ann"].name != made["bob"].name
+    assert {owner: job.owner for owner, job in made.items()} == {"ann": "ann", "bob": "bob"}
+    jobs.request_cancel(made["ann"].name)
+    jobs.delete(made["ann"].name)
+    assert jobs.of_request("same", "d", "ann") is None
+    assert jobs.of_request("same", "d", "bob") == jobs.get(made["bob"].name)
+
+
 def test_cancelling_an_ended_job_changes_nothing(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs)
     claim(connection, job).succeed("", Model())

@@ -30,13 +30,13 @@ def test_the_last_part_ends_the_job_with_its_result(connection: redis.Redis) -> 
     attempts = [claim(connection, job, part) for part in range(3)]
     assert not attempts[1].finish().ended
     assert not attempts[2].finish().ended
-    assert JobStore(connection).get(job.name).parts_done == 2
+    assert JobStore(connection).get(job.name).ended_part_count == 2
     with pytest.raises(ResultWanted):
         attempts[0].finish()
     assert not attempts[0].renew()  # nothing has changed
     assert attempts[0].succeed("result").ended
     ended = JobStore(connection).get(job.name)
-    assert (ended.state, ended.parts, ended.parts_done) == (SUCCEEDED, 3, 3)
+    assert (ended.state, ended.estimate.part_count, ended.ended_part_count) == (SUCCEEDED, 3, 3)
     assert kinds(connection, job)[-1] == "finished"
     job_id = job.name.removeprefix("jobs/")
     assert connection.exists(key("parts", job_id)) == 0

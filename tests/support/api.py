@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
@@ -20,6 +21,18 @@ from convscope.v1.visualize_pb2 import VisualizeSpec
 PATIENCE_S = 120
 
 
+def creating(
+    spec: JobSpec | TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "", **fields: Any
+) -> CreateJobRequest:
+    """Return the request for a job of whatever kind the spec is, with further fields of the job."""
+    job = Job(**fields)
+    kind = type(spec).__name__.removesuffix("Spec").lower()
+    chosen: Message = job.spec if isinstance(spec, JobSpec) else getattr(job.spec, kind)
+    chosen.CopyFrom(spec)
+    chosen.SetInParent()  # though it is empty
+    return CreateJobRequest(job=job, request_id=request_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """The services of one server."""
@@ -31,12 +44,9 @@ class Api:
     images: images_pb2_grpc.ImagesStub
     workers: workers_pb2_grpc.WorkersStub
 
-    def create(self, spec: TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "") -> Job:
-        """Create a job of whatever kind the spec is."""
-        job_spec = JobSpec()
-        kind = type(spec).__name__.removesuffix("Spec").lower()
-        getattr(job_spec, kind).CopyFrom(spec)
-        job = self.jobs.CreateJob(CreateJobRequest(spec=job_spec, request_id=request_id), timeout=PATIENCE_S)
+    def create(self, spec: TrainSpec | EvaluateSpec | VisualizeSpec, request_id: str = "", **fields: Any) -> Job:
+        """Create a job of whatever kind the spec is, with further fields of it."""
+        job = self.jobs.CreateJob(creating(spec, request_id, **fields), timeout=PATIENCE_S)
         assert isinstance(job, Job)
         return job
 

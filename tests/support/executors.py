@@ -11,9 +11,10 @@ __all__ = ["busy_executor", "executor_of"]
 
 
 def executor_of(stack: Stack, worker: str) -> psutil.Process:
-    """The executor of a worker."""
+    """The executor of a worker, ``workers/NAME`` or the bare name."""
+    bare = worker.removeprefix("workers/")
     with redis.Redis.from_url(stack.redis_url) as connection:
-        (found,) = [each for each in Worker.all(connection=connection, serializer="json") if each.name == worker]
+        (found,) = [each for each in Worker.all(connection=connection, serializer="json") if each.name == bare]
     (executor,) = psutil.Process(found.pid).children()
     return executor
 

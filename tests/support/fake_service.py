@@ -97,8 +97,14 @@ def running_fake(
 
 def job(kind: str = "train", state: str = "RUNNING", **fields: Any) -> jobs_pb2.Job:
     """A job of this kind."""
-    message = jobs_pb2.Job(name="jobs/j", state=jobs_pb2.JobState.Value(f"JOB_STATE_{state}"), sequence=1, **fields)
-    getattr(message.spec, kind).SetInParent()
+    message = jobs_pb2.Job(
+        name="jobs/j",
+        kind=jobs_pb2.JobKind.Value(f"JOB_KIND_{kind.upper()}"),
+        state=jobs_pb2.JobState.Value(f"JOB_STATE_{state}"),
+        sequence=1,
+        **fields,
+    )
+    getattr(message.effective_spec, kind).SetInParent()
     return message
 
 

@@ -26,6 +26,7 @@ from convscope.v1.models_pb2 import (
 )
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.workers_pb2 import ListWorkersRequest
+from support.api import creating
 
 __all__ = ["ALWAYS", "TABLE", "World"]
 
@@ -84,17 +85,17 @@ TABLE: dict[str, dict[str, list[Request]]] = {
     "Jobs.CreateJob": {
         "INVALID_ARGUMENT": [
             lambda _: CreateJobRequest(),
-            lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(batch_size=-1))),
-            lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(precision=9))),  # type: ignore[arg-type]
-            lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec.FromString(b"\xa0\x06\x01"))),  # field 100
+            lambda _: creating(TrainSpec(batch_size=-1)),
+            lambda _: creating(TrainSpec(precision=9)),  # type: ignore[arg-type]
+            lambda _: creating(TrainSpec.FromString(b"\xa0\x06\x01")),  # field 100
         ],
         "NOT_FOUND": [
-            lambda _: CreateJobRequest(spec=evaluating("none")),
-            lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(dataset="datasets/none"))),
+            lambda _: creating(evaluating("none")),
+            lambda _: creating(TrainSpec(dataset="datasets/none")),
         ],
-        "FAILED_PRECONDITION": [lambda world: CreateJobRequest(spec=evaluating(world.failed))],
-        "ALREADY_EXISTS": [lambda _: CreateJobRequest(spec=JobSpec(train=TrainSpec(seed=9)), request_id="known")],
-        "UNAVAILABLE": [lambda _: CreateJobRequest(spec=evaluating("none"))],
+        "FAILED_PRECONDITION": [lambda world: creating(evaluating(world.failed))],
+        "ALREADY_EXISTS": [lambda _: creating(TrainSpec(seed=9), request_id="known")],
+        "UNAVAILABLE": [lambda _: creating(evaluating("none"))],
     },
     "Jobs.GetJob": {
         **by_name(GetJobRequest, "jobs"),

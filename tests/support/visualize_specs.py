@@ -59,7 +59,7 @@ def checked(spec: VisualizeSpec, *, channels: int = 1, max_cost: float = 1e12) -
     found = VisualizeSpec()
     found.CopyFrom(spec)
     found.model = "models/m"
-    checks = Checks("spec.visualize", violations(found, "spec.visualize"))
+    checks = Checks("job.spec.visualize", violations(found, "job.spec.visualize"))
     fill_defaults(found)
     check_visualize(found, model(channels), max_cost, checks)
     checks.finish()

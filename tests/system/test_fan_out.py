@@ -53,7 +53,7 @@ def train(api: Api) -> str:
 def whole(api: Api, model: str) -> Job:
     """A job of one part, which one worker computes."""
     job = api.finish(api.create(VisualizeSpec(model=model, selections=LAYERS, iterations=40, recompute=True)))
-    assert (job.state, job.parts) == (JobState.JOB_STATE_SUCCEEDED, 1)
+    assert (job.state, job.estimate.part_count) == (JobState.JOB_STATE_SUCCEEDED, 1)
     return job
 
 
@@ -61,7 +61,7 @@ def whole(api: Api, model: str) -> Job:
 def warm(stack: Stack, api: Api, whole: Job) -> None:
     """Both workers have an executor that has compiled what is asked for."""
     spec = VisualizeSpec()
-    spec.CopyFrom(whole.spec.visualize)
+    spec.CopyFrom(whole.effective_spec.visualize)
     spec.iterations = 1_000
     started = attempts(list(api.watch(create_parts(stack, api, spec, SHORT))))
     assert len({each.worker for each in started}) == 2
@@ -80,7 +80,7 @@ def check(api: Api, job: Job, expected: dict[tuple[str, int], Image]) -> list[Jo
     """The job ended well, and has just the images that one worker computes, each once."""
     ended = api.finish(job)
     assert ended.state == JobState.JOB_STATE_SUCCEEDED, ended.failure.message
-    assert ended.parts_done == ended.parts == job.parts
+    assert ended.ended_part_count == ended.estimate.part_count == job.estimate.part_count
     assert ended.result.visualize.images == TOTAL
     events = list(api.watch(job))
     found = images(events)
@@ -94,10 +94,10 @@ def check(api: Api, job: Job, expected: dict[tuple[str, int], Image]) -> list[Jo
 def test_two_workers_give_what_one_gives(
     stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
-    job = create_parts(stack, api, whole.spec.visualize, SHORT)
-    assert job.parts >= 4
+    job = create_parts(stack, api, whole.effective_spec.visualize, SHORT)
+    assert job.estimate.part_count >= 4
     started = attempts(check(api, job, expected))
-    assert sorted(each.part for each in started) == list(range(job.parts))
+    assert sorted(each.part for each in started) == list(range(job.estimate.part_count))
     assert len({each.worker for each in started}) == 2
 
 
@@ -105,7 +105,7 @@ def test_two_workers_give_what_one_gives(
 def test_four_workers_of_another_system_give_what_one_gives(whole: Job, expected: dict[tuple[str, int], Image]) -> None:
     with running_stack(workers=4, environment=ENVIRONMENT) as stack, connect(stack.address) as api:
         spec = VisualizeSpec()
-        spec.CopyFrom(whole.spec.visualize)
+        spec.CopyFrom(whole.effective_spec.visualize)
         spec.model = train(api)  # the same bytes
         job = create_parts(stack, api, spec, SHORT)
         started = attempts(check(api, job, expected))
@@ -115,7 +115,7 @@ def test_four_workers_of_another_system_give_what_one_gives(whole: Job, expected
 def test_a_worker_that_is_killed_is_made_up_for(
     stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
-    job = create_parts(stack, api, whole.spec.visualize, SHORT)
+    job = create_parts(stack, api, whole.effective_spec.visualize, SHORT)
     for event in api.watch(job):
         if event.attempt_started.part == 2:  # which a warm executor holds: RQ knows it by another part
             executor_of(stack, event.attempt_started.worker).kill()
@@ -127,7 +127,7 @@ def test_a_worker_that_is_killed_is_made_up_for(
 def test_a_worker_that_is_stopped_gives_its_part_back(
     stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
-    job = create_parts(stack, api, whole.spec.visualize, SHORT)
+    job = create_parts(stack, api, whole.effective_spec.visualize, SHORT)
     for event in api.watch(job):
         if event.attempt_started.part == 2:
             parent = executor_of(stack, event.attempt_started.worker).parent()
@@ -140,7 +140,7 @@ def test_a_worker_that_is_stopped_gives_its_part_back(
 
 def test_an_executor_that_is_to_take_up_no_more_ends_after_its_part(stack: Stack, api: Api, whole: Job) -> None:
     spec = VisualizeSpec()
-    spec.CopyFrom(whole.spec.visualize)
+    spec.CopyFrom(whole.effective_spec.visualize)
     spec.iterations = 200
     job = create_parts(stack, api, spec, SHORT)
     for event in api.watch(job):
@@ -158,9 +158,9 @@ def test_an_executor_that_is_to_take_up_no_more_ends_after_its_part(stack: Stack
 def test_the_last_part_may_be_lost_too(
     stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
-    job = create_parts(stack, api, whole.spec.visualize, SHORT)
+    job = create_parts(stack, api, whole.effective_spec.visualize, SHORT)
     for event in api.watch(job):
-        if event.attempt_started.part == job.parts - 1:
+        if event.attempt_started.part == job.estimate.part_count - 1:
             executor_of(stack, event.attempt_started.worker).kill()
             break
     check(api, job, expected)
@@ -188,11 +188,11 @@ def standing_still(executors: list[psutil.Process]) -> Iterator[None]:
 
 def test_a_small_job_does_not_wait_for_a_large_one(stack: Stack, api: Api, whole: Job) -> None:
     spec = VisualizeSpec()
-    spec.CopyFrom(whole.spec.visualize)
+    spec.CopyFrom(whole.effective_spec.visualize)
     spec.restarts = 50
     wait_for_workers(stack, 2)
     large = create_parts(stack, api, spec, SHORT)
-    assert large.parts > 20
+    assert large.estimate.part_count > 20
     started: dict[str, int] = {}
     for event in api.watch(large):
         if event.HasField("attempt_started"):
@@ -215,21 +215,21 @@ def test_a_small_job_does_not_wait_for_a_large_one(stack: Stack, api: Api, whole
 
 def test_a_job_of_many_parts_is_cancelled(stack: Stack, api: Api, whole: Job) -> None:
     spec = VisualizeSpec()
-    spec.CopyFrom(whole.spec.visualize)
+    spec.CopyFrom(whole.effective_spec.visualize)
     spec.iterations = 5_000
     job = create_parts(stack, api, spec, SHORT)
     next(event for event in api.watch(job) if event.attempt_started.part == 1)
     api.jobs.CancelJob(CancelJobRequest(name=job.name))
     ended = api.finish(job)
     assert ended.state == JobState.JOB_STATE_CANCELLED
-    assert ended.parts_done < ended.parts
+    assert ended.ended_part_count < ended.estimate.part_count
     assert [event.WhichOneof("event") for event in api.watch(job)][-1] == "finished"
 
 
 def test_a_job_goes_on_when_its_model_is_deleted(stack: Stack, api: Api) -> None:
     doomed = api.finish(api.create(TrainSpec(iterations=0, seed=5))).model
     spec = VisualizeSpec(model=doomed, selections=LAYERS, iterations=100)
-    job = create_parts(stack, api, api.create(spec).spec.visualize, SHORT)
+    job = create_parts(stack, api, api.create(spec).effective_spec.visualize, SHORT)
     next(event for event in api.watch(job) if event.attempt_started.part == 1)
     api.models.DeleteModel(DeleteModelRequest(name=doomed))
     ended = api.finish(job)
@@ -239,7 +239,7 @@ def test_a_job_goes_on_when_its_model_is_deleted(stack: Stack, api: Api) -> None
 def test_what_is_known_needs_no_model(
     stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
-    model = api.models.GetModel(GetModelRequest(name=whole.spec.visualize.model))
+    model = api.models.GetModel(GetModelRequest(name=whole.effective_spec.visualize.model))
     (file,) = stack.home.glob(f"artifacts/blobs/*/{model.sha256}")
     hidden = file.rename(Path(stack.home) / "hidden")
     for worker in api.workers.ListWorkers(ListWorkersRequest(), timeout=PATIENCE_S).workers:
@@ -263,7 +263,7 @@ def test_overlapping_requests_compute_what_is_missing(
     api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
     selection = LayerSelection(name="conv2", list=FeatureList(indices=[4, 5]))
-    spec = VisualizeSpec(model=whole.spec.visualize.model, selections=[selection], iterations=40)
+    spec = VisualizeSpec(model=whole.effective_spec.visualize.model, selections=[selection], iterations=40)
     found = images(api.watch(api.create(spec)))
     assert {each.image.feature.index: each.known for each in found} == {4: True, 5: False}
     assert by_feature(found)["conv2", 4] == expected["conv2", 4]

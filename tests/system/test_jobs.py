@@ -17,7 +17,6 @@ from convscope.v1.jobs_pb2 import (
     GetJobRequest,
     Job,
     JobKind,
-    JobSpec,
     JobState,
     ListJobsRequest,
     WatchJobRequest,
@@ -255,15 +254,15 @@ def test_a_bad_spec_is_refused_and_nothing_is_queued(api: Api) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         api.create(TrainSpec(learning_rate=float("nan"), batch_size=-5))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert set(violations(caught.value)) == {"spec.train.learning_rate", "spec.train.batch_size"}
+    assert set(violations(caught.value)) == {"job.spec.train.learning_rate", "job.spec.train.batch_size"}
     assert "greater than 0 and at most 1" in (caught.value.details() or "")
     for spec in (TrainSpec(dataset="datasets/none"), EvaluateSpec(model="models/none")):
         with pytest.raises(grpc.RpcError) as caught:
             api.create(spec)
         assert caught.value.code() == grpc.StatusCode.NOT_FOUND
     with pytest.raises(grpc.RpcError) as caught:
-        api.jobs.CreateJob(CreateJobRequest(spec=JobSpec()))
-    assert list(violations(caught.value)) == ["spec.kind"]
+        api.jobs.CreateJob(CreateJobRequest())
+    assert list(violations(caught.value)) == ["job"]
     assert newest() == before
 
 

@@ -1,6 +1,8 @@
 """Who comes next: by priority, and on what device."""
 
-from convscope.v1.jobs_pb2 import CancelJobRequest, CreateJobRequest, Device, Job, JobSpec, JobState, Priority
+from google.protobuf.duration_pb2 import Duration
+
+from convscope.v1.jobs_pb2 import CancelJobRequest, Device, Failure, Job, JobState, Priority
 from convscope.v1.train_pb2 import TrainSpec
 from support.api import PATIENCE_S, Api, wait_for
 
@@ -17,8 +19,7 @@ def test_priorities_decide_who_comes_next(api: Api) -> None:
     busy = api.create(ENDLESS)
     wait_for(api, busy, "train_progress")
     priorities = [Priority.PRIORITY_LOW, Priority.PRIORITY_UNSPECIFIED, Priority.PRIORITY_HIGH]
-    spec = JobSpec(train=TrainSpec(iterations=0))
-    jobs = [api.jobs.CreateJob(CreateJobRequest(spec=spec, priority=each)) for each in priorities]
+    jobs = [api.create(TrainSpec(iterations=0), priority=each) for each in priorities]
     assert [job.priority for job in jobs] == [Priority.PRIORITY_LOW, Priority.PRIORITY_NORMAL, Priority.PRIORITY_HIGH]
     cancel(api, busy)
     started = [api.finish(job).start_time.ToNanoseconds() for job in jobs]
@@ -26,12 +27,20 @@ def test_priorities_decide_who_comes_next(api: Api) -> None:
 
 
 def test_a_job_waits_for_its_device(api: Api) -> None:
-    spec = JobSpec(train=TrainSpec(iterations=0))
-    waiting = api.jobs.CreateJob(CreateJobRequest(spec=spec, device=Device.DEVICE_GPU))
-    done = api.finish(api.jobs.CreateJob(CreateJobRequest(spec=spec, device=Device.DEVICE_CPU)))
+    waiting = api.create(TrainSpec(iterations=0), device=Device.DEVICE_GPU)
+    done = api.finish(api.create(TrainSpec(iterations=0), device=Device.DEVICE_CPU))
     assert (done.state, done.device) == (JobState.JOB_STATE_SUCCEEDED, Device.DEVICE_CPU)
     assert (api.get(waiting).state, waiting.device) == (JobState.JOB_STATE_QUEUED, Device.DEVICE_GPU)
     found = api.get(waiting).waiting
     assert (found.no_worker.device, found.no_worker.cpu_worker_count) == (Device.DEVICE_GPU, 1)
     assert found.message == "no worker takes gpu jobs: 1 alive, cpu"
     assert cancel(api, waiting).state == JobState.JOB_STATE_CANCELLED
+
+
+def test_a_job_that_runs_too_long_fails_and_its_worker_goes_on(api: Api) -> None:
+    endless = api.create(ENDLESS, timeout=Duration(seconds=1))
+    failed = api.finish(endless)
+    assert (failed.state, failed.failure.reason) == (JobState.JOB_STATE_FAILED, Failure.REASON_TIMEOUT)
+    ran = failed.end_time.ToMilliseconds() - failed.start_time.ToMilliseconds()
+    assert 1_000 <= ran < 10_000  # busy machines
+    assert api.finish(api.create(TrainSpec(iterations=0))).state == JobState.JOB_STATE_SUCCEEDED

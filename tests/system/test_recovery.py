@@ -84,7 +84,7 @@ def check_equal(api: Api, job: Job, undisturbed: Job) -> None:
 
 def attempts(api: Api, job: Job) -> list[tuple[int, int]]:
     found = [event.attempt_started for event in log_of(api, job) if event.HasField("attempt_started")]
-    return [(each.attempt, each.resumed_from) for each in found]
+    return [(each.attempt, each.step) for each in found]
 
 
 def test_an_executor_that_is_killed_twice(stack: Stack, api: Api, undisturbed: Job) -> None:
@@ -137,7 +137,7 @@ def test_an_executor_that_is_stopped_for_long_harms_nothing(stack: Stack, api: A
 def test_images_that_are_stored_are_not_computed_again(stack: Stack, api: Api, undisturbed: Job) -> None:
     spec = VisualizeSpec(model=undisturbed.model, iterations=50, recompute=True)
     job = api.create(spec)
-    assert job.parts == 1
+    assert job.estimate.part_count == 1
     for event in api.watch(job):
         if event.image_ready.completed >= 40:
             break
@@ -167,7 +167,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(stack: Stack, api: Ap
         event.checkpoint_unreadable for event in log_of(api, job) if event.HasField("checkpoint_unreadable")
     ]
     assert unreadable.step >= 100
-    assert "damaged" in unreadable.reason
+    assert "damaged" in unreadable.cause
 
 
 def test_a_crash_loop_ends(stack: Stack, api: Api) -> None:

@@ -34,8 +34,8 @@ def test_restarts_in_parts_are_those_of_one_part(pair: Stack, pair_api: Api, mod
         model=model, selections=[selection], iterations=10, restarts=5, keep=Restarts.RESTARTS_ALL, recompute=True
     )
     one = pair_api.finish(pair_api.create(base))
-    many = create_parts(pair, pair_api, one.spec.visualize, 0.01)
-    assert (one.parts, many.parts) == (1, 3)
+    many = create_parts(pair, pair_api, one.effective_spec.visualize, 0.01)
+    assert (one.estimate.part_count, many.estimate.part_count) == (1, 3)
     expected, found = (
         {(each.image.feature.index, each.image.restart): unnamed(each.image) for each in images(pair_api.watch(job))}
         for job in (one, many)
@@ -54,16 +54,16 @@ def test_restarts_of_one_feature_in_parts_are_those_of_one_process(
         model=model, selections=[conv2], objectives=[logit], iterations=5, restarts=20, keep=keep, recompute=True
     )
     job = create_parts(pair, pair_api, validated(pair_api, asked), 0.01)
-    assert job.parts == 5  # three chunks of the features, two of the objective
+    assert job.estimate.part_count == 5  # three chunks of the features, two of the objective
     ended = pair_api.finish(job)
-    assert ended.parts_done == 5, ended.failure.message
+    assert ended.ended_part_count == 5, ended.failure.message
     ready = images(pair_api.watch(job))
     found = {(*subject(each.image), each.image.restart): each.image for each in ready}
     for image in found.values():
         assert image.cache_key
         for known in ("name", "cache_key", image.WhichOneof("subject") or ""):
             image.ClearField(known)  # type: ignore[arg-type]  # its own fields
-    expected = in_one_process(pair_api, job.spec.visualize)
+    expected = in_one_process(pair_api, job.effective_spec.visualize)
     assert len(expected) == ended.result.visualize.images == (60 if keep == Restarts.RESTARTS_ALL else 3)
     assert found == expected
     with redis.Redis.from_url(pair.redis_url) as connection:
@@ -76,7 +76,7 @@ def validated(api: Api, spec: VisualizeSpec) -> VisualizeSpec:
     """The spec with every default filled in, as that of a job."""
     job = api.create(spec)
     api.jobs.CancelJob(CancelJobRequest(name=job.name))
-    return job.spec.visualize
+    return job.effective_spec.visualize
 
 
 def in_one_process(api: Api, spec: VisualizeSpec) -> dict[tuple[str, int, int], Image]:

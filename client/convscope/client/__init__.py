@@ -72,7 +72,7 @@ from convscope.client.events import (
 from convscope.client.history import History
 from convscope.client.image_listing import Visualizations
 from convscope.client.images import Feature, Image, ObjectiveRef, OptimizedImage, Trace
-from convscope.client.jobs import Job, JobInfo
+from convscope.client.jobs import Estimate, Job, JobInfo
 from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
 from convscope.client.objectives import Objective, Objectives
@@ -90,6 +90,7 @@ from convscope.client.resources import Dataset, Layer, Lineage, Model
 from convscope.client.results import ImageStack, LayerImages, TrainResult, VisualizeResult
 from convscope.client.selections import Features, Layers
 from convscope.client.verdicts import Spread, Verdict
+from convscope.client.waiting import Backlog, NoWorker, WaitingReason
 
 __all__ = [
     "Activation",
@@ -97,6 +98,7 @@ __all__ = [
     "AlreadyExists",
     "AttemptLost",
     "AttemptStarted",
+    "Backlog",
     "CancelRequested",
     "CheckpointUnreadable",
     "ClassScores",
@@ -109,6 +111,7 @@ __all__ = [
     "DeadlineExceeded",
     "Dense",
     "Device",
+    "Estimate",
     "EvaluateProgress",
     "EvaluateResult",
     "Event",
@@ -145,6 +148,7 @@ __all__ = [
     "Model",
     "ModelLike",
     "ModelState",
+    "NoWorker",
     "NormalizedStep",
     "NotFound",
     "Objective",
@@ -180,5 +184,6 @@ __all__ = [
     "Visualizations",
     "VisualizeResult",
     "Waiting",
+    "WaitingReason",
     "WorkerState",
 ]

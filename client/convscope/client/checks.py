@@ -2,22 +2,23 @@
 
 import numbers
 import operator
-import re
 
 from google.protobuf.message import Message
 
 from convscope.client.errors import InvalidType, InvalidValue
+from convscope.client.paths import argument_path
 from convscope.v1.rules import violations
 
-__all__ = ["float32", "int32", "int64", "keep_rules", "real", "resource_name", "text", "uint64"]
+__all__ = ["flag", "float32", "int32", "int64", "keep_rules", "real", "resource_name", "seconds", "text", "uint64"]
 
-# What stands before the name of a Python argument in the path of a request's field.
-_AROUND = re.compile(r"spec\.(train\.(network\.(?=convolutions|dense))?|evaluate\.|visualize\.)?")
 # Faults that are told; further ones are counted.
 _MOST_FAULTS = 12
 
 # The largest number that is sent as float32 and does not arrive as infinity.
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
+
+# Seconds in the longest duration that there can be: 10,000 years.
+_LONGEST = 315_576_000_000
 
 
 def _whole(field: str, value: object, low: int, high: int) -> int:
@@ -30,6 +31,13 @@ def _whole(field: str, value: object, low: int, high: int) -> int:
     if not low <= number <= high:
         raise InvalidValue(f"{field}: {number} is not within {low} to {high}")
     return number
+
+
+def flag(field: str, value: object) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise InvalidType(f"{field}: {value!r} is neither True nor False")
+    return value
 
 
 def int32(field: str, value: object) -> int:
@@ -65,6 +73,14 @@ def float32(field: str, value: object) -> float:
     return number
 
 
+def seconds(field: str, value: object) -> float:
+    """A number of seconds that a duration can hold."""
+    number = real(field, value)
+    if not abs(number) <= _LONGEST:  # nor is NaN
+        raise InvalidValue(f"{field}: {number:g} is not a number of seconds")
+    return number
+
+
 def text(field: str, value: object) -> str:
     """A string that is not empty."""
     if not isinstance(value, str):
@@ -90,14 +106,8 @@ def keep_rules(request: Message) -> None:
     Raises:
         InvalidValue: Naming each argument that breaks one, and what is allowed.
     """
-    broken = {_argument(fault.field): fault.description for fault in violations(request)}
+    broken = {argument_path(fault.field): fault.description for fault in violations(request)}
     if broken:
         told = [f"{field}: {description}" for field, description in broken.items()]
         more = [f"and {len(told) - _MOST_FAULTS} more"] if len(told) > _MOST_FAULTS else []
         raise InvalidValue("; ".join(told[:_MOST_FAULTS] + more), broken)
-
-
-def _argument(path: str) -> str:
-    """The Python argument that a field of a request comes from."""
-    name = _AROUND.sub("", path, count=1) if path.startswith("spec.") else path
-    return re.sub("^selections", "layers", re.sub(r"^parent$", "job", name.removeprefix("filter.")))

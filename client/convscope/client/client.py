@@ -97,6 +97,10 @@ class Client:
         request_id: str | None = None,
         priority: str | None = None,
         device: str | None = None,
+        display_name: str = "",
+        labels: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        validate_only: bool = False,
     ) -> Job[TrainResult]:
         """Submits a training: softmax cross-entropy, minimized with Adam. What is left out has the tutorial's value.
 
@@ -113,16 +117,23 @@ class Client:
             validation_interval: Steps between measurements on the whole validation split; 0 for never. Default 0.
             seed: Decides the initial weights and the order of the examples.
             continue_from: Model to go on from: weights, optimizer state and step count. It may still be in training.
-            request_id: Makes the submission safe to repeat: the same id with the same spec is the same job.
+            request_id: Makes the submission safe to repeat: the same id with the same arguments is the same job.
             priority: How soon the job is taken up: `low`, `normal` or `high`. Default `normal`.
             device: What it is to run on: `any`, `cpu` or `gpu`. Default `any`.
+            display_name: What people call the job, at most 200 characters; need not be unique.
+            labels: What programs find it by: up to 64 names, each with a value of at most 255 characters. A name has 1
+                to 63 of a-z, 0-9, `-`, `_` and `.`.
+            timeout: Seconds that it may run from its first start on, 1 to 31,536,000 (a year); then it fails.
+                Default: no limit.
+            validate_only: Only have the server check it: nothing is submitted. The job that is returned has no name;
+                its `info` has every default filled in, and an estimate of what it would take.
 
         Raises:
             InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
             InvalidArgument: The server refuses what does not fit its models or datasets; `fields` names it.
             NotFound: Unknown dataset or model.
             FailedPrecondition: The model's training failed.
-            AlreadyExists: `request_id` was used with another spec.
+            AlreadyExists: `request_id` was used with another job.
             Unavailable: No server, or its Redis is away.
         """
         spec = train_spec(
@@ -137,7 +148,16 @@ class Client:
             seed=seed,
             continue_from=continue_from,
         )
-        return self._create(jobs_pb2.JobSpec(train=spec), request_id, priority, device)
+        return self._create(
+            jobs_pb2.JobSpec(train=spec),
+            request_id=request_id,
+            priority=priority,
+            device=device,
+            display_name=display_name,
+            labels=labels,
+            timeout=timeout,
+            validate_only=validate_only,
+        )
 
     def evaluate(
         self,
@@ -149,6 +169,10 @@ class Client:
         request_id: str | None = None,
         priority: str | None = None,
         device: str | None = None,
+        display_name: str = "",
+        labels: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        validate_only: bool = False,
     ) -> Job[EvaluateResult]:
         """Submits an evaluation: classifies a whole split.
 
@@ -160,12 +184,25 @@ class Client:
             request_id: As in `train`.
             priority: As in `train`.
             device: As in `train`.
+            display_name: As in `train`.
+            labels: As in `train`.
+            timeout: As in `train`.
+            validate_only: As in `train`.
 
         Raises:
             ConvscopeError: As in `train`.
         """
         spec = evaluate_spec(model_name("model", model), split, batch_size, max_errors)
-        return self._create(jobs_pb2.JobSpec(evaluate=spec), request_id, priority, device)
+        return self._create(
+            jobs_pb2.JobSpec(evaluate=spec),
+            request_id=request_id,
+            priority=priority,
+            device=device,
+            display_name=display_name,
+            labels=labels,
+            timeout=timeout,
+            validate_only=validate_only,
+        )
 
     def visualize(
         self,
@@ -185,6 +222,10 @@ class Client:
         request_id: str | None = None,
         priority: str | None = None,
         device: str | None = None,
+        display_name: str = "",
+        labels: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        validate_only: bool = False,
     ) -> Job[VisualizeResult]:
         """Submits a visualization: for each chosen feature and objective, the image that maximizes it.
 
@@ -207,6 +248,10 @@ class Client:
             request_id: As in `train`.
             priority: As in `train`.
             device: As in `train`.
+            display_name: As in `train`.
+            labels: As in `train`.
+            timeout: As in `train`.
+            validate_only: As in `train`.
 
         Raises:
             ConvscopeError: As in `train`.
@@ -225,7 +270,16 @@ class Client:
             frames=frames,
             recompute=recompute,
         )
-        return self._create(jobs_pb2.JobSpec(visualize=spec), request_id, priority, device)
+        return self._create(
+            jobs_pb2.JobSpec(visualize=spec),
+            request_id=request_id,
+            priority=priority,
+            device=device,
+            display_name=display_name,
+            labels=labels,
+            timeout=timeout,
+            validate_only=validate_only,
+        )
 
     def images(
         self,
@@ -320,10 +374,8 @@ class Client:
         found = pages(self._connection, self._connection.workers.ListWorkers, request)
         return (Worker.from_wire(message) for page in found for message in page.workers)
 
-    def _create(
-        self, spec: jobs_pb2.JobSpec, request_id: str | None, priority: str | None, device: str | None
-    ) -> Job[Any]:
-        request = create_request(spec, request_id, priority, device)
+    def _create(self, spec: jobs_pb2.JobSpec, **job: Any) -> Job[Any]:
+        request = create_request(spec, **job)
         return self._handle(self._connection.call(self._connection.jobs.CreateJob, request))
 
     def _handle(self, message: jobs_pb2.Job) -> Job[Any]:

@@ -60,6 +60,8 @@ class FailureReason(StrEnum):
     DATASET = "dataset"
     WORKER_LOST = "worker_lost"
     STORAGE = "storage"
+    INVALID = "invalid"
+    TIMEOUT = "timeout"
 
 
 class ModelState(StrEnum):

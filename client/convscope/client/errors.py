@@ -9,7 +9,7 @@ ConvscopeError
 ├── ServiceError                       the server refused a request, or could not be asked
 │   ├── InvalidArgument                a field that the server refuses; `fields` names it
 │   ├── NotFound                       no such job, model or dataset
-│   ├── AlreadyExists                  the request id was used with another spec
+│   ├── AlreadyExists                  the request id was used with another job
 │   ├── FailedPrecondition             not in this state: cancel, wait or choose another
 │   ├── OutOfRange                     events that have been trimmed were asked for
 │   ├── DataLoss                       something stored is missing or damaged
@@ -92,7 +92,8 @@ class ServiceError(ConvscopeError):
 class InvalidArgument(ServiceError):
     """A field of the request does not fit what the server has, or is unknown to it.
 
-    `fields` maps each field's path (`train.learning_rate`) to what is wrong with it; empty where none was named.
+    `fields` maps each argument (`learning_rate`, `layers[0].name`) to what is wrong with it; it is empty where none was
+    named.
     """
 
     def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
@@ -105,7 +106,7 @@ class NotFound(ServiceError):
 
 
 class AlreadyExists(ServiceError):
-    """The request id was used before, with another spec."""
+    """The request id was used before, with another job."""
 
 
 class FailedPrecondition(ServiceError):
@@ -152,13 +153,16 @@ class JobError(ConvscopeError):
 class JobFailed(JobError):
     """A job failed.
 
-    `reason` is one of `computation`, `model`, `dataset`, `worker_lost`, `storage`; `message` says what happened.
+    `reason` is one of `computation`, `model`, `dataset`, `worker_lost`, `storage`, `invalid`, `timeout`; `message` says
+    what happened. `fields` maps each argument that did not fit the model which the job had waited for to what is wrong
+    with it.
     """
 
-    def __init__(self, job: str, reason: str, message: str) -> None:
+    def __init__(self, job: str, reason: str, message: str, fields: Mapping[str, str] | None = None) -> None:
         super().__init__(job, f"failed ({reason}): {message}")
         self.reason = reason
         self.message = message
+        self.fields: Mapping[str, str] = MappingProxyType(dict(fields or {}))
 
 
 class JobCancelled(JobError):

@@ -1,13 +1,14 @@
 """What happens to a job, as typed values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from convscope.client.enums import FailureReason, JobState, from_wire
 from convscope.client.images import Image
+from convscope.client.paths import argument_path
 from convscope.client.results import Result, result_from_wire
 from convscope.client.times import time_from_wire
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
@@ -45,14 +46,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Waiting(Event):
-    """The job waits for a model, `models/{id}`, that another job trains."""
+    """The job waits for a model or dataset that another job makes: `resource`, `models/{id}` or `datasets/{id}`."""
 
-    model: str
+    resource: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Queued(Event):
-    """The job is on a queue."""
+    """The job, or a part that came back, is ready for a worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,16 +63,18 @@ class AttemptStarted(Event):
     Attributes:
         part: Number of the part, from 0.
         attempt: Number of the attempt at this part, from 1.
-        worker: Name of the worker.
+        worker: `workers/{id}`.
         environment: Versions and settings that decide the exact bits.
-        resumed_from: What is kept of the attempts before: a training step, or a number of images; 0 if it starts anew.
+        step: The step of the checkpoint that training resumes from; None if there is none.
+        image_count: How many of the part's images are stored already; None if there are none.
     """
 
     part: int
     attempt: int
     worker: str
     environment: Mapping[str, str]
-    resumed_from: int
+    step: int | None
+    image_count: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,20 +94,20 @@ class AttemptLost(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CheckpointUnreadable(Event):
-    """A checkpoint cannot be read; training goes on from the one before, or anew.
+    """A checkpoint cannot be read; training resumes from the one before, or starts from nothing.
 
     Attributes:
         step: The checkpoint's step.
-        reason: Why.
+        cause: Why.
     """
 
     step: int
-    reason: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CancelRequested(Event):
-    """Somebody asked the job to stop."""
+    """The job was asked to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -150,10 +153,14 @@ class ImageReady(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a job failed: `reason` for programs, `message` for people."""
+    """Why a job failed: `reason` for programs, `message` for people.
+
+    `fields` maps each argument that did not fit the model which the job had waited for to what is wrong with it.
+    """
 
     reason: FailureReason | None
     message: str
+    fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -185,7 +192,8 @@ def event_from_wire(message: jobs_pb2.JobEvent) -> Event:
 def failure_from_wire(message: jobs_pb2.Failure) -> Failure:
     """The failure of a message; a reason that is not set is None."""
     reason = from_wire(FailureReason, jobs_pb2.Failure.Reason.Name, message.reason) if message.reason else None
-    return Failure(reason=reason, message=message.message)
+    fields = {argument_path(violation.field): violation.description for violation in message.violations}
+    return Failure(reason=reason, message=message.message, fields=MappingProxyType(fields))
 
 
 def _attempt(head: dict[str, Any], message: jobs_pb2.AttemptStarted) -> AttemptStarted:
@@ -196,7 +204,8 @@ def _attempt(head: dict[str, Any], message: jobs_pb2.AttemptStarted) -> AttemptS
         attempt=message.attempt,
         worker=message.worker,
         environment=environment,
-        resumed_from=message.resumed_from,
+        step=message.step if message.HasField("step") else None,
+        image_count=message.image_count if message.HasField("image_count") else None,
     )
 
 
@@ -205,7 +214,7 @@ def _lost(head: dict[str, Any], message: jobs_pb2.AttemptLost) -> AttemptLost:
 
 
 def _unreadable(head: dict[str, Any], message: jobs_pb2.CheckpointUnreadable) -> CheckpointUnreadable:
-    return CheckpointUnreadable(**head, step=message.step, reason=message.reason)
+    return CheckpointUnreadable(**head, step=message.step, cause=message.cause)
 
 
 def _training(head: dict[str, Any], message: train_pb2.TrainProgress) -> TrainProgress:
@@ -240,7 +249,7 @@ def _finished(head: dict[str, Any], message: jobs_pb2.JobFinished) -> Finished:
 
 
 _READERS: dict[str, Callable[[dict[str, Any], Any], Event]] = {
-    "waiting": lambda head, message: Waiting(**head, model=message.model),
+    "waiting": lambda head, message: Waiting(**head, resource=message.resource),
     "queued": lambda head, _: Queued(**head),
     "attempt_started": _attempt,
     "cancel_requested": lambda head, _: CancelRequested(**head),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
@@ -13,20 +13,53 @@ from google.protobuf import json_format
 from convscope.client import checks
 from convscope.client.connection import Connection
 from convscope.client.enums import Device, JobKind, JobState, Priority, from_wire
-from convscope.client.errors import DataLoss, DeadlineExceeded, JobCancelled, JobFailed, NotFound, ProtocolError
+from convscope.client.errors import (
+    DataLoss,
+    DeadlineExceeded,
+    InvalidValue,
+    JobCancelled,
+    JobFailed,
+    NotFound,
+    ProtocolError,
+)
 from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
 from convscope.client.history import History
 from convscope.client.image_pages import listed_images
 from convscope.client.images import Image
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
 from convscope.client.selections import asked_features, objective_names
-from convscope.client.times import time_from_wire
+from convscope.client.times import seconds_from_wire, time_from_wire
+from convscope.client.waiting import WaitingReason
 from convscope.client.watching import patiently, watch
 from convscope.v1 import images_pb2, jobs_pb2, models_pb2
 
-__all__ = ["Job", "JobInfo"]
+__all__ = ["Estimate", "Job", "JobInfo"]
 
 R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a job takes, by estimate.
+
+    Attributes:
+        part_count: Number of its parts, each computed by one worker in one go.
+        compute_seconds: Time that one worker needs for it.
+        stored_bytes: Bytes that it stores.
+    """
+
+    part_count: int
+    compute_seconds: float
+    stored_bytes: int
+
+    @classmethod
+    def from_wire(cls, message: jobs_pb2.Estimate) -> "Estimate":
+        """The estimate in a message."""
+        return cls(
+            part_count=message.part_count,
+            compute_seconds=seconds_from_wire(message.compute_duration),
+            stored_bytes=message.stored_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +67,14 @@ class JobInfo:
     """How a job stood when the server was last asked.
 
     Attributes:
-        name: `jobs/{id}`.
+        name: `jobs/{id}`; empty if the job was only validated.
         kind: Train, evaluate or visualize.
         state: Where it is in its life.
         model: `models/{id}` that it makes, or that it looks at.
-        spec: What it does, every default filled in, as the JSON of its message: 64-bit integers are strings, and what
-            is 0, false or empty is left out unless it was set.
+        spec: What it does, every default filled in (as it was sent while it waits for what decides them), as the JSON
+            of its message: 64-bit integers are strings, and what is 0, false or empty is left out unless it was set.
         request_id: The id of the request that made it.
-        create_time: When it was created, UTC.
+        create_time: When it was created, UTC; None if it was only validated.
         start_time: When a worker first started it; None before.
         end_time: When it ended; None before.
         sequence: Sequence number of its latest event, >= 1.
@@ -49,9 +82,13 @@ class JobInfo:
         failure: Why it failed; None unless it did, or was cancelled with a reason.
         priority: How soon it is taken up.
         device: What it runs on.
-        parts: Number of its parts, each computed by one worker in one go.
-        parts_done: How many of them have ended.
-        waiting: Why it waits, as of then; empty if it does not, and in listings.
+        display_name: What people call it; empty if nothing was said.
+        labels: What programs find it by.
+        owner: Whose it is.
+        timeout: Seconds that it may run from its first start on; None if there is no limit.
+        estimate: What it takes; None while that cannot be said.
+        ended_part_count: How many of its parts have ended.
+        waiting: Why it waits, as of then; None if it does not. Listings tell it only of jobs that wait for a model.
     """
 
     name: str
@@ -60,7 +97,7 @@ class JobInfo:
     model: str
     spec: Mapping[str, Any]
     request_id: str
-    create_time: datetime
+    create_time: datetime | None
     start_time: datetime | None
     end_time: datetime | None
     sequence: int
@@ -68,17 +105,22 @@ class JobInfo:
     failure: Failure | None
     priority: Priority = Priority.NORMAL
     device: Device = Device.ANY
-    parts: int = 1
-    parts_done: int = 0
-    waiting: str = ""
+    display_name: str = ""
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    owner: str = ""
+    timeout: float | None = None
+    estimate: "Estimate | None" = None
+    ended_part_count: int = 0
+    waiting: WaitingReason | None = None
 
     @classmethod
     def from_wire(cls, message: jobs_pb2.Job) -> "JobInfo":
         """The information in a message."""
-        kind = message.spec.WhichOneof("kind")
+        chosen = message.effective_spec if message.HasField("effective_spec") else message.spec
+        kind = chosen.WhichOneof("kind")
         if kind is None:
             raise ProtocolError(f"{message.name} is of a kind that this client does not know")
-        spec = getattr(message.spec, kind)
+        spec = getattr(chosen, kind)
         return cls(
             name=message.name,
             kind=JobKind(kind),
@@ -86,7 +128,7 @@ class JobInfo:
             model=message.model if kind == "train" else spec.model,
             spec=MappingProxyType(json_format.MessageToDict(spec, preserving_proto_field_name=True)),
             request_id=message.request_id,
-            create_time=time_from_wire(message.create_time),
+            create_time=time_from_wire(message.create_time) if message.HasField("create_time") else None,
             start_time=time_from_wire(message.start_time) if message.HasField("start_time") else None,
             end_time=time_from_wire(message.end_time) if message.HasField("end_time") else None,
             sequence=message.sequence,
@@ -94,14 +136,20 @@ class JobInfo:
             failure=failure_from_wire(message.failure) if message.HasField("failure") else None,
             priority=from_wire(Priority, jobs_pb2.Priority.Name, message.priority or jobs_pb2.PRIORITY_NORMAL),
             device=from_wire(Device, jobs_pb2.Device.Name, message.device or jobs_pb2.DEVICE_ANY),
-            parts=max(message.parts, 1),
-            parts_done=message.parts_done,
-            waiting=message.waiting.message,
+            display_name=message.display_name,
+            labels=MappingProxyType(dict(message.labels)),
+            owner=message.owner,
+            timeout=seconds_from_wire(message.timeout) if message.HasField("timeout") else None,
+            estimate=Estimate.from_wire(message.estimate) if message.HasField("estimate") else None,
+            ended_part_count=message.ended_part_count,
+            waiting=WaitingReason.from_wire(message.waiting) if message.HasField("waiting") else None,
         )
 
 
 class Job(Generic[R]):
     """A handle on a job whose result is an `R`. Many handles may follow the same job.
+
+    That of a job which was only validated has no name; all that can be done with it is to look at its `info`.
 
     A handle got by name asks nothing by itself: `kind`, `model` and `info` ask the server when they are first used, and
     raise what `refresh` raises.
@@ -119,7 +167,7 @@ class Job(Generic[R]):
 
     @property
     def name(self) -> str:
-        """`jobs/{id}`."""
+        """`jobs/{id}`; empty if the job was only validated."""
         return self._name
 
     @property
@@ -172,7 +220,7 @@ class Job(Generic[R]):
         """
         after_sequence = checks.int64("after_sequence", after_sequence)
         token = checks.text("after_token", after_token) if after_token != "" else ""
-        return map(event_from_wire, watch(self._connection, self.name, after_sequence, token))
+        return map(event_from_wire, watch(self._connection, self._made(), after_sequence, token))
 
     def result(self, *, progress: bool | Callable[[Event], None] = False, timeout: float | None = None) -> R:
         """Waits for the job to end and returns what it found.
@@ -189,6 +237,7 @@ class Job(Generic[R]):
             DeadlineExceeded: It has not ended within `timeout`; it goes on.
             ServiceError: The server refused, or was away for longer than the client's patience.
         """
+        self._made()
         deadline = None if timeout is None else time.monotonic() + checks.real("timeout", timeout)
         try:
             info = self._info or patiently(self._connection, self.refresh, deadline=deadline)
@@ -202,16 +251,26 @@ class Job(Generic[R]):
 
     def cancel(self) -> JobInfo:
         """Asks the job to stop; one that has ended is left as it is."""
-        request = jobs_pb2.CancelJobRequest(name=self.name)
+        request = jobs_pb2.CancelJobRequest(name=self._made())
         self._info = info = JobInfo.from_wire(self._connection.call(self._connection.jobs.CancelJob, request))
         return info
 
     def delete(self) -> None:
         """Deletes the job, which must have ended, with its events. The model that it made stays."""
-        self._connection.call(self._connection.jobs.DeleteJob, jobs_pb2.DeleteJobRequest(name=self.name))
+        self._connection.call(self._connection.jobs.DeleteJob, jobs_pb2.DeleteJobRequest(name=self._made()))
+
+    def _made(self) -> str:
+        """The job's name.
+
+        Raises:
+            InvalidValue: It was only validated.
+        """
+        if not self._name:
+            raise InvalidValue("job: there is none, it was only validated; submit it without validate_only")
+        return self._name
 
     def _get(self) -> jobs_pb2.Job:
-        return self._connection.call(self._connection.jobs.GetJob, jobs_pb2.GetJobRequest(name=self.name))
+        return self._connection.call(self._connection.jobs.GetJob, jobs_pb2.GetJobRequest(name=self._made()))
 
     def _wait(self, show: Callable[[Event], None], deadline: float | None) -> Result:
         """The result, from the record where the job has ended already, else from the events."""
@@ -240,11 +299,12 @@ class Job(Generic[R]):
             raise JobCancelled(self.name, failure.message if failure else "")
         if state is not JobState.SUCCEEDED or result is None:
             failure = failure or Failure(reason=None, message="the server did not say why")
-            raise JobFailed(self.name, failure.reason or "unknown", failure.message)
+            raise JobFailed(self.name, failure.reason or "unknown", failure.message, failure.fields)
         if isinstance(result, TrainResult):
             return self._with_history(result)
         if isinstance(result, VisualizeResult):
-            spec = self.info.spec
+            waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
+            spec = (self.refresh() if waited else self.info).spec
             if spec.get("frames"):  # which are not in events
                 images = patiently(self._connection, self._images)
             return VisualizeResult.of(

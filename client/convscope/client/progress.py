@@ -84,13 +84,13 @@ def _so_far(event: _Counted) -> str:
 def _beginning(event: events.Event) -> str:
     match event:
         case events.Waiting():
-            return f"waiting for {event.model}"
+            return f"waiting for {event.resource}"
         case events.Queued():
             return "queued"
         case events.AttemptStarted():
             again = "" if event.attempt == 1 else f", attempt {event.attempt}"
-            kept = f", going on from {event.resumed_from}" if event.resumed_from else ""
-            return f"starting {_part(event)}on {event.worker}{again}{kept}"
+            worker = event.worker.removeprefix("workers/")
+            return f"starting {_part(event)}on {worker}{again}{_kept(event)}"
         case events.CancelRequested():
             return "asked to stop"
     return _mishap(event)
@@ -101,13 +101,20 @@ def _mishap(event: events.Event) -> str:
         case events.AttemptLost():
             return f"attempt {event.attempt} {_part(event, 'at ')}was lost: {event.cause}"
         case events.CheckpointUnreadable():
-            return f"the checkpoint of step {event.step} cannot be read: {event.reason}"
+            return f"the checkpoint of step {event.step} cannot be read: {event.cause}"
     return "something that this client does not know"
 
 
 def _part(event: events.AttemptStarted | events.AttemptLost, word: str = "") -> str:
     """Which part it is about; jobs of one part need not say."""
     return f"{word}part {event.part} " if event.part else ""
+
+
+def _kept(event: events.AttemptStarted) -> str:
+    """What is kept of the attempts before."""
+    if event.step:
+        return f", going on from step {event.step}"
+    return f", with {event.image_count} images kept" if event.image_count else ""
 
 
 def _training(event: events.TrainProgress) -> str:

@@ -7,6 +7,7 @@ import grpc
 
 from convscope.client import errors
 from convscope.client.config import Config
+from convscope.client.paths import argument_path
 
 __all__ = ["translate"]
 
@@ -134,5 +135,6 @@ def _bad_fields(error: grpc.RpcError) -> dict[str, str]:
     for detail in status.details if status else ():
         bad = error_details_pb2.BadRequest()
         if detail.Unpack(bad):
-            fields |= {violation.field: _one_line(violation.description) for violation in bad.field_violations}
+            violations = bad.field_violations
+            fields |= {argument_path(each.field): _one_line(each.description) for each in violations}
     return fields

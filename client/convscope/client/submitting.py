@@ -1,18 +1,29 @@
 """The messages that submit jobs."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from convscope.client import checks
 from convscope.client.enums import Device, Precision, Priority, Split, to_wire
+from convscope.client.errors import InvalidType
 from convscope.client.naming import dataset_name, model_name
+from convscope.client.times import seconds_to_wire
 from convscope.v1 import datasets_pb2, evaluate_pb2, jobs_pb2, train_pb2
 
 __all__ = ["create_request", "evaluate_spec", "train_spec"]
 
 
 def create_request(
-    spec: jobs_pb2.JobSpec, request_id: str | None, priority: str | None, device: str | None
+    spec: jobs_pb2.JobSpec,
+    *,
+    request_id: str | None,
+    priority: str | None,
+    device: str | None,
+    display_name: str,
+    labels: Mapping[str, str] | None,
+    timeout: float | None,
+    validate_only: bool,
 ) -> jobs_pb2.CreateJobRequest:
     """Always with a request id, so that a call that broke can be sent again.
 
@@ -20,12 +31,18 @@ def create_request(
         InvalidValue, InvalidType: A value that cannot be right.
     """
     identity = uuid.uuid4().hex if request_id is None else checks.text("request_id", request_id)
-    request = jobs_pb2.CreateJobRequest(spec=spec, request_id=identity)
+    job = jobs_pb2.Job(spec=spec, labels=_labels(labels or {}))
+    if display_name != "":
+        job.display_name = checks.text("display_name", display_name)
+    if timeout is not None:
+        job.timeout.CopyFrom(seconds_to_wire(checks.seconds("timeout", timeout)))
     if priority is not None:
-        request.priority = to_wire(Priority, jobs_pb2.Priority.Value, "priority", priority)
+        job.priority = to_wire(Priority, jobs_pb2.Priority.Value, "priority", priority)
     if device is not None:
-        request.device = to_wire(Device, jobs_pb2.Device.Value, "device", device)
-    return request
+        job.device = to_wire(Device, jobs_pb2.Device.Value, "device", device)
+    return jobs_pb2.CreateJobRequest(
+        job=job, request_id=identity, validate_only=checks.flag("validate_only", validate_only)
+    )
 
 
 def train_spec(
@@ -78,3 +95,12 @@ def evaluate_spec(model: str, split: str, batch_size: int | None, max_errors: in
         batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
         max_errors=None if max_errors is None else checks.int32("max_errors", max_errors),
     )
+
+
+def _labels(labels: object) -> dict[str, str]:
+    if not isinstance(labels, Mapping):
+        raise InvalidType(f"labels: {labels!r} is not a mapping of names to values")
+    for name, value in labels.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise InvalidType(f"labels: {name!r}: {value!r} is not a name and a value, both strings")
+    return dict(labels)

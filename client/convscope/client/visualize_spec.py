@@ -2,7 +2,6 @@
 
 from convscope.client import checks
 from convscope.client.enums import Preset, Restarts, to_wire
-from convscope.client.errors import InvalidType
 from convscope.client.objectives import Objectives, objective_messages
 from convscope.client.render import RenderLike, render_message
 from convscope.client.selections import Layers, selections
@@ -31,9 +30,6 @@ def visualize_spec(
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
     """
-    for name, value in (("trace", trace), ("recompute", recompute)):
-        if not isinstance(value, bool):
-            raise InvalidType(f"{name}: {value!r} is neither True nor False")
     spec = visualize_pb2.VisualizeSpec(
         model=model,
         selections=selections(layers),
@@ -42,9 +38,9 @@ def visualize_spec(
         iterations=None if iterations is None else checks.int32("iterations", iterations),
         restarts=None if restarts is None else checks.int32("restarts", restarts),
         seed=checks.uint64("seed", seed),
-        trace=trace,
+        trace=checks.flag("trace", trace),
         frames=checks.int32("frames", frames),
-        recompute=recompute,
+        recompute=checks.flag("recompute", recompute),
     )
     if preset is not None:
         spec.preset = to_wire(Preset, render_pb2.Preset.Value, "preset", preset)

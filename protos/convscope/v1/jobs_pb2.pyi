@@ -34,9 +34,9 @@ class _JobStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     JOB_STATE_UNSPECIFIED: _JobState.ValueType  # 0
     """Not set; never sent."""
     JOB_STATE_WAITING: _JobState.ValueType  # 1
-    """It waits for the model that it names to be trained."""
+    """It waits for a model that another job makes."""
     JOB_STATE_QUEUED: _JobState.ValueType  # 2
-    """It waits for a worker."""
+    """It is ready, and waits for a worker."""
     JOB_STATE_RUNNING: _JobState.ValueType  # 3
     """A worker computes it."""
     JOB_STATE_SUCCEEDED: _JobState.ValueType  # 4
@@ -52,9 +52,9 @@ class JobState(_JobState, metaclass=_JobStateEnumTypeWrapper):
 JOB_STATE_UNSPECIFIED: JobState.ValueType  # 0
 """Not set; never sent."""
 JOB_STATE_WAITING: JobState.ValueType  # 1
-"""It waits for the model that it names to be trained."""
+"""It waits for a model that another job makes."""
 JOB_STATE_QUEUED: JobState.ValueType  # 2
-"""It waits for a worker."""
+"""It is ready, and waits for a worker."""
 JOB_STATE_RUNNING: JobState.ValueType  # 3
 """A worker computes it."""
 JOB_STATE_SUCCEEDED: JobState.ValueType  # 4
@@ -81,7 +81,10 @@ class _JobKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTy
     """Has a VisualizeSpec."""
 
 class JobKind(_JobKind, metaclass=_JobKindEnumTypeWrapper):
-    """Which kinds of job there are."""
+    """Which kinds of job there are. A kind has the same number here, in JobSpec and in JobResult.
+
+    Later: 4 to 8, imports, analyses, attributions, studies, predictions.
+    """
 
 JOB_KIND_UNSPECIFIED: JobKind.ValueType  # 0
 """Not set; never sent."""
@@ -104,9 +107,9 @@ class _PriorityEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     PRIORITY_LOW: _Priority.ValueType  # 1
     """Only when nothing else waits for the same workers."""
     PRIORITY_NORMAL: _Priority.ValueType  # 2
-    """In order of submission."""
+    """In turn with all others."""
     PRIORITY_HIGH: _Priority.ValueType  # 3
-    """Before all others that have not started."""
+    """Before all others that wait."""
 
 class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
     """How soon a job's parts are taken up."""
@@ -116,9 +119,9 @@ PRIORITY_UNSPECIFIED: Priority.ValueType  # 0
 PRIORITY_LOW: Priority.ValueType  # 1
 """Only when nothing else waits for the same workers."""
 PRIORITY_NORMAL: Priority.ValueType  # 2
-"""In order of submission."""
+"""In turn with all others."""
 PRIORITY_HIGH: Priority.ValueType  # 3
-"""Before all others that have not started."""
+"""Before all others that wait."""
 Global___Priority: typing_extensions.TypeAlias = Priority
 
 class _Device:
@@ -168,7 +171,7 @@ class JobSpec(google.protobuf.message.Message):
 
     @property
     def visualize(self) -> convscope.v1.visualize_pb2.VisualizeSpec:
-        """Find what a model's features like to see."""
+        """Find what maximizes a model's features."""
 
     def __init__(
         self,
@@ -185,7 +188,7 @@ Global___JobSpec: typing_extensions.TypeAlias = JobSpec
 
 @typing.final
 class JobResult(google.protobuf.message.Message):
-    """What a job found."""
+    """What a job found, in short. What is large has a listing of its own, or is a file of the job."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -218,6 +221,28 @@ class JobResult(google.protobuf.message.Message):
 Global___JobResult: typing_extensions.TypeAlias = JobResult
 
 @typing.final
+class FieldViolation(google.protobuf.message.Message):
+    """A field that cannot be right."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: builtins.int
+    DESCRIPTION_FIELD_NUMBER: builtins.int
+    field: builtins.str
+    """Its path in the request that made the job: `job.spec.visualize.selections[0].list.indices[2]`."""
+    description: builtins.str
+    """What is allowed, for people."""
+    def __init__(
+        self,
+        *,
+        field: builtins.str = ...,
+        description: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "field", b"field"]) -> None: ...
+
+Global___FieldViolation: typing_extensions.TypeAlias = FieldViolation
+
+@typing.final
 class Failure(google.protobuf.message.Message):
     """Why a job failed."""
 
@@ -234,13 +259,17 @@ class Failure(google.protobuf.message.Message):
         REASON_COMPUTATION: Failure._Reason.ValueType  # 1
         """The computation raised an error."""
         REASON_MODEL: Failure._Reason.ValueType  # 2
-        """The model it needs was not trained, or is damaged or deleted."""
+        """The model it needs was not made, or is damaged or deleted."""
         REASON_DATASET: Failure._Reason.ValueType  # 3
         """The dataset's files are missing or damaged."""
         REASON_WORKER_LOST: Failure._Reason.ValueType  # 4
-        """The worker's process died."""
+        """The worker's process died, as often as is allowed without any progress."""
         REASON_STORAGE: Failure._Reason.ValueType  # 5
         """The artifact store could not be read or written."""
+        REASON_INVALID: Failure._Reason.ValueType  # 6
+        """The job does not fit the model that it waited for; `violations` tells where."""
+        REASON_TIMEOUT: Failure._Reason.ValueType  # 7
+        """It ran longer than its `timeout`."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
         """Kinds of failure, for programs."""
@@ -250,126 +279,39 @@ class Failure(google.protobuf.message.Message):
     REASON_COMPUTATION: Failure.Reason.ValueType  # 1
     """The computation raised an error."""
     REASON_MODEL: Failure.Reason.ValueType  # 2
-    """The model it needs was not trained, or is damaged or deleted."""
+    """The model it needs was not made, or is damaged or deleted."""
     REASON_DATASET: Failure.Reason.ValueType  # 3
     """The dataset's files are missing or damaged."""
     REASON_WORKER_LOST: Failure.Reason.ValueType  # 4
-    """The worker's process died."""
+    """The worker's process died, as often as is allowed without any progress."""
     REASON_STORAGE: Failure.Reason.ValueType  # 5
     """The artifact store could not be read or written."""
+    REASON_INVALID: Failure.Reason.ValueType  # 6
+    """The job does not fit the model that it waited for; `violations` tells where."""
+    REASON_TIMEOUT: Failure.Reason.ValueType  # 7
+    """It ran longer than its `timeout`."""
 
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
+    VIOLATIONS_FIELD_NUMBER: builtins.int
     reason: Global___Failure.Reason.ValueType
     """For programs."""
     message: builtins.str
     """For people: what happened and, where known, what to do."""
+    @property
+    def violations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
+        """What is not right with the spec; only with REASON_INVALID."""
+
     def __init__(
         self,
         *,
         reason: Global___Failure.Reason.ValueType = ...,
         message: builtins.str = ...,
+        violations: collections.abc.Iterable[Global___FieldViolation] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["message", b"message", "reason", b"reason"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["message", b"message", "reason", b"reason", "violations", b"violations"]) -> None: ...
 
 Global___Failure: typing_extensions.TypeAlias = Failure
-
-@typing.final
-class Job(google.protobuf.message.Message):
-    """A job."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: builtins.int
-    STATE_FIELD_NUMBER: builtins.int
-    SPEC_FIELD_NUMBER: builtins.int
-    REQUEST_ID_FIELD_NUMBER: builtins.int
-    MODEL_FIELD_NUMBER: builtins.int
-    CREATE_TIME_FIELD_NUMBER: builtins.int
-    START_TIME_FIELD_NUMBER: builtins.int
-    END_TIME_FIELD_NUMBER: builtins.int
-    SEQUENCE_FIELD_NUMBER: builtins.int
-    CANCEL_REQUESTED_FIELD_NUMBER: builtins.int
-    FAILURE_FIELD_NUMBER: builtins.int
-    RESULT_FIELD_NUMBER: builtins.int
-    PRIORITY_FIELD_NUMBER: builtins.int
-    DEVICE_FIELD_NUMBER: builtins.int
-    PARTS_FIELD_NUMBER: builtins.int
-    PARTS_DONE_FIELD_NUMBER: builtins.int
-    WAITING_FIELD_NUMBER: builtins.int
-    name: builtins.str
-    """Resource name, `jobs/{job}`; the id is the server's."""
-    state: Global___JobState.ValueType
-    """Where it is in its life."""
-    request_id: builtins.str
-    """The request's id; empty if it had none."""
-    model: builtins.str
-    """`models/{model}` that it makes; empty unless it trains. Other jobs may name it at once."""
-    sequence: builtins.int
-    """Sequence number of its latest event, >= 1."""
-    cancel_requested: builtins.bool
-    """Whether it was asked to stop."""
-    priority: Global___Priority.ValueType
-    """How soon it is taken up."""
-    device: Global___Device.ValueType
-    """What it runs on."""
-    parts: builtins.int
-    """Number of its parts, each computed by one worker in one go; >= 1."""
-    parts_done: builtins.int
-    """How many of them have ended."""
-    @property
-    def spec(self) -> Global___JobSpec:
-        """What it does, every default filled in."""
-
-    @property
-    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it was created."""
-
-    @property
-    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When a worker first started it; absent before."""
-
-    @property
-    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it ended; absent before."""
-
-    @property
-    def failure(self) -> Global___Failure:
-        """Only if FAILED, or CANCELLED with a reason."""
-
-    @property
-    def result(self) -> Global___JobResult:
-        """Only if SUCCEEDED; left out by ListJobs."""
-
-    @property
-    def waiting(self) -> Global___Waiting:
-        """Why it waits, as of now; only if WAITING or QUEUED, and left out by ListJobs."""
-
-    def __init__(
-        self,
-        *,
-        name: builtins.str = ...,
-        state: Global___JobState.ValueType = ...,
-        spec: Global___JobSpec | None = ...,
-        request_id: builtins.str = ...,
-        model: builtins.str = ...,
-        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        sequence: builtins.int = ...,
-        cancel_requested: builtins.bool = ...,
-        failure: Global___Failure | None = ...,
-        result: Global___JobResult | None = ...,
-        priority: Global___Priority.ValueType = ...,
-        device: Global___Device.ValueType = ...,
-        parts: builtins.int = ...,
-        parts_done: builtins.int = ...,
-        waiting: Global___Waiting | None = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "result", b"result", "spec", b"spec", "start_time", b"start_time", "waiting", b"waiting"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "end_time", b"end_time", "failure", b"failure", "model", b"model", "name", b"name", "parts", b"parts", "parts_done", b"parts_done", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state", "waiting", b"waiting"]) -> None: ...
-
-Global___Job: typing_extensions.TypeAlias = Job
 
 @typing.final
 class NoWorker(google.protobuf.message.Message):
@@ -406,7 +348,7 @@ class Backlog(google.protobuf.message.Message):
     PART_COUNT_FIELD_NUMBER: builtins.int
     DURATION_FIELD_NUMBER: builtins.int
     part_count: builtins.int
-    """Parts that are ready and may be claimed first."""
+    """Parts that are ready and will be claimed first, by estimate."""
     @property
     def duration(self) -> google.protobuf.duration_pb2.Duration:
         """Time that the workers which are there need for them, by estimate."""
@@ -435,7 +377,7 @@ class Waiting(google.protobuf.message.Message):
     message: builtins.str
     """For people: `no worker takes gpu jobs: 2 alive, both cpu`."""
     resource: builtins.str
-    """`models/{model}` that it waits for."""
+    """`models/{model}` or `datasets/{dataset}` that it waits for."""
     @property
     def no_worker(self) -> Global___NoWorker:
         """No worker can take it."""
@@ -459,26 +401,206 @@ class Waiting(google.protobuf.message.Message):
 Global___Waiting: typing_extensions.TypeAlias = Waiting
 
 @typing.final
-class JobWaiting(google.protobuf.message.Message):
-    """The job waits for a model that another job trains."""
+class Estimate(google.protobuf.message.Message):
+    """What a job takes."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    MODEL_FIELD_NUMBER: builtins.int
-    model: builtins.str
-    """`models/{id}` that it waits for."""
+    PART_COUNT_FIELD_NUMBER: builtins.int
+    COMPUTE_DURATION_FIELD_NUMBER: builtins.int
+    STORED_BYTES_FIELD_NUMBER: builtins.int
+    part_count: builtins.int
+    """Number of its parts, >= 1."""
+    stored_bytes: builtins.int
+    """Bytes that it stores."""
+    @property
+    def compute_duration(self) -> google.protobuf.duration_pb2.Duration:
+        """Time that one worker needs for it."""
+
     def __init__(
         self,
         *,
-        model: builtins.str = ...,
+        part_count: builtins.int = ...,
+        compute_duration: google.protobuf.duration_pb2.Duration | None = ...,
+        stored_bytes: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["model", b"model"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["compute_duration", b"compute_duration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["compute_duration", b"compute_duration", "part_count", b"part_count", "stored_bytes", b"stored_bytes"]) -> None: ...
+
+Global___Estimate: typing_extensions.TypeAlias = Estimate
+
+@typing.final
+class Job(google.protobuf.message.Message):
+    """A job.
+
+    Later: 27 to 49.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class LabelsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    NAME_FIELD_NUMBER: builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: builtins.int
+    LABELS_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
+    SPEC_FIELD_NUMBER: builtins.int
+    EFFECTIVE_SPEC_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    DEVICE_FIELD_NUMBER: builtins.int
+    TIMEOUT_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    WAITING_FIELD_NUMBER: builtins.int
+    RESULT_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
+    ESTIMATE_FIELD_NUMBER: builtins.int
+    ENDED_PART_COUNT_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    CANCEL_REQUESTED_FIELD_NUMBER: builtins.int
+    SEQUENCE_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Resource name, `jobs/{job}`; the id is the server's."""
+    display_name: builtins.str
+    """What people call it; need not be unique."""
+    owner: builtins.str
+    """Whose it is; `local`."""
+    priority: Global___Priority.ValueType
+    """How soon it is taken up."""
+    device: Global___Device.ValueType
+    """What it runs on."""
+    kind: Global___JobKind.ValueType
+    """Which of the spec's fields is set."""
+    state: Global___JobState.ValueType
+    """Where it is in its life."""
+    ended_part_count: builtins.int
+    """How many of its parts have ended."""
+    model: builtins.str
+    """`models/{model}` that it makes; empty unless it trains. Other jobs may name it at once."""
+    request_id: builtins.str
+    """The id of the request that made it; empty if it had none."""
+    cancel_requested: builtins.bool
+    """Whether it was asked to stop."""
+    sequence: builtins.int
+    """Sequence number of its latest event, >= 1."""
+    @property
+    def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """What programs find it by. A value may be empty."""
+
+    @property
+    def spec(self) -> Global___JobSpec:
+        """What it is to do, as it was sent; left out by JOB_VIEW_BASIC."""
+
+    @property
+    def effective_spec(self) -> Global___JobSpec:
+        """What it does: every default filled in, with numbers in the place of presets; left out by JOB_VIEW_BASIC. Absent
+        while it waits for a model that cannot be described yet.
+        """
+
+    @property
+    def timeout(self) -> google.protobuf.duration_pb2.Duration:
+        """How long it may run, from the start of its first attempt; then it fails."""
+
+    @property
+    def waiting(self) -> Global___Waiting:
+        """Why it waits; only if WAITING or QUEUED. Told as of now by GetJob; left out by ListJobs unless WAITING."""
+
+    @property
+    def result(self) -> Global___JobResult:
+        """Only if SUCCEEDED; left out by JOB_VIEW_BASIC."""
+
+    @property
+    def failure(self) -> Global___Failure:
+        """Only if FAILED, or CANCELLED with a reason."""
+
+    @property
+    def estimate(self) -> Global___Estimate:
+        """What it takes, as it was planned; absent while it waits for a model that cannot be described yet."""
+
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was created."""
+
+    @property
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When a worker first started it; absent before."""
+
+    @property
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it ended; absent before."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        display_name: builtins.str = ...,
+        labels: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        owner: builtins.str = ...,
+        spec: Global___JobSpec | None = ...,
+        effective_spec: Global___JobSpec | None = ...,
+        priority: Global___Priority.ValueType = ...,
+        device: Global___Device.ValueType = ...,
+        timeout: google.protobuf.duration_pb2.Duration | None = ...,
+        kind: Global___JobKind.ValueType = ...,
+        state: Global___JobState.ValueType = ...,
+        waiting: Global___Waiting | None = ...,
+        result: Global___JobResult | None = ...,
+        failure: Global___Failure | None = ...,
+        estimate: Global___Estimate | None = ...,
+        ended_part_count: builtins.int = ...,
+        model: builtins.str = ...,
+        request_id: builtins.str = ...,
+        cancel_requested: builtins.bool = ...,
+        sequence: builtins.int = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "effective_spec", b"effective_spec", "end_time", b"end_time", "estimate", b"estimate", "failure", b"failure", "outcome", b"outcome", "result", b"result", "spec", b"spec", "start_time", b"start_time", "timeout", b"timeout", "waiting", b"waiting"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "device", b"device", "display_name", b"display_name", "effective_spec", b"effective_spec", "end_time", b"end_time", "ended_part_count", b"ended_part_count", "estimate", b"estimate", "failure", b"failure", "kind", b"kind", "labels", b"labels", "model", b"model", "name", b"name", "outcome", b"outcome", "owner", b"owner", "priority", b"priority", "request_id", b"request_id", "result", b"result", "sequence", b"sequence", "spec", b"spec", "start_time", b"start_time", "state", b"state", "timeout", b"timeout", "waiting", b"waiting"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["result", "failure"] | None: ...
+
+Global___Job: typing_extensions.TypeAlias = Job
+
+@typing.final
+class JobWaiting(google.protobuf.message.Message):
+    """The job waits for a model or dataset that another job makes."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: builtins.int
+    resource: builtins.str
+    """`models/{model}` or `datasets/{dataset}` that it waits for."""
+    def __init__(
+        self,
+        *,
+        resource: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["resource", b"resource"]) -> None: ...
 
 Global___JobWaiting: typing_extensions.TypeAlias = JobWaiting
 
 @typing.final
 class JobQueued(google.protobuf.message.Message):
-    """The job is on a queue."""
+    """The job, or a part that came back, is ready for a worker."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -514,17 +636,19 @@ class AttemptStarted(google.protobuf.message.Message):
     ATTEMPT_FIELD_NUMBER: builtins.int
     WORKER_FIELD_NUMBER: builtins.int
     ENVIRONMENT_FIELD_NUMBER: builtins.int
-    RESUMED_FROM_FIELD_NUMBER: builtins.int
+    STEP_FIELD_NUMBER: builtins.int
+    IMAGE_COUNT_FIELD_NUMBER: builtins.int
     part: builtins.int
     """Number of the part, from 0."""
     attempt: builtins.int
     """Number of the attempt at this part, from 1."""
     worker: builtins.str
-    """Name of the worker."""
-    resumed_from: builtins.int
-    """What is kept of the attempts before: the step of the checkpoint that training goes on from, or how many of the
-    part's images are stored already; where a feature's restarts are cut into several parts, its image counts as soon
-    as the best of this part's restarts is stored. 0 where the attempt starts anew.
+    """`workers/{worker}`."""
+    step: builtins.int
+    """The step of the checkpoint that training resumes from."""
+    image_count: builtins.int
+    """How many of the part's images are stored already; where a subject's restarts are cut into several parts, its image
+    counts as soon as the best of this part's restarts is stored.
     """
     @property
     def environment(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
@@ -537,9 +661,12 @@ class AttemptStarted(google.protobuf.message.Message):
         attempt: builtins.int = ...,
         worker: builtins.str = ...,
         environment: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
-        resumed_from: builtins.int = ...,
+        step: builtins.int = ...,
+        image_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "environment", b"environment", "part", b"part", "resumed_from", b"resumed_from", "worker", b"worker"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["image_count", b"image_count", "resumed", b"resumed", "step", b"step"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "environment", b"environment", "image_count", b"image_count", "part", b"part", "resumed", b"resumed", "step", b"step", "worker", b"worker"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["resumed", b"resumed"]) -> typing.Literal["step", "image_count"] | None: ...
 
 Global___AttemptStarted: typing_extensions.TypeAlias = AttemptStarted
 
@@ -573,23 +700,23 @@ Global___AttemptLost: typing_extensions.TypeAlias = AttemptLost
 
 @typing.final
 class CheckpointUnreadable(google.protobuf.message.Message):
-    """A checkpoint cannot be read or gone on from; training goes on from the one before, or anew."""
+    """A checkpoint cannot be read or resumed from; training resumes from the one before, or starts from nothing."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STEP_FIELD_NUMBER: builtins.int
-    REASON_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
     step: builtins.int
     """The checkpoint's step."""
-    reason: builtins.str
+    cause: builtins.str
     """Why, for people."""
     def __init__(
         self,
         *,
         step: builtins.int = ...,
-        reason: builtins.str = ...,
+        cause: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["reason", b"reason", "step", b"step"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cause", b"cause", "step", b"step"]) -> None: ...
 
 Global___CheckpointUnreadable: typing_extensions.TypeAlias = CheckpointUnreadable
 
@@ -619,7 +746,7 @@ Global___Bookmark: typing_extensions.TypeAlias = Bookmark
 
 @typing.final
 class CancelRequested(google.protobuf.message.Message):
-    """Somebody asked the job to stop."""
+    """The job was asked to stop."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -636,27 +763,28 @@ class JobFinished(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     STATE_FIELD_NUMBER: builtins.int
-    FAILURE_FIELD_NUMBER: builtins.int
     RESULT_FIELD_NUMBER: builtins.int
+    FAILURE_FIELD_NUMBER: builtins.int
     state: Global___JobState.ValueType
     """SUCCEEDED, FAILED or CANCELLED."""
     @property
-    def failure(self) -> Global___Failure:
-        """Only if FAILED, or CANCELLED with a reason."""
-
-    @property
     def result(self) -> Global___JobResult:
         """Only if SUCCEEDED."""
+
+    @property
+    def failure(self) -> Global___Failure:
+        """Only if FAILED, or CANCELLED with a reason."""
 
     def __init__(
         self,
         *,
         state: Global___JobState.ValueType = ...,
-        failure: Global___Failure | None = ...,
         result: Global___JobResult | None = ...,
+        failure: Global___Failure | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["failure", b"failure", "result", b"result"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["failure", b"failure", "result", b"result", "state", b"state"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["failure", b"failure", "outcome", b"outcome", "result", b"result"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["failure", b"failure", "outcome", b"outcome", "result", b"result", "state", b"state"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["result", "failure"] | None: ...
 
 Global___JobFinished: typing_extensions.TypeAlias = JobFinished
 
@@ -668,23 +796,23 @@ class JobEvent(google.protobuf.message.Message):
 
     SEQUENCE_FIELD_NUMBER: builtins.int
     TIME_FIELD_NUMBER: builtins.int
+    LOG_TOKEN_FIELD_NUMBER: builtins.int
     WAITING_FIELD_NUMBER: builtins.int
     QUEUED_FIELD_NUMBER: builtins.int
     ATTEMPT_STARTED_FIELD_NUMBER: builtins.int
+    ATTEMPT_LOST_FIELD_NUMBER: builtins.int
+    CHECKPOINT_UNREADABLE_FIELD_NUMBER: builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: builtins.int
+    FINISHED_FIELD_NUMBER: builtins.int
+    BOOKMARK_FIELD_NUMBER: builtins.int
     TRAIN_PROGRESS_FIELD_NUMBER: builtins.int
     EVALUATE_PROGRESS_FIELD_NUMBER: builtins.int
     IMAGE_READY_FIELD_NUMBER: builtins.int
-    FINISHED_FIELD_NUMBER: builtins.int
-    ATTEMPT_LOST_FIELD_NUMBER: builtins.int
-    CHECKPOINT_UNREADABLE_FIELD_NUMBER: builtins.int
-    BOOKMARK_FIELD_NUMBER: builtins.int
-    LOG_TOKEN_FIELD_NUMBER: builtins.int
     sequence: builtins.int
     """1, 2, 3, ... within the job, without gaps."""
     log_token: builtins.str
     """Stands for the job's log from its first event to this one: another log has another token. Opaque; at most 64
-    characters; empty in a bookmark, and in events that were stored before there were tokens.
+    characters; empty in a bookmark.
     """
     @property
     def time(self) -> google.protobuf.timestamp_pb2.Timestamp:
@@ -696,31 +824,11 @@ class JobEvent(google.protobuf.message.Message):
 
     @property
     def queued(self) -> Global___JobQueued:
-        """It is on a queue."""
+        """It is ready."""
 
     @property
     def attempt_started(self) -> Global___AttemptStarted:
         """A worker starts it."""
-
-    @property
-    def cancel_requested(self) -> Global___CancelRequested:
-        """It was asked to stop."""
-
-    @property
-    def train_progress(self) -> convscope.v1.train_pb2.TrainProgress:
-        """Training goes on."""
-
-    @property
-    def evaluate_progress(self) -> convscope.v1.evaluate_pb2.EvaluateProgress:
-        """Evaluation goes on."""
-
-    @property
-    def image_ready(self) -> convscope.v1.visualize_pb2.ImageReady:
-        """An image is ready."""
-
-    @property
-    def finished(self) -> Global___JobFinished:
-        """It has ended."""
 
     @property
     def attempt_lost(self) -> Global___AttemptLost:
@@ -728,33 +836,53 @@ class JobEvent(google.protobuf.message.Message):
 
     @property
     def checkpoint_unreadable(self) -> Global___CheckpointUnreadable:
-        """Training cannot go on from a checkpoint."""
+        """Training cannot resume from a checkpoint."""
+
+    @property
+    def cancel_requested(self) -> Global___CancelRequested:
+        """It was asked to stop."""
+
+    @property
+    def finished(self) -> Global___JobFinished:
+        """It has ended."""
 
     @property
     def bookmark(self) -> Global___Bookmark:
         """A sign of life; not part of the log."""
+
+    @property
+    def train_progress(self) -> convscope.v1.train_pb2.TrainProgress:
+        """How training stands."""
+
+    @property
+    def evaluate_progress(self) -> convscope.v1.evaluate_pb2.EvaluateProgress:
+        """How an evaluation stands."""
+
+    @property
+    def image_ready(self) -> convscope.v1.visualize_pb2.ImageReady:
+        """An image is ready."""
 
     def __init__(
         self,
         *,
         sequence: builtins.int = ...,
         time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        log_token: builtins.str = ...,
         waiting: Global___JobWaiting | None = ...,
         queued: Global___JobQueued | None = ...,
         attempt_started: Global___AttemptStarted | None = ...,
+        attempt_lost: Global___AttemptLost | None = ...,
+        checkpoint_unreadable: Global___CheckpointUnreadable | None = ...,
         cancel_requested: Global___CancelRequested | None = ...,
+        finished: Global___JobFinished | None = ...,
+        bookmark: Global___Bookmark | None = ...,
         train_progress: convscope.v1.train_pb2.TrainProgress | None = ...,
         evaluate_progress: convscope.v1.evaluate_pb2.EvaluateProgress | None = ...,
         image_ready: convscope.v1.visualize_pb2.ImageReady | None = ...,
-        finished: Global___JobFinished | None = ...,
-        attempt_lost: Global___AttemptLost | None = ...,
-        checkpoint_unreadable: Global___CheckpointUnreadable | None = ...,
-        bookmark: Global___Bookmark | None = ...,
-        log_token: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["attempt_lost", b"attempt_lost", "attempt_started", b"attempt_started", "bookmark", b"bookmark", "cancel_requested", b"cancel_requested", "checkpoint_unreadable", b"checkpoint_unreadable", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "queued", b"queued", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["attempt_lost", b"attempt_lost", "attempt_started", b"attempt_started", "bookmark", b"bookmark", "cancel_requested", b"cancel_requested", "checkpoint_unreadable", b"checkpoint_unreadable", "evaluate_progress", b"evaluate_progress", "event", b"event", "finished", b"finished", "image_ready", b"image_ready", "log_token", b"log_token", "queued", b"queued", "sequence", b"sequence", "time", b"time", "train_progress", b"train_progress", "waiting", b"waiting"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["waiting", "queued", "attempt_started", "cancel_requested", "train_progress", "evaluate_progress", "image_ready", "finished", "attempt_lost", "checkpoint_unreadable", "bookmark"] | None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["waiting", "queued", "attempt_started", "attempt_lost", "checkpoint_unreadable", "cancel_requested", "finished", "bookmark", "train_progress", "evaluate_progress", "image_ready"] | None: ...
 
 Global___JobEvent: typing_extensions.TypeAlias = JobEvent
 
@@ -764,32 +892,28 @@ class CreateJobRequest(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    SPEC_FIELD_NUMBER: builtins.int
+    JOB_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
-    PRIORITY_FIELD_NUMBER: builtins.int
-    DEVICE_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     request_id: builtins.str
-    """Makes the request safe to repeat, unique among all jobs. The same id with the same spec answers with the job made
-    before.
+    """Makes the request safe to repeat, unique among the jobs of an owner. The same id with the same job answers with the
+    job made before.
     """
-    priority: Global___Priority.ValueType
-    """How soon it is taken up."""
-    device: Global___Device.ValueType
-    """What it is to run on."""
+    validate_only: builtins.bool
+    """Only check the job and estimate what it takes; nothing is stored."""
     @property
-    def spec(self) -> Global___JobSpec:
+    def job(self) -> Global___Job:
         """What to do."""
 
     def __init__(
         self,
         *,
-        spec: Global___JobSpec | None = ...,
+        job: Global___Job | None = ...,
         request_id: builtins.str = ...,
-        priority: Global___Priority.ValueType = ...,
-        device: Global___Device.ValueType = ...,
+        validate_only: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["device", b"device", "priority", b"priority", "request_id", b"request_id", "spec", b"spec"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["job", b"job"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["job", b"job", "request_id", b"request_id", "validate_only", b"validate_only"]) -> None: ...
 
 Global___CreateJobRequest: typing_extensions.TypeAlias = CreateJobRequest
 

@@ -85,13 +85,20 @@ class JobsServicer(object):
     """
 
     def CreateJob(self, request, context):
-        """Checks the spec, fills in its defaults, stores the job and queues it.
+        """Checks a job, fills in what its spec leaves out, stores it and makes it ready for workers.
+
+        A job may name a model that a pending job makes. It is checked in form at once; what can be said only with the model
+        is checked when that job has ended, and faults found then are the job's failure, with the same violations. Where the
+        pending job says already what the model will be, all is checked at once.
+
+        With `validate_only` the answer is the job as it would be, without a name, with its effective spec and its estimate;
+        these two are absent where the job would wait for a model that cannot be described yet.
 
         Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
-        this server does not know, an unknown layer or feature, or a visualization that would take longer than the server
-        allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose training failed;
-        ALREADY_EXISTS if `request_id` was used with another spec; UNAVAILABLE while Redis is away (retry with the same
-        `request_id`).
+        this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would
+        take longer than the server allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose
+        training failed; ALREADY_EXISTS if `request_id` was used with another job; UNAVAILABLE while Redis is away (retry
+        with the same `request_id`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

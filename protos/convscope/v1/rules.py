@@ -93,7 +93,8 @@ def violations(message: Message, path: str = "") -> Iterator[Violation]:
 def fill_defaults(message: Message) -> None:
     """Set every field that is not set and has a default, here and in all messages that are set.
 
-    Numbers whose bounds are coerced are brought within them. Defaults that depend on more than a field are left out.
+    Numbers whose bounds are coerced are brought within them. Defaults that depend on more than a field are left out. A
+    list that has too many elements is left as it is.
     """
     for oneof in _oneofs(message.DESCRIPTOR):
         chosen = oneof_rules(oneof).default_field
@@ -199,8 +200,9 @@ def _as_value(field: FieldDescriptor, value: Any) -> Any:
 
 def _fill_inside(message: Message, field: FieldDescriptor) -> None:
     if field.message_type is not None:
-        for _, inner in _messages(message, field):
-            fill_defaults(inner)
+        if not list(_items_violations(getattr(message, field.name), field, "")):
+            for _, inner in _messages(message, field):
+                fill_defaults(inner)
     elif field_rules(field).strictness == field_options_pb2.STRICTNESS_COERCED and not field.is_repeated:
         setattr(message, field.name, _coerced(field, getattr(message, field.name)))
 
@@ -280,6 +282,8 @@ def _all_within(rules: FieldRules, field: FieldDescriptor, values: Sequence[Any]
         return False
     low = rules.minimum if rules.HasField("minimum") else -inf
     high = rules.maximum if rules.HasField("maximum") else inf
+    if field.cpp_type in INTEGERS:
+        return bool(low <= min(values) and max(values) <= high)
     return all(low <= value <= high for value in values)
 
 

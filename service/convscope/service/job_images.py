@@ -12,6 +12,7 @@ from convscope.store.errors import BlobDamagedError, NotFoundError
 from convscope.store.jobs.images import addressed, ready_images
 from convscope.store.names import parse_name
 from convscope.v1.image_format_pb2 import ImageFormat
+from convscope.v1.jobs_pb2 import JobKind
 from convscope.v1.visualize_pb2 import Image, Restarts
 
 __all__ = ["JobImages"]
@@ -34,10 +35,10 @@ class JobImages:
         self._backend = backend
         self._job_id = parse_name("jobs", name)
         job = backend.jobs.get(name)
-        if not job.spec.HasField("visualize"):
+        if job.kind != JobKind.JOB_KIND_VISUALIZE:
             raise InvalidRequestError(Violation(field, f"{name} is not a visualization and has no images"))
         self.name = name
-        self.spec = job.spec.visualize
+        self.spec = job.effective_spec.visualize
         self.order = ImageOrder(visualization_request(self.spec))
         self.all_restarts = self.spec.keep == Restarts.RESTARTS_ALL
 

@@ -6,13 +6,16 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
-from convscope.planning import PART_S, estimate_seconds, plan_visualization
 from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub
 from convscope.service.paging import check_token, cut_page
-from convscope.service.validation import plan_job, request_digest
+from convscope.service.validation import Plan, plan_job, request_digest
+from convscope.service.validation.estimates import estimated
 from convscope.service.watch import watch_job
-from convscope.store import layer_shapes, settle_waiters, visualization_request
+from convscope.store import settle_waiters
+from convscope.store.errors import ModelFailedError
+from convscope.store.jobs.jobs import LOCAL_OWNER
+from convscope.store.jobs.records import spec_kind
 from convscope.store.jobs.waiting import waiting_reason
 from convscope.store.names import parse_name
 from convscope.v1 import jobs_pb2_grpc
@@ -20,25 +23,23 @@ from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     CreateJobRequest,
     DeleteJobRequest,
+    Device,
     GetJobRequest,
     Job,
     JobEvent,
     JobKind,
-    JobSpec,
     JobState,
     ListJobsRequest,
     ListJobsResponse,
+    Priority,
     WatchJobRequest,
 )
+from convscope.v1.models_pb2 import ModelState
 
 __all__ = ["JobsService"]
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-
-# How long one worker should take for a part of a visualization, by estimate, in seconds.
-PART_SECONDS = PART_S
 
 
 class JobsService(jobs_pb2_grpc.JobsServicer):
@@ -87,34 +88,48 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
 
 def _create(backend: Backend, request: CreateJobRequest) -> Job:
-    known = backend.jobs.of_request(request.request_id, request_digest(request))
+    request_id = "" if request.validate_only else request.request_id
+    known = backend.jobs.of_request(request_id, request_digest(request))
     if known is not None:  # before the spec is checked: its model may be gone by now
         return known
     plan = plan_job(request, backend.models, max_cost=backend.max_cost)
-    parts, cost = _cut(backend, plan.spec)
+    if request.validate_only:
+        return _preview(request.job, plan)
     job, _ = backend.jobs.create(
         plan.spec,
-        request_digest=plan.digest,
+        request_digest=request_digest(request),
+        sent=request.job,
         request_id=request.request_id,
         needs=plan.needs,
         model=plan.model,
-        priority=plan.priority,
-        device=plan.device,
-        parts=parts,
-        part_seconds=PART_SECONDS,
-        part_cost_s=cost,
+        priority=request.job.priority or Priority.PRIORITY_NORMAL,
+        device=request.job.device or Device.DEVICE_ANY,
+        **estimated(plan.estimate),
     )
     return job
 
 
-def _cut(backend: Backend, spec: JobSpec) -> tuple[int, float]:
-    """Return in how many parts a job is computed, and what one costs on average, in seconds by estimate."""
-    if spec.WhichOneof("kind") != "visualize":
-        return 1, 1.0
-    request = visualization_request(spec.visualize)
-    layers = layer_shapes(backend.models.get(spec.visualize.model).layers)
-    parts = len(plan_visualization(request, layers, PART_SECONDS).parts)
-    return parts, estimate_seconds(request, layers) / parts
+def _preview(sent: Job, plan: Plan) -> Job:
+    """Return a job as it would be, without a name.
+
+    Raises:
+        ModelFailedError: if the training of the model that it needs did not succeed.
+    """
+    needed = plan.needed.state if plan.needed else ModelState.MODEL_STATE_READY
+    if needed == ModelState.MODEL_STATE_FAILED:
+        raise ModelFailedError(f"{plan.needs} cannot be used: its training did not succeed")
+    waits = needed == ModelState.MODEL_STATE_PENDING
+    job = Job(
+        owner=LOCAL_OWNER,
+        priority=Priority.PRIORITY_NORMAL,
+        device=Device.DEVICE_ANY,
+        effective_spec=plan.spec,
+        kind=JobKind.Value(f"JOB_KIND_{spec_kind(sent.spec).upper()}"),
+        state=JobState.JOB_STATE_WAITING if waits else JobState.JOB_STATE_QUEUED,
+        estimate=plan.estimate,
+    )
+    job.MergeFrom(sent)
+    return job
 
 
 def _get(backend: Backend, name: str) -> tuple[Job, str]:

@@ -9,6 +9,7 @@ import logging
 
 from convscope.service.backend import Backend
 from convscope.service.errors import REDIS_AWAY
+from convscope.service.late_plans import plan_late_jobs
 from convscope.service.threads import DaemonThreads, run_within
 from convscope.store import Reconciler, Sweeper
 from convscope.store.errors import BlobError
@@ -28,12 +29,16 @@ RESIGN_S = 0.3
 
 
 async def keep_reconciling(backend: Backend) -> None:
-    """Look after jobs until cancelled; while Redis is away, try again."""
+    """Look after jobs until cancelled; while Redis is away, try again.
+
+    All services plan the jobs that could not be planned before, each of them once.
+    """
     reconciler, threads = Reconciler(backend.redis), DaemonThreads(1, "reconciling")
     try:
         while True:
             with contextlib.suppress(*REDIS_AWAY, TimeoutError):
                 await run_within(LOOK_S, threads, reconciler.tick)
+                await run_within(LOOK_S, threads, plan_late_jobs, backend)
             await asyncio.sleep(PERIOD_S)
     finally:
         with contextlib.suppress(*REDIS_AWAY, TimeoutError):

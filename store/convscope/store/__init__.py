@@ -10,6 +10,7 @@ from convscope.store.jobs.candidates import Candidate, read_candidates
 from convscope.store.jobs.dependents import settle_waiters
 from convscope.store.jobs.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs.jobs import JobStore
+from convscope.store.jobs.late_plans import LatePlans, UnplannedJob
 from convscope.store.jobs.lost_attempts import mark_holder_lost
 from convscope.store.jobs.tickets import make_ticket, queue_name, top_up_tickets
 from convscope.store.model_manifests import ModelManifests
@@ -38,6 +39,7 @@ __all__ = [
     "Deployment",
     "Image",
     "JobStore",
+    "LatePlans",
     "LogEntry",
     "LogPage",
     "ModelManifests",
@@ -49,6 +51,7 @@ __all__ = [
     "Standing",
     "StoreSettings",
     "Sweeper",
+    "UnplannedJob",
     "WorkerRecord",
     "WorkerReport",
     "WorkerStore",

@@ -2,7 +2,7 @@
 
 StoreError
 ├── NotFoundError            no such job, model or event log
-├── RequestConflictError     the request id was used with another spec
+├── RequestConflictError     the request id was used with another job
 ├── StateError               the record's state does not allow it
 │   ├── ModelFailedError     the model's training did not succeed
 │   └── DeletionOffError     nothing may be deleted: see ``convscope.store.deployment``
@@ -46,7 +46,7 @@ class NotFoundError(StoreError):
 
 
 class RequestConflictError(StoreError):
-    """The request id was used with another spec."""
+    """The request id was used with another job."""
 
 
 class StateError(StoreError):

@@ -1,6 +1,7 @@
 """What can be set in a computation, as plain values.
 
-Whoever makes them has checked them: they come from a specification whose ranges are written in the contract.
+Only what no computation can be made of is refused, with a ValueError; the narrower ranges of a service's jobs are
+written in the contract.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ __all__ = [
     "TrainSettings",
     "VisualizeSettings",
 ]
+
+# Seeds are 64 bits.
+SEEDS: Final = 2**64
 
 Activation: TypeAlias = Literal["relu", "elu", "tanh", "sigmoid", "linear"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
@@ -79,6 +83,9 @@ class TrainSettings:
     validation_interval: int = 0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _check(self, batch_size=1, iterations=0, report_interval=1, validation_interval=0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateSettings:
@@ -86,6 +93,9 @@ class EvaluateSettings:
 
     batch_size: int = 256
     max_errors: int = 9
+
+    def __post_init__(self) -> None:
+        _check(self, batch_size=1, max_errors=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,3 +114,16 @@ class VisualizeSettings:
     restarts: int = 1
     keep_all: bool = False
     render: RenderSettings = render_settings.TUTORIAL
+
+    def __post_init__(self) -> None:
+        _check(self, iterations=0, restarts=1)
+
+
+def _check(settings: object, **least: int) -> None:
+    """Raise ValueError if a setting is less than it can be, or a seed has more than 64 bits."""
+    for name, bound in least.items():
+        if getattr(settings, name) < bound:
+            raise ValueError(f"{name} must be at least {bound}, not {getattr(settings, name)}")
+    seed = getattr(settings, "seed", 0)
+    if not 0 <= seed < SEEDS:
+        raise ValueError(f"seed must be 0 to 2**64 - 1, not {seed}")

@@ -8,7 +8,20 @@ import typer
 from rich.console import Console
 
 from convscope.client.cli.files import check_folder, save_evaluation
-from convscope.client.cli.options import Address, Detach, DeviceOption, Json, PriorityOption, RequestId, settings_of
+from convscope.client.cli.options import (
+    Address,
+    Detach,
+    DeviceOption,
+    DryRun,
+    Json,
+    Labels,
+    Name,
+    PriorityOption,
+    RequestId,
+    Timeout,
+    labels_of,
+    settings_of,
+)
 from convscope.client.cli.output import console, print_json, table
 from convscope.client.cli.waiting import await_result
 from convscope.client.enums import Split
@@ -32,7 +45,11 @@ def evaluate(
     ] = None,
     priority: PriorityOption = None,
     device: DeviceOption = None,
+    name: Name = "",
+    labels: Labels = None,
+    timeout: Timeout = None,
     request_id: RequestId = None,
+    dry_run: DryRun = False,
     detach: Detach = False,
     address: Address = None,
     json: Json = False,
@@ -51,6 +68,10 @@ def evaluate(
             request_id=request_id,
             priority=priority,
             device=device,
+            display_name=name,
+            labels=labels_of(labels),
+            timeout=timeout,
+            validate_only=dry_run,
         )
         result = await_result(job, detach=detach, json=settings.json)
     files = save_evaluation(result, plots) if plots else []

@@ -40,8 +40,9 @@ def list_jobs(
             info = job.info
             if settings.json:
                 print_json(info)
-            parts = f"{info.parts_done}/{info.parts}" if info.parts > 1 else ""
-            rows.add_row(info.name, info.kind, info.state, parts, info.model, when(info.create_time))
+            parts = info.estimate.part_count if info.estimate else 1
+            ended = f"{info.ended_part_count}/{parts}" if parts > 1 else ""
+            rows.add_row(info.name, info.kind, info.state, ended, info.model, when(info.create_time))
     if not settings.json:
         console().print(rows if rows.row_count else "no jobs")
 
@@ -131,24 +132,35 @@ def _raise_failure(job: Job[object], event: Finished) -> None:
 
 def _print(info: JobInfo) -> None:
     rows = details("job", info.name)
-    rows.add_row("kind", info.kind)
-    rows.add_row("state", info.state + (" (asked to stop)" if info.cancel_requested else ""))
-    if info.waiting:
-        rows.add_row("waiting", info.waiting)
-    rows.add_row("model", info.model)
-    rows.add_row("priority", info.priority)
-    rows.add_row("device", info.device)
-    if info.parts > 1:
-        rows.add_row("parts", f"{info.parts_done} of {info.parts} done")
-    for label, moment in (("created", info.create_time), ("started", info.start_time), ("ended", info.end_time)):
-        rows.add_row(label, when(moment))
-    if info.failure:
-        rows.add_row("failure", info.failure.message)
+    for fact, told in _facts(info).items():
+        if told:
+            rows.add_row(fact, told)
     for field, value in info.spec.items():
         if field == "model":  # it stands above
             continue
         rows.add_row(field, _chosen(value) if field == "selections" else str(value))
     console().print(rows)
+
+
+def _facts(info: JobInfo) -> dict[str, str]:
+    """What is told of a job beside its spec; what is empty need not be."""
+    parts = info.estimate.part_count if info.estimate else 1
+    return {
+        "name": info.display_name,
+        "kind": info.kind,
+        "state": info.state + (" (asked to stop)" if info.cancel_requested else ""),
+        "waiting": str(info.waiting or ""),
+        "model": info.model,
+        "priority": info.priority,
+        "device": info.device,
+        "labels": " ".join(f"{name}={value}" for name, value in info.labels.items()),
+        "timeout": "" if info.timeout is None else f"{info.timeout:g} s",
+        "parts": f"{info.ended_part_count} of {parts} done" if parts > 1 else "",
+        "created": when(info.create_time),
+        "started": when(info.start_time),
+        "ended": when(info.end_time),
+        "failure": info.failure.message if info.failure else "",
+    }
 
 
 def _chosen(selections: list[dict[str, Any]]) -> str:

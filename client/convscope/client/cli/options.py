@@ -9,18 +9,24 @@ import typer
 
 from convscope.client.client import Client
 from convscope.client.enums import Device, Priority
+from convscope.client.errors import InvalidValue
 
 __all__ = [
     "Address",
     "Detach",
     "DeviceOption",
+    "DryRun",
     "Folder",
     "Json",
+    "Labels",
     "Limit",
+    "Name",
     "PriorityOption",
     "RequestId",
     "Seed",
     "Settings",
+    "Timeout",
+    "labels_of",
     "name_of",
     "one_of",
     "settings_of",
@@ -61,12 +67,42 @@ DeviceOption = Annotated[
         help="What it is to run on: any, cpu or gpu. [dim]Default: any.[/]",
     ),
 ]
+Name = Annotated[str, typer.Option("--name", metavar="NAME", help="What people call the job.")]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="NAME=VALUE", help="What programs find the job by; may be repeated."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS", help="How long the job may run; then it fails. [dim]Default: as long as it takes.[/]"
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", metavar="", help="Only check the job, and print an estimate of what it would take."),
+]
 Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for the files; made if need be.")]
 
 
 def name_of(resource: str) -> Any:
     """The argument that names a job, model or dataset."""
     return typer.Argument(metavar=resource.upper(), help=f"Name of the {resource}, {resource}s/ID or ID.")
+
+
+def labels_of(given: list[str] | None) -> dict[str, str]:
+    """The labels of `NAME=VALUE`; what has no `=` has an empty value.
+
+    Raises:
+        InvalidValue: A name is given twice.
+    """
+    labels: dict[str, str] = {}
+    for each in given or ():
+        name, _, value = each.partition("=")
+        if name in labels:
+            raise InvalidValue(f"labels: {name!r} is given twice")
+        labels[name] = value
+    return labels
 
 
 def one_of(what: str, kind: type[StrEnum]) -> Any:

@@ -9,10 +9,15 @@ from convscope.client.cli.options import (
     Address,
     Detach,
     DeviceOption,
+    DryRun,
     Json,
+    Labels,
+    Name,
     PriorityOption,
     RequestId,
     Seed,
+    Timeout,
+    labels_of,
     settings_of,
 )
 from convscope.client.cli.output import console, print_json
@@ -64,7 +69,11 @@ def train(
     ] = None,
     priority: PriorityOption = None,
     device: DeviceOption = None,
+    name: Name = "",
+    labels: Labels = None,
+    timeout: Timeout = None,
     request_id: RequestId = None,
+    dry_run: DryRun = False,
     detach: Detach = False,
     address: Address = None,
     json: Json = False,
@@ -87,6 +96,10 @@ def train(
             request_id=request_id,
             priority=priority,
             device=device,
+            display_name=name,
+            labels=labels_of(labels),
+            timeout=timeout,
+            validate_only=dry_run,
         )
         result = await_result(job, detach=detach, json=settings.json)
     print_json({"job": job.name, "result": result}) if settings.json else _print(result)

@@ -14,11 +14,16 @@ from convscope.client.cli.options import (
     Address,
     Detach,
     DeviceOption,
+    DryRun,
     Folder,
     Json,
+    Labels,
+    Name,
     PriorityOption,
     RequestId,
     Seed,
+    Timeout,
+    labels_of,
     settings_of,
 )
 from convscope.client.cli.output import console, print_json, table
@@ -120,7 +125,11 @@ def visualize(
     output: Folder = Path("visualization"),
     priority: PriorityOption = None,
     device: DeviceOption = None,
+    name: Name = "",
+    labels: Labels = None,
+    timeout: Timeout = None,
     request_id: RequestId = None,
+    dry_run: DryRun = False,
     detach: Detach = False,
     address: Address = None,
     json: Json = False,
@@ -150,6 +159,10 @@ def visualize(
             request_id=request_id,
             priority=priority,
             device=device,
+            display_name=name,
+            labels=labels_of(labels),
+            timeout=timeout,
+            validate_only=dry_run,
         )
         result = await_result(job, detach=detach, json=chosen.json)
     with saving(job):

@@ -10,7 +10,7 @@ from convscope.client.bars import Bar
 from convscope.client.cli.faults import report
 from convscope.client.cli.files import Step
 from convscope.client.cli.output import print_json
-from convscope.client.jobs import Job
+from convscope.client.jobs import Job, JobInfo
 
 __all__ = ["await_result", "leave", "saving", "steps"]
 
@@ -20,8 +20,11 @@ R = TypeVar("R")
 def await_result(job: Job[R], *, detach: bool, json: bool) -> R:
     """The job's result, with its name and a progress bar on stderr; leaves at once with the name if detached.
 
-    Ctrl-C leaves the job alone, and says so.
+    A job that was only validated is told of instead. Ctrl-C leaves the job alone, and says so.
     """
+    if not job.name:
+        print_json(job.info) if json else typer.echo(_preview(job.info))
+        raise typer.Exit
     if detach:
         print_json({"job": job.name, "model": job.model}) if json else typer.echo(job.name)
         raise typer.Exit
@@ -32,6 +35,15 @@ def await_result(job: Job[R], *, detach: bool, json: bool) -> R:
     except KeyboardInterrupt:
         leave(job)
         raise
+
+
+def _preview(info: JobInfo) -> str:
+    """What a job would take, as `would take 3 parts, about 12 s of one worker and 4 MB`."""
+    if info.estimate is None:
+        return f"would wait for {info.model}; what it takes can be said when that is made"
+    parts = "1 part" if info.estimate.part_count == 1 else f"{info.estimate.part_count} parts"
+    size = f"{info.estimate.stored_bytes / 1e6:,.1f} MB"
+    return f"would take {parts}, about {info.estimate.compute_seconds:,.0f} s of one worker, and store {size}"
 
 
 @contextmanager

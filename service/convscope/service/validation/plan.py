@@ -1,12 +1,14 @@
 """From a request to a job that can be stored: looks up what the spec names, checks it, fills in its defaults."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from convscope.service.catalogue import find_dataset
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.validation.checks import Checks
+from convscope.service.validation.estimates import estimate_job
 from convscope.service.validation.evaluate import check_evaluate
 from convscope.service.validation.train import check_network, check_train
 from convscope.service.validation.unknown import unknown_fields
@@ -14,15 +16,18 @@ from convscope.service.validation.visualize import check_visualize
 from convscope.store import ModelStore
 from convscope.store.errors import NotFoundError
 from convscope.v1.datasets_pb2 import Dataset
-from convscope.v1.jobs_pb2 import CreateJobRequest, Device, JobSpec, Priority
-from convscope.v1.models_pb2 import Model
+from convscope.v1.jobs_pb2 import CreateJobRequest, Estimate, JobSpec
+from convscope.v1.models_pb2 import Lineage, Model, ModelState
 from convscope.v1.rules import fill_defaults, violations
 from convscope.v1.train_pb2 import TrainSpec
 
-__all__ = ["Plan", "plan_job", "request_digest"]
+__all__ = ["Plan", "plan_job", "plan_late", "request_digest"]
 
 # What is trained on where a request names no dataset.
 DEFAULT_DATASET = "datasets/mnist"
+
+# Finds the model of a name.
+Lookup = Callable[[str], Model]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,24 +35,27 @@ class Plan:
     """A job to be stored.
 
     Attributes:
-        spec: every default filled in.
-        digest: SHA-256 of the spec as it was sent; tells whether a request is a repetition.
-        needs: ``models/{id}`` that the job works on, or empty.
+        spec: every default filled in; None if that cannot be said before the needed model is made.
+        estimate: what it takes; None likewise.
+        needed: the model that the job works on, if any.
         model: description of the model that it will make, if it trains.
-        priority: how soon it is taken up.
-        device: what it is to run on.
     """
 
-    spec: JobSpec
-    digest: str = ""
-    needs: str = ""
+    spec: JobSpec | None
+    estimate: Estimate | None = None
+    needed: Model | None = None
     model: Model | None = None
-    priority: Priority.ValueType = Priority.PRIORITY_NORMAL
-    device: Device.ValueType = Device.DEVICE_ANY
+
+    @property
+    def needs(self) -> str:
+        """``models/{id}`` that the job works on, or empty."""
+        return self.needed.name if self.needed else ""
 
 
 def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
     """Check a request, and fill in its defaults.
+
+    Where the model that it names is not made and cannot be described yet, the request is checked in form alone.
 
     Args:
         request: what is asked for; stays as it is.
@@ -59,43 +67,67 @@ def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float =
         NotFoundError: for a dataset or model that does not exist, if nothing else is wrong.
     """
     checks = Checks(faults=chain(unknown_fields(request), violations(request)))
-    filled = CreateJobRequest()
-    filled.CopyFrom(request)
-    fill_defaults(filled)
-    plan = _plan_spec(filled.spec, models, max_cost, checks)
-    checks.finish()
-    return replace(plan, digest=request_digest(request), priority=filled.priority, device=filled.device)
+    return _plan(request.job.spec, models.get, max_cost, checks)
+
+
+def plan_late(sent: JobSpec, needed: Model, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
+    """Check what could not be checked of a job before the model was made that it needs; see ``plan_job``.
+
+    Args:
+        sent: the job's spec as it was sent, right in form.
+        needed: the model.
+        max_cost: seconds that one worker may take for a visualization, by estimate.
+
+    Raises:
+        InvalidRequestError: naming every field that cannot be right.
+        NotFoundError: for a dataset that does not exist, if nothing else is wrong.
+    """
+    return _plan(sent, lambda _: needed, max_cost, Checks())
 
 
 def request_digest(request: CreateJobRequest) -> str:
-    """Return what tells whether two requests ask for the same: the SHA-256 of the spec as it was sent."""
-    return hashlib.sha256(request.spec.SerializeToString(deterministic=True)).hexdigest()
+    """Return what tells whether two requests ask for the same: the SHA-256 of the job as it was sent."""
+    return hashlib.sha256(request.job.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _plan_spec(spec: JobSpec, models: ModelStore, max_cost: float, checks: Checks) -> Plan:
+def _plan(sent: JobSpec, lookup: Lookup, max_cost: float, checks: Checks) -> Plan:
+    spec = JobSpec()
+    spec.CopyFrom(sent)
+    fill_defaults(spec)
+    plan = _plan_spec(spec, lookup, max_cost, checks)
+    checks.finish()
+    model = plan.model or plan.needed
+    return plan if plan.spec is None or model is None else replace(plan, estimate=estimate_job(plan.spec, model))
+
+
+def _plan_spec(spec: JobSpec, lookup: Lookup, max_cost: float, checks: Checks) -> Plan:
     match spec.WhichOneof("kind"):
         case "train":
-            return _plan_train(spec, models, checks.inside("spec.train"))
+            return _plan_train(spec, lookup, checks.inside("job.spec.train"))
         case "evaluate":
-            inside = checks.inside("spec.evaluate")
-            if model := _model(spec.evaluate.model, "model", models, inside):
+            inside = checks.inside("job.spec.evaluate")
+            model = _model(spec.evaluate.model, "model", lookup, inside)
+            if model and _is_described(model):
                 check_evaluate(spec.evaluate, model.layers, inside)
         case "visualize":
-            inside = checks.inside("spec.visualize")
-            if model := _model(spec.visualize.model, "model", models, inside):
+            inside = checks.inside("job.spec.visualize")
+            model = _model(spec.visualize.model, "model", lookup, inside)
+            if model and _is_described(model):
                 check_visualize(spec.visualize, model, max_cost, inside)
         case _:
-            return Plan(spec=spec)  # which a rule refuses
-    return Plan(spec=spec, needs=model.name if model else "")
+            return Plan(spec=None)  # which a rule refuses
+    return Plan(spec=spec if model and _is_described(model) else None, needed=model)
 
 
-def _plan_train(spec: JobSpec, models: ModelStore, checks: Checks) -> Plan:
+def _plan_train(spec: JobSpec, lookup: Lookup, checks: Checks) -> Plan:
     train = spec.train
-    parent = _model(train.continue_from, "continue_from", models, checks) if train.continue_from else None
+    parent = _model(train.continue_from, "continue_from", lookup, checks) if train.continue_from else None
     if parent:
         _check_parent(train, parent, checks)
+    if parent and not _is_described(parent):
+        return Plan(spec=None, needed=parent, model=Model(lineage=Lineage(parent=parent.name, spec=train)))
     if not checks.right("dataset", "continue_from"):
-        return Plan(spec=spec)
+        return Plan(spec=None)
     train.dataset = parent.dataset if parent else train.dataset or DEFAULT_DATASET
     dataset = _dataset(train.dataset, checks)
     check_train(train, dataset, checks)
@@ -109,22 +141,27 @@ def _plan_train(spec: JobSpec, models: ModelStore, checks: Checks) -> Plan:
     )
     model.lineage.parent = train.continue_from
     model.lineage.spec.CopyFrom(train)
-    return Plan(spec=spec, needs=train.continue_from, model=model)
+    return Plan(spec=spec, needed=parent, model=model)
+
+
+def _is_described(model: Model) -> bool:
+    """Return whether a model is ready, or it is known already what it will be; one that failed is refused elsewhere."""
+    return model.state != ModelState.MODEL_STATE_PENDING or bool(model.layers)
 
 
 def _check_parent(train: TrainSpec, parent: Model, checks: Checks) -> None:
     if train.HasField("network"):
         checks.refuse("network", f"must not be set with continue_from: it is that of {parent.name}")
-    if train.dataset not in {"", parent.dataset} and checks.right("dataset"):
+    if _is_described(parent) and train.dataset not in {"", parent.dataset} and checks.right("dataset"):
         checks.refuse("dataset", f"must be {parent.dataset}, that of {parent.name}, not {train.dataset!r}")
 
 
-def _model(name: str, field: str, models: ModelStore, checks: Checks) -> Model | None:
+def _model(name: str, field: str, lookup: Lookup, checks: Checks) -> Model | None:
     """Return the model that a field names; None if the field is wrong."""
     if not checks.right(field):
         return None
     try:
-        return models.get(name)
+        return lookup(name)
     except NotFoundError:
         checks.finish()  # what is wrong with the request itself comes first
         raise

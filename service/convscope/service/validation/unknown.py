@@ -1,11 +1,13 @@
 """Fields that this contract does not have: a newer client means something by them that would not be done."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from convscope.v1.rules import Violation
+from convscope.v1.field_options_pb2 import FieldRules
+from convscope.v1.rules import Violation, field_rules
 
 __all__ = ["unknown_fields"]
 
@@ -23,15 +25,16 @@ def unknown_fields(message: Message, path: str = "") -> Iterator[Violation]:
     for field, value in message.ListFields():
         if field.message_type is not None and not field.message_type.GetOptions().map_entry:
             inner = f"{path}.{field.name}" if path else field.name
-            yield from _inside(value, inner)
+            yield from _inside(value, inner, field_rules(field))
 
 
-def _inside(value: Message | Sequence[Message], path: str) -> Iterator[Violation]:
+def _inside(value: Message | Sequence[Message], path: str, rules: FieldRules) -> Iterator[Violation]:
     if isinstance(value, Message):
         yield from unknown_fields(value, path)
-    else:
-        for index, each in enumerate(value):
-            yield from unknown_fields(each, f"{path}[{index}]")
+        return
+    allowed = rules.max_items if rules.HasField("max_items") else None
+    for index, element in enumerate(islice(value, allowed)):  # more are refused for being more
+        yield from unknown_fields(element, f"{path}[{index}]")
 
 
 def _describe(number: int, message: Message) -> str:

@@ -225,11 +225,11 @@ class Attempt:
         )
         self.checkpoints = [checkpoint, *keep]
 
-    def forget_checkpoint(self, checkpoint: Checkpoint, reason: str) -> None:
+    def forget_checkpoint(self, checkpoint: Checkpoint, cause: str) -> None:
         """Say that a checkpoint cannot be resumed from; it is not tried again."""
         left = [saved for saved in self.checkpoints if saved != checkpoint]
         latest, before = [*map(str, left), "", ""][:2]
-        unreadable = CheckpointUnreadable(step=checkpoint.step, reason=reason)
+        unreadable = CheckpointUnreadable(step=checkpoint.step, cause=cause)
         self._write(
             Write(
                 fields={"checkpoint": latest, "checkpoint_before": before},

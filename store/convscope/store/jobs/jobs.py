@@ -1,5 +1,6 @@
 """The record of every job: the truth about what was asked for and how it stands."""
 
+import json
 from collections.abc import Collection, Iterator
 
 import redis
@@ -31,7 +32,7 @@ from convscope.v1.jobs_pb2 import (
 )
 from convscope.v1.models_pb2 import Model
 
-__all__ = ["JobStore"]
+__all__ = ["CANCEL_GRACE_MS", "LOCAL_OWNER", "JobStore", "planned_fields"]
 
 # The owner of all jobs until there are principals.
 LOCAL_OWNER = "local"
@@ -51,9 +52,10 @@ class JobStore:
 
     def create(
         self,
-        spec: JobSpec,
+        spec: JobSpec | None,
         *,
         request_digest: str,
+        sent: Job | None = None,
         request_id: str = "",
         needs: str = "",
         model: Model | None = None,
@@ -62,14 +64,18 @@ class JobStore:
         parts: int = 1,
         part_seconds: float = PART_S,
         part_cost_s: float = 1.0,
+        stored_bytes: int = 0,
         owner: str = LOCAL_OWNER,
     ) -> tuple[Job, bool]:
         """Store a job with its first event; returns it and whether it is new.
 
         Args:
-            spec: what to do, every default filled in.
+            spec: what to do, every default filled in; None if that cannot be said before the needed model is made. Then
+                what follows from the plan does not count.
             request_digest: decides whether two requests with the same id ask for the same.
-            request_id: makes the call safe to repeat; may be empty.
+            sent: the job as it was sent: its spec, display name, labels and timeout are kept; None if there is nothing
+                but the spec.
+            request_id: makes the call safe to repeat, unique among those of an owner; may be empty.
             needs: ``models/{id}`` that the job works on; if its training has not ended, the job waits for it.
             model: description of the model that the job will make; its name is allotted here.
             priority: how soon its parts are taken up.
@@ -77,6 +83,7 @@ class JobStore:
             parts: in how many parts the job is computed, at least 1.
             part_seconds: how long one worker should take for a part, by estimate: decides what each part is.
             part_cost_s: how long one takes for a part on average, by estimate.
+            stored_bytes: how much it stores, by estimate.
             owner: who asks for it; owners get equal shares.
 
         Raises:
@@ -87,25 +94,26 @@ class JobStore:
         seconds, microseconds = self._redis.time()
         job_id = new_id(seconds * 1_000_000 + microseconds)
         model_id = job_id if model else ""
-        events = (JobEvent(waiting=JobWaiting(model=needs)), JobEvent(queued=JobQueued()))
+        events = (JobEvent(waiting=JobWaiting(resource=needs)), JobEvent(queued=JobQueued()))
+        sent = sent or Job(spec=spec)
         fields: dict[str, Value] = {
-            "spec": spec.SerializeToString(deterministic=True),
-            "kind": records.spec_kind(spec),
+            **_sent_fields(sent),
+            "kind": records.spec_kind(sent.spec),
             "request": request_digest,
             "request_id": request_id,
             "makes": model_id,
             "needs": needs,
             "priority": _stored(Priority.Name(priority)),
             "device": _stored(Device.Name(device)),
-            "parts": parts,
-            "part_cost": part_cost_s,
             "owner": owner,
-            "part_seconds": part_seconds,
-            "planning": PLANNING_VERSION,
         }
+        if spec is not None:
+            fields |= planned_fields(
+                spec, parts=parts, part_seconds=part_seconds, part_cost_s=part_cost_s, stored_bytes=stored_bytes
+            )
         status, value = self._scripts.run(
             "create",
-            *(job_id, request_id, model_id, parse_name("models", needs) if needs else ""),
+            *(job_id, request_id, owner, model_id, parse_name("models", needs) if needs else ""),
             *(event.SerializeToString() for event in events),
             *counted(fields.items()),
             *counted(_new_model_fields(job_id, model).items() if model else ()),
@@ -118,13 +126,13 @@ class JobStore:
         top_up_tickets(self._redis)
         return self.get(f"jobs/{job_id}"), True
 
-    def of_request(self, request_id: str, request_digest: str) -> Job | None:
-        """Return the job that a request has made already, if any.
+    def of_request(self, request_id: str, request_digest: str, owner: str = LOCAL_OWNER) -> Job | None:
+        """Return the job that an owner's request has made already, if any.
 
         Raises:
             RequestConflictError: if the request id was used for something else.
         """
-        known = self._redis.get(key("request", request_id)) if request_id else None
+        known = self._redis.get(key("request", owner, request_id)) if request_id else None
         return self._known_request(records.text(known), request_id, request_digest) if known else None
 
     def get(self, name: str) -> Job:
@@ -196,8 +204,34 @@ class JobStore:
     def _known_request(self, job_id: str, request_id: str, request_digest: str) -> Job:
         fields = self._fields(job_id)
         if fields[b"request"].decode() != request_digest:
-            raise RequestConflictError(f"request_id {request_id!r} was used for jobs/{job_id} with another spec")
+            raise RequestConflictError(f"request_id {request_id!r} was used for jobs/{job_id} with another job")
         return records.job_from_fields(job_id, fields)
+
+
+def _sent_fields(sent: Job) -> dict[str, Value]:
+    """Return what is kept of a job as it was sent; of what was left out, there is no field."""
+    fields: dict[str, Value] = {"sent": sent.spec.SerializeToString(deterministic=True)}
+    if sent.display_name:
+        fields["display_name"] = sent.display_name
+    if sent.labels:
+        fields["labels"] = json.dumps(dict(sent.labels), sort_keys=True)
+    if sent.HasField("timeout"):
+        fields["timeout"] = sent.timeout.ToMilliseconds()
+    return fields
+
+
+def planned_fields(
+    spec: JobSpec, *, parts: int, part_seconds: float, part_cost_s: float, stored_bytes: int
+) -> dict[str, Value]:
+    """Return what a plan puts into a job's record; see ``JobStore.create``."""
+    return {
+        "spec": spec.SerializeToString(deterministic=True),
+        "parts": parts,
+        "part_seconds": part_seconds,
+        "part_cost": part_cost_s,
+        "stored_bytes": stored_bytes,
+        "planning": PLANNING_VERSION,
+    }
 
 
 def _new_model_fields(job_id: str, model: Model) -> dict[str, Value]:

@@ -1,12 +1,26 @@
 """The stored form of jobs and models, and the contract's form."""
 
+import json
 from collections.abc import Mapping
 from typing import cast
 
 import redis
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobFinished, JobSpec, JobState, Priority
+from convscope.v1.jobs_pb2 import (
+    Device,
+    Estimate,
+    Failure,
+    Job,
+    JobEvent,
+    JobFinished,
+    JobKind,
+    JobSpec,
+    JobState,
+    Priority,
+    Waiting,
+)
 from convscope.v1.models_pb2 import Model, ModelState
 
 __all__ = [
@@ -65,8 +79,14 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
     state = JobState.Value(f"JOB_STATE_{fields[b'state'].decode().upper()}")
     job = Job(
         name=f"jobs/{job_id}",
+        kind=_kind(fields[b"kind"]),
+        display_name=fields.get(b"display_name", b"").decode(),
+        labels=json.loads(fields.get(b"labels", b"{}")),
+        owner=fields[b"owner"].decode(),
+        timeout=_duration(fields.get(b"timeout")),
         state=state,
-        spec=JobSpec.FromString(fields[b"spec"]),
+        spec=JobSpec.FromString(fields[b"sent"]),
+        effective_spec=JobSpec.FromString(fields[b"spec"]) if b"spec" in fields else None,
         request_id=fields.get(b"request_id", b"").decode(),
         model=_named("models", fields.get(b"makes", b"")),
         create_time=_timestamp(fields.get(b"created")),
@@ -76,9 +96,12 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
         cancel_requested=bool(fields.get(b"cancel")),
         priority=Priority.Value(f"PRIORITY_{fields.get(b'priority', b'normal').decode().upper()}"),
         device=Device.Value(f"DEVICE_{fields.get(b'device', b'any').decode().upper()}"),
-        parts=int(fields.get(b"parts", b"1")),
-        parts_done=int(fields.get(b"done", b"0")),
+        estimate=_estimate(fields) if b"spec" in fields else None,
+        ended_part_count=int(fields.get(b"done", b"0")),
     )
+    if state == JobState.JOB_STATE_WAITING:
+        needed = fields[b"needs"].decode()
+        job.waiting.CopyFrom(Waiting(message=f"waits for {needed} to be made", resource=needed))
     if b"failure" in fields:
         job.failure.ParseFromString(fields[b"failure"])
     return job
@@ -93,8 +116,28 @@ def model_from_fields(model_id: str, fields: Fields) -> Model:
     return model
 
 
+def _kind(kind: bytes) -> JobKind.ValueType:
+    """Return a kind from how it is stored; that of a job which only newer versions know is not set."""
+    name = f"JOB_KIND_{kind.decode().upper()}"
+    return JobKind.Value(name) if name in JobKind.keys() else JobKind.JOB_KIND_UNSPECIFIED  # noqa: SIM118 - no mapping
+
+
+def _estimate(fields: Fields) -> Estimate:
+    estimate = Estimate(part_count=int(fields[b"parts"]), stored_bytes=int(fields[b"stored_bytes"]))
+    estimate.compute_duration.FromMilliseconds(round(1000 * float(fields[b"part_cost"]) * estimate.part_count))
+    return estimate
+
+
 def _named(collection: str, identifier: bytes) -> str:
     return f"{collection}/{identifier.decode()}" if identifier else ""
+
+
+def _duration(milliseconds: bytes | None) -> Duration | None:
+    if milliseconds is None:
+        return None
+    duration = Duration()
+    duration.FromMilliseconds(int(milliseconds))
+    return duration
 
 
 def _timestamp(milliseconds: bytes | None) -> Timestamp | None:

@@ -18,8 +18,7 @@ PRIORITIES: Final = ("high", "normal", "low")
 def waiting_reason(connection: redis.Redis, job: Job) -> Waiting | None:
     """Return why a job waits as of now; None if it does not."""
     if job.state == JobState.JOB_STATE_WAITING:
-        needed = _needed(job)
-        return Waiting(message=f"waits for {needed} to be made", resource=needed)
+        return job.waiting
     if job.state != JobState.JOB_STATE_QUEUED:
         return None
     workers = [worker for worker in WorkerStore(connection).list() if not worker.silent]
@@ -27,12 +26,6 @@ def waiting_reason(connection: redis.Redis, job: Job) -> Waiting | None:
     if not takers:
         return _no_worker(job, workers)
     return _backlog(connection, job, len(takers))
-
-
-def _needed(job: Job) -> str:
-    kind = job.spec.WhichOneof("kind")
-    spec = getattr(job.spec, kind) if kind else None
-    return str(getattr(spec, "continue_from", "") or getattr(spec, "model", ""))
 
 
 def _device(job: Job) -> str:
@@ -57,7 +50,7 @@ def _backlog(connection: redis.Redis, job: Job, takers: int) -> Waiting:
     names = [f"{each}:{device}" for each in PRIORITIES[: PRIORITIES.index(priority) + 1] for device in devices]
     fields = [f"{what}:{name}" for what in ("parts", "seconds") for name in names]
     values = [float(value or 0) for value in connection.hmget(KEYS["backlog"], fields)]
-    parts = max(0, round(sum(values[: len(names)])) - (job.parts - job.parts_done))
+    parts = max(0, round(sum(values[: len(names)])) - (job.estimate.part_count - job.ended_part_count))
     seconds = sum(values[len(names) :]) * parts / max(1.0, sum(values[: len(names)])) / takers
     backlog = Backlog(part_count=parts)
     backlog.duration.FromMilliseconds(round(seconds * 1000))

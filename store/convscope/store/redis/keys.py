@@ -32,8 +32,8 @@ _NAMES: Final[dict[str, str]] = {
     "images": "{job:%s}:images",
     # Hash: the candidates for each image that is not ready, by its number; see ``candidates.py``.
     "candidates": "{job:%s}:candidates",
-    # String: id of the job that a request has made.
-    "request": "request:%s",
+    # String: id of the job that an owner's request has made.
+    "request": "request:%s:%s",
     # -- A model.
     # Hash: its record.
     "model": "{model:%s}",
@@ -45,6 +45,8 @@ _NAMES: Final[dict[str, str]] = {
     "waiters": "{model:%s}:waiters",
     # Set: ids of models whose training has ended, or that are deleted: the jobs that wait for them are to be told.
     "unsettled": "unsettled",
+    # Set: jobs that could not be planned before their models were made, and now are to be.
+    "unplanned": "unplanned",
     # -- The ready set; see ``job.lua``.
     # Sorted sets: owners of a priority and device, jobs of one of them, by the seconds of work that they have had.
     "ready_owners": "ready:%s:%s",
@@ -81,6 +83,10 @@ _NAMES: Final[dict[str, str]] = {
     "kill": "kill",
     # Sorted set: jobs that were asked to stop, by the time at which their executors are killed.
     "cancelling": "cancelling",
+    # Sorted set: jobs with a timeout that have begun, by the time at which they fail.
+    "deadlines": "deadlines",
+    # Sorted set: ``nonce|worker`` of attempts at jobs that timed out, by the time at which their executors are killed.
+    "outrun": "outrun",
     # -- Blobs; see ``prelude.lua``.
     # Hash: how many jobs and models refer to each. Sorted set: those without references, by the time since when.
     "references": "references",

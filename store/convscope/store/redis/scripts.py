@@ -44,6 +44,8 @@ JOB_SCRIPTS: Final = (
     "end_attempt",
     "delete_job",
     "leave",
+    "plan",
+    "time_out",
 )
 
 
@@ -295,14 +297,14 @@ class Scripts:
             slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
         """
         fields = AttemptStarted.DESCRIPTOR.fields_by_name
-        started = AttemptStarted(worker=claimant.worker, environment=claimant.environment)
+        started = AttemptStarted(worker=f"workers/{claimant.worker}", environment=claimant.environment)
         reply = self.run(
             "claim",
             *(claimant.worker, claimant.device, nonce, lease_ms, claimant.wait_ms),
             *(claimant.last_job, ",".join(claimant.loaded), slack_s),
             JobEvent.DESCRIPTOR.fields_by_name["attempt_started"].number,
             started.SerializeToString(deterministic=True),
-            *(fields[name].number for name in ("part", "attempt", "resumed_from")),
+            *(fields[name].number for name in ("part", "attempt", "step", "image_count")),
         )
         if not reply:
             return None

@@ -1,5 +1,7 @@
 """Puts right what deaths leave behind: attempts that fell silent, requests to stop that went unheard, lost tickets.
 
+It also fails jobs that run longer than they may.
+
 What a look costs follows from what runs, not from what waits.
 """
 
@@ -12,6 +14,7 @@ import redis
 
 from convscope.store.failpoints import failpoint
 from convscope.store.jobs.attempts import LEASE_MS
+from convscope.store.jobs.deadlines import fail_outrun
 from convscope.store.jobs.dependents import settle_all
 from convscope.store.jobs.lost_attempts import mark_attempt_lost
 from convscope.store.jobs.tickets import top_up_tickets
@@ -76,6 +79,8 @@ class Reconciler:
                 self._redis.delete(KEYS["leader"])
 
     def _look(self) -> None:
+        for name in fail_outrun(self._redis):
+            log.warning("%s ran longer than its timeout", name)
         settle_all(self._redis)
         for late in self._scripts.overdue(MOST_AT_ONCE):
             failpoint("reconcile.before_repair")

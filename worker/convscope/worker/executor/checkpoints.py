@@ -48,7 +48,7 @@ def environments(context: AttemptContext) -> dict[str, str]:
     found: list[dict[str, str]] = []
     for event in context.logged():
         if event.HasField("attempt_started"):
-            found = found if event.attempt_started.resumed_from else []
+            found = found if event.attempt_started.step else []
             found.append(dict(event.attempt_started.environment))
     return {name: THEN.join(dict.fromkeys(each.get(name, "") for each in found)) for name in environment()}
 

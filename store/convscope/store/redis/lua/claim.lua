@@ -6,13 +6,15 @@
 --       id of the job that it computed last or "", digests of the files of the models that it has loaded, as one text,
 --       seconds of work for which a job may be ahead of the others,
 --       number of the field of JobEvent that holds the start of an attempt,
---       the start of the attempt without the fields that follow, numbers of its fields part, attempt, resumed from
+--       the start of the attempt without the fields that follow, numbers of its fields part, attempt, step that training
+--       resumes from, number of images that are kept
 -- Returns {} if there is nothing; else {job id, part, attempt, how much of the part is kept, newest batch, number of the
 -- record's fields and values, then these}.
 local worker, device, nonce, lease_ms, wait_ms = take(), take(), take(), tonumber(take()), tonumber(take())
 local last, loaded, slack = take(), take(), tonumber(take())
 local event_field, start = tonumber(take()), take()
-local part_field, attempt_field, resumed_field = tonumber(take()), tonumber(take()), tonumber(take())
+local part_field, attempt_field = tonumber(take()), tonumber(take())
+local step_field, image_count_field = tonumber(take()), tonumber(take())
 
 -- Jobs that are looked through for one whose model is loaded.
 local LOOK = 16
@@ -122,16 +124,23 @@ local function begin_attempt(part)
   redis.call('ZADD', KEY.leases, whole(NOW + lease_ms), id .. '|' .. part)
   redis.call('HSET', KEY.holders, worker, id .. '|' .. part .. '|' .. nonce)
   redis.call('HINCRBY', record, 'running', 1)
-  local job = redis.call('HMGET', record, 'state', 'started', 'checkpoint')
+  local job = redis.call('HMGET', record, 'state', 'started', 'checkpoint', 'timeout', 'kind')
   if job[1] ~= 'running' then
     set_state('running')
   end
   if not job[2] then
     redis.call('HSET', record, 'started', whole(NOW))
+    if job[4] then
+      redis.call('ZADD', KEY.deadlines, whole(NOW + tonumber(job[4])), id)
+    end
   end
-  local resumed = tonumber(string.match(job[3] or '', '^(%d+):')) or kept
   local told = start .. number_field(part_field, tonumber(part)) .. number_field(attempt_field, attempt)
-  append(message_field(event_field, told .. number_field(resumed_field, resumed)), '')
+  if job[5] == 'train' then
+    told = told .. number_field(step_field, tonumber(string.match(job[3] or '', '^(%d+):') or 0))
+  else
+    told = told .. number_field(image_count_field, kept)
+  end
+  append(message_field(event_field, told), '')
   return attempt, kept
 end
 
@@ -150,6 +159,7 @@ for _, priority in ipairs({ 'high', 'normal', 'low' }) do
     return reply(part, begin_attempt(part))
   end
 end
+redis.call('HDEL', KEY.holders, worker) -- the attempt before is over: it is no reason any more to kill this executor
 if wait_ms > 0 then
   redis.call('ZADD', key('waiting', device), whole(NOW + wait_ms), worker)
   redis.call('HSET', KEY.warm, worker, loaded)

@@ -47,6 +47,11 @@ local function keep_model(model)
   add_ref(blobs, needed[2] or '')
 end
 
+-- Whether the job is planned: what it does in full was known before the model that it needs was made, if it needs one.
+local function is_planned()
+  return redis.call('HEXISTS', record, 'spec') == 1
+end
+
 -- Notes the best image of a run of a feature's restarts, which the job refers to until it has the feature's image.
 -- Candidates are noted as `candidates.py` reads them: "first restart:restarts:digest ", one after another.
 local function note_candidate(number, first, restarts, blob)
@@ -232,6 +237,8 @@ local function retire()
   withdraw()
   redis.call('UNLINK', parts, returned)
   redis.call('ZREM', KEY.cancelling, id)
+  redis.call('ZREM', KEY.deadlines, id)
+  redis.call('SREM', KEY.unplanned, id)
   redis.call('EXPIRE', written, 3600) -- until no reply can be lost any more
   local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'model_file', 'model_history')
   drop_ref(blobs, string.match(kept[1] or '', ':(.*)$') or '') -- no attempt resumes from it any more

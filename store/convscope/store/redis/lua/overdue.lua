@@ -1,4 +1,5 @@
--- Finds what is overdue: attempts whose lease has run out, and executors of jobs that were asked to stop and did not.
+-- Finds what is overdue: attempts whose lease has run out, and executors of jobs that were asked to stop or have timed out,
+-- and that have not stopped.
 --
 -- ARGV: most attempts to return
 -- Returns for each attempt whose lease has run out: job id, part, attempt, nonce, worker.
@@ -13,6 +14,11 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEY.cancelling, '-inf', whole(NO
       redis.call('HSET', KEY.kill, redis.call('HGET', key('parts', id), 'holder:' .. part), fields[index + 1])
     end
   end
+end
+for _, each in ipairs(redis.call('ZRANGEBYSCORE', KEY.outrun, '-inf', whole(NOW), 'LIMIT', 0, most)) do
+  redis.call('ZREM', KEY.outrun, each)
+  local nonce, worker = string.match(each, '^([^|]*)|(.*)$')
+  redis.call('HSET', KEY.kill, worker, nonce)
 end
 local reply = {}
 for _, lease in ipairs(redis.call('ZRANGEBYSCORE', KEY.leases, '-inf', whole(NOW), 'LIMIT', 0, most)) do

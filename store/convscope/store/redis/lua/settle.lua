@@ -1,8 +1,8 @@
--- Queues a job that waited for its model, or fails it, now that the model's training has ended or the model is deleted.
+-- Queues a job that waited for its model, has it planned first where it is not, or fails it, now that the model's training has ended or the model is deleted.
 --
 -- ARGV: job id, id of the model, event if it goes on,
 --       event if it fails and failure if the model was not made, both if the model was deleted
--- Returns {"queued"}, {"failed", 1 if it was to make a model itself}, or {} if it does not wait, or still must.
+-- Returns {"queued"}, {"unplanned"}, {"failed", 1 if it was to make a model itself}, or {} if it does not wait, or still must.
 open_job(take())
 local model = take()
 local queued_event = take()
@@ -17,6 +17,10 @@ if redis.call('HGET', record, 'state') ~= 'waiting' then
 end
 if state == 'ready' then
   keep_model(key('model', model))
+  if not is_planned() then
+    redis.call('SADD', KEY.unplanned, id)
+    return { 'unplanned' }
+  end
   set_state('queued')
   append(queued_event, '')
   offer(count_ready())

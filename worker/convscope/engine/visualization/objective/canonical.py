@@ -1,4 +1,4 @@
-"""One spelling of each objective: what is the same has the same randomness, whoever wrote it and however."""
+"""One spelling of each objective: what is the same has the same randomness, however it is written."""
 
 from dataclasses import replace
 

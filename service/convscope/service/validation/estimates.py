@@ -1,0 +1,117 @@
+"""What a job takes: parts, the time of one worker, and bytes that it stores.
+
+No more than estimates, from shapes and counts alone: they decide what users and schedulers expect, never what comes
+out.
+"""
+
+from math import prod
+from typing import Final, TypedDict
+
+from convscope.planning import PART_S, estimate_seconds, plan_visualization
+from convscope.planning.flops import layer_flops
+from convscope.planning.order import ImageOrder
+from convscope.service.catalogue import find_dataset
+from convscope.store import layer_shapes, visualization_request
+from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.jobs_pb2 import Estimate, JobSpec
+from convscope.v1.models_pb2 import Model
+from convscope.v1.train_pb2 import TrainSpec
+from convscope.v1.visualize_pb2 import VisualizeSpec
+
+__all__ = ["PART_SECONDS", "Estimated", "estimate_job", "estimated"]
+
+# How long one worker should take for a part of a visualization, by estimate, in seconds.
+PART_SECONDS = PART_S
+
+# Floating-point operations a second of a worker with two cores.
+RATE: Final = 1e11
+# What a step of training or a batch costs besides, in seconds.
+STEP_S: Final = 0.001
+# Opening the dataset and compiling the functions, in seconds.
+START_S: Final = 3.0
+
+# Bytes of a number of a weight, a moment or a pixel, and of an entry of a confusion matrix.
+NUMBER_BYTES: Final = 4
+COUNT_BYTES: Final = 8
+# Numbers that are kept of each weight: itself, and Adam's two moments.
+NUMBERS_PER_WEIGHT: Final = 3
+# Bytes of a report of training, and of what is kept of an image or example besides its pixels.
+REPORT_BYTES: Final = 60
+IMAGE_BYTES: Final = 300
+# Series of a trace, each of one number an iteration.
+TRACE_SERIES: Final = 6
+
+
+class Estimated(TypedDict):
+    """What the store wants to know of an estimate; see ``JobStore.create``."""
+
+    parts: int
+    part_seconds: float
+    part_cost_s: float
+    stored_bytes: int
+
+
+def estimated(estimate: Estimate | None) -> Estimated:
+    """Return an estimate as the store has it; that of one part where there is none yet."""
+    estimate = estimate or Estimate(part_count=1)
+    return Estimated(
+        parts=estimate.part_count,
+        part_seconds=PART_SECONDS,
+        part_cost_s=estimate.compute_duration.ToMilliseconds() / 1000 / estimate.part_count,
+        stored_bytes=estimate.stored_bytes,
+    )
+
+
+def estimate_job(spec: JobSpec, model: Model) -> Estimate:
+    """Estimate what a job takes.
+
+    Args:
+        spec: correct, and every default filled in.
+        model: the one that it works on, or makes.
+    """
+    match spec.WhichOneof("kind"):
+        case "train":
+            return _training(spec.train, model)
+        case "evaluate":
+            return _evaluation(spec.evaluate, model)
+        case _:
+            return _visualization(spec.visualize, model)
+
+
+def _training(spec: TrainSpec, model: Model) -> Estimate:
+    forward = sum(map(layer_flops, layer_shapes(model.layers)))
+    step_s = STEP_S + 3 * spec.batch_size * forward / RATE  # the gradients take twice as long
+    reports = spec.iterations // max(1, spec.report_interval)
+    weights = sum(layer.parameters for layer in model.layers)
+    return _estimate(
+        START_S + spec.iterations * step_s, NUMBERS_PER_WEIGHT * NUMBER_BYTES * weights + REPORT_BYTES * reports
+    )
+
+
+def _evaluation(spec: EvaluateSpec, model: Model) -> Estimate:
+    examples = next(each.examples for each in find_dataset(model.dataset).splits if each.split == spec.split)
+    forward = sum(map(layer_flops, layer_shapes(model.layers)))
+    batches = -(-examples // spec.batch_size)
+    shown = min(spec.max_errors, examples) * (NUMBER_BYTES * prod(model.input_shape) + IMAGE_BYTES)
+    return _estimate(
+        START_S + batches * STEP_S + examples * forward / RATE, shown + COUNT_BYTES * len(model.classes) ** 2
+    )
+
+
+def _visualization(spec: VisualizeSpec, model: Model) -> Estimate:
+    numbers = 2 * prod(model.input_shape)  # the best image, and the last one
+    if spec.trace:
+        numbers += TRACE_SERIES * (spec.iterations + 1)
+    request, layers = visualization_request(spec), layer_shapes(model.layers)
+    images = ImageOrder(request).total
+    return _estimate(
+        estimate_seconds(request, layers),
+        images * (NUMBER_BYTES * numbers + IMAGE_BYTES),
+        parts=len(plan_visualization(request, layers, PART_SECONDS).parts),
+    )
+
+
+def _estimate(seconds: float, stored_bytes: int, parts: int = 1) -> Estimate:
+    estimate = Estimate(part_count=parts, stored_bytes=stored_bytes)
+    estimate.compute_duration.FromMilliseconds(round(1000 * seconds))
+    return estimate
