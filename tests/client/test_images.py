@@ -28,15 +28,13 @@ from convscope.client import (
     Verdict,
 )
 from convscope.client.cli.app import app
-from convscope.planning import ImageOrder
-from convscope.store import BlobStore, JobStore, visualization_request
+from convscope.store import BlobStore, JobStore
 from convscope.store.embedded import EmbeddedRedis
-from convscope.store.jobs.images import addressed
 from convscope.v1 import images_pb2, jobs_pb2, tensor_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
 from support.fake_service import FakeService, event, finished, job
 from support.service_alone import service_alone
-from support.stored_images import Store, image, pixels
+from support.stored_images import Store, image, pixels, sent
 
 
 @pytest.fixture(scope="module")
@@ -293,8 +291,7 @@ def test_an_image_keeps_what_is_known_of_it(fake: FakeService, client: Client) -
 
 
 def ready(sequence: int, spec: visualize_pb2.VisualizeSpec, number: int, **fields: Any) -> jobs_pb2.JobEvent:
-    shown = addressed("j", ImageOrder(visualization_request(spec)), number)
-    shown.MergeFrom(image(spec, number))
+    shown = sent(spec, number)
     shown.ClearField("trace")
     return event(sequence, image_ready=visualize_pb2.ImageReady(image=shown, completed=sequence, total=4, **fields))
 

@@ -183,6 +183,8 @@ def _wrong_values(field: FieldDescriptor, rules: FieldRules) -> Iterator[Any]:
 def _overfill(there: Any, field: FieldDescriptor, count: int) -> None:
     if field.message_type is None:
         there.extend(["a" if field.cpp_type == FieldDescriptor.CPPTYPE_STRING else 1] * count)
+    elif field.message_type.GetOptions().map_entry:
+        there.update({f"k{number}": "v" for number in range(count)})
     else:
         for _ in range(count):
             there.add()

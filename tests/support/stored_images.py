@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from convscope.planning import ImageOrder
 from convscope.store import BlobStore, JobStore, visualization_request
+from convscope.store.jobs.images import addressed
 from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.tensor_pb2 import ElementType, Tensor
@@ -82,7 +83,7 @@ def tensor(array: NDArray[np.float32]) -> Tensor:
 
 
 def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE) -> Image:
-    """An image as a worker would store it: without name and subject."""
+    """An image as a worker would store it: without name and subject; see `sent`."""
     item = ImageOrder(visualization_request(spec)).item(number)
     found = [
         OptimizedImage(
@@ -102,3 +103,10 @@ def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE)
         verdict=Verdict(outcome=Verdict.OUTCOME_NORMAL, upper_bound=2.0 * number + 1, reached=0.5),
         cache_key=f"{number:064x}",
     )
+
+
+def sent(spec: VisualizeSpec, number: int) -> Image:
+    """An image of `jobs/j` as the service sends it."""
+    made = addressed("j", ImageOrder(visualization_request(spec)), number)
+    made.MergeFrom(image(spec, number))
+    return made
