@@ -41,7 +41,7 @@ def test_a_new_field_is_found_wherever_it_stands() -> None:
 
 def test_a_new_value_of_an_enumeration_is_found() -> None:
     spec = known()
-    spec.visualize.MergeFrom(VisualizeSpec.FromString(b"\x50\x63"))  # field 10, keep
+    spec.visualize.MergeFrom(VisualizeSpec.FromString(b"\x40\x63"))  # field 8, keep
     with pytest.raises(TooNewError, match=r"^keep 99$"):
         check_understood(spec)
 

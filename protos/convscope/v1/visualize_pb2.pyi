@@ -132,55 +132,57 @@ Global___LayerSelection: typing_extensions.TypeAlias = LayerSelection
 class VisualizeSpec(google.protobuf.message.Message):
     """Finds, for each chosen feature or objective, the image that maximizes it.
 
-    The objective of a convolution's feature (channel) is the mean over space of its output before bias and
-    activation; that of a dense unit is its pre-activation with bias; that of a class is its logit.
+    The objective of a convolution's feature (channel) is the mean over space of its output before bias and activation;
+    that of a dense unit is its pre-activation with bias; that of a class is its logit.
     The preset `PRESET_TUTORIAL` is the method of the TensorFlow tutorial 13-B: gradient ascent on an image that starts as
     0.1 * U[0, 1) + 0.45, each step scaled by 1 / (standard deviation of its gradient + 1e-8), pixels clipped to [0, 1].
 
     The same request gives the same bits on the same kind of processor, however many workers share it and whatever dies.
+
+    Later: 13 to 39.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     MODEL_FIELD_NUMBER: builtins.int
     SELECTIONS_FIELD_NUMBER: builtins.int
-    ITERATIONS_FIELD_NUMBER: builtins.int
-    SEED_FIELD_NUMBER: builtins.int
-    TRACE_FIELD_NUMBER: builtins.int
     OBJECTIVES_FIELD_NUMBER: builtins.int
     PRESET_FIELD_NUMBER: builtins.int
     RENDER_FIELD_NUMBER: builtins.int
+    ITERATIONS_FIELD_NUMBER: builtins.int
     RESTARTS_FIELD_NUMBER: builtins.int
     KEEP_FIELD_NUMBER: builtins.int
-    RECOMPUTE_FIELD_NUMBER: builtins.int
+    SEED_FIELD_NUMBER: builtins.int
+    TRACE_FIELD_NUMBER: builtins.int
     FRAMES_FIELD_NUMBER: builtins.int
+    RECOMPUTE_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """`models/{model}`. It may still be in training: the job waits for it."""
+    """`models/{model}`. A pending job may be making it still: the job waits for it."""
+    preset: convscope.v1.render_pb2.Preset.ValueType
+    """Where every setting comes from that `render` leaves out."""
     iterations: builtins.int
     """Ascent steps per image. What would take one worker longer, by estimate, than the server's limit
     (`CONVSCOPE_MAX_COST`, a week unless it is set) is refused; this is the field that is named then, or `restarts` if
     there are several.
     """
-    seed: builtins.int
-    """Decides the starting images and the transforms."""
-    trace: builtins.bool
-    """Whether to record what happens at each iteration."""
-    preset: convscope.v1.render_pb2.Preset.ValueType
-    """Where every setting comes from that `render` leaves out."""
     restarts: builtins.int
     """Ascents per feature or objective, each from a start of its own; 2 to 16 if there is an objective with diversity."""
     keep: Global___Restarts.ValueType
     """Which of them to return."""
-    recompute: builtins.bool
-    """Compute images even where the same ones are stored."""
+    seed: builtins.int
+    """Decides the starting images and the transforms."""
+    trace: builtins.bool
+    """Whether to record what happens at each iteration."""
     frames: builtins.int
     """How many images of the way to keep with each image: evenly spaced over the iterations, the start first and the image
     after the last update last; at most `iterations` + 1.
     """
+    recompute: builtins.bool
+    """Compute images even where the same ones are stored."""
     @property
     def selections(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LayerSelection]:
-        """Layers and features. After the job is accepted: each layer once, by name, in the order in which they are named
-        first, each with the list of all of its chosen features, rising.
+        """Layers and features. In the effective spec: each layer once, by name, in the order in which they are named first,
+        each with the list of all of its chosen features, rising.
         """
 
     @property
@@ -189,23 +191,23 @@ class VisualizeSpec(google.protobuf.message.Message):
 
     @property
     def render(self) -> convscope.v1.render_pb2.Render:
-        """Settings that differ from the preset's. After the job is accepted: all settings, as they are used."""
+        """Settings that differ from the preset's. In the effective spec: all settings, as they are used."""
 
     def __init__(
         self,
         *,
         model: builtins.str = ...,
         selections: collections.abc.Iterable[Global___LayerSelection] | None = ...,
-        iterations: builtins.int | None = ...,
-        seed: builtins.int = ...,
-        trace: builtins.bool = ...,
         objectives: collections.abc.Iterable[convscope.v1.objective_pb2.Objective] | None = ...,
         preset: convscope.v1.render_pb2.Preset.ValueType = ...,
         render: convscope.v1.render_pb2.Render | None = ...,
+        iterations: builtins.int | None = ...,
         restarts: builtins.int | None = ...,
         keep: Global___Restarts.ValueType = ...,
-        recompute: builtins.bool = ...,
+        seed: builtins.int = ...,
+        trace: builtins.bool = ...,
         frames: builtins.int = ...,
+        recompute: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_iterations", b"_iterations", "_restarts", b"_restarts", "iterations", b"iterations", "render", b"render", "restarts", b"restarts"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["_iterations", b"_iterations", "_restarts", b"_restarts", "frames", b"frames", "iterations", b"iterations", "keep", b"keep", "model", b"model", "objectives", b"objectives", "preset", b"preset", "recompute", b"recompute", "render", b"render", "restarts", b"restarts", "seed", b"seed", "selections", b"selections", "trace", b"trace"]) -> None: ...
