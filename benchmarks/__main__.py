@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from benchmarks.quiet import Watch
-from benchmarks.registry import figures
+from benchmarks.registry import QUICK, figures
 from benchmarks.report import as_json, show
 from benchmarks.running import Run
 
 __all__ = ["main"]
+
+# Columns of the table where it is no terminal that limits them.
+FILE_WIDTH = 160
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     watch = Watch()
     outcomes = Run(frozenset(names), quick=options.quick, console=Console(stderr=True)).measure()
     share = watch.foreign_share()
-    show(outcomes, Console(), foreign_share=share)
+    console = Console() if sys.stdout.isatty() else Console(width=FILE_WIDTH)
+    show(outcomes, console, foreign_share=share)
     if options.json:
         print(as_json(outcomes))
     return int(any(outcome.note == "failed" for outcome in outcomes))
@@ -36,10 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         description="Measures the project beside the tutorial's own way of working, in turn, and shows the medians.",
-        epilog="Figures: " + ", ".join(figures()),
+        epilog=f"Figures: {', '.join(figures())}. With --quick: {', '.join(QUICK)}.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="figures to measure (default: all)")
-    parser.add_argument("--quick", action="store_true", help="one short round, under a minute; figures are rougher")
+    parser.add_argument(
+        "--quick", action="store_true", help="a fixed set of figures in one round, in four minutes at most"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser
 

@@ -1,6 +1,7 @@
 """What it costs to hand out a part: processor time of Redis and of workers whose parts only sleep."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,13 +27,15 @@ WARM = Figure(
     what="16 workers, 5,000 parts that only sleep: processor time of Redis, RQ, store and forks per part",
     target=2.2,
     unit="ms",
+    noise=0.15,
     bound="at most",
 )
 COLD = Figure(
     name="dispatch-cost-cold",
-    what="the same for 500 parts, each in a process of its own",
+    what="the same for 160 parts, each in a process of its own",
     target=60.0,
     unit="ms",
+    noise=0.15,
     bound="at most",
 )
 
@@ -40,6 +43,12 @@ WORKERS = 16
 
 # How often the benchmark looks, in seconds.
 PERIOD_S = 0.5
+
+# When it gives up, in seconds: several times what it takes on two cores.
+MOST_S = 240.0
+
+# For how long workers may take to end, in seconds.
+STOP_S = 20.0
 
 # Runs workers that are forked from one process which has imported everything; their parts sleep for some seconds.
 PROGRAM = """
@@ -77,7 +86,7 @@ def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
     if WARM.name in names:
         yield WARM.name, milliseconds_per_part(parts=5_000, sleep_s=0.05, cold=False)
     if COLD.name in names:
-        yield COLD.name, milliseconds_per_part(parts=500, sleep_s=0.05, cold=True)
+        yield COLD.name, milliseconds_per_part(parts=160, sleep_s=0.05, cold=True)
 
 
 def milliseconds_per_part(*, parts: int, sleep_s: float, cold: bool) -> float:
@@ -96,18 +105,29 @@ def milliseconds_per_part(*, parts: int, sleep_s: float, cold: bool) -> float:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
         ) as workers:
-            assert workers.stdout is not None
-            for _ in range(WORKERS):
-                assert "is ready" in workers.stdout.readline()
-            parent = psutil.Process(workers.pid)
-            processes = [*parent.children(), psutil.Process(connection.info("server")["process_id"])]
-            before = processor_seconds(processes)
-            await_end(JobStore(connection), create(connection, parts), parent)
-            used = processor_seconds(processes) - before
-            for each in parent.children():
-                each.terminate()
-    return used / parts * 1000
+            try:
+                assert workers.stdout is not None
+                for _ in range(WORKERS):
+                    assert "is ready" in workers.stdout.readline(), "a worker did not start"
+                parent = psutil.Process(workers.pid)
+                processes = [*parent.children(), psutil.Process(connection.info("server")["process_id"])]
+                before = processor_seconds(processes)
+                await_end(JobStore(connection), create(connection, parts), parent)
+                return (processor_seconds(processes) - before) / parts * 1000
+            finally:
+                stop(workers)
+
+
+def stop(workers: subprocess.Popen[str]) -> None:
+    """Stop all workers, also those that do not end by themselves, for which nothing else would ever stop to wait."""
+    for each in psutil.Process(workers.pid).children():
+        each.terminate()
+    try:
+        workers.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(workers.pid, signal.SIGKILL)
 
 
 def create(connection: redis.Redis, parts: int) -> str:
@@ -119,10 +139,15 @@ def create(connection: redis.Redis, parts: int) -> str:
 
 def await_end(jobs: JobStore, name: str, workers: psutil.Process) -> None:
     """Wait until a job has succeeded, and nobody computes any more."""
+    end = time.monotonic() + MOST_S
     while not jobs.get(name).HasField("end_time"):
+        if time.monotonic() > end:
+            raise TimeoutError(f"only {jobs.get(name).ended_part_count} parts done in {MOST_S:g} s")
         time.sleep(PERIOD_S)
     assert jobs.get(name).state == JobState.JOB_STATE_SUCCEEDED
-    while any(worker.children() for worker in workers.children()):
+    while busy := [worker.pid for worker in workers.children() if worker.children()]:
+        if time.monotonic() > end:
+            raise TimeoutError(f"executors of {len(busy)} workers did not end in {MOST_S:g} s")
         time.sleep(PERIOD_S)
 
 
@@ -131,4 +156,4 @@ def processor_seconds(processes: list[psutil.Process]) -> float:
     return sum(sum(each.cpu_times()[:4]) for each in processes)
 
 
-FAMILY = Family(figures=(WARM, COLD), measure=measure, once=True, quick=False)
+FAMILY = Family(figures=(WARM, COLD), measure=measure)

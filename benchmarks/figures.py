@@ -18,6 +18,7 @@ class Figure:
         what: for people.
         target: the bound, in ``unit``.
         unit: "x" for a ratio, else a unit of measurement.
+        noise: by which share of itself the value of another run may differ, on a quiet machine; found by repeating.
         bound: on which side of the target the value should be.
     """
 
@@ -25,25 +26,29 @@ class Figure:
     what: str
     target: float
     unit: str
+    noise: float
     bound: Literal["at least", "at most"] = "at least"
 
     def met(self, value: float) -> bool:
         """Tell whether a value reaches the target."""
         return value >= self.target if self.bound == "at least" else value <= self.target
 
+    def agrees(self, value: float, other: float) -> bool:
+        """Tell whether the values of two runs differ by no more than noise."""
+        return abs(value - other) <= self.noise * max(abs(value), abs(other))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Figures that one function measures, once in a round.
+    """Figures that one function measures.
 
     Attributes:
         figures: what it measures.
-        measure: takes the round and the names wanted, yields the name and value of each of these.
-        once: measure in the first round only, for what takes long and hardly varies.
-        quick: whether `--quick` has the time for it.
+        measure: takes the round and the names wanted, yields the name and a value of each of these, once or several
+            times; a figure is the median of all its values.
+        rounds: in how many rounds of a full run it is measured: more where single rounds differ.
     """
 
     figures: tuple[Figure, ...]
     measure: Callable[[Round, frozenset[str]], Iterator[tuple[str, float]]]
-    once: bool = False
-    quick: bool = True
+    rounds: int = 1

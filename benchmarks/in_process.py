@@ -4,7 +4,8 @@ Whoever calls these functions runs them in a process of its own: threads are con
 """
 
 import time
-from statistics import median
+from collections.abc import Iterator
+from itertools import count
 from typing import Literal
 
 from convscope.engine.data import load_dataset
@@ -16,7 +17,7 @@ from convscope.engine.settings import EvaluateSettings, TrainSettings, Visualize
 from convscope.engine.training import train
 from convscope.engine.visualization import FeatureImage, Visualizer
 
-__all__ = ["evaluate_seconds", "train_steps_per_second", "visualize_seconds"]
+__all__ = ["evaluations", "train_steps_per_second", "visualize_seconds"]
 
 # The layers that the yardstick visualizes, all of their features, and how many of these ascend together.
 LAYERS = {"conv1": (16, 8), "conv2": (36, 9), "logits": (10, 5)}
@@ -36,17 +37,16 @@ def visualize_seconds() -> tuple[float, float]:
     return _visualize(visualizer), _visualize(visualizer)
 
 
-def evaluate_seconds(times: int) -> float:
-    """Return the median of the seconds that the 10,000 test images take, so many times, once everything is compiled."""
+def evaluations() -> Iterator[float]:
+    """Yield the seconds that the 10,000 test images take, each time they are asked for, once everything is compiled."""
     dataset = load_dataset("datasets/mnist")
     data = model_to_bytes(train(dataset, TrainSettings(iterations=STEPS_BEFORE)).model)
     model, split = ModelFile("", lambda: data, Caches()), dataset.test
-    seconds = []
-    for _ in range(times + 1):
+    for number in count():
         started = time.perf_counter()
         evaluate(model, split.images, split.labels, EvaluateSettings(), classes=dataset.classes)
-        seconds.append(time.perf_counter() - started)
-    return median(seconds[1:])
+        if number:
+            yield time.perf_counter() - started
 
 
 def _visualize(visualizer: Visualizer) -> float:

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from benchmarks.yardstick import ROOT
 
-__all__ = ["evaluate_in_process", "train_in_process", "visualize_in_process"]
+__all__ = ["evaluating_in_process", "train_in_process", "visualize_in_process"]
 
 TRAINING = """
 import sys
@@ -20,8 +22,9 @@ print(visualize_seconds()[1])
 
 EVALUATION = """
 import sys
-from benchmarks.in_process import evaluate_seconds
-print(evaluate_seconds(int(sys.argv[1])))
+from benchmarks.in_process import evaluations
+for _, seconds in zip(sys.stdin, evaluations()):
+    print(seconds, flush=True)
 """
 
 
@@ -35,9 +38,34 @@ def visualize_in_process() -> float:
     return _number(VISUALIZATION)
 
 
-def evaluate_in_process(times: int) -> float:
-    """Return the median of the seconds that the 10,000 test images take, so many times, once everything is compiled."""
-    return _number(EVALUATION, str(times))
+@contextmanager
+def evaluating_in_process() -> Iterator[Callable[[], float]]:
+    """Run a process that evaluates whenever it is told to, and waits in between.
+
+    Yields:
+        What returns the seconds that the 10,000 test images take, everything being compiled.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", EVALUATION],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        bufsize=1,
+    ) as process:
+        told, answers = process.stdin, process.stdout
+        assert told is not None
+        assert answers is not None
+
+        def evaluate() -> float:
+            told.write("again\n")
+            return float(answers.readline())
+
+        try:
+            yield evaluate
+        finally:
+            process.kill()
 
 
 def _number(program: str, *arguments: str) -> float:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from statistics import median
 
 import psutil
 
@@ -15,37 +14,45 @@ __all__ = ["FAMILY"]
 
 WORKER = Figure(
     name="worker-killed",
-    what="a worker and its executor killed: seconds until the part runs again, median of 20",
+    what="a worker and its executor killed: seconds until the part runs again, median of 10",
     target=6.0,
     unit="s",
+    noise=0.1,
     bound="at most",
 )
 EXECUTOR = Figure(
     name="executor-killed",
-    what="an executor killed: seconds until the part runs again, median of 20",
+    what="an executor killed: seconds until the part runs again, median of 10",
     target=2.0,
     unit="s",
+    noise=0.3,
     bound="at most",
 )
 CANCEL = Figure(
-    name="cancel", what="cancel of a running job to CANCELLED, median of 20", target=2.0, unit="s", bound="at most"
+    name="cancel",
+    what="cancel of a running job to CANCELLED, median of 10",
+    target=2.0,
+    unit="s",
+    noise=0.3,
+    bound="at most",
 )
 
-TRIALS = 20
+TRIALS = 10
 
 # Longer than any trial.
 ENDLESS = 10_000_000
 
 
-def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
+def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
     """Kill and cancel, again and again, on a system of its own with two workers."""
+    trials = this.session.times(TRIALS)
     with run_stack(workers=2) as address, Client(address) as client:
         if WORKER.name in names:
-            yield WORKER.name, median(seconds_to_recover(client, address, parent=True) for _ in range(TRIALS))
+            yield from ((WORKER.name, seconds_to_recover(client, address, parent=True)) for _ in range(trials))
         if EXECUTOR.name in names:
-            yield EXECUTOR.name, median(seconds_to_recover(client, address, parent=False) for _ in range(TRIALS))
+            yield from ((EXECUTOR.name, seconds_to_recover(client, address, parent=False)) for _ in range(trials))
         if CANCEL.name in names:
-            yield CANCEL.name, median(seconds_to_cancel(client) for _ in range(TRIALS))
+            yield from ((CANCEL.name, seconds_to_cancel(client)) for _ in range(trials))
 
 
 def seconds_to_recover(client: Client, address: str, *, parent: bool) -> float:
@@ -100,4 +107,4 @@ def await_workers(address: str) -> None:
 # A worker's parent that has imported TensorFlow and read MNIST occupies more than this, in bytes.
 READY_RSS = 450_000_000
 
-FAMILY = Family(figures=(WORKER, EXECUTOR, CANCEL), measure=measure, once=True, quick=False)
+FAMILY = Family(figures=(WORKER, EXECUTOR, CANCEL), measure=measure)

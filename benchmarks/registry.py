@@ -11,15 +11,17 @@ from benchmarks import (
     recovery,
     robustness,
     side_by_side,
+    silent_store,
     spread,
     store_costs,
+    strangers,
     training,
     visualization,
     warm,
 )
 from benchmarks.figures import Family, Figure
 
-__all__ = ["FAMILIES", "figures"]
+__all__ = ["FAMILIES", "QUICK", "figures"]
 
 FAMILIES: tuple[Family, ...] = (
     training.FAMILY,
@@ -37,6 +39,34 @@ FAMILIES: tuple[Family, ...] = (
     dispatch.FAMILY,
     warm.FAMILY,
     store_costs.FAMILY,
+    strangers.FAMILY,
+    silent_store.FAMILY,
+)
+
+# What --quick measures: what tells most in a few minutes. Fixed, so that quick runs can be compared with each other.
+QUICK: tuple[str, ...] = (
+    "train-float32",
+    "train-bfloat16",
+    "visualize-in-process",
+    "visualize-service",
+    "first-event",
+    "client-import",
+    "client-memory",
+    "event-median",
+    "event-p99",
+    "watchers-p99",
+    "event-rate",
+    "repeated-request",
+    "warm-image",
+    "warm-features",
+    "new-model",
+    "new-model-known",
+    "evaluation-warm",
+    "second-training",
+    "claim-cost",
+    "service-memory",
+    "silent-store-calls",
+    "silent-store-health",
 )
 
 

@@ -19,7 +19,7 @@ class Outcome:
 
     Attributes:
         figure: which.
-        values: one for each round; empty if it was not measured.
+        values: all that were measured; empty if it was not measured.
         value: their median.
         note: why there is none.
     """
@@ -38,14 +38,15 @@ class Outcome:
 def show(outcomes: Iterable[Outcome], console: Console, *, foreign_share: float = 0.0) -> None:
     """Print the table, and below it whether other work disturbed the run: `foreign_share` of the processors, 0 to 1."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, justify in (("figure", "left"), ("value", "right"), ("target", "right"), ("met", "left")):
-        table.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
+    for heading in ("figure", "value", "spread", "noise", "target", "met"):
+        table.add_column(heading, justify="left" if heading in {"figure", "met"} else "right", no_wrap=True)
     table.add_column("")
     for outcome in outcomes:
         figure = outcome.figure
         sign = "≥" if figure.bound == "at least" else "≤"
         target = f"{sign} {figure.target:g} {figure.unit}"
-        table.add_row(figure.name, _value(outcome), target, _verdict(outcome), figure.what + _spread(outcome))
+        noise = f"± {100 * figure.noise:g} %"
+        table.add_row(figure.name, _value(outcome), _spread(outcome), noise, target, _verdict(outcome), figure.what)
     console.print(table)
     if foreign_share > MOST_FOREIGN_SHARE:
         console.print(
@@ -55,10 +56,12 @@ def show(outcomes: Iterable[Outcome], console: Console, *, foreign_share: float 
 
 
 def as_json(outcomes: Iterable[Outcome]) -> str:
-    """Return one object: each figure's value, target, unit and whether it is met."""
+    """Return one object: each figure's value, least and largest value, noise, target, unit and whether it is met."""
     rows: Mapping[str, object] = {
         outcome.figure.name: {
-            "value": None if outcome.value is None else float(f"{outcome.value:.4g}"),
+            "value": None if outcome.value is None else _short(outcome.value),
+            "spread": [_short(each) for each in (min(outcome.values), max(outcome.values))] if outcome.values else None,
+            "noise": outcome.figure.noise,
             "target": outcome.figure.target,
             "unit": outcome.figure.unit,
             "met": outcome.met,
@@ -66,6 +69,10 @@ def as_json(outcomes: Iterable[Outcome]) -> str:
         for outcome in outcomes
     }
     return json.dumps(rows)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def _value(outcome: Outcome) -> str:
@@ -79,6 +86,7 @@ def _verdict(outcome: Outcome) -> str:
 
 
 def _spread(outcome: Outcome) -> str:
+    """Return the least and the largest of the values that the value is the median of, and how many they are."""
     if len(outcome.values) < 2:
-        return ""
-    return f" [dim]({min(outcome.values):.3g} to {max(outcome.values):.3g} in {len(outcome.values)} rounds)"
+        return "-"
+    return f"{min(outcome.values):.3g} to {max(outcome.values):.3g} ({len(outcome.values)})"

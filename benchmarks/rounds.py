@@ -1,7 +1,6 @@
 """A round measures everything once; figures are medians over rounds, so yardstick and project alternate in one run."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
@@ -9,35 +8,25 @@ from benchmarks.stack import run_stack
 from benchmarks.yardstick import YardstickTimes, run_yardstick
 from convscope.client import Client
 
-__all__ = ["FULL", "QUICK", "Round", "Session", "Size"]
+__all__ = ["TRAIN_STEPS", "Round", "Session"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """How much to measure.
+# Length of a training run, for all who train alike: shorter ones show what compiling takes, not how fast steps are.
+TRAIN_STEPS = 1500
 
-    Attributes:
-        rounds: how often everything is measured.
-        train_steps: length of a training run, for all who train alike.
-        turns: how often a round trains for the overhead of the service, with and without it.
-        submissions: short jobs sent to an idle worker, per round.
-    """
-
-    rounds: int
-    train_steps: int
-    turns: int
-    submissions: int
-
-
-FULL = Size(rounds=5, train_steps=1500, turns=4, submissions=5)
-QUICK = Size(rounds=1, train_steps=250, turns=2, submissions=3)
+# What --quick does of the repetitions of a full run, and the fewest that have a median worth its name.
+QUICK_SHARE, QUICK_LEAST = 0.25, 3
 
 
 class Session:
-    """What all rounds share and nobody pays for who does not use it: the running system, a client, a small model."""
+    """What all rounds share and nobody pays for who does not use it: the running system, a client, a small model.
 
-    def __init__(self, size: Size) -> None:
-        self.size = size
+    Args:
+        quick: whether to repeat less often.
+    """
+
+    def __init__(self, *, quick: bool = False) -> None:
+        self._quick = quick
         self._closing = ExitStack()
 
     def __enter__(self) -> Self:
@@ -45,6 +34,10 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self._closing.close()
+
+    def times(self, full: int) -> int:
+        """Return how often to repeat what a full run repeats so often."""
+        return max(QUICK_LEAST, round(QUICK_SHARE * full)) if self._quick else full
 
     @cached_property
     def address(self) -> str:
@@ -71,4 +64,4 @@ class Round:
     @cached_property
     def yardstick(self) -> YardstickTimes:
         """What the tutorial's way of working takes."""
-        return run_yardstick(self.session.size.train_steps)
+        return run_yardstick(TRAIN_STEPS)

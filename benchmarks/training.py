@@ -4,21 +4,26 @@ from collections.abc import Iterator
 
 from benchmarks.figures import Family, Figure
 from benchmarks.in_process_times import train_in_process
-from benchmarks.rounds import Round
+from benchmarks.rounds import TRAIN_STEPS, Round
 
 __all__ = ["FAMILY"]
 
 FLOAT32 = Figure(
-    name="train-float32", what="training through the service: steps/s over the yardstick's", target=1.15, unit="x"
+    name="train-float32",
+    what="training through the service: steps/s over the yardstick's",
+    target=1.15,
+    unit="x",
+    noise=0.08,
 )
 BFLOAT16 = Figure(
-    name="train-bfloat16", what="the same in bfloat16: steps/s over the yardstick's", target=1.6, unit="x"
+    name="train-bfloat16", what="the same in bfloat16: steps/s over the yardstick's", target=1.6, unit="x", noise=0.08
 )
 OVERHEAD = Figure(
     name="train-overhead",
     what="training time through the service over the same loop in process",
     target=1.03,
     unit="x",
+    noise=0.04,
     bound="at most",
 )
 
@@ -41,18 +46,17 @@ def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
 def overhead(this: Round) -> float:
     """Return the time of training through the service over that of the same loop alone, in turns."""
     seconds = dict.fromkeys(TURNS, 0.0)
-    for turn in TURNS[: this.session.size.turns]:
+    for turn in TURNS:
         alone = turn == "alone"
-        speed = train_in_process(this.session.size.train_steps) if alone else through_service(this, "float32")
+        speed = train_in_process(TRAIN_STEPS) if alone else through_service(this, "float32")
         seconds[turn] += 1 / speed
     return seconds["service"] / seconds["alone"]
 
 
 def through_service(this: Round, precision: str) -> float:
     """Return the steps per second of a run, from its first step to its last, with compiling."""
-    steps = this.session.size.train_steps
-    result = this.session.client.train(iterations=steps, precision=precision).result()
-    return steps / result.train_seconds
+    result = this.session.client.train(iterations=TRAIN_STEPS, precision=precision).result()
+    return TRAIN_STEPS / result.train_seconds
 
 
-FAMILY = Family(figures=(FLOAT32, BFLOAT16, OVERHEAD), measure=measure)
+FAMILY = Family(figures=(FLOAT32, BFLOAT16, OVERHEAD), measure=measure, rounds=3)

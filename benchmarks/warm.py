@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
-from statistics import median
 from typing import Any
 
 from benchmarks.figures import Family, Figure
-from benchmarks.in_process_times import evaluate_in_process
+from benchmarks.in_process_times import evaluating_in_process
 from benchmarks.rounds import Round
 from benchmarks.stack import run_stack
 from convscope.client import Client, ImageReady, TrainProgress
@@ -14,47 +13,53 @@ from convscope.client import Client, ImageReady, TrainProgress
 __all__ = ["FAMILY"]
 
 
-def _figure(name: str, what: str, target: float) -> Figure:
-    return Figure(name=name, what=what, target=target, unit="s", bound="at most")
+def _figure(name: str, what: str, target: float, noise: float) -> Figure:
+    return Figure(name=name, what=what, target=target, unit="s", noise=noise, bound="at most")
 
 
-ONE = _figure("warm-image", "one class image of a model that is warm, other seed: submit to image, median of 20", 0.06)
-ALL = _figure("warm-features", "62 images (conv1, conv2, logits), warm, other seed: submit to last, median of 12", 0.20)
-NEW = _figure("new-model", "a model not seen before, executor up: submit to first image, median of 5", 0.40)
-SAME = _figure("new-model-known", "the same, of an architecture that was seen: median of 5", 0.20)
+ONE = _figure(
+    "warm-image", "one class image of a model that is warm, other seed: submit to image, median of 20", 0.06, 0.2
+)
+ALL = _figure(
+    "warm-features", "62 images (conv1, conv2, logits), warm, other seed: submit to last, median of 20", 0.20, 0.2
+)
+NEW = _figure("new-model", "a model not seen before, executor up: submit to first image, median of 10", 0.40, 0.2)
+SAME = _figure("new-model-known", "the same, of an architecture that was seen: median of 10", 0.20, 0.2)
 EVALUATION = _figure(
     "evaluation-warm",
-    "10,000 test images, warm: submit to result, less what they take in process, median of 5",
+    "10,000 test images, warm: submit to result, less what they take in process, in turn, median of 20 differences",
     0.10,
+    0.5,
 )
 TRAINING = _figure(
-    "second-training", "submit to the first step's report, second training of a network, median of 10", 0.15
+    "second-training", "submit to the first step's report, second training of a network, median of 20", 0.15, 0.2
 )
 FIGURES = (ONE, ALL, NEW, SAME, EVALUATION, TRAINING)
 
 FEATURES = ["conv1", "conv2", "logits"]
 
 
-def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
+def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
     """Run one system for all of them."""
     with run_stack() as address, Client(address) as client:
         model = client.train(iterations=100).result().model
-        measures: dict[Figure, Callable[[], float]] = {
-            ONE: lambda: repeated(20, lambda seed: images_of(client, model, {"logits": [3]}, seed)),
-            ALL: lambda: repeated(12, lambda seed: images_of(client, model, FEATURES, seed)),
-            NEW: lambda: first_images(client, [train(client, width=8 + number) for number in range(5)]),
-            SAME: lambda: first_images(client, [train(client, seed=9 + number) for number in range(6)][1:]),
-            EVALUATION: lambda: repeated(5, lambda _: evaluation(client, model)) - evaluate_in_process(5),
-            TRAINING: lambda: repeated(10, lambda seed: first_report(client, seed)),
+        times = this.session.times
+        measures: dict[Figure, Callable[[], list[float]]] = {
+            ONE: lambda: repeated(times(20), lambda seed: images_of(client, model, {"logits": [3]}, seed)),
+            ALL: lambda: repeated(times(20), lambda seed: images_of(client, model, FEATURES, seed)),
+            NEW: lambda: first_images(client, [train(client, width=6 + number) for number in range(times(10))]),
+            SAME: lambda: first_images(client, [train(client, seed=9 + number) for number in range(times(10) + 1)][1:]),
+            EVALUATION: lambda: evaluations(client, model, times(20)),
+            TRAINING: lambda: repeated(times(20), lambda seed: first_report(client, seed)),
         }
         for figure, take in measures.items():
             if figure.name in names:
-                yield figure.name, take()
+                yield from ((figure.name, seconds) for seconds in take())
 
 
-def repeated(count: int, take: Callable[[int], float]) -> float:
-    """Return the median of what was measured so often, the first time left out, which warms."""
-    return median([take(1_000 + number) for number in range(count + 1)][1:])
+def repeated(count: int, take: Callable[[int], float]) -> list[float]:
+    """Return what was measured so often, the first time left out, which warms."""
+    return [take(1_000 + number) for number in range(count + 1)][1:]
 
 
 def train(client: Client, *, width: int = 16, seed: int = 0) -> str:
@@ -69,8 +74,8 @@ def images_of(client: Client, model: str, layers: Any, seed: int) -> float:
     return time.perf_counter() - started
 
 
-def first_images(client: Client, models: list[str]) -> float:
-    """Return the median seconds from submitting to the first image of models that no executor has loaded yet."""
+def first_images(client: Client, models: list[str]) -> list[float]:
+    """Return the seconds from submitting to the first image of models that no executor has loaded yet."""
     seconds = []
     for model in models:
         started = time.perf_counter()
@@ -78,13 +83,21 @@ def first_images(client: Client, models: list[str]) -> float:
         next(event for event in job.watch() if isinstance(event, ImageReady))
         seconds.append(time.perf_counter() - started)
         job.result()
-    return median(seconds)
+    return seconds
+
+
+def evaluations(client: Client, model: str, count: int) -> list[float]:
+    """Return by how much longer an evaluation takes through the service than in process, measured in turn."""
+    evaluation(client, model)
+    with evaluating_in_process() as alone:
+        alone()
+        return [evaluation(client, model) - alone() for _ in range(count)]
 
 
 def evaluation(client: Client, model: str) -> float:
     """Return the seconds from submitting to the result."""
     started = time.perf_counter()
-    assert client.evaluate(model).result().total == 10_000
+    assert client.evaluate(model).result().example_count == 10_000
     return time.perf_counter() - started
 
 

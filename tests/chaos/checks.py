@@ -73,7 +73,7 @@ def _differing(watched: Sequence[JobEvent], log: Sequence[JobEvent]) -> Iterator
 
 
 def progress_rises(history: JobHistory) -> Iterator[str]:
-    for name, counter in (("train_progress", "step"), ("evaluate_progress", "completed")):
+    for name, counter in (("train_progress", "step"), ("evaluate_progress", "completed_count")):
         figures = [getattr(getattr(event, name), counter) for event in history.log if kind(event) == name]
         for first, second in pairwise(figures):
             if second <= first:
@@ -86,13 +86,13 @@ def images_once(history: JobHistory) -> Iterator[str]:
     for (layer, feature), count in Counter(map(image_of, events)).items():
         if count > 1:
             yield f"the image of {layer} {feature} came {count} times"
-    if [each.completed for each in ready] != list(range(1, len(ready) + 1)):
-        yield f"its images are numbered {[each.completed for each in ready]}"
+    if [each.completed_count for each in ready] != list(range(1, len(ready) + 1)):
+        yield f"its images are numbered {[each.completed_count for each in ready]}"
     planned = len(history.planned)
     if history.job.state == SUCCEEDED and len(ready) != planned:
         yield f"it has {len(ready)} images, planned are {planned}"
-    if {each.total for each in ready} - {planned}:
-        yield f"its images say that there are {sorted({each.total for each in ready})}, planned are {planned}"
+    if {each.total_count for each in ready} - {planned}:
+        yield f"its images say that there are {sorted({each.total_count for each in ready})}, planned are {planned}"
 
 
 def ended_as_it_should(history: JobHistory) -> Iterator[str]:

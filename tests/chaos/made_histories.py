@@ -52,12 +52,12 @@ def step(number: int) -> JobEvent:
 
 
 def classified(number: int) -> JobEvent:
-    return JobEvent(evaluate_progress=EvaluateProgress(completed=number))
+    return JobEvent(evaluate_progress=EvaluateProgress(completed_count=number))
 
 
-def image(feature: int, completed: int, total: int = 2, *, known: bool = False) -> JobEvent:
+def image(feature: int, completed: int, total: int = 2, *, cached: bool = False) -> JobEvent:
     named = Image(feature=Feature(layer="conv1", index=feature))
-    return JobEvent(image_ready=ImageReady(image=named, completed=completed, total=total, known=known))
+    return JobEvent(image_ready=ImageReady(image=named, completed_count=completed, total_count=total, cached=cached))
 
 
 def finished(state: int = SUCCEEDED) -> JobEvent:

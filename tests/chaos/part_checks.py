@@ -95,7 +95,7 @@ def resumes_with_what_is_stored(history: JobHistory) -> Iterator[str]:
         if event.HasField("image_ready") and image_of(event) not in history.shared:
             for part in parts_of(history, event):
                 ready[part] += 1
-                if not event.image_ready.known:
+                if not event.image_ready.cached:
                     kept[part] = ready[part]
         if event.HasField("attempt_started"):
             part, resumed = event.attempt_started.part, event.attempt_started.image_count

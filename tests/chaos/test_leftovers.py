@@ -23,6 +23,7 @@ from convscope.store import (
     settle_waiters,
 )
 from convscope.store.redis.keys import KEYS
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.models_pb2 import Model
@@ -56,7 +57,7 @@ def claim(connection: redis.Redis, job: Job) -> Attempt:
 
 def succeed(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
     attempt = claim(connection, job)
-    attempt.succeed(blobs.put(b"result"), Model(sha256=blobs.put(b"model")))
+    attempt.succeed(blobs.put(b"result"), Model(digest=Digest(sha256=blobs.put(b"model"))))
     settle_waiters(connection, attempt.makes)
     connection.delete(KEYS["leases"])  # as the leader does when it runs out
 

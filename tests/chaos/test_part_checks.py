@@ -62,7 +62,7 @@ GOOD = {
     "known images are not what is kept": parted(
         QUEUED,
         started(1),
-        image(0, 1, 4, known=True),
+        image(0, 1, 4, cached=True),
         lost(1),
         QUEUED,
         started(2),

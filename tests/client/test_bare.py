@@ -21,7 +21,8 @@ with Client(sys.argv[1]) as client:
     training = client.train(convolutions=[4], dense=[], iterations=10, report_interval=5)
     evaluation = client.evaluate(training)
     images = client.visualize(training, "conv1", iterations=3)
-    print(training.result(progress=True).step, evaluation.result().total, len(images.result(progress=True).images))
+    counts = training.result(progress=True).step, evaluation.result().example_count
+    print(*counts, len(images.result(progress=True).images))
 try:
     plots.plot_image([[0]])
 except MissingExtra as error:

@@ -79,14 +79,15 @@ def test_without_its_history_a_model_is_as_good_as_ever(own: Stack, client: Clie
     job = trained(client)
     events = list(job.watch())
     assert isinstance(events[-1], Finished)
-    digest = client.model(job.model).sha256
-    damage(own, digest, result_digest(own, job))
+    file = client.model(job.model).digest
+    assert file is not None
+    damage(own, file.sha256, result_digest(own, job))
     with pytest.raises(DataLoss, match="artifact"):
         client.model(job.model)
     result = client.job(job.name).result(timeout=60)
     assert (result.step, len(result.history)) == (3, 0)
     exported = client.export_model(job.model, tmp_path / "model.keras")
-    assert sha256(exported.read_bytes()).hexdigest() == digest
+    assert sha256(exported.read_bytes()).hexdigest() == file.sha256
     assert run(own, "models", "export", job.model, folder=tmp_path).returncode == 0
     client.delete_model(job.model)
 

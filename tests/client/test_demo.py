@@ -102,7 +102,7 @@ def test_the_demo_on_a_server_that_runs(stack: Stack, place: Place) -> None:
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     found = json.loads(out)
-    assert found["untrained"]["total"] == found["trained"]["total"] == 10_000
+    assert found["untrained"]["example_count"] == found["trained"]["example_count"] == 10_000
     assert (found["steps"], found["images"]) == (20, 16 + 36 + 128 + 10)
     assert {Path(file).name for file in found["files"]} == FILES
     place.assert_clean()

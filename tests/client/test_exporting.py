@@ -17,7 +17,7 @@ DATA = [bytes([i]) * 1000 for i in range(5)]
 @pytest.fixture
 def model(fake: FakeService) -> models_pb2.Model:
     described = models_pb2.Model(name="models/m", state=models_pb2.MODEL_STATE_READY)
-    described.sha256 = sha256(b"".join(DATA)).hexdigest()
+    described.digest.sha256 = sha256(b"".join(DATA)).hexdigest()
     fake.handlers["GetModel"] = lambda *_: described
     fake.handlers["ExportModel"] = lambda *_: (models_pb2.ExportModelResponse(data=piece) for piece in DATA)
     return described
@@ -33,7 +33,7 @@ def test_the_file_is_written_with_ordinary_permissions(client: Client, tmp_path:
 
 
 def test_a_wrong_sum_leaves_what_was_there(client: Client, model: models_pb2.Model, tmp_path: Path) -> None:
-    model.sha256 = "0" * 64
+    model.digest.sha256 = "0" * 64
     path = tmp_path / "m.keras"
     path.write_text("before")
     with pytest.raises(errors.DataLoss, match=r"m\.keras: the bytes received have SHA-256"):

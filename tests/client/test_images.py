@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import redis
+from google.protobuf.duration_pb2 import Duration
 from PIL import Image as Picture
 
 from convscope.client import (
@@ -293,7 +294,9 @@ def test_an_image_keeps_what_is_known_of_it(fake: FakeService, client: Client) -
 def ready(sequence: int, spec: visualize_pb2.VisualizeSpec, number: int, **fields: Any) -> jobs_pb2.JobEvent:
     shown = sent(spec, number)
     shown.ClearField("trace")
-    return event(sequence, image_ready=visualize_pb2.ImageReady(image=shown, completed=sequence, total=4, **fields))
+    return event(
+        sequence, image_ready=visualize_pb2.ImageReady(image=shown, completed_count=sequence, total_count=4, **fields)
+    )
 
 
 def test_a_result_has_the_frames_that_events_lack(fake: FakeService, client: Client) -> None:
@@ -322,15 +325,23 @@ def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -
     )
     described.effective_spec.visualize.CopyFrom(spec)
     fake.handlers["GetJob"] = lambda *_: described
-    result = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=4, seconds=2, known=1))
-    events = [ready(1, spec, 3), ready(2, spec, 1, known=True), ready(3, spec, 1), ready(4, spec, 0), ready(5, spec, 2)]
+    result = jobs_pb2.JobResult(
+        visualize=visualize_pb2.VisualizeResult(image_count=4, duration=Duration(seconds=2), cached_image_count=1)
+    )
+    events = [
+        ready(1, spec, 3),
+        ready(2, spec, 1, cached=True),
+        ready(3, spec, 1),
+        ready(4, spec, 0),
+        ready(5, spec, 2),
+    ]
     fake.handlers["WatchJob"] = lambda *_: iter([*events, finished(6, result=result)])
     handle = client.job("j")
     seen: list[Any] = []
     found = handle.result(progress=seen.append)
     assert [(each.layer, each.restart) for each in found.images] == [("conv1", 0), ("conv1", 1), ("x", 0), ("x", 1)]
-    assert (found.known, found.seconds) == (1, 2)
-    assert [each.known for each in seen if isinstance(each, ImageReady)] == [False, True, False, False, False]
+    assert (found.cached_image_count, found.seconds) == (1, 2)
+    assert [each.cached for each in seen if isinstance(each, ImageReady)] == [False, True, False, False, False]
     layer = found.layer("conv1")
     assert (layer.features.tolist(), layer.restarts.tolist()) == ([4, 4], [0, 1])
     assert (layer.is_objective, found.layer("x").is_objective) == (False, True)

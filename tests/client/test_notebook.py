@@ -58,7 +58,7 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Output:
 
 
 def evaluating(completed: int) -> evaluate_pb2.EvaluateProgress:
-    return evaluate_pb2.EvaluateProgress(completed=completed, total=400)
+    return evaluate_pb2.EvaluateProgress(completed_count=completed, total_count=400)
 
 
 def test_the_bar_is_replaced_with_every_event(output: Output, fake: FakeService, client: Client) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convscope.client import (
-    Adam,
+    AdamStep,
     Client,
     Fourier,
     InvalidType,
@@ -177,7 +177,7 @@ def test_settings_as_values_and_by_name_are_the_same() -> None:
         decorrelate=True,
         transforms=Transforms(jitter=0.1, rotate=5),
         regularizers=Regularizers(l2=0),
-        optimizer=Adam(),
+        optimizer=AdamStep(),
         rescue=16,
     )
     names = {

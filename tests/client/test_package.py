@@ -9,16 +9,18 @@ from convscope.client import cli, demo, errors, objectives, plots
 
 PUBLIC = {
     convscope.client: """
-        Activation Adam AlreadyExists AttemptLost AttemptStarted Backlog CancelRequested CheckpointUnreadable
-        ClassScores Client Config Convolution ConvscopeError DataLoss Dataset DeadlineExceeded Dense Device Estimate
-        EvaluateProgress EvaluateResult Event ExportFormat FailedPrecondition Failure FailureReason Feature
-        Features Finished Fourier History Image ImageFormat ImageReady ImageStack InvalidArgument InvalidType
-        InvalidValue Job JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind
-        Layers Lineage Misclassified MissingExtra Model ModelLike ModelState NormalizedStep NoWorker NotFound Objective
-        ObjectiveRef Objectives OptimizedImage OutOfRange Outcome PermissionDenied Pixels Precision Preset Priority
-        ProtocolError Queued Regularizers Render RenderLike ResourceExhausted Restarts ServiceError Split Spread
-        StartupError Tap Trace TrainProgress TrainResult Transforms Unauthenticated Unavailable Verdict
-        Visualizations VisualizeResult Waiting WaitingReason WorkerState
+        Activation AdamStep AlreadyExists AttemptLost AttemptStarted Backlog CancelRequested
+        CheckpointUnreadable ClassScores Client Config Convolution ConvscopeError DataLoss Dataset
+        DeadlineExceeded Dense Device Digest Estimate EvaluateProgress EvaluateResult Event ExportFormat
+        FailedPrecondition Failure FailureReason Feature Features Finished Fourier HeadKind
+        History Image ImageFormat ImageReady ImageStack Interpretation InvalidArgument InvalidType InvalidValue Job
+        JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind Layers Lineage
+        Misclassified MissingExtra Model ModelHead ModelInput ModelLike ModelState NoWorker NormalizedStep
+        NotFound Objective ObjectiveRef
+        Objectives OptimizedImage OutOfRange Outcome PermissionDenied Pixels Precision Preset
+        Priority ProtocolError Queued Regularizers Render RenderLike ResourceExhausted Restarts ServiceError
+        Split Spread StartupError Tap Trace TrainProgress TrainResult Transforms Unauthenticated Unavailable
+        Verdict Visualizations VisualizeResult Waiting WaitingReason WorkerState
     """,
     plots: """
         plot_confusion_matrix plot_features plot_image plot_images plot_overview plot_restarts plot_training_curve

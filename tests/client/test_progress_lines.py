@@ -50,6 +50,27 @@ def test_a_bar_keeps_its_count_when_a_job_is_queued_again(fake: FakeService, cli
     assert re.search(r"evaluating: queued again .* 3/8 images", out.getvalue())
 
 
+class Counting(ProgressBar):
+    """A bar that remembers how far it was."""
+
+    def count(self, done: int, total: int, figures: str, line: str = "") -> None:
+        self.counted = (done, total)
+        super().count(done, total, figures, line)
+
+
+@pytest.mark.parametrize(("iterations", "counted"), [(60, (20, 60)), (None, (160, 200))])
+def test_a_training_is_counted_though_its_spec_is_not_complete(
+    fake: FakeService, client: Client, iterations: int | None, counted: tuple[int, int]
+) -> None:
+    described = job("train")
+    if iterations is not None:
+        described.effective_spec.train.iterations = iterations
+    fake.handlers["GetJob"] = lambda *_: described
+    with Counting(client.job("j").info, console=Console(file=io.StringIO())) as bar:
+        bar(events.event_from_wire(event(1, train_progress={"step": 160, "last_step": 200})))
+    assert bar.counted == counted
+
+
 def test_each_step_of_a_long_work_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convscope.client.bars._LINE_INTERVAL", 0.0)
     for silent in (False, True):
@@ -70,4 +91,4 @@ def test_a_bar_is_full_when_its_work_is_done() -> None:
 
 
 def _evaluating(done: int) -> evaluate_pb2.EvaluateProgress:
-    return evaluate_pb2.EvaluateProgress(completed=done, total=8)
+    return evaluate_pb2.EvaluateProgress(completed_count=done, total_count=8)

@@ -204,9 +204,9 @@ BAD = [
     ("train", {"display_name": 1}, InvalidType, "display_name: 1 is not a string"),
     (
         "evaluate",
-        {"model": "m", "split": "tset"},
+        {"model": "m", "split": ""},
         InvalidValue,
-        "split: unknown 'tset'; allowed are train, validation, test",
+        "split: must not be empty",
     ),
     ("evaluate", {"model": "m", "max_errors": None, "batch_size": "x"}, InvalidType, "batch_size"),
     ("visualize", {"model": "m", "trace": 1}, InvalidType, "trace: 1 is neither"),

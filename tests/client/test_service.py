@@ -12,6 +12,7 @@ import pytest
 
 from convscope.client import (
     Client,
+    Digest,
     EvaluateResult,
     FailedPrecondition,
     Features,
@@ -70,7 +71,7 @@ def test_everything_can_be_submitted_at_once(real: Client) -> None:
     evaluation, images = real.evaluate(again, max_errors=2), real.visualize(again, {"logits": 1})
     assert evaluation.model == images.model == again.model
     assert images.result(timeout=120).images[0].feature == 1
-    assert evaluation.result(timeout=120).total == 10_000
+    assert evaluation.result(timeout=120).example_count == 10_000
     assert again.result().step == 10
     assert real.model(again).lineage.parent == training.model
     assert any(isinstance(event, Waiting) for event in evaluation.watch())
@@ -79,12 +80,12 @@ def test_everything_can_be_submitted_at_once(real: Client) -> None:
 def test_evaluation(real: Client, training: Job[TrainResult]) -> None:
     result = real.evaluate(training, max_errors=5).result(timeout=120)
     assert isinstance(result, EvaluateResult)
-    assert result.split is Split.TEST
+    assert result.split == Split.TEST
     assert result.confusion_matrix.shape == (10, 10)
-    assert result.confusion_matrix.sum() == result.total == 10_000
-    assert np.trace(result.confusion_matrix) == result.correct
-    assert result.classes.support.tolist() == result.confusion_matrix.sum(axis=1).tolist()
-    assert str(result) == f"{result.correct / 100:.1f}% ({result.correct} / 10000)"
+    assert result.confusion_matrix.sum() == result.example_count == 10_000
+    assert np.trace(result.confusion_matrix) == result.correct_count
+    assert result.classes.example_count.tolist() == result.confusion_matrix.sum(axis=1).tolist()
+    assert str(result) == f"{result.correct_count / 100:.1f}% ({result.correct_count} / 10000)"
     errors = result.errors
     assert errors.images.shape == (5, 28, 28, 1)
     assert errors.images.dtype == np.float32
@@ -94,7 +95,7 @@ def test_evaluation(real: Client, training: Job[TrainResult]) -> None:
 
 def test_other_splits_and_no_errors(real: Client, training: Job[TrainResult]) -> None:
     result = real.evaluate(training, split="validation", max_errors=0).result(timeout=120)
-    assert result.total == 5_000
+    assert result.example_count == 5_000
     assert len(result.errors) == 0
     assert result.errors.images.shape == (0, 0, 0, 0)
 
@@ -135,8 +136,8 @@ def test_the_same_seed_gives_the_same_images(real: Client, training: Job[TrainRe
 def test_all_layers_are_visualized_by_default(real: Client, training: Job[TrainResult]) -> None:
     job = real.visualize(training, iterations=1)
     ready = [event for event in job.watch() if isinstance(event, ImageReady)]
-    assert [event.completed for event in ready] == list(range(1, 4 + 8 + 10 + 1))
-    assert {event.total for event in ready} == {22}
+    assert [event.completed_count for event in ready] == list(range(1, 4 + 8 + 10 + 1))
+    assert {event.total_count for event in ready} == {22}
     assert [len(job.result().layer(name).features) for name in ("conv1", "dense1", "logits")] == [4, 8, 10]
 
 
@@ -146,7 +147,7 @@ def test_models_are_described(real: Client, training: Job[TrainResult]) -> None:
     assert [layer.name for layer in model.layers] == ["conv1", "pool1", "flatten", "dense1", "logits"]
     assert model.layers[0].kind is LayerKind.CONVOLUTION
     assert model.layers[0].output_shape == (28, 28, 4)
-    assert model.parameters == sum(layer.parameters for layer in model.layers)
+    assert model.parameter_count == sum(layer.parameter_count for layer in model.layers)
     assert model.lineage.job == training.name
     assert len(model.history) == 5
     assert model.name in [listed.name for listed in real.models(states="ready")]
@@ -155,7 +156,9 @@ def test_models_are_described(real: Client, training: Job[TrainResult]) -> None:
 
 def test_a_model_is_exported_whole(real: Client, training: Job[TrainResult], tmp_path: Path) -> None:
     path = real.export_model(training, tmp_path / "m.keras")
-    assert sha256(path.read_bytes()).hexdigest() == real.model(training).sha256
+    assert real.model(training).digest == Digest(
+        sha256=sha256(path.read_bytes()).hexdigest(), size_bytes=path.stat().st_size
+    )
     assert "config.json" in zipfile.ZipFile(path).namelist()
     assert list(tmp_path.iterdir()) == [path]
 

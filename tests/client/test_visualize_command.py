@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from convscope.client.cli.app import app
 from convscope.v1 import jobs_pb2, visualize_pb2
@@ -29,16 +30,21 @@ def run(fake: FakeService, capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-def visualizing(fake: FakeService, *names: str, known: int = 0, objective: float = 1.0) -> None:
+def visualizing(fake: FakeService, *names: str, cached: int = 0, objective: float = 1.0) -> None:
     """Has the service visualize objectives of these names."""
     described = job("visualize")
     log: list[jobs_pb2.JobEvent] = []
     described.effective_spec.visualize.objectives.extend(Objective(name=name) for name in names)
     for number in range(len(names)):
-        ready = visualize_pb2.ImageReady(image=image(described.effective_spec.visualize, number), completed=number + 1)
-        ready.total, ready.image.best.objective = len(names), objective
+        ready = visualize_pb2.ImageReady(
+            image=image(described.effective_spec.visualize, number), completed_count=number + 1
+        )
+        ready.total_count, ready.image.best.objective = len(names), objective
         log.append(event(number + 1, image_ready=ready))
-    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=len(names), seconds=1, known=known))
+    made = visualize_pb2.VisualizeResult(
+        image_count=len(names), cached_image_count=cached, duration=Duration(seconds=1)
+    )
+    done = jobs_pb2.JobResult(visualize=made)
     for method in ("CreateJob", "GetJob"):
         fake.handlers[method] = lambda *_: described
     fake.handlers["WatchJob"] = lambda *_: iter([*log, finished(len(names) + 1, result=done)])
@@ -72,7 +78,7 @@ def test_programs_are_told_nothing_but_the_result(run: Run, fake: FakeService, t
 
 
 @pytest.mark.parametrize(
-    ("names", "known", "told"),
+    ("names", "cached", "told"),
     [
         ("a", 1, "1 image in 1.0 s; 1 of 1 image was stored already"),
         ("ab", 1, "2 images in 1.0 s; 1 of 2 images was stored already"),
@@ -80,18 +86,18 @@ def test_programs_are_told_nothing_but_the_result(run: Run, fake: FakeService, t
         ("a", 0, "1 image in 1.0 s"),
     ],
 )
-def test_known_images_are_counted(
+def test_cached_images_are_counted(
     *,
     run: Run,
     fake: FakeService,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     names: str,
-    known: int,
+    cached: int,
     told: str,
 ) -> None:
     monkeypatch.setattr("convscope.client.cli.visualize.find_spec", lambda _: None)  # drawing takes long
-    visualizing(fake, *names, known=known, objective=-1e-5)
+    visualizing(fake, *names, cached=cached, objective=-1e-5)
     _, lines, _ = run("visualize", "m", "--output", tmp_path)
     assert told in [line.strip() for line in lines.splitlines()]
     assert re.search(r"^ *a +1 +0\.000 +0\.000 *$", lines, re.MULTILINE)

@@ -123,8 +123,10 @@ def test_known_images_are_told(real: Client, training: Job[TrainResult], robust:
         keep="all",
     )
     ready = [event for event in again.watch() if isinstance(event, ImageReady)]
-    assert [(event.known, event.completed, event.total) for event in ready] == [(True, n, 3) for n in (1, 2, 3)]
-    assert again.result().known == 3
+    assert [(event.cached, event.completed_count, event.total_count) for event in ready] == [
+        (True, n, 3) for n in (1, 2, 3)
+    ]
+    assert again.result().cached_image_count == 3
 
 
 def test_images_of_the_way_are_kept(real: Client, training: Job[TrainResult]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,7 +117,7 @@ def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None
         event(2),
         event(3, attempt_started=jobs_pb2.AttemptStarted(attempt=2, worker="workers/w", step=7)),
         event(4, train_progress=progress),
-        event(5, evaluate_progress=evaluate_pb2.EvaluateProgress(completed=3, total=4)),
+        event(5, evaluate_progress=evaluate_pb2.EvaluateProgress(completed_count=3, total_count=4)),
         event(6, cancel_requested=jobs_pb2.CancelRequested()),
         jobs_pb2.JobEvent(sequence=7),  # of a kind that this client does not know
         event(8, attempt_lost=jobs_pb2.AttemptLost(part=0, attempt=1, cause="SIGKILL")),
@@ -142,7 +143,7 @@ def test_every_kind_of_event_is_typed(fake: FakeService, client: Client) -> None
     assert isinstance(begun, events.AttemptStarted)
     assert (begun.worker, begun.step, begun.image_count) == ("workers/w", 7, None)
     assert isinstance(trained, events.TrainProgress)
-    assert trained.remaining_seconds is None
+    assert (trained.steps_per_second, trained.remaining_seconds) == (None, None)
     assert trained.validation_accuracy is None
     assert isinstance(ended, events.Finished)
     assert ended.failure == events.Failure(reason=FailureReason.DATASET, message="no files")
@@ -220,7 +221,7 @@ def test_a_server_that_is_away_does_not_outlast_the_timeout(kind: str) -> None:
 
 def test_result_calls_back_with_each_event(fake: FakeService, client: Client) -> None:
     fake.handlers["GetJob"] = lambda *_: job("visualize")
-    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=0, seconds=2.0))
+    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(image_count=0, duration=Duration(seconds=2)))
     fake.handlers["WatchJob"] = lambda *_: iter([event(1), finished(2, result=done)])
     seen: list[int] = []
     result = client.job("j").result(progress=lambda happened: seen.append(happened.sequence))
@@ -236,7 +237,7 @@ def test_each_image_is_held_once_in_the_order_asked_for(fake: FakeService, clien
     fake.handlers["GetJob"] = lambda *_: described
     came = [("conv2", 1, 1.0), ("logits", 2, 2.0), ("logits", 7, 3.0), ("conv10", 0, 4.0), ("logits", 2, 5.0)]
     log = [event(number, image_ready=image_of(*image)) for number, image in enumerate(came, start=1)]
-    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(images=4, seconds=1.0))
+    done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(image_count=4, duration=Duration(seconds=1)))
     fake.handlers["WatchJob"] = lambda *_: iter([*log, finished(6, result=done)])
     result = client.job("j").result()
     assert [(image.layer, image.feature, image.final.objective) for image in result.images] == [

@@ -7,7 +7,7 @@ import pytest
 
 from convscope.engine.render_settings import ROBUST, TUTORIAL
 from convscope.service.validation.presets import preset_render
-from convscope.v1.render_pb2 import Adam, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
+from convscope.v1.render_pb2 import AdamStep, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
 from convscope.worker.executor.convert_render import render_settings
 
 SHARED = Render(
@@ -34,7 +34,7 @@ def with_shared(**choices: Any) -> Render:
     ("render", "parameterization", "optimizer"),
     [
         (
-            with_shared(fourier=Fourier(decay=1.5, deviation=0.2), adam=Adam(learning_rate=0.3)),
+            with_shared(fourier=Fourier(decay=1.5, deviation=0.2), adam=AdamStep(learning_rate=0.3)),
             {"decay": 1.5, "deviation": 0.2},
             {"learning_rate": 0.3},
         ),
@@ -51,7 +51,7 @@ def test_presets_arrive() -> None:
     assert render_settings(preset_render(Preset.PRESET_ROBUST)[0]) == ROBUST
 
 
-@pytest.mark.parametrize("render", [Render(adam=Adam()), Render(pixels=Pixels())])
+@pytest.mark.parametrize("render", [Render(adam=AdamStep()), Render(pixels=Pixels())])
 def test_an_incomplete_message_is_refused(render: Render) -> None:
     with pytest.raises(ValueError, match="the render has no"):
         render_settings(render)

@@ -14,6 +14,7 @@ from convscope.store import BlobStore, JobStore
 from convscope.store.jobs.images import ready_images
 from convscope.store.redis.keys import key
 from convscope.store.redis.scripts import Scripts
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.render_pb2 import Preset
@@ -36,7 +37,7 @@ class Worker:
         monkeypatch.setattr(visualize, "plan_visualization", lambda *_: plan)
         self.blobs = BlobStore(folder.as_uri())
         job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
-        claim(connection, job).succeed("", Model(sha256=self.blobs.put(model_to_bytes(wide()))))
+        claim(connection, job).succeed("", Model(digest=Digest(sha256=self.blobs.put(model_to_bytes(wide())))))
         self.model = job.model
 
     def names(self, keep: Restarts.ValueType) -> list[str]:

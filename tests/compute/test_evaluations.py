@@ -50,13 +50,15 @@ def test_no_figure_depends_on_the_batch_size(trained: keras.Model, mnist: Datase
     assert [error.index for error in found.errors] == [error.index for error in expected.errors]
 
 
-def test_classes_without_examples_or_predictions_score_zero(trained: keras.Model, mnist: Dataset) -> None:
+def test_classes_without_examples_or_predictions_have_no_score(trained: keras.Model, mnist: Dataset) -> None:
     ones = mnist.test.images[mnist.test.labels == 1][:50]
     labels = np.full(50, 1)
     found = evaluate(trained, ones, labels, EvaluateSettings(), classes=mnist.classes)
     assert found.confusion.shape == (10, 10)
     assert found.support.tolist() == [0, 50, 0, 0, 0, 0, 0, 0, 0, 0]
-    assert found.recall[2] == found.precision[2] == found.f1[2] == 0
+    assert np.array_equal(np.isnan(found.recall), found.support == 0)
+    assert np.array_equal(np.isnan(found.precision), found.confusion.sum(axis=0) == 0)
+    assert np.array_equal(np.isnan(found.f1), np.isnan(found.recall) | np.isnan(found.precision))
 
 
 def test_progress_counts_up_to_all_images(trained: keras.Model, mnist: Dataset) -> None:

@@ -78,13 +78,20 @@ def test_a_file_with_a_name_twice_is_refused() -> None:
         model_from_bytes(configured(model_to_bytes(around("inner", network("a", "b"))), rename))
 
 
-def test_a_layer_or_model_that_is_called_twice_is_one() -> None:
+def test_each_call_of_a_layer_or_model_is_described() -> None:
     image = keras.Input((6, 6, 2), name="image")
     inner = keras.Sequential([layers.Conv2D(2, 1, name="c")], name="inner")
     shared = layers.Conv2D(2, 1, name="shared")
     values = layers.Flatten(name="flat")(shared(inner(inner(shared(image)))))
     found = model_from_bytes(model_to_bytes(keras.Model(image, layers.Dense(2, name="last")(values))))
-    assert [each.name for each in describe(found)] == ["shared", "inner/c", "flat", "last"]
+    assert [(each.name, each.op, each.inputs, each.parameter_count) for each in describe(found)] == [
+        ("shared", "Conv2D", ("",), 6),
+        ("inner/c", "Conv2D", ("shared",), 6),
+        ("inner/c#2", "Conv2D", ("inner/c",), 0),
+        ("shared#2", "Conv2D", ("inner/c#2",), 0),
+        ("flat", "Flatten", ("shared#2",), 0),
+        ("last", "Dense", ("flat",), 146),
+    ]
 
 
 def test_what_is_no_list_of_layers_is_left_to_keras() -> None:

@@ -52,6 +52,8 @@ def labels() -> Archive:
 
 def test_splits_are_those_of_the_tutorial(mnist: Dataset) -> None:
     assert [len(mnist.split(name).labels) for name in ("train", "validation", "test")] == [55_000, 5_000, 10_000]
+    with pytest.raises(DatasetError, match="no split 'exam'; it has train, validation, test"):
+        mnist.split("exam")
     assert mnist.train.images.shape == (55_000, *mnist.image_shape)
     assert mnist.train.images.dtype == np.uint8
     assert mnist.train.labels.dtype == np.int64

@@ -17,6 +17,7 @@ from convscope.service.validation.presets import preset_render
 from convscope.store import BlobStore, JobStore
 from convscope.store.redis.keys import key
 from convscope.store.redis.scripts import Scripts
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.render_pb2 import Preset
@@ -50,7 +51,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[int, range]]:
 def model(connection: redis.Redis, blobs: BlobStore, trained: keras.Model) -> str:
     """The name of a model that is stored."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
-    claim(connection, job).succeed("", Model(sha256=blobs.put(model_to_bytes(trained))))
+    claim(connection, job).succeed("", Model(digest=Digest(sha256=blobs.put(model_to_bytes(trained)))))
     return job.model
 
 

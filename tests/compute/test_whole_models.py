@@ -58,8 +58,8 @@ def nested() -> keras.Model:
 
 
 def test_every_layer_of_a_nested_model_is_described(nested: keras.Model) -> None:
-    found = [(each.name, each.kind, each.output_shape, each.feature_count) for each in describe(nested)]
-    assert found == [
+    described = describe(nested)
+    assert [(each.name, each.kind, each.output_shape, each.feature_count) for each in described] == [
         ("pad", "other", (14, 13, 3), 0),
         ("inner/deep", "convolution", (12, 11, 6), 6),
         ("inner/six", "other", (12, 11, 6), 0),
@@ -73,9 +73,13 @@ def test_every_layer_of_a_nested_model_is_described(nested: keras.Model) -> None
         ("scores", "logits", (3,), 3),
         ("shares", "other", (3,), 0),
     ]
-    assert sum(each.parameter_count for each in describe(nested)) == sum(
+    assert sum(each.parameter_count for each in described) == sum(
         int(np.prod(weight.shape)) for weight in nested.trainable_weights
     )
+    graph = {each.name: (each.op, each.inputs) for each in described}
+    assert graph["pad"] == ("ZeroPadding2D", ("",))
+    assert graph["outer/add"] == ("Add", ("outer/apart", "inner/six"))
+    assert graph["up"] == ("Conv2DTranspose", ("outer/norm",))
 
 
 @pytest.mark.parametrize("render", [RenderSettings(), ROBUST], ids=["tutorial", "robust"])

@@ -67,7 +67,7 @@ DOCSTRINGS: list[tuple[Any, Descriptor, int]] = [
     (render.Fourier, render_pb2.Fourier.DESCRIPTOR, 2),
     (render.Transforms, render_pb2.Transforms.DESCRIPTOR, 4),
     (render.NormalizedStep, render_pb2.NormalizedStep.DESCRIPTOR, 2),
-    (render.Adam, render_pb2.Adam.DESCRIPTOR, 1),
+    (render.AdamStep, render_pb2.AdamStep.DESCRIPTOR, 1),
     (render.Render, render_pb2.Render.DESCRIPTOR, 1),
 ]
 

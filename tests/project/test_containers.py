@@ -193,5 +193,5 @@ def test_containers_work_together(host: Host) -> None:
     with Client(f"localhost:{host.service_port}") as client:
         training = client.train(iterations=20)
         images = client.visualize(training, {"logits": [2]}, iterations=3)
-        assert client.evaluate(training).result(timeout=120).total == 10_000
+        assert client.evaluate(training).result(timeout=120).example_count == 10_000
         assert len(images.result(timeout=120).images) == 1

@@ -55,4 +55,10 @@ def test_shell_script(path: Path) -> None:
 def test_continuous_integration_runs_the_local_scripts_and_nothing_else() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     commands = [line for line in lines if line and not line.startswith("#")]
-    assert commands == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "scripts/check", "scripts/test"]
+    assert commands == [
+        "set -euo pipefail",
+        'cd "$(dirname "$0")/.."',
+        "scripts/check",
+        "scripts/test",
+        "scripts/test --only-slow",
+    ]

@@ -36,7 +36,7 @@ def make(connection: redis.Redis, parent: Job) -> None:
     """Make the model, the tutorial's network, as its executor does."""
     planned = plan_job(creating(TrainSpec()), ModelStore(connection))
     assert planned.model is not None
-    planned.model.sha256 = "file"
+    planned.model.digest.sha256 = "file"
     part_jobs.claim(connection, parent).succeed("", planned.model)
     settle_waiters(connection, parent.model.removeprefix("models/"))
 

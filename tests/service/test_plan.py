@@ -12,10 +12,9 @@ from convscope.service.errors import InvalidRequestError
 from convscope.service.validation import Plan, plan_job, request_digest
 from convscope.store import JobStore, ModelStore
 from convscope.store.errors import NotFoundError
-from convscope.v1.datasets_pb2 import Split
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import JobSpec
-from convscope.v1.models_pb2 import LayerKind, Model
+from convscope.v1.models_pb2 import Interpretation, LayerKind, Model, ModelHead, ModelInput
 from convscope.v1.train_pb2 import Activation, Convolution, Dense, Network, Precision, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection, VisualizeSpec
 from support.api import creating
@@ -56,16 +55,23 @@ def test_the_default_is_the_tutorial(plan: Planner) -> None:
     assert (train.report_interval, train.validation_interval, train.seed) == (100, 0, 0)
     assert train.precision == Precision.PRECISION_FLOAT32
     assert planned.model is not None
-    assert [(layer.name, list(layer.output_shape), layer.features) for layer in planned.model.layers] == [
-        ("conv1", [28, 28, 16], 16),
-        ("pool1", [14, 14, 16], 0),
-        ("conv2", [14, 14, 36], 36),
-        ("pool2", [7, 7, 36], 0),
-        ("flatten", [1764], 0),
-        ("dense1", [128], 128),
-        ("logits", [10], 10),
+    assert [
+        (layer.name, layer.op, list(layer.inputs), list(layer.output_shape), layer.feature_count)
+        for layer in planned.model.layers
+    ] == [
+        ("conv1", "Conv2D", [""], [28, 28, 16], 16),
+        ("pool1", "MaxPooling2D", ["conv1"], [14, 14, 16], 0),
+        ("conv2", "Conv2D", ["pool1"], [14, 14, 36], 36),
+        ("pool2", "MaxPooling2D", ["conv2"], [7, 7, 36], 0),
+        ("flatten", "Flatten", ["pool2"], [1764], 0),
+        ("dense1", "Dense", ["flatten"], [128], 128),
+        ("logits", "Dense", ["dense1"], [10], 10),
     ]
-    assert planned.model.parameters == 5 * 5 * 16 + 16 + 5 * 5 * 16 * 36 + 36 + 1764 * 128 + 128 + 1280 + 10
+    shown = planned.model.interpretation
+    assert (list(shown.input.shape), shown.input.black, shown.input.white) == ([28, 28, 1], 0, 1)
+    assert (shown.head.kind, shown.head.layer) == (ModelHead.KIND_LOGITS, "logits")
+    assert (planned.model.revision, len(shown.classes)) == (1, 10)
+    assert planned.model.parameter_count == 5 * 5 * 16 + 16 + 5 * 5 * 16 * 36 + 36 + 1764 * 128 + 128 + 1280 + 10
 
 
 def test_no_layers_at_all_are_a_linear_classifier(plan: Planner) -> None:
@@ -205,13 +211,15 @@ def test_continuing_keeps_network_and_dataset(plan: Planner, model: str) -> None
 
 def test_evaluation_defaults_and_limits(plan: Planner, model: str) -> None:
     evaluate = effective(plan(JobSpec(evaluate=EvaluateSpec(model=model)))).evaluate
-    assert (evaluate.split, evaluate.batch_size, evaluate.max_errors) == (Split.SPLIT_TEST, 256, 9)
-    bad = EvaluateSpec(model=model, split=9, batch_size=0, max_errors=1001)  # type: ignore[arg-type]
-    assert set(refused(plan, JobSpec(evaluate=bad))) == {
+    assert (evaluate.split, evaluate.batch_size, evaluate.max_errors) == ("test", 256, 9)
+    bad = EvaluateSpec(model=model, split="exam", batch_size=0, max_errors=1001)
+    violations = refused(plan, JobSpec(evaluate=bad))
+    assert set(violations) == {
         "job.spec.evaluate.split",
         "job.spec.evaluate.batch_size",
         "job.spec.evaluate.max_errors",
     }
+    assert "train, validation, test" in violations["job.spec.evaluate.split"]
 
 
 def test_an_evaluation_batch_must_fit_in_memory(connection: redis.Redis, plan: Planner) -> None:
@@ -334,7 +342,10 @@ def test_the_digest_tells_jobs_apart() -> None:
 
 
 def test_a_model_of_another_shape_is_described(connection: redis.Redis, plan: Planner) -> None:
-    described = Model(dataset="datasets/mnist")
-    described.layers.add(name="block/conv", kind=LayerKind.LAYER_KIND_CONVOLUTION, features=3, output_shape=[5, 5, 3])
+    shown = Interpretation(input=ModelInput(shape=[7, 7, 3]))
+    described = Model(dataset="datasets/mnist", interpretation=shown)
+    described.layers.add(
+        name="block/conv", kind=LayerKind.LAYER_KIND_CONVOLUTION, feature_count=3, output_shape=[5, 5, 3]
+    )
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=described)
     assert selected(plan, job.model) == {"block/conv": [0, 1, 2]}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from convscope.service.validation.presets import merged, preset_render
 from convscope.v1.render_pb2 import (
-    Adam,
+    AdamStep,
     Fourier,
     NormalizedStep,
     Pixels,
@@ -72,7 +72,7 @@ def test_fields_of_a_message_that_are_left_out_are_the_presets() -> None:
 
 
 def test_another_choice_comes_with_its_own_defaults() -> None:
-    render = merged(Preset.PRESET_TUTORIAL, Render(fourier=Fourier(decay=2), adam=Adam()))
+    render = merged(Preset.PRESET_TUTORIAL, Render(fourier=Fourier(decay=2), adam=AdamStep()))
     assert (render.fourier.decay, render.fourier.deviation, render.adam.learning_rate) == (2, 0.01, 0.05)
     render = merged(Preset.PRESET_ROBUST, Render(pixels=Pixels(), normalized=NormalizedStep(decay=0.5)))
     assert (render.normalized.size, render.normalized.decay) == (1, 0.5)
@@ -101,8 +101,8 @@ overrides = st.builds(
     rescue=st.none() | st.integers(0, 1000),
 ) | st.sampled_from(
     [
-        Render(pixels=Pixels(), adam=Adam(learning_rate=3)),
-        Render(fourier=Fourier(deviation=0.5), adam=Adam()),
+        Render(pixels=Pixels(), adam=AdamStep(learning_rate=3)),
+        Render(fourier=Fourier(deviation=0.5), adam=AdamStep()),
         Render(pixels=Pixels(), normalized=NormalizedStep(size=2)),
     ]
 )

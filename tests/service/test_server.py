@@ -171,7 +171,7 @@ def test_the_catalogue_tells_what_workers_have() -> None:
     assert tuple(MNIST.image_shape) == dataset.image_shape
     assert tuple(MNIST.classes) == tuple(dataset.classes)
     sizes = [len(split.labels) for split in (dataset.train, dataset.validation, dataset.test)]
-    assert [size.examples for size in MNIST.splits] == sizes
+    assert [split.example_count for split in MNIST.splits] == sizes
 
 
 def test_a_client_is_told_what_it_lacks(address: str, certificate: tuple[Path, Path]) -> None:

@@ -13,6 +13,7 @@ from convscope.store.blobs import FOLDER
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1 import datasets_pb2, images_pb2, jobs_pb2, models_pb2, workers_pb2
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     GetJobRequest,
@@ -60,7 +61,7 @@ def world(redis_server: EmbeddedRedis, api: Api) -> World:
         api.jobs.CancelJob(CancelJobRequest(name=f"jobs/{trimmed}"), timeout=TIMEOUT_S)
         connection.xtrim(key("events", trimmed), maxlen=1, approximate=False)
         connection.hset(key("job", damaged), "result", MISSING)
-        ready = Model(sha256=MISSING).SerializeToString()
+        ready = Model(digest=Digest(sha256=MISSING)).SerializeToString()
         connection.hset(key("model", damaged), mapping={"state": "ready", "model": ready, "history": MISSING})
         connection.hset(key("model", failed), "state", "failed")
         for name in (key("job", odd), key("model", odd)):

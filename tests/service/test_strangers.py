@@ -1,84 +1,33 @@
 """Callers without token cannot make the service hold much, nor hold up others."""
 
-import contextlib
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from benchmarks.http2 import Caller
+from benchmarks.strangers import MIB, peak_memory, strain
 from convscope.service.server import GRACE_S, MAX_REQUEST_BYTES
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.jobs_pb2 import CreateJobRequest
 from support.api import connect, refused
-from support.http2 import Caller
 from support.service_alone import NOT_SERVING, SERVING, await_health, service_alone
-
-MIB = 2**20
 
 # What all callers without token together may make the service hold, in bytes.
 BOUND = 50 * MIB
 
-CREATE, CHECK, WATCH = "/convscope.v1.Jobs/CreateJob", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
-
-
-@contextlib.contextmanager
-def growth(pid: int) -> Iterator[Callable[[], int]]:
-    """How many bytes a process has held at most since, beyond what it held at first."""
-
-    def peak() -> int:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-
-    before = peak()
-    yield lambda: peak() - before
-
-
-def call(address: str, method: str, size: int, compression: grpc.Compression) -> grpc.StatusCode:
-    """Send a large message; returns the status."""
-    with grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)]) as channel:
-        send: Any = channel.unary_unary(method)  # grpcio's types know only callables with serializers
-        error = refused(lambda: send(bytes(size), timeout=60, compression=compression))
-        return error.code()
-
-
-def hold(address: str, method: str, connections: int, streams: int, seconds: float) -> None:
-    """Send the largest messages but for their last byte."""
-    message = b"\0" + MAX_REQUEST_BYTES.to_bytes(4) + bytes(MAX_REQUEST_BYTES - 1)
-    with contextlib.ExitStack() as stack:
-        callers = [stack.enter_context(Caller(address)) for _ in range(connections)]
-        for caller in callers:
-            for number in range(streams):
-                caller.call(2 * number + 1, method, message)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            for caller in callers:
-                caller.send()
-                caller.receive(0.001)
+WATCH = "/grpc.health.v1.Health/Watch"
 
 
 def test_callers_without_token_cannot_make_it_hold_much(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     with service_alone(redis_server.url, tmp_path, CONVSCOPE_TOKEN="t") as (address, process):
-        plain, gzip = grpc.Compression.NoCompression, grpc.Compression.Gzip
-        with growth(process.pid) as held, ThreadPoolExecutor(6) as pool:
-            for method, compression, count in (
-                (CREATE, plain, 6),
-                (CREATE, gzip, 4),
-                (CHECK, plain, 6),
-                (CHECK, gzip, 4),
-            ):
-                codes = pool.map(lambda _: call(address, method, 120 * MIB, compression), range(count))  # noqa: B023
-                assert grpc.StatusCode.OK not in codes
-            hold(address, CHECK, connections=5, streams=20, seconds=2)
-            hold(address, CREATE, connections=5, streams=20, seconds=1)
-            hold(address, WATCH, connections=5, streams=20, seconds=1)
-            assert held() < BOUND
+        before = peak_memory(process.pid)
+        assert grpc.StatusCode.OK not in strain(address)
+        assert peak_memory(process.pid) - before < BOUND
         with connect(address) as api:
             await_health(api, SERVING)
 

@@ -19,7 +19,7 @@ from convscope.v1.objective_pb2 import (
     Tap,
     Term,
 )
-from convscope.v1.render_pb2 import Adam, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
+from convscope.v1.render_pb2 import AdamStep, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
 from convscope.v1.visualize_pb2 import LayerSelection, Restarts, VisualizeSpec
 from support.visualize_specs import checked, specs
 
@@ -238,7 +238,7 @@ FAULTS: list[tuple[VisualizeSpec, str, str]] = [
     (render(regularizers=Regularizers(blur=2e6)), "render.regularizers.blur", "not 2,000,000"),
     (render(normalized=NormalizedStep(size=0)), "render.normalized.size", "greater than 0 and at most 1,000"),
     (render(normalized=NormalizedStep(decay=1.1)), "render.normalized.decay", "greater than 0 and at most 1, not 1.1"),
-    (render(adam=Adam(learning_rate=NAN)), "render.adam.learning_rate", "at most 1,000, not nan"),
+    (render(adam=AdamStep(learning_rate=NAN)), "render.adam.learning_rate", "at most 1,000, not nan"),
     (render(rescue=-1), "render.rescue", "must be 0 to 1,000, not -1"),
     (render(rescue=1_001), "render.rescue", "must be 0 to 1,000"),
 ]

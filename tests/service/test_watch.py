@@ -167,8 +167,8 @@ async def test_images_are_filled_in(connection: redis.Redis, backend: Backend) -
         attempt = start_job(connection)
         image = Image(cache_key="k")
         digest = backend.blobs.put(image.SerializeToString())
-        attempt.report(JobEvent(image_ready=ImageReady(completed=1, total=2)), digest)
-        attempt.report(JobEvent(image_ready=ImageReady(completed=2, total=2)), "0" * 64)
+        attempt.report(JobEvent(image_ready=ImageReady(completed_count=1, total_count=2)), digest)
+        attempt.report(JobEvent(image_ready=ImageReady(completed_count=2, total_count=2)), "0" * 64)
         watch = watch_job(backend, hub, attempt.job_id, 2)
         assert (await anext(watch)).image_ready.image == image
         with pytest.raises(BlobDamagedError, match="0" * 64):
@@ -183,7 +183,7 @@ async def test_an_image_has_name_subject_and_format(connection: redis.Redis, bac
     told = Image(name="jobs/j/images/0", objective=ObjectiveRef(index=1, name="mine"))
     async with running_hub(backend) as hub:
         attempt = start_job(connection)
-        attempt.report(JobEvent(image_ready=ImageReady(image=told, total=1)), digest)
+        attempt.report(JobEvent(image_ready=ImageReady(image=told, total_count=1)), digest)
         seen = {
             image_format: (
                 await anext(watch_job(backend, hub, attempt.job_id, 2, image_format=image_format))

@@ -54,7 +54,7 @@ def test_models_are_known_again_and_deleted_ones_are_not(
     }
     assert Sweeper(connection, blobs).sweep(NOW) == 0  # what was there before is left to `admin sweep --all`
     assert Sweeper(connection, blobs).sweep(NOW, all_ages=True) == 4  # two results, and the deleted model
-    assert blobs.get(kept.sha256)
+    assert blobs.get(kept.digest.sha256)
     ModelManifests(connection, blobs).delete(kept.name)
     assert Sweeper(connection, blobs).sweep(NOW, all_ages=True) == 2
 
@@ -83,7 +83,7 @@ def test_an_adoption_that_was_broken_off_is_done_again(
     assert not Deployment(connection, blobs.objects).standing().deletes
     adoption.run(adoption.plan())
     assert ModelStore(connection).ready(model.name) == model
-    assert connection.hget(KEYS["references"], model.sha256) == b"1"
+    assert connection.hget(KEYS["references"], model.digest.sha256) == b"1"
     assert Deployment(connection, blobs.objects).standing().deletes
 
 
@@ -95,9 +95,11 @@ def test_what_is_not_understood_is_left_alone_and_said(
     (folder / f"{damaged.name}.json").write_bytes(b"{")
     path = folder / f"{newer.name}.json"
     path.write_bytes(path.read_bytes().replace(b'"format": 1', b'"format": 9'))
-    blobs.delete([fileless.sha256])
+    blobs.delete([fileless.digest.sha256])
     Manifests(blobs.objects).create(
-        Manifest(collection="plates", identifier="some", deployment="d", record=b"", files={"file": whole.sha256})
+        Manifest(
+            collection="plates", identifier="some", deployment="d", record=b"", files={"file": whole.digest.sha256}
+        )
     )
     (folder / "models" / "notes.txt").write_text("mine")
     connection.flushdb()
@@ -107,7 +109,7 @@ def test_what_is_not_understood_is_left_alone_and_said(
     left = dict(plan.left)
     assert left.keys() == {damaged.name, newer.name, fileless.name, "plates/some", "manifests/models/notes.txt"}
     assert "newer" in left[newer.name]
-    assert fileless.sha256 in left[fileless.name]
+    assert fileless.digest.sha256 in left[fileless.name]
     Adoption(connection, blobs).run(plan)
     assert {model.name for model in ModelStore(connection).newest_first()} == {whole.name}
     assert files(folder) == before

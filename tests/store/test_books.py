@@ -31,6 +31,7 @@ from convscope.store.errors import ModelFailedError, NotFoundError, StaleAttempt
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.deadlines import fail_outrun
 from convscope.store.redis.keys import KEYS, key
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import Device, Failure, Job, JobEvent, JobSpec, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
@@ -244,7 +245,11 @@ class Books(RuleBasedStateMachine):
             try:
                 attempt.finish()
             except ResultWanted:
-                attempt.succeed(blob, Model(sha256=blob) if attempt.makes else None, "history" if attempt.makes else "")
+                attempt.succeed(
+                    blob,
+                    Model(digest=Digest(sha256=blob)) if attempt.makes else None,
+                    "history" if attempt.makes else "",
+                )
             self.computed[attempt.job_id, attempt.part] += 1
         elif how == "release":
             attempt.release()

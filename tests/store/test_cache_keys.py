@@ -7,7 +7,7 @@ from hypothesis import given
 from convscope.planning import CacheKeys, ImageOrder, VisualizationRequest
 from convscope.store import visualization_request
 from convscope.v1.objective_pb2 import LayerTerm, Objective, Term
-from convscope.v1.render_pb2 import Adam, Render
+from convscope.v1.render_pb2 import AdamStep, Render
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, Restarts, VisualizeSpec
 from support.planning_requests import objective, requests, rows, select
 
@@ -17,7 +17,7 @@ SHA256 = "0" * 64
 @given(requests())
 def test_every_image_has_a_key_of_its_own(request: VisualizationRequest) -> None:
     request = replace(request, restarts=min(request.restarts, 3))
-    order, keys = ImageOrder(request), CacheKeys(request, SHA256, rows(request))
+    order, keys = ImageOrder(request), CacheKeys(request, SHA256, rows(request), interpretation=b"")
     assert len({keys.of(order.item(number)) for number in range(order.total)}) == order.total
 
 
@@ -30,7 +30,8 @@ def test_what_decides_an_image_decides_its_key() -> None:
         replace(base, settings=b"others"),
     ]
     keys = {key(request) for request in (base, *changes)}
-    assert len(keys | {key(base, sha256="1" * 64), key(base, rows=(8,)), key(base, feature=1)}) == len(changes) + 4
+    keys |= {key(base, sha256="1" * 64), key(base, interpretation=b"white is 255")}
+    assert len(keys | {key(base, rows=(8,)), key(base, feature=1)}) == len(changes) + 5
 
 
 def test_what_an_objective_is_decides_its_key() -> None:
@@ -58,7 +59,7 @@ def test_settings_of_a_spec_decide_keys() -> None:
         VisualizeSpec(frames=3),
         VisualizeSpec(restarts=3),
         VisualizeSpec(keep=Restarts.RESTARTS_ALL),
-        VisualizeSpec(render=Render(adam=Adam(learning_rate=1.0))),
+        VisualizeSpec(render=Render(adam=AdamStep(learning_rate=1.0))),
     ]
     others = [
         VisualizeSpec(model="models/x"),
@@ -85,8 +86,9 @@ def key(
     rows: tuple[int, ...] = (16,),
     feature: int = 0,
     number: int | None = None,
+    interpretation: bytes = b"",
 ) -> str:
     order = ImageOrder(request)
     item = order.item(feature * order.per_feature if number is None else number)
     assert item.feature == feature
-    return CacheKeys(request, sha256, rows).of(item)
+    return CacheKeys(request, sha256, rows, interpretation=interpretation).of(item)

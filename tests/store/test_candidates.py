@@ -81,7 +81,7 @@ def test_a_known_image_takes_their_place_too(connection: redis.Redis, job: Job, 
     first = claim(connection, job, 0, "a")
     first.report_candidate(candidate(7, 0), 1)
     claim(connection, create(connection, 1, model=model)).report_images([image(7, "image")], 1)
-    assert first.reuse_cached([image(7, known=True)]) == {7}
+    assert first.reuse_cached([image(7, cached=True)]) == {7}
     assert references(connection) == {"image": 2}
     assert first.figures()[1] == 1
 

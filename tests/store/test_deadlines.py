@@ -10,6 +10,7 @@ from convscope.store import JobStore, Reconciler
 from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.deadlines import fail_outrun
 from convscope.store.redis.keys import KEYS
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import Failure, Job, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
@@ -84,7 +85,7 @@ def test_a_job_whose_part_came_back_fails_as_well(connection: redis.Redis) -> No
 
 def test_what_ended_in_time_has_no_deadline(connection: redis.Redis) -> None:
     job = create(connection)
-    part_jobs.claim(connection, job).succeed("", Model(sha256="file"))
+    part_jobs.claim(connection, job).succeed("", Model(digest=Digest(sha256="file")))
     assert connection.zcard(KEYS["deadlines"]) == 0
     connection.zadd(KEYS["deadlines"], {job.name.removeprefix("jobs/"): 2**50})  # not due, as the script finds
     assert fail_outrun(connection) == []

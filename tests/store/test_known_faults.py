@@ -33,6 +33,7 @@ from convscope.store.errors import BlobDamagedError, StaleAttemptError
 from convscope.store.jobs import jobs
 from convscope.store.jobs.lost_attempts import mark_holder_lost
 from convscope.store.redis.keys import KEYS, key
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
@@ -74,7 +75,7 @@ def claim(connection: redis.Redis, job: Job, worker: str = "w", blobs: BlobStore
 
 def trained(connection: redis.Redis, file: str, result: str = "r") -> Job:
     job = create(connection)
-    claim(connection, job).succeed(result, Model(sha256=file))
+    claim(connection, job).succeed(result, Model(digest=Digest(sha256=file)))
     return job
 
 
@@ -142,7 +143,7 @@ def test_no_end_is_taken_for_a_write_of_another_holder(
 ) -> None:
     job, first, second = holders
     try_to(lambda: first.report(step(100)))
-    second.succeed("r", Model(sha256="f"))
+    second.succeed("r", Model(digest=Digest(sha256="f")))
     assert JobStore(connection).get(job.name).state == JobState.JOB_STATE_SUCCEEDED
 
 
@@ -361,7 +362,7 @@ def test_many_jobs_that_wait_for_one_model_are_queued(connection: redis.Redis) -
     first = create(connection)
     for _ in range(100):
         create(connection, spec=KINDS["evaluate"](first.model), needs=first.model)
-    claim(connection, first).succeed("r", Model(sha256="f"))
+    claim(connection, first).succeed("r", Model(digest=Digest(sha256="f")))
     settle_waiters(connection, first.name.removeprefix("jobs/"))
     assert connection.hget(KEYS["ready_parts"], "any") == b"100"
     assert connection.hget(KEYS["references"], "f") == b"101"  # the model, and whoever waited

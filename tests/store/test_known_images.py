@@ -64,7 +64,7 @@ def test_images_of_all_parts_are_counted_together(connection: redis.Redis, blobs
     for attempt, numbers in ((second, [7, 5]), (first, [0]), (second, [6]), (first, [2, 1])):
         attempt.report_images([image(number, store(blobs, number)) for number in numbers], len(numbers))
     found = images(connection, job, blobs)
-    assert [(each.image.feature.index, each.completed) for each in found] == [
+    assert [(each.image.feature.index, each.completed_count) for each in found] == [
         (7, 1),
         (5, 2),
         (0, 3),
@@ -72,7 +72,7 @@ def test_images_of_all_parts_are_counted_together(connection: redis.Redis, blobs
         (2, 5),
         (1, 6),
     ]
-    assert {each.total for each in found} == {100}
+    assert {each.total_count for each in found} == {100}
     ready = dict(ready_images(connection, first.job_id, range(10)))
     assert sorted(ready) == [0, 1, 2, 5, 6, 7]
     assert blobs.get(ready[5]) == Image(cache_key="name5").SerializeToString()
@@ -85,7 +85,7 @@ def test_an_image_is_told_once_by_whoever_computes_it(connection: redis.Redis, b
     mark_holder_lost(connection, "w", "cpu", "SIGKILL")
     again = claim(connection, job)
     again.report_images([image(number, store(blobs, number)) for number in (0, 1)], 2)
-    assert [each.completed for each in images(connection, job, blobs)] == [1, 2]
+    assert [each.completed_count for each in images(connection, job, blobs)] == [1, 2]
     with pytest.raises(StaleAttemptError):
         attempt.report_images([image(2, "x")], 1)
     with pytest.raises(StaleAttemptError):
@@ -96,10 +96,10 @@ def test_what_another_job_computed_is_taken_over(connection: redis.Redis, blobs:
     computed(connection, blobs, model, range(3)).succeed("")
     job = create(connection, 1, model=model)
     attempt = claim(connection, job)
-    assert attempt.reuse_cached([image(number, known=True) for number in (1, 9, 2)]) == {1, 2}
-    assert attempt.reuse_cached([image(number, known=True) for number in (1, 9, 2)]) == {1, 2}  # its reply was lost
+    assert attempt.reuse_cached([image(number, cached=True) for number in (1, 9, 2)]) == {1, 2}
+    assert attempt.reuse_cached([image(number, cached=True) for number in (1, 9, 2)]) == {1, 2}  # its reply was lost
     found = images(connection, job, blobs)
-    assert [(each.image.feature.index, each.image.cache_key, each.completed, each.known) for each in found] == [
+    assert [(each.image.feature.index, each.image.cache_key, each.completed_count, each.cached) for each in found] == [
         (1, "name1", 1, True),
         (2, "name2", 2, True),
     ]

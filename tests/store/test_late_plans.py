@@ -7,6 +7,7 @@ import redis
 
 from convscope.store import JobStore, LatePlans, ModelStore, Reconciler, settle_waiters
 from convscope.store.redis.keys import KEYS
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import Failure, FieldViolation, Job, JobSpec, JobState
 from convscope.v1.models_pb2 import Layer, Model, ModelState
 from convscope.v1.train_pb2 import TrainSpec
@@ -43,7 +44,7 @@ def create(connection: redis.Redis, parent: Job, *, trains: bool = False) -> Job
 
 def make(connection: redis.Redis, parent: Job) -> None:
     """Make the model, as its executor does."""
-    part_jobs.claim(connection, parent).succeed("", Model(sha256="file", layers=LAYERS))
+    part_jobs.claim(connection, parent).succeed("", Model(digest=Digest(sha256="file"), layers=LAYERS))
     settle_waiters(connection, parent.model.removeprefix("models/"))
 
 
@@ -150,6 +151,6 @@ def test_the_model_that_it_makes_is_described_then(connection: redis.Redis, pare
     assert (model.state, model.lineage.job) == (ModelState.MODEL_STATE_PENDING, job.name)
     assert list(model.layers) == LAYERS
     attempt: Any = part_jobs.claim(connection, job)
-    attempt.succeed("", Model(sha256="other", layers=LAYERS))
+    attempt.succeed("", Model(digest=Digest(sha256="other"), layers=LAYERS))
     settle_waiters(connection, job.model.removeprefix("models/"))
     assert [found.job.name for found in late.waiting()] == [further.name]

@@ -25,6 +25,7 @@ from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import Scripts
 from convscope.store.upkeep import sweeping
 from convscope.store.upkeep.keeping import Keeper
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
@@ -101,7 +102,7 @@ def test_a_model_that_is_ready_has_a_manifest(connection: redis.Redis, blobs: Bl
     found = Manifests(blobs.objects).read(model.name)
     assert found
     assert not found.deleted
-    assert Model.FromString(found.record).sha256 == model.sha256 == found.files["file"]
+    assert Model.FromString(found.record).digest.sha256 == model.digest.sha256 == found.files["file"]
     assert found.files["history"] == ModelStore(connection).history_digest(model.name)
     assert found.deployment == Deployment(connection, blobs.objects).standing().redis.deployment
 
@@ -115,9 +116,9 @@ def test_a_stale_attempt_writes_what_is_true(connection: redis.Redis, blobs: Blo
     manifests.keep(job.model)
     assert manifests.manifests.read(job.model) is None  # not ready
     wrong, right = blobs.put(b"of the stale attempt"), blobs.put(b"of the second")
-    second.succeed(blobs.put(b"result"), Model(sha256=right))
+    second.succeed(blobs.put(b"result"), Model(digest=Digest(sha256=right)))
     with pytest.raises(StaleAttemptError):
-        stale.succeed(blobs.put(b"result"), Model(sha256=wrong))
+        stale.succeed(blobs.put(b"result"), Model(digest=Digest(sha256=wrong)))
     for _ in range(2):
         manifests.keep(job.model)
         found = manifests.manifests.read(job.model)
@@ -136,12 +137,12 @@ def test_missing_manifests_are_written_by_whoever_looks_after_the_store(
 
 def test_a_model_that_was_made_again_has_the_manifest_of_that(connection: redis.Redis, blobs: BlobStore) -> None:
     model = train_model(connection, blobs)
-    model.sha256 = blobs.put(b"trained again, after Redis had lost the first end")
+    model.digest.sha256 = blobs.put(b"trained again, after Redis had lost the first end")
     connection.hset(key("model", model.name.removeprefix("models/")), "model", model.SerializeToString())
     ModelManifests(connection, blobs).keep(model.name)
     found = Manifests(blobs.objects).read(model.name)
     assert found
-    assert found.files["file"] == model.sha256
+    assert found.files["file"] == model.digest.sha256
 
 
 def test_deleting_a_model_leaves_a_tombstone(connection: redis.Redis, blobs: BlobStore) -> None:
@@ -211,7 +212,7 @@ def test_a_file_that_a_manifest_names_stops_the_sweep(connection: redis.Redis, b
         with pytest.raises(SweepStoppedError, match=model.name):
             Sweeper(connection, blobs).sweep(NOW, force=force)
     assert blobs.written(orphan)
-    assert blobs.written(model.sha256)
+    assert blobs.written(model.digest.sha256)
     assert model.name in stopped(connection)
 
 
@@ -225,7 +226,7 @@ def test_a_manifest_that_is_not_understood_stops_the_sweep(
     for force in (False, True):
         with pytest.raises(SweepStoppedError, match=model.name):
             Sweeper(connection, blobs).sweep(NOW, force=force)
-    assert blobs.written(model.sha256)
+    assert blobs.written(model.digest.sha256)
 
 
 def test_a_sweep_of_most_of_the_store_stops_unless_it_is_forced(

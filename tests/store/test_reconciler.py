@@ -21,6 +21,7 @@ from convscope.store.jobs.attempts import LEASE_MS, MAX_DEATHS
 from convscope.store.jobs.jobs import CANCEL_GRACE_MS
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.upkeep.reconciler import LEAD_MS
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model, ModelState
@@ -299,7 +300,7 @@ def test_blobs_are_counted_by_who_refers_to_them(connection: redis.Redis) -> Non
         attempt = take(connection, job_id)
         attempt.report(JobEvent(), "shared")
         attempt.report(JobEvent(), "shared")
-        attempt.succeed(own, Model(sha256=f"model {own}"), history="history")
+        attempt.succeed(own, Model(digest=Digest(sha256=f"model {own}")), history="history")
     found: Any = connection.hgetall(KEYS["references"])
     counts = {name.decode(): int(count) for name, count in found.items()}
     assert counts == {"shared": 2, "a": 1, "b": 1, "model a": 1, "model b": 1, "history": 2}

@@ -9,6 +9,7 @@ import redis
 from convscope.store import BlobStore, Collector, Deployment, JobStore, PolicyError, Sweeper, check_policy
 from convscope.store.errors import BlobDamagedError, DeletionOffError
 from convscope.store.redis.keys import KEYS
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
@@ -31,7 +32,7 @@ def train(connection: redis.Redis, blobs: BlobStore) -> tuple[str, list[str], li
     attempt = claim(connection, job)
     image, result, file, history = (blobs.put(f"{kind} {job.name}".encode()) for kind in "irfh")
     attempt.report(JobEvent(), image)
-    attempt.succeed(result, Model(sha256=file), history=history)
+    attempt.succeed(result, Model(digest=Digest(sha256=file)), history=history)
     return job.name, [image, result], [file, history]
 
 

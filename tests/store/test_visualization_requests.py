@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convscope.planning import LayerShape, LayerTarget
-from convscope.store import layer_shapes, visualization_request
+from convscope.store import cached_interpretation, layer_shapes, visualization_request
 from convscope.v1.feature_pb2 import Feature
-from convscope.v1.models_pb2 import Layer
+from convscope.v1.models_pb2 import Interpretation, Layer, ModelHead, ModelInput
 from convscope.v1.objective_pb2 import (
     DirectionTerm,
     DiversityTerm,
@@ -58,8 +58,21 @@ def test_diverse_restarts_stay_together() -> None:
 
 
 def test_layers_keep_their_sizes() -> None:
-    layers = [Layer(name="conv1", output_shape=[28, 28, 16], features=16, parameters=416), Layer(name="flatten")]
+    layers = [
+        Layer(name="conv1", output_shape=[28, 28, 16], feature_count=16, parameter_count=416),
+        Layer(name="flatten"),
+    ]
     assert layer_shapes(layers) == [
         LayerShape(name="conv1", output_shape=(28, 28, 16), feature_count=16, parameter_count=416),
         LayerShape(name="flatten", output_shape=()),
     ]
+
+
+def test_images_depend_on_how_a_model_is_understood_but_not_on_names() -> None:
+    base = Interpretation(input=ModelInput(shape=[28, 28, 1], white=1), head=ModelHead(layer="logits"), classes=["a"])
+    renamed, scaled = Interpretation(), Interpretation()
+    for other in (renamed, scaled):
+        other.CopyFrom(base)
+    renamed.classes[0] = "b"
+    scaled.input.white = 255
+    assert cached_interpretation(renamed) == cached_interpretation(base) != cached_interpretation(scaled)

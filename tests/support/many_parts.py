@@ -37,7 +37,7 @@ def create_parts(stack: Stack, api: Api, spec: VisualizeSpec, seconds: float) ->
 def images(events: Iterable[JobEvent]) -> list[ImageReady]:
     """The images among events, whose count must go up by one each time."""
     found = [event.image_ready for event in events if event.HasField("image_ready")]
-    assert [each.completed for each in found] == list(range(1, len(found) + 1))
+    assert [each.completed_count for each in found] == list(range(1, len(found) + 1))
     return found
 
 

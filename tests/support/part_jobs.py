@@ -6,6 +6,7 @@ import redis
 
 from convscope.store import Attempt, BlobStore, Claimant, Image, JobStore, Scripts, WorkerReport, WorkerStore, read_log
 from convscope.store.redis.keys import KEYS
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import Device, Job, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
@@ -18,7 +19,7 @@ __all__ = ["claim", "create", "image", "kinds", "ready", "ready_model", "state",
 def ready_model(connection: redis.Redis) -> str:
     """A model that can be used."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
-    claim(connection, job).succeed("", Model(sha256="file"))
+    claim(connection, job).succeed("", Model(digest=Digest(sha256="file")))
     return job.model
 
 
@@ -69,9 +70,9 @@ def claim(
     return attempt
 
 
-def image(number: int, blob: str = "", *, known: bool = False) -> Image:
+def image(number: int, blob: str = "", *, cached: bool = False) -> Image:
     """An image, named by its number."""
-    event = ImageReady(image=feature("conv1", number), total=100, known=known)
+    event = ImageReady(image=feature("conv1", number), total_count=100, cached=cached)
     return Image(number=number, name=f"name{number}", event=JobEvent(image_ready=event), blob=blob)
 
 

@@ -4,7 +4,7 @@ import redis
 
 from convscope.store import BlobStore, JobStore, ModelManifests, ModelStore
 from convscope.v1.jobs_pb2 import JobSpec
-from convscope.v1.models_pb2 import Model
+from convscope.v1.models_pb2 import Interpretation, Model
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 from support.part_jobs import claim
 
@@ -14,12 +14,12 @@ __all__ = ["train_model"]
 def train_model(connection: redis.Redis, blobs: BlobStore, *, manifest: bool = True) -> Model:
     """Run a job that leaves a model; its manifest is written as an executor does it, unless it dies before."""
     job, _ = JobStore(connection).create(
-        JobSpec(train=TrainSpec()), request_digest="d", model=Model(classes=["0", "1"])
+        JobSpec(train=TrainSpec()), request_digest="d", model=Model(interpretation=Interpretation(classes=["0", "1"]))
     )
     attempt = claim(connection, job)
     model = ModelStore(connection).get(job.model)
     file = f"file of {job.name}".encode()
-    model.sha256, model.size_bytes, model.step = blobs.put(file), len(file), 5
+    model.step, model.digest.sha256, model.digest.size_bytes = 5, blobs.put(file), len(file)
     history = blobs.put(Model(history=[TrainProgress(step=int.from_bytes(job.name[-6:].encode()))]).SerializeToString())
     attempt.succeed(blobs.put(f"result of {job.name}".encode()), model, history)
     if manifest:

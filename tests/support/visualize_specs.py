@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.visualize import check_visualize
 from convscope.v1.feature_pb2 import Feature
-from convscope.v1.models_pb2 import Layer, LayerKind, Model
+from convscope.v1.models_pb2 import Interpretation, Layer, LayerKind, Model, ModelInput
 from convscope.v1.objective_pb2 import (
     DirectionTerm,
     DiversityTerm,
@@ -18,7 +18,7 @@ from convscope.v1.objective_pb2 import (
     Term,
 )
 from convscope.v1.render_pb2 import (
-    Adam,
+    AdamStep,
     Fourier,
     NormalizedStep,
     Pixels,
@@ -33,21 +33,22 @@ from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, LayerSelection
 CONVOLUTION, DENSE = LayerKind.LAYER_KIND_CONVOLUTION, LayerKind.LAYER_KIND_DENSE
 
 LAYERS = (
-    Layer(name="conv1", kind=CONVOLUTION, output_shape=[28, 28, 4], features=4, parameters=104),
+    Layer(name="conv1", kind=CONVOLUTION, output_shape=[28, 28, 4], feature_count=4, parameter_count=104),
     Layer(name="pool1", kind=LayerKind.LAYER_KIND_POOLING, output_shape=[14, 14, 4]),
-    Layer(name="conv2", kind=CONVOLUTION, output_shape=[14, 13, 6], features=6, parameters=606),
+    Layer(name="conv2", kind=CONVOLUTION, output_shape=[14, 13, 6], feature_count=6, parameter_count=606),
     Layer(name="flatten", kind=LayerKind.LAYER_KIND_FLATTEN, output_shape=[1092]),
-    Layer(name="dense1", kind=DENSE, output_shape=[5], features=5, parameters=5465),
+    Layer(name="dense1", kind=DENSE, output_shape=[5], feature_count=5, parameter_count=5465),
     Layer(name="dropout", kind=LayerKind.LAYER_KIND_OTHER, output_shape=[5]),
-    Layer(name="logits", kind=LayerKind.LAYER_KIND_LOGITS, output_shape=[3], features=3, parameters=18),
+    Layer(name="logits", kind=LayerKind.LAYER_KIND_LOGITS, output_shape=[3], feature_count=3, parameter_count=18),
 )
-FEATURES = {layer.name: layer.features for layer in LAYERS if layer.features}
+FEATURES = {layer.name: layer.feature_count for layer in LAYERS if layer.feature_count}
 MAPS = {layer.name: tuple(layer.output_shape) for layer in LAYERS if layer.kind == CONVOLUTION}
 
 
 def model(channels: int = 1) -> Model:
     """A network of two convolutions, a dense layer and three classes."""
-    return Model(name="models/m", input_shape=[28, 28, channels], layers=LAYERS)
+    shown = Interpretation(input=ModelInput(shape=[28, 28, channels]))
+    return Model(name="models/m", interpretation=shown, layers=LAYERS)
 
 
 def checked(spec: VisualizeSpec, *, channels: int = 1, max_cost: float = 1e12) -> VisualizeSpec:
@@ -168,7 +169,7 @@ def renders(draw: st.DrawFn, preset: Preset.ValueType, channels: int) -> Render:
             steps = NormalizedStep(size=draw(reals(0, 1000, above=True)), decay=draw(reals(0, 1, above=True)))
             made.normalized.CopyFrom(steps)
         case "adam":
-            made.adam.CopyFrom(Adam(learning_rate=draw(reals(0, 1000, above=True))))
+            made.adam.CopyFrom(AdamStep(learning_rate=draw(reals(0, 1000, above=True))))
     if draw(st.booleans()):
         made.decorrelate = draw(st.booleans()) and fourier and channels == 3
     if draw(st.booleans()):

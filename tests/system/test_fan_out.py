@@ -81,11 +81,11 @@ def check(api: Api, job: Job, expected: dict[tuple[str, int], Image]) -> list[Jo
     ended = api.finish(job)
     assert ended.state == JobState.JOB_STATE_SUCCEEDED, ended.failure.message
     assert ended.ended_part_count == ended.estimate.part_count == job.estimate.part_count
-    assert ended.result.visualize.images == TOTAL
+    assert ended.result.visualize.image_count == TOTAL
     events = list(api.watch(job))
     found = images(events)
     assert len(found) == TOTAL
-    assert {each.total for each in found} == {TOTAL}
+    assert {each.total_count for each in found} == {TOTAL}
     assert by_feature(found) == expected
     return events
 
@@ -233,14 +233,16 @@ def test_a_job_goes_on_when_its_model_is_deleted(stack: Stack, api: Api) -> None
     next(event for event in api.watch(job) if event.attempt_started.part == 1)
     api.models.DeleteModel(DeleteModelRequest(name=doomed))
     ended = api.finish(job)
-    assert (ended.state, ended.result.visualize.images) == (JobState.JOB_STATE_SUCCEEDED, TOTAL), ended.failure.message
+    assert (ended.state, ended.result.visualize.image_count) == (JobState.JOB_STATE_SUCCEEDED, TOTAL), (
+        ended.failure.message
+    )
 
 
 def test_what_is_known_needs_no_model(
     stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
     model = api.models.GetModel(GetModelRequest(name=whole.effective_spec.visualize.model))
-    (file,) = stack.home.glob(f"artifacts/blobs/*/{model.sha256}")
+    (file,) = stack.home.glob(f"artifacts/blobs/*/{model.digest.sha256}")
     hidden = file.rename(Path(stack.home) / "hidden")
     for worker in api.workers.ListWorkers(ListWorkersRequest(), timeout=PATIENCE_S).workers:
         for executor in psutil.Process(worker.process_id).children():
@@ -248,9 +250,9 @@ def test_what_is_known_needs_no_model(
     try:
         spec = VisualizeSpec(model=model.name, selections=LAYERS, iterations=40)
         again = api.finish(api.create(spec))
-        assert (again.result.visualize.images, again.result.visualize.known) == (TOTAL, TOTAL)
+        assert (again.result.visualize.image_count, again.result.visualize.cached_image_count) == (TOTAL, TOTAL)
         found = images(api.watch(again))
-        assert all(each.known for each in found)
+        assert all(each.cached for each in found)
         assert by_feature(found) == expected
         spec.recompute = True
         failed = api.finish(api.create(spec))
@@ -265,5 +267,5 @@ def test_overlapping_requests_compute_what_is_missing(
     selection = LayerSelection(name="conv2", list=FeatureList(indices=[4, 5]))
     spec = VisualizeSpec(model=whole.effective_spec.visualize.model, selections=[selection], iterations=40)
     found = images(api.watch(api.create(spec)))
-    assert {each.image.feature.index: each.known for each in found} == {4: True, 5: False}
+    assert {each.image.feature.index: each.cached for each in found} == {4: True, 5: False}
     assert by_feature(found)["conv2", 4] == expected["conv2", 4]

@@ -75,13 +75,13 @@ def test_a_computation_that_diverges_fails_with_its_reason(pair: Stack, pair_api
 def test_a_damaged_model_is_never_used(pair: Stack, pair_api: Api) -> None:
     job = pair_api.finish(pair_api.create(TrainSpec(iterations=0, seed=123)))
     model = pair_api.models.GetModel(GetModelRequest(name=job.model))
-    (file,) = pair.home.glob(f"artifacts/blobs/*/{model.sha256}")
+    (file,) = pair.home.glob(f"artifacts/blobs/*/{model.digest.sha256}")
     good = file.read_bytes()
     file.write_bytes(good[:-1])
     try:
         failed = pair_api.finish(pair_api.create(EvaluateSpec(model=job.model)))
         assert failed.failure.reason == Failure.REASON_MODEL
-        assert f"artifact {model.sha256}" in failed.failure.message
+        assert f"artifact {model.digest.sha256}" in failed.failure.message
         assert "damaged" in failed.failure.message
         with pytest.raises(grpc.RpcError) as caught:
             list(pair_api.models.ExportModel(ExportModelRequest(name=job.model)))

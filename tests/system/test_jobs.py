@@ -204,7 +204,7 @@ def test_models_are_listed_and_deleted(api: Api) -> None:
 def test_datasets(api: Api) -> None:
     (dataset,) = api.datasets.ListDatasets(ListDatasetsRequest()).datasets
     assert dataset == api.datasets.GetDataset(GetDatasetRequest(name="datasets/mnist"))
-    assert [size.examples for size in dataset.splits] == [55_000, 5_000, 10_000]
+    assert [split.example_count for split in dataset.splits] == [55_000, 5_000, 10_000]
 
 
 @pytest.mark.parametrize("collection", ["jobs", "models", "datasets"])

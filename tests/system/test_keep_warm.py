@@ -135,7 +135,7 @@ def outcome(api: Api, seed: int) -> dict[str, object]:
     )
     visualized = api.watch(api.create(spec))
     return {
-        "weights": api.models.GetModel(GetModelRequest(name=trained.model)).sha256,
+        "weights": api.models.GetModel(GetModelRequest(name=trained.model)).digest.sha256,
         "confusion": list(evaluated.result.evaluate.confusion_matrix.data),
         "pixels": {feature: image.best.pixels.data for feature, image in by_feature(images(visualized)).items()},
     }

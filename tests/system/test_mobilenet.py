@@ -36,7 +36,7 @@ def placed(stack: Stack) -> Model:
 
 
 def test_every_feature_of_a_large_model(stack: Stack, placed: Model) -> None:
-    features = {layer.name: layer.features for layer in placed.layers if layer.features}
+    features = {layer.name: layer.feature_count for layer in placed.layers if layer.feature_count}
     assert len(features) == 53
     with Client(stack.address) as client:
         job = client.visualize(placed.name, iterations=ITERATIONS)

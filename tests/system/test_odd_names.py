@@ -27,7 +27,7 @@ def network() -> keras.Model:
 def test_layers_with_odd_names_are_seen_listed_fetched_and_exported(stack: Stack, tmp_path: Path) -> None:
     model = place(stack, network())
     with Client(stack.address) as client:
-        assert [layer.name for layer in client.model(model.name).layers if layer.features] == [*NAMES, "scores"]
+        assert [layer.name for layer in client.model(model.name).layers if layer.feature_count] == [*NAMES, "scores"]
         job = client.visualize(model.name, dict.fromkeys(NAMES), iterations=2)
         result = job.result()
         assert list(result.layers) == NAMES

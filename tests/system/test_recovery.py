@@ -139,12 +139,12 @@ def test_images_that_are_stored_are_not_computed_again(stack: Stack, api: Api, u
     job = api.create(spec)
     assert job.estimate.part_count == 1
     for event in api.watch(job):
-        if event.image_ready.completed >= 40:
+        if event.image_ready.completed_count >= 40:
             break
     busy_executor(stack).kill()
-    assert api.finish(job).result.visualize.images == 190
+    assert api.finish(job).result.visualize.image_count == 190
     images = [event.image_ready for event in log_of(api, job) if event.HasField("image_ready")]
-    assert [each.completed for each in images] == list(range(1, 191))
+    assert [each.completed_count for each in images] == list(range(1, 191))
     whole = {
         subject(event.image_ready.image): unnamed(event.image_ready.image)
         for event in api.watch(api.create(spec))
@@ -202,7 +202,7 @@ def test_a_service_that_is_killed_is_started_again(stack: Stack, api: Api) -> No
         running = client.job(job.name)
         service.kill()
         assert running.result().model == job.model  # it reconnects by itself
-        assert client.evaluate(job.model).result().total == 10_000
+        assert client.evaluate(job.model).result().example_count == 10_000
 
 
 def test_a_redis_that_is_killed_is_started_again(stack: Stack, api: Api, undisturbed: Job) -> None:

@@ -64,7 +64,7 @@ def test_restarts_of_one_feature_in_parts_are_those_of_one_process(
         for known in ("name", "cache_key", image.WhichOneof("subject") or ""):
             image.ClearField(known)  # type: ignore[arg-type]  # its own fields
     expected = in_one_process(pair_api, job.effective_spec.visualize)
-    assert len(expected) == ended.result.visualize.images == (60 if keep == Restarts.RESTARTS_ALL else 3)
+    assert len(expected) == ended.result.visualize.image_count == (60 if keep == Restarts.RESTARTS_ALL else 3)
     assert found == expected
     with redis.Redis.from_url(pair.redis_url) as connection:
         job_id = job.name.removeprefix("jobs/")

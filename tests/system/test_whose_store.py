@@ -134,14 +134,14 @@ def test_a_service_on_an_empty_redis_deletes_nothing_of_a_full_store(
             listed = {each.name for each in api.models.ListModels(ListModelsRequest()).models}
             assert model.name in listed
             assert deleted.name not in listed
-            assert api.models.GetModel(GetModelRequest(name=model.name)).sha256 == model.sha256
+            assert api.models.GetModel(GetModelRequest(name=model.name)).digest.sha256 == model.digest.sha256
         assert "Deletion: on" in admin("status")[1]
         assert "removed 0 files" in admin("sweep")[1]
         assert blobs.written(orphan)
-        assert blobs.written(deleted.sha256)
+        assert blobs.written(deleted.digest.sha256)
         assert "would remove 5 of 7" in admin("sweep", "--dry-run", "--all")[1]
         assert "removed 5" in admin("sweep", "--all")[1]
-        assert blobs.get(model.sha256)
+        assert blobs.get(model.digest.sha256)
 
 
 def test_the_command_reaches_admin(redis_server: EmbeddedRedis, home: Path) -> None:

@@ -17,6 +17,7 @@ from convscope.client.enums import (
     Device,
     ExportFormat,
     FailureReason,
+    HeadKind,
     ImageFormat,
     JobKind,
     JobState,
@@ -77,7 +78,7 @@ from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
 from convscope.client.objectives import Objective, Objectives
 from convscope.client.render import (
-    Adam,
+    AdamStep,
     Fourier,
     NormalizedStep,
     Pixels,
@@ -86,7 +87,7 @@ from convscope.client.render import (
     RenderLike,
     Transforms,
 )
-from convscope.client.resources import Dataset, Layer, Lineage, Model
+from convscope.client.resources import Dataset, Digest, Interpretation, Layer, Lineage, Model, ModelHead, ModelInput
 from convscope.client.results import ImageStack, LayerImages, TrainResult, VisualizeResult
 from convscope.client.selections import Features, Layers
 from convscope.client.verdicts import Spread, Verdict
@@ -94,7 +95,7 @@ from convscope.client.waiting import Backlog, NoWorker, WaitingReason
 
 __all__ = [
     "Activation",
-    "Adam",
+    "AdamStep",
     "AlreadyExists",
     "AttemptLost",
     "AttemptStarted",
@@ -111,6 +112,7 @@ __all__ = [
     "DeadlineExceeded",
     "Dense",
     "Device",
+    "Digest",
     "Estimate",
     "EvaluateProgress",
     "EvaluateResult",
@@ -123,11 +125,13 @@ __all__ = [
     "Features",
     "Finished",
     "Fourier",
+    "HeadKind",
     "History",
     "Image",
     "ImageFormat",
     "ImageReady",
     "ImageStack",
+    "Interpretation",
     "InvalidArgument",
     "InvalidType",
     "InvalidValue",
@@ -146,6 +150,8 @@ __all__ = [
     "Misclassified",
     "MissingExtra",
     "Model",
+    "ModelHead",
+    "ModelInput",
     "ModelLike",
     "ModelState",
     "NoWorker",

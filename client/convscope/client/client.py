@@ -178,7 +178,7 @@ class Client:
 
         Args:
             model: The model, or the training that makes it: the evaluation then waits for it.
-            split: `test`, `validation` or `train`.
+            split: Name of a split of the model's dataset: `test`, `validation`, `train`.
             batch_size: Images per batch, 1 to 8192; no figure depends on it. Default 256.
             max_errors: How many misclassified examples to return, 0 to 1000. Default 9.
             request_id: As in `train`.

@@ -12,6 +12,7 @@ __all__ = [
     "Device",
     "ExportFormat",
     "FailureReason",
+    "HeadKind",
     "ImageFormat",
     "JobKind",
     "JobState",
@@ -91,8 +92,15 @@ class LayerKind(StrEnum):
     OTHER = "other"
 
 
+class HeadKind(StrEnum):
+    """How classes come out of a model: as logits, or as their softmax."""
+
+    LOGITS = "logits"
+    SOFTMAX = "softmax"
+
+
 class Split(StrEnum):
-    """The mutually exclusive parts of a dataset."""
+    """The parts of a dataset whose names have a meaning; a dataset may have others."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -223,4 +231,4 @@ def member(kind: type[_E], field: str, value: object) -> _E:
 
 def _prefix(kind: type[StrEnum]) -> str:
     """How the contract begins the names of an enumeration's values."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__.removeprefix("Failure")).upper() + "_"
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__.removeprefix("Failure").removeprefix("Head")).upper() + "_"

@@ -1,36 +1,35 @@
 """What an evaluation found."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convscope.client import tensors
-from convscope.client.enums import Split, from_wire
 from convscope.client.errors import ProtocolError
-from convscope.v1 import datasets_pb2, evaluate_pb2
+from convscope.v1 import evaluate_pb2
 
 __all__ = ["ClassScores", "EvaluateResult", "Misclassified"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClassScores:
-    """Scores of the C classes, by class number; each 0 to 1, and 0 where the denominator is 0.
+    """Scores of the C classes, by class number; each 0 to 1, and NaN where the denominator is 0.
 
     Attributes:
         names: C names.
         precision: float64 [C], right among those predicted to be of the class.
         recall: float64 [C], right among those truly of the class.
-        f1: float64 [C], harmonic mean of precision and recall.
-        support: int64 [C], number of examples truly of the class.
+        f1: float64 [C], harmonic mean of precision and recall; NaN where one of them is.
+        example_count: int64 [C], number of examples truly of the class.
     """
 
     names: tuple[str, ...]
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
     f1: NDArray[np.float64]
-    support: NDArray[np.int64]
+    example_count: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,33 +62,33 @@ class EvaluateResult:
     """How a model does on a split of C classes. Its text is `98.9% (9888 / 10000)`.
 
     Attributes:
-        split: Which split.
-        correct: Number of examples classified right.
-        total: Number of examples.
-        accuracy: correct / total.
+        split: Name of the split.
+        correct_count: Number of examples classified right.
+        example_count: Number of examples.
+        accuracy: correct_count / example_count, 0 to 1.
         confusion_matrix: int64 [C, C]; rows are true classes, columns predicted ones.
         classes: Scores of each class.
         errors: The first examples that were classified wrong.
     """
 
-    split: Split
-    correct: int
-    total: int
+    split: str
+    correct_count: int
+    example_count: int
     accuracy: float
     confusion_matrix: NDArray[np.int64]
     classes: ClassScores
     errors: Misclassified
 
     def __str__(self) -> str:
-        return f"{self.accuracy:.1%} ({self.correct} / {self.total})"
+        return f"{self.accuracy:.1%} ({self.correct_count} / {self.example_count})"
 
     @classmethod
     def from_wire(cls, message: evaluate_pb2.EvaluateResult) -> "EvaluateResult":
         """The result of a message."""
         return cls(
-            split=from_wire(Split, datasets_pb2.Split.Name, message.split),
-            correct=message.correct,
-            total=message.total,
+            split=message.split,
+            correct_count=message.correct_count,
+            example_count=message.example_count,
             accuracy=message.accuracy,
             confusion_matrix=_square(tensors.decode(message.confusion_matrix), len(message.classes)),
             classes=_scores(message),
@@ -106,11 +105,17 @@ def _square(matrix: NDArray[Any], classes: int) -> NDArray[np.int64]:
 def _scores(message: evaluate_pb2.EvaluateResult) -> ClassScores:
     return ClassScores(
         names=tuple(scores.class_name for scores in message.classes),
-        precision=np.array([scores.precision for scores in message.classes], np.float64),
-        recall=np.array([scores.recall for scores in message.classes], np.float64),
-        f1=np.array([scores.f1 for scores in message.classes], np.float64),
-        support=np.array([scores.support for scores in message.classes], np.int64),
+        precision=_column(message, "precision"),
+        recall=_column(message, "recall"),
+        f1=_column(message, "f1"),
+        example_count=np.array([scores.example_count for scores in message.classes], np.int64),
     )
+
+
+def _column(message: evaluate_pb2.EvaluateResult, name: Literal["precision", "recall", "f1"]) -> NDArray[np.float64]:
+    """One score of every class; NaN where it is absent."""
+    scores = [getattr(scores, name) if scores.HasField(name) else np.nan for scores in message.classes]
+    return np.array(scores, np.float64)
 
 
 def _errors(message: evaluate_pb2.EvaluateResult) -> Misclassified:

@@ -10,7 +10,7 @@ from convscope.client.enums import FailureReason, JobState, from_wire
 from convscope.client.images import Image
 from convscope.client.paths import argument_path
 from convscope.client.results import Result, result_from_wire
-from convscope.client.times import time_from_wire
+from convscope.client.times import seconds_from_wire, time_from_wire
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
 
 __all__ = [
@@ -119,7 +119,7 @@ class TrainProgress(Event):
         last_step: The step at which this run ends.
         loss: Mean cross-entropy of the step's batch before its update, in nats.
         batch_accuracy: Share of the step's batch that is right after its update, 0 to 1.
-        steps_per_second: Speed since the report before; 0 in a run's first report.
+        steps_per_second: Speed since the report before; None in a run's first report.
         remaining_seconds: Estimated time to the end of the run; None in a run's first report.
         validation_accuracy: Accuracy on the validation split, 0 to 1; None where it was not measured.
     """
@@ -128,7 +128,7 @@ class TrainProgress(Event):
     last_step: int
     loss: float
     batch_accuracy: float
-    steps_per_second: float
+    steps_per_second: float | None
     remaining_seconds: float | None
     validation_accuracy: float | None
 
@@ -137,18 +137,25 @@ class TrainProgress(Event):
 class EvaluateProgress(Event):
     """How far an evaluation is: images classified, of how many."""
 
-    completed: int
-    total: int
+    completed_count: int
+    total_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageReady(Event):
-    """An image is ready: the `completed`-th of `total`; `known` if it was stored already and not computed again."""
+    """An image is ready.
+
+    Attributes:
+        image: The image.
+        completed_count: Images ready so far, this one included.
+        total_count: Images in the whole job.
+        cached: Whether it was stored already and not computed again.
+    """
 
     image: Image
-    completed: int
-    total: int
-    known: bool = False
+    completed_count: int
+    total_count: int
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,19 +231,27 @@ def _training(head: dict[str, Any], message: train_pb2.TrainProgress) -> TrainPr
         last_step=message.last_step,
         loss=message.loss,
         batch_accuracy=message.batch_accuracy,
-        steps_per_second=message.steps_per_second,
-        remaining_seconds=message.remaining_seconds if message.HasField("remaining_seconds") else None,
+        steps_per_second=message.steps_per_second if message.HasField("steps_per_second") else None,
+        remaining_seconds=seconds_from_wire(message.remaining_duration)
+        if message.HasField("remaining_duration")
+        else None,
         validation_accuracy=message.validation_accuracy if message.HasField("validation_accuracy") else None,
     )
 
 
 def _evaluating(head: dict[str, Any], message: evaluate_pb2.EvaluateProgress) -> EvaluateProgress:
-    return EvaluateProgress(**head, completed=message.completed, total=message.total)
+    return EvaluateProgress(**head, completed_count=message.completed_count, total_count=message.total_count)
 
 
 def _image(head: dict[str, Any], message: visualize_pb2.ImageReady) -> ImageReady:
     image = Image.from_wire(message.image)
-    return ImageReady(**head, image=image, completed=message.completed, total=message.total, known=message.known)
+    return ImageReady(
+        **head,
+        image=image,
+        completed_count=message.completed_count,
+        total_count=message.total_count,
+        cached=message.cached,
+    )
 
 
 def _finished(head: dict[str, Any], message: jobs_pb2.JobFinished) -> Finished:

@@ -76,10 +76,10 @@ def written(path: Path) -> Iterator[IO[bytes]]:
 def _sha256(connection: Connection, name: str) -> str:
     """The SHA-256 of a model's file; from the list, which needs no history, where the history is damaged."""
     try:
-        return connection.call(connection.models.GetModel, models_pb2.GetModelRequest(name=name)).sha256
+        return connection.call(connection.models.GetModel, models_pb2.GetModelRequest(name=name)).digest.sha256
     except DataLoss:
         found = pages(connection, connection.models.ListModels, models_pb2.ListModelsRequest())
-        return next((model.sha256 for page in found for model in page.models if model.name == name), "")
+        return next((model.digest.sha256 for page in found for model in page.models if model.name == name), "")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ class History:
         step: int64 [n], steps done, from the very first step of the model's lineage; >= 1.
         loss: float64 [n], mean cross-entropy of the step's batch before its update, in nats.
         batch_accuracy: float64 [n], share of the step's batch that is right after its update, 0 to 1.
-        steps_per_second: float64 [n], speed since the report before; 0 in a run's first report.
+        steps_per_second: float64 [n], speed since the report before; NaN in a run's first report.
         validation_accuracy: float64 [n], accuracy on the validation split, 0 to 1; NaN where it was not measured.
     """
 
@@ -40,9 +40,13 @@ class History:
             step=np.array([report.step for report in reports], np.int64),
             loss=np.array([report.loss for report in reports], np.float64),
             batch_accuracy=np.array([report.batch_accuracy for report in reports], np.float64),
-            steps_per_second=np.array([report.steps_per_second for report in reports], np.float64),
+            steps_per_second=np.array([_speed(report) for report in reports], np.float64),
             validation_accuracy=np.array([_validation(report) for report in reports], np.float64),
         )
+
+
+def _speed(report: train_pb2.TrainProgress) -> float:
+    return report.steps_per_second if report.HasField("steps_per_second") else np.nan
 
 
 def _validation(report: train_pb2.TrainProgress) -> float:

@@ -111,8 +111,9 @@ class Image:
         restart: Which of the subject's restarts it is, from 0.
         verdict: Whether it can be believed; None from a server that does not say.
         spread: How all restarts ended; only where there were several and this is the best of them.
-        cache_key: Names the computation: SHA-256, in hexadecimal, of the model, what is maximized, and every setting;
-            empty where want of memory on a worker may have changed the last bits.
+        cache_key: Names the computation: SHA-256, in hexadecimal, of the model's file, the engine's version, what is
+            maximized, and every setting; equal keys are equal images. Empty where want of memory on a worker may have
+            changed the last bits.
         frames: Images of the way, by iteration, if they were asked for; none in events, and where the image was fetched
             as PNG or without pixels.
         png: The best image as a PNG file; only where it was fetched as one.

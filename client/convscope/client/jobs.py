@@ -308,7 +308,11 @@ class Job(Generic[R]):
             if spec.get("frames"):  # which are not in events
                 images = patiently(self._connection, self._images)
             return VisualizeResult.of(
-                images, result.seconds, asked_features(spec), known=result.known, objectives=objective_names(spec)
+                images,
+                result.seconds,
+                asked_features(spec),
+                cached_image_count=result.cached_image_count,
+                objectives=objective_names(spec),
             )
         return result
 

@@ -28,10 +28,10 @@ class ProgressBar(Bar):
         """Shows an event."""
         match event:
             case events.TrainProgress():
-                done = event.step - event.last_step + self._iterations
-                self._show(event, done, self._iterations, _brief(event))
+                total = self._iterations or event.last_step  # a spec that is not complete yet may lack the number
+                self._show(event, event.step - event.last_step + total, total, _brief(event))
             case events.EvaluateProgress() | events.ImageReady():
-                self._show(event, event.completed, event.total, describe(event))
+                self._show(event, event.completed_count, event.total_count, describe(event))
             case events.Finished():
                 self._finish(event)
             case _:
@@ -67,8 +67,8 @@ def describe(event: events.Event) -> str:
         case events.EvaluateProgress():
             return _so_far(event)
         case events.ImageReady():
-            known = ", stored already" if event.known else ""
-            return f"{_so_far(event)}  {event.image.layer}{known}"
+            cached = ", stored already" if event.cached else ""
+            return f"{_so_far(event)}  {event.image.layer}{cached}"
         case events.Finished():
             return f"{event.state}: {event.failure.message}" if event.failure else str(event.state)
     return _beginning(event)
@@ -78,7 +78,7 @@ def _so_far(event: _Counted) -> str:
     """How far a job has come, as `step 100/10000` or `3/62 images`."""
     if isinstance(event, events.TrainProgress):
         return f"step {event.step}/{event.last_step}"
-    return f"{event.completed}/{event.total} images"
+    return f"{event.completed_count}/{event.total_count} images"
 
 
 def _beginning(event: events.Event) -> str:

@@ -12,7 +12,7 @@ from convscope.client.errors import InvalidType, InvalidValue
 from convscope.v1 import render_pb2
 
 __all__ = [
-    "Adam",
+    "AdamStep",
     "Fourier",
     "NormalizedStep",
     "Pixels",
@@ -93,7 +93,7 @@ class NormalizedStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adam:
+class AdamStep:
     """Adam.
 
     Attributes:
@@ -120,7 +120,7 @@ class Render:
     decorrelate: bool | None = None
     transforms: Transforms | None = None
     regularizers: Regularizers | None = None
-    optimizer: NormalizedStep | Adam | None = None
+    optimizer: NormalizedStep | AdamStep | None = None
     rescue: int | None = None
 
 
@@ -128,7 +128,7 @@ class Render:
 RenderLike: TypeAlias = Render | Mapping[str, float | bool | None] | None
 
 # The contract's fields of values that are one of several kinds.
-_CHOICES = {Pixels: "pixels", Fourier: "fourier", NormalizedStep: "normalized", Adam: "adam"}
+_CHOICES = {Pixels: "pixels", Fourier: "fourier", NormalizedStep: "normalized", AdamStep: "adam"}
 
 
 def render_message(settings: RenderLike) -> render_pb2.Render | None:

@@ -8,31 +8,96 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from convscope.client.enums import Device, LayerKind, ModelState, Split, WorkerState, from_wire
+from convscope.client.enums import Device, HeadKind, LayerKind, ModelState, WorkerState, from_wire
 from convscope.client.history import History
 from convscope.client.times import time_from_wire
-from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, workers_pb2
+from convscope.v1 import datasets_pb2, digest_pb2, jobs_pb2, models_pb2, workers_pb2
 
-__all__ = ["Dataset", "Layer", "Lineage", "Model", "Worker"]
+__all__ = [
+    "Dataset",
+    "Digest",
+    "Interpretation",
+    "Layer",
+    "Lineage",
+    "Model",
+    "ModelHead",
+    "ModelInput",
+    "Worker",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One layer of a model.
+    """One layer of a model: a node of its graph.
 
     Attributes:
-        name: Its name, unique in the model.
-        kind: What it does.
+        name: Its name, unique in the model; `name#2` where a layer is called again.
+        op: Its operation: the name of a Keras layer's class, as `Conv2D`.
+        inputs: Names of the layers that it reads, in order; an empty one stands for the image.
+        kind: What its features are.
         output_shape: Shape of its output for one image: (height, width, channels) or (units,).
-        features: Number of features that can be visualized; 0 for layers without.
-        parameters: Number of trained weights, biases included.
+        feature_count: Number of features that can be visualized; 0 for layers without.
+        parameter_count: Number of trained weights, biases included.
     """
 
     name: str
+    op: str
+    inputs: tuple[str, ...]
     kind: LayerKind
     output_shape: tuple[int, ...]
-    features: int
-    parameters: int
+    feature_count: int
+    parameter_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """Names bytes by what they are: their SHA-256 in hexadecimal, and how many there are."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInput:
+    """How images, whose values span 0 to 1, go into a model.
+
+    Attributes:
+        shape: (height, width, channels), in pixels.
+        black: What the first layer is given for 0.
+        white: What the first layer is given for 1.
+    """
+
+    shape: tuple[int, ...]
+    black: float
+    white: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelHead:
+    """How classes come out of a model.
+
+    Attributes:
+        kind: What the last layer gives; None where the server does not say.
+        layer: Name of the layer whose outputs are the classes' logits.
+    """
+
+    kind: HeadKind | None
+    layer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpretation:
+    """How a model's file is understood.
+
+    Attributes:
+        input: How images go in.
+        head: How classes come out.
+        classes: Names of the classes, by class number.
+    """
+
+    input: ModelInput
+    head: ModelHead
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,31 +125,39 @@ class Model:
         name: `models/{id}`.
         state: Where it is in its life.
         dataset: `datasets/{id}` that it was trained on.
-        input_shape: (height, width, channels) of its input, in pixels.
-        classes: Names of the classes, by class number.
-        layers: Its layers, from input to logits.
-        parameters: Number of trained weights.
+        digest: Its file; None unless it is ready.
+        revision: Number of its interpretation, from 1.
+        interpretation: How its file is understood.
+        layers: Its layers, each after those that it reads.
+        parameter_count: Number of trained weights.
         step: Training steps, including those of the models that it continues.
         lineage: Where it comes from.
         history: The training curve; empty in listings.
         create_time: When its name was allotted, UTC.
-        size_bytes: Size of its file; 0 unless it is ready.
-        sha256: SHA-256 of its file in hexadecimal; empty unless it is ready.
     """
 
     name: str
     state: ModelState
     dataset: str
-    input_shape: tuple[int, ...]
-    classes: tuple[str, ...]
+    digest: Digest | None
+    revision: int
+    interpretation: Interpretation
     layers: tuple[Layer, ...]
-    parameters: int
+    parameter_count: int
     step: int
     lineage: Lineage
     history: History
     create_time: datetime
-    size_bytes: int
-    sha256: str
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of its input, in pixels."""
+        return self.interpretation.input.shape
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by class number."""
+        return self.interpretation.classes
 
     @classmethod
     def from_wire(cls, message: models_pb2.Model) -> "Model":
@@ -93,16 +166,15 @@ class Model:
             name=message.name,
             state=from_wire(ModelState, models_pb2.ModelState.Name, message.state),
             dataset=message.dataset,
-            input_shape=tuple(message.input_shape),
-            classes=tuple(message.classes),
+            digest=_digest(message.digest) if message.HasField("digest") else None,
+            revision=message.revision,
+            interpretation=_interpretation(message.interpretation),
             layers=tuple(_layer(layer) for layer in message.layers),
-            parameters=message.parameters,
+            parameter_count=message.parameter_count,
             step=message.step,
             lineage=_lineage(message.lineage),
             history=History.from_wire(message.history),
             create_time=time_from_wire(message.create_time),
-            size_bytes=message.size_bytes,
-            sha256=message.sha256,
         )
 
 
@@ -115,7 +187,7 @@ class Dataset:
         title: What it is, in one line.
         image_shape: (height, width, channels) of every image, in pixels; values span 0 to 1.
         classes: Names of the classes, by class number.
-        splits: Number of examples of each split.
+        splits: Number of examples of each split, by its name.
         source: Where it comes from and under which licence.
     """
 
@@ -123,19 +195,18 @@ class Dataset:
     title: str
     image_shape: tuple[int, ...]
     classes: tuple[str, ...]
-    splits: Mapping[Split, int]
+    splits: Mapping[str, int]
     source: str
 
     @classmethod
     def from_wire(cls, message: datasets_pb2.Dataset) -> "Dataset":
         """The dataset of a message."""
-        splits = {from_wire(Split, datasets_pb2.Split.Name, size.split): size.examples for size in message.splits}
         return cls(
             name=message.name,
             title=message.title,
             image_shape=tuple(message.image_shape),
             classes=tuple(message.classes),
-            splits=MappingProxyType(splits),
+            splits=MappingProxyType({split.name: split.example_count for split in message.splits}),
             source=message.source,
         )
 
@@ -185,13 +256,29 @@ class Worker:
         )
 
 
+def _digest(message: digest_pb2.Digest) -> Digest:
+    return Digest(sha256=message.sha256, size_bytes=message.size_bytes)
+
+
+def _interpretation(message: models_pb2.Interpretation) -> Interpretation:
+    image, head = message.input, message.head
+    kind = from_wire(HeadKind, models_pb2.ModelHead.Kind.Name, head.kind) if head.kind else None
+    return Interpretation(
+        input=ModelInput(shape=tuple(image.shape), black=image.black, white=image.white),
+        head=ModelHead(kind=kind, layer=head.layer),
+        classes=tuple(message.classes),
+    )
+
+
 def _layer(message: models_pb2.Layer) -> Layer:
     return Layer(
         name=message.name,
+        op=message.op,
+        inputs=tuple(message.inputs),
         kind=from_wire(LayerKind, models_pb2.LayerKind.Name, message.kind),
         output_shape=tuple(message.output_shape),
-        features=message.features,
-        parameters=message.parameters,
+        feature_count=message.feature_count,
+        parameter_count=message.parameter_count,
     )
 
 

@@ -11,6 +11,7 @@ from convscope.client.errors import InvalidValue
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.history import History
 from convscope.client.images import Image, OptimizedImage
+from convscope.client.times import seconds_from_wire
 from convscope.client.verdicts import Verdict
 from convscope.v1 import jobs_pb2, train_pb2
 
@@ -25,14 +26,14 @@ class TrainResult:
         model: `models/{id}` of the model it made.
         step: The model's step count, including the steps of the models that it continues.
         train_seconds: Time from the first step to the last, with compiling.
-        steps_per_second: Speed over the run without the first report; 0 where nothing was measured.
+        steps_per_second: Speed over the run without the first report; None where nothing was measured.
         history: The model's training curve, including those of the models that it continues.
     """
 
     model: str
     step: int
     train_seconds: float
-    steps_per_second: float
+    steps_per_second: float | None
     history: History
 
     @classmethod
@@ -41,8 +42,8 @@ class TrainResult:
         return cls(
             model=message.model,
             step=message.step,
-            train_seconds=message.train_seconds,
-            steps_per_second=message.steps_per_second,
+            train_seconds=seconds_from_wire(message.train_duration),
+            steps_per_second=message.steps_per_second if message.HasField("steps_per_second") else None,
             history=History.from_wire(()),
         )
 
@@ -108,13 +109,13 @@ class VisualizeResult:
         images: In the order of the layers and then the objectives asked for, each by rising feature number: one for
             each feature, or all its restarts.
         seconds: Time from the start of the job's first attempt to its end.
-        known: How many of the images were stored already.
+        cached_image_count: How many of the images were stored already.
         objectives: Names of those of `layers` that are objectives of one's own.
     """
 
     images: tuple[Image, ...]
     seconds: float
-    known: int = 0
+    cached_image_count: int = 0
     objectives: tuple[str, ...] = ()
 
     @property
@@ -148,7 +149,7 @@ class VisualizeResult:
         seconds: float,
         asked: Iterable[tuple[str, int]] = (),
         *,
-        known: int = 0,
+        cached_image_count: int = 0,
         objectives: Iterable[str] = (),
     ) -> "VisualizeResult":
         """The result of images in any order, put in the order of the layers and features asked for."""
@@ -158,7 +159,7 @@ class VisualizeResult:
             return places.get((image.layer, image.feature), len(places)), image.restart
 
         ordered = tuple(sorted(images, key=place))
-        return cls(images=ordered, seconds=seconds, known=known, objectives=tuple(objectives))
+        return cls(images=ordered, seconds=seconds, cached_image_count=cached_image_count, objectives=tuple(objectives))
 
 
 # What any job can find.
@@ -173,5 +174,8 @@ def result_from_wire(message: jobs_pb2.JobResult) -> Result | None:
         case "evaluate":
             return EvaluateResult.from_wire(message.evaluate)
         case "visualize":
-            return VisualizeResult.of((), message.visualize.seconds, known=message.visualize.known)
+            found = message.visualize
+            return VisualizeResult.of(
+                (), seconds_from_wire(found.duration), cached_image_count=found.cached_image_count
+            )
     return None

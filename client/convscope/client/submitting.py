@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from convscope.client import checks
-from convscope.client.enums import Device, Precision, Priority, Split, to_wire
+from convscope.client.enums import Device, Precision, Priority, to_wire
 from convscope.client.errors import InvalidType
 from convscope.client.naming import dataset_name, model_name
 from convscope.client.times import seconds_to_wire
-from convscope.v1 import datasets_pb2, evaluate_pb2, jobs_pb2, train_pb2
+from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2
 
 __all__ = ["create_request", "evaluate_spec", "train_spec"]
 
@@ -91,7 +91,7 @@ def evaluate_spec(model: str, split: str, batch_size: int | None, max_errors: in
     """
     return evaluate_pb2.EvaluateSpec(
         model=model,
-        split=to_wire(Split, datasets_pb2.Split.Value, "split", split),
+        split=checks.text("split", split),
         batch_size=None if batch_size is None else checks.int32("batch_size", batch_size),
         max_errors=None if max_errors is None else checks.int32("max_errors", max_errors),
     )

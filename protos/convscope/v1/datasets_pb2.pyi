@@ -7,7 +7,6 @@ import builtins
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
-import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
 import typing
@@ -19,55 +18,29 @@ else:
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _Split:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _SplitEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Split.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    SPLIT_UNSPECIFIED: _Split.ValueType  # 0
-    """Not set; each field says which split it then means."""
-    SPLIT_TRAIN: _Split.ValueType  # 1
-    """The examples that training draws its batches from."""
-    SPLIT_VALIDATION: _Split.ValueType  # 2
-    """Held out from training, for choosing settings."""
-    SPLIT_TEST: _Split.ValueType  # 3
-    """Held out from everything, for the final figure."""
-
-class Split(_Split, metaclass=_SplitEnumTypeWrapper):
-    """One of the mutually exclusive parts of a dataset."""
-
-SPLIT_UNSPECIFIED: Split.ValueType  # 0
-"""Not set; each field says which split it then means."""
-SPLIT_TRAIN: Split.ValueType  # 1
-"""The examples that training draws its batches from."""
-SPLIT_VALIDATION: Split.ValueType  # 2
-"""Held out from training, for choosing settings."""
-SPLIT_TEST: Split.ValueType  # 3
-"""Held out from everything, for the final figure."""
-Global___Split: typing_extensions.TypeAlias = Split
-
 @typing.final
-class SplitSize(google.protobuf.message.Message):
-    """How many examples a split has."""
+class Split(google.protobuf.message.Message):
+    """One of the mutually exclusive parts of a dataset."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    SPLIT_FIELD_NUMBER: builtins.int
-    EXAMPLES_FIELD_NUMBER: builtins.int
-    split: Global___Split.ValueType
-    """Which split."""
-    examples: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    EXAMPLE_COUNT_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Its name, as requests give it. Three names have a meaning: training draws its batches from `train`; `validation` is
+    held out from training, for choosing settings; `test` is held out from everything, for the final figure.
+    """
+    example_count: builtins.int
     """Number of examples, >= 1."""
     def __init__(
         self,
         *,
-        split: Global___Split.ValueType = ...,
-        examples: builtins.int = ...,
+        name: builtins.str = ...,
+        example_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["examples", b"examples", "split", b"split"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["example_count", b"example_count", "name", b"name"]) -> None: ...
 
-Global___SplitSize: typing_extensions.TypeAlias = SplitSize
+Global___Split: typing_extensions.TypeAlias = Split
 
 @typing.final
 class Dataset(google.protobuf.message.Message):
@@ -96,8 +69,8 @@ class Dataset(google.protobuf.message.Message):
         """Names of the classes; the class number is the index."""
 
     @property
-    def splits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SplitSize]:
-        """Sizes of the splits."""
+    def splits(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Split]:
+        """Its splits, `train` first."""
 
     def __init__(
         self,
@@ -106,7 +79,7 @@ class Dataset(google.protobuf.message.Message):
         title: builtins.str = ...,
         image_shape: collections.abc.Iterable[builtins.int] | None = ...,
         classes: collections.abc.Iterable[builtins.str] | None = ...,
-        splits: collections.abc.Iterable[Global___SplitSize] | None = ...,
+        splits: collections.abc.Iterable[Global___Split] | None = ...,
         source: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["classes", b"classes", "image_shape", b"image_shape", "name", b"name", "source", b"source", "splits", b"splits", "title", b"title"]) -> None: ...

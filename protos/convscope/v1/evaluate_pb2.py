@@ -22,12 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from convscope.v1 import datasets_pb2 as convscope_dot_v1_dot_datasets__pb2
 from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 from convscope.v1 import tensor_pb2 as convscope_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63onvscope/v1/evaluate.proto\x12\x0c\x63onvscope.v1\x1a\x1b\x63onvscope/v1/datasets.proto\x1a convscope/v1/field_options.proto\x1a\x19\x63onvscope/v1/tensor.proto\"\xfe\x01\n\x0c\x45valuateSpec\x12&\n\x05model\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\x12\x34\n\x05split\x18\x02 \x01(\x0e\x32\x13.convscope.v1.SplitB\x10\xf2\x81\x19\x0cR\nSPLIT_TEST\x12\x38\n\nbatch_size\x18\x03 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\xc0@I\x00\x00\x00\x00\x00\x00p@H\x00\x88\x01\x01\x12\x38\n\nmax_errors\x18\x04 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00@\x8f@I\x00\x00\x00\x00\x00\x00\"@H\x01\x88\x01\x01\x42\r\n\x0b_batch_sizeB\r\n\x0b_max_errors\"4\n\x10\x45valuateProgress\x12\x11\n\tcompleted\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\"a\n\x0b\x43lassScores\x12\x12\n\nclass_name\x18\x01 \x01(\t\x12\x11\n\tprecision\x18\x02 \x01(\x01\x12\x0e\n\x06recall\x18\x03 \x01(\x01\x12\n\n\x02\x66\x31\x18\x04 \x01(\x01\x12\x0f\n\x07support\x18\x05 \x01(\x03\"\x85\x01\n\rMisclassified\x12\r\n\x05index\x18\x01 \x01(\x03\x12#\n\x05image\x18\x02 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12\x12\n\ntrue_class\x18\x03 \x01(\x05\x12\x17\n\x0fpredicted_class\x18\x04 \x01(\x05\x12\x13\n\x0bprobability\x18\x05 \x01(\x01\"\xef\x01\n\x0e\x45valuateResult\x12\"\n\x05split\x18\x01 \x01(\x0e\x32\x13.convscope.v1.Split\x12\x0f\n\x07\x63orrect\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x10\n\x08\x61\x63\x63uracy\x18\x04 \x01(\x01\x12.\n\x10\x63onfusion_matrix\x18\x05 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12*\n\x07\x63lasses\x18\x06 \x03(\x0b\x32\x19.convscope.v1.ClassScores\x12+\n\x06\x65rrors\x18\x07 \x03(\x0b\x32\x1b.convscope.v1.Misclassifiedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63onvscope/v1/evaluate.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\x1a\x19\x63onvscope/v1/tensor.proto\"\xa4\x02\n\x0c\x45valuateSpec\x12&\n\x05model\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\x12Z\n\x05split\x18\x02 \x01(\tBK\xf2\x81\x19GR\x04testp@z\x13[a-z0-9][a-z0-9_-]*\x82\x01\'lower-case letters, digits, \'-\' and \'_\'\x12\x38\n\nbatch_size\x18\x03 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\xc0@I\x00\x00\x00\x00\x00\x00p@H\x00\x88\x01\x01\x12\x38\n\nmax_errors\x18\x04 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00@\x8f@I\x00\x00\x00\x00\x00\x00\"@H\x01\x88\x01\x01\x42\r\n\x0b_batch_sizeB\r\n\x0b_max_errors\"@\n\x10\x45valuateProgress\x12\x17\n\x0f\x63ompleted_count\x18\x01 \x01(\x03\x12\x13\n\x0btotal_count\x18\x02 \x01(\x03\"\x96\x01\n\x0b\x43lassScores\x12\x12\n\nclass_name\x18\x01 \x01(\t\x12\x16\n\tprecision\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06recall\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x02\x66\x31\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x15\n\rexample_count\x18\x05 \x01(\x03\x42\x0c\n\n_precisionB\t\n\x07_recallB\x05\n\x03_f1\"\x85\x01\n\rMisclassified\x12\r\n\x05index\x18\x01 \x01(\x03\x12#\n\x05image\x18\x02 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12\x12\n\ntrue_class\x18\x03 \x01(\x05\x12\x17\n\x0fpredicted_class\x18\x04 \x01(\x05\x12\x13\n\x0bprobability\x18\x05 \x01(\x01\"\xe8\x01\n\x0e\x45valuateResult\x12\r\n\x05split\x18\x01 \x01(\t\x12\x15\n\rcorrect_count\x18\x02 \x01(\x03\x12\x15\n\rexample_count\x18\x03 \x01(\x03\x12\x10\n\x08\x61\x63\x63uracy\x18\x04 \x01(\x01\x12.\n\x10\x63onfusion_matrix\x18\x05 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12*\n\x07\x63lasses\x18\x06 \x03(\x0b\x32\x19.convscope.v1.ClassScores\x12+\n\x06\x65rrors\x18\x07 \x03(\x0b\x32\x1b.convscope.v1.Misclassifiedb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,19 +36,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVALUATESPEC'].fields_by_name['model']._loaded_options = None
   _globals['_EVALUATESPEC'].fields_by_name['model']._serialized_options = b'\362\201\031\023\010\001\222\001\016models/{model}'
   _globals['_EVALUATESPEC'].fields_by_name['split']._loaded_options = None
-  _globals['_EVALUATESPEC'].fields_by_name['split']._serialized_options = b'\362\201\031\014R\nSPLIT_TEST'
+  _globals['_EVALUATESPEC'].fields_by_name['split']._serialized_options = b'\362\201\031GR\004testp@z\023[a-z0-9][a-z0-9_-]*\202\001\'lower-case letters, digits, \'-\' and \'_\''
   _globals['_EVALUATESPEC'].fields_by_name['batch_size']._loaded_options = None
   _globals['_EVALUATESPEC'].fields_by_name['batch_size']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\300@I\000\000\000\000\000\000p@'
   _globals['_EVALUATESPEC'].fields_by_name['max_errors']._loaded_options = None
   _globals['_EVALUATESPEC'].fields_by_name['max_errors']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\000\000)\000\000\000\000\000@\217@I\000\000\000\000\000\000\"@'
-  _globals['_EVALUATESPEC']._serialized_start=136
-  _globals['_EVALUATESPEC']._serialized_end=390
-  _globals['_EVALUATEPROGRESS']._serialized_start=392
-  _globals['_EVALUATEPROGRESS']._serialized_end=444
-  _globals['_CLASSSCORES']._serialized_start=446
-  _globals['_CLASSSCORES']._serialized_end=543
-  _globals['_MISCLASSIFIED']._serialized_start=546
-  _globals['_MISCLASSIFIED']._serialized_end=679
-  _globals['_EVALUATERESULT']._serialized_start=682
-  _globals['_EVALUATERESULT']._serialized_end=921
+  _globals['_EVALUATESPEC']._serialized_start=107
+  _globals['_EVALUATESPEC']._serialized_end=399
+  _globals['_EVALUATEPROGRESS']._serialized_start=401
+  _globals['_EVALUATEPROGRESS']._serialized_end=465
+  _globals['_CLASSSCORES']._serialized_start=468
+  _globals['_CLASSSCORES']._serialized_end=618
+  _globals['_MISCLASSIFIED']._serialized_start=621
+  _globals['_MISCLASSIFIED']._serialized_end=754
+  _globals['_EVALUATERESULT']._serialized_start=757
+  _globals['_EVALUATERESULT']._serialized_end=989
 # @@protoc_insertion_point(module_scope)

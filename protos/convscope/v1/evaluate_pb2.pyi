@@ -5,7 +5,6 @@ isort:skip_file
 
 import builtins
 import collections.abc
-import convscope.v1.datasets_pb2
 import convscope.v1.tensor_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
@@ -32,8 +31,8 @@ class EvaluateSpec(google.protobuf.message.Message):
     MAX_ERRORS_FIELD_NUMBER: builtins.int
     model: builtins.str
     """`models/{model}`. It may still be in training: the job waits for it."""
-    split: convscope.v1.datasets_pb2.Split.ValueType
-    """Which split of the model's dataset."""
+    split: builtins.str
+    """Name of a split of the model's dataset."""
     batch_size: builtins.int
     """Images per batch; no figure depends on it. It may be less than the rule allows where the network is large."""
     max_errors: builtins.int
@@ -42,7 +41,7 @@ class EvaluateSpec(google.protobuf.message.Message):
         self,
         *,
         model: builtins.str = ...,
-        split: convscope.v1.datasets_pb2.Split.ValueType = ...,
+        split: builtins.str = ...,
         batch_size: builtins.int | None = ...,
         max_errors: builtins.int | None = ...,
     ) -> None: ...
@@ -61,25 +60,25 @@ class EvaluateProgress(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    COMPLETED_FIELD_NUMBER: builtins.int
-    TOTAL_FIELD_NUMBER: builtins.int
-    completed: builtins.int
+    COMPLETED_COUNT_FIELD_NUMBER: builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: builtins.int
+    completed_count: builtins.int
     """Images classified so far."""
-    total: builtins.int
+    total_count: builtins.int
     """Images in the split."""
     def __init__(
         self,
         *,
-        completed: builtins.int = ...,
-        total: builtins.int = ...,
+        completed_count: builtins.int = ...,
+        total_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["completed", b"completed", "total", b"total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["completed_count", b"completed_count", "total_count", b"total_count"]) -> None: ...
 
 Global___EvaluateProgress: typing_extensions.TypeAlias = EvaluateProgress
 
 @typing.final
 class ClassScores(google.protobuf.message.Message):
-    """Scores of one class, each 0 to 1; 0 where the denominator is 0."""
+    """Scores of one class, each 0 to 1; absent where the denominator is 0."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -87,7 +86,7 @@ class ClassScores(google.protobuf.message.Message):
     PRECISION_FIELD_NUMBER: builtins.int
     RECALL_FIELD_NUMBER: builtins.int
     F1_FIELD_NUMBER: builtins.int
-    SUPPORT_FIELD_NUMBER: builtins.int
+    EXAMPLE_COUNT_FIELD_NUMBER: builtins.int
     class_name: builtins.str
     """Name of the class."""
     precision: builtins.float
@@ -95,19 +94,26 @@ class ClassScores(google.protobuf.message.Message):
     recall: builtins.float
     """Right among those truly of this class."""
     f1: builtins.float
-    """Harmonic mean of precision and recall."""
-    support: builtins.int
+    """Harmonic mean of precision and recall; absent where one of them is."""
+    example_count: builtins.int
     """Number of examples truly of this class."""
     def __init__(
         self,
         *,
         class_name: builtins.str = ...,
-        precision: builtins.float = ...,
-        recall: builtins.float = ...,
-        f1: builtins.float = ...,
-        support: builtins.int = ...,
+        precision: builtins.float | None = ...,
+        recall: builtins.float | None = ...,
+        f1: builtins.float | None = ...,
+        example_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["class_name", b"class_name", "f1", b"f1", "precision", b"precision", "recall", b"recall", "support", b"support"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_f1", b"_f1", "_precision", b"_precision", "_recall", b"_recall", "f1", b"f1", "precision", b"precision", "recall", b"recall"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_f1", b"_f1", "_precision", b"_precision", "_recall", b"_recall", "class_name", b"class_name", "example_count", b"example_count", "f1", b"f1", "precision", b"precision", "recall", b"recall"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_f1", b"_f1"]) -> typing.Literal["f1"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_precision", b"_precision"]) -> typing.Literal["precision"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_recall", b"_recall"]) -> typing.Literal["recall"] | None: ...
 
 Global___ClassScores: typing_extensions.TypeAlias = ClassScores
 
@@ -155,23 +161,25 @@ class EvaluateResult(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SPLIT_FIELD_NUMBER: builtins.int
-    CORRECT_FIELD_NUMBER: builtins.int
-    TOTAL_FIELD_NUMBER: builtins.int
+    CORRECT_COUNT_FIELD_NUMBER: builtins.int
+    EXAMPLE_COUNT_FIELD_NUMBER: builtins.int
     ACCURACY_FIELD_NUMBER: builtins.int
     CONFUSION_MATRIX_FIELD_NUMBER: builtins.int
     CLASSES_FIELD_NUMBER: builtins.int
     ERRORS_FIELD_NUMBER: builtins.int
-    split: convscope.v1.datasets_pb2.Split.ValueType
-    """Which split."""
-    correct: builtins.int
+    split: builtins.str
+    """Name of the split."""
+    correct_count: builtins.int
     """Number classified right."""
-    total: builtins.int
+    example_count: builtins.int
     """Number of examples."""
     accuracy: builtins.float
-    """correct / total."""
+    """correct_count / example_count, 0 to 1."""
     @property
     def confusion_matrix(self) -> convscope.v1.tensor_pb2.Tensor:
-        """int64 [classes, classes]: rows are true classes, columns predicted ones. Sums to `total`; its trace is `correct`."""
+        """int64 [classes, classes]: rows are true classes, columns predicted ones. Sums to `example_count`; its trace is
+        `correct_count`.
+        """
 
     @property
     def classes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ClassScores]:
@@ -184,15 +192,15 @@ class EvaluateResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        split: convscope.v1.datasets_pb2.Split.ValueType = ...,
-        correct: builtins.int = ...,
-        total: builtins.int = ...,
+        split: builtins.str = ...,
+        correct_count: builtins.int = ...,
+        example_count: builtins.int = ...,
         accuracy: builtins.float = ...,
         confusion_matrix: convscope.v1.tensor_pb2.Tensor | None = ...,
         classes: collections.abc.Iterable[Global___ClassScores] | None = ...,
         errors: collections.abc.Iterable[Global___Misclassified] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["confusion_matrix", b"confusion_matrix"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "classes", b"classes", "confusion_matrix", b"confusion_matrix", "correct", b"correct", "errors", b"errors", "split", b"split", "total", b"total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "classes", b"classes", "confusion_matrix", b"confusion_matrix", "correct_count", b"correct_count", "errors", b"errors", "example_count", b"example_count", "split", b"split"]) -> None: ...
 
 Global___EvaluateResult: typing_extensions.TypeAlias = EvaluateResult

@@ -22,13 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from convscope.v1 import digest_pb2 as convscope_dot_v1_dot_digest__pb2
 from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 from convscope.v1 import train_pb2 as convscope_dot_v1_dot_train__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63onvscope/v1/models.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\x1a\x18\x63onvscope/v1/train.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"x\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.convscope.v1.LayerKind\x12\x14\n\x0coutput_shape\x18\x03 \x03(\x05\x12\x10\n\x08\x66\x65\x61tures\x18\x04 \x01(\x05\x12\x12\n\nparameters\x18\x05 \x01(\x03\"\xbe\x01\n\x07Lineage\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06parent\x18\x02 \x01(\t\x12%\n\x04spec\x18\x03 \x01(\x0b\x32\x17.convscope.v1.TrainSpec\x12;\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32&.convscope.v1.Lineage.EnvironmentEntry\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe7\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.convscope.v1.ModelState\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x13\n\x0binput_shape\x18\x04 \x03(\x05\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\t\x12#\n\x06layers\x18\x06 \x03(\x0b\x32\x13.convscope.v1.Layer\x12\x12\n\nparameters\x18\x07 \x01(\x03\x12\x0c\n\x04step\x18\x08 \x01(\x03\x12&\n\x07lineage\x18\t \x01(\x0b\x32\x15.convscope.v1.Lineage\x12,\n\x07history\x18\n \x03(\x0b\x32\x1b.convscope.v1.TrainProgress\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x0c \x01(\x03\x12\x0e\n\x06sha256\x18\r \x01(\t\"\x99\x01\n\x11ListModelsRequest\x12\x34\n\tpage_size\x18\x01 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@@\x02I\x00\x00\x00\x00\x00\x00I@\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\x12\x31\n\x06states\x18\x03 \x03(\x0e\x32\x18.convscope.v1.ModelStateB\x07\xf2\x81\x19\x03\xa0\x01\x10\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.convscope.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x0fGetModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\";\n\x12\x44\x65leteModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\";\n\x12\x45xportModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\"#\n\x13\x45xportModelResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*q\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_PENDING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03*\xb6\x01\n\tLayerKind\x12\x1a\n\x16LAYER_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16LAYER_KIND_CONVOLUTION\x10\x01\x12\x16\n\x12LAYER_KIND_POOLING\x10\x02\x12\x16\n\x12LAYER_KIND_FLATTEN\x10\x03\x12\x14\n\x10LAYER_KIND_DENSE\x10\x04\x12\x15\n\x11LAYER_KIND_LOGITS\x10\x05\x12\x14\n\x10LAYER_KIND_OTHER\x10\x06\x32\xb8\x02\n\x06Models\x12O\n\nListModels\x12\x1f.convscope.v1.ListModelsRequest\x1a .convscope.v1.ListModelsResponse\x12>\n\x08GetModel\x12\x1d.convscope.v1.GetModelRequest\x1a\x13.convscope.v1.Model\x12G\n\x0b\x44\x65leteModel\x12 .convscope.v1.DeleteModelRequest\x1a\x16.google.protobuf.Empty\x12T\n\x0b\x45xportModel\x12 .convscope.v1.ExportModelRequest\x1a!.convscope.v1.ExportModelResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63onvscope/v1/models.proto\x12\x0c\x63onvscope.v1\x1a\x19\x63onvscope/v1/digest.proto\x1a convscope/v1/field_options.proto\x1a\x18\x63onvscope/v1/train.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x01\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02op\x18\x02 \x01(\t\x12\x0e\n\x06inputs\x18\x03 \x03(\t\x12%\n\x04kind\x18\x04 \x01(\x0e\x32\x17.convscope.v1.LayerKind\x12\x14\n\x0coutput_shape\x18\x05 \x03(\x05\x12\x15\n\rfeature_count\x18\x06 \x01(\x05\x12\x17\n\x0fparameter_count\x18\x07 \x01(\x03\"9\n\nModelInput\x12\r\n\x05shape\x18\x01 \x03(\x05\x12\r\n\x05\x62lack\x18\x02 \x01(\x01\x12\r\n\x05white\x18\x03 \x01(\x01\"\x87\x01\n\tModelHead\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.convscope.v1.ModelHead.Kind\x12\r\n\x05layer\x18\x02 \x01(\t\"?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_LOGITS\x10\x01\x12\x10\n\x0cKIND_SOFTMAX\x10\x02\"q\n\x0eInterpretation\x12\'\n\x05input\x18\x01 \x01(\x0b\x32\x18.convscope.v1.ModelInput\x12%\n\x04head\x18\x02 \x01(\x0b\x32\x17.convscope.v1.ModelHead\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\"\xbe\x01\n\x07Lineage\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06parent\x18\x02 \x01(\t\x12%\n\x04spec\x18\x03 \x01(\x0b\x32\x17.convscope.v1.TrainSpec\x12;\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32&.convscope.v1.Lineage.EnvironmentEntry\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.convscope.v1.ModelState\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64\x61taset\x18\x05 \x01(\t\x12$\n\x06\x64igest\x18\x06 \x01(\x0b\x32\x14.convscope.v1.Digest\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x34\n\x0einterpretation\x18\x08 \x01(\x0b\x32\x1c.convscope.v1.Interpretation\x12#\n\x06layers\x18\t \x03(\x0b\x32\x13.convscope.v1.Layer\x12\x17\n\x0fparameter_count\x18\n \x01(\x03\x12\x0c\n\x04step\x18\x0b \x01(\x03\x12&\n\x07lineage\x18\x0c \x01(\x0b\x32\x15.convscope.v1.Lineage\x12,\n\x07history\x18\r \x03(\x0b\x32\x1b.convscope.v1.TrainProgress\"\x99\x01\n\x11ListModelsRequest\x12\x34\n\tpage_size\x18\x01 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@@\x02I\x00\x00\x00\x00\x00\x00I@\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\x12\x31\n\x06states\x18\x03 \x03(\x0e\x32\x18.convscope.v1.ModelStateB\x07\xf2\x81\x19\x03\xa0\x01\x10\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.convscope.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x0fGetModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\";\n\x12\x44\x65leteModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\";\n\x12\x45xportModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\"#\n\x13\x45xportModelResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*q\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_PENDING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03*\xb6\x01\n\tLayerKind\x12\x1a\n\x16LAYER_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16LAYER_KIND_CONVOLUTION\x10\x01\x12\x16\n\x12LAYER_KIND_POOLING\x10\x02\x12\x16\n\x12LAYER_KIND_FLATTEN\x10\x03\x12\x14\n\x10LAYER_KIND_DENSE\x10\x04\x12\x15\n\x11LAYER_KIND_LOGITS\x10\x05\x12\x14\n\x10LAYER_KIND_OTHER\x10\x06\x32\xb8\x02\n\x06Models\x12O\n\nListModels\x12\x1f.convscope.v1.ListModelsRequest\x1a .convscope.v1.ListModelsResponse\x12>\n\x08GetModel\x12\x1d.convscope.v1.GetModelRequest\x1a\x13.convscope.v1.Model\x12G\n\x0b\x44\x65leteModel\x12 .convscope.v1.DeleteModelRequest\x1a\x16.google.protobuf.Empty\x12T\n\x0b\x45xportModel\x12 .convscope.v1.ExportModelRequest\x1a!.convscope.v1.ExportModelResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,30 +50,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\362\201\031\023\010\001\222\001\016models/{model}'
   _globals['_EXPORTMODELREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_EXPORTMODELREQUEST'].fields_by_name['name']._serialized_options = b'\362\201\031\023\010\001\222\001\016models/{model}'
-  _globals['_MODELSTATE']._serialized_start=1299
-  _globals['_MODELSTATE']._serialized_end=1412
-  _globals['_LAYERKIND']._serialized_start=1415
-  _globals['_LAYERKIND']._serialized_end=1597
-  _globals['_LAYER']._serialized_start=165
-  _globals['_LAYER']._serialized_end=285
-  _globals['_LINEAGE']._serialized_start=288
-  _globals['_LINEAGE']._serialized_end=478
-  _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_start=428
-  _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_end=478
-  _globals['_MODEL']._serialized_start=481
-  _globals['_MODEL']._serialized_end=840
-  _globals['_LISTMODELSREQUEST']._serialized_start=843
-  _globals['_LISTMODELSREQUEST']._serialized_end=996
-  _globals['_LISTMODELSRESPONSE']._serialized_start=998
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1080
-  _globals['_GETMODELREQUEST']._serialized_start=1082
-  _globals['_GETMODELREQUEST']._serialized_end=1138
-  _globals['_DELETEMODELREQUEST']._serialized_start=1140
-  _globals['_DELETEMODELREQUEST']._serialized_end=1199
-  _globals['_EXPORTMODELREQUEST']._serialized_start=1201
-  _globals['_EXPORTMODELREQUEST']._serialized_end=1260
-  _globals['_EXPORTMODELRESPONSE']._serialized_start=1262
-  _globals['_EXPORTMODELRESPONSE']._serialized_end=1297
-  _globals['_MODELS']._serialized_start=1600
-  _globals['_MODELS']._serialized_end=1912
+  _globals['_MODELSTATE']._serialized_start=1718
+  _globals['_MODELSTATE']._serialized_end=1831
+  _globals['_LAYERKIND']._serialized_start=1834
+  _globals['_LAYERKIND']._serialized_end=2016
+  _globals['_LAYER']._serialized_start=193
+  _globals['_LAYER']._serialized_end=351
+  _globals['_MODELINPUT']._serialized_start=353
+  _globals['_MODELINPUT']._serialized_end=410
+  _globals['_MODELHEAD']._serialized_start=413
+  _globals['_MODELHEAD']._serialized_end=548
+  _globals['_MODELHEAD_KIND']._serialized_start=485
+  _globals['_MODELHEAD_KIND']._serialized_end=548
+  _globals['_INTERPRETATION']._serialized_start=550
+  _globals['_INTERPRETATION']._serialized_end=663
+  _globals['_LINEAGE']._serialized_start=666
+  _globals['_LINEAGE']._serialized_end=856
+  _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_start=806
+  _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_end=856
+  _globals['_MODEL']._serialized_start=859
+  _globals['_MODEL']._serialized_end=1259
+  _globals['_LISTMODELSREQUEST']._serialized_start=1262
+  _globals['_LISTMODELSREQUEST']._serialized_end=1415
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1417
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1499
+  _globals['_GETMODELREQUEST']._serialized_start=1501
+  _globals['_GETMODELREQUEST']._serialized_end=1557
+  _globals['_DELETEMODELREQUEST']._serialized_start=1559
+  _globals['_DELETEMODELREQUEST']._serialized_end=1618
+  _globals['_EXPORTMODELREQUEST']._serialized_start=1620
+  _globals['_EXPORTMODELREQUEST']._serialized_end=1679
+  _globals['_EXPORTMODELRESPONSE']._serialized_start=1681
+  _globals['_EXPORTMODELRESPONSE']._serialized_end=1716
+  _globals['_MODELS']._serialized_start=2019
+  _globals['_MODELS']._serialized_end=2331
 # @@protoc_insertion_point(module_scope)

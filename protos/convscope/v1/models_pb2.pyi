@@ -5,6 +5,7 @@ isort:skip_file
 
 import builtins
 import collections.abc
+import convscope.v1.digest_pb2
 import convscope.v1.train_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
@@ -71,7 +72,7 @@ class _LayerKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     """Anything else: normalization, addition, activation, dropout, ...; it has no features of its own."""
 
 class LayerKind(_LayerKind, metaclass=_LayerKindEnumTypeWrapper):
-    """What a layer does."""
+    """What a layer's features are."""
 
 LAYER_KIND_UNSPECIFIED: LayerKind.ValueType  # 0
 """Not set; never sent."""
@@ -91,25 +92,37 @@ Global___LayerKind: typing_extensions.TypeAlias = LayerKind
 
 @typing.final
 class Layer(google.protobuf.message.Message):
-    """One layer of a model."""
+    """One layer of a model: a node of its graph.
+
+    Later: 8 to 19, receptive field, which side of an activation its features are shown on.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    OP_FIELD_NUMBER: builtins.int
+    INPUTS_FIELD_NUMBER: builtins.int
     KIND_FIELD_NUMBER: builtins.int
     OUTPUT_SHAPE_FIELD_NUMBER: builtins.int
-    FEATURES_FIELD_NUMBER: builtins.int
-    PARAMETERS_FIELD_NUMBER: builtins.int
+    FEATURE_COUNT_FIELD_NUMBER: builtins.int
+    PARAMETER_COUNT_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Its name, unique in the model: 1 to 200 letters (A to Z, a to z), digits, `_`, `.`, `-` and `>`, the first a letter, digit
-    or `.`. One in a nested model has that model's name and `/` before its own.
+    """Its name, unique in the model: `name`; `outer/inner/name` in nested models; `name#2`, `name#3`, ... for later calls
+    of a layer. A name has 1 to 200 letters (A to Z, a to z), digits, `_`, `.`, `-` and `>`, the first a letter, digit or
+    `.`.
     """
+    op: builtins.str
+    """Its operation: the name of a Keras layer's class (`Conv2D`, `Dense`, `Add`, ...)."""
     kind: Global___LayerKind.ValueType
-    """What it does."""
-    features: builtins.int
+    """What its features are."""
+    feature_count: builtins.int
     """Number of features that can be visualized; 0 for layers without."""
-    parameters: builtins.int
+    parameter_count: builtins.int
     """Number of trained weights, biases included."""
+    @property
+    def inputs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the layers whose outputs it reads, in order; an empty name stands for the image."""
+
     @property
     def output_shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
         """Shape of its output for one image: [height, width, channels] or [units]."""
@@ -118,14 +131,131 @@ class Layer(google.protobuf.message.Message):
         self,
         *,
         name: builtins.str = ...,
+        op: builtins.str = ...,
+        inputs: collections.abc.Iterable[builtins.str] | None = ...,
         kind: Global___LayerKind.ValueType = ...,
         output_shape: collections.abc.Iterable[builtins.int] | None = ...,
-        features: builtins.int = ...,
-        parameters: builtins.int = ...,
+        feature_count: builtins.int = ...,
+        parameter_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["features", b"features", "kind", b"kind", "name", b"name", "output_shape", b"output_shape", "parameters", b"parameters"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["feature_count", b"feature_count", "inputs", b"inputs", "kind", b"kind", "name", b"name", "op", b"op", "output_shape", b"output_shape", "parameter_count", b"parameter_count"]) -> None: ...
 
 Global___Layer: typing_extensions.TypeAlias = Layer
+
+@typing.final
+class ModelInput(google.protobuf.message.Message):
+    """How images go into a model. People see and send images with values from 0 to 1 everywhere.
+
+    Later: 4 to 19, sizes that are open, other inputs held constant.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SHAPE_FIELD_NUMBER: builtins.int
+    BLACK_FIELD_NUMBER: builtins.int
+    WHITE_FIELD_NUMBER: builtins.int
+    black: builtins.float
+    """What the first layer is given where a person sees 0, black."""
+    white: builtins.float
+    """What the first layer is given where a person sees 1, white."""
+    @property
+    def shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Height, width and channels, in pixels."""
+
+    def __init__(
+        self,
+        *,
+        shape: collections.abc.Iterable[builtins.int] | None = ...,
+        black: builtins.float = ...,
+        white: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["black", b"black", "shape", b"shape", "white", b"white"]) -> None: ...
+
+Global___ModelInput: typing_extensions.TypeAlias = ModelInput
+
+@typing.final
+class ModelHead(google.protobuf.message.Message):
+    """How classes come out of a model."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    class _Kind:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _KindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ModelHead._Kind.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: ModelHead._Kind.ValueType  # 0
+        """Not set; never sent."""
+        KIND_LOGITS: ModelHead._Kind.ValueType  # 1
+        """The last layer gives the logits."""
+        KIND_SOFTMAX: ModelHead._Kind.ValueType  # 2
+        """The last layer gives probabilities: a softmax of the logits."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """Kinds of head.
+
+        Later: 3 to 19, one or several sigmoids, a convolution with global pooling, none.
+        """
+
+    KIND_UNSPECIFIED: ModelHead.Kind.ValueType  # 0
+    """Not set; never sent."""
+    KIND_LOGITS: ModelHead.Kind.ValueType  # 1
+    """The last layer gives the logits."""
+    KIND_SOFTMAX: ModelHead.Kind.ValueType  # 2
+    """The last layer gives probabilities: a softmax of the logits."""
+
+    KIND_FIELD_NUMBER: builtins.int
+    LAYER_FIELD_NUMBER: builtins.int
+    kind: Global___ModelHead.Kind.ValueType
+    """What it is."""
+    layer: builtins.str
+    """Name of the layer whose outputs are the classes' logits."""
+    def __init__(
+        self,
+        *,
+        kind: Global___ModelHead.Kind.ValueType = ...,
+        layer: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["kind", b"kind", "layer", b"layer"]) -> None: ...
+
+Global___ModelHead: typing_extensions.TypeAlias = ModelHead
+
+@typing.final
+class Interpretation(google.protobuf.message.Message):
+    """How a model's file is understood. The same file with another interpretation is another revision of the model.
+
+    Later: 4 to 19.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: builtins.int
+    HEAD_FIELD_NUMBER: builtins.int
+    CLASSES_FIELD_NUMBER: builtins.int
+    @property
+    def input(self) -> Global___ModelInput:
+        """How images go in."""
+
+    @property
+    def head(self) -> Global___ModelHead:
+        """How classes come out."""
+
+    @property
+    def classes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the classes, by class number."""
+
+    def __init__(
+        self,
+        *,
+        input: Global___ModelInput | None = ...,
+        head: Global___ModelHead | None = ...,
+        classes: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["head", b"head", "input", b"input"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["classes", b"classes", "head", b"head", "input", b"input"]) -> None: ...
+
+Global___Interpretation: typing_extensions.TypeAlias = Interpretation
 
 @typing.final
 class Lineage(google.protobuf.message.Message):
@@ -182,48 +312,52 @@ Global___Lineage: typing_extensions.TypeAlias = Lineage
 
 @typing.final
 class Model(google.protobuf.message.Message):
-    """A trained classifier."""
+    """A classifier: a canonical file, and how it is understood.
+
+    Later: 13 to 29, its response to fixed inputs, what its import dropped, a display name.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
     DATASET_FIELD_NUMBER: builtins.int
-    INPUT_SHAPE_FIELD_NUMBER: builtins.int
-    CLASSES_FIELD_NUMBER: builtins.int
+    DIGEST_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    INTERPRETATION_FIELD_NUMBER: builtins.int
     LAYERS_FIELD_NUMBER: builtins.int
-    PARAMETERS_FIELD_NUMBER: builtins.int
+    PARAMETER_COUNT_FIELD_NUMBER: builtins.int
     STEP_FIELD_NUMBER: builtins.int
     LINEAGE_FIELD_NUMBER: builtins.int
     HISTORY_FIELD_NUMBER: builtins.int
-    CREATE_TIME_FIELD_NUMBER: builtins.int
-    SIZE_BYTES_FIELD_NUMBER: builtins.int
-    SHA256_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `models/{id}`."""
+    """Resource name, `models/{model}`."""
     state: Global___ModelState.ValueType
     """Where it is in its life."""
     dataset: builtins.str
-    """`datasets/{id}` that it was trained on."""
-    parameters: builtins.int
+    """`datasets/{dataset}` that it was trained on."""
+    revision: builtins.int
+    """Number of its interpretation, from 1. Jobs run on the revision that was the latest when they were accepted."""
+    parameter_count: builtins.int
     """Number of trained weights."""
     step: builtins.int
     """Training steps, including those of the models that it continues."""
-    size_bytes: builtins.int
-    """Size of its file in bytes; 0 unless READY."""
-    sha256: builtins.str
-    """SHA-256 of its file in hexadecimal; empty unless READY."""
     @property
-    def input_shape(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """Height, width and channels of its input, in pixels; values span 0 to 1."""
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When its name was allotted."""
 
     @property
-    def classes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Names of the classes, by class number."""
+    def digest(self) -> convscope.v1.digest_pb2.Digest:
+        """Its canonical file; absent unless READY."""
+
+    @property
+    def interpretation(self) -> Global___Interpretation:
+        """How the file is understood."""
 
     @property
     def layers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Layer]:
-        """Its layers, from input to logits."""
+        """Its layers, each after those that it reads."""
 
     @property
     def lineage(self) -> Global___Lineage:
@@ -233,29 +367,24 @@ class Model(google.protobuf.message.Message):
     def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[convscope.v1.train_pb2.TrainProgress]:
         """The training curve, including those of the models that it continues; filled by GetModel only."""
 
-    @property
-    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When its name was allotted."""
-
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         state: Global___ModelState.ValueType = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         dataset: builtins.str = ...,
-        input_shape: collections.abc.Iterable[builtins.int] | None = ...,
-        classes: collections.abc.Iterable[builtins.str] | None = ...,
+        digest: convscope.v1.digest_pb2.Digest | None = ...,
+        revision: builtins.int = ...,
+        interpretation: Global___Interpretation | None = ...,
         layers: collections.abc.Iterable[Global___Layer] | None = ...,
-        parameters: builtins.int = ...,
+        parameter_count: builtins.int = ...,
         step: builtins.int = ...,
         lineage: Global___Lineage | None = ...,
         history: collections.abc.Iterable[convscope.v1.train_pb2.TrainProgress] | None = ...,
-        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        size_bytes: builtins.int = ...,
-        sha256: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "lineage", b"lineage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["classes", b"classes", "create_time", b"create_time", "dataset", b"dataset", "history", b"history", "input_shape", b"input_shape", "layers", b"layers", "lineage", b"lineage", "name", b"name", "parameters", b"parameters", "sha256", b"sha256", "size_bytes", b"size_bytes", "state", b"state", "step", b"step"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "digest", b"digest", "interpretation", b"interpretation", "lineage", b"lineage"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "dataset", b"dataset", "digest", b"digest", "history", b"history", "interpretation", b"interpretation", "layers", b"layers", "lineage", b"lineage", "name", b"name", "parameter_count", b"parameter_count", "revision", b"revision", "state", b"state", "step", b"step"]) -> None: ...
 
 Global___Model: typing_extensions.TypeAlias = Model
 

@@ -198,8 +198,8 @@ class NormalizedStep(google.protobuf.message.Message):
 Global___NormalizedStep: typing_extensions.TypeAlias = NormalizedStep
 
 @typing.final
-class Adam(google.protobuf.message.Message):
-    """Adam (Kingma and Ba, 2015) with beta 0.9 and 0.999."""
+class AdamStep(google.protobuf.message.Message):
+    """A step of Adam (Kingma and Ba, 2015) with beta 0.9 and 0.999."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -215,7 +215,7 @@ class Adam(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "learning_rate", b"learning_rate"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_learning_rate", b"_learning_rate"]) -> typing.Literal["learning_rate"] | None: ...
 
-Global___Adam: typing_extensions.TypeAlias = Adam
+Global___AdamStep: typing_extensions.TypeAlias = AdamStep
 
 @typing.final
 class Render(google.protobuf.message.Message):
@@ -260,7 +260,7 @@ class Render(google.protobuf.message.Message):
         """The tutorial's step; only with pixels."""
 
     @property
-    def adam(self) -> Global___Adam:
+    def adam(self) -> Global___AdamStep:
         """Adam."""
 
     def __init__(
@@ -272,7 +272,7 @@ class Render(google.protobuf.message.Message):
         transforms: Global___Transforms | None = ...,
         regularizers: Global___Regularizers | None = ...,
         normalized: Global___NormalizedStep | None = ...,
-        adam: Global___Adam | None = ...,
+        adam: Global___AdamStep | None = ...,
         rescue: builtins.int | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_decorrelate", b"_decorrelate", "_rescue", b"_rescue", "adam", b"adam", "decorrelate", b"decorrelate", "fourier", b"fourier", "normalized", b"normalized", "optimizer", b"optimizer", "parameterization", b"parameterization", "pixels", b"pixels", "regularizers", b"regularizers", "rescue", b"rescue", "transforms", b"transforms"]) -> builtins.bool: ...

@@ -6,6 +6,7 @@ isort:skip_file
 import builtins
 import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
@@ -249,7 +250,7 @@ class TrainProgress(google.protobuf.message.Message):
     LOSS_FIELD_NUMBER: builtins.int
     BATCH_ACCURACY_FIELD_NUMBER: builtins.int
     STEPS_PER_SECOND_FIELD_NUMBER: builtins.int
-    REMAINING_SECONDS_FIELD_NUMBER: builtins.int
+    REMAINING_DURATION_FIELD_NUMBER: builtins.int
     VALIDATION_ACCURACY_FIELD_NUMBER: builtins.int
     step: builtins.int
     """Steps done, counted from the very first step of the model's lineage; >= 1."""
@@ -260,11 +261,13 @@ class TrainProgress(google.protobuf.message.Message):
     batch_accuracy: builtins.float
     """Share of the step's batch that is classified right after its update, 0 to 1."""
     steps_per_second: builtins.float
-    """Mean speed since the report before, in steps per second; 0 in a run's first report, which includes compiling."""
-    remaining_seconds: builtins.float
-    """Estimated time to the end of the run, in seconds; absent in a run's first report."""
+    """Mean speed since the report before, in steps per second; absent in a run's first report, which includes compiling."""
     validation_accuracy: builtins.float
     """Accuracy on the validation split, 0 to 1; only where it was measured."""
+    @property
+    def remaining_duration(self) -> google.protobuf.duration_pb2.Duration:
+        """Estimated time to the end of the run; absent in a run's first report."""
+
     def __init__(
         self,
         *,
@@ -272,14 +275,14 @@ class TrainProgress(google.protobuf.message.Message):
         last_step: builtins.int = ...,
         loss: builtins.float = ...,
         batch_accuracy: builtins.float = ...,
-        steps_per_second: builtins.float = ...,
-        remaining_seconds: builtins.float | None = ...,
+        steps_per_second: builtins.float | None = ...,
+        remaining_duration: google.protobuf.duration_pb2.Duration | None = ...,
         validation_accuracy: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_remaining_seconds", b"_remaining_seconds", "_validation_accuracy", b"_validation_accuracy", "remaining_seconds", b"remaining_seconds", "validation_accuracy", b"validation_accuracy"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_remaining_seconds", b"_remaining_seconds", "_validation_accuracy", b"_validation_accuracy", "batch_accuracy", b"batch_accuracy", "last_step", b"last_step", "loss", b"loss", "remaining_seconds", b"remaining_seconds", "step", b"step", "steps_per_second", b"steps_per_second", "validation_accuracy", b"validation_accuracy"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_steps_per_second", b"_steps_per_second", "_validation_accuracy", b"_validation_accuracy", "remaining_duration", b"remaining_duration", "steps_per_second", b"steps_per_second", "validation_accuracy", b"validation_accuracy"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_steps_per_second", b"_steps_per_second", "_validation_accuracy", b"_validation_accuracy", "batch_accuracy", b"batch_accuracy", "last_step", b"last_step", "loss", b"loss", "remaining_duration", b"remaining_duration", "step", b"step", "steps_per_second", b"steps_per_second", "validation_accuracy", b"validation_accuracy"]) -> None: ...
     @typing.overload
-    def WhichOneof(self, oneof_group: typing.Literal["_remaining_seconds", b"_remaining_seconds"]) -> typing.Literal["remaining_seconds"] | None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_steps_per_second", b"_steps_per_second"]) -> typing.Literal["steps_per_second"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_validation_accuracy", b"_validation_accuracy"]) -> typing.Literal["validation_accuracy"] | None: ...
 
@@ -293,24 +296,28 @@ class TrainResult(google.protobuf.message.Message):
 
     MODEL_FIELD_NUMBER: builtins.int
     STEP_FIELD_NUMBER: builtins.int
-    TRAIN_SECONDS_FIELD_NUMBER: builtins.int
+    TRAIN_DURATION_FIELD_NUMBER: builtins.int
     STEPS_PER_SECOND_FIELD_NUMBER: builtins.int
     model: builtins.str
     """`models/{id}` of the model it made."""
     step: builtins.int
     """The model's step count, including the steps of the models that it continues."""
-    train_seconds: builtins.float
-    """Time from the first step to the last, in seconds, with compiling."""
     steps_per_second: builtins.float
-    """Speed over the run without the first report, in steps per second; 0 where nothing was measured."""
+    """Speed over the run without the first report, in steps per second; absent where nothing was measured."""
+    @property
+    def train_duration(self) -> google.protobuf.duration_pb2.Duration:
+        """Time from the first step to the last, with compiling."""
+
     def __init__(
         self,
         *,
         model: builtins.str = ...,
         step: builtins.int = ...,
-        train_seconds: builtins.float = ...,
-        steps_per_second: builtins.float = ...,
+        train_duration: google.protobuf.duration_pb2.Duration | None = ...,
+        steps_per_second: builtins.float | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["model", b"model", "step", b"step", "steps_per_second", b"steps_per_second", "train_seconds", b"train_seconds"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_steps_per_second", b"_steps_per_second", "steps_per_second", b"steps_per_second", "train_duration", b"train_duration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_steps_per_second", b"_steps_per_second", "model", b"model", "step", b"step", "steps_per_second", b"steps_per_second", "train_duration", b"train_duration"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_steps_per_second", b"_steps_per_second"]) -> typing.Literal["steps_per_second"] | None: ...
 
 Global___TrainResult: typing_extensions.TypeAlias = TrainResult

@@ -10,6 +10,7 @@ import convscope.v1.objective_pb2
 import convscope.v1.render_pb2
 import convscope.v1.tensor_pb2
 import google.protobuf.descriptor
+import google.protobuf.duration_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
@@ -528,14 +529,14 @@ class ImageReady(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     IMAGE_FIELD_NUMBER: builtins.int
-    COMPLETED_FIELD_NUMBER: builtins.int
-    TOTAL_FIELD_NUMBER: builtins.int
-    KNOWN_FIELD_NUMBER: builtins.int
-    completed: builtins.int
+    COMPLETED_COUNT_FIELD_NUMBER: builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: builtins.int
+    CACHED_FIELD_NUMBER: builtins.int
+    completed_count: builtins.int
     """Images ready so far, this one included."""
-    total: builtins.int
+    total_count: builtins.int
     """Images in the whole job."""
-    known: builtins.bool
+    cached: builtins.bool
     """Whether it was stored already and not computed again."""
     @property
     def image(self) -> Global___Image:
@@ -545,12 +546,12 @@ class ImageReady(google.protobuf.message.Message):
         self,
         *,
         image: Global___Image | None = ...,
-        completed: builtins.int = ...,
-        total: builtins.int = ...,
-        known: builtins.bool = ...,
+        completed_count: builtins.int = ...,
+        total_count: builtins.int = ...,
+        cached: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["image", b"image"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["completed", b"completed", "image", b"image", "known", b"known", "total", b"total"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cached", b"cached", "completed_count", b"completed_count", "image", b"image", "total_count", b"total_count"]) -> None: ...
 
 Global___ImageReady: typing_extensions.TypeAlias = ImageReady
 
@@ -560,22 +561,25 @@ class VisualizeResult(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    IMAGES_FIELD_NUMBER: builtins.int
-    SECONDS_FIELD_NUMBER: builtins.int
-    KNOWN_FIELD_NUMBER: builtins.int
-    images: builtins.int
+    IMAGE_COUNT_FIELD_NUMBER: builtins.int
+    CACHED_IMAGE_COUNT_FIELD_NUMBER: builtins.int
+    DURATION_FIELD_NUMBER: builtins.int
+    image_count: builtins.int
     """Number of images."""
-    seconds: builtins.float
-    """Time from the start of the job's first attempt to its end, in seconds."""
-    known: builtins.int
+    cached_image_count: builtins.int
     """How many of the images were stored already."""
+    @property
+    def duration(self) -> google.protobuf.duration_pb2.Duration:
+        """Time from the start of the job's first attempt to its end."""
+
     def __init__(
         self,
         *,
-        images: builtins.int = ...,
-        seconds: builtins.float = ...,
-        known: builtins.int = ...,
+        image_count: builtins.int = ...,
+        cached_image_count: builtins.int = ...,
+        duration: google.protobuf.duration_pb2.Duration | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["images", b"images", "known", b"known", "seconds", b"seconds"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["duration", b"duration"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cached_image_count", b"cached_image_count", "duration", b"duration", "image_count", b"image_count"]) -> None: ...
 
 Global___VisualizeResult: typing_extensions.TypeAlias = VisualizeResult

@@ -1,12 +1,16 @@
-"""Arithmetic of layers: shapes, features and parameters of a network, without TensorFlow."""
+"""Arithmetic of layers: shapes, features and parameters of a network, and how it is understood, without TensorFlow."""
 
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from convscope.v1.models_pb2 import Layer, LayerKind
+from convscope.v1.datasets_pb2 import Dataset
+from convscope.v1.models_pb2 import Interpretation, Layer, LayerKind, ModelHead, ModelInput
 from convscope.v1.train_pb2 import Network
 
-__all__ = ["ShrunkToNothingError", "describe_network"]
+__all__ = ["ShrunkToNothingError", "describe_network", "interpret"]
+
+# The last layer of every network that is trained here.
+LOGITS = "logits"
 
 
 class ShrunkToNothingError(ValueError):
@@ -34,12 +38,25 @@ def describe_network(network: Network, image_shape: Sequence[int], classes: int)
     """
     layers = list(_convolutional(network, image_shape))
     size = prod(layers[-1].output_shape if layers else image_shape)
-    layers.append(Layer(name="flatten", kind=LayerKind.LAYER_KIND_FLATTEN, output_shape=[size]))
+    layers.append(Layer(name="flatten", op="Flatten", kind=LayerKind.LAYER_KIND_FLATTEN, output_shape=[size]))
     for number, dense in enumerate(network.dense, start=1):
         layers.append(_dense(f"dense{number}", LayerKind.LAYER_KIND_DENSE, size, dense.units))
         size = dense.units
-    layers.append(_dense("logits", LayerKind.LAYER_KIND_LOGITS, size, classes))
+    layers.append(_dense(LOGITS, LayerKind.LAYER_KIND_LOGITS, size, classes))
+    before = ""  # the image
+    for layer in layers:
+        layer.inputs.append(before)
+        before = layer.name
     return layers
+
+
+def interpret(dataset: Dataset) -> Interpretation:
+    """Return how a network that is trained on a dataset is understood: it sees its values, and ends in logits."""
+    return Interpretation(
+        input=ModelInput(shape=dataset.image_shape, black=0.0, white=1.0),
+        head=ModelHead(kind=ModelHead.KIND_LOGITS, layer=LOGITS),
+        classes=dataset.classes,
+    )
 
 
 def _convolutional(network: Network, image_shape: Sequence[int]) -> Iterator[Layer]:
@@ -48,10 +65,11 @@ def _convolutional(network: Network, image_shape: Sequence[int]) -> Iterator[Lay
         kernel, filters, pool = convolution.kernel_size, convolution.filters, convolution.pool_size
         yield Layer(
             name=f"conv{number}",
+            op="Conv2D",
             kind=LayerKind.LAYER_KIND_CONVOLUTION,
             output_shape=[height, width, filters],
-            features=filters,
-            parameters=kernel * kernel * channels * filters + filters,
+            feature_count=filters,
+            parameter_count=kernel * kernel * channels * filters + filters,
         )
         channels = filters
         if pool == 1:
@@ -59,8 +77,20 @@ def _convolutional(network: Network, image_shape: Sequence[int]) -> Iterator[Lay
         if min(height, width) < pool:
             raise ShrunkToNothingError(number - 1, height, width, pool)
         height, width = height // pool, width // pool
-        yield Layer(name=f"pool{number}", kind=LayerKind.LAYER_KIND_POOLING, output_shape=[height, width, channels])
+        yield Layer(
+            name=f"pool{number}",
+            op="MaxPooling2D",
+            kind=LayerKind.LAYER_KIND_POOLING,
+            output_shape=[height, width, channels],
+        )
 
 
 def _dense(name: str, kind: LayerKind.ValueType, inputs: int, units: int) -> Layer:
-    return Layer(name=name, kind=kind, output_shape=[units], features=units, parameters=inputs * units + units)
+    return Layer(
+        name=name,
+        op="Dense",
+        kind=kind,
+        output_shape=[units],
+        feature_count=units,
+        parameter_count=inputs * units + units,
+    )

@@ -1,7 +1,7 @@
 """The datasets that workers know, described without reading them."""
 
 from convscope.store.errors import NotFoundError
-from convscope.v1.datasets_pb2 import Dataset, Split, SplitSize
+from convscope.v1.datasets_pb2 import Dataset, Split
 
 __all__ = ["DATASETS", "find_dataset"]
 
@@ -11,9 +11,9 @@ MNIST = Dataset(
     image_shape=[28, 28, 1],
     classes=[str(digit) for digit in range(10)],
     splits=[
-        SplitSize(split=Split.SPLIT_TRAIN, examples=55_000),
-        SplitSize(split=Split.SPLIT_VALIDATION, examples=5_000),
-        SplitSize(split=Split.SPLIT_TEST, examples=10_000),
+        Split(name="train", example_count=55_000),
+        Split(name="validation", example_count=5_000),
+        Split(name="test", example_count=10_000),
     ],
     source="Yann LeCun, Corinna Cortes, Christopher J. C. Burges: The MNIST database; CC BY-SA 3.0",
 )

@@ -55,7 +55,7 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
     ) -> AsyncIterator[ExportModelResponse]:
         """Send a model's file."""
         model = await self._backend.run(self._backend.models.ready, request.name)
-        data = await self._backend.run_blob(self._backend.blobs.get, model.sha256)
+        data = await self._backend.run_blob(self._backend.blobs.get, model.digest.sha256)
         for start in range(0, len(data), PIECE):
             yield ExportModelResponse(data=data[start : start + PIECE])
 

@@ -20,13 +20,17 @@ class CacheKeys:
         request: what is asked for.
         model_sha256: that of the model's file, in hexadecimal.
         rows: ascents in one chunk, by target: see ``VisualizationPlan``.
+        interpretation: how the file is understood, as far as images depend on it.
     """
 
-    def __init__(self, request: VisualizationRequest, model_sha256: str, rows: Sequence[int]) -> None:
+    def __init__(
+        self, request: VisualizationRequest, model_sha256: str, rows: Sequence[int], *, interpretation: bytes
+    ) -> None:
         self._rows = {target.name: count for target, count in zip(request.targets, rows, strict=True)}
         self._objectives = {objective.name: objective.content for objective in request.objectives}
         numbers = f"{request.iterations}.{request.restarts}.{int(request.keep_all)}"
-        self._shared = _joined(str(ENGINE_VERSION).encode(), model_sha256.encode(), numbers.encode(), request.settings)
+        model = _joined(model_sha256.encode(), interpretation)
+        self._shared = _joined(str(ENGINE_VERSION).encode(), model, numbers.encode(), request.settings)
 
     def of(self, item: Item) -> str:
         """Return the key of an image: SHA-256 in hexadecimal."""

@@ -25,7 +25,7 @@ from convscope.store.timeouts import BlobTimeouts
 from convscope.store.upkeep.collector import Collector
 from convscope.store.upkeep.reconciler import Reconciler
 from convscope.store.upkeep.sweeping import Sweeper
-from convscope.store.visualization_requests import layer_shapes, visualization_request
+from convscope.store.visualization_requests import cached_interpretation, layer_shapes, visualization_request
 from convscope.store.workers import WorkerRecord, WorkerReport, WorkerStore
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "WorkerStore",
     "WritesRefusedError",
     "await_redis",
+    "cached_interpretation",
     "check_layout",
     "check_policy",
     "check_writes",

@@ -111,7 +111,7 @@ class ModelManifests:
         except DecodeError:
             return "its manifest cannot be read"
         file = manifest.files.get("file", "")
-        if not file or file != model.sha256 or model.name != manifest.name:
+        if not file or file != model.digest.sha256 or model.name != manifest.name:
             return "its manifest does not name its file, or is another model's"
         return "" if self._blobs.written(file) else f"its file {file} is missing"
 
@@ -140,7 +140,7 @@ class ModelManifests:
         if fields.get(b"state") != b"ready":
             return None
         model = records.model_from_fields(model_id, fields)
-        files = {"file": model.sha256, "history": fields.get(b"history", b"").decode()}
+        files = {"file": model.digest.sha256, "history": fields.get(b"history", b"").decode()}
         return Manifest(
             collection=COLLECTION,
             identifier=model_id,

@@ -9,11 +9,11 @@ from convscope.planning import (
     VisualizationRequest,
     objective_name,
 )
-from convscope.v1.models_pb2 import Layer
+from convscope.v1.models_pb2 import Interpretation, Layer
 from convscope.v1.objective_pb2 import Objective, Term
 from convscope.v1.visualize_pb2 import Restarts, VisualizeSpec
 
-__all__ = ["layer_shapes", "visualization_request"]
+__all__ = ["cached_interpretation", "layer_shapes", "visualization_request"]
 
 
 def visualization_request(spec: VisualizeSpec) -> VisualizationRequest:
@@ -36,14 +36,19 @@ def visualization_request(spec: VisualizeSpec) -> VisualizationRequest:
     )
 
 
+def cached_interpretation(interpretation: Interpretation) -> bytes:
+    """Return what images depend on of a model's interpretation, for their cache keys: not what classes are called."""
+    return Interpretation(input=interpretation.input, head=interpretation.head).SerializeToString(deterministic=True)
+
+
 def layer_shapes(layers: Iterable[Layer]) -> list[LayerShape]:
     """Return the sizes of a model's layers."""
     return [
         LayerShape(
             name=layer.name,
             output_shape=tuple(layer.output_shape),
-            feature_count=layer.features,
-            parameter_count=layer.parameters,
+            feature_count=layer.feature_count,
+            parameter_count=layer.parameter_count,
         )
         for layer in layers
     ]

@@ -103,7 +103,10 @@ def _show_log(server: LocalServer) -> None:
 
 def _summary(result: DemoResult) -> dict[str, object]:
     scores = {"untrained": result.untrained, "trained": result.trained}
-    accuracies = {name: {"accuracy": s.accuracy, "correct": s.correct, "total": s.total} for name, s in scores.items()}
+    accuracies = {
+        name: {"accuracy": s.accuracy, "correct_count": s.correct_count, "example_count": s.example_count}
+        for name, s in scores.items()
+    }
     training = result.training
     return {
         **accuracies,

@@ -24,7 +24,6 @@ from convscope.client.cli.options import (
 )
 from convscope.client.cli.output import console, print_json, table
 from convscope.client.cli.waiting import await_result
-from convscope.client.enums import Split
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.plots.canvas import require_matplotlib
 
@@ -35,7 +34,9 @@ def evaluate(
     ctx: typer.Context,
     *,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model; it may still be in training.")],
-    split: Annotated[Split, typer.Option(help="Which part of the dataset.")] = Split.TEST,
+    split: Annotated[
+        str, typer.Option(metavar="NAME", help="Which part of the dataset: test, validation, train.")
+    ] = "test",
     batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images per batch. [dim]Default: 256.[/]")] = None,
     max_errors: Annotated[
         int | None, typer.Option(metavar="N", help="Wrong examples to return. [dim]Default: 9.[/]")
@@ -92,5 +93,10 @@ def print_evaluation(out: Console, result: EvaluateResult) -> None:
     classes = result.classes
     for i, name in enumerate(classes.names):
         figures = (classes.precision[i], classes.recall[i], classes.f1[i])
-        scores.add_row(name, *(f"{figure:.1%}" for figure in figures), str(classes.support[i]))
+        scores.add_row(name, *map(_share, figures), str(classes.example_count[i]))
     out.print(scores)
+
+
+def _share(figure: float) -> str:
+    """A score as a percentage; a dash where it is not defined."""
+    return "-" if np.isnan(figure) else f"{figure:.1%}"

@@ -36,7 +36,7 @@ def list_models(
         for _, model in zip(range(limit), client.models(states=states or ()), strict=False):
             if settings.json:
                 print_json(_without_history(model))
-            figures = (f"{model.step:,}", f"{model.parameters:,}", when(model.create_time))
+            figures = (f"{model.step:,}", f"{model.parameter_count:,}", when(model.create_time))
             rows.add_row(model.name, model.state, model.dataset, *figures)
     if not settings.json:
         console().print(rows if rows.row_count else "no models")
@@ -98,5 +98,5 @@ def _print(model: Model) -> None:
     rows = table("layer", "kind", "output", ">features", ">weights")
     for layer in model.layers:
         shape = "x".join(map(str, layer.output_shape))
-        rows.add_row(layer.name, layer.kind, shape, str(layer.features or ""), f"{layer.parameters:,}")
+        rows.add_row(layer.name, layer.kind, shape, str(layer.feature_count or ""), f"{layer.parameter_count:,}")
     out.print(rows)

@@ -192,8 +192,9 @@ def _print(result: VisualizeResult, files: list[Path]) -> None:
     out.print(rows)
     count = len(result.images)
     counted = f"{count} {'image' if count == 1 else 'images'}"
-    known = f"; {result.known} of {counted} {'was' if result.known == 1 else 'were'} stored already"
-    out.print(f"[dim]{counted} in {result.seconds:.1f} s{known if result.known else ''}[/]")
+    cached = result.cached_image_count
+    stored = f"; {cached} of {counted} {'was' if cached == 1 else 'were'} stored already" if cached else ""
+    out.print(f"[dim]{counted} in {result.seconds:.1f} s{stored}[/]")
     for file in files:
         typer.echo(file)
     if len(files) == 1:

@@ -82,24 +82,27 @@ def _training(spec: TrainSpec, model: Model) -> Estimate:
     forward = sum(map(layer_flops, layer_shapes(model.layers)))
     step_s = STEP_S + 3 * spec.batch_size * forward / RATE  # the gradients take twice as long
     reports = spec.iterations // max(1, spec.report_interval)
-    weights = sum(layer.parameters for layer in model.layers)
+    weights = sum(layer.parameter_count for layer in model.layers)
     return _estimate(
         START_S + spec.iterations * step_s, NUMBERS_PER_WEIGHT * NUMBER_BYTES * weights + REPORT_BYTES * reports
     )
 
 
 def _evaluation(spec: EvaluateSpec, model: Model) -> Estimate:
-    examples = next(each.examples for each in find_dataset(model.dataset).splits if each.split == spec.split)
+    examples = next(each.example_count for each in find_dataset(model.dataset).splits if each.name == spec.split)
     forward = sum(map(layer_flops, layer_shapes(model.layers)))
     batches = -(-examples // spec.batch_size)
-    shown = min(spec.max_errors, examples) * (NUMBER_BYTES * prod(model.input_shape) + IMAGE_BYTES)
+    shown = min(spec.max_errors, examples) * (NUMBER_BYTES * prod(model.interpretation.input.shape) + IMAGE_BYTES)
     return _estimate(
-        START_S + batches * STEP_S + examples * forward / RATE, shown + COUNT_BYTES * len(model.classes) ** 2
+        START_S + batches * STEP_S + examples * forward / RATE,
+        shown + COUNT_BYTES * len(model.interpretation.classes) ** 2,
     )
 
 
 def _visualization(spec: VisualizeSpec, model: Model) -> Estimate:
-    numbers = (2 + spec.frames) * prod(model.input_shape)  # the best image, the last one, and those of the way
+    numbers = (2 + spec.frames) * prod(
+        model.interpretation.input.shape
+    )  # the best image, the last one, and those of the way
     if spec.trace:
         numbers += TRACE_SERIES * (spec.iterations + 1)
     request, layers = visualization_request(spec), layer_shapes(model.layers)

@@ -10,7 +10,7 @@ __all__ = ["find_convolution", "find_layer", "visible_layers"]
 
 def visible_layers(layers: Sequence[Layer]) -> list[Layer]:
     """Return the layers that have features of their own."""
-    return [layer for layer in layers if layer.features]
+    return [layer for layer in layers if layer.feature_count]
 
 
 def find_layer(name: str, layers: Sequence[Layer], checks: Checks, *, field: str) -> Layer | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from convscope.service.architecture import interpret
 from convscope.service.catalogue import find_dataset
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.validation.checks import Checks
@@ -108,7 +109,7 @@ def _plan_spec(spec: JobSpec, lookup: Lookup, max_cost: float, checks: Checks) -
             inside = checks.inside("job.spec.evaluate")
             model = _model(spec.evaluate.model, "model", lookup, inside)
             if model and _is_described(model):
-                check_evaluate(spec.evaluate, model.layers, inside)
+                check_evaluate(spec.evaluate, find_dataset(model.dataset), model.layers, inside)
         case "visualize":
             inside = checks.inside("job.spec.visualize")
             model = _model(spec.visualize.model, "model", lookup, inside)
@@ -134,10 +135,10 @@ def _plan_train(spec: JobSpec, lookup: Lookup, checks: Checks) -> Plan:
     layers = parent.layers if parent else check_network(train, dataset, checks)
     model = Model(
         dataset=dataset.name,
-        input_shape=dataset.image_shape,
-        classes=dataset.classes,
+        revision=1,
+        interpretation=parent.interpretation if parent else interpret(dataset),
         layers=layers,
-        parameters=sum(layer.parameters for layer in layers),
+        parameter_count=sum(layer.parameter_count for layer in layers),
     )
     model.lineage.parent = train.continue_from
     model.lineage.spec.CopyFrom(train)

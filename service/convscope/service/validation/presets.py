@@ -3,7 +3,7 @@
 from typing import Final
 
 from convscope.v1.render_pb2 import (
-    Adam,
+    AdamStep,
     Fourier,
     NormalizedStep,
     Pixels,
@@ -33,7 +33,7 @@ ROBUST: Final = Render(
     decorrelate=True,
     transforms=Transforms(pad=0, jitter=0.06, scale=0.1, rotate=10, noise=0.2),
     regularizers=Regularizers(l1=0, l2=0, total_variation=0, blur=0),
-    adam=Adam(learning_rate=0.05),
+    adam=AdamStep(learning_rate=0.05),
     rescue=16,
 )
 # Settings and ascent steps.
@@ -63,7 +63,7 @@ def merged(preset: Preset.ValueType, overrides: Render) -> Render:
 
     A parameterization or optimizer of another kind than the preset's has its own defaults. What the preset alone says
     gives way where it would contradict the request: pixels are not decorrelated, and Fourier coefficients are
-    optimized by Adam. Ranges and contradictions within the request are not looked at.
+    optimized by AdamStep. Ranges and contradictions within the request are not looked at.
     """
     render, _ = preset_render(preset)
     for choice in ("parameterization", "optimizer"):

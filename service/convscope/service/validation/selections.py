@@ -54,14 +54,14 @@ def _convolution(index: int, layers: Sequence[Layer], checks: Checks) -> Layer |
 def _features(selection: LayerSelection, layer: Layer, checks: Checks) -> Sequence[int]:
     which = selection.WhichOneof("features")
     if which is None:
-        return range(layer.features)
+        return range(layer.feature_count)
     if which == "range":
         return _range(selection.range.start, selection.range.stop, layer, checks)
     if not checks.right("list"):
         return ()
     for index, feature in enumerate(selection.list.indices):
-        if feature >= layer.features:
-            description = f"{feature} is not a feature of {layer.name}; allowed: 0 to {layer.features - 1}"
+        if feature >= layer.feature_count:
+            description = f"{feature} is not a feature of {layer.name}; allowed: 0 to {layer.feature_count - 1}"
             checks.refuse(f"list.indices[{index}]", description)
             break
     return selection.list.indices
@@ -70,10 +70,10 @@ def _features(selection: LayerSelection, layer: Layer, checks: Checks) -> Sequen
 def _range(start: int, stop: int, layer: Layer, checks: Checks) -> Sequence[int]:
     if not checks.right("range"):
         return ()
-    if start < layer.features and start < stop <= layer.features:
+    if start < layer.feature_count and start < stop <= layer.feature_count:
         return range(start, stop)
-    if start >= layer.features:
-        checks.refuse("range.start", f"must be 0 to {layer.features - 1} for {layer.name}, not {start}")
+    if start >= layer.feature_count:
+        checks.refuse("range.start", f"must be 0 to {layer.feature_count - 1} for {layer.name}, not {start}")
     else:
-        checks.refuse("range.stop", f"must be {start + 1} to {layer.features} for {layer.name}, not {stop}")
+        checks.refuse("range.stop", f"must be {start + 1} to {layer.feature_count} for {layer.name}, not {stop}")
     return ()

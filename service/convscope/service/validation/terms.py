@@ -32,7 +32,7 @@ def check_term(term: Term, layers: Sequence[Layer], checks: Checks) -> None:
 def _check_feature(feature: Feature, layers: Sequence[Layer], checks: Checks) -> None:
     layer = find_layer(feature.layer, layers, checks, field="layer")
     if layer is not None:
-        checks.within(feature, "index", 0, layer.features - 1)
+        checks.within(feature, "index", 0, layer.feature_count - 1)
 
 
 def _check_neuron(term: NeuronTerm, layers: Sequence[Layer], checks: Checks) -> None:
@@ -49,8 +49,8 @@ def _check_neuron(term: NeuronTerm, layers: Sequence[Layer], checks: Checks) -> 
 
 def _check_direction(term: DirectionTerm, layers: Sequence[Layer], checks: Checks) -> None:
     layer = find_layer(term.layer, layers, checks, field="layer")
-    if layer is not None and len(term.vector) != layer.features and not checks.refused("vector"):
-        described = f"must have {layer.features:,} components, one for each feature of {layer.name}"
+    if layer is not None and len(term.vector) != layer.feature_count and not checks.refused("vector"):
+        described = f"must have {layer.feature_count:,} components, one for each feature of {layer.name}"
         checks.refuse("vector", f"{described}, not {len(term.vector):,}")
     largest = max(map(abs, term.vector), default=LEAST_LARGEST)
     if checks.right("vector") and largest < LEAST_LARGEST:

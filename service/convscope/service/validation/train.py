@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from convscope.service.architecture import ShrunkToNothingError, describe_network
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.memory import check_activations
-from convscope.v1.datasets_pb2 import Dataset, Split
+from convscope.v1.datasets_pb2 import Dataset
 from convscope.v1.models_pb2 import Layer
 from convscope.v1.rules import fill_defaults
 from convscope.v1.train_pb2 import Convolution, Dense, Network, TrainSpec
@@ -24,7 +24,7 @@ MAX_PARAMETERS = 200_000_000
 
 def check_train(spec: TrainSpec, dataset: Dataset, checks: Checks) -> None:
     """Check all but the network."""
-    examples = next(split.examples for split in dataset.splits if split.split == Split.SPLIT_TRAIN)
+    examples = next(split.example_count for split in dataset.splits if split.name == "train")
     checks.within(spec, "batch_size", 1, examples)
     _often(spec, "report_interval", MAX_REPORTS, checks)
     _often(spec, "validation_interval", MAX_VALIDATIONS, checks)
@@ -58,7 +58,7 @@ def _often(spec: TrainSpec, field: str, most: int, checks: Checks) -> None:
 
 
 def _check_size(spec: TrainSpec, layers: Sequence[Layer], checks: Checks) -> None:
-    parameters = sum(layer.parameters for layer in layers)
+    parameters = sum(layer.parameter_count for layer in layers)
     if parameters > MAX_PARAMETERS:
         checks.refuse("network", f"must have at most {MAX_PARAMETERS:,} parameters, not {parameters:,}")
     check_activations(spec, layers, checks)

@@ -32,7 +32,7 @@ def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: 
     if checks.right("preset"):
         if not spec.HasField("iterations"):
             spec.iterations = preset_render(spec.preset)[1]
-        check_render(spec, model.input_shape[-1] if model.input_shape else 1, checks)
+        check_render(spec, model.interpretation.input.shape[-1], checks)
     if checks.right("frames") and checks.right("iterations"):
         _check_frames(spec, model, checks)
     check_selections(spec, model.layers, checks)
@@ -43,7 +43,7 @@ def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: 
 
 def _check_frames(spec: VisualizeSpec, model: Model, checks: Checks) -> None:
     """Check how many images of the way are kept: there is one for the start and one for each iteration."""
-    image_bytes = PIXEL_BYTES * prod(model.input_shape)
+    image_bytes = PIXEL_BYTES * prod(model.interpretation.input.shape)
     fitting = max(0, MAX_IMAGE_BYTES // image_bytes - 2)  # besides the best and the final image
     if spec.frames > spec.iterations + 1:
         checks.refuse(

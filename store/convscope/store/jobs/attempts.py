@@ -249,8 +249,13 @@ class Attempt:
         """
         made: dict[str, Value] = {}
         if model is not None:
-            made = {"state": "ready", "model": model.SerializeToString(), "file": model.sha256, "history": history}
-        blobs = [digest for digest in (model.sha256, history) if digest] if model is not None else []
+            made = {
+                "state": "ready",
+                "model": model.SerializeToString(),
+                "file": model.digest.sha256,
+                "history": history,
+            }
+        blobs = [digest for digest in (model.digest.sha256, history) if digest] if model is not None else []
         return self._end(AttemptEnd(how="result", result=result, made=made, made_blobs=blobs))
 
     def finish(self) -> EndedAttempt:
@@ -287,7 +292,7 @@ class Attempt:
 
     def figures(self) -> tuple[float, int]:
         """Return the seconds since the job's first attempt began, and how many of its images were cached."""
-        started, cached = self._redis.hmget(key("job", self.job_id), ["started", "known"])
+        started, cached = self._redis.hmget(key("job", self.job_id), ["started", "cached"])
         seconds, microseconds = self._redis.time()
         now = seconds + microseconds / 1e6
         return max(0.0, now - int(started or 0) / 1000), int(cached or 0)

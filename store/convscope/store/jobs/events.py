@@ -120,7 +120,7 @@ def hydrate(entry: LogEntry, blobs: BlobStore) -> JobEvent:
     event.time.FromMilliseconds(entry.time_ms)
     event.log_token = entry.token
     if entry.completed:
-        event.image_ready.completed = entry.completed
+        event.image_ready.completed_count = entry.completed
     if entry.blob and event.HasField("image_ready"):
         event.image_ready.image.MergeFromString(blobs.get(entry.blob))
     elif entry.blob and event.HasField("finished"):

@@ -1,18 +1,14 @@
 """Why a job waits: for a model, for a worker that does not exist, or behind others."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import redis
 
-from convscope.store.redis.keys import KEYS
+from convscope.store.jobs.turns import ahead_of
 from convscope.store.workers import WorkerRecord, WorkerStore
-from convscope.v1.jobs_pb2 import Backlog, Device, Job, JobState, NoWorker, Priority, Waiting
+from convscope.v1.jobs_pb2 import Backlog, Device, Job, JobState, NoWorker, Waiting
 
 __all__ = ["waiting_reason"]
-
-# From the first to be claimed to the last.
-PRIORITIES: Final = ("high", "normal", "low")
 
 
 def waiting_reason(connection: redis.Redis, job: Job) -> Waiting | None:
@@ -44,16 +40,11 @@ def _no_worker(job: Job, workers: Sequence[WorkerRecord]) -> Waiting:
 
 
 def _backlog(connection: redis.Redis, job: Job, takers: int) -> Waiting:
-    """Return what is ahead: what is at least as urgent and may run on the same workers, without the job itself."""
-    priority = Priority.Name(job.priority).removeprefix("PRIORITY_").lower()
-    devices = ("any", "cpu", "gpu") if job.device == Device.DEVICE_ANY else ("any", _device(job))
-    names = [f"{each}:{device}" for each in PRIORITIES[: PRIORITIES.index(priority) + 1] for device in devices]
-    fields = [f"{what}:{name}" for what in ("parts", "seconds") for name in names]
-    values = [float(value or 0) for value in connection.hmget(KEYS["backlog"], fields)]
-    parts = max(0, round(sum(values[: len(names)])) - (job.estimate.part_count - job.ended_part_count))
-    seconds = sum(values[len(names) :]) * parts / max(1.0, sum(values[: len(names)])) / takers
-    backlog = Backlog(part_count=parts)
+    ahead = ahead_of(connection, job)
+    seconds = ahead.seconds / takers
+    backlog = Backlog(part_count=ahead.parts)
     backlog.duration.FromMilliseconds(round(seconds * 1000))
-    if not parts:
+    if not ahead.parts:
         return Waiting(message="is next", backlog=backlog)
-    return Waiting(message=f"up to {parts} parts are ahead of it, about {seconds:.0f} s of work", backlog=backlog)
+    parts = "1 part is" if ahead.parts == 1 else f"{ahead.parts} parts are"
+    return Waiting(message=f"{parts} ahead of it, about {seconds:.0f} s of work", backlog=backlog)

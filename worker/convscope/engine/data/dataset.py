@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,7 @@ import numpy.typing as npt
 from convscope.engine.data import mnist
 from convscope.engine.errors import DatasetError
 
-__all__ = ["Dataset", "Examples", "Split", "SplitName", "check_examples", "load_dataset", "scaled"]
-
-SplitName: TypeAlias = Literal["train", "validation", "test"]
+__all__ = ["Dataset", "Examples", "Split", "check_examples", "load_dataset", "scaled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,9 +85,12 @@ class Dataset:
             test=splits[2],
         )
 
-    def split(self, name: SplitName) -> Split:
-        """Return the split called `name`."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+    def split(self, name: str) -> Split:
+        """Return the split called `name`; raises DatasetError if there is none."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        if name not in splits:
+            raise DatasetError(f"{self.name} has no split {name!r}; it has {', '.join(splits)}")
+        return splits[name]
 
 
 def load_dataset(name: str) -> Dataset:

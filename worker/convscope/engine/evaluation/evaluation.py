@@ -41,7 +41,8 @@ class Evaluation:
     """How well a model classifies.
 
     `confusion` is int64 [classes, classes], rows the true classes, columns the predicted ones. `precision`, `recall`
-    and `f1` are float64 [classes], 0 where their denominator is 0; `support` is int64 [classes].
+    and `f1` are float64 [classes], NaN where their denominator is 0, `f1` also where one of the others is; `support` is
+    int64 [classes].
     """
 
     correct: int
@@ -90,7 +91,9 @@ def evaluate(
     classifier = model.shared(Classifier) if isinstance(model, ModelFile) else Classifier(model)
     predicted, probability = classify_all(classifier, images, settings.batch_size, progress=progress, pulse=pulse)
     numbers = range(classifier.class_count if classes is None else len(classes))
-    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=numbers, zero_division=np.nan
+    )
     wrong = np.flatnonzero(predicted != labels)
     return Evaluation(
         correct=len(labels) - len(wrong),
@@ -98,7 +101,7 @@ def evaluate(
         confusion=confusion_matrix(labels, predicted, labels=numbers).astype(np.int64),
         precision=precision,
         recall=recall,
-        f1=f1,
+        f1=np.where(np.isnan(precision) | np.isnan(recall), np.nan, f1),
         support=support.astype(np.int64),
         errors=tuple(
             Misclassified(

@@ -1,6 +1,7 @@
 """A Keras model as one flat list of steps: nested models are opened, so that each layer can be addressed and tapped."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,16 +24,23 @@ Arguments: TypeAlias = Callable[[Mapping[int, Any]], tuple[tuple[Any, ...], dict
 class Step:
     """One call of a layer.
 
-    `name` is the layer's name, after those of the models that it is nested in: `outer/inner/layer`. `reads` and `makes`
-    are the numbers of the values that it takes and gives; `shape` is that of its output for one image.
+    `path` is the layer's name, after those of the models that it is nested in: `outer/inner/layer`; `call` counts the
+    layer's calls, from 1. `reads` and `makes` are the numbers of the values that it takes and gives; `shape` is that of
+    its output for one image.
     """
 
-    name: str
+    path: str
+    call: int
     layer: Any
     reads: tuple[int, ...]
     makes: tuple[int, ...]
     shape: tuple[int, ...]
     arguments: Arguments
+
+    @property
+    def name(self) -> str:
+        """The layer's path, and for later calls which it is: `layer#2`."""
+        return self.path if self.call == 1 else f"{self.path}#{self.call}"
 
 
 class Graph:
@@ -55,17 +63,15 @@ class Graph:
             )
         self._shapes: list[tuple[Any, ...]] = [(None, *self.image_shape)]
         self.steps: list[Step] = []
+        self._calls: Counter[str] = Counter()
         (self.output,) = self._place(model, "", [IMAGE])
         if not self.steps:
             raise ModelFileError("the model has no layers: its output is its input")
 
     @cached_property
     def by_name(self) -> dict[str, Step]:
-        """The steps by name, in order; of a layer that is called several times, the first call."""
-        named: dict[str, Step] = {}
-        for step in self.steps:
-            named.setdefault(step.name, step)
-        return named
+        """The steps by name, in order."""
+        return {step.name: step for step in self.steps}
 
     @cached_property
     def output_step(self) -> Step:
@@ -112,16 +118,26 @@ class Graph:
         return [known[id(tensor)] for tensor in model.outputs]
 
     def _call(self, layer: Any, prefix: str, reads: list[int], outputs: list[Any], arguments: Arguments) -> list[int]:
-        name = f"{prefix}{layer.name}"
+        path = f"{prefix}{layer.name}"
         if isinstance(layer, keras.Model):
             _ends(layer)
-            return self._place(layer, f"{name}/", reads)
+            return self._place(layer, f"{path}/", reads)
         shapes = self._output_shapes(layer, reads, outputs)
         makes = tuple(range(len(self._shapes), len(self._shapes) + len(shapes)))
         self._shapes += shapes
         shape = tuple(shapes[0][1:])
-        step = Step(name=name, layer=layer, reads=tuple(reads), makes=makes, shape=shape, arguments=arguments)
-        self.steps.append(step)
+        self._calls[path] += 1
+        self.steps.append(
+            Step(
+                path=path,
+                call=self._calls[path],
+                layer=layer,
+                reads=tuple(reads),
+                makes=makes,
+                shape=shape,
+                arguments=arguments,
+            )
+        )
         return list(makes)
 
     def _output_shapes(self, layer: Any, reads: list[int], outputs: list[Any]) -> list[tuple[Any, ...]]:

@@ -44,11 +44,11 @@ def check_layer_names(steps: Iterable[Step]) -> None:
     """
     layers: dict[str, Any] = {}
     for step in steps:
-        usable = "/" not in step.layer.name and all(map(_is_usable, step.name.split("/")))
-        if not usable or len(step.name) > MOST_CHARACTERS:
-            raise _refused(step.name, "cannot have this name")
-        if layers.setdefault(step.name, step.layer) is not step.layer:  # one that is called twice is still one
-            raise _refused(step.name, "is there twice")
+        usable = "/" not in step.layer.name and all(map(_is_usable, step.path.split("/")))
+        if not usable or len(step.path) > MOST_CHARACTERS:
+            raise _refused(step.path, "cannot have this name")
+        if layers.setdefault(step.path, step.layer) is not step.layer:  # one that is called twice is still one
+            raise _refused(step.path, "is there twice")
 
 
 def check_config_names(names: Sequence[object]) -> None:

@@ -29,8 +29,14 @@ POOLINGS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerDescription(LayerShape):
-    """One layer of a model: its sizes, and what it does."""
+    """One call of a layer of a model: its sizes, and what it does.
 
+    `op` is the name of the layer's class; `inputs` are the names of what it reads, "" for the image. The weights of a
+    layer that is called several times count for its first call.
+    """
+
+    op: str
+    inputs: tuple[str, ...]
     kind: LayerKind
 
 
@@ -63,7 +69,7 @@ def compile_model(model: keras.Model, learning_rate: float) -> None:
 
 
 def describe(model: keras.Model) -> list[LayerDescription]:
-    """Return the model's layers from input to output; those of nested models as `outer/inner`.
+    """Return the model's layers from input to output; those of nested models as `outer/inner`, later calls as `name#2`.
 
     Raises ModelFileError for a model that is not made of layers between one image and one output, or with odd names
     (see `layer_names`).
@@ -77,7 +83,7 @@ def describe(model: keras.Model) -> list[LayerDescription]:
 def describe_layers(graph: Graph) -> list[LayerDescription]:
     """Return a graph's layers from input to output, whatever their names."""
     logits = _logits(graph)
-    return [_describe(step, is_logits=step is logits) for step in graph.by_name.values()]
+    return [_describe(graph, step, is_logits=step is logits) for step in graph.steps]
 
 
 def _convolve(inputs: keras.KerasTensor, settings: ConvolutionSettings, number: int, seed: int) -> keras.KerasTensor:
@@ -109,13 +115,16 @@ def _glorot(name: str, seed: int) -> keras.initializers.Initializer:
     return keras.initializers.GlorotUniform(seed=seed31("weights", seed, name))
 
 
-def _describe(step: Step, *, is_logits: bool) -> LayerDescription:
+def _describe(graph: Graph, step: Step, *, is_logits: bool) -> LayerDescription:
+    weights = getattr(step.layer, "trainable_weights", ()) if step.call == 1 else ()
     return LayerDescription(
         name=step.name,
+        op=type(step.layer).__name__,
+        inputs=tuple("" if value == IMAGE else graph.maker(value).name for value in step.reads),
         kind="logits" if is_logits else _kind(step.layer),
         output_shape=step.shape,
         feature_count=step.shape[-1] if has_features(step.layer) else 0,
-        parameter_count=sum(math.prod(weight.shape) for weight in getattr(step.layer, "trainable_weights", ())),
+        parameter_count=sum(math.prod(weight.shape) for weight in weights),
     )
 
 

@@ -39,15 +39,15 @@ class TrainReport:
 
     `step` and `last_step` count from the model's very first step. `loss` is the mean cross-entropy of the step's batch
     before its update, in nats; `batch_accuracy` that of the same batch after it, 0 to 1. `steps_per_second` is the mean
-    since the report before, or since the first step that was done here. In a report of that step it is 0 and
-    `remaining_seconds` None.
+    since the report before, or since the first step that was done here. In a report of that step it and
+    `remaining_seconds` are None.
     """
 
     step: int
     last_step: int
     loss: float
     batch_accuracy: float
-    steps_per_second: float
+    steps_per_second: float | None
     remaining_seconds: float | None
     validation_accuracy: float | None
 
@@ -56,13 +56,13 @@ class TrainReport:
 class TrainOutcome:
     """The trained model, its step count, the run's seconds with compiling, and its speed without its first step.
 
-    Seconds and speed of a resumed run are of what was done since.
+    Seconds and speed of a resumed run are of what was done since. The speed is None where nothing was measured.
     """
 
     model: keras.Model
     step: int
     seconds: float
-    steps_per_second: float
+    steps_per_second: float | None
 
 
 def train(
@@ -104,7 +104,7 @@ def train(
             seed=settings.seed,
         )
     if settings.iterations == 0:
-        return TrainOutcome(model=model, step=start_step, seconds=0.0, steps_per_second=0.0)
+        return TrainOutcome(model=model, step=start_step, seconds=0.0, steps_per_second=None)
     run = _Run(dataset, settings, model, start_step, checkpoints=checkpoints, caches=caches)
     run.go(progress, pulse)
     return TrainOutcome(
@@ -204,7 +204,7 @@ class _Run:
             loss=loss,
             batch_accuracy=accuracy,
             steps_per_second=rate,
-            remaining_seconds=(self._schedule.last_step - self.step) / rate if rate else None,
+            remaining_seconds=(self._schedule.last_step - self.step) / rate if rate is not None else None,
             validation_accuracy=validation,
         )
 

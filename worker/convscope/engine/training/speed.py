@@ -17,17 +17,17 @@ class Speed:
         if self._first is None:
             self._first = self._latest = (step, time.perf_counter())
 
-    def report(self, step: int) -> float:
-        """Return the speed since the report before, in steps per second; 0 if no step was done since the beginning."""
+    def report(self, step: int) -> float | None:
+        """Return the speed since the report before, in steps per second; None if no step was done since."""
         before, self._latest = self._latest, (step, time.perf_counter())
         return _rate(before, self._latest)
 
-    def overall(self) -> float:
-        """Return the speed from the first step to the latest report, in steps per second; 0 if there is none later."""
+    def overall(self) -> float | None:
+        """Return the speed from the first step to the latest report, in steps per second; None without one."""
         return _rate(self._first, self._latest)
 
 
-def _rate(start: tuple[int, float] | None, end: tuple[int, float] | None) -> float:
-    if start is None or end is None:
-        return 0.0
+def _rate(start: tuple[int, float] | None, end: tuple[int, float] | None) -> float | None:
+    if start is None or end is None or start[0] == end[0]:
+        return None
     return (end[0] - start[0]) / max(end[1] - start[1], 1e-9)

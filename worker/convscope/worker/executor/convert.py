@@ -1,16 +1,17 @@
 """Specs of the contract as settings of the computing code, and its outcomes as messages."""
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from google.protobuf.duration_pb2 import Duration
 from numpy.typing import NDArray
 
 from convscope.engine import settings, training, visualization
 from convscope.engine.evaluation import evaluation
 from convscope.engine.models import network
-from convscope.v1.datasets_pb2 import Split
 from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult, EvaluateSpec, Misclassified
 from convscope.v1.models_pb2 import Layer, LayerKind
 from convscope.v1.tensor_pb2 import ElementType, Tensor
@@ -27,7 +28,7 @@ from convscope.v1.visualize_pb2 import (
 from convscope.worker.executor.convert_render import render_settings
 
 __all__ = [
-    "SPLITS",
+    "duration",
     "evaluate_result",
     "evaluate_settings",
     "image",
@@ -60,9 +61,6 @@ PRECISIONS: dict[int, settings.Precision] = {
     Precision.PRECISION_BFLOAT16: "bfloat16",
 }
 
-# The attributes of a dataset that hold its splits.
-SPLITS = {Split.SPLIT_TRAIN: "train", Split.SPLIT_VALIDATION: "validation", Split.SPLIT_TEST: "test"}
-
 LAYER_KINDS = {
     "convolution": LayerKind.LAYER_KIND_CONVOLUTION,
     "pooling": LayerKind.LAYER_KIND_POOLING,
@@ -90,6 +88,13 @@ def tensor(array: NDArray[Any]) -> Tensor:
     )
 
 
+def duration(seconds: float) -> Duration:
+    """Pack a length of time, to the nanosecond."""
+    packed = Duration()
+    packed.FromNanoseconds(round(seconds * 1e9))
+    return packed
+
+
 def train_settings(spec: TrainSpec) -> settings.TrainSettings:
     """Take the settings out of a spec whose defaults are filled in."""
     return settings.TrainSettings(
@@ -112,7 +117,7 @@ def train_progress(report: training.TrainReport) -> TrainProgress:
         loss=report.loss,
         batch_accuracy=report.batch_accuracy,
         steps_per_second=report.steps_per_second,
-        remaining_seconds=report.remaining_seconds,
+        remaining_duration=None if report.remaining_seconds is None else duration(report.remaining_seconds),
         validation_accuracy=report.validation_accuracy,
     )
 
@@ -122,10 +127,12 @@ def layers(descriptions: Sequence[network.LayerDescription]) -> list[Layer]:
     return [
         Layer(
             name=each.name,
+            op=each.op,
+            inputs=each.inputs,
             kind=LAYER_KINDS[each.kind],
             output_shape=each.output_shape,
-            features=each.feature_count,
-            parameters=each.parameter_count,
+            feature_count=each.feature_count,
+            parameter_count=each.parameter_count,
         )
         for each in descriptions
     ]
@@ -136,18 +143,24 @@ def evaluate_settings(spec: EvaluateSpec) -> settings.EvaluateSettings:
     return settings.EvaluateSettings(batch_size=spec.batch_size, max_errors=spec.max_errors)
 
 
-def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classes: Sequence[str]) -> EvaluateResult:
+def evaluate_result(found: evaluation.Evaluation, split: str, classes: Sequence[str]) -> EvaluateResult:
     """Pack an evaluation of a split."""
     scores = zip(classes, found.precision, found.recall, found.f1, found.support, strict=True)
     return EvaluateResult(
         split=split,
-        correct=found.correct,
-        total=found.total,
+        correct_count=found.correct,
+        example_count=found.total,
         accuracy=found.accuracy,
         confusion_matrix=tensor(found.confusion),
         classes=[
-            ClassScores(class_name=name, precision=precision, recall=recall, f1=f1, support=support)
-            for name, precision, recall, f1, support in scores
+            ClassScores(
+                class_name=name,
+                precision=_measured(precision),
+                recall=_measured(recall),
+                f1=_measured(f1),
+                example_count=count,
+            )
+            for name, precision, recall, f1, count in scores
         ],
         errors=[
             Misclassified(
@@ -160,6 +173,11 @@ def evaluate_result(found: evaluation.Evaluation, split: Split.ValueType, classe
             for each in found.errors
         ],
     )
+
+
+def _measured(score: float) -> float | None:
+    """Return a score, or None where its denominator is 0."""
+    return None if math.isnan(score) else score
 
 
 def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:

@@ -21,13 +21,13 @@ def run_evaluation(context: AttemptContext) -> None:
     spec = context.attempt.spec.evaluate
     model = context.attempt.model
     dataset = load_dataset(model.dataset)
-    split = getattr(dataset, convert.SPLITS[spec.split])
+    split = dataset.split(spec.split)
     throttle = Throttle()
-    reported = max((event.evaluate_progress.completed for event in context.logged()), default=0)
+    reported = max((event.evaluate_progress.completed_count for event in context.logged()), default=0)
 
     def progress(done: int, total: int) -> None:
         if done > reported and (throttle.due() or done == total):
-            context.event(JobEvent(evaluate_progress=EvaluateProgress(completed=done, total=total)))
+            context.event(JobEvent(evaluate_progress=EvaluateProgress(completed_count=done, total_count=total)))
 
     found = evaluate(
         open_model(context),

@@ -2,6 +2,7 @@
 
 from convscope.engine import Checkpoints, TrainOutcome, TrainReport, describe, load_dataset, model_to_bytes, train
 from convscope.store import ModelStore
+from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainProgress, TrainResult
@@ -51,15 +52,14 @@ def _succeed_with_model(context: AttemptContext, outcome: TrainOutcome, history:
     model = ModelStore(context.redis).get(f"models/{attempt.makes}")
     del model.layers[:]
     model.layers.extend(convert.layers(describe(outcome.model)))
-    model.parameters = sum(layer.parameters for layer in model.layers)
+    model.parameter_count = sum(layer.parameter_count for layer in model.layers)
     model.step = outcome.step
-    model.size_bytes = len(file)
-    model.sha256 = attempt.put(file)
+    model.digest.CopyFrom(Digest(sha256=attempt.put(file), size_bytes=len(file)))
     model.lineage.environment.update(environments(context))
     result = TrainResult(
         model=model.name,
         step=outcome.step,
-        train_seconds=outcome.seconds,
+        train_duration=convert.duration(outcome.seconds),
         steps_per_second=outcome.steps_per_second,
     )
     history_blob = attempt.put(Model(history=history).SerializeToString())

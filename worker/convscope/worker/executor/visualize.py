@@ -1,4 +1,4 @@
-"""Parts of visualization jobs: what is known already is taken over, what is missing is computed."""
+"""Parts of visualization jobs: what is cached is taken over, what is missing is computed."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from convscope.engine.runtime.pulse import Pulse
 from convscope.engine.visualization.visualizer import Ready
 from convscope.planning import CacheKeys, ImageOrder, Item, check_planning, plan_visualization
 from convscope.store import Image as StoredImage
-from convscope.store import ResultWanted, layer_shapes, visualization_request
+from convscope.store import ResultWanted, cached_interpretation, layer_shapes, visualization_request
 from convscope.store.jobs.images import addressed, ready_images
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.visualize_pb2 import Image, ImageReady, VisualizeResult, VisualizeSpec
@@ -24,8 +24,8 @@ from convscope.worker.variables import MEMORY_VARIABLE, memory_in
 
 __all__ = ["VisualizeRunner"]
 
-# Known images that are taken over in one step of Redis, which does nothing else meanwhile.
-KNOWN_BATCH = 500
+# Cached images that are taken over in one step of Redis, which does nothing else meanwhile.
+CACHED_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,9 @@ class VisualizeRunner:
         try:
             attempt.finish()
         except ResultWanted:
-            seconds, known = attempt.figures()
-            result = VisualizeResult(images=self._job.order.total, seconds=seconds, known=known)
+            seconds, cached = attempt.figures()
+            count = self._job.order.total
+            result = VisualizeResult(image_count=count, cached_image_count=cached, duration=convert.duration(seconds))
             attempt.succeed(attempt.put(JobResult(visualize=result).SerializeToString()))
 
 
@@ -69,7 +70,12 @@ class _Job:
         self.order = ImageOrder(request)
         check_planning(attempt.planning)
         self._plan = plan_visualization(request, layer_shapes(attempt.model.layers), attempt.part_seconds)
-        self._cache_keys = CacheKeys(request, attempt.model_file, self._plan.rows)
+        self._cache_keys = CacheKeys(
+            request,
+            attempt.model_file,
+            self._plan.rows,
+            interpretation=cached_interpretation(attempt.model.interpretation),
+        )
         self._settings = convert.visualize_settings(self._spec)
         self._visualizer: Visualizer | None = None
 
@@ -79,7 +85,7 @@ class _Job:
         numbers = [number for span in spans for feature in span.features for number in self._numbers(span, feature)]
         have = {number for number, _ in ready_images(context.redis, self.job_id, numbers)}
         if not self._spec.recompute:
-            have |= self._take_known(context, [number for number in numbers if number not in have])
+            have |= self._reuse_cached(context, [number for number in numbers if number not in have])
         buffer = ImageBuffer(context, kept=len(have))
         for span in spans:
             self._compute_span(context, buffer, self._left(span, have), have)
@@ -119,12 +125,12 @@ class _Job:
         """Whether a span computes no more than a candidate for the image of a feature."""
         return feature in span.parted and not self._settings.keep_all
 
-    def _take_known(self, context: AttemptContext, numbers: list[int]) -> set[int]:
+    def _reuse_cached(self, context: AttemptContext, numbers: list[int]) -> set[int]:
         found: set[int] = set()
-        for start in range(0, len(numbers), KNOWN_BATCH):
+        for start in range(0, len(numbers), CACHED_BATCH):
             context.pulse()
             images = [
-                self._image(number, self._name(number), known=True) for number in numbers[start : start + KNOWN_BATCH]
+                self._image(number, self._name(number), cached=True) for number in numbers[start : start + CACHED_BATCH]
             ]
             found |= context.attempt.reuse_cached(images)
         return found
@@ -179,7 +185,7 @@ class _Job:
 
     def _stored(self, number: int, message: Image) -> tuple[StoredImage, bytes]:
         """Return an image as the job has it, and its bytes."""
-        image = self._image(number, message.cache_key, known=False)
+        image = self._image(number, message.cache_key, cached=False)
         return image, message.SerializeToString(deterministic=True)
 
     def _number(self, item: Item) -> int:
@@ -191,8 +197,8 @@ class _Job:
     def _name(self, number: int) -> str:
         return self._cache_keys.of(self.order.item(number))
 
-    def _image(self, number: int, name: str, *, known: bool) -> StoredImage:
+    def _image(self, number: int, name: str, *, cached: bool) -> StoredImage:
         whose = addressed(self.job_id, self.order, number)
         whose.cache_key = name
-        event = ImageReady(image=whose, total=self.order.total, known=known)
+        event = ImageReady(image=whose, total_count=self.order.total, cached=cached)
         return StoredImage(number=number, name=name, event=JobEvent(image_ready=event))

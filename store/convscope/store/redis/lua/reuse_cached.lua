@@ -18,7 +18,7 @@ while at <= #ARGV do
     reply[#reply + 1] = tonumber(number) -- sent again, because the reply was lost
   elseif blob and redis.call('HEXISTS', KEY.references, blob) == 1 then
     add_image(number, event, blob)
-    redis.call('HINCRBY', record, 'known', 1)
+    redis.call('HINCRBY', record, 'cached', 1)
     reply[#reply + 1] = tonumber(number)
   elseif blob then
     redis.call('HDEL', key('cached', model), name) -- the last job that had it is gone, and the image with it
