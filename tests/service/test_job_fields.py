@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+import redis
 from google.protobuf.duration_pb2 import Duration
 
 from convscope.store.embedded import EmbeddedRedis
@@ -21,6 +22,8 @@ LABELS = {"project": "", "team.a_b-1": "Größe: ∞"}
 @pytest.fixture(scope="module")
 def api(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     home: Path = tmp_path_factory.mktemp("home")
+    with redis.Redis.from_url(redis_server.url) as connection:
+        connection.flushall()
     with service_alone(redis_server.url, home) as (address, _), connect(address) as found:
         yield found
 
