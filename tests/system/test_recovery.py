@@ -84,7 +84,7 @@ def check_equal(api: Api, job: Job, undisturbed: Job) -> None:
 
 def attempts(api: Api, job: Job) -> list[tuple[int, int]]:
     found = [event.attempt_started for event in log_of(api, job) if event.HasField("attempt_started")]
-    return [(each.attempt, each.step) for each in found]
+    return [(each.attempt, each.step or each.image_count) for each in found]
 
 
 def test_an_executor_that_is_killed_twice(stack: Stack, api: Api, undisturbed: Job) -> None:
