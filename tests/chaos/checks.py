@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from chaos.history import JobHistory, Loss, Seen
-from chaos.part_checks import PART_CHECKS, kind
+from chaos.part_checks import PART_CHECKS, image_of, kind
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobState
 
 __all__ = ["CHECKS"]
@@ -81,8 +81,9 @@ def progress_rises(history: JobHistory) -> Iterator[str]:
 
 
 def images_once(history: JobHistory) -> Iterator[str]:
-    ready = [event.image_ready for event in history.log if kind(event) == "image_ready"]
-    for (layer, feature), count in Counter((each.image.layer, each.image.feature) for each in ready).items():
+    events = [event for event in history.log if kind(event) == "image_ready"]
+    ready = [event.image_ready for event in events]
+    for (layer, feature), count in Counter(map(image_of, events)).items():
         if count > 1:
             yield f"the image of {layer} {feature} came {count} times"
     if [each.completed_count for each in ready] != list(range(1, len(ready) + 1)):

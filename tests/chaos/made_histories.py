@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from chaos.history import Asked, JobHistory
 from convscope.v1.evaluate_pb2 import EvaluateProgress
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.jobs_pb2 import (
     AttemptLost,
     AttemptStarted,
@@ -17,7 +18,7 @@ from convscope.v1.jobs_pb2 import (
     JobState,
 )
 from convscope.v1.train_pb2 import TrainProgress
-from convscope.v1.visualize_pb2 import FeatureImage, ImageReady
+from convscope.v1.visualize_pb2 import Image, ImageReady
 
 __all__ = [
     "ASKED_TO_STOP",
@@ -55,7 +56,7 @@ def classified(number: int) -> JobEvent:
 
 
 def image(feature: int, completed: int, total: int = 2, *, cached: bool = False) -> JobEvent:
-    named = FeatureImage(layer="conv1", feature=feature)
+    named = Image(feature=Feature(layer="conv1", index=feature))
     return JobEvent(image_ready=ImageReady(image=named, completed_count=completed, total_count=total, cached=cached))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from chaos.history import JobHistory
 from convscope.v1.jobs_pb2 import AttemptStarted, JobEvent, JobState
 
-__all__ = ["PART_CHECKS"]
+__all__ = ["PART_CHECKS", "image_of"]
 
 # Events that only a running attempt can cause.
 OF_AN_ATTEMPT = {"train_progress", "evaluate_progress", "image_ready", "checkpoint_unreadable"}
@@ -129,7 +129,9 @@ def parts_of(history: JobHistory, event: JobEvent) -> set[int]:
 
 
 def image_of(event: JobEvent) -> tuple[str, int]:
-    return event.image_ready.image.layer, event.image_ready.image.feature
+    """Return the layer and feature that an event's image is of; of an objective its name and 0."""
+    image = event.image_ready.image
+    return image.feature.layer or image.objective.name, image.feature.index
 
 
 PART_CHECKS = (

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 import h5py
 
 from chaos.calls import Calls
+from chaos.part_checks import image_of
 from chaos.short_parts import PART_S
 from convscope.client.connection import Connection
 from convscope.planning import plan_visualization, targets
 from convscope.store import layer_shapes, visualization_request
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, JobView, ListJobsRequest, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, Model
+from convscope.v1.visualize_pb2 import Image
 
 __all__ = ["found_by", "layers", "list_jobs", "parts_of", "read_job", "read_log", "weights_digest"]
 
@@ -57,8 +59,15 @@ def found_by(calls: Calls, job: Job, log: list[JobEvent]) -> object:
             return _training(calls, job, log)
         case "evaluate":
             return job.result.evaluate.SerializeToString(deterministic=True)
-    images = [event.image_ready.image for event in log if event.HasField("image_ready")]
-    return {(each.layer, each.feature): each.SerializeToString(deterministic=True) for each in images}
+    return {image_of(event): _image(event) for event in log if event.HasField("image_ready")}
+
+
+def _image(event: JobEvent) -> bytes:
+    """Return all of an image but its name, which has the job's id."""
+    image = Image()
+    image.CopyFrom(event.image_ready.image)
+    image.ClearField("name")
+    return image.SerializeToString(deterministic=True)
 
 
 def parts_of(calls: Calls, job: Job, layers_of: Mapping[str, Sequence[Layer]]) -> list[frozenset[tuple[str, int]]]:

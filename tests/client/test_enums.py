@@ -28,12 +28,13 @@ from convscope.client import (
 )
 from convscope.v1 import (
     device_pb2,
+    image_format_pb2,
+    images_pb2,
     jobs_pb2,
     models_pb2,
     objective_pb2,
     render_pb2,
     train_pb2,
-    visualizations_pb2,
     visualize_pb2,
     workers_pb2,
 )
@@ -42,10 +43,10 @@ from support.fake_service import FakeService
 CONTRACT: list[tuple[type[StrEnum], Any]] = [
     (Activation, train_pb2.Activation),
     (Device, device_pb2.Device),
-    (ExportFormat, visualizations_pb2.ExportFormat),
+    (ExportFormat, images_pb2.ExportFormat),
     (FailureReason, jobs_pb2.Failure.Reason),
     (HeadKind, models_pb2.ModelHead.Kind),
-    (ImageFormat, visualizations_pb2.ImageFormat),
+    (ImageFormat, image_format_pb2.ImageFormat),
     (JobKind, jobs_pb2.JobKind),
     (JobState, jobs_pb2.JobState),
     (LayerKind, models_pb2.LayerKind),

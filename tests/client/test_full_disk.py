@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from convscope.client import Client, FeatureImage, VisualizeResult, errors
+from convscope.client import Client, Image, VisualizeResult, errors
 from convscope.client.cli.files import check_folder, save_images
 from convscope.client.exporting import written
-from convscope.v1 import visualizations_pb2, visualize_pb2
+from convscope.v1 import images_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
 from support.fake_service import FakeService
 from support.stored_images import image
@@ -42,7 +42,7 @@ def test_an_archive_that_did_not_fit_is_named(tmp_path: Path) -> None:
     path = tmp_path / "images.npz"
     path.write_text("before")
     stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name="a")]), 0, (64, 64, 3))
-    found = VisualizeResult(images=(FeatureImage.from_wire(stored),), seconds=0.0)
+    found = VisualizeResult(images=(Image.from_wire(stored),), seconds=0.0)
     with pytest.raises(OSError, match="File too large") as caught, little_room(10_000):
         save_images(found, path)
     assert caught.value.filename == str(path)
@@ -51,8 +51,8 @@ def test_an_archive_that_did_not_fit_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_did_not_fit_is_named(fake: FakeService, client: Client, tmp_path: Path) -> None:
-    response = visualizations_pb2.ExportVisualizationsResponse(path="visualizations.npz", data=bytes(20_000))
-    fake.handlers["ExportVisualizations"] = lambda *_: iter([response])
+    response = images_pb2.ExportImagesResponse(path="images.npz", data=bytes(20_000))
+    fake.handlers["ExportImages"] = lambda *_: iter([response])
     with pytest.raises(OSError, match="File too large") as caught, little_room(10_000):
         client.visualizations.export("j", tmp_path / "out")
     assert caught.value.filename == str(tmp_path / "out")

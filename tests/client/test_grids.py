@@ -8,18 +8,25 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from convscope.client import FeatureImage, OptimizedImage, VisualizeResult
+from convscope.client import Feature, Image, OptimizedImage, VisualizeResult
 from convscope.client.cli import files
 from convscope.client.cli.files import save_grids, save_images
 from convscope.v1 import visualize_pb2
+from convscope.v1.feature_pb2 import ObjectiveRef
 from convscope.v1.objective_pb2 import Objective
 from support.stored_images import image, pixels
+
+
+def named(stored: visualize_pb2.Image, objective: ObjectiveRef) -> visualize_pb2.Image:
+    """A stored image as the service sends it."""
+    stored.objective.CopyFrom(objective)
+    return stored
 
 
 def result(name: str, shape: tuple[int, int, int] = (6, 5, 1)) -> VisualizeResult:
     """One image of an objective."""
     stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name=name)]), 0, shape)
-    return VisualizeResult(images=(FeatureImage.from_wire(stored),), seconds=0.0)
+    return VisualizeResult(images=(Image.from_wire(named(stored, ObjectiveRef(name=name))),), seconds=0.0)
 
 
 @pytest.mark.parametrize("name", ["..", "a/b"])
@@ -29,7 +36,7 @@ def test_grids_are_where_they_are_said_to_be(name: str, tmp_path: Path) -> None:
 
 
 def test_layers_of_nearly_the_same_name_are_kept_apart(tmp_path: Path) -> None:
-    names = ["a/b", "a_b", "a%2Fb", "a\0b", "a\0c", "a", "conv1 (2)", r"$\frac$"]
+    names = ["a/b", "a_b", "a%2Fb", "a\0b", "a\0c", "a", "conv1 (2)", "$x$", r"$\frac$"]
     images = tuple(image for name in names for image in result(name).images)
     found = VisualizeResult(images=images, seconds=0.0)
     files = save_grids(found, tmp_path)
@@ -39,7 +46,7 @@ def test_layers_of_nearly_the_same_name_are_kept_apart(tmp_path: Path) -> None:
         "a_b.png",
         "a.png",
         "conv1 (2).png",
-        r"$\frac$.png",
+        "$x$.png",
     ]
     with np.load(save_images(found, tmp_path / "images.npz")) as arrays:
         kept = [unquote(name.removesuffix("/features")) for name in arrays if name.endswith("/features")]
@@ -48,7 +55,7 @@ def test_layers_of_nearly_the_same_name_are_kept_apart(tmp_path: Path) -> None:
 
 def test_an_archive_has_every_array(tmp_path: Path) -> None:
     spec = visualize_pb2.VisualizeSpec(objectives=[Objective(name="a")], restarts=2, keep=visualize_pb2.RESTARTS_ALL)
-    images = tuple(FeatureImage.from_wire(image(spec, number)) for number in range(2))
+    images = tuple(Image.from_wire(named(image(spec, number), ObjectiveRef(name="a"))) for number in range(2))
     file = save_images(VisualizeResult(images=images, seconds=0.0), tmp_path / "new" / "images.npz")
     figures = {"objective": "<f8", "predicted_class": "<i4", "probability": "<f8", "iteration": "<i4"}
     trace = {"predicted_class", "probability", "gradient_min", "gradient_max", "step_size", "objective"}
@@ -67,12 +74,22 @@ def test_an_archive_has_every_array(tmp_path: Path) -> None:
         assert arrays["a/best/objective"].tolist() == [0.5, 1.5]
 
 
+def test_an_archive_has_the_frames(tmp_path: Path) -> None:
+    (shown,) = result("a").images
+    found = VisualizeResult(images=(replace(shown, frames=(shown.final, shown.best, shown.best)),), seconds=0.0)
+    with np.load(save_images(found, tmp_path / "images.npz")) as arrays:
+        assert arrays["a/frames/pixels"].shape == (1, 3, 6, 5, 1)
+        np.testing.assert_array_equal(arrays["a/frames/pixels"][0, 0], shown.final.pixels)
+        assert arrays["a/frames/iteration"].dtype == np.int32
+
+
 def test_an_archive_is_written_layer_by_layer(tmp_path: Path) -> None:
     """A network has many layers: all images of one layer are held a second time, but not those of all."""
     shown = OptimizedImage(
         pixels=np.zeros((64, 64, 3), np.float32), objective=0.0, predicted_class=0, probability=0.0, iteration=0
     )
-    images = [FeatureImage(layer=f"l{n // 8}", feature=n % 8, final=shown, best=shown) for n in range(128)]
+    subjects = [Feature(f"l{n // 8}", n % 8) for n in range(128)]
+    images = [Image(name="", subject=each, final=shown, best=shown) for each in subjects]
     tracemalloc.start()
     try:
         save_images(VisualizeResult(images=tuple(images), seconds=0.0), tmp_path / "images.npz")

@@ -18,18 +18,18 @@ from convscope.client import (
     ProtocolError,
     Unavailable,
 )
-from convscope.v1 import visualizations_pb2
+from convscope.v1 import images_pb2
 from support.fake_service import FakeService
 
 
 def exporting(fake: FakeService, *pieces: tuple[str, bytes], ends: str = "") -> None:
     def answer(_: Any, context: grpc.ServicerContext) -> Any:
         for path, data in pieces:
-            yield visualizations_pb2.ExportVisualizationsResponse(path=path, data=data)
+            yield images_pb2.ExportImagesResponse(path=path, data=data)
         if ends:
             context.abort(grpc.StatusCode[ends], "as the test wants it")
 
-    fake.handlers["ExportVisualizations"] = answer
+    fake.handlers["ExportImages"] = answer
 
 
 INDEX = ("index.json", b"{}")
@@ -78,14 +78,14 @@ def test_ctrl_c_leaves_nothing(fake: FakeService, tmp_path: Path) -> None:
     under_way = threading.Event()
 
     def answer(_: Any, context: grpc.ServicerContext) -> Any:
-        yield visualizations_pb2.ExportVisualizationsResponse(path="conv1/0.png", data=b"1")
-        yield visualizations_pb2.ExportVisualizationsResponse(path="conv1/1.png", data=b"1")
+        yield images_pb2.ExportImagesResponse(path="conv1/0.png", data=b"1")
+        yield images_pb2.ExportImagesResponse(path="conv1/1.png", data=b"1")
         under_way.set()
         ended = threading.Event()
         context.add_callback(ended.set)
         ended.wait(60)
 
-    fake.handlers["ExportVisualizations"] = answer
+    fake.handlers["ExportImages"] = answer
     command = [str(Path(sys.executable).with_name("convscope")), "images", "export", "j", "new/out"]
     with subprocess.Popen(
         command, cwd=tmp_path, env={**os.environ, "CONVSCOPE_ADDRESS": fake.address}, stderr=subprocess.PIPE, text=True
@@ -103,6 +103,6 @@ def test_ctrl_c_leaves_nothing(fake: FakeService, tmp_path: Path) -> None:
 def test_a_file_comes_in_pieces(fake: FakeService, client: Client, tmp_path: Path) -> None:
     exporting(fake, ("x/a.png", b"1"), ("x/a.png", b"2"), ("b", b""), INDEX)
     folder = client.visualizations.export("j", tmp_path / "out", format="png")
-    assert fake.requests[-1].format == visualizations_pb2.EXPORT_FORMAT_PNG
+    assert fake.requests[-1].format == images_pb2.EXPORT_FORMAT_PNG
     assert (folder / "x" / "a.png").read_bytes() == b"12"
     assert (folder / "b").read_bytes() == b""

@@ -104,9 +104,9 @@ def test_every_kind_arrives(sent: Callable[..., jobs_pb2.CreateJobRequest]) -> N
     found = sent(objectives=asked).job.spec.visualize.objectives
     assert [objective.name for objective in found] == [""] * 4
     unit, neuron = found[0].terms[0], found[1].terms[0].neuron
-    assert (unit.feature.layer, unit.feature.feature) == ("dense1", 7)
+    assert (unit.feature.layer, unit.feature.index) == ("dense1", 7)
     assert unit.tap == objective_pb2.TAP_POST_ACTIVATION
-    assert (neuron.channel, neuron.row, neuron.HasField("column")) == (3, 5, False)
+    assert (neuron.feature.index, neuron.row, neuron.HasField("column")) == (3, 5, False)
     assert list(found[2].terms[0].direction.vector) == [1, 0, -1]
     assert found[2].terms[1].diversity.layer == "conv2"
     assert (found[3].terms[0].feature.layer, found[3].terms[0].weight) == ("logits", 1)

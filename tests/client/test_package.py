@@ -12,11 +12,12 @@ PUBLIC = {
         Activation AdamStep AlreadyExists AttemptLost AttemptStarted Backlog CancelRequested
         CheckpointUnreadable ClassScores Client Config ContractVersion Convolution ConvscopeError DataLoss Dataset
         DeadlineExceeded Dense Device Digest Estimate EvaluateProgress EvaluateResult Event ExportFormat
-        FailedPrecondition Failure FailureReason FeatureImage Features Finished Fourier HeadKind History
-        ImageFormat ImageReady ImageStack Interpretation InvalidArgument InvalidType InvalidValue Job
+        FailedPrecondition Failure FailureReason Feature Features Finished Fourier HeadKind
+        History Image ImageFormat ImageReady ImageStack Interpretation InvalidArgument InvalidType InvalidValue Job
         JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind Layers Limits Lineage
         Misclassified MissingExtra Model ModelHead ModelInput ModelLike ModelState NoWorker NormalizedStep
-        NotFound Objective Objectives OptimizedImage OutOfRange Outcome PermissionDenied Pixels Precision Preset
+        NotFound Objective ObjectiveRef
+        Objectives OptimizedImage OutOfRange Outcome PermissionDenied Pixels Precision Preset
         Priority ProtocolError Queued Regularizers Render RenderLike ResourceExhausted Restarts ServerInfo ServiceError
         Split Spread StartupError Tap Trace TrainProgress TrainResult Transforms Unauthenticated Unavailable
         Verdict Visualizations VisualizeResult Waiting WaitingReason Worker WorkerState

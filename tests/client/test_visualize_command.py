@@ -12,7 +12,7 @@ from convscope.client.cli.app import app
 from convscope.v1 import jobs_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
 from support.fake_service import FakeService, event, finished, job
-from support.stored_images import image
+from support.stored_images import sent
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -37,7 +37,7 @@ def visualizing(fake: FakeService, *names: str, cached: int = 0, objective: floa
     described.effective_spec.visualize.objectives.extend(Objective(name=name) for name in names)
     for number in range(len(names)):
         ready = visualize_pb2.ImageReady(
-            image=image(described.effective_spec.visualize, number), completed_count=number + 1
+            image=sent(described.effective_spec.visualize, number), completed_count=number + 1
         )
         ready.total_count, ready.image.best.objective = len(names), objective
         log.append(event(number + 1, image_ready=ready))

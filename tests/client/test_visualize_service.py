@@ -129,6 +129,19 @@ def test_known_images_are_told(real: Client, training: Job[TrainResult], robust:
     assert again.result().cached_image_count == 3
 
 
+def test_images_of_the_way_are_kept(real: Client, training: Job[TrainResult]) -> None:
+    job = real.visualize(training, {"logits": [1, 2]}, iterations=6, frames=3)
+    (first, second), (plain, _) = (
+        each.result(timeout=120).images for each in (job, real.visualize(training, {"logits": [1, 2]}, iterations=6))
+    )
+    assert [frame.iteration for frame in first.frames] == [0, 3, 6]
+    np.testing.assert_array_equal(second.frames[2].pixels, second.final.pixels)
+    np.testing.assert_array_equal(first.best.pixels, plain.best.pixels)
+    assert first.cache_key != plain.cache_key
+    assert real.visualizations.get(job, "logits", 2).frames[0].iteration == 0
+    assert not next(event.image for event in job.watch() if isinstance(event, ImageReady)).frames
+
+
 @pytest.mark.parametrize("heading", ["Where the images are", "How to reproduce an image"])
 def test_the_document_says_what_works(
     real: Client, training: Job[TrainResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heading: str

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from convscope.client import Client, FailureReason, JobCancelled, JobFailed, errors, events
 from convscope.client.tensors import encode
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
+from convscope.v1.feature_pb2 import Feature
 from support.fake_service import FakeService, event, finished, job, running_fake
-from support.stored_images import image
+from support.stored_images import sent
 
 BREAKS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
@@ -169,7 +170,7 @@ def test_images_are_in_order_though_the_job_was_planned_late(fake: FakeService, 
         spec.selections.add(name=layer, list={"indices": features})
     fake.handlers["GetJob"] = lambda *_: planned
     log = [
-        event(number, image_ready=visualize_pb2.ImageReady(image=image(spec, place)))
+        event(number, image_ready=visualize_pb2.ImageReady(image=sent(spec, place)))
         for number, place in enumerate((2, 0, 1), start=1)
     ]
     done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult())
@@ -252,7 +253,7 @@ def test_each_image_is_held_once_in_the_order_asked_for(fake: FakeService, clien
 def image_of(layer: str, feature: int, objective: float) -> visualize_pb2.ImageReady:
     shown = visualize_pb2.OptimizedImage(pixels=encode(np.zeros((1, 1, 1), np.float32)), objective=objective)
     return visualize_pb2.ImageReady(
-        image=visualize_pb2.FeatureImage(layer=layer, feature=feature, final=shown, best=shown)
+        image=visualize_pb2.Image(feature=Feature(layer=layer, index=feature), final=shown, best=shown)
     )
 
 

@@ -19,8 +19,8 @@ from convscope.store.redis.scripts import Scripts
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec
 from convscope.v1.render_pb2 import Preset
 from convscope.v1.visualize_pb2 import (
-    FeatureImage,
     FeatureList,
+    Image,
     LayerSelection,
     OptimizedImage,
     VisualizeSpec,
@@ -75,19 +75,17 @@ class System:
         events = [JobEvent.FromString(entry.event) for entry in read_log(self.redis, self.job_id, 0, 100).entries]
         return [event.attempt_started.image_count for event in events if event.HasField("attempt_started")]
 
-    def image(self) -> FeatureImage | None:
+    def image(self) -> Image | None:
         for _, digest in ready_images(self.redis, self.job_id, [0]):
-            return FeatureImage.FromString(self.blobs.get(digest))
+            return Image.FromString(self.blobs.get(digest))
         return None
 
 
-def of_restarts(restarts: range, name: str = "named") -> FeatureImage:
+def of_restarts(restarts: range, name: str = "named") -> Image:
     """What a part that computes these restarts finds."""
     objectives = OBJECTIVES[restarts.start : restarts.stop]
     best = restarts.start + int(np.nanargmax(objectives))
-    return FeatureImage(
-        layer="conv1",
-        feature=3,
+    return Image(
         restart=best,
         best=OptimizedImage(objective=float(OBJECTIVES[best])),
         spread=convert.spread(best_of_runs([objectives])[1]),

@@ -19,7 +19,7 @@ from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.render_pb2 import Preset
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, Restarts, VisualizeSpec
+from convscope.v1.visualize_pb2 import FeatureList, Image, LayerSelection, Restarts, VisualizeSpec
 from convscope.worker.executor import visualize
 from convscope.worker.executor.context import AttemptContext, StopRequest
 from convscope.worker.executor.lease import LeaseKeeper
@@ -53,7 +53,7 @@ class Worker:
             AttemptContext(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), StopRequest())
         )
         found = ready_images(self.redis, attempt.job_id, range(4))
-        return [FeatureImage.FromString(self.blobs.get(digest)).cache_key for _, digest in found]
+        return [Image.FromString(self.blobs.get(digest)).cache_key for _, digest in found]
 
     @property
     def known(self) -> set[str]:

@@ -13,7 +13,7 @@ import pytest
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization import FeatureImage, Visualizer, best_of_runs
 from convscope.engine.visualization.ascent.chunks import Chunk, chunks, halves
-from convscope.worker.executor.convert import feature_image
+from convscope.worker.executor.convert import image as message
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def run(
 
 def bits(image: FeatureImage) -> bytes:
     """Everything about an image."""
-    return feature_image(image).SerializeToString(deterministic=True)
+    return message(image).SerializeToString(deterministic=True)
 
 
 def test_the_best_of_the_restarts_is_kept_with_the_spread_of_all(visualizer: Visualizer) -> None:

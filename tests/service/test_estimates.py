@@ -102,5 +102,7 @@ def test_a_visualizations_images_are_counted(api: Api, model: str) -> None:
         for keep in (Restarts.RESTARTS_BEST, Restarts.RESTARTS_ALL)
     )
     assert every == 5 * best
+    framed = validate(api, VisualizeSpec(model=model, frames=3)).estimate.stored_bytes
+    assert framed == one + features * 3 * IMAGE
     traced = validate(api, VisualizeSpec(model=model, trace=True)).estimate.stored_bytes
     assert traced >= one + features * 6 * 4 * 31

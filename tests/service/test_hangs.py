@@ -23,10 +23,10 @@ from benchmarks.silent_store import (
 from convscope.service.server import GRACE_S
 from convscope.store import Attempt, Claimant, JobStore
 from convscope.store.redis.keys import KEYS, key
+from convscope.v1.images_pb2 import ListImagesRequest
+from convscope.v1.images_pb2_grpc import ImagesStub
 from convscope.v1.jobs_pb2 import DeleteJobRequest, JobEvent, JobSpec, WatchJobRequest
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualizations_pb2 import ListVisualizationsRequest
-from convscope.v1.visualizations_pb2_grpc import VisualizationsStub
 from convscope.v1.visualize_pb2 import ImageReady, LayerSelection, VisualizeSpec
 from support.service_alone import NOT_SERVING, SERVING
 
@@ -61,15 +61,15 @@ def test_images_that_cannot_be_read_are_unavailable(hanging: Hanging) -> None:
     spec.selections.append(layer)
     job, _ = JobStore(hanging.redis).create(JobSpec(visualize=spec), request_digest="d")
     hanging.redis.hset(key("images", job.name.removeprefix("jobs/")), "0", DIGEST)
-    request = ListVisualizationsRequest(job=job.name)
-    found = code_of(lambda: VisualizationsStub(hanging.channel).ListVisualizations(request, timeout=20))
+    request = ListImagesRequest(parent=job.name)
+    found = code_of(lambda: ImagesStub(hanging.channel).ListImages(request, timeout=20))
     assert found is grpc.StatusCode.UNAVAILABLE
 
 
 def test_health_tells_which_services_need_the_store(hanging: Hanging) -> None:
     assert hanging.health() == SERVING
     assert hanging.health("convscope.v1.Datasets") == SERVING
-    for name in ("Jobs", "Models", "Visualizations"):
+    for name in ("Images", "Jobs", "Models"):
         assert hanging.health(f"convscope.v1.{name}") == NOT_SERVING
 
 

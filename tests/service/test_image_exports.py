@@ -14,27 +14,23 @@ import pytest
 import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image as Picture
 
 from convscope.service import npz
 from convscope.service.backend import Backend
 from convscope.service.exporting import export_files
+from convscope.service.images import ImagesService
 from convscope.service.job_images import JobImages
 from convscope.service.pixels import png
-from convscope.service.visualizations import VisualizationsService
 from convscope.store import Attempt, Claimant, JobStore, StoreSettings
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import NotFoundError
 from convscope.store.redis.keys import key
+from convscope.v1.image_format_pb2 import ImageFormat
+from convscope.v1.images_pb2 import ExportFormat, ExportImagesRequest, ListImagesRequest
 from convscope.v1.jobs_pb2 import Failure, Job, JobState
 from convscope.v1.objective_pb2 import Objective
-from convscope.v1.visualizations_pb2 import (
-    ExportFormat,
-    ExportVisualizationsRequest,
-    ImageFormat,
-    ListVisualizationsRequest,
-)
-from convscope.v1.visualize_pb2 import FeatureImage
+from convscope.v1.visualize_pb2 import Image
 from support.api import Api, refused, violations
 from support.stored_images import Store, pixels
 
@@ -42,9 +38,9 @@ LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
 
 
 def exported(api: Api, job: Job, file_format: ExportFormat.ValueType) -> dict[str, bytes]:
-    request = ExportVisualizationsRequest(job=job.name, format=file_format)
+    request = ExportImagesRequest(parent=job.name, format=file_format)
     files: dict[str, bytes] = {}
-    for piece in api.visualizations.ExportVisualizations(request, timeout=60):
+    for piece in api.images.ExportImages(request, timeout=60):
         assert len(piece.data) <= 2**20
         assert piece.path not in files or piece.path == next(reversed(files)), "pieces of a file follow each other"
         files[piece.path] = files.get(piece.path, b"") + piece.data
@@ -61,7 +57,7 @@ def exported(api: Api, job: Job, file_format: ExportFormat.ValueType) -> dict[st
 def test_pngs_are_read_by_others(channels: int, height: int, width: int, seed: int) -> None:
     array = np.random.default_rng(seed).random((height, width, channels), np.float32)
     array.flat[0], array.flat[-1] = 0, 1
-    with Image.open(io.BytesIO(png(array))) as picture:
+    with Picture.open(io.BytesIO(png(array))) as picture:
         assert picture.mode == {1: "L", 3: "RGB", 4: "RGBA"}[channels]
         read = np.asarray(picture).reshape(array.shape)
     np.testing.assert_array_equal(read, np.rint(array * 255))
@@ -71,16 +67,16 @@ def test_pngs_are_read_by_others(channels: int, height: int, width: int, seed: i
     ("value", "level"), [(0, 0), (0.5, 128), (1, 255), (np.nan, 0), (np.inf, 255), (-np.inf, 0), (-0.1, 0), (1.1, 255)]
 )
 def test_images_of_one_value_are_not_rescaled(value: float, level: int) -> None:
-    with Image.open(io.BytesIO(png(np.full((3, 4, 1), value, np.float32)))) as picture:
+    with Picture.open(io.BytesIO(png(np.full((3, 4, 1), value, np.float32)))) as picture:
         np.testing.assert_array_equal(np.asarray(picture), np.full((3, 4), level))
 
 
 def test_an_archive_has_every_image(api: Api, store: Store) -> None:
     job = store.job(LAYERS, restarts=2, every=True, missing=[3, 9], objectives=[Objective()])
     files = exported(api, job, ExportFormat.EXPORT_FORMAT_UNSPECIFIED)
-    assert list(files) == ["visualizations.npz", "index.json"]
+    assert list(files) == ["images.npz", "index.json"]
     index = json.loads(files["index.json"])
-    with np.load(io.BytesIO(files["visualizations.npz"])) as arrays:
+    with np.load(io.BytesIO(files["images.npz"])) as arrays:
         assert arrays["conv2/features"].tolist() == [3, 3, 5, 8, 8]
         assert arrays["conv2/restarts"].tolist() == [0, 1, 0, 0, 1]
         assert arrays["conv2/restarts"].dtype == np.int32
@@ -103,17 +99,18 @@ def test_pictures_lie_in_folders(api: Api, store: Store) -> None:
     assert [entry["file"] for entry in index["images"]] == list(files)[:-1]
     assert index["images"][1] == {
         "file": "conv2/5.png",
+        "name": f"{job.name}/images/1",
         "layer": "conv2",
         "feature": 5,
         "restart": 0,
-        "objective": 1.5,
+        "value": 1.5,
         "predicted_class": 1,
         "probability": 0.25,
         "iteration": 30,
         "verdict": {"outcome": "normal", "rescued": False, "without_gradient": False, "upper_bound": 3, "reached": 0.5},
         "cache_key": f"{1:064x}",
     }
-    with Image.open(io.BytesIO(files["conv2/5.png"])) as picture:
+    with Picture.open(io.BytesIO(files["conv2/5.png"])) as picture:
         np.testing.assert_array_equal(np.asarray(picture), np.rint(pixels(1)[..., 0] * 255))
 
 
@@ -129,14 +126,13 @@ def test_restarts_are_in_the_names_of_pictures(api: Api, store: Store) -> None:
 @pytest.mark.parametrize(
     ("layer", "path"),
     [
-        ("block/conv", "block/conv/0.png"),
-        ("../x", "%2E%2E/x/0.png"),
-        ("/etc", "%/etc/0.png"),
-        ("a//b", "a/%/b/0.png"),
-        ("a/1.png", "a/%31.png/0.png"),
-        ("index.json/x", "%69ndex.json/x/0.png"),
+        ("block/conv", "block%2Fconv/0.png"),
+        ("conv#2", "conv%232/0.png"),
+        ("../x", "..%2Fx/0.png"),
+        ("..", "%2E%2E/0.png"),
+        ("/etc", "%2Fetc/0.png"),
         ("50%\n", "50%25%0A/0.png"),
-        ("a/./b", "a/%2E/b/0.png"),
+        ("a\\b", "a%5Cb/0.png"),
         ("index.json", "%69ndex.json/0.png"),
     ],
 )
@@ -175,8 +171,8 @@ def test_what_is_ready_can_be_had_whatever_becomes_of_the_job(api: Api, store: S
     ENDS[state](attempt)
     assert JobState.Name(api.get(job).state) == f"JOB_STATE_{state.upper()}"
     assert len(json.loads(exported(api, job, ExportFormat.EXPORT_FORMAT_NPZ)["index.json"])["images"]) == 4
-    listing = ListVisualizationsRequest(job=job.name, format=ImageFormat.IMAGE_FORMAT_NONE)
-    assert len(api.visualizations.ListVisualizations(listing, timeout=60).visualizations) == 4
+    listing = ListImagesRequest(parent=job.name, image_format=ImageFormat.IMAGE_FORMAT_NONE)
+    assert len(api.images.ListImages(listing, timeout=60).images) == 4
 
 
 def images_of(job: Job, store: Store, get: Callable[[str], bytes] | None = None) -> JobImages:
@@ -191,13 +187,13 @@ def test_what_becomes_ready_meanwhile_is_left_to_the_next_export(store: Store) -
 
     def get(digest: str) -> bytes:
         data = store.blobs.get(digest)
-        store.put(job, 1, FeatureImage.FromString(data))
+        store.put(job, 1, Image.FromString(data))
         return data
 
     files: dict[str, bytes] = {}
     for piece in export_files(images_of(job, store, get), as_pictures=False):
         files[piece.path] = files.get(piece.path, b"") + piece.data
-    with np.load(io.BytesIO(files["visualizations.npz"])) as arrays:
+    with np.load(io.BytesIO(files["images.npz"])) as arrays:
         assert arrays["a/features"].tolist() == [0, 2]
         assert len(arrays["a/best"]) == len(arrays["a/final"]) == len(json.loads(files["index.json"])["images"]) == 2
 
@@ -243,7 +239,7 @@ async def test_a_deletion_meanwhile_is_not_the_end_of_a_listing(
     backend = Backend(StoreSettings(home=image_home, redis_url=redis_server.url, artifacts_url=url))
     context: Any = None
     with pytest.raises(NotFoundError, match=f"{job.name} was deleted meanwhile"):
-        await VisualizationsService(backend).ListVisualizations(ListVisualizationsRequest(job=job.name), context)
+        await ImagesService(backend).ListImages(ListImagesRequest(parent=job.name), context)
     backend.close()
 
 

@@ -8,18 +8,27 @@ from hypothesis import strategies as st
 
 from convscope.service.errors import InvalidRequestError
 from convscope.service.image_tokens import image_token, last_image
-from convscope.v1.visualizations_pb2 import ImageFormat, ListVisualizationsRequest
+from convscope.v1.feature_pb2 import Feature
+from convscope.v1.image_format_pb2 import ImageFormat
+from convscope.v1.images_pb2 import ImageFilter, ListImagesRequest
 
-LISTING: dict[str, Any] = {"job": "jobs/a", "layer": "conv2", "features": [8, 3]}
-TOKEN = image_token(105, ListVisualizationsRequest(**LISTING))
+
+def chosen(layer: str, *indices: int) -> ImageFilter:
+    features = [Feature(layer=layer, index=index) for index in indices]
+    return ImageFilter(layers=["dense1", "logits"], features=features, objectives=["mine"])
+
+
+LISTING: dict[str, Any] = {"parent": "jobs/a", "filter": chosen("conv2", 8, 3)}
+TOKEN = image_token(105, ListImagesRequest(**LISTING))
 
 
 def last(**changes: Any) -> int:
-    return last_image(ListVisualizationsRequest(**{**LISTING, "page_token": TOKEN, **changes}))
+    return last_image(ListImagesRequest(**{**LISTING, "page_token": TOKEN, **changes}))
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"features": [3, 8, 3]}, {"page_size": 7}, {"format": ImageFormat.IMAGE_FORMAT_PNG}]
+    "changes",
+    [{}, {"filter": chosen("conv2", 3, 8, 3)}, {"page_size": 7}, {"image_format": ImageFormat.IMAGE_FORMAT_PNG}],
 )
 def test_a_token_tells_where_its_listing_goes_on(changes: dict[str, Any]) -> None:
     assert last(**changes) == 105
@@ -28,7 +37,14 @@ def test_a_token_tells_where_its_listing_goes_on(changes: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize(
     "changes",
-    [{"job": "jobs/b"}, {"layer": "conv1"}, {"layer": "", "features": []}, {"features": [3]}, {"features": []}],
+    [
+        {"parent": "jobs/b"},
+        {"filter": chosen("conv1", 8, 3)},
+        {"filter": chosen("conv2", 3)},
+        {"filter": ImageFilter()},
+        {"filter": ImageFilter(layers=["dense1", "logits"])},
+        {"filter": ImageFilter(objectives=["dense1", "logits"])},
+    ],
 )
 def test_a_token_of_another_listing_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequestError, match="page_token: is not a token that this listing returned"):

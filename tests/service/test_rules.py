@@ -14,14 +14,14 @@ from convscope.service.errors import InvalidRequestError
 from convscope.service.requests import check_request
 from convscope.service.validation import plan_job
 from convscope.store import ModelStore
-from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, server_pb2, visualizations_pb2, workers_pb2
+from convscope.v1 import datasets_pb2, images_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2
 from convscope.v1.jobs_pb2 import CreateJobRequest, JobFilter, ListJobsRequest
 from convscope.v1.rules import field_rules, violations
 from support.api import Api, refused
 from support.api import violations as told
 from support.ruled_messages import breakages, fill_rightly
 
-MODULES = (datasets_pb2, jobs_pb2, models_pb2, server_pb2, visualizations_pb2, workers_pb2)
+MODULES = (datasets_pb2, images_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2)
 METHODS: list[MethodDescriptor] = [
     method
     for module in MODULES

@@ -11,10 +11,10 @@ from convscope.client import Client, FailedPrecondition, connection
 from convscope.service.server_info import MAX_REQUEST_BYTES
 from convscope.v1 import version as contract
 from convscope.v1.datasets_pb2 import ListDatasetsRequest
+from convscope.v1.images_pb2 import ListImagesRequest
 from convscope.v1.jobs_pb2 import ListJobsRequest
 from convscope.v1.models_pb2 import ListModelsRequest
 from convscope.v1.rules import field_rules
-from convscope.v1.visualizations_pb2 import ListVisualizationsRequest
 from convscope.v1.workers_pb2 import ListWorkersRequest
 from support.api import connect
 from support.service_alone import NOT_SERVING, SERVING, service_alone
@@ -68,5 +68,5 @@ def test_a_client_of_another_contract_is_told_both(address: str, monkeypatch: py
 
 
 def test_all_listings_have_the_same_largest_page() -> None:
-    requests = (ListJobsRequest, ListModelsRequest, ListDatasetsRequest, ListWorkersRequest, ListVisualizationsRequest)
+    requests = (ListJobsRequest, ListModelsRequest, ListDatasetsRequest, ListWorkersRequest, ListImagesRequest)
     assert {field_rules(kind.DESCRIPTOR.fields_by_name["page_size"]).maximum for kind in requests} == {MAX_PAGE_SIZE}

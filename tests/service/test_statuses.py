@@ -12,7 +12,7 @@ import redis
 from convscope.store.blobs import FOLDER
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.redis.keys import KEYS, key
-from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, server_pb2, visualizations_pb2, workers_pb2
+from convscope.v1 import datasets_pb2, images_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -182,7 +182,7 @@ def test_comments_list_what_was_provoked() -> None:
 
 
 def test_no_call_is_left_out() -> None:
-    modules = (datasets_pb2, jobs_pb2, models_pb2, server_pb2, visualizations_pb2, workers_pb2)
+    modules = (datasets_pb2, images_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2)
     files = [module.DESCRIPTOR for module in modules]
     services = [service for file in files for service in file.services_by_name.values()]
     assert {f"{service.name}.{method.name}" for service in services for method in service.methods} == set(TABLE)

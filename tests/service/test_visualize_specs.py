@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.service.errors import InvalidRequestError
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.objective_pb2 import (
     DirectionTerm,
     DiversityTerm,
-    FeatureTerm,
     LayerTerm,
     NeuronTerm,
     Objective,
@@ -23,7 +23,8 @@ from convscope.v1.render_pb2 import AdamStep, Fourier, NormalizedStep, Pixels, P
 from convscope.v1.visualize_pb2 import LayerSelection, Restarts, VisualizeSpec
 from support.visualize_specs import checked, specs
 
-FEATURE = Term(feature=FeatureTerm(layer="conv2", feature=3))
+CONV2 = Feature(layer="conv2")
+FEATURE = Term(feature=Feature(layer="conv2", index=3))
 DIVERSITY = Term(diversity=DiversityTerm(layer="conv2"))
 
 
@@ -108,7 +109,7 @@ def test_an_objective_may_have_the_name_that_it_has_by_default() -> None:
 
 
 def test_a_neuron_is_in_the_middle() -> None:
-    found = checked(VisualizeSpec(objectives=[Objective(terms=[Term(neuron=NeuronTerm(layer="conv2"))])]))
+    found = checked(VisualizeSpec(objectives=[Objective(terms=[Term(neuron=NeuronTerm(feature=CONV2))])]))
     neuron = found.objectives[0].terms[0].neuron
     assert (neuron.row, neuron.column) == (7, 6)
 
@@ -181,14 +182,22 @@ FAULTS: list[tuple[VisualizeSpec, str, str]] = [
     (term(), f"{TERM}.what", "is required: one of feature, neuron, layer, direction, diversity"),
     (term(layer=LayerTerm(layer="pool1")), f"{TERM}.layer.layer", "'pool1' has no features of its own"),
     (term(layer=LayerTerm()), f"{TERM}.layer.layer", "is required"),
-    (term(feature=FeatureTerm(layer="conv9")), f"{TERM}.feature.layer", "allowed: conv1, conv2, dense1, logits"),
-    (term(feature=FeatureTerm(layer="conv2", feature=6)), f"{TERM}.feature.feature", "must be 0 to 5, not 6"),
-    (term(feature=FeatureTerm(layer="conv2", feature=-1)), f"{TERM}.feature.feature", "must be at least 0, not -1"),
-    (term(neuron=NeuronTerm(layer="dense1")), f"{TERM}.neuron.layer", "'dense1' is not a convolution; allowed: conv1"),
-    (term(neuron=NeuronTerm(layer="conv2", channel=6)), f"{TERM}.neuron.channel", "must be 0 to 5, not 6"),
-    (term(neuron=NeuronTerm(layer="conv2", row=14)), f"{TERM}.neuron.row", "must be 0 to 13, not 14"),
-    (term(neuron=NeuronTerm(layer="conv2", column=13)), f"{TERM}.neuron.column", "must be 0 to 12, not 13"),
-    (term(neuron=NeuronTerm(layer="conv2", row=-1)), f"{TERM}.neuron.row", "must be at least 0, not -1"),
+    (term(feature=Feature(layer="conv9")), f"{TERM}.feature.layer", "allowed: conv1, conv2, dense1, logits"),
+    (term(feature=Feature(layer="conv2", index=6)), f"{TERM}.feature.index", "must be 0 to 5, not 6"),
+    (term(feature=Feature(layer="conv2", index=-1)), f"{TERM}.feature.index", "must be at least 0, not -1"),
+    (
+        term(neuron=NeuronTerm(feature=Feature(layer="dense1"))),
+        f"{TERM}.neuron.feature.layer",
+        "'dense1' is not a convolution; allowed: conv1",
+    ),
+    (
+        term(neuron=NeuronTerm(feature=Feature(layer="conv2", index=6))),
+        f"{TERM}.neuron.feature.index",
+        "must be 0 to 5, not 6",
+    ),
+    (term(neuron=NeuronTerm(feature=CONV2, row=14)), f"{TERM}.neuron.row", "must be 0 to 13, not 14"),
+    (term(neuron=NeuronTerm(feature=CONV2, column=13)), f"{TERM}.neuron.column", "must be 0 to 12, not 13"),
+    (term(neuron=NeuronTerm(feature=CONV2, row=-1)), f"{TERM}.neuron.row", "must be at least 0, not -1"),
     (direction(), f"{TERM}.direction.vector", "must have 3 components, one for each feature of logits, not 0"),
     (direction(1, 2), f"{TERM}.direction.vector", "not 2"),
     (direction(0, 0, 0), f"{TERM}.direction.vector", "largest component of at least 1e-06"),
@@ -288,3 +297,24 @@ def test_what_costs_too_much_is_refused() -> None:
     found = refused(VisualizeSpec(iterations=10_000, restarts=1_000), max_cost=120)
     assert "more than the 2 minutes that are allowed" in found["restarts"]
     assert checked(VisualizeSpec(iterations=10_000))
+
+
+@pytest.mark.parametrize(
+    ("spec", "channels", "said"),
+    [
+        (VisualizeSpec(frames=-1), 1, "must be 0 to 256"),
+        (VisualizeSpec(frames=32), 1, "must be at most 31"),
+        (VisualizeSpec(iterations=10_000, frames=257), 1, "must be 0 to 256"),
+        (VisualizeSpec(iterations=300, frames=200), 1000, "must be at most 38 for images of this size"),
+    ],
+)
+def test_frames_that_there_cannot_be(spec: VisualizeSpec, channels: int, said: str) -> None:
+    found = refused(spec, channels=channels)
+    assert said in found.pop("frames")
+    assert not found
+
+
+def test_there_may_be_a_frame_for_each_iteration_and_the_start() -> None:
+    assert checked(VisualizeSpec(frames=31)).frames == 31
+    assert checked(VisualizeSpec(iterations=255, frames=256)).frames == 256
+    assert checked(VisualizeSpec(iterations=300, frames=38), channels=1000).frames == 38

@@ -20,9 +20,12 @@ from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import BlobDamagedError, LogLostError
 from convscope.store.jobs.events import link
 from convscope.store.redis.keys import key
+from convscope.v1.feature_pb2 import ObjectiveRef
+from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
-from convscope.v1.visualize_pb2 import FeatureImage, ImageReady
+from convscope.v1.visualize_pb2 import Image, ImageReady, OptimizedImage
+from support.stored_images import pixels, tensor
 
 # Longer than anything here takes, in seconds.
 PATIENCE_S = 20
@@ -162,7 +165,7 @@ async def test_many_watchers_of_many_jobs(connection: redis.Redis, backend: Back
 async def test_images_are_filled_in(connection: redis.Redis, backend: Backend) -> None:
     async with running_hub(backend) as hub:
         attempt = start_job(connection)
-        image = FeatureImage(layer="conv1", feature=3)
+        image = Image(cache_key="k")
         digest = backend.blobs.put(image.SerializeToString())
         attempt.report(JobEvent(image_ready=ImageReady(completed_count=1, total_count=2)), digest)
         attempt.report(JobEvent(image_ready=ImageReady(completed_count=2, total_count=2)), "0" * 64)
@@ -170,6 +173,30 @@ async def test_images_are_filled_in(connection: redis.Redis, backend: Backend) -
         assert (await anext(watch)).image_ready.image == image
         with pytest.raises(BlobDamagedError, match="0" * 64):
             await anext(watch)
+
+
+async def test_an_image_has_name_subject_and_format(connection: redis.Redis, backend: Backend) -> None:
+    """The log has what differs from job to job, the blob the rest."""
+    stored = Image(restart=4, best=OptimizedImage(pixels=tensor(pixels(0)), objective=2.5), cache_key="k")
+    stored.frames.add(iteration=1)
+    digest = backend.blobs.put(stored.SerializeToString())
+    told = Image(name="jobs/j/images/0", objective=ObjectiveRef(index=1, name="mine"))
+    async with running_hub(backend) as hub:
+        attempt = start_job(connection)
+        attempt.report(JobEvent(image_ready=ImageReady(image=told, total_count=1)), digest)
+        seen = {
+            image_format: (
+                await anext(watch_job(backend, hub, attempt.job_id, 2, image_format=image_format))
+            ).image_ready
+            for image_format in ImageFormat.values()[1:]
+        }
+    for image_format, ready in seen.items():
+        image = ready.image
+        assert (image.name, image.objective.name, image.restart, image.best.objective) == (told.name, "mine", 4, 2.5)
+        assert not image.frames
+        whole = image_format == ImageFormat.IMAGE_FORMAT_FLOAT32
+        assert image.best.HasField("pixels") == whole
+        assert image.png.startswith(b"\x89PNG") == (image_format == ImageFormat.IMAGE_FORMAT_PNG)
 
 
 def forget_the_last(connection: redis.Redis, attempt: Attempt) -> None:

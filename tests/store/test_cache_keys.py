@@ -56,6 +56,7 @@ def test_settings_of_a_spec_decide_keys() -> None:
         VisualizeSpec(iterations=31),
         VisualizeSpec(seed=1),
         VisualizeSpec(trace=True),
+        VisualizeSpec(frames=3),
         VisualizeSpec(restarts=3),
         VisualizeSpec(keep=Restarts.RESTARTS_ALL),
         VisualizeSpec(render=Render(adam=AdamStep(learning_rate=1.0))),

@@ -23,7 +23,7 @@ from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.images import ready_images
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import Job
-from convscope.v1.visualize_pb2 import FeatureImage, ImageReady
+from convscope.v1.visualize_pb2 import Image, ImageReady
 from support.part_jobs import claim, create, image, kinds, ready_model
 
 
@@ -35,7 +35,7 @@ def images(connection: redis.Redis, job: Job, blobs: BlobStore) -> list[ImageRea
 
 
 def store(blobs: BlobStore, number: int) -> str:
-    return blobs.put(FeatureImage(layer="conv1", feature=number, cache_key=f"name{number}").SerializeToString())
+    return blobs.put(Image(cache_key=f"name{number}").SerializeToString())
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_images_of_all_parts_are_counted_together(connection: redis.Redis, blobs
     for attempt, numbers in ((second, [7, 5]), (first, [0]), (second, [6]), (first, [2, 1])):
         attempt.report_images([image(number, store(blobs, number)) for number in numbers], len(numbers))
     found = images(connection, job, blobs)
-    assert [(each.image.feature, each.completed_count) for each in found] == [
+    assert [(each.image.feature.index, each.completed_count) for each in found] == [
         (7, 1),
         (5, 2),
         (0, 3),
@@ -75,7 +75,7 @@ def test_images_of_all_parts_are_counted_together(connection: redis.Redis, blobs
     assert {each.total_count for each in found} == {100}
     ready = dict(ready_images(connection, first.job_id, range(10)))
     assert sorted(ready) == [0, 1, 2, 5, 6, 7]
-    assert blobs.get(ready[5]) == FeatureImage(layer="conv1", feature=5, cache_key="name5").SerializeToString()
+    assert blobs.get(ready[5]) == Image(cache_key="name5").SerializeToString()
 
 
 def test_an_image_is_told_once_by_whoever_computes_it(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
@@ -99,7 +99,7 @@ def test_what_another_job_computed_is_taken_over(connection: redis.Redis, blobs:
     assert attempt.reuse_cached([image(number, cached=True) for number in (1, 9, 2)]) == {1, 2}
     assert attempt.reuse_cached([image(number, cached=True) for number in (1, 9, 2)]) == {1, 2}  # its reply was lost
     found = images(connection, job, blobs)
-    assert [(each.image.feature, each.image.cache_key, each.completed_count, each.cached) for each in found] == [
+    assert [(each.image.feature.index, each.image.cache_key, each.completed_count, each.cached) for each in found] == [
         (1, "name1", 1, True),
         (2, "name2", 2, True),
     ]

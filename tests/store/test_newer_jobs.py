@@ -4,8 +4,9 @@ import pytest
 
 from convscope.store.errors import TooNewError
 from convscope.store.jobs.newer import check_understood
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.jobs_pb2 import JobSpec
-from convscope.v1.objective_pb2 import FeatureTerm, Objective, Term
+from convscope.v1.objective_pb2 import Objective, Term
 from convscope.v1.render_pb2 import Render, Transforms
 from convscope.v1.train_pb2 import Activation, Convolution, Network, TrainSpec
 from convscope.v1.visualize_pb2 import Restarts, VisualizeSpec
@@ -15,7 +16,7 @@ NEW = b"\x98\x06\x01"
 
 
 def known() -> JobSpec:
-    term = Term(feature=FeatureTerm(layer="conv1", feature=3))
+    term = Term(feature=Feature(layer="conv1", index=3))
     render = Render(transforms=Transforms(jitter=0.1))
     objectives = [Objective(terms=[term, term])]
     return JobSpec(visualize=VisualizeSpec(objectives=objectives, render=render, keep=Restarts.RESTARTS_ALL))
@@ -40,7 +41,7 @@ def test_a_new_field_is_found_wherever_it_stands() -> None:
 
 def test_a_new_value_of_an_enumeration_is_found() -> None:
     spec = known()
-    spec.visualize.MergeFrom(VisualizeSpec.FromString(b"\x50\x63"))  # field 10, keep
+    spec.visualize.MergeFrom(VisualizeSpec.FromString(b"\x40\x63"))  # field 8, keep
     with pytest.raises(TooNewError, match=r"^keep 99$"):
         check_understood(spec)
 

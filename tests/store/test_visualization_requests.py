@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from convscope.planning import LayerShape, LayerTarget
 from convscope.store import cached_interpretation, layer_shapes, visualization_request
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.models_pb2 import Interpretation, Layer, ModelHead, ModelInput
 from convscope.v1.objective_pb2 import (
     DirectionTerm,
     DiversityTerm,
-    FeatureTerm,
     LayerTerm,
     NeuronTerm,
     Objective,
@@ -20,8 +20,8 @@ from convscope.v1.objective_pb2 import (
 from convscope.v1.visualize_pb2 import FeatureList, LayerSelection, Restarts, VisualizeSpec
 
 TERMS = [
-    Term(feature=FeatureTerm(layer="a")),
-    Term(neuron=NeuronTerm(layer="b")),
+    Term(feature=Feature(layer="a")),
+    Term(neuron=NeuronTerm(feature=Feature(layer="b"))),
     Term(layer=LayerTerm(layer="c")),
     Term(direction=DirectionTerm(layer="d")),
 ]

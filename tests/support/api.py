@@ -13,10 +13,10 @@ from grpc_status import rpc_status
 
 from convscope.v1 import (
     datasets_pb2_grpc,
+    images_pb2_grpc,
     jobs_pb2_grpc,
     models_pb2_grpc,
     server_pb2_grpc,
-    visualizations_pb2_grpc,
     workers_pb2_grpc,
 )
 from convscope.v1.evaluate_pb2 import EvaluateSpec
@@ -48,7 +48,7 @@ class Api:
     jobs: jobs_pb2_grpc.JobsStub
     models: models_pb2_grpc.ModelsStub
     datasets: datasets_pb2_grpc.DatasetsStub
-    visualizations: visualizations_pb2_grpc.VisualizationsStub
+    images: images_pb2_grpc.ImagesStub
     workers: workers_pb2_grpc.WorkersStub
     server: server_pb2_grpc.ServerStub
 
@@ -88,7 +88,7 @@ def connect(address: str) -> Iterator[Api]:
             jobs_pb2_grpc.JobsStub(channel),
             models_pb2_grpc.ModelsStub(channel),
             datasets_pb2_grpc.DatasetsStub(channel),
-            visualizations_pb2_grpc.VisualizationsStub(channel),
+            images_pb2_grpc.ImagesStub(channel),
             workers_pb2_grpc.WorkersStub(channel),
             server_pb2_grpc.ServerStub(channel),
         )

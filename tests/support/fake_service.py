@@ -13,14 +13,14 @@ from typing import Any
 import grpc
 
 from convscope.v1 import jobs_pb2, models_pb2
+from convscope.v1.images_pb2_grpc import ImagesServicer, add_ImagesServicer_to_server
 from convscope.v1.jobs_pb2_grpc import JobsServicer, add_JobsServicer_to_server
 from convscope.v1.models_pb2_grpc import ModelsServicer, add_ModelsServicer_to_server
-from convscope.v1.visualizations_pb2_grpc import VisualizationsServicer, add_VisualizationsServicer_to_server
 
 Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
-class FakeService(JobsServicer, ModelsServicer, VisualizationsServicer):
+class FakeService(JobsServicer, ModelsServicer, ImagesServicer):
     """Answers each method with the handler of that name; `requests` are those received, in order."""
 
     def __init__(self, address: str) -> None:
@@ -64,14 +64,14 @@ class FakeService(JobsServicer, ModelsServicer, VisualizationsServicer):
     def ExportModel(self, request: Any, context: Any) -> Any:
         return self._answer("ExportModel", request, context)
 
-    def ListVisualizations(self, request: Any, context: Any) -> Any:
-        return self._answer("ListVisualizations", request, context)
+    def ListImages(self, request: Any, context: Any) -> Any:
+        return self._answer("ListImages", request, context)
 
-    def GetVisualization(self, request: Any, context: Any) -> Any:
-        return self._answer("GetVisualization", request, context)
+    def GetImage(self, request: Any, context: Any) -> Any:
+        return self._answer("GetImage", request, context)
 
-    def ExportVisualizations(self, request: Any, context: Any) -> Any:
-        return self._answer("ExportVisualizations", request, context)
+    def ExportImages(self, request: Any, context: Any) -> Any:
+        return self._answer("ExportImages", request, context)
 
 
 @contextlib.contextmanager
@@ -86,7 +86,7 @@ def running_fake(
     fake = FakeService(wanted.replace(":0", f":{port}") if wanted.endswith(":0") else wanted)
     add_JobsServicer_to_server(fake, server)
     add_ModelsServicer_to_server(fake, server)
-    add_VisualizationsServicer_to_server(fake, server)
+    add_ImagesServicer_to_server(fake, server)
     server.start()
     try:
         yield fake

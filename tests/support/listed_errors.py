@@ -8,6 +8,8 @@ from google.protobuf.message import Message
 
 from convscope.v1.datasets_pb2 import GetDatasetRequest, ListDatasetsRequest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.feature_pb2 import Feature
+from convscope.v1.images_pb2 import ExportImagesRequest, GetImageRequest, ImageFilter, ListImagesRequest
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     CreateJobRequest,
@@ -26,11 +28,6 @@ from convscope.v1.models_pb2 import (
     ModelFilter,
 )
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualizations_pb2 import (
-    ExportVisualizationsRequest,
-    GetVisualizationRequest,
-    ListVisualizationsRequest,
-)
 from convscope.v1.workers_pb2 import ListWorkersRequest, WorkerFilter
 from support.api import creating
 
@@ -72,18 +69,20 @@ def by_page(kind: type[Message], **bad: Any) -> dict[str, list[Request]]:
     return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in wrong]}  # type: ignore[misc]
 
 
-def by_job(kind: type[Message], **more: str) -> dict[str, list[Request]]:
-    """What all requests for the images of a job have in common."""
+def by_job(kind: type[Message], form: str) -> dict[str, list[Request]]:
+    """What requests for all images of a job have in common; ``form`` is the field of the format."""
     return {
         "INVALID_ARGUMENT": [
-            lambda _: kind(job="x"),
-            lambda world: kind(job=f"jobs/{world.queued}", **more),
-            lambda world: kind(job=f"jobs/{world.drawn}", format=9, **more),
+            lambda _: kind(parent="x"),
+            lambda world: kind(parent=f"jobs/{world.queued}"),
+            lambda world: kind(parent=f"jobs/{world.drawn}", **{form: 9}),
         ],
-        "NOT_FOUND": [lambda _: kind(job="jobs/none", **more)],
-        "UNAVAILABLE": [lambda _: kind(job="jobs/none", **more)],
+        "NOT_FOUND": [lambda _: kind(parent="jobs/none")],
+        "UNAVAILABLE": [lambda _: kind(parent="jobs/none")],
     }
 
+
+LISTING = by_job(ListImagesRequest, "image_format")
 
 # For each call and status, requests that must be answered with it. UNAVAILABLE is asked of a service without Redis.
 TABLE: dict[str, dict[str, list[Request]]] = {
@@ -170,34 +169,42 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "DATA_LOSS": [lambda world: ExportModelRequest(name=f"models/{world.damaged}")],
         "UNAVAILABLE": [lambda _: ExportModelRequest(name="models/none")],
     },
-    "Visualizations.ListVisualizations": {
-        **by_job(ListVisualizationsRequest),
+    "Images.ListImages": {
+        **LISTING,
         "INVALID_ARGUMENT": [
-            *by_job(ListVisualizationsRequest)["INVALID_ARGUMENT"],
+            *LISTING["INVALID_ARGUMENT"],
             *(
-                lambda world, fields=fields: ListVisualizationsRequest(job=f"jobs/{world.undrawn}", **fields)
-                for fields in ({"layer": "none"}, {"page_token": "?"})
+                lambda world, fields=fields: ListImagesRequest(parent=f"jobs/{world.undrawn}", **fields)
+                for fields in (
+                    {"filter": ImageFilter(layers=["none"])},
+                    {"filter": ImageFilter(features=[Feature(layer="conv1", index=99)])},
+                    {"filter": ImageFilter(objectives=["none"])},
+                    {"page_token": "?"},
+                )
             ),
         ],
-        "DATA_LOSS": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.drawn}")],
+        "DATA_LOSS": [lambda world: ListImagesRequest(parent=f"jobs/{world.drawn}")],
     },
-    "Visualizations.GetVisualization": {
-        **by_job(GetVisualizationRequest, layer="conv1"),
+    "Images.GetImage": {
         "INVALID_ARGUMENT": [
-            *by_job(GetVisualizationRequest, layer="conv1")["INVALID_ARGUMENT"],
-            lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}"),
+            lambda _: GetImageRequest(),
+            lambda world: GetImageRequest(name=f"jobs/{world.drawn}"),
+            lambda world: GetImageRequest(name=f"jobs/{world.drawn}/images/00"),
+            lambda world: GetImageRequest(name=f"jobs/{world.queued}/images/0"),
+            lambda world: GetImageRequest(name=f"jobs/{world.drawn}/images/0", image_format=9),  # type: ignore[arg-type]
         ],
         "NOT_FOUND": [
-            lambda _: GetVisualizationRequest(job="jobs/none", layer="conv1"),
-            lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}", layer="none"),
-            lambda world: GetVisualizationRequest(job=f"jobs/{world.undrawn}", layer="conv1"),
+            lambda _: GetImageRequest(name="jobs/none/images/0"),
+            lambda world: GetImageRequest(name=f"jobs/{world.drawn}/images/99"),
+            lambda world: GetImageRequest(name=f"jobs/{world.undrawn}/images/0"),
         ],
-        "DATA_LOSS": [lambda world: GetVisualizationRequest(job=f"jobs/{world.drawn}", layer="conv1")],
+        "DATA_LOSS": [lambda world: GetImageRequest(name=f"jobs/{world.drawn}/images/0")],
+        "UNAVAILABLE": [lambda _: GetImageRequest(name="jobs/none/images/0")],
     },
-    "Visualizations.ExportVisualizations": {
-        **by_job(ExportVisualizationsRequest),
-        "FAILED_PRECONDITION": [lambda world: ExportVisualizationsRequest(job=f"jobs/{world.undrawn}")],
-        "DATA_LOSS": [lambda world: ExportVisualizationsRequest(job=f"jobs/{world.drawn}")],
+    "Images.ExportImages": {
+        **by_job(ExportImagesRequest, "format"),
+        "FAILED_PRECONDITION": [lambda world: ExportImagesRequest(parent=f"jobs/{world.undrawn}")],
+        "DATA_LOSS": [lambda world: ExportImagesRequest(parent=f"jobs/{world.drawn}")],
     },
     "Datasets.ListDatasets": by_page(ListDatasetsRequest),
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
@@ -218,5 +225,5 @@ ALWAYS: dict[str, dict[str, list[Request]]] = {
     "Datasets": {},  # they are in its memory
     "Server": {},  # as above
     "Workers": {"INTERNAL": [lambda _: ListWorkersRequest()]},
-    "Visualizations": {"INTERNAL": [lambda world: ListVisualizationsRequest(job=f"jobs/{world.odd}")]},
+    "Images": {"INTERNAL": [lambda world: ListImagesRequest(parent=f"jobs/{world.odd}")]},
 }

@@ -8,9 +8,10 @@ from convscope.planning import plan_visualization
 from convscope.store import JobStore, layer_shapes, visualization_request
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec
 from convscope.v1.models_pb2 import GetModelRequest
-from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeSpec
+from convscope.v1.visualize_pb2 import Image, ImageReady, VisualizeSpec
 from support.api import PATIENCE_S, Api
 from support.stack import Stack
+from support.subjects import subject, unnamed
 
 __all__ = ["by_feature", "create_parts", "images"]
 
@@ -40,5 +41,6 @@ def images(events: Iterable[JobEvent]) -> list[ImageReady]:
     return found
 
 
-def by_feature(found: Iterable[ImageReady]) -> dict[tuple[str, int], FeatureImage]:
-    return {(each.image.layer, each.image.feature): each.image for each in found}
+def by_feature(found: Iterable[ImageReady]) -> dict[tuple[str, int], Image]:
+    """The images, without their names, by what they are of."""
+    return {subject(each.image): unnamed(each.image) for each in found}

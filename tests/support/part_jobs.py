@@ -11,7 +11,8 @@ from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeSpec
+from convscope.v1.visualize_pb2 import ImageReady, VisualizeSpec
+from support.subjects import feature
 
 __all__ = ["claim", "create", "image", "kinds", "ready", "ready_model", "state", "take"]
 
@@ -72,7 +73,7 @@ def claim(
 
 def image(number: int, blob: str = "", *, cached: bool = False) -> Image:
     """An image, named by its number."""
-    event = ImageReady(image=FeatureImage(layer="conv1", feature=number), total_count=100, cached=cached)
+    event = ImageReady(image=feature("conv1", number), total_count=100, cached=cached)
     return Image(number=number, name=f"name{number}", event=JobEvent(image_ready=event), blob=blob)
 
 

@@ -182,7 +182,7 @@ def _wrong_values(field: FieldDescriptor, rules: FieldRules) -> Iterator[Any]:
 
 def _overfill(there: Any, field: FieldDescriptor, count: int) -> None:
     if field.message_type is None:
-        there.extend([1] * count)
+        there.extend(["a" if field.cpp_type == FieldDescriptor.CPPTYPE_STRING else 1] * count)
     elif field.message_type.GetOptions().map_entry:
         there.update({f"key{number}": "" for number in range(count)})
     else:

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from convscope.planning import ImageOrder
 from convscope.store import BlobStore, JobStore, visualization_request
+from convscope.store.jobs.images import addressed
 from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import (
-    FeatureImage,
     FeatureList,
+    Image,
     LayerSelection,
     OptimizedImage,
     Restarts,
@@ -61,7 +62,7 @@ class Store:
                 self.put(made, number, image(wanted, number, shape))
         return made
 
-    def put(self, job: Job, number: int, stored: FeatureImage) -> str:
+    def put(self, job: Job, number: int, stored: Image) -> str:
         """Store an image of a job; returns its blob's digest."""
         digest = self.blobs.put(stored.SerializeToString())
         self.connection.hset(key("images", job.name.removeprefix("jobs/")), str(number), digest)
@@ -81,8 +82,8 @@ def tensor(array: NDArray[np.float32]) -> Tensor:
     return Tensor(element_type=ElementType.ELEMENT_TYPE_FLOAT32, shape=array.shape, data=array.tobytes())
 
 
-def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE) -> FeatureImage:
-    """An image as a worker would store it."""
+def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE) -> Image:
+    """An image as a worker would store it: without name and subject; see `sent`."""
     item = ImageOrder(visualization_request(spec)).item(number)
     found = [
         OptimizedImage(
@@ -94,9 +95,7 @@ def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE)
         )
         for final in (True, False)
     ]
-    return FeatureImage(
-        layer=item.target,
-        feature=item.feature,
+    return Image(
         restart=item.restart,
         final=found[0],
         best=found[1],
@@ -104,3 +103,10 @@ def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE)
         verdict=Verdict(outcome=Verdict.OUTCOME_NORMAL, upper_bound=2.0 * number + 1, reached=0.5),
         cache_key=f"{number:064x}",
     )
+
+
+def sent(spec: VisualizeSpec, number: int) -> Image:
+    """An image of `jobs/j` as the service sends it."""
+    made = addressed("j", ImageOrder(visualization_request(spec)), number)
+    made.MergeFrom(image(spec, number))
+    return made

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.visualize import check_visualize
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.models_pb2 import Interpretation, Layer, LayerKind, Model, ModelInput
 from convscope.v1.objective_pb2 import (
     DirectionTerm,
     DiversityTerm,
-    FeatureTerm,
     LayerTerm,
     NeuronTerm,
     Objective,
@@ -113,17 +113,16 @@ def neurons(draw: st.DrawFn) -> NeuronTerm:
     name = draw(st.sampled_from(list(MAPS)))
     height, width, channels = MAPS[name]
     return NeuronTerm(
-        layer=name,
-        channel=draw(st.integers(0, channels - 1)),
+        feature=Feature(layer=name, index=draw(st.integers(0, channels - 1))),
         row=draw(st.none() | st.integers(0, height - 1)),
         column=draw(st.none() | st.integers(0, width - 1)),
     )
 
 
 @st.composite
-def single_features(draw: st.DrawFn) -> FeatureTerm:
+def single_features(draw: st.DrawFn) -> Feature:
     name = draw(st.sampled_from(list(FEATURES)))
-    return FeatureTerm(layer=name, feature=draw(features(name)))
+    return Feature(layer=name, index=draw(features(name)))
 
 
 @st.composite
@@ -201,6 +200,7 @@ def specs(draw: st.DrawFn, channels: int = 1) -> VisualizeSpec:
         iterations=draw(st.none() | st.integers(1, 10_000)),
         seed=draw(st.integers(0, 2**64 - 1)),
         trace=draw(st.booleans()),
+        frames=draw(st.integers(0, 2)),
         objectives=draw(objectives(called, restarts or 1)),
         preset=preset,
         restarts=restarts,

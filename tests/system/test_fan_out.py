@@ -14,7 +14,7 @@ from rq import Worker
 from convscope.v1.jobs_pb2 import AttemptStarted, CancelJobRequest, Failure, Job, JobEvent, JobState
 from convscope.v1.models_pb2 import DeleteModelRequest, GetModelRequest
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, VisualizeSpec
+from convscope.v1.visualize_pb2 import FeatureList, Image, LayerSelection, VisualizeSpec
 from convscope.v1.workers_pb2 import ListWorkersRequest
 from support.api import PATIENCE_S, Api, connect
 from support.executors import executor_of
@@ -68,7 +68,7 @@ def warm(stack: Stack, api: Api, whole: Job) -> None:
 
 
 @pytest.fixture(scope="module")
-def expected(api: Api, whole: Job) -> dict[tuple[str, int], FeatureImage]:
+def expected(api: Api, whole: Job) -> dict[tuple[str, int], Image]:
     return by_feature(images(api.watch(whole)))
 
 
@@ -76,7 +76,7 @@ def attempts(events: list[JobEvent]) -> list[AttemptStarted]:
     return [event.attempt_started for event in events if event.HasField("attempt_started")]
 
 
-def check(api: Api, job: Job, expected: dict[tuple[str, int], FeatureImage]) -> list[JobEvent]:
+def check(api: Api, job: Job, expected: dict[tuple[str, int], Image]) -> list[JobEvent]:
     """The job ended well, and has just the images that one worker computes, each once."""
     ended = api.finish(job)
     assert ended.state == JobState.JOB_STATE_SUCCEEDED, ended.failure.message
@@ -92,7 +92,7 @@ def check(api: Api, job: Job, expected: dict[tuple[str, int], FeatureImage]) -> 
 
 @pytest.mark.usefixtures("warm")
 def test_two_workers_give_what_one_gives(
-    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
     job = create_parts(stack, api, whole.effective_spec.visualize, SHORT)
     assert job.estimate.part_count >= 4
@@ -102,9 +102,7 @@ def test_two_workers_give_what_one_gives(
 
 
 @pytest.mark.slow
-def test_four_workers_of_another_system_give_what_one_gives(
-    whole: Job, expected: dict[tuple[str, int], FeatureImage]
-) -> None:
+def test_four_workers_of_another_system_give_what_one_gives(whole: Job, expected: dict[tuple[str, int], Image]) -> None:
     with running_stack(workers=4, environment=ENVIRONMENT) as stack, connect(stack.address) as api:
         spec = VisualizeSpec()
         spec.CopyFrom(whole.effective_spec.visualize)
@@ -115,7 +113,7 @@ def test_four_workers_of_another_system_give_what_one_gives(
 
 
 def test_a_worker_that_is_killed_is_made_up_for(
-    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
     job = create_parts(stack, api, whole.effective_spec.visualize, SHORT)
     for event in api.watch(job):
@@ -127,7 +125,7 @@ def test_a_worker_that_is_killed_is_made_up_for(
 
 
 def test_a_worker_that_is_stopped_gives_its_part_back(
-    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
     job = create_parts(stack, api, whole.effective_spec.visualize, SHORT)
     for event in api.watch(job):
@@ -158,7 +156,7 @@ def test_an_executor_that_is_to_take_up_no_more_ends_after_its_part(stack: Stack
 
 
 def test_the_last_part_may_be_lost_too(
-    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
     job = create_parts(stack, api, whole.effective_spec.visualize, SHORT)
     for event in api.watch(job):
@@ -241,7 +239,7 @@ def test_a_job_goes_on_when_its_model_is_deleted(stack: Stack, api: Api) -> None
 
 
 def test_what_is_known_needs_no_model(
-    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+    stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
     model = api.models.GetModel(GetModelRequest(name=whole.effective_spec.visualize.model))
     (file,) = stack.home.glob(f"artifacts/blobs/*/{model.digest.sha256}")
@@ -264,10 +262,10 @@ def test_what_is_known_needs_no_model(
 
 
 def test_overlapping_requests_compute_what_is_missing(
-    api: Api, whole: Job, expected: dict[tuple[str, int], FeatureImage]
+    api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
     selection = LayerSelection(name="conv2", list=FeatureList(indices=[4, 5]))
     spec = VisualizeSpec(model=whole.effective_spec.visualize.model, selections=[selection], iterations=40)
     found = images(api.watch(api.create(spec)))
-    assert {each.image.feature: each.cached for each in found} == {4: True, 5: False}
+    assert {each.image.feature.index: each.cached for each in found} == {4: True, 5: False}
     assert by_feature(found)["conv2", 4] == expected["conv2", 4]

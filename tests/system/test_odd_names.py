@@ -43,7 +43,7 @@ def test_layers_with_odd_names_are_seen_listed_fetched_and_exported(stack: Stack
             places = {(entry["file"], entry.get("array")) for entry in index["images"]}
             assert len(places) == len(NAMES)
             assert all((folder / file).is_file() for file, _ in places)
-        with np.load(folder / "visualizations.npz") as arrays:
+        with np.load(folder / "images.npz") as arrays:
             for entry in index["images"]:
                 expected = result.layer(entry["layer"]).best.pixels[0]
                 np.testing.assert_array_equal(arrays[entry["array"]][entry["row"]], expected)

@@ -16,6 +16,7 @@ from convscope.v1.visualize_pb2 import VisualizeSpec
 from support.api import Api
 from support.executors import busy_executor
 from support.stack import Stack
+from support.subjects import subject, unnamed
 
 TRAINING = TrainSpec(iterations=300, report_interval=10, seed=3)
 
@@ -83,7 +84,7 @@ def check_equal(api: Api, job: Job, undisturbed: Job) -> None:
 
 def attempts(api: Api, job: Job) -> list[tuple[int, int]]:
     found = [event.attempt_started for event in log_of(api, job) if event.HasField("attempt_started")]
-    return [(each.attempt, each.step) for each in found]
+    return [(each.attempt, each.step or each.image_count) for each in found]
 
 
 def test_an_executor_that_is_killed_twice(stack: Stack, api: Api, undisturbed: Job) -> None:
@@ -145,11 +146,11 @@ def test_images_that_are_stored_are_not_computed_again(stack: Stack, api: Api, u
     images = [event.image_ready for event in log_of(api, job) if event.HasField("image_ready")]
     assert [each.completed_count for each in images] == list(range(1, 191))
     whole = {
-        (event.image_ready.image.layer, event.image_ready.image.feature): event.image_ready.image
+        subject(event.image_ready.image): unnamed(event.image_ready.image)
         for event in api.watch(api.create(spec))
         if event.HasField("image_ready")
     }
-    assert {(each.image.layer, each.image.feature): each.image for each in images} == whole
+    assert {subject(each.image): unnamed(each.image) for each in images} == whole
     assert attempts(api, job)[1][1] >= 40
 
 

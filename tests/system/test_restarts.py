@@ -9,16 +9,18 @@ from convscope.engine.visualization import Visualizer
 from convscope.planning import plan_visualization
 from convscope.store import layer_shapes, visualization_request
 from convscope.store.redis.keys import key
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.jobs_pb2 import CancelJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
-from convscope.v1.objective_pb2 import FeatureTerm, Objective, Term
+from convscope.v1.objective_pb2 import Objective, Term
 from convscope.v1.train_pb2 import TrainSpec
-from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, LayerSelection, Restarts, VisualizeSpec
+from convscope.v1.visualize_pb2 import FeatureList, Image, LayerSelection, Restarts, VisualizeSpec
 from convscope.worker.executor import convert
 from convscope.worker.executor.convert_objective import objective
 from support.api import Api
 from support.many_parts import create_parts, images
 from support.stack import Stack
+from support.subjects import subject, unnamed
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def test_restarts_in_parts_are_those_of_one_part(pair: Stack, pair_api: Api, mod
     many = create_parts(pair, pair_api, one.effective_spec.visualize, 0.01)
     assert (one.estimate.part_count, many.estimate.part_count) == (1, 3)
     expected, found = (
-        {(each.image.feature, each.image.restart): each.image for each in images(pair_api.watch(job))}
+        {(each.image.feature.index, each.image.restart): unnamed(each.image) for each in images(pair_api.watch(job))}
         for job in (one, many)
     )
     assert len(expected) == 15
@@ -47,7 +49,7 @@ def test_restarts_of_one_feature_in_parts_are_those_of_one_process(
     pair: Stack, pair_api: Api, model: str, keep: Restarts.ValueType
 ) -> None:
     conv2 = LayerSelection(name="conv2", list=FeatureList(indices=[1, 2]))
-    logit = Objective(terms=[Term(feature=FeatureTerm(layer="logits", feature=2))])
+    logit = Objective(terms=[Term(feature=Feature(layer="logits", index=2))])
     asked = VisualizeSpec(
         model=model, selections=[conv2], objectives=[logit], iterations=5, restarts=20, keep=keep, recompute=True
     )
@@ -56,10 +58,11 @@ def test_restarts_of_one_feature_in_parts_are_those_of_one_process(
     ended = pair_api.finish(job)
     assert ended.ended_part_count == 5, ended.failure.message
     ready = images(pair_api.watch(job))
-    found = {(each.image.layer, each.image.feature, each.image.restart): each.image for each in ready}
+    found = {(*subject(each.image), each.image.restart): each.image for each in ready}
     for image in found.values():
         assert image.cache_key
-        image.ClearField("cache_key")
+        for known in ("name", "cache_key", image.WhichOneof("subject") or ""):
+            image.ClearField(known)  # type: ignore[arg-type]  # its own fields
     expected = in_one_process(pair_api, job.effective_spec.visualize)
     assert len(expected) == ended.result.visualize.image_count == (60 if keep == Restarts.RESTARTS_ALL else 3)
     assert found == expected
@@ -76,7 +79,7 @@ def validated(api: Api, spec: VisualizeSpec) -> VisualizeSpec:
     return job.effective_spec.visualize
 
 
-def in_one_process(api: Api, spec: VisualizeSpec) -> dict[tuple[str, int, int], FeatureImage]:
+def in_one_process(api: Api, spec: VisualizeSpec) -> dict[tuple[str, int, int], Image]:
     """What this process finds, all at once, by layer, feature and restart."""
     file = b"".join(piece.data for piece in api.models.ExportModel(ExportModelRequest(name=spec.model)))
     layers = api.models.GetModel(GetModelRequest(name=spec.model)).layers
@@ -87,4 +90,4 @@ def in_one_process(api: Api, spec: VisualizeSpec) -> dict[tuple[str, int, int], 
         visualizer.run(selection.name, selection.list.indices, settings, rows=each, ready=found.append)
     (what,) = spec.objectives
     visualizer.run_objective("objectives[0]", objective(what), settings, rows=rows[-1], ready=found.append)
-    return {(each.item.target, each.item.feature, each.item.restart): convert.feature_image(each) for each in found}
+    return {(each.item.target, each.item.feature, each.item.restart): convert.image(each) for each in found}

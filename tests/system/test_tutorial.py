@@ -10,8 +10,9 @@ from convscope.v1.jobs_pb2 import Job, JobState, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Model, ModelState
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import Convolution, Dense, Network, Precision, TrainSpec
-from convscope.v1.visualize_pb2 import FeatureImage, FeatureList, FeatureRange, LayerSelection, VisualizeSpec
+from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, Image, LayerSelection, VisualizeSpec
 from support.api import Api
+from support.subjects import subject
 
 DTYPES = {
     ElementType.ELEMENT_TYPE_UINT8: np.uint8,
@@ -31,15 +32,15 @@ def get_model(api: Api, name: str) -> Model:
     return model
 
 
-def images(api: Api, spec: VisualizeSpec) -> list[FeatureImage]:
+def images(api: Api, spec: VisualizeSpec) -> list[Image]:
     events = [event.image_ready for event in api.watch(api.create(spec)) if event.HasField("image_ready")]
     assert [event.completed_count for event in events] == list(range(1, len(events) + 1))
     assert {event.total_count for event in events} == {len(events)}
     return [event.image for event in events]
 
 
-def by_feature(found: Sequence[FeatureImage]) -> dict[tuple[str, int], FeatureImage]:
-    return {(image.layer, image.feature): image for image in found}
+def by_feature(found: Sequence[Image]) -> dict[tuple[str, int], Image]:
+    return {subject(image): image for image in found}
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +190,7 @@ def test_every_feature_of_every_layer_by_default(api: Api, model: str) -> None:
 def test_class_images_are_taken_for_their_class(api: Api, model: str) -> None:
     spec = VisualizeSpec(model=model, selections=[LayerSelection(name="logits")])
     for image in images(api, spec):
-        assert image.best.predicted_class == image.feature
+        assert image.best.predicted_class == image.feature.index
         assert image.best.probability > 0.9
 
 
@@ -210,11 +211,11 @@ def test_an_image_does_not_depend_on_what_else_is_asked_for(api: Api, model: str
     )
     assert len(few) == 6
     for image in few:
-        same = everything[image.layer, image.feature]
+        same = everything[subject(image)]
         assert image.final == same.final
         assert image.best == same.best
     other = images(api, VisualizeSpec(model=model, seed=10, selections=[LayerSelection(name="logits")]))
-    assert all(image.final.pixels != everything["logits", image.feature].final.pixels for image in other)
+    assert all(image.final.pixels != everything[subject(image)].final.pixels for image in other)
 
 
 def test_traces_tell_each_iteration_before_its_update(api: Api, model: str) -> None:

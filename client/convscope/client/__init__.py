@@ -71,7 +71,8 @@ from convscope.client.events import (
     Waiting,
 )
 from convscope.client.history import History
-from convscope.client.images import FeatureImage, OptimizedImage, Trace
+from convscope.client.image_listing import Visualizations
+from convscope.client.images import Feature, Image, ObjectiveRef, OptimizedImage, Trace
 from convscope.client.jobs import Estimate, Job, JobInfo
 from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
@@ -101,7 +102,6 @@ from convscope.client.results import ImageStack, LayerImages, TrainResult, Visua
 from convscope.client.selections import Features, Layers
 from convscope.client.server_info import ContractVersion, Limits, ServerInfo
 from convscope.client.verdicts import Spread, Verdict
-from convscope.client.visualizations import Visualizations
 from convscope.client.waiting import Backlog, NoWorker, WaitingReason
 
 __all__ = [
@@ -133,12 +133,13 @@ __all__ = [
     "FailedPrecondition",
     "Failure",
     "FailureReason",
-    "FeatureImage",
+    "Feature",
     "Features",
     "Finished",
     "Fourier",
     "HeadKind",
     "History",
+    "Image",
     "ImageFormat",
     "ImageReady",
     "ImageStack",
@@ -170,6 +171,7 @@ __all__ = [
     "NormalizedStep",
     "NotFound",
     "Objective",
+    "ObjectiveRef",
     "Objectives",
     "OptimizedImage",
     "OutOfRange",

@@ -12,6 +12,8 @@ from convscope.client.connection import Connection
 from convscope.client.enums import Device, JobKind, JobState, ModelState, Split, WorkerState
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import export_model
+from convscope.client.image_listing import Chosen, Visualizations, list_images
+from convscope.client.images import Image
 from convscope.client.jobs import Job, JobInfo
 from convscope.client.naming import ModelLike, dataset_name, member_names, model_name
 from convscope.client.network import Convolution, Dense, network_message
@@ -23,7 +25,6 @@ from convscope.client.results import TrainResult, VisualizeResult
 from convscope.client.selections import Layers
 from convscope.client.server_info import ServerInfo
 from convscope.client.submitting import create_request, evaluate_spec, label_values, train_spec
-from convscope.client.visualizations import Visualizations
 from convscope.client.visualize_spec import visualize_spec
 from convscope.v1 import datasets_pb2, device_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2
 
@@ -222,6 +223,7 @@ class Client:
         keep: str | None = None,
         seed: int = 0,
         trace: bool = False,
+        frames: int = 0,
         recompute: bool = False,
         request_id: str | None = None,
         priority: str | None = None,
@@ -246,6 +248,8 @@ class Client:
             keep: Which of them to return, `best` or `all`. Default `best`.
             seed: Decides starting images and transforms. The same seed gives the same bits.
             trace: Whether to record what happens at each iteration.
+            frames: How many images of the way to keep with each image, evenly spaced from the start to the image
+                after the last update, 0 to 256 and at most `iterations` + 1.
             recompute: Whether to compute images that are stored already.
             request_id: As in `train`.
             priority: As in `train`.
@@ -269,6 +273,7 @@ class Client:
             keep=keep,
             seed=seed,
             trace=trace,
+            frames=frames,
             recompute=recompute,
         )
         return self._create(
@@ -281,6 +286,32 @@ class Client:
             timeout=timeout,
             validate_only=validate_only,
         )
+
+    def images(
+        self,
+        job: Job[VisualizeResult] | str,
+        layers: Chosen = None,
+        *,
+        objectives: str | Iterable[str] = (),
+        image_format: str = "float32",
+    ) -> Iterator[Image]:
+        """A visualization's images that are ready, in the order of its spec; pages are fetched as needed.
+
+        Args:
+            job: The visualization, which may still run.
+            layers: Only images of these: a layer's name, a list of names, or a mapping of names to features as in
+                `visualize`. Default: all images, or only those of `objectives` where these are given.
+            objectives: Only images of the objectives of these names, besides those of `layers`.
+            image_format: `float32`; `png` for the best image as a file, without pixels and trace; `none` for what is
+                known of the image, without either.
+
+        Raises:
+            InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
+            NotFound: No such job.
+            InvalidArgument: The job is no visualization, or does not have this layer, feature or objective.
+            DataLoss: An image is missing or damaged.
+        """
+        return list_images(self._connection, job, layers, objectives, image_format)
 
     @property
     def visualizations(self) -> Visualizations:

@@ -11,11 +11,11 @@ from convscope.client.checks import keep_rules
 from convscope.client.errors import InvalidValue, ServiceError
 from convscope.client.statuses import translate
 from convscope.v1.datasets_pb2_grpc import DatasetsStub
+from convscope.v1.images_pb2_grpc import ImagesStub
 from convscope.v1.jobs_pb2_grpc import JobsStub
 from convscope.v1.models_pb2_grpc import ModelsStub
 from convscope.v1.server_pb2_grpc import ServerStub
 from convscope.v1.version import CONTRACT_KEY, VERSION
-from convscope.v1.visualizations_pb2_grpc import VisualizationsStub
 from convscope.v1.workers_pb2_grpc import WorkersStub
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _REPEATABLE = {
     "Jobs": ("CreateJob", "GetJob", "ListJobs", "CancelJob"),
     "Models": ("ListModels", "GetModel"),
     "Datasets": ("ListDatasets", "GetDataset"),
-    "Visualizations": ("ListVisualizations", "GetVisualization"),
+    "Images": ("ListImages", "GetImage"),
     "Workers": ("ListWorkers",),
     "Server": ("GetServerInfo",),
 }
@@ -68,7 +68,7 @@ class Connection:
         self.jobs = JobsStub(self._channel)
         self.models = ModelsStub(self._channel)
         self.datasets = DatasetsStub(self._channel)
-        self.visualizations = VisualizationsStub(self._channel)
+        self.images = ImagesStub(self._channel)
         self.workers = WorkersStub(self._channel)
         self.server = ServerStub(self._channel)
 

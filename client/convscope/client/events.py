@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from convscope.client.enums import FailureReason, JobState, from_wire
-from convscope.client.images import FeatureImage
+from convscope.client.images import Image
 from convscope.client.paths import argument_path
 from convscope.client.results import Result, result_from_wire
 from convscope.client.times import seconds_from_wire, time_from_wire
@@ -152,7 +152,7 @@ class ImageReady(Event):
         cached: Whether it was stored already and not computed again.
     """
 
-    image: FeatureImage
+    image: Image
     completed_count: int
     total_count: int
     cached: bool = False
@@ -244,7 +244,7 @@ def _evaluating(head: dict[str, Any], message: evaluate_pb2.EvaluateProgress) ->
 
 
 def _image(head: dict[str, Any], message: visualize_pb2.ImageReady) -> ImageReady:
-    image = FeatureImage.from_wire(message.image)
+    image = Image.from_wire(message.image)
     return ImageReady(
         **head,
         image=image,

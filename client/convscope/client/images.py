@@ -9,10 +9,36 @@ from convscope.client import tensors
 from convscope.client.verdicts import Spread, Verdict
 from convscope.v1 import visualize_pb2
 
-__all__ = ["FeatureImage", "OptimizedImage", "Trace"]
+__all__ = ["Feature", "Image", "ObjectiveRef", "OptimizedImage", "Trace"]
 
 
 _NO_PIXELS: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A channel of a convolution, a unit of a dense layer, or a class.
+
+    Attributes:
+        layer: Name of the layer.
+        index: Number of the feature in its layer, from 0.
+    """
+
+    layer: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveRef:
+    """An objective of a visualization.
+
+    Attributes:
+        index: Its index among the visualization's objectives, from 0.
+        name: Its name, or `objectives[i]`.
+    """
+
+    index: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,26 +99,28 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FeatureImage:
-    """What a feature likes to see the most.
+class Image:
+    """The image that maximizes a subject: a feature, or an objective.
 
     Attributes:
-        layer: Name of the layer; for an objective of one's own its name, or `objectives[i]`.
-        feature: Number of the feature in its layer; 0 for an objective.
+        name: `jobs/{job}/images/{number}`.
+        subject: What is maximized.
         final: The image after the last update.
         best: The image with the highest objective of all that the ascent went through.
         trace: What happened at each iteration; None unless it was asked for.
-        restart: Which of the feature's restarts it is, from 0.
+        restart: Which of the subject's restarts it is, from 0.
         verdict: Whether it can be believed; None from a server that does not say.
         spread: How all restarts ended; only where there were several and this is the best of them.
         cache_key: Names the computation: SHA-256, in hexadecimal, of the model's file, the engine's version, what is
             maximized, and every setting; equal keys are equal images. Empty where want of memory on a worker may have
             changed the last bits.
+        frames: Images of the way, by iteration, if they were asked for; none in events, and where the image was fetched
+            as PNG or without pixels.
         png: The best image as a PNG file; only where it was fetched as one.
     """
 
-    layer: str
-    feature: int
+    name: str
+    subject: Feature | ObjectiveRef
     final: OptimizedImage
     best: OptimizedImage
     trace: Trace | None = None
@@ -100,14 +128,25 @@ class FeatureImage:
     verdict: Verdict | None = None
     spread: Spread | None = None
     cache_key: str = ""
+    frames: tuple[OptimizedImage, ...] = ()
     png: bytes = b""
 
+    @property
+    def layer(self) -> str:
+        """Name of the feature's layer; for an objective its name."""
+        return self.subject.name if isinstance(self.subject, ObjectiveRef) else self.subject.layer
+
+    @property
+    def feature(self) -> int:
+        """Number of the feature in its layer; 0 for an objective."""
+        return 0 if isinstance(self.subject, ObjectiveRef) else self.subject.index
+
     @classmethod
-    def from_wire(cls, message: visualize_pb2.FeatureImage, png: bytes = b"") -> "FeatureImage":
+    def from_wire(cls, message: visualize_pb2.Image) -> "Image":
         """The image of a message."""
         return cls(
-            layer=message.layer,
-            feature=message.feature,
+            name=message.name,
+            subject=_subject(message),
             final=OptimizedImage.from_wire(message.final),
             best=OptimizedImage.from_wire(message.best),
             trace=Trace.from_wire(message.trace) if message.HasField("trace") else None,
@@ -115,5 +154,12 @@ class FeatureImage:
             verdict=Verdict.from_wire(message.verdict) if message.HasField("verdict") else None,
             spread=Spread.from_wire(message.spread) if message.HasField("spread") else None,
             cache_key=message.cache_key,
-            png=png,
+            frames=tuple(map(OptimizedImage.from_wire, message.frames)),
+            png=message.png,
         )
+
+
+def _subject(message: visualize_pb2.Image) -> Feature | ObjectiveRef:
+    if message.HasField("objective"):
+        return ObjectiveRef(message.objective.index, message.objective.name)
+    return Feature(message.feature.layer, message.feature.index)

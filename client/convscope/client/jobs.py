@@ -24,13 +24,14 @@ from convscope.client.errors import (
 )
 from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
 from convscope.client.history import History
-from convscope.client.images import FeatureImage
+from convscope.client.image_pages import listed_images
+from convscope.client.images import Image
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
 from convscope.client.selections import asked_features, objective_names
 from convscope.client.times import seconds_from_wire, time_from_wire
 from convscope.client.waiting import WaitingReason
 from convscope.client.watching import patiently, watch
-from convscope.v1 import device_pb2, jobs_pb2, models_pb2
+from convscope.v1 import device_pb2, images_pb2, jobs_pb2, models_pb2
 
 __all__ = ["Estimate", "Job", "JobInfo"]
 
@@ -233,7 +234,7 @@ class Job(Generic[R]):
     def result(self, *, progress: bool | Callable[[Event], None] = False, timeout: float | None = None) -> R:
         """Waits for the job to end and returns what it found.
 
-        That of a visualization holds all of its images; `watch` and `Client.visualizations` give them one by one.
+        That of a visualization holds all of its images; `watch` and `Client.images` give them one by one.
 
         Args:
             progress: True shows a progress bar in a terminal or notebook; a function is called with each event.
@@ -294,7 +295,7 @@ class Job(Generic[R]):
             if info.state.is_terminal:
                 return self._conclude(info.state, info.failure, result_from_wire(record.result), ())
             after = max(info.sequence - 1, 0)
-        images: dict[tuple[str, int, int], FeatureImage] = {}  # the last one counts, should an image come twice
+        images: dict[tuple[str, int, int], Image] = {}  # the last one counts, should an image come twice
         on_waiting = getattr(show, "waiting", None)  # of our own bar; a function gets events alone
         for message in watch(self._connection, self.name, after, deadline=deadline, on_waiting=on_waiting):
             event = event_from_wire(message)
@@ -306,7 +307,7 @@ class Job(Generic[R]):
         raise ProtocolError(f"the events of {self.name} ended before the job")  # pragma: no cover
 
     def _conclude(
-        self, state: JobState, failure: Failure | None, result: Result | None, images: Iterable[FeatureImage]
+        self, state: JobState, failure: Failure | None, result: Result | None, images: Iterable[Image]
     ) -> Result:
         if state is JobState.CANCELLED:
             raise JobCancelled(self.name, failure.message if failure else "")
@@ -318,6 +319,8 @@ class Job(Generic[R]):
         if isinstance(result, VisualizeResult):
             waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
             spec = self.refresh().spec if waited else self.spec
+            if spec.get("frames"):  # which are not in events
+                images = patiently(self._connection, self._images)
             return VisualizeResult.of(
                 images,
                 result.seconds,
@@ -326,6 +329,9 @@ class Job(Generic[R]):
                 objectives=objective_names(spec),
             )
         return result
+
+    def _images(self) -> list[Image]:
+        return list(listed_images(self._connection, images_pb2.ListImagesRequest(parent=self.name)))
 
     def _with_history(self, result: TrainResult) -> TrainResult:
         request = models_pb2.GetModelRequest(name=result.model)

@@ -14,6 +14,7 @@ has at most 16 terms), are checked when a visualization is submitted.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import ClassVar, TypeAlias
 
 from convscope.client import checks
@@ -42,7 +43,7 @@ class Term:
 
     Attributes:
         kind: `feature`, `neuron`, `layer`, `direction` or `diversity`.
-        fields: The fields of its message in the contract.
+        fields: The fields of its message in the contract, by their paths in it.
         weight: Factor; negative to minimize.
         tap: Where the layer is tapped; None for diversity, and where the server is to choose.
     """
@@ -59,11 +60,13 @@ class Term:
             made.tap = to_wire(Tap, objective_pb2.Tap.Value, "tap", self.tap)
         what = getattr(made, self.kind)
         what.SetInParent()
-        for name, value in self.fields:
+        for path, value in self.fields:
+            *outer, name = path.split(".")
+            inner = reduce(getattr, outer, what)
             if isinstance(value, tuple):
-                getattr(what, name).extend(value)
+                getattr(inner, name).extend(value)
             else:
-                setattr(what, name, value)
+                setattr(inner, name, value)
         return made
 
 
@@ -116,7 +119,7 @@ Objectives: TypeAlias = Objective | Iterable[Objective] | Mapping[str, Objective
 
 def channel(layer: str, index: int, *, tap: str | None = None) -> Objective:
     """The mean over space of a convolution's channel, from 0; before the activation it leaves out the bias as well."""
-    return _one("feature", tap, layer=checks.text("layer", layer), feature=checks.int32("index", index))
+    return _one("feature", tap, layer=checks.text("layer", layer), index=checks.int32("index", index))
 
 
 def unit(layer: str, index: int, *, tap: str | None = None) -> Objective:
@@ -134,8 +137,11 @@ def neuron(
 ) -> Objective:
     """One position of a convolution's channel, each from 0. Default: the middle of the map."""
     place = {"row": row, "column": column}
-    given = {name: checks.int32(name, value) for name, value in place.items() if value is not None}
-    return _one("neuron", tap, layer=checks.text("layer", layer), channel=checks.int32("channel", channel), **given)
+    where: dict[str, str | int] = {
+        name: checks.int32(name, value) for name, value in place.items() if value is not None
+    }
+    where |= {"feature.layer": checks.text("layer", layer), "feature.index": checks.int32("channel", channel)}
+    return _one("neuron", tap, **where)
 
 
 def layer(name: str, *, tap: str | None = None) -> Objective:

@@ -5,10 +5,14 @@ import re
 __all__ = ["argument_path"]
 
 # What stands before the name of a Python argument in the path of a request's field.
-_AROUND = re.compile(r"job\.(spec\.(train\.(network\.(?=convolutions|dense))?|evaluate\.|visualize\.)?)?")
+_AROUND = re.compile(r"filter\.|job\.(spec\.(train\.(network\.(?=convolutions|dense))?|evaluate\.|visualize\.)?)?")
 
 
 def argument_path(path: str) -> str:
     """The Python argument that a field of a request comes from: `batch_size` for `job.spec.train.batch_size`."""
     found = _AROUND.match(path)
-    return re.sub("^selections", "layers", path[found.end() :].removeprefix("adam.")) if found else path
+    return (
+        re.sub("^selections", "layers", path[found.end() :].removeprefix("adam."))
+        if found
+        else re.sub("^parent$", "job", path)
+    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from convscope.client.errors import InvalidValue
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.history import History
-from convscope.client.images import FeatureImage, OptimizedImage
+from convscope.client.images import Image, OptimizedImage
 from convscope.client.times import seconds_from_wire
 from convscope.client.verdicts import Verdict
 from convscope.v1 import jobs_pb2, train_pb2
@@ -113,7 +113,7 @@ class VisualizeResult:
         objectives: Names of those of `layers` that are objectives of one's own.
     """
 
-    images: tuple[FeatureImage, ...]
+    images: tuple[Image, ...]
     seconds: float
     cached_image_count: int = 0
     objectives: tuple[str, ...] = ()
@@ -145,7 +145,7 @@ class VisualizeResult:
     @classmethod
     def of(
         cls,
-        images: Iterable[FeatureImage],
+        images: Iterable[Image],
         seconds: float,
         asked: Iterable[tuple[str, int]] = (),
         *,
@@ -155,7 +155,7 @@ class VisualizeResult:
         """The result of images in any order, put in the order of the layers and features asked for."""
         places = {feature: place for place, feature in enumerate(asked)}
 
-        def place(image: FeatureImage) -> tuple[int, int]:
+        def place(image: Image) -> tuple[int, int]:
             return places.get((image.layer, image.feature), len(places)), image.restart
 
         ordered = tuple(sorted(images, key=place))

@@ -22,6 +22,7 @@ def visualize_spec(
     keep: str | None,
     seed: int,
     trace: bool,
+    frames: int,
     recompute: bool,
 ) -> visualize_pb2.VisualizeSpec:
     """The message of a visualization; what is None is left to the server.
@@ -38,6 +39,7 @@ def visualize_spec(
         restarts=None if restarts is None else checks.int32("restarts", restarts),
         seed=checks.uint64("seed", seed),
         trace=checks.flag("trace", trace),
+        frames=checks.int32("frames", frames),
         recompute=checks.flag("recompute", recompute),
     )
     if preset is not None:

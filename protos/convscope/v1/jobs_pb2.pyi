@@ -7,6 +7,7 @@ import builtins
 import collections.abc
 import convscope.v1.device_pb2
 import convscope.v1.evaluate_pb2
+import convscope.v1.image_format_pb2
 import convscope.v1.train_pb2
 import convscope.v1.visualize_pb2
 import google.protobuf.descriptor
@@ -1053,6 +1054,7 @@ class WatchJobRequest(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     AFTER_SEQUENCE_FIELD_NUMBER: builtins.int
     AFTER_TOKEN_FIELD_NUMBER: builtins.int
+    IMAGE_FORMAT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`jobs/{job}`."""
     after_sequence: builtins.int
@@ -1061,14 +1063,17 @@ class WatchJobRequest(google.protobuf.message.Message):
     """`log_token` of that event. Given, a log that lost events and has grown since is told from the one that was seen;
     without it, only a log that is shorter than `after_sequence` is noticed.
     """
+    image_format: convscope.v1.image_format_pb2.ImageFormat.ValueType
+    """How the pixels of images are sent."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         after_sequence: builtins.int = ...,
         after_token: builtins.str = ...,
+        image_format: convscope.v1.image_format_pb2.ImageFormat.ValueType = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["after_sequence", b"after_sequence", "after_token", b"after_token", "name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after_sequence", b"after_sequence", "after_token", b"after_token", "image_format", b"image_format", "name", b"name"]) -> None: ...
 
 Global___WatchJobRequest: typing_extensions.TypeAlias = WatchJobRequest
 

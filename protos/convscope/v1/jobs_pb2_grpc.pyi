@@ -227,7 +227,8 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     ends after the event `finished`. A watch that broke is taken up by asking for what follows the last event seen,
     with its token.
 
-    Errors: INVALID_ARGUMENT for a malformed name or a negative sequence, NOT_FOUND for an unknown job; OUT_OF_RANGE
+    Errors: INVALID_ARGUMENT for a malformed name, a negative sequence, or an unknown format or one that the images
+    cannot have; NOT_FOUND for an unknown job; OUT_OF_RANGE
     if events after `after_sequence` have been trimmed (GetJob tells how the job stands); DATA_LOSS if
     `after_sequence` lies beyond the log, if the log up to it is not the one that `after_token` stands for, or if a
     stored image or result is missing or damaged; UNAVAILABLE while Redis or the artifact store is away or the service
@@ -344,7 +345,8 @@ class JobsServicer(metaclass=abc.ABCMeta):
         ends after the event `finished`. A watch that broke is taken up by asking for what follows the last event seen,
         with its token.
 
-        Errors: INVALID_ARGUMENT for a malformed name or a negative sequence, NOT_FOUND for an unknown job; OUT_OF_RANGE
+        Errors: INVALID_ARGUMENT for a malformed name, a negative sequence, or an unknown format or one that the images
+        cannot have; NOT_FOUND for an unknown job; OUT_OF_RANGE
         if events after `after_sequence` have been trimmed (GetJob tells how the job stands); DATA_LOSS if
         `after_sequence` lies beyond the log, if the log up to it is not the one that `after_token` stands for, or if a
         stored image or result is missing or damaged; UNAVAILABLE while Redis or the artifact store is away or the service

@@ -22,24 +22,19 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from convscope.v1 import feature_pb2 as convscope_dot_v1_dot_feature__pb2
 from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63onvscope/v1/objective.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\"G\n\x0b\x46\x65\x61tureTerm\x12\x18\n\x05layer\x18\x01 \x01(\tB\t\xf2\x81\x19\x05\x08\x01p\xe8\x07\x12\x1e\n\x07\x66\x65\x61ture\x18\x02 \x01(\x05\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\x00\x00\"\xef\x01\n\nNeuronTerm\x12\x18\n\x05layer\x18\x01 \x01(\tB\t\xf2\x81\x19\x05\x08\x01p\xe8\x07\x12\x1e\n\x07\x63hannel\x18\x02 \x01(\x05\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\x00\x00\x12H\n\x03row\x18\x03 \x01(\x05\x42\x36\xf2\x81\x19\x32\x19\x00\x00\x00\x00\x00\x00\x00\x00\x62\'the middle one, height / 2 rounded downH\x00\x88\x01\x01\x12J\n\x06\x63olumn\x18\x04 \x01(\x05\x42\x35\xf2\x81\x19\x31\x19\x00\x00\x00\x00\x00\x00\x00\x00\x62&the middle one, width / 2 rounded downH\x01\x88\x01\x01\x42\x06\n\x04_rowB\t\n\x07_column\"%\n\tLayerTerm\x12\x18\n\x05layer\x18\x01 \x01(\tB\t\xf2\x81\x19\x05\x08\x01p\xe8\x07\"V\n\rDirectionTerm\x12\x18\n\x05layer\x18\x01 \x01(\tB\t\xf2\x81\x19\x05\x08\x01p\xe8\x07\x12+\n\x06vector\x18\x02 \x03(\x02\x42\x1b\xf2\x81\x19\x17\x19\x00\x00\x00\x00\x80\x84.\xc1)\x00\x00\x00\x00\x80\x84.A\xa0\x01\x80\x80\x04\")\n\rDiversityTerm\x12\x18\n\x05layer\x18\x01 \x01(\tB\t\xf2\x81\x19\x05\x08\x01p\xe8\x07\"\x8f\x03\n\x04Term\x12\x36\n\x06weight\x18\x01 \x01(\x01\x42!\xf2\x81\x19\x1d\x19\x8d\xed\xb5\xa0\xf7\xc6\xb0>)\x00\x00\x00\x00\x80\x84.A8\x01I\x00\x00\x00\x00\x00\x00\xf0?H\x01\x88\x01\x01\x12L\n\x03tap\x18\x02 \x01(\x0e\x32\x11.convscope.v1.TapB,\xf2\x81\x19(b&TAP_PRE_ACTIVATION; none for diversity\x12,\n\x07\x66\x65\x61ture\x18\x03 \x01(\x0b\x32\x19.convscope.v1.FeatureTermH\x00\x12*\n\x06neuron\x18\x04 \x01(\x0b\x32\x18.convscope.v1.NeuronTermH\x00\x12(\n\x05layer\x18\x05 \x01(\x0b\x32\x17.convscope.v1.LayerTermH\x00\x12\x30\n\tdirection\x18\x06 \x01(\x0b\x32\x1b.convscope.v1.DirectionTermH\x00\x12\x30\n\tdiversity\x18\x07 \x01(\x0b\x32\x1b.convscope.v1.DiversityTermH\x00\x42\x0e\n\x04what\x12\x06\xf2\x81\x19\x02\x08\x01\x42\t\n\x07_weight\"\xf9\x01\n\tObjective\x12\xbc\x01\n\x04name\x18\x01 \x01(\tB\xad\x01\xf2\x81\x19\xa8\x01\x62\x1d`objectives[i]`, by its indexp@zM[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*|objectives\\[(0|[1-9][0-9]{0,2})\\]\x82\x01\x35letters, digits, \'_\', \'-\' and \'.\', and not dots alone\x12-\n\x05terms\x18\x02 \x03(\x0b\x32\x12.convscope.v1.TermB\n\xf2\x81\x19\x06\x98\x01\x01\xa0\x01\x10*K\n\x03Tap\x12\x13\n\x0fTAP_UNSPECIFIED\x10\x00\x12\x16\n\x12TAP_PRE_ACTIVATION\x10\x01\x12\x17\n\x13TAP_POST_ACTIVATION\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63onvscope/v1/objective.proto\x12\x0c\x63onvscope.v1\x1a\x1a\x63onvscope/v1/feature.proto\x1a convscope/v1/field_options.proto\"\xe5\x01\n\nNeuronTerm\x12.\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0b\x32\x15.convscope.v1.FeatureB\x06\xf2\x81\x19\x02\x08\x01\x12H\n\x03row\x18\x02 \x01(\x05\x42\x36\xf2\x81\x19\x32\x19\x00\x00\x00\x00\x00\x00\x00\x00\x62\'the middle one, height / 2 rounded downH\x00\x88\x01\x01\x12J\n\x06\x63olumn\x18\x03 \x01(\x05\x42\x35\xf2\x81\x19\x31\x19\x00\x00\x00\x00\x00\x00\x00\x00\x62&the middle one, width / 2 rounded downH\x01\x88\x01\x01\x42\x06\n\x04_rowB\t\n\x07_column\"%\n\tLayerTerm\x12\x18\n\x05layer\x18\x01 \x01(\tB\t\xf2\x81\x19\x05\x08\x01p\xe8\x07\"V\n\rDirectionTerm\x12\x18\n\x05layer\x18\x01 \x01(\tB\t\xf2\x81\x19\x05\x08\x01p\xe8\x07\x12+\n\x06vector\x18\x02 \x03(\x02\x42\x1b\xf2\x81\x19\x17\x19\x00\x00\x00\x00\x80\x84.\xc1)\x00\x00\x00\x00\x80\x84.A\xa0\x01\x80\x80\x04\")\n\rDiversityTerm\x12\x18\n\x05layer\x18\x01 \x01(\tB\t\xf2\x81\x19\x05\x08\x01p\xe8\x07\"\x8b\x03\n\x04Term\x12\x36\n\x06weight\x18\x01 \x01(\x01\x42!\xf2\x81\x19\x1d\x19\x8d\xed\xb5\xa0\xf7\xc6\xb0>)\x00\x00\x00\x00\x80\x84.A8\x01I\x00\x00\x00\x00\x00\x00\xf0?H\x01\x88\x01\x01\x12L\n\x03tap\x18\x02 \x01(\x0e\x32\x11.convscope.v1.TapB,\xf2\x81\x19(b&TAP_PRE_ACTIVATION; none for diversity\x12(\n\x07\x66\x65\x61ture\x18\x03 \x01(\x0b\x32\x15.convscope.v1.FeatureH\x00\x12*\n\x06neuron\x18\x04 \x01(\x0b\x32\x18.convscope.v1.NeuronTermH\x00\x12(\n\x05layer\x18\x05 \x01(\x0b\x32\x17.convscope.v1.LayerTermH\x00\x12\x30\n\tdirection\x18\x06 \x01(\x0b\x32\x1b.convscope.v1.DirectionTermH\x00\x12\x30\n\tdiversity\x18\x07 \x01(\x0b\x32\x1b.convscope.v1.DiversityTermH\x00\x42\x0e\n\x04what\x12\x06\xf2\x81\x19\x02\x08\x01\x42\t\n\x07_weight\"\xf9\x01\n\tObjective\x12\xbc\x01\n\x04name\x18\x01 \x01(\tB\xad\x01\xf2\x81\x19\xa8\x01\x62\x1d`objectives[i]`, by its indexp@zM[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*|objectives\\[(0|[1-9][0-9]{0,2})\\]\x82\x01\x35letters, digits, \'_\', \'-\' and \'.\', and not dots alone\x12-\n\x05terms\x18\x02 \x03(\x0b\x32\x12.convscope.v1.TermB\n\xf2\x81\x19\x06\x98\x01\x01\xa0\x01\x10*K\n\x03Tap\x12\x13\n\x0fTAP_UNSPECIFIED\x10\x00\x12\x16\n\x12TAP_PRE_ACTIVATION\x10\x01\x12\x17\n\x13TAP_POST_ACTIVATION\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'convscope.v1.objective_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FEATURETERM'].fields_by_name['layer']._loaded_options = None
-  _globals['_FEATURETERM'].fields_by_name['layer']._serialized_options = b'\362\201\031\005\010\001p\350\007'
-  _globals['_FEATURETERM'].fields_by_name['feature']._loaded_options = None
-  _globals['_FEATURETERM'].fields_by_name['feature']._serialized_options = b'\362\201\031\t\031\000\000\000\000\000\000\000\000'
-  _globals['_NEURONTERM'].fields_by_name['layer']._loaded_options = None
-  _globals['_NEURONTERM'].fields_by_name['layer']._serialized_options = b'\362\201\031\005\010\001p\350\007'
-  _globals['_NEURONTERM'].fields_by_name['channel']._loaded_options = None
-  _globals['_NEURONTERM'].fields_by_name['channel']._serialized_options = b'\362\201\031\t\031\000\000\000\000\000\000\000\000'
+  _globals['_NEURONTERM'].fields_by_name['feature']._loaded_options = None
+  _globals['_NEURONTERM'].fields_by_name['feature']._serialized_options = b'\362\201\031\002\010\001'
   _globals['_NEURONTERM'].fields_by_name['row']._loaded_options = None
   _globals['_NEURONTERM'].fields_by_name['row']._serialized_options = b'\362\201\0312\031\000\000\000\000\000\000\000\000b\'the middle one, height / 2 rounded down'
   _globals['_NEURONTERM'].fields_by_name['column']._loaded_options = None
@@ -62,20 +57,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OBJECTIVE'].fields_by_name['name']._serialized_options = b'\362\201\031\250\001b\035`objectives[i]`, by its indexp@zM[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*|objectives\\[(0|[1-9][0-9]{0,2})\\]\202\0015letters, digits, \'_\', \'-\' and \'.\', and not dots alone'
   _globals['_OBJECTIVE'].fields_by_name['terms']._loaded_options = None
   _globals['_OBJECTIVE'].fields_by_name['terms']._serialized_options = b'\362\201\031\006\230\001\001\240\001\020'
-  _globals['_TAP']._serialized_start=1219
-  _globals['_TAP']._serialized_end=1294
-  _globals['_FEATURETERM']._serialized_start=80
-  _globals['_FEATURETERM']._serialized_end=151
-  _globals['_NEURONTERM']._serialized_start=154
-  _globals['_NEURONTERM']._serialized_end=393
-  _globals['_LAYERTERM']._serialized_start=395
-  _globals['_LAYERTERM']._serialized_end=432
-  _globals['_DIRECTIONTERM']._serialized_start=434
-  _globals['_DIRECTIONTERM']._serialized_end=520
-  _globals['_DIVERSITYTERM']._serialized_start=522
-  _globals['_DIVERSITYTERM']._serialized_end=563
-  _globals['_TERM']._serialized_start=566
-  _globals['_TERM']._serialized_end=965
-  _globals['_OBJECTIVE']._serialized_start=968
-  _globals['_OBJECTIVE']._serialized_end=1217
+  _globals['_TAP']._serialized_start=1160
+  _globals['_TAP']._serialized_end=1235
+  _globals['_NEURONTERM']._serialized_start=109
+  _globals['_NEURONTERM']._serialized_end=338
+  _globals['_LAYERTERM']._serialized_start=340
+  _globals['_LAYERTERM']._serialized_end=377
+  _globals['_DIRECTIONTERM']._serialized_start=379
+  _globals['_DIRECTIONTERM']._serialized_end=465
+  _globals['_DIVERSITYTERM']._serialized_start=467
+  _globals['_DIVERSITYTERM']._serialized_end=508
+  _globals['_TERM']._serialized_start=511
+  _globals['_TERM']._serialized_end=906
+  _globals['_OBJECTIVE']._serialized_start=909
+  _globals['_OBJECTIVE']._serialized_end=1158
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 import builtins
 import collections.abc
+import convscope.v1.feature_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
@@ -48,55 +49,31 @@ TAP_POST_ACTIVATION: Tap.ValueType  # 2
 Global___Tap: typing_extensions.TypeAlias = Tap
 
 @typing.final
-class FeatureTerm(google.protobuf.message.Message):
-    """The mean over space of a convolution's channel; a unit of a dense layer; the logit of a class."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    LAYER_FIELD_NUMBER: builtins.int
-    FEATURE_FIELD_NUMBER: builtins.int
-    layer: builtins.str
-    """Name of the layer, which must have features."""
-    feature: builtins.int
-    """Number of the channel, unit or class, below the layer's number of features."""
-    def __init__(
-        self,
-        *,
-        layer: builtins.str = ...,
-        feature: builtins.int = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["feature", b"feature", "layer", b"layer"]) -> None: ...
-
-Global___FeatureTerm: typing_extensions.TypeAlias = FeatureTerm
-
-@typing.final
 class NeuronTerm(google.protobuf.message.Message):
     """One position of a convolution's channel."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    LAYER_FIELD_NUMBER: builtins.int
-    CHANNEL_FIELD_NUMBER: builtins.int
+    FEATURE_FIELD_NUMBER: builtins.int
     ROW_FIELD_NUMBER: builtins.int
     COLUMN_FIELD_NUMBER: builtins.int
-    layer: builtins.str
-    """Name of the convolution."""
-    channel: builtins.int
-    """Number of the channel, below the layer's number of features."""
     row: builtins.int
     """Row of the layer's output, below its height."""
     column: builtins.int
     """Column of the layer's output, below its width."""
+    @property
+    def feature(self) -> convscope.v1.feature_pb2.Feature:
+        """The channel."""
+
     def __init__(
         self,
         *,
-        layer: builtins.str = ...,
-        channel: builtins.int = ...,
+        feature: convscope.v1.feature_pb2.Feature | None = ...,
         row: builtins.int | None = ...,
         column: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_column", b"_column", "_row", b"_row", "column", b"column", "row", b"row"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_column", b"_column", "_row", b"_row", "channel", b"channel", "column", b"column", "layer", b"layer", "row", b"row"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_column", b"_column", "_row", b"_row", "column", b"column", "feature", b"feature", "row", b"row"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_column", b"_column", "_row", b"_row", "column", b"column", "feature", b"feature", "row", b"row"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_column", b"_column"]) -> typing.Literal["column"] | None: ...
     @typing.overload
@@ -190,8 +167,8 @@ class Term(google.protobuf.message.Message):
     tap: Global___Tap.ValueType
     """Where the layer is tapped. Must not be set for diversity, which looks at what comes after the activation."""
     @property
-    def feature(self) -> Global___FeatureTerm:
-        """A channel, unit or class."""
+    def feature(self) -> convscope.v1.feature_pb2.Feature:
+        """The mean over space of a convolution's channel; a unit of a dense layer; the logit of a class."""
 
     @property
     def neuron(self) -> Global___NeuronTerm:
@@ -214,7 +191,7 @@ class Term(google.protobuf.message.Message):
         *,
         weight: builtins.float | None = ...,
         tap: Global___Tap.ValueType = ...,
-        feature: Global___FeatureTerm | None = ...,
+        feature: convscope.v1.feature_pb2.Feature | None = ...,
         neuron: Global___NeuronTerm | None = ...,
         layer: Global___LayerTerm | None = ...,
         direction: Global___DirectionTerm | None = ...,

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from convscope.v1 import feature_pb2 as convscope_dot_v1_dot_feature__pb2
 from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 from convscope.v1 import objective_pb2 as convscope_dot_v1_dot_objective__pb2
 from convscope.v1 import render_pb2 as convscope_dot_v1_dot_render__pb2
@@ -29,7 +30,7 @@ from convscope.v1 import tensor_pb2 as convscope_dot_v1_dot_tensor__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63onvscope/v1/visualize.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\x1a\x1c\x63onvscope/v1/objective.proto\x1a\x19\x63onvscope/v1/render.proto\x1a\x19\x63onvscope/v1/tensor.proto\x1a\x1egoogle/protobuf/duration.proto\"5\n\x0b\x46\x65\x61tureList\x12&\n\x07indices\x18\x01 \x03(\x05\x42\x15\xf2\x81\x19\x11\x19\x00\x00\x00\x00\x00\x00\x00\x00\x98\x01\x01\xa0\x01\x80\x80\x04\"I\n\x0c\x46\x65\x61tureRange\x12\x1c\n\x05start\x18\x01 \x01(\x05\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1b\n\x04stop\x18\x02 \x01(\x05\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\xf0?\"\xcf\x01\n\x0eLayerSelection\x12\x17\n\x04name\x18\x01 \x01(\tB\x07\xf2\x81\x19\x03p\xe8\x07H\x00\x12$\n\x0b\x63onvolution\x18\x02 \x01(\x05\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x12)\n\x04list\x18\x03 \x01(\x0b\x32\x19.convscope.v1.FeatureListH\x01\x12+\n\x05range\x18\x04 \x01(\x0b\x32\x1a.convscope.v1.FeatureRangeH\x01\x42\x0f\n\x05layer\x12\x06\xf2\x81\x19\x02\x08\x01\x42\x15\n\x08\x66\x65\x61tures\x12\t\xf2\x81\x19\x05\x12\x03\x61ll\"\xec\x04\n\rVisualizeSpec\x12&\n\x05model\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\x12\x86\x01\n\nselections\x18\x02 \x03(\x0b\x32\x1c.convscope.v1.LayerSelectionBT\xf2\x81\x19PbJevery feature of every layer that has some; none if there are `objectives`\xa0\x01\x90N\x12=\n\niterations\x18\x03 \x01(\x05\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x88\xc3@b\x0cthe preset\'sH\x00\x88\x01\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\r\n\x05trace\x18\x05 \x01(\x08\x12\x35\n\nobjectives\x18\x06 \x03(\x0b\x32\x17.convscope.v1.ObjectiveB\x08\xf2\x81\x19\x04\xa0\x01\xe8\x07\x12;\n\x06preset\x18\x07 \x01(\x0e\x32\x14.convscope.v1.PresetB\x15\xf2\x81\x19\x11R\x0fPRESET_TUTORIAL\x12\x38\n\x06render\x18\x08 \x01(\x0b\x32\x14.convscope.v1.RenderB\x12\xf2\x81\x19\x0e\x62\x0cthe preset\'s\x12\x36\n\x08restarts\x18\t \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@I\x00\x00\x00\x00\x00\x00\xf0?H\x01\x88\x01\x01\x12\x39\n\x04keep\x18\n \x01(\x0e\x32\x16.convscope.v1.RestartsB\x13\xf2\x81\x19\x0fR\rRESTARTS_BEST\x12\x11\n\trecompute\x18\x0b \x01(\x08\x42\r\n\x0b_iterationsB\x0b\n\t_restarts\"\x8a\x01\n\x0eOptimizedImage\x12$\n\x06pixels\x18\x01 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12\x11\n\tobjective\x18\x02 \x01(\x01\x12\x17\n\x0fpredicted_class\x18\x03 \x01(\x05\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x11\n\titeration\x18\x05 \x01(\x05\"\x8b\x02\n\x05Trace\x12-\n\x0fpredicted_class\x18\x01 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12)\n\x0bprobability\x18\x02 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12*\n\x0cgradient_min\x18\x03 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12*\n\x0cgradient_max\x18\x04 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12\'\n\tstep_size\x18\x05 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12\'\n\tobjective\x18\x06 \x01(\x0b\x32\x14.convscope.v1.Tensor\"\xd7\x02\n\x07Verdict\x12.\n\x07outcome\x18\x01 \x01(\x0e\x32\x1d.convscope.v1.Verdict.Outcome\x12\x16\n\titeration\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0bupper_bound\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07reached\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0f\n\x07rescued\x18\x05 \x01(\x08\x12\x18\n\x10without_gradient\x18\x06 \x01(\x08\"\x7f\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_NORMAL\x10\x01\x12\x14\n\x10OUTCOME_CONSTANT\x10\x02\x12\x17\n\x13OUTCOME_UNREACHABLE\x10\x03\x12\x18\n\x14OUTCOME_NOT_A_NUMBER\x10\x04\x42\x0c\n\n_iterationB\x0e\n\x0c_upper_boundB\n\n\x08_reached\"S\n\x06Spread\x12(\n\nobjectives\x18\x01 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12\x0c\n\x04mean\x18\x02 \x01(\x01\x12\x11\n\tdeviation\x18\x03 \x01(\x01\"\xbc\x02\n\x0c\x46\x65\x61tureImage\x12\r\n\x05layer\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x02 \x01(\x05\x12+\n\x05\x66inal\x18\x03 \x01(\x0b\x32\x1c.convscope.v1.OptimizedImage\x12*\n\x04\x62\x65st\x18\x04 \x01(\x0b\x32\x1c.convscope.v1.OptimizedImage\x12\'\n\x05trace\x18\x05 \x01(\x0b\x32\x13.convscope.v1.TraceH\x00\x88\x01\x01\x12\x0f\n\x07restart\x18\x06 \x01(\x05\x12&\n\x07verdict\x18\x07 \x01(\x0b\x32\x15.convscope.v1.Verdict\x12)\n\x06spread\x18\x08 \x01(\x0b\x32\x14.convscope.v1.SpreadH\x01\x88\x01\x01\x12\x11\n\tcache_key\x18\t \x01(\tB\x08\n\x06_traceB\t\n\x07_spread\"u\n\nImageReady\x12)\n\x05image\x18\x01 \x01(\x0b\x32\x1a.convscope.v1.FeatureImage\x12\x17\n\x0f\x63ompleted_count\x18\x02 \x01(\x05\x12\x13\n\x0btotal_count\x18\x03 \x01(\x05\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\"o\n\x0fVisualizeResult\x12\x13\n\x0bimage_count\x18\x01 \x01(\x05\x12\x1a\n\x12\x63\x61\x63hed_image_count\x18\x02 \x01(\x05\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration*I\n\x08Restarts\x12\x18\n\x14RESTARTS_UNSPECIFIED\x10\x00\x12\x11\n\rRESTARTS_BEST\x10\x01\x12\x10\n\x0cRESTARTS_ALL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63onvscope/v1/visualize.proto\x12\x0c\x63onvscope.v1\x1a\x1a\x63onvscope/v1/feature.proto\x1a convscope/v1/field_options.proto\x1a\x1c\x63onvscope/v1/objective.proto\x1a\x19\x63onvscope/v1/render.proto\x1a\x19\x63onvscope/v1/tensor.proto\x1a\x1egoogle/protobuf/duration.proto\"5\n\x0b\x46\x65\x61tureList\x12&\n\x07indices\x18\x01 \x03(\x05\x42\x15\xf2\x81\x19\x11\x19\x00\x00\x00\x00\x00\x00\x00\x00\x98\x01\x01\xa0\x01\x80\x80\x04\"I\n\x0c\x46\x65\x61tureRange\x12\x1c\n\x05start\x18\x01 \x01(\x05\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1b\n\x04stop\x18\x02 \x01(\x05\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\xf0?\"\xcf\x01\n\x0eLayerSelection\x12\x17\n\x04name\x18\x01 \x01(\tB\x07\xf2\x81\x19\x03p\xe8\x07H\x00\x12$\n\x0b\x63onvolution\x18\x02 \x01(\x05\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x12)\n\x04list\x18\x03 \x01(\x0b\x32\x19.convscope.v1.FeatureListH\x01\x12+\n\x05range\x18\x04 \x01(\x0b\x32\x1a.convscope.v1.FeatureRangeH\x01\x42\x0f\n\x05layer\x12\x06\xf2\x81\x19\x02\x08\x01\x42\x15\n\x08\x66\x65\x61tures\x12\t\xf2\x81\x19\x05\x12\x03\x61ll\"\x94\x05\n\rVisualizeSpec\x12&\n\x05model\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\x12\x86\x01\n\nselections\x18\x02 \x03(\x0b\x32\x1c.convscope.v1.LayerSelectionBT\xf2\x81\x19PbJevery feature of every layer that has some; none if there are `objectives`\xa0\x01\x90N\x12\x35\n\nobjectives\x18\x03 \x03(\x0b\x32\x17.convscope.v1.ObjectiveB\x08\xf2\x81\x19\x04\xa0\x01\xe8\x07\x12;\n\x06preset\x18\x04 \x01(\x0e\x32\x14.convscope.v1.PresetB\x15\xf2\x81\x19\x11R\x0fPRESET_TUTORIAL\x12\x38\n\x06render\x18\x05 \x01(\x0b\x32\x14.convscope.v1.RenderB\x12\xf2\x81\x19\x0e\x62\x0cthe preset\'s\x12=\n\niterations\x18\x06 \x01(\x05\x42$\xf2\x81\x19 \x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x88\xc3@b\x0cthe preset\'sH\x00\x88\x01\x01\x12\x36\n\x08restarts\x18\x07 \x01(\x05\x42\x1f\xf2\x81\x19\x1b\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@I\x00\x00\x00\x00\x00\x00\xf0?H\x01\x88\x01\x01\x12\x39\n\x04keep\x18\x08 \x01(\x0e\x32\x16.convscope.v1.RestartsB\x13\xf2\x81\x19\x0fR\rRESTARTS_BEST\x12\x0c\n\x04seed\x18\t \x01(\x04\x12\r\n\x05trace\x18\n \x01(\x08\x12&\n\x06\x66rames\x18\x0b \x01(\x05\x42\x16\xf2\x81\x19\x12\x19\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00p@\x12\x11\n\trecompute\x18\x0c \x01(\x08\x42\r\n\x0b_iterationsB\x0b\n\t_restarts\"\x8a\x01\n\x0eOptimizedImage\x12$\n\x06pixels\x18\x01 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12\x11\n\tobjective\x18\x02 \x01(\x01\x12\x17\n\x0fpredicted_class\x18\x03 \x01(\x05\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x11\n\titeration\x18\x05 \x01(\x05\"\x8b\x02\n\x05Trace\x12-\n\x0fpredicted_class\x18\x01 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12)\n\x0bprobability\x18\x02 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12*\n\x0cgradient_min\x18\x03 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12*\n\x0cgradient_max\x18\x04 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12\'\n\tstep_size\x18\x05 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12\'\n\tobjective\x18\x06 \x01(\x0b\x32\x14.convscope.v1.Tensor\"\xd7\x02\n\x07Verdict\x12.\n\x07outcome\x18\x01 \x01(\x0e\x32\x1d.convscope.v1.Verdict.Outcome\x12\x16\n\titeration\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0bupper_bound\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07reached\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0f\n\x07rescued\x18\x05 \x01(\x08\x12\x18\n\x10without_gradient\x18\x06 \x01(\x08\"\x7f\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_NORMAL\x10\x01\x12\x14\n\x10OUTCOME_CONSTANT\x10\x02\x12\x17\n\x13OUTCOME_UNREACHABLE\x10\x03\x12\x18\n\x14OUTCOME_NOT_A_NUMBER\x10\x04\x42\x0c\n\n_iterationB\x0e\n\x0c_upper_boundB\n\n\x08_reached\"S\n\x06Spread\x12(\n\nobjectives\x18\x01 \x01(\x0b\x32\x14.convscope.v1.Tensor\x12\x0c\n\x04mean\x18\x02 \x01(\x01\x12\x11\n\tdeviation\x18\x03 \x01(\x01\"\xc4\x03\n\x05Image\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0b\x32\x15.convscope.v1.FeatureH\x00\x12/\n\tobjective\x18\x03 \x01(\x0b\x32\x1a.convscope.v1.ObjectiveRefH\x00\x12\x0f\n\x07restart\x18\x04 \x01(\x05\x12*\n\x04\x62\x65st\x18\x05 \x01(\x0b\x32\x1c.convscope.v1.OptimizedImage\x12+\n\x05\x66inal\x18\x06 \x01(\x0b\x32\x1c.convscope.v1.OptimizedImage\x12\'\n\x05trace\x18\x07 \x01(\x0b\x32\x13.convscope.v1.TraceH\x01\x88\x01\x01\x12&\n\x07verdict\x18\x08 \x01(\x0b\x32\x15.convscope.v1.Verdict\x12)\n\x06spread\x18\t \x01(\x0b\x32\x14.convscope.v1.SpreadH\x02\x88\x01\x01\x12\x11\n\tcache_key\x18\n \x01(\t\x12,\n\x06\x66rames\x18\x0b \x03(\x0b\x32\x1c.convscope.v1.OptimizedImage\x12\x0b\n\x03png\x18\x0c \x01(\x0c\x42\t\n\x07subjectB\x08\n\x06_traceB\t\n\x07_spread\"n\n\nImageReady\x12\"\n\x05image\x18\x01 \x01(\x0b\x32\x13.convscope.v1.Image\x12\x17\n\x0f\x63ompleted_count\x18\x02 \x01(\x05\x12\x13\n\x0btotal_count\x18\x03 \x01(\x05\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\"o\n\x0fVisualizeResult\x12\x13\n\x0bimage_count\x18\x01 \x01(\x05\x12\x1a\n\x12\x63\x61\x63hed_image_count\x18\x02 \x01(\x05\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration*I\n\x08Restarts\x12\x18\n\x14RESTARTS_UNSPECIFIED\x10\x00\x12\x11\n\rRESTARTS_BEST\x10\x01\x12\x10\n\x0cRESTARTS_ALL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,42 +55,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VISUALIZESPEC'].fields_by_name['model']._serialized_options = b'\362\201\031\023\010\001\222\001\016models/{model}'
   _globals['_VISUALIZESPEC'].fields_by_name['selections']._loaded_options = None
   _globals['_VISUALIZESPEC'].fields_by_name['selections']._serialized_options = b'\362\201\031PbJevery feature of every layer that has some; none if there are `objectives`\240\001\220N'
-  _globals['_VISUALIZESPEC'].fields_by_name['iterations']._loaded_options = None
-  _globals['_VISUALIZESPEC'].fields_by_name['iterations']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\360?)\000\000\000\000\000\210\303@b\014the preset\'s'
   _globals['_VISUALIZESPEC'].fields_by_name['objectives']._loaded_options = None
   _globals['_VISUALIZESPEC'].fields_by_name['objectives']._serialized_options = b'\362\201\031\004\240\001\350\007'
   _globals['_VISUALIZESPEC'].fields_by_name['preset']._loaded_options = None
   _globals['_VISUALIZESPEC'].fields_by_name['preset']._serialized_options = b'\362\201\031\021R\017PRESET_TUTORIAL'
   _globals['_VISUALIZESPEC'].fields_by_name['render']._loaded_options = None
   _globals['_VISUALIZESPEC'].fields_by_name['render']._serialized_options = b'\362\201\031\016b\014the preset\'s'
+  _globals['_VISUALIZESPEC'].fields_by_name['iterations']._loaded_options = None
+  _globals['_VISUALIZESPEC'].fields_by_name['iterations']._serialized_options = b'\362\201\031 \031\000\000\000\000\000\000\360?)\000\000\000\000\000\210\303@b\014the preset\'s'
   _globals['_VISUALIZESPEC'].fields_by_name['restarts']._loaded_options = None
   _globals['_VISUALIZESPEC'].fields_by_name['restarts']._serialized_options = b'\362\201\031\033\031\000\000\000\000\000\000\360?)\000\000\000\000\000@\217@I\000\000\000\000\000\000\360?'
   _globals['_VISUALIZESPEC'].fields_by_name['keep']._loaded_options = None
   _globals['_VISUALIZESPEC'].fields_by_name['keep']._serialized_options = b'\362\201\031\017R\rRESTARTS_BEST'
-  _globals['_RESTARTS']._serialized_start=2552
-  _globals['_RESTARTS']._serialized_end=2625
-  _globals['_FEATURELIST']._serialized_start=196
-  _globals['_FEATURELIST']._serialized_end=249
-  _globals['_FEATURERANGE']._serialized_start=251
-  _globals['_FEATURERANGE']._serialized_end=324
-  _globals['_LAYERSELECTION']._serialized_start=327
-  _globals['_LAYERSELECTION']._serialized_end=534
-  _globals['_VISUALIZESPEC']._serialized_start=537
-  _globals['_VISUALIZESPEC']._serialized_end=1157
-  _globals['_OPTIMIZEDIMAGE']._serialized_start=1160
-  _globals['_OPTIMIZEDIMAGE']._serialized_end=1298
-  _globals['_TRACE']._serialized_start=1301
-  _globals['_TRACE']._serialized_end=1568
-  _globals['_VERDICT']._serialized_start=1571
-  _globals['_VERDICT']._serialized_end=1914
-  _globals['_VERDICT_OUTCOME']._serialized_start=1745
-  _globals['_VERDICT_OUTCOME']._serialized_end=1872
-  _globals['_SPREAD']._serialized_start=1916
-  _globals['_SPREAD']._serialized_end=1999
-  _globals['_FEATUREIMAGE']._serialized_start=2002
-  _globals['_FEATUREIMAGE']._serialized_end=2318
-  _globals['_IMAGEREADY']._serialized_start=2320
-  _globals['_IMAGEREADY']._serialized_end=2437
-  _globals['_VISUALIZERESULT']._serialized_start=2439
-  _globals['_VISUALIZERESULT']._serialized_end=2550
+  _globals['_VISUALIZESPEC'].fields_by_name['frames']._loaded_options = None
+  _globals['_VISUALIZESPEC'].fields_by_name['frames']._serialized_options = b'\362\201\031\022\031\000\000\000\000\000\000\000\000)\000\000\000\000\000\000p@'
+  _globals['_RESTARTS']._serialized_start=2749
+  _globals['_RESTARTS']._serialized_end=2822
+  _globals['_FEATURELIST']._serialized_start=224
+  _globals['_FEATURELIST']._serialized_end=277
+  _globals['_FEATURERANGE']._serialized_start=279
+  _globals['_FEATURERANGE']._serialized_end=352
+  _globals['_LAYERSELECTION']._serialized_start=355
+  _globals['_LAYERSELECTION']._serialized_end=562
+  _globals['_VISUALIZESPEC']._serialized_start=565
+  _globals['_VISUALIZESPEC']._serialized_end=1225
+  _globals['_OPTIMIZEDIMAGE']._serialized_start=1228
+  _globals['_OPTIMIZEDIMAGE']._serialized_end=1366
+  _globals['_TRACE']._serialized_start=1369
+  _globals['_TRACE']._serialized_end=1636
+  _globals['_VERDICT']._serialized_start=1639
+  _globals['_VERDICT']._serialized_end=1982
+  _globals['_VERDICT_OUTCOME']._serialized_start=1813
+  _globals['_VERDICT_OUTCOME']._serialized_end=1940
+  _globals['_SPREAD']._serialized_start=1984
+  _globals['_SPREAD']._serialized_end=2067
+  _globals['_IMAGE']._serialized_start=2070
+  _globals['_IMAGE']._serialized_end=2522
+  _globals['_IMAGEREADY']._serialized_start=2524
+  _globals['_IMAGEREADY']._serialized_end=2634
+  _globals['_VISUALIZERESULT']._serialized_start=2636
+  _globals['_VISUALIZERESULT']._serialized_end=2747
 # @@protoc_insertion_point(module_scope)

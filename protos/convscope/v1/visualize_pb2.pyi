@@ -5,6 +5,7 @@ isort:skip_file
 
 import builtins
 import collections.abc
+import convscope.v1.feature_pb2
 import convscope.v1.objective_pb2
 import convscope.v1.render_pb2
 import convscope.v1.tensor_pb2
@@ -132,50 +133,57 @@ Global___LayerSelection: typing_extensions.TypeAlias = LayerSelection
 class VisualizeSpec(google.protobuf.message.Message):
     """Finds, for each chosen feature or objective, the image that maximizes it.
 
-    The objective of a convolution's feature (channel) is the mean over space of its output before bias and
-    activation; that of a dense unit is its pre-activation with bias; that of a class is its logit.
+    The objective of a convolution's feature (channel) is the mean over space of its output before bias and activation;
+    that of a dense unit is its pre-activation with bias; that of a class is its logit.
     The preset `PRESET_TUTORIAL` is the method of the TensorFlow tutorial 13-B: gradient ascent on an image that starts as
     0.1 * U[0, 1) + 0.45, each step scaled by 1 / (standard deviation of its gradient + 1e-8), pixels clipped to [0, 1].
 
     The same request gives the same bits on the same kind of processor, however many workers share it and whatever dies.
+
+    Later: 13 to 39.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     MODEL_FIELD_NUMBER: builtins.int
     SELECTIONS_FIELD_NUMBER: builtins.int
-    ITERATIONS_FIELD_NUMBER: builtins.int
-    SEED_FIELD_NUMBER: builtins.int
-    TRACE_FIELD_NUMBER: builtins.int
     OBJECTIVES_FIELD_NUMBER: builtins.int
     PRESET_FIELD_NUMBER: builtins.int
     RENDER_FIELD_NUMBER: builtins.int
+    ITERATIONS_FIELD_NUMBER: builtins.int
     RESTARTS_FIELD_NUMBER: builtins.int
     KEEP_FIELD_NUMBER: builtins.int
+    SEED_FIELD_NUMBER: builtins.int
+    TRACE_FIELD_NUMBER: builtins.int
+    FRAMES_FIELD_NUMBER: builtins.int
     RECOMPUTE_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """`models/{model}`. It may still be in training: the job waits for it."""
+    """`models/{model}`. A pending job may be making it still: the job waits for it."""
+    preset: convscope.v1.render_pb2.Preset.ValueType
+    """Where every setting comes from that `render` leaves out."""
     iterations: builtins.int
     """Ascent steps per image. What would take one worker longer, by estimate, than the server's limit
     (`CONVSCOPE_MAX_COST`, a week unless it is set) is refused; this is the field that is named then, or `restarts` if
     there are several.
     """
-    seed: builtins.int
-    """Decides the starting images and the transforms."""
-    trace: builtins.bool
-    """Whether to record what happens at each iteration."""
-    preset: convscope.v1.render_pb2.Preset.ValueType
-    """Where every setting comes from that `render` leaves out."""
     restarts: builtins.int
     """Ascents per feature or objective, each from a start of its own; 2 to 16 if there is an objective with diversity."""
     keep: Global___Restarts.ValueType
     """Which of them to return."""
+    seed: builtins.int
+    """Decides the starting images and the transforms."""
+    trace: builtins.bool
+    """Whether to record what happens at each iteration."""
+    frames: builtins.int
+    """How many images of the way to keep with each image: evenly spaced over the iterations, the start first and the image
+    after the last update last; at most `iterations` + 1.
+    """
     recompute: builtins.bool
     """Compute images even where the same ones are stored."""
     @property
     def selections(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LayerSelection]:
-        """Layers and features. After the job is accepted: each layer once, by name, in the order in which they are named
-        first, each with the list of all of its chosen features, rising.
+        """Layers and features. In the effective spec: each layer once, by name, in the order in which they are named first,
+        each with the list of all of its chosen features, rising.
         """
 
     @property
@@ -184,25 +192,26 @@ class VisualizeSpec(google.protobuf.message.Message):
 
     @property
     def render(self) -> convscope.v1.render_pb2.Render:
-        """Settings that differ from the preset's. After the job is accepted: all settings, as they are used."""
+        """Settings that differ from the preset's. In the effective spec: all settings, as they are used."""
 
     def __init__(
         self,
         *,
         model: builtins.str = ...,
         selections: collections.abc.Iterable[Global___LayerSelection] | None = ...,
-        iterations: builtins.int | None = ...,
-        seed: builtins.int = ...,
-        trace: builtins.bool = ...,
         objectives: collections.abc.Iterable[convscope.v1.objective_pb2.Objective] | None = ...,
         preset: convscope.v1.render_pb2.Preset.ValueType = ...,
         render: convscope.v1.render_pb2.Render | None = ...,
+        iterations: builtins.int | None = ...,
         restarts: builtins.int | None = ...,
         keep: Global___Restarts.ValueType = ...,
+        seed: builtins.int = ...,
+        trace: builtins.bool = ...,
+        frames: builtins.int = ...,
         recompute: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_iterations", b"_iterations", "_restarts", b"_restarts", "iterations", b"iterations", "render", b"render", "restarts", b"restarts"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_iterations", b"_iterations", "_restarts", b"_restarts", "iterations", b"iterations", "keep", b"keep", "model", b"model", "objectives", b"objectives", "preset", b"preset", "recompute", b"recompute", "render", b"render", "restarts", b"restarts", "seed", b"seed", "selections", b"selections", "trace", b"trace"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_iterations", b"_iterations", "_restarts", b"_restarts", "frames", b"frames", "iterations", b"iterations", "keep", b"keep", "model", b"model", "objectives", b"objectives", "preset", b"preset", "recompute", b"recompute", "render", b"render", "restarts", b"restarts", "seed", b"seed", "selections", b"selections", "trace", b"trace"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_iterations", b"_iterations"]) -> typing.Literal["iterations"] | None: ...
     @typing.overload
@@ -231,7 +240,7 @@ class OptimizedImage(google.protobuf.message.Message):
     """Number of updates made to reach it: 0 is the starting image."""
     @property
     def pixels(self) -> convscope.v1.tensor_pb2.Tensor:
-        """float32 [height, width, channels], 0 to 1."""
+        """float32 [height, width, channels], 0 to 1; left out where the pixels are sent in another way, or not at all."""
 
     def __init__(
         self,
@@ -419,34 +428,46 @@ class Spread(google.protobuf.message.Message):
 Global___Spread: typing_extensions.TypeAlias = Spread
 
 @typing.final
-class FeatureImage(google.protobuf.message.Message):
-    """What a feature likes to see."""
+class Image(google.protobuf.message.Message):
+    """The image that maximizes a subject.
+
+    Later: 15 to 29, what real data says to it.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    LAYER_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
     FEATURE_FIELD_NUMBER: builtins.int
-    FINAL_FIELD_NUMBER: builtins.int
-    BEST_FIELD_NUMBER: builtins.int
-    TRACE_FIELD_NUMBER: builtins.int
+    OBJECTIVE_FIELD_NUMBER: builtins.int
     RESTART_FIELD_NUMBER: builtins.int
+    BEST_FIELD_NUMBER: builtins.int
+    FINAL_FIELD_NUMBER: builtins.int
+    TRACE_FIELD_NUMBER: builtins.int
     VERDICT_FIELD_NUMBER: builtins.int
     SPREAD_FIELD_NUMBER: builtins.int
     CACHE_KEY_FIELD_NUMBER: builtins.int
-    layer: builtins.str
-    """Name of the layer; for one of the spec's `objectives` `objectives[i]` by its index or its name if it has one."""
-    feature: builtins.int
-    """Number of the feature in its layer, from 0; 0 for an objective."""
+    FRAMES_FIELD_NUMBER: builtins.int
+    PNG_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """Resource name, `jobs/{job}/images/{number}`. Numbers count from 0 in the order of the effective spec: selections,
+    their features rising, then objectives; with RESTARTS_ALL the restarts of each follow each other.
+    """
     restart: builtins.int
-    """Which of the feature's restarts it is, from 0."""
+    """Which of the subject's restarts it is, from 0."""
     cache_key: builtins.str
     """Names the computation: SHA-256, 64 hexadecimal digits, of the model's file, its interpretation, the engine's version,
-    what is maximized, and every setting. Equal keys are equal images. Empty where the ascent's batch was cut for want of
-    memory: the last bits may be others, and the image is never reused.
+    what is maximized, and every setting. Equal keys are equal images. Empty where the ascent's batch was cut for want
+    of memory: the last bits may be others, and the image is never reused.
     """
+    png: builtins.bytes
+    """The best image as a file; only with IMAGE_FORMAT_PNG."""
     @property
-    def final(self) -> Global___OptimizedImage:
-        """The image after the last update."""
+    def feature(self) -> convscope.v1.feature_pb2.Feature:
+        """A feature."""
+
+    @property
+    def objective(self) -> convscope.v1.feature_pb2.ObjectiveRef:
+        """One of the spec's objectives."""
 
     @property
     def best(self) -> Global___OptimizedImage:
@@ -455,8 +476,12 @@ class FeatureImage(google.protobuf.message.Message):
         """
 
     @property
+    def final(self) -> Global___OptimizedImage:
+        """The image after the last update."""
+
+    @property
     def trace(self) -> Global___Trace:
-        """Only if the spec asks for it."""
+        """Only if the spec asks for it, with IMAGE_FORMAT_FLOAT32."""
 
     @property
     def verdict(self) -> Global___Verdict:
@@ -466,27 +491,36 @@ class FeatureImage(google.protobuf.message.Message):
     def spread(self) -> Global___Spread:
         """How all restarts ended; only with RESTARTS_BEST and more than one restart."""
 
+    @property
+    def frames(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OptimizedImage]:
+        """Images of the way, if the spec asks for them, by iteration; not in events."""
+
     def __init__(
         self,
         *,
-        layer: builtins.str = ...,
-        feature: builtins.int = ...,
-        final: Global___OptimizedImage | None = ...,
-        best: Global___OptimizedImage | None = ...,
-        trace: Global___Trace | None = ...,
+        name: builtins.str = ...,
+        feature: convscope.v1.feature_pb2.Feature | None = ...,
+        objective: convscope.v1.feature_pb2.ObjectiveRef | None = ...,
         restart: builtins.int = ...,
+        best: Global___OptimizedImage | None = ...,
+        final: Global___OptimizedImage | None = ...,
+        trace: Global___Trace | None = ...,
         verdict: Global___Verdict | None = ...,
         spread: Global___Spread | None = ...,
         cache_key: builtins.str = ...,
+        frames: collections.abc.Iterable[Global___OptimizedImage] | None = ...,
+        png: builtins.bytes = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "final", b"final", "spread", b"spread", "trace", b"trace", "verdict", b"verdict"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "cache_key", b"cache_key", "feature", b"feature", "final", b"final", "layer", b"layer", "restart", b"restart", "spread", b"spread", "trace", b"trace", "verdict", b"verdict"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "feature", b"feature", "final", b"final", "objective", b"objective", "spread", b"spread", "subject", b"subject", "trace", b"trace", "verdict", b"verdict"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_spread", b"_spread", "_trace", b"_trace", "best", b"best", "cache_key", b"cache_key", "feature", b"feature", "final", b"final", "frames", b"frames", "name", b"name", "objective", b"objective", "png", b"png", "restart", b"restart", "spread", b"spread", "subject", b"subject", "trace", b"trace", "verdict", b"verdict"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_spread", b"_spread"]) -> typing.Literal["spread"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_trace", b"_trace"]) -> typing.Literal["trace"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["subject", b"subject"]) -> typing.Literal["feature", "objective"] | None: ...
 
-Global___FeatureImage: typing_extensions.TypeAlias = FeatureImage
+Global___Image: typing_extensions.TypeAlias = Image
 
 @typing.final
 class ImageReady(google.protobuf.message.Message):
@@ -505,13 +539,13 @@ class ImageReady(google.protobuf.message.Message):
     cached: builtins.bool
     """Whether it was stored already and not computed again."""
     @property
-    def image(self) -> Global___FeatureImage:
+    def image(self) -> Global___Image:
         """The image."""
 
     def __init__(
         self,
         *,
-        image: Global___FeatureImage | None = ...,
+        image: Global___Image | None = ...,
         completed_count: builtins.int = ...,
         total_count: builtins.int = ...,
         cached: builtins.bool = ...,
@@ -523,7 +557,7 @@ Global___ImageReady: typing_extensions.TypeAlias = ImageReady
 
 @typing.final
 class VisualizeResult(google.protobuf.message.Message):
-    """Outcome of a visualization; the images themselves are in the events, and in Visualizations."""
+    """Outcome of a visualization; the images themselves are in the events, and in Images."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

@@ -14,7 +14,7 @@ from convscope.service.npz import NpzWriter
 
 __all__ = ["ARCHIVE", "archive"]
 
-ARCHIVE = "visualizations.npz"
+ARCHIVE = "images.npz"
 
 
 def archive(images: JobImages, ready: Sequence[int], index: ImageIndex) -> Iterator[bytes]:
@@ -43,7 +43,7 @@ def _layer(
             writer.begin(f"{layer}/best", "<f4", (len(numbers), *image.best.pixels.shape))
         writer.write(image.best.pixels.data)
         index.add(image, file=ARCHIVE, array=f"{layer}/best", row=row)
-        features.append(image.feature)
+        features.append(image.feature.index)  # 0 for an objective
         restarts.append(image.restart)
         yield writer.take()
     for row, image in enumerate(images.kept(numbers)):

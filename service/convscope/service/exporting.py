@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from convscope.service.archive import ARCHIVE, archive
 from convscope.service.export_names import INDEX, folder_name
+from convscope.service.image_formats import as_png
 from convscope.service.image_index import ImageIndex
-from convscope.service.job_images import JobImages, as_png
+from convscope.service.job_images import JobImages
 from convscope.store.errors import StateError
-from convscope.v1.visualize_pb2 import FeatureImage
+from convscope.v1.visualize_pb2 import Image
 
 __all__ = ["Piece", "export_files"]
 
@@ -49,11 +50,14 @@ def _pictures(images: JobImages, ready: "array[int]", index: ImageIndex) -> Iter
     for image in images.kept(ready):
         path = _path(image, restart=images.all_restarts)
         index.add(image, file=path)
-        yield from _pieces(path, iter([as_png(image)]))
+        yield from _pieces(path, iter([as_png(image, field="format")]))
 
 
-def _path(image: FeatureImage, *, restart: bool) -> str:
-    return f"{folder_name(image.layer)}/{image.feature}{f'-{image.restart}' if restart else ''}.png"
+def _path(image: Image, *, restart: bool) -> str:
+    listed, number = image.feature.layer, image.feature.index
+    if image.HasField("objective"):
+        listed, number = image.objective.name, 0
+    return f"{folder_name(listed)}/{number}{f'-{image.restart}' if restart else ''}.png"
 
 
 def _pieces(path: str, chunks: Iterator[bytes]) -> Iterator[Piece]:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from google.protobuf import json_format
 
 from convscope.service.job_images import JobImages
-from convscope.v1.visualize_pb2 import FeatureImage, Verdict
+from convscope.v1.visualize_pb2 import Image, Verdict
 
 __all__ = ["ImageIndex"]
 
@@ -34,7 +34,7 @@ class ImageIndex:
     ) -> None:
         self._lines.close()
 
-    def add(self, image: FeatureImage, **where: str | int) -> None:
+    def add(self, image: Image, **where: str | int) -> None:
         """Add an image, and where it is."""
         self._lines.write(self._separator + _json({**where, **_entry(image)}))
         self._separator = ",\n"
@@ -49,18 +49,24 @@ class ImageIndex:
         yield b"\n]}\n"
 
 
-def _entry(image: FeatureImage) -> dict[str, Any]:
+def _entry(image: Image) -> dict[str, Any]:
     return {
-        "layer": image.layer,
-        "feature": image.feature,
+        "name": image.name,
+        **_subject(image),
         "restart": image.restart,
-        "objective": _number(image.best.objective),
+        "value": _number(image.best.objective),
         "predicted_class": image.best.predicted_class,
         "probability": _number(image.best.probability),
         "iteration": image.best.iteration,
         "verdict": _verdict(image.verdict),
         "cache_key": image.cache_key,
     }
+
+
+def _subject(image: Image) -> dict[str, Any]:
+    if image.HasField("objective"):
+        return {"objective": image.objective.name}
+    return {"layer": image.feature.layer, "feature": image.feature.index}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import hashlib
 
 from convscope.service.errors import InvalidRequestError
 from convscope.service.paging import BAD_TOKEN
-from convscope.v1.visualizations_pb2 import ListVisualizationsRequest
+from convscope.v1.feature_pb2 import Feature
+from convscope.v1.images_pb2 import ImageFilter, ListImagesRequest
 
 __all__ = ["image_token", "last_image"]
 
@@ -15,18 +16,16 @@ __all__ = ["image_token", "last_image"]
 MOST_DIGITS, CHECK_DIGITS = 12, 16
 
 
-def image_token(last: int, request: ListVisualizationsRequest) -> str:
+def image_token(last: int, request: ListImagesRequest) -> str:
     """Return the token of the page after the one that ends with image ``last``.
 
-    The size of pages and the format of pixels may change from page to page; job, layer and features may not.
+    The size of pages and the format of pixels may change from page to page; job and filter may not.
     """
-    listing = ListVisualizationsRequest(
-        job=request.job, layer=request.layer, features=sorted(set(request.features)), page_token=str(last)
-    )
+    listing = ListImagesRequest(parent=request.parent, filter=_sorted(request.filter), page_token=str(last))
     return f"{last}-{hashlib.sha256(listing.SerializeToString(deterministic=True)).hexdigest()[:CHECK_DIGITS]}"
 
 
-def last_image(request: ListVisualizationsRequest) -> int:
+def last_image(request: ListImagesRequest) -> int:
     """Return the number of the last image of the page before; -1 if there was none.
 
     Raises:
@@ -39,3 +38,13 @@ def last_image(request: ListVisualizationsRequest) -> int:
     if not is_number or request.page_token != image_token(int(number), request):
         raise InvalidRequestError(BAD_TOKEN)
     return int(number)
+
+
+def _sorted(wanted: ImageFilter) -> ImageFilter:
+    """Return a filter such that those which name the same are alike."""
+    features = sorted({(feature.layer, feature.index) for feature in wanted.features})
+    return ImageFilter(
+        layers=sorted(set(wanted.layers)),
+        features=[Feature(layer=layer, index=index) for layer, index in features],
+        objectives=sorted(set(wanted.objectives)),
+    )

@@ -70,7 +70,14 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
     async def WatchJob(self, request: WatchJobRequest, context: Context) -> AsyncIterator[JobEvent]:  # noqa: N802
         """Send a job's events."""
         job_id = parse_name("jobs", request.name)
-        async for event in watch_job(self._backend, self._hub, job_id, request.after_sequence, request.after_token):
+        async for event in watch_job(
+            self._backend,
+            self._hub,
+            job_id,
+            request.after_sequence,
+            request.after_token,
+            image_format=request.image_format,
+        ):
             yield event
 
     async def CancelJob(self, request: CancelJobRequest, context: Context) -> Job:  # noqa: N802

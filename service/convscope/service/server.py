@@ -15,6 +15,7 @@ from convscope.service.datasets import DatasetsService
 from convscope.service.errors import ShuttingDownError
 from convscope.service.health_service import HealthServicer
 from convscope.service.hub import NotifyHub
+from convscope.service.images import ImagesService
 from convscope.service.interceptors import ContractInterceptor, ErrorInterceptor, TokenInterceptor
 from convscope.service.jobs import JobsService
 from convscope.service.listening import Listener, ListenError, listen
@@ -25,15 +26,14 @@ from convscope.service.server_info import MAX_REQUEST_BYTES, ServerService
 from convscope.service.settings import ServiceSettings
 from convscope.service.tasks import end_tasks, keep_running
 from convscope.service.tls import server_credentials
-from convscope.service.visualizations import VisualizationsService
 from convscope.service.workers import WorkersService
 from convscope.store import StoreSettings, check_layout, check_policy
 from convscope.v1 import (
     datasets_pb2_grpc,
+    images_pb2_grpc,
     jobs_pb2_grpc,
     models_pb2_grpc,
     server_pb2_grpc,
-    visualizations_pb2_grpc,
     workers_pb2_grpc,
 )
 
@@ -143,7 +143,7 @@ def _build(service: ServiceSettings, backend: Backend, hub: NotifyHub, health: H
     jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(backend, hub), server)
     models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(backend), server)
     datasets_pb2_grpc.add_DatasetsServicer_to_server(DatasetsService(), server)
-    visualizations_pb2_grpc.add_VisualizationsServicer_to_server(VisualizationsService(backend), server)
+    images_pb2_grpc.add_ImagesServicer_to_server(ImagesService(backend), server)
     workers_pb2_grpc.add_WorkersServicer_to_server(WorkersService(backend), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection([*filter(None, SERVICES), HEALTH_NAME, reflection.SERVICE_NAME], server)

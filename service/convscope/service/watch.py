@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 
 from convscope.service.backend import Backend
 from convscope.service.hub import NotifyHub, Subscription
+from convscope.service.image_formats import send_as
 from convscope.store import LogEntry, hydrate, read_log
 from convscope.store.jobs.waiting import waiting_reason
+from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.jobs_pb2 import Bookmark, JobEvent
 
 __all__ = ["watch_job"]
@@ -21,7 +23,13 @@ WAITING_S = 3.0
 
 
 async def watch_job(
-    backend: Backend, hub: NotifyHub, job_id: str, after: int, token: str = ""
+    backend: Backend,
+    hub: NotifyHub,
+    job_id: str,
+    after: int,
+    token: str = "",
+    *,
+    image_format: ImageFormat.ValueType = ImageFormat.IMAGE_FORMAT_FLOAT32,
 ) -> AsyncIterator[JobEvent]:
     """Yield events ``after + 1``, ``after + 2``, ... as they happen, up to the job's last, and bookmarks in between.
 
@@ -31,14 +39,16 @@ async def watch_job(
         job_id: whose events.
         after: sequence of the last event seen, or 0.
         token: of that event, or ``""``.
+        image_format: how images are sent.
 
     Raises:
+        InvalidRequestError: if an image cannot be had in this format.
         NotFoundError: if there is no such job.
         LogTrimmedError: if event ``after + 1`` is gone.
         LogLostError: if the log ends before ``after``, or is no longer the one that was seen.
         BlobDamagedError: if an image or result is missing or damaged.
     """
-    watch = _Watch(backend, job_id, after, token)
+    watch = _Watch(backend, job_id, after, token, image_format)
     with hub.subscribe(job_id) as subscription:  # before the log is read, so that nothing falls in between
         while not watch.complete:
             async for event in watch.from_log():
@@ -50,11 +60,14 @@ async def watch_job(
 class _Watch:
     """How far a watch has come."""
 
-    def __init__(self, backend: Backend, job_id: str, after: int, token: str) -> None:
+    def __init__(
+        self, backend: Backend, job_id: str, after: int, token: str, image_format: ImageFormat.ValueType
+    ) -> None:
         self._backend = backend
         self._job_id = job_id
         self._after = after
         self._token = token
+        self._image_format = image_format
         self._begins_to_wait = False
         self.complete = False
 
@@ -93,7 +106,15 @@ class _Watch:
     async def _event(self, entry: LogEntry) -> JobEvent:
         self._after, self._token = entry.sequence, entry.token
         if entry.blob:
-            return await self._backend.run_blob(hydrate, entry, self._backend.blobs)
+            return await self._backend.run_blob(self._completed, entry)
         event = hydrate(entry, self._backend.blobs)
         self._begins_to_wait = event.WhichOneof("event") in {"waiting", "queued"}
+        return event
+
+    def _completed(self, entry: LogEntry) -> JobEvent:
+        """Return an event with its image or result."""
+        event = hydrate(entry, self._backend.blobs)
+        if event.HasField("image_ready"):
+            event.image_ready.image.ClearField("frames")  # an event would be as large as all of them
+            send_as(self._image_format, event.image_ready.image)
         return event

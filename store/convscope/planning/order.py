@@ -5,18 +5,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convscope.planning.items import Item
-from convscope.planning.requests import VisualizationRequest
+from convscope.planning.requests import TargetRequest, VisualizationRequest
 
 __all__ = ["ImageOrder", "ImageTarget"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageTarget:
-    """The images of one layer or objective: its name, their numbers, and the features, rising."""
+    """The images of one layer or objective.
+
+    Attributes:
+        name: of the layer, or what the objective's images are listed under.
+        numbers: those of the images.
+        features: rising; one 0 for an objective.
+        objective: which of the request's objectives, from 0; None for a layer.
+    """
 
     name: str
     numbers: range
     features: Sequence[int]
+    objective: int | None = None
 
 
 class ImageOrder:
@@ -35,8 +43,10 @@ class ImageOrder:
         self.per_feature = request.restarts if request.keep_all else 1
         self.targets: list[ImageTarget] = []
         self.total = 0
-        for target in request.targets:
-            self._add(target.name, target.features)
+        for layer in request.layers:
+            self._add(layer)
+        for index, objective in enumerate(request.objectives):
+            self._add(objective, index)
 
     def item(self, number: int) -> Item:
         """Return what image ``number`` is of.
@@ -44,11 +54,19 @@ class ImageOrder:
         Raises:
             IndexError: if there is none of this number.
         """
-        if not 0 <= number < self.total:
-            raise IndexError(number)
-        target = self.targets[bisect_right(self.targets, number, key=lambda target: target.numbers.start) - 1]
+        target = self.target_of(number)
         index, restart = divmod(number - target.numbers.start, self.per_feature)
         return Item(target.name, target.features[index], restart)
+
+    def target_of(self, number: int) -> ImageTarget:
+        """Return the layer or objective that image ``number`` is of.
+
+        Raises:
+            IndexError: if there is none of this number.
+        """
+        if not 0 <= number < self.total:
+            raise IndexError(number)
+        return self.targets[bisect_right(self.targets, number, key=lambda target: target.numbers.start) - 1]
 
     def number(self, item: Item) -> int | None:
         """Return the number of an image; None if the job does not have it."""
@@ -67,6 +85,9 @@ class ImageOrder:
             return range(0)
         return target.numbers[index * self.per_feature : (index + 1) * self.per_feature]
 
-    def _add(self, name: str, features: Sequence[int]) -> None:
-        first, self.total = self.total, self.total + len(features) * self.per_feature
-        self.targets.append(ImageTarget(name=name, numbers=range(first, self.total), features=features))
+    def _add(self, target: TargetRequest, objective: int | None = None) -> None:
+        first, self.total = self.total, self.total + len(target.features) * self.per_feature
+        numbers = range(first, self.total)
+        self.targets.append(
+            ImageTarget(name=target.name, numbers=numbers, features=target.features, objective=objective)
+        )

@@ -1,11 +1,11 @@
-"""Resource names: ``jobs/{id}``, ``models/{id}``, ``datasets/{id}``."""
+"""Resource names: ``jobs/{id}``, ``models/{id}``, ``datasets/{id}``, ``jobs/{id}/images/{number}``."""
 
 import re
 import secrets
 
 from convscope.store.clock import now_ns
 
-__all__ = ["new_id", "parse_name"]
+__all__ = ["image_name", "new_id", "parse_image_name", "parse_name"]
 
 # Crockford's base 32 in lower case: sorts like the number it writes, and has no letters that look alike.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -17,6 +17,9 @@ TIME_DIGITS = 11
 RANDOM_DIGITS = 5
 
 ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+# An image has one name: its number has no zeros in front.
+IMAGE_PATTERN = re.compile(r"(jobs/[^/]*)/images/(0|[1-9][0-9]{0,17})")
 
 
 def new_id(microseconds: int | None = None) -> str:
@@ -40,6 +43,24 @@ def parse_name(collection: str, name: str) -> str:
     if prefix != collection or not slash or not ID_PATTERN.fullmatch(identifier):
         raise ValueError(f"{name!r} is not of the form {collection}/ID (ID: lower-case letters, digits, '-' and '_')")
     return identifier
+
+
+def image_name(job_id: str, number: int) -> str:
+    """Return the name of an image of a job."""
+    return f"jobs/{job_id}/images/{number}"
+
+
+def parse_image_name(name: str) -> tuple[str, int]:
+    """Take the job's name and the image's number out of ``jobs/{id}/images/{number}``.
+
+    Raises:
+        ValueError: if the name is of another form.
+    """
+    parts = IMAGE_PATTERN.fullmatch(name)
+    if parts is None:
+        raise ValueError(f"{name!r} is not of the form jobs/ID/images/NUMBER (NUMBER: from 0)")
+    parse_name("jobs", parts[1])
+    return parts[1], int(parts[2])
 
 
 def _digits(number: int, count: int) -> str:

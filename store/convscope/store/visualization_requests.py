@@ -30,6 +30,7 @@ def visualization_request(spec: VisualizeSpec) -> VisualizationRequest:
         settings=VisualizeSpec(
             seed=spec.seed,
             trace=spec.trace,
+            frames=spec.frames,
             render=spec.render if spec.HasField("render") else None,
         ).SerializeToString(deterministic=True),
     )
@@ -64,5 +65,10 @@ def _objective_target(index: int, objective: Objective) -> ObjectiveTarget:
 
 def _tapped(term: Term) -> str:
     """Return the layer that a term looks at."""
-    what = term.WhichOneof("what")
-    return str(getattr(term, what).layer) if what else ""
+    match term.WhichOneof("what"):
+        case None:
+            return ""
+        case "neuron":
+            return term.neuron.feature.layer
+        case what:
+            return str(getattr(term, what).layer)

@@ -103,13 +103,14 @@ class VisualizeSettings:
     """How to visualize.
 
     Each feature is climbed `iterations` steps from each of `restarts` starts; the best image of them is returned, or
-    with `keep_all` all are. `seed` decides starts and transforms. `trace` records every iteration. `render` says how an
-    image is optimized.
+    with `keep_all` all are. `seed` decides starts and transforms. `trace` records every iteration. `frames` is how many
+    images of the way are kept, at most `iterations` + 1. `render` says how an image is optimized.
     """
 
     iterations: int = 30
     seed: int = 0
     trace: bool = False
+    frames: int = 0
     restarts: int = 1
     keep_all: bool = False
     render: RenderSettings = render_settings.TUTORIAL

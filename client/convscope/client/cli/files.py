@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from convscope.client import plots
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import written
-from convscope.client.images import FeatureImage, OptimizedImage, Trace
+from convscope.client.images import Image, OptimizedImage, Trace
 from convscope.client.results import ImageStack, LayerImages, VisualizeResult
 
 __all__ = ["Step", "check_folder", "has_grids", "save_evaluation", "save_grids", "save_images"]
 
 # Numbers of channels that can be drawn: grey and colour.
 DRAWN = (1, 3)
+
+# Characters besides control characters that are percent-escaped in the names of arrays and files, as in exports.
+_IN_NAMES = r"%/\\#"
 
 # Is called as each step of a long work begins, with its number from 1, how many there are, and its name.
 Step: TypeAlias = Callable[[int, int, str], None]
@@ -54,13 +57,14 @@ def save_images(result: VisualizeResult, file: Path, step: Step | None = None) -
     """Saves every array of a visualization in one .npz file; what is stacked for it is one layer's at a time.
 
     For each layer: `conv1/features`, `conv1/restarts` and `conv1/verdicts` (text), then `final` and `best`, each with
-    `pixels`, `objective`, `predicted_class`, `probability` and `iteration` (`conv1/best/pixels`), and `trace` with its
-    figures if there are any. In the name of a layer, `%` and control characters are escaped as in URLs.
+    `pixels`, `objective`, `predicted_class`, `probability` and `iteration` (`conv1/best/pixels`); if there are any,
+    `trace` with its figures, and `frames` with those of `best` and an axis more. In the name of a layer, `%`, slashes,
+    `#` and control characters are escaped as in URLs.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with written(file) as opened, zipfile.ZipFile(opened, "w", zipfile.ZIP_DEFLATED) as archive:
         for layer in _each(result.layers, step):
-            _add_layer(archive, _escaped(layer, "%"), [image for image in result.images if image.layer == layer])
+            _add_layer(archive, _escaped(layer, _IN_NAMES), [image for image in result.images if image.layer == layer])
     return file
 
 
@@ -72,13 +76,12 @@ def has_grids(result: VisualizeResult) -> bool:
 def save_grids(result: VisualizeResult, folder: Path, step: Step | None = None) -> list[Path]:
     """Draws each layer's best images as a grid; returns the files, none where images have no colours to be drawn in.
 
-    Of very many images the first are drawn, as `plots` says. A file has the layer's name; in it `/`, `%` and control
-    characters are escaped as in URLs.
+    Of very many images the first are drawn, as `plots` says. A file has the layer's name, escaped as in `save_images`.
     """
     if not has_grids(result):
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    files = {layer: folder / f"{_escaped(layer, '%/')}.png" for layer in result.layers}
+    files = {layer: folder / f"{_escaped(layer, _IN_NAMES)}.png" for layer in result.layers}
     for layer in _each(result.layers, step):
         _save_figure(_grid(result.layer(layer)), files[layer])
     return list(files.values())
@@ -92,13 +95,15 @@ def _each(layers: Sequence[str], step: Step | None) -> Iterator[str]:
         yield layer
 
 
-def _add_layer(archive: zipfile.ZipFile, name: str, images: list[FeatureImage]) -> None:
+def _add_layer(archive: zipfile.ZipFile, name: str, images: list[Image]) -> None:
     """Adds all arrays of a layer under its name in the archive."""
     _add(archive, f"{name}/features", np.array([image.feature for image in images], np.int32))
     _add(archive, f"{name}/restarts", np.array([image.restart for image in images], np.int32))
     _add(archive, f"{name}/verdicts", np.array([str(image.verdict or "") for image in images]))
     _add_stack(archive, f"{name}/final", [image.final for image in images])
     _add_stack(archive, f"{name}/best", [image.best for image in images])
+    for name_of, array in _frames(images).items():
+        _add(archive, f"{name}/frames/{name_of}", array)
     for trace, array in _traces([image.trace for image in images]).items():
         _add(archive, f"{name}/trace/{trace}", array)
 
@@ -132,6 +137,14 @@ def _grid(layer: LayerImages) -> Any:
         return plots.plot_restarts(layer, title=title)
     labels: list[str] | NDArray[np.int32] = [""] if layer.is_objective else layer.features
     return plots.plot_features(layer.best.pixels, labels, verdicts=layer.verdicts, title=title)
+
+
+def _frames(images: list[Image]) -> dict[str, NDArray[Any]]:
+    """Each figure of the frames as [features, frames, ...]."""
+    stacks = [ImageStack.of(image.frames) for image in images if image.frames]
+    return {
+        name: np.stack([getattr(stack, name) for stack in stacks]) for name in ImageStack.__dataclass_fields__ if stacks
+    }
 
 
 def _traces(traces: list[Trace | None]) -> dict[str, NDArray[Any]]:

@@ -1,7 +1,7 @@
 """`convscope images`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,11 +10,10 @@ from convscope.client.cli.help import Command, Group
 from convscope.client.cli.layers import parse_layer
 from convscope.client.cli.options import Address, Json, settings_of
 from convscope.client.cli.output import console, details, print_json, table
-from convscope.client.client import Client
 from convscope.client.enums import ExportFormat
-from convscope.client.errors import InvalidValue, NotFound
+from convscope.client.errors import InvalidValue
 from convscope.client.exporting import written
-from convscope.client.images import FeatureImage
+from convscope.client.images import Image
 from convscope.client.verdicts import Verdict
 
 __all__ = ["app"]
@@ -77,7 +76,8 @@ def show(
     settings = settings_of(ctx, address, json=json)
     layer, feature = _image_name(image)
     with settings.client() as client:
-        found = _get(client, name, layer, feature, restart=restart, format="png" if output else "none")
+        chosen = "png" if output else "none"
+        found = client.visualizations.get(name, layer, feature, restart=restart, format=chosen)
     if output:
         with written(output) as file:
             file.write(found.png)
@@ -120,15 +120,6 @@ def _image_name(text: str) -> tuple[str, int]:
     return text, 0
 
 
-def _get(client: Client, job: str, layer: str, feature: int, **settings: Any) -> FeatureImage:
-    """An image; a job that has no such layer or feature is asked which it has."""
-    try:
-        return client.visualizations.get(job, layer, feature, **settings)
-    except NotFound:
-        next(client.visualizations.list(job, layer, feature, format="none"), None)  # refused, with all that there are
-        raise
-
-
 def _check_new(folder: Path) -> None:
     """Tells before anything is fetched what would keep the folder from being made."""
     if not folder.name:
@@ -136,7 +127,7 @@ def _check_new(folder: Path) -> None:
     check_folder(folder.parent)
 
 
-def _row(image: FeatureImage) -> tuple[str, ...]:
+def _row(image: Image) -> tuple[str, ...]:
     best = image.best
     figures = (f"{best.objective:z.3f}", str(best.predicted_class), f"{best.probability:.1%}")
     return image.layer, str(image.feature), str(image.restart), *figures, _said(image.verdict)
@@ -150,12 +141,13 @@ def _said(verdict: Verdict | None) -> str:
     return f"{verdict}{broken}{' (rescued)' if verdict.rescued else ''}"
 
 
-def _described(image: FeatureImage) -> dict[str, object]:
+def _described(image: Image) -> dict[str, object]:
     """What is known of an image, without its pixels."""
-    return {name: getattr(image, name) for name in image.__dataclass_fields__ if name not in {"png", "trace"}}
+    shown = ("name", "layer", "feature", "restart", "final", "best", "verdict", "spread", "cache_key")
+    return {name: getattr(image, name) for name in shown}
 
 
-def _print(image: FeatureImage, file: Path | None) -> None:
+def _print(image: Image, file: Path | None) -> None:
     rows = details("image", f"{image.layer}:{image.feature}")
     rows.add_row("restart", str(image.restart))
     rows.add_row("objective", f"{image.best.objective:z.4f} after {image.best.iteration} steps")

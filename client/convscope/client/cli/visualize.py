@@ -29,7 +29,7 @@ from convscope.client.cli.options import (
 from convscope.client.cli.output import console, print_json, table
 from convscope.client.cli.waiting import await_result, saving, steps
 from convscope.client.enums import Outcome, Preset, Restarts
-from convscope.client.images import FeatureImage
+from convscope.client.images import Image
 from convscope.client.results import VisualizeResult
 
 __all__ = ["visualize"]
@@ -107,6 +107,15 @@ def visualize(
         bool,
         typer.Option("--trace", metavar="", help="Record what happens at each iteration.", rich_help_panel=_HOW),
     ] = False,
+    frames: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Images of the way to keep with each image, evenly spaced from the start to the last update. "
+            "[dim]Default: 0.[/]",
+            rich_help_panel=_HOW,
+        ),
+    ] = 0,
     recompute: Annotated[
         bool,
         typer.Option(
@@ -145,6 +154,7 @@ def visualize(
             keep=keep,
             seed=seed,
             trace=trace,
+            frames=frames,
             recompute=recompute,
             request_id=request_id,
             priority=priority,
@@ -191,7 +201,7 @@ def _print(result: VisualizeResult, files: list[Path]) -> None:
         out.print("[dim]images with these channels are not drawn[/]" if find_spec("matplotlib") else _FOR_PICTURES)
 
 
-def _unusual(images: list[FeatureImage]) -> str:
+def _unusual(images: list[Image]) -> str:
     """How many images have each verdict that is a warning, as `2 constant; 1 unreachable, without a gradient`."""
     verdicts = [image.verdict for image in images]
     outcomes = [str(verdict) for verdict in verdicts if verdict and verdict.outcome is not Outcome.NORMAL]

@@ -14,7 +14,7 @@ from convscope.client.cli.output import table
 from convscope.client.client import Client
 from convscope.client.errors import FailedPrecondition, NotFound, Unavailable
 from convscope.client.evaluation import EvaluateResult
-from convscope.client.images import FeatureImage
+from convscope.client.images import Image
 from convscope.client.jobs import Job
 from convscope.client.progress import ProgressBar
 from convscope.client.results import TrainResult, VisualizeResult
@@ -102,7 +102,7 @@ class Demo:
         with ProgressBar(job.info, console=self._console, title=title) as bar:
             return job.result(progress=bar)
 
-    def _print_ascent(self, image: FeatureImage) -> None:
+    def _print_ascent(self, image: Image) -> None:
         trace = image.trace
         if trace is None:
             return
@@ -115,7 +115,7 @@ class Demo:
         self._console.print(rows)
 
     def _save(
-        self, evaluation: EvaluateResult, training: TrainResult, images: VisualizeResult, closer: FeatureImage
+        self, evaluation: EvaluateResult, training: TrainResult, images: VisualizeResult, closer: Image
     ) -> list[Path]:
         folder = self._folder
         with self._console.status("drawing"):

@@ -100,7 +100,9 @@ def _evaluation(spec: EvaluateSpec, model: Model) -> Estimate:
 
 
 def _visualization(spec: VisualizeSpec, model: Model) -> Estimate:
-    numbers = 2 * prod(model.interpretation.input.shape)  # the best image, and the last one
+    numbers = (2 + spec.frames) * prod(
+        model.interpretation.input.shape
+    )  # the best image, the last one, and those of the way
     if spec.trace:
         numbers += TRACE_SERIES * (spec.iterations + 1)
     request, layers = visualization_request(spec), layer_shapes(model.layers)

@@ -7,8 +7,9 @@ import numpy as np
 
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.layers import find_convolution, find_layer
+from convscope.v1.feature_pb2 import Feature
 from convscope.v1.models_pb2 import Layer
-from convscope.v1.objective_pb2 import DirectionTerm, DiversityTerm, FeatureTerm, LayerTerm, NeuronTerm, Tap, Term
+from convscope.v1.objective_pb2 import DirectionTerm, DiversityTerm, LayerTerm, NeuronTerm, Tap, Term
 
 __all__ = ["check_term"]
 
@@ -28,17 +29,18 @@ def check_term(term: Term, layers: Sequence[Layer], checks: Checks) -> None:
         checks.refuse("tap", "must not be set for diversity")
 
 
-def _check_feature(term: FeatureTerm, layers: Sequence[Layer], checks: Checks) -> None:
-    layer = find_layer(term.layer, layers, checks, field="layer")
+def _check_feature(feature: Feature, layers: Sequence[Layer], checks: Checks) -> None:
+    layer = find_layer(feature.layer, layers, checks, field="layer")
     if layer is not None:
-        checks.within(term, "feature", 0, layer.feature_count - 1)
+        checks.within(feature, "index", 0, layer.feature_count - 1)
 
 
 def _check_neuron(term: NeuronTerm, layers: Sequence[Layer], checks: Checks) -> None:
-    layer = find_convolution(term.layer, layers, checks, field="layer")
+    inside = checks.inside("feature")
+    layer = find_convolution(term.feature.layer, layers, inside, field="layer")
     if layer is not None:
         height, width, channels = layer.output_shape
-        checks.within(term, "channel", 0, channels - 1)
+        inside.within(term.feature, "index", 0, channels - 1)
         for field, size in (("row", height), ("column", width)):
             if not term.HasField(field):  # type: ignore[arg-type]  # both are fields
                 setattr(term, field, size // 2)

@@ -1,5 +1,7 @@
 """Checks of visualization specs beyond the rules: then every setting is there, and every layer and feature by name."""
 
+from math import prod
+
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.cost import check_cost
 from convscope.service.validation.objectives import check_objectives
@@ -10,6 +12,12 @@ from convscope.v1.models_pb2 import Model
 from convscope.v1.visualize_pb2 import VisualizeSpec
 
 __all__ = ["check_visualize"]
+
+# Bytes of the pixels of an image with all of its frames: it is sent in one message.
+MAX_IMAGE_BYTES = 120 * 2**20
+
+# Bytes of a float32.
+PIXEL_BYTES = 4
 
 
 def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: Checks) -> None:
@@ -25,7 +33,21 @@ def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: 
         if not spec.HasField("iterations"):
             spec.iterations = preset_render(spec.preset)[1]
         check_render(spec, model.interpretation.input.shape[-1], checks)
+    if checks.right("frames") and checks.right("iterations"):
+        _check_frames(spec, model, checks)
     check_selections(spec, model.layers, checks)
     check_objectives(spec, model.layers, checks)
     if checks.right(""):
         check_cost(spec, model.layers, max_cost, checks)
+
+
+def _check_frames(spec: VisualizeSpec, model: Model, checks: Checks) -> None:
+    """Check how many images of the way are kept: there is one for the start and one for each iteration."""
+    image_bytes = PIXEL_BYTES * prod(model.interpretation.input.shape)
+    fitting = max(0, MAX_IMAGE_BYTES // image_bytes - 2)  # besides the best and the final image
+    if spec.frames > spec.iterations + 1:
+        checks.refuse(
+            "frames", f"must be at most {spec.iterations + 1:,}, one more than `iterations`, not {spec.frames:,}"
+        )
+    elif spec.frames > fitting:
+        checks.refuse("frames", f"must be at most {fitting:,} for images of this size, or no message holds them")

@@ -122,7 +122,7 @@ def hydrate(entry: LogEntry, blobs: BlobStore) -> JobEvent:
     if entry.completed:
         event.image_ready.completed_count = entry.completed
     if entry.blob and event.HasField("image_ready"):
-        event.image_ready.image.ParseFromString(blobs.get(entry.blob))
+        event.image_ready.image.MergeFromString(blobs.get(entry.blob))
     elif entry.blob and event.HasField("finished"):
         event.finished.result.ParseFromString(blobs.get(entry.blob))
     return event

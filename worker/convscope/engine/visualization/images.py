@@ -62,10 +62,11 @@ class Spread:
 class FeatureImage:
     """What a feature likes to see: the image after the last update, and the best one of all that came along.
 
-    `best` counts start and final image in; of equally good ones it is the first. `item` says what it is of, and from
+        `best` counts start and final image in; of equally good ones it is the first. `item` says what it is of and from
     which start it came, `verdict` whether to believe it. `trace` is there if it was asked for, `spread` where the best
-    of several restarts was. `cut` tells whether it, or one of the restarts that it is the best of, climbed in a batch
-    that was cut for want of memory: its last bits may be others than those of the same request elsewhere.
+    of several restarts was, `frames` (images of the way, by iteration) if they were asked for. `cut` tells whether it,
+    or one of the restarts that it is the best of, climbed in a batch that was cut for want of memory: its last bits may
+    be others than those of the same request elsewhere.
     """
 
     item: Item
@@ -74,4 +75,5 @@ class FeatureImage:
     trace: Trace | None
     verdict: Verdict
     spread: Spread | None = None
+    frames: tuple[OptimizedImage, ...] = ()
     cut: bool = False

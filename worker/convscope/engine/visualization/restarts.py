@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TypeAlias
 
 import numpy as np
@@ -29,10 +29,13 @@ def best_images(found: Iterable[Result], classify: Classifier) -> Iterator[Featu
     Results come feature by feature. Of equally good restarts it is the first; one without a number is the worst.
     """
     for _, group in groupby(found, key=lambda result: result.item.feature):
-        restarts = list(group)
-        objectives = np.array([result.best_objective for result in restarts], np.float32)
-        best = replace(restarts[_best(objectives)], cut=any(each.cut for each in restarts))
-        yield feature_image(_classified(best, classify), _spread(objectives))
+        best, objectives, cut = next(group), list[float](), False
+        for result in chain([best], group):  # the others are not held: there may be a thousand, each with its frames
+            objectives.append(result.best_objective)
+            best = result if _best(np.array([best.best_objective, result.best_objective], np.float32)) else best
+            cut |= result.cut
+        classified = _classified(replace(best, cut=cut), classify)
+        yield feature_image(classified, _spread(np.array(objectives, np.float32)))
 
 
 def best_of_runs(runs: Sequence[Objectives]) -> tuple[int, Spread]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from convscope.engine.evaluation.classification import Predictions
 from convscope.engine.visualization.ascent.ascent import UNBROKEN
 from convscope.engine.visualization.ascent.climb import Climbed
+from convscope.engine.visualization.ascent.frames import Frames
 from convscope.engine.visualization.ascent.moments import Moments
 from convscope.engine.visualization.images import FeatureImage, OptimizedImage, Spread, Trace
 from convscope.engine.visualization.verdicts import Verdict, judge
@@ -27,7 +28,8 @@ UNSEEN: Final[Seen] = (-1, math.nan)
 class Result:
     """One image's ascent: its final and its best image, [h, w, c], objectives and iterations.
 
-    `seen` is what the model takes the final and the best image for, `cut` whether the batch was smaller than planned.
+    `seen` is what the model takes the final and the best image for, `frames` are images of the way, `cut` tells whether
+    the batch was smaller than planned.
     """
 
     item: Item
@@ -40,6 +42,7 @@ class Result:
     verdict: Verdict
     trace: Trace | None
     seen: tuple[Seen, Seen] = (UNSEEN, UNSEEN)
+    frames: tuple[OptimizedImage, ...] = ()
     cut: bool = False
 
 
@@ -56,6 +59,7 @@ def results(
     bounds: Sequence[float | None],
     moments: Moments | None,
     *,
+    frames: Frames | None,
     cut: bool,
 ) -> list[Result]:
     """Return what became of the images in some rows of a batch; `items` and `bounds` are those of just these.
@@ -86,6 +90,7 @@ def results(
                 without_gradient=bool(climbed.dead[row]),
             ),
             trace=moments.trace(row) if moments else None,
+            frames=frames.of(row, int(final_iteration[row])) if frames else (),
             cut=cut,
         )
         for item, row, bound in zip(items, rows, bounds, strict=True)
@@ -102,6 +107,7 @@ def feature_image(result: Result, spread: Spread | None = None) -> FeatureImage:
         trace=result.trace,
         verdict=result.verdict,
         spread=spread,
+        frames=result.frames,
         cut=result.cut,
     )
 

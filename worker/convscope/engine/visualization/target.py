@@ -25,6 +25,8 @@ __all__ = ["Target", "layer_target", "objective_target"]
 BYTES_PER_VALUE: Final = 16
 # What optimizer, best image and transforms hold besides, in images.
 IMAGES: Final = 12
+# A float32.
+PIXEL_BYTES: Final = 4
 
 
 class Target:
@@ -35,6 +37,7 @@ class Target:
         key: names its randomness; alike for targets that are the same.
         features: how many it has.
         bytes_per_image: memory that a climbing image takes at most, by estimate; see BYTES_PER_VALUE.
+        image_bytes: memory that the pixels of an image take.
         divisible: whether its batches may be cut; not where the images of a batch look at each other.
     """
 
@@ -57,6 +60,7 @@ class Target:
         self._slopes = Slopes(graph, objective_of)
         values = max(self._slopes.values + IMAGES * prod(graph.image_shape), graph.largest)
         self.bytes_per_image = BYTES_PER_VALUE * values
+        self.image_bytes = PIXEL_BYTES * prod(graph.image_shape)
         self._graph = graph
         self._objective_of = objective_of
         self._bounds = self._new_bounds()

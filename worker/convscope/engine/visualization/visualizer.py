@@ -124,7 +124,7 @@ class Visualizer:
         pulse: Pulse,
     ) -> None:
         asked, count = target.checked(features), settings.restarts
-        fit = self._fitting(target, rows, count)
+        fit = self._fitting(target, rows, count, settings.frames)
         make_room = self._model.clear_caches if isinstance(self._model, ModelFile) else None
         work = ChunkClimb(
             target, settings, classify, rows=rows, most_rows=fit.rows, cuts=self._cuts, make_room=make_room

@@ -7,7 +7,7 @@ from convscope.engine.visualization.restarts import Objectives
 from convscope.store import Candidate, read_candidates
 from convscope.store.errors import BlobDamagedError, BlobError
 from convscope.store.jobs.images import ready_images
-from convscope.v1.visualize_pb2 import FeatureImage
+from convscope.v1.visualize_pb2 import Image
 from convscope.worker.executor import convert
 from convscope.worker.executor.context import AttemptContext, CancelledError
 
@@ -30,7 +30,7 @@ class Candidates:
         """Whether the best of some restarts is stored already for an image."""
         return any(each.first == restarts.start for each in self._read(number))
 
-    def add(self, number: int, restarts: range, best: FeatureImage, kept: int) -> None:
+    def add(self, number: int, restarts: range, best: Image, kept: int) -> None:
         """Store the best of some restarts of an image's feature, with the image's name if it may have it.
 
         Args:
@@ -48,7 +48,7 @@ class Candidates:
         if self._reporter.attempt.report_candidate(candidate, kept).cancel_requested:
             raise CancelledError
 
-    def best(self, number: int) -> FeatureImage | None:
+    def best(self, number: int) -> Image | None:
         """Return an image as if one part had computed all restarts of its feature; None if it cannot be told yet.
 
         Several horses may ask at the same time, and get the same. None, too, if another one has stored the image.
@@ -69,15 +69,15 @@ class Candidates:
             raise BlobError(str(error)) from error  # no fault of the model's file
         best.spread.CopyFrom(convert.spread(spread))
         if not all(name for name, _ in runs):
-            best.ClearField("cache_key")  # the best of all, and their spread, owe something to runs without a name
+            best.ClearField("cache_key")  # the best of all, and their spread, owe something to runs without one
         return best
 
     def _read(self, number: int) -> list[Candidate]:
         return read_candidates(self._reporter.redis, self._reporter.attempt.job_id, number)
 
-    def _image(self, candidate: Candidate) -> FeatureImage:
-        return FeatureImage.FromString(self._reporter.blobs.get(candidate.blob))
+    def _image(self, candidate: Candidate) -> Image:
+        return Image.FromString(self._reporter.blobs.get(candidate.blob))
 
 
-def _objectives(image: FeatureImage) -> Objectives:
+def _objectives(image: Image) -> Objectives:
     return np.frombuffer(image.spread.objectives.data, "<f4").astype(np.float32)

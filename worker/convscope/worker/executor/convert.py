@@ -17,7 +17,7 @@ from convscope.v1.models_pb2 import Layer, LayerKind
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import Activation, Network, Precision, TrainProgress, TrainSpec
 from convscope.v1.visualize_pb2 import (
-    FeatureImage,
+    Image,
     OptimizedImage,
     Restarts,
     Spread,
@@ -31,7 +31,7 @@ __all__ = [
     "duration",
     "evaluate_result",
     "evaluate_settings",
-    "feature_image",
+    "image",
     "layers",
     "spread",
     "tensor",
@@ -186,23 +186,23 @@ def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
         iterations=spec.iterations,
         seed=spec.seed,
         trace=spec.trace,
+        frames=spec.frames,
         restarts=max(1, spec.restarts),
         keep_all=spec.keep == Restarts.RESTARTS_ALL,
         render=render_settings(spec.render),
     )
 
 
-def feature_image(image: visualization.FeatureImage) -> FeatureImage:
-    """Pack what a feature likes to see."""
-    return FeatureImage(
-        layer=image.item.target,
-        feature=image.item.feature,
-        restart=image.item.restart,
-        final=_optimized_image(image.final),
-        best=_optimized_image(image.best),
-        trace=_trace(image.trace) if image.trace else None,
-        verdict=_verdict(image.verdict),
-        spread=spread(image.spread) if image.spread else None,
+def image(computed: visualization.FeatureImage) -> Image:
+    """Pack an image, but for its name and subject: see ``addressed`` of the store."""
+    return Image(
+        restart=computed.item.restart,
+        best=_optimized_image(computed.best),
+        final=_optimized_image(computed.final),
+        trace=_trace(computed.trace) if computed.trace else None,
+        verdict=_verdict(computed.verdict),
+        spread=spread(computed.spread) if computed.spread else None,
+        frames=map(_optimized_image, computed.frames),
     )
 
 

@@ -19,12 +19,12 @@ def _term(message: TermMessage) -> objectives.Term:
     post = message.tap == Tap.TAP_POST_ACTIVATION
     match message.WhichOneof("what"):
         case "feature":
-            return objectives.Feature(message.feature.layer, message.feature.feature, post=post)
+            return objectives.Feature(message.feature.layer, message.feature.index, post=post)
         case "neuron":
             neuron = message.neuron
             row = neuron.row if neuron.HasField("row") else None
             column = neuron.column if neuron.HasField("column") else None
-            return objectives.Neuron(neuron.layer, neuron.channel, row, column, post=post)
+            return objectives.Neuron(neuron.feature.layer, neuron.feature.index, row, column, post=post)
         case "layer":
             return objectives.Layer(message.layer.layer, post=post)
         case "direction":

@@ -9,10 +9,11 @@ from convscope.engine import Visualizer
 from convscope.engine.runtime.pulse import Pulse
 from convscope.engine.visualization.visualizer import Ready
 from convscope.planning import CacheKeys, ImageOrder, Item, check_planning, plan_visualization
-from convscope.store import Image, ResultWanted, cached_interpretation, layer_shapes, visualization_request
-from convscope.store.jobs.images import ready_images
+from convscope.store import Image as StoredImage
+from convscope.store import ResultWanted, cached_interpretation, layer_shapes, visualization_request
+from convscope.store.jobs.images import addressed, ready_images
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
-from convscope.v1.visualize_pb2 import FeatureImage, ImageReady, VisualizeResult, VisualizeSpec
+from convscope.v1.visualize_pb2 import Image, ImageReady, VisualizeResult, VisualizeSpec
 from convscope.worker.executor import convert
 from convscope.worker.executor.candidates import Candidates
 from convscope.worker.executor.context import AttemptContext
@@ -138,19 +139,18 @@ class _Job:
         candidates = Candidates(context, self._settings.restarts)
 
         def choose(feature: int) -> None:
-            if best := candidates.best(self._numbers(span, feature)[0]):
-                buffer.add(*self._stored(best), counted=True)
+            number = self._numbers(span, feature)[0]
+            if best := candidates.best(number):
+                buffer.add(*self._stored(number, best), counted=True)
 
         def ready(computed: ComputedImage) -> None:
-            message, feature = self._message(computed), computed.item.feature
+            number, feature = self._number(computed.item), computed.item.feature
+            message = self._message(number, computed)
             if self._competes(span, feature):
-                number, restarts = self._numbers(span, feature)[0], span.parted[feature]
-                candidates.add(number, restarts, message, kept=buffer.count())
+                candidates.add(number, span.parted[feature], message, kept=buffer.count())
                 choose(feature)
-                return
-            image, data = self._stored(message)
-            if image.number not in have:  # as it may be if it is between others that are missing
-                buffer.add(image, data)
+            elif number not in have:  # as it may be if it is between others that are missing
+                buffer.add(*self._stored(number, message))
 
         competing = [each for each in span.features if self._competes(span, each)]
         stored = {each for each in competing if candidates.has(self._numbers(span, each)[0], span.parted[each])}
@@ -176,30 +176,29 @@ class _Job:
             self._visualizer = Visualizer(open_model(context), memory_in(MEMORY_VARIABLE))
         return self._visualizer
 
-    def _message(self, computed: ComputedImage) -> FeatureImage:
-        """Return an image with its name; it has none if more than the request decided its bits."""
-        message = convert.feature_image(computed)
+    def _message(self, number: int, computed: ComputedImage) -> Image:
+        """Return an image with its cache key; it has none if more than the request decided its bits."""
+        message = convert.image(computed)
         if not computed.cut:
-            message.cache_key = self._name(self._number(message))
+            message.cache_key = self._name(number)
         return message
 
-    def _stored(self, message: FeatureImage) -> tuple[Image, bytes]:
+    def _stored(self, number: int, message: Image) -> tuple[StoredImage, bytes]:
         """Return an image as the job has it, and its bytes."""
-        image = self._image(self._number(message), message.cache_key, cached=False)
+        image = self._image(number, message.cache_key, cached=False)
         return image, message.SerializeToString(deterministic=True)
 
-    def _number(self, message: FeatureImage) -> int:
-        restart = message.restart if self.order.per_feature > 1 else 0
-        number = self.order.number(Item(message.layer, message.feature, restart))
+    def _number(self, item: Item) -> int:
+        number = self.order.number(item if self.order.per_feature > 1 else replace(item, restart=0))
         if number is None:
-            raise KeyError(f"{message.layer} {message.feature} was computed, and nobody wants it")
+            raise KeyError(f"{item.target} {item.feature} was computed, but not asked for")
         return number
 
     def _name(self, number: int) -> str:
         return self._cache_keys.of(self.order.item(number))
 
-    def _image(self, number: int, name: str, *, cached: bool) -> Image:
-        item = self.order.item(number)
-        whose = FeatureImage(layer=item.target, feature=item.feature, restart=item.restart, cache_key=name)
+    def _image(self, number: int, name: str, *, cached: bool) -> StoredImage:
+        whose = addressed(self.job_id, self.order, number)
+        whose.cache_key = name
         event = ImageReady(image=whose, total_count=self.order.total, cached=cached)
-        return Image(number=number, name=name, event=JobEvent(image_ready=event))
+        return StoredImage(number=number, name=name, event=JobEvent(image_ready=event))

@@ -13,6 +13,7 @@ from convscope.engine.evaluation.classification import Classifier
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization.ascent.chunks import Chunk, halved, halves
 from convscope.engine.visualization.ascent.climb import Climb
+from convscope.engine.visualization.ascent.frames import Frames, frame_iterations
 from convscope.engine.visualization.ascent.moments import Moments
 from convscope.engine.visualization.random_keys import RandomKey
 from convscope.engine.visualization.results import Result, results, seen
@@ -108,11 +109,14 @@ class ChunkClimb:
         ]
         rows = [item - chunk.first for item in chunk.wanted]
         moments = Moments(self._classify) if settings.trace else None
-        climb = Climb(target.ascent(chunk.rows), keys, stop, moments.look if moments else None)
+        at = frame_iterations(settings.frames, settings.iterations)
+        frames = Frames(self._classify, at, rows) if at else None
+        looks = [each.look for each in (moments, frames) if each]
+        climb = Climb(target.ascent(chunk.rows), keys, stop, looks, None if moments else at)
         climbed = climb.run(settings.iterations, rescue=target.rescue)
         wanted = [items[row] for row in rows]
         bounds = target.upper_bounds([item.feature for item in wanted])
-        found = results(climbed, wanted, rows, bounds, moments, cut=chunk.rows < self._rows)
+        found = results(climbed, wanted, rows, bounds, moments, frames=frames, cut=chunk.rows < self._rows)
         if settings.restarts > 1 and not settings.keep_all:
             return found  # only the best will be classified
         final, best = self._classify(climbed.state.image), self._classify(climbed.state.best_image)

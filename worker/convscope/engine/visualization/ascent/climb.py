@@ -1,6 +1,7 @@
 """The way of one batch of items from their starting images to their final ones."""
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -51,28 +52,35 @@ class Climb:
         ascent: of as many rows as there are keys.
         keys: of the randomness of each image that climbs.
         stop: once set, the climb raises Stopped.
-        look: given, the state is shown to it at each iteration.
+        looks: the state is shown to each at the iterations `at`, and perhaps at others.
+        at: rising; None for every iteration.
     """
 
     def __init__(
-        self, ascent: Ascent, keys: Sequence[RandomKey], stop: threading.Event, look: Look | None = None
+        self,
+        ascent: Ascent,
+        keys: Sequence[RandomKey],
+        stop: threading.Event,
+        looks: Sequence[Look] = (),
+        at: Sequence[int] | None = None,
     ) -> None:
         self._ascent = ascent
         self._keys = keys
         self._batch = ascent.batch(keys)
         self._stop = stop
-        self._look = look
+        self._looks = looks
+        self._at = at
         self._pace = Pace(PULSE_SECONDS)
 
     def run(self, iterations: int, *, rescue: int) -> Climbed:
         """Make `iterations` updates; where a start has no gradient, the first `rescue` are with redirected ones."""
-        first = state = self._go(self._ascent.start(self._keys), 1, self._ascent.climb, self._look)
+        first = state = self._go(self._ascent.start(self._keys), 1, self._ascent.climb, self._looks)
         dead = np.asarray(first.dead)
         redirected = min(rescue, iterations) if dead.any() else 0
         if redirected:
-            state = self._go(self._ascent.start(self._keys), 1, self._redirecting(dead), None)
-            state = self._go(state, redirected, self._redirecting(dead), self._look)
-        state = self._go(state, iterations - redirected, self._ascent.climb, self._look)
+            state = self._go(self._ascent.start(self._keys), 1, self._redirecting(dead), ())
+            state = self._go(state, redirected, self._redirecting(dead), self._looks)
+        state = self._go(state, iterations - redirected, self._ascent.climb, self._looks)
         return Climbed(
             start_objective=np.asarray(first.objective),
             rescued=dead & (redirected > 0),
@@ -83,14 +91,24 @@ class Climb:
     def _redirecting(self, dead: npt.NDArray[np.bool_]) -> Callable[[State, Batch, int], State]:
         return lambda state, batch, count: self._ascent.rescue(state, batch, count, dead)
 
-    def _go(self, state: State, count: int, climb: Callable[[State, Batch, int], State], look: Look | None) -> State:
-        while count:
+    def _go(
+        self, state: State, count: int, climb: Callable[[State, Batch, int], State], looks: Sequence[Look]
+    ) -> State:
+        iteration = int(state.iteration)
+        last = iteration + count
+        while iteration < last:
             if self._stop.is_set():
                 raise Stopped
-            calls = self._pace.next(count) if look is None else 1
+            calls = self._pace.next(min(last, self._next_look(iteration, last) if looks else last) - iteration)
             with self._pace.measured(calls):
                 state = climb(state, self._batch, calls)
-            count -= calls
-            if look is not None:
+            iteration += calls
+            for look in looks:
                 look(state)
         return state
+
+    def _next_look(self, iteration: int, last: int) -> int:
+        """Return the next iteration that is to be looked at; `last` if there is none."""
+        if self._at is None:
+            return iteration + 1
+        return next(iter(self._at[bisect_right(self._at, iteration) :]), last)

@@ -61,33 +61,36 @@ class Fitting:
         self._limit = limit
         self._told: set[tuple[str, int, int]] = set()
 
-    def __call__(self, target: Target, rows: int, restarts: int) -> Fit:
-        """Return what fits of a target's batches; raises ComputationError if not even one image does."""
-        items = target.features * restarts
-        most = max(0, self._limit // target.bytes_per_image - BESIDES)
+    def __call__(self, target: Target, rows: int, restarts: int, frames: int = 0) -> Fit:
+        """Return what fits of a target's batches, where each image keeps so many frames.
+
+        Raises ComputationError if not even one image fits.
+        """
+        items, each = target.features * restarts, target.bytes_per_image + frames * target.image_bytes
+        most = max(0, self._limit // each - BESIDES)
         found = fit(rows=rows, items=items, threads=self._threads, divisible=target.divisible, most=most)
         if found is None:
-            raise ComputationError(self._too_little(target, rows))
+            raise ComputationError(self._too_little(target, rows, each))
         wanted = Fit(rows=rows, lanes=_lanes(rows, items, self._threads))
         if found != wanted and (target.name, rows, items) not in self._told:
             self._told.add((target.name, rows, items))
-            self._tell(target, wanted, found)
+            self._tell(target, wanted, found, each)
         return found
 
-    def _too_little(self, target: Target, rows: int) -> str:
+    def _too_little(self, target: Target, rows: int, each: int) -> str:
         whole = not target.divisible
         what = f"the {rows} images of {target.name!r}, which look at each other, need" if whole else "an image needs"
-        need = in_units(target.bytes_per_image * (BESIDES + (rows if whole else 1)))
+        need = in_units(each * (BESIDES + (rows if whole else 1)))
         where = "" if whole else f" to climb towards {target.name!r}"
         return f"{what} {need} of memory{where}, and the worker may take {in_units(self._limit)} (CONVSCOPE_MEMORY)"
 
-    def _tell(self, target: Target, wanted: Fit, found: Fit) -> None:
+    def _tell(self, target: Target, wanted: Fit, found: Fit, each: int) -> None:
         logger.warning(
             "%d x %d images of %s would take %s of memory, more than the %s of this worker; going on with %d x %d",
             wanted.lanes,
             wanted.rows,
             target.name,
-            in_units((BESIDES + wanted.lanes * wanted.rows) * target.bytes_per_image),
+            in_units((BESIDES + wanted.lanes * wanted.rows) * each),
             in_units(self._limit),
             found.lanes,
             found.rows,

@@ -11,29 +11,31 @@ import numpy as np
 import pytest
 import redis
 from google.protobuf.duration_pb2 import Duration
-from PIL import Image
+from PIL import Image as Picture
 
 from convscope.client import (
     Client,
     Estimate,
     FailedPrecondition,
+    Feature,
     Features,
     ImageReady,
     InvalidArgument,
     InvalidType,
     InvalidValue,
     NotFound,
+    ObjectiveRef,
     Outcome,
     Verdict,
 )
 from convscope.client.cli.app import app
 from convscope.store import BlobStore, JobStore
 from convscope.store.embedded import EmbeddedRedis
-from convscope.v1 import jobs_pb2, tensor_pb2, visualizations_pb2, visualize_pb2
+from convscope.v1 import images_pb2, jobs_pb2, tensor_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
 from support.fake_service import FakeService, event, finished, job
 from support.service_alone import service_alone
-from support.stored_images import Store, image, pixels
+from support.stored_images import Store, image, pixels, sent
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,24 @@ def test_images_are_listed(real: Client, visualization: str) -> None:
     ]
 
 
+def test_images_are_chosen_by_layers_features_and_objectives(real: Client, visualization: str) -> None:
+    def listed(*chosen: Any, **more: Any) -> list[tuple[str, int, int]]:
+        return [(each.layer, each.feature, each.restart) for each in real.images(visualization, *chosen, **more)]
+
+    assert len(listed()) == 7
+    assert listed("logits") == [("logits", 7, 0), ("logits", 7, 1)]
+    assert listed({"conv1": [5], "logits": None}) == [("conv1", 5, 0), ("logits", 7, 0), ("logits", 7, 1)]
+    assert listed(["logits", "conv1"], objectives="mine") == listed()
+    assert listed(objectives=["mine"]) == [("mine", 0, 0), ("mine", 0, 1)]
+
+
+def test_an_image_tells_its_name_and_subject(real: Client, visualization: str) -> None:
+    first, *_, last = real.images(visualization, image_format="none")
+    assert (first.name, first.subject) == (f"{visualization}/images/0", Feature("conv1", 2))
+    assert (last.name, last.subject) == (f"{visualization}/images/7", ObjectiveRef(0, "mine"))
+    assert first.best.pixels.shape == (0, 0, 0)
+
+
 BOTH: list[Features] = [[2, 5], (2, 5), np.array([2, 5]), range(2, 6, 3), slice(2, 6, 3), None, slice(None)]
 ONE: list[Features] = [5, np.array([5]), range(5, 6)]
 
@@ -94,15 +114,15 @@ def test_images_are_fetched(real: Client, visualization: str) -> None:
     picture = real.visualizations.get(handle, "mine", format="png")
     assert picture.best.pixels.shape == (0, 0, 0)
     assert picture.trace is None
-    with Image.open(io.BytesIO(picture.png)) as read:
+    with Picture.open(io.BytesIO(picture.png)) as read:
         np.testing.assert_array_equal(np.asarray(read), np.rint(pixels(6)[..., 0] * 255))
 
 
 def test_archives_are_saved(real: Client, visualization: str, tmp_path: Path) -> None:
     folder = real.visualizations.export(visualization, tmp_path / "with" / "its" / "parents")
-    assert {path.name for path in folder.iterdir()} == {"index.json", "visualizations.npz"}
+    assert {path.name for path in folder.iterdir()} == {"index.json", "images.npz"}
     assert len(json.loads((folder / "index.json").read_text())["images"]) == 7
-    with np.load(folder / "visualizations.npz") as arrays:
+    with np.load(folder / "images.npz") as arrays:
         assert arrays["conv1/restarts"].tolist() == [0, 1, 0]
     assert list(folder.parent.iterdir()) == [folder]
     plain = tmp_path / "plain"
@@ -123,11 +143,18 @@ def test_pictures_are_saved(real: Client, visualization: str, tmp_path: Path) ->
 
 def test_refusals_have_their_errors(real: Client, store: Store, visualization: str, tmp_path: Path) -> None:
     for refused, error in (
-        (lambda: real.visualizations.get(visualization, "conv1", 3), NotFound),
+        (lambda: real.visualizations.get(visualization, "conv1", 3), InvalidArgument),
+        (lambda: real.visualizations.get(visualization, "conv1", 5, restart=1), NotFound),
+        (lambda: real.visualizations.get(visualization, "mine", 1), InvalidValue),
+        (lambda: real.visualizations.list(visualization, features=1), InvalidValue),
+        (lambda: list(real.images(visualization, "mine")), InvalidArgument),
+        (lambda: real.images(visualization, 7), InvalidType),  # type: ignore[arg-type]
+        (lambda: real.images(visualization, image_format="jpeg"), InvalidValue),
         (lambda: real.visualizations.get("none", "conv1"), NotFound),
         (lambda: list(real.visualizations.list(visualization, "conv9")), InvalidArgument),
         (lambda: list(real.visualizations.list(visualization, "conv1", np.array([0]))), InvalidArgument),
         (lambda: real.visualizations.list(visualization, "conv1", []), InvalidValue),
+        (lambda: list(real.visualizations.list(visualization, "conv1", -1)), InvalidValue),
         (lambda: real.visualizations.list(visualization, "conv1", "2"), InvalidType),  # type: ignore[arg-type]
         (lambda: real.visualizations.list(visualization, format="jpeg"), InvalidValue),
         (
@@ -189,9 +216,9 @@ def test_the_command_line_shows(run: Run, visualization: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
-        ("nope", 2, "'nope' is not in {job}; there is conv1, logits, mine"),
+        ("nope", 2, "'nope' is not in {job}; there is conv1, logits"),
         ("conv1:3", 2, "3 of conv1 is not in {job}; there is 2, 5"),
-        ("conv1:5 --restart 1", 1, "the image of layer 'conv1', feature 5, restart 1 in {job} is not ready yet"),
+        ("conv1:5 --restart 1", 1, "{job} has no image of conv1:5, restart 1, that is ready"),
     ],
 )
 def test_the_command_line_says_which_images_there_are(
@@ -249,7 +276,12 @@ def test_an_image_keeps_what_is_known_of_it(fake: FakeService, client: Client) -
     )
     sent.spread.CopyFrom(visualize_pb2.Spread(objectives=spread, mean=2, deviation=1))
     sent.ClearField("trace")
-    fake.handlers["GetVisualization"] = lambda *_: visualizations_pb2.Visualization(image=sent)
+    sent.name, sent.objective.name = "jobs/j/images/0", "x"
+    described = job("visualize")
+    described.effective_spec.visualize.objectives.add(name="x")
+    fake.handlers["GetJob"] = lambda *_: described
+    fake.handlers["ListImages"] = lambda *_: images_pb2.ListImagesResponse(images=[sent])
+    fake.handlers["GetImage"] = lambda *_: sent
     found = client.visualizations.get("j", "x")
     assert found.verdict == Verdict(outcome=Outcome.NOT_A_NUMBER, iteration=4, rescued=True)
     assert str(found.verdict) == "not a number"
@@ -260,11 +292,28 @@ def test_an_image_keeps_what_is_known_of_it(fake: FakeService, client: Client) -
 
 
 def ready(sequence: int, spec: visualize_pb2.VisualizeSpec, number: int, **fields: Any) -> jobs_pb2.JobEvent:
-    shown = image(spec, number)
+    shown = sent(spec, number)
     shown.ClearField("trace")
     return event(
         sequence, image_ready=visualize_pb2.ImageReady(image=shown, completed_count=sequence, total_count=4, **fields)
     )
+
+
+def test_a_result_has_the_frames_that_events_lack(fake: FakeService, client: Client) -> None:
+    spec = visualize_pb2.VisualizeSpec(frames=2)
+    spec.selections.add(name="conv1").list.indices.extend([4])
+    described = job("visualize")
+    described.effective_spec.visualize.CopyFrom(spec)
+    fake.handlers["GetJob"] = lambda *_: described
+    whole = ready(1, spec, 0).image_ready.image
+    for iteration in (0, 30):
+        whole.frames.add(iteration=iteration, pixels=whole.best.pixels)
+    fake.handlers["ListImages"] = lambda *_: images_pb2.ListImagesResponse(images=[whole])
+    result = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult())
+    fake.handlers["WatchJob"] = lambda *_: iter([ready(1, spec, 0), finished(2, result=result)])
+    (found,) = client.job("j").result().images
+    assert [frame.iteration for frame in found.frames] == [0, 30]
+    np.testing.assert_array_equal(found.frames[1].pixels, pixels(0))
 
 
 def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -> None:

@@ -3,7 +3,8 @@
 import grpc
 import warnings
 
-from convscope.v1 import visualizations_pb2 as convscope_dot_v1_dot_visualizations__pb2
+from convscope.v1 import images_pb2 as convscope_dot_v1_dot_images__pb2
+from convscope.v1 import visualize_pb2 as convscope_dot_v1_dot_visualize__pb2
 
 GRPC_GENERATED_VERSION = '1.75.1'
 GRPC_VERSION = grpc.__version__
@@ -18,14 +19,14 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + f' but the generated code in convscope/v1/visualizations_pb2_grpc.py depends on'
+        + f' but the generated code in convscope/v1/images_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
     )
 
 
-class VisualizationsStub(object):
+class ImagesStub(object):
     """The images of visualization jobs, also while they run.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
@@ -39,24 +40,24 @@ class VisualizationsStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.ListVisualizations = channel.unary_unary(
-                '/convscope.v1.Visualizations/ListVisualizations',
-                request_serializer=convscope_dot_v1_dot_visualizations__pb2.ListVisualizationsRequest.SerializeToString,
-                response_deserializer=convscope_dot_v1_dot_visualizations__pb2.ListVisualizationsResponse.FromString,
+        self.ListImages = channel.unary_unary(
+                '/convscope.v1.Images/ListImages',
+                request_serializer=convscope_dot_v1_dot_images__pb2.ListImagesRequest.SerializeToString,
+                response_deserializer=convscope_dot_v1_dot_images__pb2.ListImagesResponse.FromString,
                 _registered_method=True)
-        self.GetVisualization = channel.unary_unary(
-                '/convscope.v1.Visualizations/GetVisualization',
-                request_serializer=convscope_dot_v1_dot_visualizations__pb2.GetVisualizationRequest.SerializeToString,
-                response_deserializer=convscope_dot_v1_dot_visualizations__pb2.Visualization.FromString,
+        self.GetImage = channel.unary_unary(
+                '/convscope.v1.Images/GetImage',
+                request_serializer=convscope_dot_v1_dot_images__pb2.GetImageRequest.SerializeToString,
+                response_deserializer=convscope_dot_v1_dot_visualize__pb2.Image.FromString,
                 _registered_method=True)
-        self.ExportVisualizations = channel.unary_stream(
-                '/convscope.v1.Visualizations/ExportVisualizations',
-                request_serializer=convscope_dot_v1_dot_visualizations__pb2.ExportVisualizationsRequest.SerializeToString,
-                response_deserializer=convscope_dot_v1_dot_visualizations__pb2.ExportVisualizationsResponse.FromString,
+        self.ExportImages = channel.unary_stream(
+                '/convscope.v1.Images/ExportImages',
+                request_serializer=convscope_dot_v1_dot_images__pb2.ExportImagesRequest.SerializeToString,
+                response_deserializer=convscope_dot_v1_dot_images__pb2.ExportImagesResponse.FromString,
                 _registered_method=True)
 
 
-class VisualizationsServicer(object):
+class ImagesServicer(object):
     """The images of visualization jobs, also while they run.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
@@ -64,32 +65,30 @@ class VisualizationsServicer(object):
     UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
     """
 
-    def ListVisualizations(self, request, context):
-        """Lists a job's images by layer and feature, in the order of its spec; those that are not ready yet are left out.
-        Several restarts of a feature follow each other.
+    def ListImages(self, request, context):
+        """Lists a job's images by number; those that are not ready yet are left out.
 
         Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format or one that the
-        images cannot have, a layer or feature that the job does not have, or a token that is not one of this
-        listing; NOT_FOUND for an unknown job, also one that is deleted meanwhile; DATA_LOSS if a stored image is
-        missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
+        images cannot have, a layer, feature or objective that the job does not have, or a token that is not one of this
+        listing; NOT_FOUND for an unknown job, also one that is deleted meanwhile; DATA_LOSS if a stored image is missing or
+        damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetVisualization(self, request, context):
+    def GetImage(self, request, context):
         """Fetches one image.
 
-        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, no layer, an unknown format or
-        one that the image cannot have; NOT_FOUND for an unknown job, or a layer, feature or restart that the job does not
-        have or that is not ready yet; DATA_LOSS if the stored image is missing or damaged; UNAVAILABLE while Redis or the
-        artifact store is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name, a job that is not a visualization, an unknown format or one that the
+        image cannot have; NOT_FOUND for an unknown job, or an image that the job does not have or that is not ready yet;
+        DATA_LOSS if the stored image is missing or damaged; UNAVAILABLE while Redis or the artifact store is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ExportVisualizations(self, request, context):
+    def ExportImages(self, request, context):
         """Sends all images of a job that are ready at the start of the call, as files in pieces of at most 1 MiB, the index
         last. Whether the job runs or how it ended plays no role.
 
@@ -103,32 +102,32 @@ class VisualizationsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
 
-def add_VisualizationsServicer_to_server(servicer, server):
+def add_ImagesServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'ListVisualizations': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListVisualizations,
-                    request_deserializer=convscope_dot_v1_dot_visualizations__pb2.ListVisualizationsRequest.FromString,
-                    response_serializer=convscope_dot_v1_dot_visualizations__pb2.ListVisualizationsResponse.SerializeToString,
+            'ListImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListImages,
+                    request_deserializer=convscope_dot_v1_dot_images__pb2.ListImagesRequest.FromString,
+                    response_serializer=convscope_dot_v1_dot_images__pb2.ListImagesResponse.SerializeToString,
             ),
-            'GetVisualization': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetVisualization,
-                    request_deserializer=convscope_dot_v1_dot_visualizations__pb2.GetVisualizationRequest.FromString,
-                    response_serializer=convscope_dot_v1_dot_visualizations__pb2.Visualization.SerializeToString,
+            'GetImage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetImage,
+                    request_deserializer=convscope_dot_v1_dot_images__pb2.GetImageRequest.FromString,
+                    response_serializer=convscope_dot_v1_dot_visualize__pb2.Image.SerializeToString,
             ),
-            'ExportVisualizations': grpc.unary_stream_rpc_method_handler(
-                    servicer.ExportVisualizations,
-                    request_deserializer=convscope_dot_v1_dot_visualizations__pb2.ExportVisualizationsRequest.FromString,
-                    response_serializer=convscope_dot_v1_dot_visualizations__pb2.ExportVisualizationsResponse.SerializeToString,
+            'ExportImages': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportImages,
+                    request_deserializer=convscope_dot_v1_dot_images__pb2.ExportImagesRequest.FromString,
+                    response_serializer=convscope_dot_v1_dot_images__pb2.ExportImagesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'convscope.v1.Visualizations', rpc_method_handlers)
+            'convscope.v1.Images', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('convscope.v1.Visualizations', rpc_method_handlers)
+    server.add_registered_method_handlers('convscope.v1.Images', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
-class Visualizations(object):
+class Images(object):
     """The images of visualization jobs, also while they run.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
@@ -137,7 +136,7 @@ class Visualizations(object):
     """
 
     @staticmethod
-    def ListVisualizations(request,
+    def ListImages(request,
             target,
             options=(),
             channel_credentials=None,
@@ -150,9 +149,9 @@ class Visualizations(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/convscope.v1.Visualizations/ListVisualizations',
-            convscope_dot_v1_dot_visualizations__pb2.ListVisualizationsRequest.SerializeToString,
-            convscope_dot_v1_dot_visualizations__pb2.ListVisualizationsResponse.FromString,
+            '/convscope.v1.Images/ListImages',
+            convscope_dot_v1_dot_images__pb2.ListImagesRequest.SerializeToString,
+            convscope_dot_v1_dot_images__pb2.ListImagesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -164,7 +163,7 @@ class Visualizations(object):
             _registered_method=True)
 
     @staticmethod
-    def GetVisualization(request,
+    def GetImage(request,
             target,
             options=(),
             channel_credentials=None,
@@ -177,9 +176,9 @@ class Visualizations(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/convscope.v1.Visualizations/GetVisualization',
-            convscope_dot_v1_dot_visualizations__pb2.GetVisualizationRequest.SerializeToString,
-            convscope_dot_v1_dot_visualizations__pb2.Visualization.FromString,
+            '/convscope.v1.Images/GetImage',
+            convscope_dot_v1_dot_images__pb2.GetImageRequest.SerializeToString,
+            convscope_dot_v1_dot_visualize__pb2.Image.FromString,
             options,
             channel_credentials,
             insecure,
@@ -191,7 +190,7 @@ class Visualizations(object):
             _registered_method=True)
 
     @staticmethod
-    def ExportVisualizations(request,
+    def ExportImages(request,
             target,
             options=(),
             channel_credentials=None,
@@ -204,9 +203,9 @@ class Visualizations(object):
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/convscope.v1.Visualizations/ExportVisualizations',
-            convscope_dot_v1_dot_visualizations__pb2.ExportVisualizationsRequest.SerializeToString,
-            convscope_dot_v1_dot_visualizations__pb2.ExportVisualizationsResponse.FromString,
+            '/convscope.v1.Images/ExportImages',
+            convscope_dot_v1_dot_images__pb2.ExportImagesRequest.SerializeToString,
+            convscope_dot_v1_dot_images__pb2.ExportImagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

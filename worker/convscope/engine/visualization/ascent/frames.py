@@ -1,0 +1,74 @@
+"""Images of the way of an ascent, at iterations that are evenly spaced."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from convscope.engine.evaluation.classification import Classifier, Predictions
+from convscope.engine.visualization.ascent.ascent import State
+from convscope.engine.visualization.images import OptimizedImage
+
+__all__ = ["Frames", "frame_iterations"]
+
+
+def frame_iterations(frames: int, iterations: int) -> list[int]:
+    """Return after how many updates images are kept: evenly spaced from 0 to `iterations`; 0 for one frame."""
+    gaps = max(1, frames - 1)
+    return [(2 * number * iterations + gaps) // (2 * gaps) for number in range(frames)]
+
+
+class Frame(NamedTuple):
+    """Some images of a batch after an evaluation, [rows, ...]: pixels, objectives, what they are taken for."""
+
+    iteration: int
+    pixels: npt.NDArray[np.float32]
+    objectives: npt.NDArray[np.float32]
+    predictions: Predictions
+
+
+class Frames:
+    """Looks at a batch after evaluations, and keeps the images of chosen iterations.
+
+    Args:
+        classify: tells what the model takes images for.
+        iterations: which ones, rising.
+        rows: of the images that are wanted; the others are not kept.
+    """
+
+    def __init__(self, classify: Classifier, iterations: Sequence[int], rows: Sequence[int]) -> None:
+        self.iterations = iterations
+        self._classify = classify
+        self._places = {row: place for place, row in enumerate(rows)}
+        self._frames: list[Frame] = []
+
+    def look(self, state: State) -> None:
+        """Keep the images if the iteration is a chosen one."""
+        iteration = int(state.iteration)
+        if iteration not in self.iterations:
+            return
+        rows = list(self._places)
+        predicted, probability = self._classify(state.image)
+        self._frames.append(
+            Frame(
+                iteration=iteration,
+                pixels=state.image.numpy()[rows],
+                objectives=state.objective.numpy()[rows],
+                predictions=(predicted[rows], probability[rows]),
+            )
+        )
+
+    def of(self, row: int, final_iteration: int) -> tuple[OptimizedImage, ...]:
+        """Return the frames of an image; where its ascent broke off before, the image stays as it was then."""
+        place = self._places[row]
+        return tuple(
+            OptimizedImage(
+                pixels=frame.pixels[place],
+                objective=float(frame.objectives[place]) if np.isfinite(frame.objectives[place]) else float("nan"),
+                predicted_class=int(frame.predictions[0][place]),
+                probability=float(frame.predictions[1][place]),
+                iteration=min(frame.iteration, final_iteration),
+            )
+            for frame in self._frames
+        )
