@@ -14,7 +14,7 @@ from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, Job, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
-from convscope.v1.train_pb2 import Network, TrainSpec
+from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import LayerSelection, VisualizeSpec
 from support import part_jobs
 from support.api import Api, connect, creating, refused, violations, wait_for
@@ -86,8 +86,8 @@ def test_faults_that_are_found_then_are_the_failure(connection: redis.Redis, api
 
 
 def test_the_form_is_checked_at_once(api: Api, parent: Job) -> None:
-    error = refused(lambda: api.create(TrainSpec(continue_from=parent.model, network=Network())))
-    assert list(violations(error)) == ["job.spec.train.network"]
+    error = refused(lambda: api.create(TrainSpec(continue_from=parent.model, batch_size=-1)))
+    assert list(violations(error)) == ["job.spec.train.batch_size"]
     request = creating(VisualizeSpec(model=parent.model))
     request.validate_only = True
     told = api.jobs.CreateJob(request)
