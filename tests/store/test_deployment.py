@@ -371,6 +371,9 @@ def test_records_of_another_layout_are_refused(connection: redis.Redis) -> None:
     connection.zadd(KEYS["jobs"], {"some": 0})
     with pytest.raises(LayoutError, match=r"0\.1.*flushdb"):
         check_layout(connection)
+    connection.hset(KEYS["deployment"], "layout", LAYOUT - 1)
+    with pytest.raises(LayoutError, match=f"layout {LAYOUT - 1}.*flushdb"):
+        check_layout(connection)
     connection.hset(KEYS["deployment"], "layout", LAYOUT + 1)
     with pytest.raises(LayoutError, match="update convscope"):
         check_layout(connection)

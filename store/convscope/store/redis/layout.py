@@ -9,8 +9,9 @@ from convscope.store.redis.scripts import Scripts, listed
 
 __all__ = ["LAYOUT", "check_layout", "layout_fault"]
 
-# Number of the layout that this version reads and writes; 0.1 had the first one, and did not say so.
-LAYOUT = 2
+# Number of the layout that this version reads and writes; 0.1 had the first one, and did not say so. It is raised with
+# every field that records must have, and with every change of a stored message.
+LAYOUT = 3
 
 # Any of these is there as soon as there are records, whatever the layout.
 RECORDS = (KEYS["jobs"], KEYS["models"], KEYS["references"], "convscope:active")
@@ -44,7 +45,8 @@ def _explain(layout: str) -> tuple[str, str]:
             f"Redis has records of a newer version (layout {layout}, this version knows {LAYOUT})",
             "update convscope, or use another Redis or database number",
         )
+    writer = "an earlier version" if layout else "version 0.1 or before"
     return (
-        f"Redis has records of version 0.1 or before (layout {layout or 1}, this version knows {LAYOUT})",
+        f"Redis has records of {writer} (layout {layout or 1}, this version knows {LAYOUT})",
         "empty it with `redis-cli -n NUMBER flushdb`, or use another Redis or database number",
     )
