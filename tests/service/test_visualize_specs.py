@@ -292,6 +292,10 @@ def test_one_fault_spoils_any_spec(spec: VisualizeSpec, fault: tuple[str, Callab
     assert len(named) == len(found) or (field, set(found) - set(named)) == ("restarts", {"restarts"})
 
 
+def test_frames_are_not_measured_by_the_iterations_of_a_preset_that_there_is_not() -> None:
+    assert list(refused(VisualizeSpec(preset=7, frames=2))) == ["preset"]  # type: ignore[arg-type]
+
+
 def test_what_costs_too_much_is_refused() -> None:
     assert "(CONVSCOPE_MAX_COST)" in refused(VisualizeSpec(iterations=10_000), max_cost=1)["iterations"]
     found = refused(VisualizeSpec(iterations=10_000, restarts=1_000), max_cost=120)

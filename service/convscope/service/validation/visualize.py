@@ -33,7 +33,7 @@ def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: 
         if not spec.HasField("iterations"):
             spec.iterations = preset_render(spec.preset)[1]
         check_render(spec, model.interpretation.input.shape[-1], checks)
-    if checks.right("frames") and checks.right("iterations"):
+    if checks.right("frames") and checks.right("iterations") and spec.HasField("iterations"):
         _check_frames(spec, model, checks)
     check_selections(spec, model.layers, checks)
     check_objectives(spec, model.layers, checks)
