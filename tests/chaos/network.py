@@ -165,10 +165,10 @@ class Link:
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             finally:
+                far_writer.transport.abort()  # before any wait, in which the link may be cut
                 for way in ways:
                     way.cancel()
                 await asyncio.wait(ways)
-                far_writer.transport.abort()
 
     async def _refuse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request with an error, once it has come whole as far as its head."""
