@@ -14,7 +14,8 @@ from convscope.client.connection import Connection
 from convscope.planning import plan_visualization, targets
 from convscope.store import layer_shapes, visualization_request
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, JobView, ListJobsRequest, WatchJobRequest
-from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, Model
+from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, ListTrainReportsRequest, Model
+from convscope.v1.train_pb2 import TrainProgress
 from convscope.v1.visualize_pb2 import Image
 
 __all__ = ["found_by", "layers", "list_jobs", "parts_of", "read_job", "read_log", "weights_digest"]
@@ -104,6 +105,12 @@ def _model(calls: Calls, name: str) -> Model:
     return calls.until_answered(lambda connection: connection.call(connection.models.GetModel, request))
 
 
+def _curve(calls: Calls, name: str) -> list[TrainProgress]:
+    request = ListTrainReportsRequest(parent=name, page_size=10_000)
+    page = calls.until_answered(lambda connection: connection.call(connection.models.ListTrainReports, request))
+    return list(page.reports)
+
+
 def _training(calls: Calls, job: Job, log: list[JobEvent]) -> object:
     request = ExportModelRequest(name=job.model)
     file = calls.until_answered(
@@ -113,8 +120,9 @@ def _training(calls: Calls, job: Job, log: list[JobEvent]) -> object:
     )
     model = _model(calls, job.model)
     reports = [event.train_progress for event in log if event.HasField("train_progress")]
-    consistent = list(model.history)[-len(reports) :] == reports and job.result.train.step == model.step
-    figures = [(each.step, each.loss, each.batch_accuracy, each.validation_accuracy) for each in model.history]
+    curve = _curve(calls, job.model)
+    consistent = curve[-len(reports) :] == reports and job.result.train.step == model.step
+    figures = [(each.step, each.loss, each.batch_accuracy, each.validation_accuracy) for each in curve]
     return weights_digest(file), figures, model.step, consistent
 
 

@@ -153,7 +153,7 @@ def test_models_are_described(real: Client, training: Job[TrainResult]) -> None:
     assert model.layers[0].output_shape == (28, 28, 4)
     assert model.parameter_count == sum(layer.parameter_count for layer in model.layers)
     assert model.lineage.job == training.name
-    assert len(model.history) == 5
+    assert len(real.history(training)) == 5
     assert model.name in [listed.name for listed in real.models(states="ready")]
     assert {listed.state for listed in real.models(states="failed")} <= {ModelState.FAILED}
 

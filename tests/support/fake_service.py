@@ -58,6 +58,9 @@ class FakeService(JobsServicer, ModelsServicer, ImagesServicer):
     def GetModel(self, request: Any, context: Any) -> Any:
         return self._answer("GetModel", request, context)
 
+    def ListTrainReports(self, request: Any, context: Any) -> Any:
+        return self._answer("ListTrainReports", request, context)
+
     def DeleteModel(self, request: Any, context: Any) -> Any:
         return self._answer("DeleteModel", request, context)
 

@@ -25,6 +25,7 @@ from convscope.v1.models_pb2 import (
     ExportModelRequest,
     GetModelRequest,
     ListModelsRequest,
+    ListTrainReportsRequest,
     ModelFilter,
 )
 from convscope.v1.train_pb2 import TrainSpec
@@ -152,8 +153,17 @@ TABLE: dict[str, dict[str, list[Request]]] = {
             lambda world: GetModelRequest(name=f"models/{world.queued}", view=9),  # type: ignore[arg-type]
         ],
         "NOT_FOUND": by_name(GetModelRequest, "models")["NOT_FOUND"],
-        "DATA_LOSS": [lambda world: GetModelRequest(name=f"models/{world.damaged}")],
         "UNAVAILABLE": [lambda _: GetModelRequest(name="models/none")],
+    },
+    "Models.ListTrainReports": {
+        "INVALID_ARGUMENT": [
+            lambda _: ListTrainReportsRequest(),
+            lambda _: ListTrainReportsRequest(parent="models/X"),
+            lambda world: ListTrainReportsRequest(parent=f"models/{world.queued}", page_token="?"),
+        ],
+        "NOT_FOUND": [lambda _: ListTrainReportsRequest(parent="models/none")],
+        "DATA_LOSS": [lambda world: ListTrainReportsRequest(parent=f"models/{world.damaged}")],
+        "UNAVAILABLE": [lambda _: ListTrainReportsRequest(parent="models/none")],
     },
     "Models.DeleteModel": {
         **by_name(DeleteModelRequest, "models"),

@@ -41,7 +41,7 @@ _RECONNECT_FIRST, _RECONNECT_MAX = 200, 2_000
 # Calls that may be sent twice without harm; CreateJob always carries a request id.
 _REPEATABLE = {
     "Jobs": ("CreateJob", "GetJob", "ListJobs", "CancelJob"),
-    "Models": ("ListModels", "GetModel"),
+    "Models": ("ListModels", "GetModel", "ListTrainReports"),
     "Datasets": ("ListDatasets", "GetDataset"),
     "Images": ("ListImages", "GetImage"),
     "Workers": ("ListWorkers",),

@@ -10,7 +10,6 @@ from typing import IO
 
 from convscope.client.connection import Connection
 from convscope.client.errors import ConvscopeError, DataLoss
-from convscope.client.paging import pages
 from convscope.v1 import models_pb2
 
 __all__ = ["blaming", "export_model", "save", "umask", "written"]
@@ -74,12 +73,9 @@ def written(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _sha256(connection: Connection, name: str) -> str:
-    """The SHA-256 of a model's file; from the list, which needs no history, where the history is damaged."""
-    try:
-        return connection.call(connection.models.GetModel, models_pb2.GetModelRequest(name=name)).digest.sha256
-    except DataLoss:
-        found = pages(connection, connection.models.ListModels, models_pb2.ListModelsRequest())
-        return next((model.digest.sha256 for page in found for model in page.models if model.name == name), "")
+    """The SHA-256 of a model's file."""
+    request = models_pb2.GetModelRequest(name=name, view=models_pb2.MODEL_VIEW_BASIC)
+    return connection.call(connection.models.GetModel, request).digest.sha256
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from convscope.client.errors import (
     ProtocolError,
 )
 from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
-from convscope.client.history import History
+from convscope.client.history import model_history
 from convscope.client.image_pages import listed_images
 from convscope.client.images import Image
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
@@ -31,7 +31,7 @@ from convscope.client.selections import asked_features, objective_names
 from convscope.client.times import seconds_from_wire, time_from_wire
 from convscope.client.waiting import WaitingReason
 from convscope.client.watching import patiently, watch
-from convscope.v1 import device_pb2, images_pb2, jobs_pb2, models_pb2
+from convscope.v1 import device_pb2, images_pb2, jobs_pb2
 
 __all__ = ["Estimate", "Job", "JobInfo"]
 
@@ -334,14 +334,11 @@ class Job(Generic[R]):
         return list(listed_images(self._connection, images_pb2.ListImagesRequest(parent=self.name)))
 
     def _with_history(self, result: TrainResult) -> TrainResult:
-        request = models_pb2.GetModelRequest(name=result.model)
         try:
-            history = patiently(
-                self._connection, lambda: self._connection.call(self._connection.models.GetModel, request)
-            ).history
+            history = patiently(self._connection, lambda: model_history(self._connection, result.model))
         except (NotFound, DataLoss):  # deleted meanwhile, or damaged; the figures of the run remain
             return result
-        return replace(result, history=History.from_wire(history))
+        return replace(result, history=history)
 
 
 def _display(
