@@ -97,6 +97,21 @@ def test_evaluation(real: Client, training: Job[TrainResult]) -> None:
     assert (np.diff(errors.index) > 0).all()
 
 
+def test_very_many_errors_are_all_there(real: Client, training: Job[TrainResult]) -> None:
+    untrained = real.train(convolutions=[4], dense=[], iterations=0)
+    job = real.evaluate(untrained, max_errors=1000)
+    errors = job.result(timeout=120).errors  # of which 2 MiB hold some 660
+    assert errors.images.shape == (1000, 28, 28, 1)
+    assert (np.diff(errors.index) > 0).all()
+    examples = list(job.examples())
+    assert [example.index for example in examples] == errors.index.tolist()
+    np.testing.assert_array_equal([example.pixels for example in examples[-9:]], errors.images[-9:])
+    picture = next(job.examples(image_format="png"))
+    assert (picture.index, picture.png[:4], picture.pixels.size) == (errors.index[0], b"\x89PNG", 0)
+    with pytest.raises(InvalidArgument, match="is not an evaluation"):
+        next(training.examples())
+
+
 def test_other_splits_and_no_errors(real: Client, training: Job[TrainResult]) -> None:
     result = real.evaluate(training, split="validation", max_errors=0).result(timeout=120)
     assert result.example_count == 5_000

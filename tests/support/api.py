@@ -13,6 +13,7 @@ from grpc_status import rpc_status
 
 from convscope.v1 import (
     datasets_pb2_grpc,
+    evaluations_pb2_grpc,
     images_pb2_grpc,
     jobs_pb2_grpc,
     models_pb2_grpc,
@@ -48,6 +49,7 @@ class Api:
     jobs: jobs_pb2_grpc.JobsStub
     models: models_pb2_grpc.ModelsStub
     datasets: datasets_pb2_grpc.DatasetsStub
+    evaluations: evaluations_pb2_grpc.EvaluationsStub
     images: images_pb2_grpc.ImagesStub
     workers: workers_pb2_grpc.WorkersStub
     server: server_pb2_grpc.ServerStub
@@ -88,6 +90,7 @@ def connect(address: str) -> Iterator[Api]:
             jobs_pb2_grpc.JobsStub(channel),
             models_pb2_grpc.ModelsStub(channel),
             datasets_pb2_grpc.DatasetsStub(channel),
+            evaluations_pb2_grpc.EvaluationsStub(channel),
             images_pb2_grpc.ImagesStub(channel),
             workers_pb2_grpc.WorkersStub(channel),
             server_pb2_grpc.ServerStub(channel),

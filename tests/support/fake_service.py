@@ -12,7 +12,8 @@ from typing import Any
 
 import grpc
 
-from convscope.v1 import jobs_pb2, models_pb2
+from convscope.v1 import evaluations_pb2, jobs_pb2, models_pb2
+from convscope.v1.evaluations_pb2_grpc import EvaluationsServicer, add_EvaluationsServicer_to_server
 from convscope.v1.images_pb2_grpc import ImagesServicer, add_ImagesServicer_to_server
 from convscope.v1.jobs_pb2_grpc import JobsServicer, add_JobsServicer_to_server
 from convscope.v1.models_pb2_grpc import ModelsServicer, add_ModelsServicer_to_server
@@ -20,12 +21,17 @@ from convscope.v1.models_pb2_grpc import ModelsServicer, add_ModelsServicer_to_s
 Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
-class FakeService(JobsServicer, ModelsServicer, ImagesServicer):
+class FakeService(JobsServicer, ModelsServicer, ImagesServicer, EvaluationsServicer):
     """Answers each method with the handler of that name; `requests` are those received, in order."""
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.handlers: dict[str, Handler] = {"GetJob": lambda *_: job(), "GetModel": lambda *_: models_pb2.Model()}
+        self.handlers: dict[str, Handler] = {
+            "GetJob": lambda *_: job(),
+            "GetModel": lambda *_: models_pb2.Model(),
+            "ListTrainReports": lambda *_: models_pb2.ListTrainReportsResponse(),
+            "ListExamples": lambda *_: evaluations_pb2.ListExamplesResponse(),
+        }
         self.requests: list[Any] = []
         self.metadata: list[dict[str, str]] = []
 
@@ -67,6 +73,9 @@ class FakeService(JobsServicer, ModelsServicer, ImagesServicer):
     def ExportModel(self, request: Any, context: Any) -> Any:
         return self._answer("ExportModel", request, context)
 
+    def ListExamples(self, request: Any, context: Any) -> Any:
+        return self._answer("ListExamples", request, context)
+
     def ListImages(self, request: Any, context: Any) -> Any:
         return self._answer("ListImages", request, context)
 
@@ -90,6 +99,7 @@ def running_fake(
     add_JobsServicer_to_server(fake, server)
     add_ModelsServicer_to_server(fake, server)
     add_ImagesServicer_to_server(fake, server)
+    add_EvaluationsServicer_to_server(fake, server)
     server.start()
     try:
         yield fake

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from convscope.v1.datasets_pb2 import GetDatasetRequest, ListDatasetsRequest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.evaluations_pb2 import ListExamplesRequest
 from convscope.v1.feature_pb2 import Feature
 from convscope.v1.images_pb2 import ExportImagesRequest, GetImageRequest, ImageFilter, ListImagesRequest
 from convscope.v1.jobs_pb2 import (
@@ -46,6 +47,8 @@ class World:
     odd: str  # its records are none
     drawn: str  # a visualization one of whose images is ready, but missing
     undrawn: str  # a visualization without an image
+    evaluated: str  # an evaluation whose examples are missing
+    unevaluated: str  # an evaluation that waits for its model
 
 
 Request = Callable[[World], Message]
@@ -216,6 +219,17 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "FAILED_PRECONDITION": [lambda world: ExportImagesRequest(parent=f"jobs/{world.undrawn}")],
         "DATA_LOSS": [lambda world: ExportImagesRequest(parent=f"jobs/{world.drawn}")],
     },
+    "Evaluations.ListExamples": {
+        **by_job(ListExamplesRequest, "image_format"),
+        "INVALID_ARGUMENT": [
+            lambda _: ListExamplesRequest(parent="x"),
+            lambda world: ListExamplesRequest(parent=f"jobs/{world.drawn}"),
+            lambda world: ListExamplesRequest(parent=f"jobs/{world.evaluated}", image_format=9),  # type: ignore[arg-type]
+            lambda world: ListExamplesRequest(parent=f"jobs/{world.evaluated}", page_token="?"),
+        ],
+        "FAILED_PRECONDITION": [lambda world: ListExamplesRequest(parent=f"jobs/{world.unevaluated}")],
+        "DATA_LOSS": [lambda world: ListExamplesRequest(parent=f"jobs/{world.evaluated}")],
+    },
     "Datasets.ListDatasets": by_page(ListDatasetsRequest),
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
     "Server.GetServerInfo": {},
@@ -235,5 +249,6 @@ ALWAYS: dict[str, dict[str, list[Request]]] = {
     "Datasets": {},  # they are in its memory
     "Server": {},  # as above
     "Workers": {"INTERNAL": [lambda _: ListWorkersRequest()]},
+    "Evaluations": {"INTERNAL": [lambda world: ListExamplesRequest(parent=f"jobs/{world.odd}")]},
     "Images": {"INTERNAL": [lambda world: ListImagesRequest(parent=f"jobs/{world.odd}")]},
 }

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.evaluations_pb2 import ListExamplesRequest
 from convscope.v1.jobs_pb2 import Job, JobState, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, ListTrainReportsRequest, Model, ModelState
 from convscope.v1.tensor_pb2 import ElementType, Tensor
@@ -116,12 +117,13 @@ def test_the_confusion_matrix_adds_up(api: Api, model: str, split: str, size: in
         assert scores.recall == pytest.approx(confusion[number, number] / confusion[number].sum())
         assert scores.precision == pytest.approx(confusion[number, number] / confusion[:, number].sum())
         assert scores.f1 == pytest.approx(2 * scores.precision * scores.recall / (scores.precision + scores.recall))
-    assert len(result.errors) == 12
-    assert [error.index for error in result.errors] == sorted(error.index for error in result.errors)
-    for error in result.errors:
+    errors = api.evaluations.ListExamples(ListExamplesRequest(parent=job.name)).examples
+    assert len(errors) == 12
+    assert [error.index for error in errors] == sorted(error.index for error in errors)
+    for error in errors:
         assert error.true_class != error.predicted_class
         assert 0.1 < error.probability <= 1
-        pixels = array(error.image)
+        pixels = array(error.pixels)
         assert pixels.shape == (28, 28, 1)
         assert pixels.dtype == np.float32
         assert 0 <= pixels.min() < pixels.max() <= 1

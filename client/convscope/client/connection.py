@@ -11,6 +11,7 @@ from convscope.client.checks import keep_rules
 from convscope.client.errors import InvalidValue, ServiceError
 from convscope.client.statuses import translate
 from convscope.v1.datasets_pb2_grpc import DatasetsStub
+from convscope.v1.evaluations_pb2_grpc import EvaluationsStub
 from convscope.v1.images_pb2_grpc import ImagesStub
 from convscope.v1.jobs_pb2_grpc import JobsStub
 from convscope.v1.models_pb2_grpc import ModelsStub
@@ -43,6 +44,7 @@ _REPEATABLE = {
     "Jobs": ("CreateJob", "GetJob", "ListJobs", "CancelJob"),
     "Models": ("ListModels", "GetModel", "ListTrainReports"),
     "Datasets": ("ListDatasets", "GetDataset"),
+    "Evaluations": ("ListExamples",),
     "Images": ("ListImages", "GetImage"),
     "Workers": ("ListWorkers",),
     "Server": ("GetServerInfo",),
@@ -68,6 +70,7 @@ class Connection:
         self.jobs = JobsStub(self._channel)
         self.models = ModelsStub(self._channel)
         self.datasets = DatasetsStub(self._channel)
+        self.evaluations = EvaluationsStub(self._channel)
         self.images = ImagesStub(self._channel)
         self.workers = WorkersStub(self._channel)
         self.server = ServerStub(self._channel)

@@ -22,7 +22,9 @@ from convscope.client.errors import (
     NotFound,
     ProtocolError,
 )
+from convscope.client.evaluation import EvaluateResult, Misclassified
 from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
+from convscope.client.examples import Example, listed_examples
 from convscope.client.history import model_history
 from convscope.client.image_pages import listed_images
 from convscope.client.images import Image
@@ -260,6 +262,21 @@ class Job(Generic[R]):
             raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s; it goes on") from None
         return cast("R", found)
 
+    def examples(self, *, image_format: str = "float32") -> Iterator[Example]:
+        """The misclassified examples that an evaluation kept, in the split's order; pages are fetched as needed.
+
+        Args:
+            image_format: `float32`; `png` for the image as a file; `none` for what is known of it, without either.
+
+        Raises:
+            InvalidValue: An unknown format; nothing was sent.
+            InvalidArgument: The job is not an evaluation, or the images cannot be had in this format.
+            FailedPrecondition: It has not succeeded.
+            NotFound: There is no such job.
+            DataLoss: What is stored is missing or damaged.
+        """
+        return listed_examples(self._connection, self._made(), image_format)
+
     def cancel(self) -> JobInfo:
         """Asks the job to stop; one that has ended is left as it is."""
         request = jobs_pb2.CancelJobRequest(name=self._made())
@@ -316,19 +333,22 @@ class Job(Generic[R]):
             raise JobFailed(self.name, failure.reason or "unknown", failure.message, failure.fields)
         if isinstance(result, TrainResult):
             return self._with_history(result)
-        if isinstance(result, VisualizeResult):
-            waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
-            spec = self.refresh().spec if waited else self.spec
-            if spec.get("frames"):  # which are not in events
-                images = patiently(self._connection, self._images)
-            return VisualizeResult.of(
-                images,
-                result.seconds,
-                asked_features(spec),
-                cached_image_count=result.cached_image_count,
-                objectives=objective_names(spec),
-            )
-        return result
+        if isinstance(result, EvaluateResult):
+            return self._with_errors(result)
+        return self._with_images(result, images)
+
+    def _with_images(self, result: VisualizeResult, images: Iterable[Image]) -> VisualizeResult:
+        waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
+        spec = self.refresh().spec if waited else self.spec
+        if spec.get("frames"):  # which are not in events
+            images = patiently(self._connection, self._images)
+        return VisualizeResult.of(
+            images,
+            result.seconds,
+            asked_features(spec),
+            cached_image_count=result.cached_image_count,
+            objectives=objective_names(spec),
+        )
 
     def _images(self) -> list[Image]:
         return list(listed_images(self._connection, images_pb2.ListImagesRequest(parent=self.name)))
@@ -339,6 +359,13 @@ class Job(Generic[R]):
         except (NotFound, DataLoss):  # deleted meanwhile, or damaged; the figures of the run remain
             return result
         return replace(result, history=history)
+
+    def _with_errors(self, result: EvaluateResult) -> EvaluateResult:
+        try:
+            examples = patiently(self._connection, lambda: list(listed_examples(self._connection, self.name)))
+        except (NotFound, DataLoss):  # deleted meanwhile, or damaged; the figures remain
+            return result
+        return replace(result, errors=Misclassified.of(examples))
 
 
 def _display(

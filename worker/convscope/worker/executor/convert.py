@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from convscope.engine import settings, training, visualization
 from convscope.engine.evaluation import evaluation
 from convscope.engine.models import network
-from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult, EvaluateSpec, Misclassified
+from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult, EvaluateSpec
+from convscope.v1.evaluations_pb2 import Example
 from convscope.v1.models_pb2 import Layer, LayerKind
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import Activation, Network, Precision, TrainProgress, TrainSpec
@@ -31,6 +32,7 @@ __all__ = [
     "duration",
     "evaluate_result",
     "evaluate_settings",
+    "example",
     "image",
     "layers",
     "spread",
@@ -162,16 +164,17 @@ def evaluate_result(found: evaluation.Evaluation, split: str, classes: Sequence[
             )
             for name, precision, recall, f1, count in scores
         ],
-        errors=[
-            Misclassified(
-                index=each.index,
-                image=tensor(each.image),
-                true_class=each.true,
-                predicted_class=each.predicted,
-                probability=each.probability,
-            )
-            for each in found.errors
-        ],
+    )
+
+
+def example(error: evaluation.Misclassified) -> Example:
+    """Pack an example that the model got wrong."""
+    return Example(
+        index=error.index,
+        pixels=tensor(error.image),
+        true_class=error.true,
+        predicted_class=error.predicted,
+        probability=error.probability,
     )
 
 
