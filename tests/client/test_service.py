@@ -1,5 +1,6 @@
 """The client and a real convscope: every method, end to end."""
 
+import io
 import subprocess
 import sys
 import zipfile
@@ -82,7 +83,8 @@ def test_everything_can_be_submitted_at_once(real: Client) -> None:
 
 
 def test_evaluation(real: Client, training: Job[TrainResult]) -> None:
-    result = real.evaluate(training, max_errors=5).result(timeout=120)
+    job = real.evaluate(training, max_errors=5)
+    result = job.result(timeout=120)
     assert isinstance(result, EvaluateResult)
     assert result.split == Split.TEST
     assert result.confusion_matrix.shape == (10, 10)
@@ -90,6 +92,11 @@ def test_evaluation(real: Client, training: Job[TrainResult]) -> None:
     assert np.trace(result.confusion_matrix) == result.correct_count
     assert result.classes.example_count.tolist() == result.confusion_matrix.sum(axis=1).tolist()
     assert str(result) == f"{result.correct_count / 100:.1f}% ({result.correct_count} / 10000)"
+    matrix = np.load(io.BytesIO(job.read_file("confusion-matrix.npy")))
+    assert matrix.dtype == np.int64
+    np.testing.assert_array_equal(matrix, result.confusion_matrix)
+    assert [file.basename for file in job.files()] == ["confusion-matrix.npy"]
+    assert list(training.files()) == []
     errors = result.errors
     assert errors.images.shape == (5, 28, 28, 1)
     assert errors.images.dtype == np.float32

@@ -14,6 +14,7 @@ from grpc_status import rpc_status
 from convscope.v1 import (
     datasets_pb2_grpc,
     evaluations_pb2_grpc,
+    files_pb2_grpc,
     images_pb2_grpc,
     jobs_pb2_grpc,
     models_pb2_grpc,
@@ -50,6 +51,7 @@ class Api:
     models: models_pb2_grpc.ModelsStub
     datasets: datasets_pb2_grpc.DatasetsStub
     evaluations: evaluations_pb2_grpc.EvaluationsStub
+    files: files_pb2_grpc.FilesStub
     images: images_pb2_grpc.ImagesStub
     workers: workers_pb2_grpc.WorkersStub
     server: server_pb2_grpc.ServerStub
@@ -91,6 +93,7 @@ def connect(address: str) -> Iterator[Api]:
             models_pb2_grpc.ModelsStub(channel),
             datasets_pb2_grpc.DatasetsStub(channel),
             evaluations_pb2_grpc.EvaluationsStub(channel),
+            files_pb2_grpc.FilesStub(channel),
             images_pb2_grpc.ImagesStub(channel),
             workers_pb2_grpc.WorkersStub(channel),
             server_pb2_grpc.ServerStub(channel),

@@ -14,6 +14,7 @@ import grpc
 
 from convscope.v1 import evaluations_pb2, jobs_pb2, models_pb2
 from convscope.v1.evaluations_pb2_grpc import EvaluationsServicer, add_EvaluationsServicer_to_server
+from convscope.v1.files_pb2_grpc import FilesServicer, add_FilesServicer_to_server
 from convscope.v1.images_pb2_grpc import ImagesServicer, add_ImagesServicer_to_server
 from convscope.v1.jobs_pb2_grpc import JobsServicer, add_JobsServicer_to_server
 from convscope.v1.models_pb2_grpc import ModelsServicer, add_ModelsServicer_to_server
@@ -21,7 +22,7 @@ from convscope.v1.models_pb2_grpc import ModelsServicer, add_ModelsServicer_to_s
 Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
-class FakeService(JobsServicer, ModelsServicer, ImagesServicer, EvaluationsServicer):
+class FakeService(JobsServicer, ModelsServicer, ImagesServicer, EvaluationsServicer, FilesServicer):
     """Answers each method with the handler of that name; `requests` are those received, in order."""
 
     def __init__(self, address: str) -> None:
@@ -76,6 +77,12 @@ class FakeService(JobsServicer, ModelsServicer, ImagesServicer, EvaluationsServi
     def ListExamples(self, request: Any, context: Any) -> Any:
         return self._answer("ListExamples", request, context)
 
+    def ListFiles(self, request: Any, context: Any) -> Any:
+        return self._answer("ListFiles", request, context)
+
+    def ReadFile(self, request: Any, context: Any) -> Any:
+        return self._answer("ReadFile", request, context)
+
     def ListImages(self, request: Any, context: Any) -> Any:
         return self._answer("ListImages", request, context)
 
@@ -100,6 +107,7 @@ def running_fake(
     add_ModelsServicer_to_server(fake, server)
     add_ImagesServicer_to_server(fake, server)
     add_EvaluationsServicer_to_server(fake, server)
+    add_FilesServicer_to_server(fake, server)
     server.start()
     try:
         yield fake

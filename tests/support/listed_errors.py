@@ -10,6 +10,7 @@ from convscope.v1.datasets_pb2 import GetDatasetRequest, ListDatasetsRequest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.evaluations_pb2 import ListExamplesRequest
 from convscope.v1.feature_pb2 import Feature
+from convscope.v1.files_pb2 import ListFilesRequest, ReadFileRequest
 from convscope.v1.images_pb2 import ExportImagesRequest, GetImageRequest, ImageFilter, ListImagesRequest
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -47,7 +48,7 @@ class World:
     odd: str  # its records are none
     drawn: str  # a visualization one of whose images is ready, but missing
     undrawn: str  # a visualization without an image
-    evaluated: str  # an evaluation whose examples are missing
+    evaluated: str  # an evaluation whose examples and whose file `a.npy` are missing
     unevaluated: str  # an evaluation that waits for its model
 
 
@@ -179,6 +180,7 @@ TABLE: dict[str, dict[str, list[Request]]] = {
             lambda world: ExportModelRequest(name=f"models/{world.queued}"),
             lambda world: ExportModelRequest(name=f"models/{world.failed}"),
         ],
+        "OUT_OF_RANGE": [lambda world: ExportModelRequest(name=f"models/{world.damaged}", offset=1)],
         "DATA_LOSS": [lambda world: ExportModelRequest(name=f"models/{world.damaged}")],
         "UNAVAILABLE": [lambda _: ExportModelRequest(name="models/none")],
     },
@@ -230,6 +232,28 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "FAILED_PRECONDITION": [lambda world: ListExamplesRequest(parent=f"jobs/{world.unevaluated}")],
         "DATA_LOSS": [lambda world: ListExamplesRequest(parent=f"jobs/{world.evaluated}")],
     },
+    "Files.ListFiles": {
+        "INVALID_ARGUMENT": [
+            lambda _: ListFilesRequest(parent="x"),
+            lambda world: ListFilesRequest(parent=f"jobs/{world.evaluated}", page_token="?"),
+        ],
+        "NOT_FOUND": [lambda _: ListFilesRequest(parent="jobs/none")],
+        "UNAVAILABLE": [lambda _: ListFilesRequest(parent="jobs/none")],
+    },
+    "Files.ReadFile": {
+        "INVALID_ARGUMENT": [
+            lambda _: ReadFileRequest(),
+            lambda world: ReadFileRequest(name=f"jobs/{world.evaluated}/files/a b"),
+            lambda world: ReadFileRequest(name=f"jobs/{world.evaluated}/files/a.npy", offset=-1),
+        ],
+        "NOT_FOUND": [
+            lambda _: ReadFileRequest(name="jobs/none/files/a.npy"),
+            lambda world: ReadFileRequest(name=f"jobs/{world.evaluated}/files/b.npy"),
+        ],
+        "OUT_OF_RANGE": [lambda world: ReadFileRequest(name=f"jobs/{world.evaluated}/files/a.npy", offset=10)],
+        "DATA_LOSS": [lambda world: ReadFileRequest(name=f"jobs/{world.evaluated}/files/a.npy")],
+        "UNAVAILABLE": [lambda _: ReadFileRequest(name="jobs/none/files/a.npy")],
+    },
     "Datasets.ListDatasets": by_page(ListDatasetsRequest),
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
     "Server.GetServerInfo": {},
@@ -250,5 +274,6 @@ ALWAYS: dict[str, dict[str, list[Request]]] = {
     "Server": {},  # as above
     "Workers": {"INTERNAL": [lambda _: ListWorkersRequest()]},
     "Evaluations": {"INTERNAL": [lambda world: ListExamplesRequest(parent=f"jobs/{world.odd}")]},
+    "Files": {"INTERNAL": [lambda world: ListFilesRequest(parent=f"jobs/{world.odd}")]},
     "Images": {"INTERNAL": [lambda world: ListImagesRequest(parent=f"jobs/{world.odd}")]},
 }

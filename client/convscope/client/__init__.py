@@ -71,6 +71,7 @@ from convscope.client.events import (
     Waiting,
 )
 from convscope.client.examples import Example
+from convscope.client.files import File
 from convscope.client.history import History
 from convscope.client.image_listing import Visualizations
 from convscope.client.images import Feature, Image, ObjectiveRef, OptimizedImage, Trace
@@ -137,6 +138,7 @@ __all__ = [
     "FailureReason",
     "Feature",
     "Features",
+    "File",
     "Finished",
     "Fourier",
     "HeadKind",

@@ -12,6 +12,7 @@ from convscope.client.errors import InvalidValue, ServiceError
 from convscope.client.statuses import translate
 from convscope.v1.datasets_pb2_grpc import DatasetsStub
 from convscope.v1.evaluations_pb2_grpc import EvaluationsStub
+from convscope.v1.files_pb2_grpc import FilesStub
 from convscope.v1.images_pb2_grpc import ImagesStub
 from convscope.v1.jobs_pb2_grpc import JobsStub
 from convscope.v1.models_pb2_grpc import ModelsStub
@@ -45,6 +46,7 @@ _REPEATABLE = {
     "Models": ("ListModels", "GetModel", "ListTrainReports"),
     "Datasets": ("ListDatasets", "GetDataset"),
     "Evaluations": ("ListExamples",),
+    "Files": ("ListFiles",),
     "Images": ("ListImages", "GetImage"),
     "Workers": ("ListWorkers",),
     "Server": ("GetServerInfo",),
@@ -71,6 +73,7 @@ class Connection:
         self.models = ModelsStub(self._channel)
         self.datasets = DatasetsStub(self._channel)
         self.evaluations = EvaluationsStub(self._channel)
+        self.files = FilesStub(self._channel)
         self.images = ImagesStub(self._channel)
         self.workers = WorkersStub(self._channel)
         self.server = ServerStub(self._channel)

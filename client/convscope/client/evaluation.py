@@ -1,5 +1,6 @@
 """What an evaluation found."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,7 +13,10 @@ from convscope.client.errors import ProtocolError
 from convscope.client.examples import Example
 from convscope.v1 import evaluate_pb2
 
-__all__ = ["ClassScores", "EvaluateResult", "Misclassified"]
+__all__ = ["MATRIX_FILE", "ClassScores", "EvaluateResult", "Misclassified", "matrix_from_file"]
+
+# Name of the job's file that has the confusion matrix.
+MATRIX_FILE = "confusion-matrix.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,7 +84,8 @@ class EvaluateResult:
         correct_count: Number of examples classified right.
         example_count: Number of examples.
         accuracy: correct_count / example_count, 0 to 1.
-        confusion_matrix: int64 [C, C]; rows are true classes, columns predicted ones.
+        confusion_matrix: int64 [C, C]; rows are true classes, columns predicted ones. In events, and where the job's
+            files are lost, [0, 0] if C is more than 256.
         classes: Scores of each class.
         errors: The first examples that were classified wrong; none in events, and where they are lost.
     """
@@ -98,16 +103,35 @@ class EvaluateResult:
 
     @classmethod
     def from_wire(cls, message: evaluate_pb2.EvaluateResult) -> "EvaluateResult":
-        """The result of a message, without errors, which are kept elsewhere."""
+        """The result of a message, without what is kept elsewhere: errors, and a large confusion matrix."""
         return cls(
             split=message.split,
             correct_count=message.correct_count,
             example_count=message.example_count,
             accuracy=message.accuracy,
-            confusion_matrix=_square(tensors.decode(message.confusion_matrix), len(message.classes)),
+            confusion_matrix=_matrix(message),
             classes=_scores(message),
             errors=Misclassified.of(()),
         )
+
+
+def matrix_from_file(data: bytes, classes: int) -> NDArray[np.int64]:
+    """The confusion matrix in a job's file `confusion-matrix.npy`.
+
+    Raises:
+        ProtocolError: It has none for so many classes.
+    """
+    try:
+        matrix: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    except ValueError as error:
+        raise ProtocolError(f"{MATRIX_FILE}: {error}") from error
+    return _square(matrix, classes)
+
+
+def _matrix(message: evaluate_pb2.EvaluateResult) -> NDArray[np.int64]:
+    if not message.HasField("confusion_matrix"):
+        return np.zeros((0, 0), np.int64)
+    return _square(tensors.decode(message.confusion_matrix), len(message.classes))
 
 
 def _square(matrix: NDArray[Any], classes: int) -> NDArray[np.int64]:

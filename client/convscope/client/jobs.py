@@ -1,10 +1,12 @@
 """A job on the server."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
@@ -22,9 +24,10 @@ from convscope.client.errors import (
     NotFound,
     ProtocolError,
 )
-from convscope.client.evaluation import EvaluateResult, Misclassified
+from convscope.client.evaluation import MATRIX_FILE, EvaluateResult, Misclassified, matrix_from_file
 from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
 from convscope.client.examples import Example, listed_examples
+from convscope.client.files import File, listed_files, read_file, save_file
 from convscope.client.history import model_history
 from convscope.client.image_pages import listed_images
 from convscope.client.images import Image
@@ -277,6 +280,40 @@ class Job(Generic[R]):
         """
         return listed_examples(self._connection, self._made(), image_format)
 
+    def files(self) -> Iterator[File]:
+        """The job's files that are complete, by name; pages are fetched as needed.
+
+        An evaluation leaves `confusion-matrix.npy`: int64 [classes, classes], rows true, columns predicted classes.
+
+        Raises:
+            NotFound: There is no such job.
+        """
+        return listed_files(self._connection, self._made())
+
+    def read_file(self, name: str) -> bytes:
+        """The bytes of one of the job's files, with the SHA-256 that they are to have.
+
+        A connection that breaks is taken up again where it broke.
+
+        Args:
+            name: Its name, as `confusion-matrix.npy` or `File.name`.
+
+        Raises:
+            NotFound: There is no such job, or it has no such file.
+            DataLoss: The stored file is missing or damaged, or what arrived is.
+        """
+        return read_file(self._connection, self._made(), name)
+
+    def save_file(self, name: str, path: str | os.PathLike[str]) -> Path:
+        """Saves one of the job's files. It appears at `path` only when it is whole and its SHA-256 is right.
+
+        Raises:
+            NotFound: There is no such job, or it has no such file.
+            DataLoss: The stored file is missing or damaged, or what arrived is.
+            OSError: The folder does not exist or cannot be written.
+        """
+        return save_file(self._connection, self._made(), name, Path(path))
+
     def cancel(self) -> JobInfo:
         """Asks the job to stop; one that has ended is left as it is."""
         request = jobs_pb2.CancelJobRequest(name=self._made())
@@ -334,7 +371,7 @@ class Job(Generic[R]):
         if isinstance(result, TrainResult):
             return self._with_history(result)
         if isinstance(result, EvaluateResult):
-            return self._with_errors(result)
+            return self._with_matrix(self._with_errors(result))
         return self._with_images(result, images)
 
     def _with_images(self, result: VisualizeResult, images: Iterable[Image]) -> VisualizeResult:
@@ -366,6 +403,15 @@ class Job(Generic[R]):
         except (NotFound, DataLoss):  # deleted meanwhile, or damaged; the figures remain
             return result
         return replace(result, errors=Misclassified.of(examples))
+
+    def _with_matrix(self, result: EvaluateResult) -> EvaluateResult:
+        if len(result.confusion_matrix) == len(result.classes):
+            return result
+        try:
+            data = patiently(self._connection, lambda: read_file(self._connection, self.name, MATRIX_FILE))
+        except (NotFound, DataLoss):  # as above
+            return result
+        return replace(result, confusion_matrix=matrix_from_file(data, len(result.classes)))
 
 
 def _display(

@@ -146,7 +146,7 @@ class EvaluateResult(google.protobuf.message.Message):
     @property
     def confusion_matrix(self) -> convscope.v1.tensor_pb2.Tensor:
         """int64 [classes, classes]: rows are true classes, columns predicted ones. Sums to `example_count`; its trace is
-        `correct_count`.
+        `correct_count`. Left out above 256 classes; the job's file `confusion-matrix.npy` has it then as well.
         """
 
     @property

@@ -587,19 +587,26 @@ Global___DeleteModelRequest: typing_extensions.TypeAlias = DeleteModelRequest
 
 @typing.final
 class ExportModelRequest(google.protobuf.message.Message):
-    """Request of Models.ExportModel."""
+    """Request of Models.ExportModel.
+
+    Later: 3 to 9, which file, where there is an original beside the canonical one.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    OFFSET_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`models/{model}`."""
+    offset: builtins.int
+    """How many bytes to leave out at the start."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        offset: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "offset", b"offset"]) -> None: ...
 
 Global___ExportModelRequest: typing_extensions.TypeAlias = ExportModelRequest
 

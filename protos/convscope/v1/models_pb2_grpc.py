@@ -119,11 +119,13 @@ class ModelsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExportModel(self, request, context):
-        """Sends the model as a Keras file (.keras, with weights and optimizer state) in pieces of at most 1 MiB.
+        """Sends the model's file, a Keras file (.keras, with weights and optimizer state), from an offset to its end, in
+        pieces of at most 1 MiB. A client that lost the connection reads on from the number of bytes that it has, and
+        compares the digest of the whole at the end.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it is not
-        READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis or the artifact store is away
-        (retry).
+        READY; OUT_OF_RANGE for an offset beyond the file's end; DATA_LOSS if the stored file is missing or damaged;
+        UNAVAILABLE while Redis or the artifact store is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

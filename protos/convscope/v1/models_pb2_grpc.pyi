@@ -194,11 +194,13 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     """
 
     ExportModel: _ModelsExportModelType
-    """Sends the model as a Keras file (.keras, with weights and optimizer state) in pieces of at most 1 MiB.
+    """Sends the model's file, a Keras file (.keras, with weights and optimizer state), from an offset to its end, in
+    pieces of at most 1 MiB. A client that lost the connection reads on from the number of bytes that it has, and
+    compares the digest of the whole at the end.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it is not
-    READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis or the artifact store is away
-    (retry).
+    READY; OUT_OF_RANGE for an offset beyond the file's end; DATA_LOSS if the stored file is missing or damaged;
+    UNAVAILABLE while Redis or the artifact store is away (retry).
     """
 
 ModelsAsyncStub: typing_extensions.TypeAlias = ModelsStub[
@@ -289,11 +291,13 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.models_pb2.ExportModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[convscope.v1.models_pb2.ExportModelResponse], collections.abc.AsyncIterator[convscope.v1.models_pb2.ExportModelResponse]]:
-        """Sends the model as a Keras file (.keras, with weights and optimizer state) in pieces of at most 1 MiB.
+        """Sends the model's file, a Keras file (.keras, with weights and optimizer state), from an offset to its end, in
+        pieces of at most 1 MiB. A client that lost the connection reads on from the number of bytes that it has, and
+        compares the digest of the whole at the end.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it is not
-        READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis or the artifact store is away
-        (retry).
+        READY; OUT_OF_RANGE for an offset beyond the file's end; DATA_LOSS if the stored file is missing or damaged;
+        UNAVAILABLE while Redis or the artifact store is away (retry).
         """
 
 def add_ModelsServicer_to_server(servicer: ModelsServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

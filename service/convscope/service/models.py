@@ -28,9 +28,6 @@ __all__ = ["ModelsService"]
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-# Pieces of this many bytes stream fastest.
-PIECE = 2**20
-
 
 class ModelsService(models_pb2_grpc.ModelsServicer):
     """Implements ``convscope.v1.Models``; the contract's comments say what each call does."""
@@ -63,9 +60,8 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
     ) -> AsyncIterator[ExportModelResponse]:
         """Send a model's file."""
         model = await self._backend.run(self._backend.models.ready, request.name)
-        data = await self._backend.run_blob(self._backend.blobs.get, model.digest.sha256)
-        for start in range(0, len(data), PIECE):
-            yield ExportModelResponse(data=data[start : start + PIECE])
+        async for data in self._backend.read(model.digest.sha256, model.digest.size_bytes, request.offset):
+            yield ExportModelResponse(data=data)
 
 
 def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:

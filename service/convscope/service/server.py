@@ -14,6 +14,7 @@ from convscope.service.backend import Backend
 from convscope.service.datasets import DatasetsService
 from convscope.service.errors import ShuttingDownError
 from convscope.service.evaluations import EvaluationsService
+from convscope.service.files import FilesService
 from convscope.service.health_service import HealthServicer
 from convscope.service.hub import NotifyHub
 from convscope.service.images import ImagesService
@@ -32,6 +33,7 @@ from convscope.store import StoreSettings, check_layout, check_policy
 from convscope.v1 import (
     datasets_pb2_grpc,
     evaluations_pb2_grpc,
+    files_pb2_grpc,
     images_pb2_grpc,
     jobs_pb2_grpc,
     models_pb2_grpc,
@@ -146,6 +148,7 @@ def _build(service: ServiceSettings, backend: Backend, hub: NotifyHub, health: H
     models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(backend), server)
     datasets_pb2_grpc.add_DatasetsServicer_to_server(DatasetsService(), server)
     evaluations_pb2_grpc.add_EvaluationsServicer_to_server(EvaluationsService(backend), server)
+    files_pb2_grpc.add_FilesServicer_to_server(FilesService(backend), server)
     images_pb2_grpc.add_ImagesServicer_to_server(ImagesService(backend), server)
     workers_pb2_grpc.add_WorkersServicer_to_server(WorkersService(backend), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

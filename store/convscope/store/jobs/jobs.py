@@ -15,7 +15,7 @@ from convscope.store.errors import (
     StateError,
 )
 from convscope.store.jobs import records
-from convscope.store.jobs.attachments import ExamplesBlob, read_examples
+from convscope.store.jobs.attachments import ExamplesBlob, StoredFile, read_examples, read_files
 from convscope.store.jobs.listing import walk_ids
 from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.names import new_id, parse_name
@@ -166,6 +166,18 @@ class JobStore:
         """
         noted = self._redis.hget(key("job", parse_name("jobs", name)), "examples")
         return read_examples(records.text(noted)) if noted else []
+
+    def files(self, name: str) -> list[StoredFile]:
+        """Return the files of a job that are complete, by name.
+
+        Raises:
+            ValueError: if the name is malformed.
+            NotFoundError: if there is no such job.
+        """
+        state, noted = self._redis.hmget(key("job", parse_name("jobs", name)), ["state", "files"])
+        if not state:
+            raise NotFoundError(f"{name} does not exist")
+        return read_files(records.text(noted)) if noted else []
 
     def walk(
         self,

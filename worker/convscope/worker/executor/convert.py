@@ -72,6 +72,9 @@ LAYER_KINDS = {
     "other": LayerKind.LAYER_KIND_OTHER,
 }
 
+# With more classes the confusion matrix is too large for a result: 512 KiB. It is a file of the job in any case.
+MATRIX_CLASSES = 256
+
 OUTCOMES = {
     "normal": Verdict.OUTCOME_NORMAL,
     "constant": Verdict.OUTCOME_CONSTANT,
@@ -153,7 +156,7 @@ def evaluate_result(found: evaluation.Evaluation, split: str, classes: Sequence[
         correct_count=found.correct,
         example_count=found.total,
         accuracy=found.accuracy,
-        confusion_matrix=tensor(found.confusion),
+        confusion_matrix=tensor(found.confusion) if len(classes) <= MATRIX_CLASSES else None,
         classes=[
             ClassScores(
                 class_name=name,

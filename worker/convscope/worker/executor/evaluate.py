@@ -1,10 +1,14 @@
 """Evaluation jobs: from the spec, through the computation, to the result."""
 
+import io
 from collections.abc import Iterable
 from time import perf_counter
 
+import numpy as np
+from numpy.typing import NDArray
+
 from convscope.engine import evaluate, load_dataset
-from convscope.store.jobs.attachments import EXAMPLES_BYTES, Attachments, ExamplesBlob
+from convscope.store.jobs.attachments import EXAMPLES_BYTES, Attachments, ExamplesBlob, StoredFile
 from convscope.v1.evaluate_pb2 import EvaluateProgress
 from convscope.v1.evaluations_pb2 import Example, ListExamplesResponse
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
@@ -42,10 +46,21 @@ def run_evaluation(context: AttemptContext) -> None:
         pulse=context.pulse,
     )
     result = convert.evaluate_result(found, spec.split, dataset.classes)
-    attachments = Attachments(examples=_put_examples(context, map(convert.example, found.errors)))
+    attachments = Attachments(
+        examples=_put_examples(context, map(convert.example, found.errors)),
+        files=[_put_matrix(context, found.confusion)],
+    )
     context.attempt.succeed(
         context.attempt.put(JobResult(evaluate=result).SerializeToString()), attachments=attachments
     )
+
+
+def _put_matrix(context: AttemptContext, confusion: NDArray[np.int64]) -> StoredFile:
+    """Store the confusion matrix, int64 [classes, classes], as a file."""
+    file = io.BytesIO()
+    np.save(file, confusion.astype("<i8"), allow_pickle=False)
+    data = file.getvalue()
+    return StoredFile("confusion-matrix.npy", "application/x-npy", context.attempt.put(data), len(data))
 
 
 def _put_examples(context: AttemptContext, examples: Iterable[Example]) -> list[ExamplesBlob]:
