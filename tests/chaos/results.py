@@ -13,6 +13,7 @@ from chaos.short_parts import PART_S
 from convscope.client.connection import Connection
 from convscope.planning import plan_visualization, targets
 from convscope.store import layer_shapes, visualization_request
+from convscope.v1.evaluations_pb2 import ListExamplesRequest
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, JobView, ListJobsRequest, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, ListTrainReportsRequest, Model
 from convscope.v1.train_pb2 import TrainProgress
@@ -59,8 +60,14 @@ def found_by(calls: Calls, job: Job, log: list[JobEvent]) -> object:
         case "train":
             return _training(calls, job, log)
         case "evaluate":
-            return job.result.evaluate.SerializeToString(deterministic=True)
+            return job.result.evaluate.SerializeToString(deterministic=True), _examples(calls, job)
     return {image_of(event): _image(event) for event in log if event.HasField("image_ready")}
+
+
+def _examples(calls: Calls, job: Job) -> bytes:
+    request = ListExamplesRequest(parent=job.name, page_size=1000)
+    page = calls.until_answered(lambda connection: connection.call(connection.evaluations.ListExamples, request))
+    return page.SerializeToString(deterministic=True)
 
 
 def _image(event: JobEvent) -> bytes:

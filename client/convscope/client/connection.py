@@ -33,7 +33,7 @@ __all__ = ["Connection"]
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
-# Bytes of one message: as many as the service sends, and as many as it takes.
+# Bytes of one message: as many as the service sends, where it holds one large image, and as many as it takes.
 _MAX_MESSAGE = 128 * 2**20
 _MAX_REQUEST = 4 * 2**20
 # Milliseconds of silence after which the connection is probed, and in which the probe must be answered.

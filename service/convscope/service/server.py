@@ -45,7 +45,8 @@ __all__ = ["ListenError", "serve"]
 
 log = logging.getLogger(__name__)
 
-# The largest message sent: an image of 2048x2048 pixels in colour, as float32, and its best version.
+# The largest message sent: an image of 2048x2048 pixels in colour, as float32, and its best version. All that does not
+# hold one large image has at most 4 MiB, which every client takes.
 MAX_MESSAGE_BYTES = 128 * 2**20
 
 # Under which name reflection lists the health service.
