@@ -13,8 +13,10 @@ from chaos.short_parts import PART_S
 from convscope.client.connection import Connection
 from convscope.planning import plan_visualization, targets
 from convscope.store import layer_shapes, visualization_request
+from convscope.v1.evaluations_pb2 import ListExamplesRequest
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, JobView, ListJobsRequest, WatchJobRequest
-from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, Model
+from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, ListTrainReportsRequest, Model
+from convscope.v1.train_pb2 import TrainProgress
 from convscope.v1.visualize_pb2 import Image
 
 __all__ = ["found_by", "layers", "list_jobs", "parts_of", "read_job", "read_log", "weights_digest"]
@@ -58,8 +60,14 @@ def found_by(calls: Calls, job: Job, log: list[JobEvent]) -> object:
         case "train":
             return _training(calls, job, log)
         case "evaluate":
-            return job.result.evaluate.SerializeToString(deterministic=True)
+            return job.result.evaluate.SerializeToString(deterministic=True), _examples(calls, job)
     return {image_of(event): _image(event) for event in log if event.HasField("image_ready")}
+
+
+def _examples(calls: Calls, job: Job) -> bytes:
+    request = ListExamplesRequest(parent=job.name, page_size=1000)
+    page = calls.until_answered(lambda connection: connection.call(connection.evaluations.ListExamples, request))
+    return page.SerializeToString(deterministic=True)
 
 
 def _image(event: JobEvent) -> bytes:
@@ -104,6 +112,12 @@ def _model(calls: Calls, name: str) -> Model:
     return calls.until_answered(lambda connection: connection.call(connection.models.GetModel, request))
 
 
+def _curve(calls: Calls, name: str) -> list[TrainProgress]:
+    request = ListTrainReportsRequest(parent=name, page_size=10_000)
+    page = calls.until_answered(lambda connection: connection.call(connection.models.ListTrainReports, request))
+    return list(page.reports)
+
+
 def _training(calls: Calls, job: Job, log: list[JobEvent]) -> object:
     request = ExportModelRequest(name=job.model)
     file = calls.until_answered(
@@ -113,8 +127,9 @@ def _training(calls: Calls, job: Job, log: list[JobEvent]) -> object:
     )
     model = _model(calls, job.model)
     reports = [event.train_progress for event in log if event.HasField("train_progress")]
-    consistent = list(model.history)[-len(reports) :] == reports and job.result.train.step == model.step
-    figures = [(each.step, each.loss, each.batch_accuracy, each.validation_accuracy) for each in model.history]
+    curve = _curve(calls, job.model)
+    consistent = curve[-len(reports) :] == reports and job.result.train.step == model.step
+    figures = [(each.step, each.loss, each.batch_accuracy, each.validation_accuracy) for each in curve]
     return weights_digest(file), figures, model.step, consistent
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,17 @@ def test_evaluation_speaks_json_without_images(run: Run, training: Job[TrainResu
     result = json.loads(done(run("--json", "evaluate", training.model, "--split", "validation")))["result"]
     assert (result["example_count"], np.sum(result["confusion_matrix"])) == (5_000, 5_000)
     assert set(result["errors"]) == {"index", "true", "predicted", "probability"}
+
+
+def test_files_of_a_job_are_listed_and_saved(run: Run, training: Job[TrainResult], tmp_path: Path) -> None:
+    job = json.loads(done(run("--json", "evaluate", training.model, "--max-errors", "0")))["job"]
+    assert re.search(r"confusion-matrix\.npy +application/x-npy +928 ", done(run("jobs", "files", job)))
+    (file,) = (json.loads(line) for line in done(run("--json", "jobs", "files", job)).splitlines())
+    path = tmp_path / "m.npy"
+    assert done(run("jobs", "download", job, "confusion-matrix.npy", path)) == f"{path}\n"
+    assert sha256(path.read_bytes()).hexdigest() == file["digest"]["sha256"]
+    assert np.load(path).sum() == 10_000
+    assert done(run("jobs", "files", training.name)) == "no files\n"
 
 
 def test_visualization_saves_files(run: Run, training: Job[TrainResult], tmp_path: Path) -> None:

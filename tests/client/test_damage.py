@@ -83,7 +83,9 @@ def test_without_its_history_a_model_is_as_good_as_ever(own: Stack, client: Clie
     assert file is not None
     damage(own, file.sha256, result_digest(own, job))
     with pytest.raises(DataLoss, match="artifact"):
-        client.model(job.model)
+        client.history(job.model)
+    assert client.model(job.model).step == 3
+    assert "its training curve is damaged" in run(own, "models", "show", job.model).stdout
     result = client.job(job.name).result(timeout=60)
     assert (result.step, len(result.history)) == (3, 0)
     exported = client.export_model(job.model, tmp_path / "model.keras")

@@ -11,8 +11,8 @@ PUBLIC = {
     convscope.client: """
         Activation AdamStep AlreadyExists AttemptLost AttemptStarted Backlog CancelRequested
         CheckpointUnreadable ClassScores Client Config ContractVersion Convolution ConvscopeError DataLoss Dataset
-        DeadlineExceeded Dense Device Digest Estimate EvaluateProgress EvaluateResult Event ExportFormat
-        FailedPrecondition Failure FailureReason Feature Features Finished Fourier HeadKind
+        DeadlineExceeded Dense Device Digest Estimate EvaluateProgress EvaluateResult Event Example ExportFormat
+        FailedPrecondition Failure FailureReason Feature Features File Finished Fourier HeadKind
         History Image ImageFormat ImageReady ImageStack Interpretation InvalidArgument InvalidType InvalidValue Job
         JobCancelled JobError JobFailed JobInfo JobKind JobState Layer LayerImages LayerKind Layers Limits Lineage
         Misclassified MissingExtra Model ModelHead ModelInput ModelLike ModelState NoWorker NormalizedStep

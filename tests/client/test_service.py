@@ -1,5 +1,6 @@
 """The client and a real convscope: every method, end to end."""
 
+import io
 import subprocess
 import sys
 import zipfile
@@ -82,7 +83,8 @@ def test_everything_can_be_submitted_at_once(real: Client) -> None:
 
 
 def test_evaluation(real: Client, training: Job[TrainResult]) -> None:
-    result = real.evaluate(training, max_errors=5).result(timeout=120)
+    job = real.evaluate(training, max_errors=5)
+    result = job.result(timeout=120)
     assert isinstance(result, EvaluateResult)
     assert result.split == Split.TEST
     assert result.confusion_matrix.shape == (10, 10)
@@ -90,11 +92,31 @@ def test_evaluation(real: Client, training: Job[TrainResult]) -> None:
     assert np.trace(result.confusion_matrix) == result.correct_count
     assert result.classes.example_count.tolist() == result.confusion_matrix.sum(axis=1).tolist()
     assert str(result) == f"{result.correct_count / 100:.1f}% ({result.correct_count} / 10000)"
+    matrix = np.load(io.BytesIO(job.read_file("confusion-matrix.npy")))
+    assert matrix.dtype == np.int64
+    np.testing.assert_array_equal(matrix, result.confusion_matrix)
+    assert [file.basename for file in job.files()] == ["confusion-matrix.npy"]
+    assert list(training.files()) == []
     errors = result.errors
     assert errors.images.shape == (5, 28, 28, 1)
     assert errors.images.dtype == np.float32
     assert (errors.true != errors.predicted).all()
     assert (np.diff(errors.index) > 0).all()
+
+
+def test_very_many_errors_are_all_there(real: Client, training: Job[TrainResult]) -> None:
+    untrained = real.train(convolutions=[4], dense=[], iterations=0)
+    job = real.evaluate(untrained, max_errors=1000)
+    errors = job.result(timeout=120).errors  # of which 2 MiB hold some 660
+    assert errors.images.shape == (1000, 28, 28, 1)
+    assert (np.diff(errors.index) > 0).all()
+    examples = list(job.examples())
+    assert [example.index for example in examples] == errors.index.tolist()
+    np.testing.assert_array_equal([example.pixels for example in examples[-9:]], errors.images[-9:])
+    picture = next(job.examples(image_format="png"))
+    assert (picture.index, picture.png[:4], picture.pixels.size) == (errors.index[0], b"\x89PNG", 0)
+    with pytest.raises(InvalidArgument, match="is not an evaluation"):
+        next(training.examples())
 
 
 def test_other_splits_and_no_errors(real: Client, training: Job[TrainResult]) -> None:
@@ -153,7 +175,7 @@ def test_models_are_described(real: Client, training: Job[TrainResult]) -> None:
     assert model.layers[0].output_shape == (28, 28, 4)
     assert model.parameter_count == sum(layer.parameter_count for layer in model.layers)
     assert model.lineage.job == training.name
-    assert len(model.history) == 5
+    assert len(real.history(training)) == 5
     assert model.name in [listed.name for listed in real.models(states="ready")]
     assert {listed.state for listed in real.models(states="failed")} <= {ModelState.FAILED}
 

@@ -5,6 +5,7 @@ import pytest
 from convscope.engine.data import Dataset, scaled
 from convscope.engine.evaluation.evaluation import Evaluation, evaluate
 from convscope.engine.settings import EvaluateSettings
+from convscope.worker.executor import convert
 
 
 def run(model: keras.Model, dataset: Dataset, count: int = 1000, **settings: int) -> Evaluation:
@@ -88,3 +89,21 @@ def test_a_pulse_that_raises_ends_evaluation(trained: keras.Model, mnist: Datase
             classes=mnist.classes,
             pulse=pulse,
         )
+
+
+@pytest.mark.parametrize(("count", "sent"), [(256, True), (257, False)])
+def test_a_large_confusion_matrix_is_not_in_the_result(count: int, sent: bool) -> None:
+    column = np.ones(count)
+    found = Evaluation(
+        correct=count,
+        total=count,
+        confusion=np.eye(count, dtype=np.int64),
+        precision=column,
+        recall=column,
+        f1=column,
+        support=column.astype(np.int64),
+        errors=(),
+    )
+    result = convert.evaluate_result(found, "test", [str(number) for number in range(count)])
+    assert (result.HasField("confusion_matrix"), len(result.classes)) == (sent, count)
+    assert result.ByteSize() < 2**20

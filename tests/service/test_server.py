@@ -25,7 +25,7 @@ from convscope.v1.datasets_pb2 import ListDatasetsRequest
 
 TOKEN = "correct horse"
 
-NAMES = ("Jobs", "Models", "Datasets", "Images", "Workers", "Server")
+NAMES = ("Jobs", "Models", "Datasets", "Images", "Evaluations", "Files", "Workers", "Server")
 SERVICES = ("", *(f"convscope.v1.{name}" for name in NAMES))
 
 

@@ -12,8 +12,18 @@ import redis
 from convscope.store.blobs import FOLDER
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.redis.keys import KEYS, key
-from convscope.v1 import datasets_pb2, images_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2
+from convscope.v1 import (
+    datasets_pb2,
+    evaluations_pb2,
+    files_pb2,
+    images_pb2,
+    jobs_pb2,
+    models_pb2,
+    server_pb2,
+    workers_pb2,
+)
 from convscope.v1.digest_pb2 import Digest
+from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
     GetJobRequest,
@@ -35,6 +45,9 @@ TIMEOUT_S = 30
 
 # The name of a blob that nobody stored.
 MISSING = "0" * 64
+
+# Of a job: a file that is missing.
+FILES = f'[["a.npy", "application/x-npy", "{MISSING}", 9]]'
 
 # What every call can be answered with; those of Server answer clients of any contract, and need nothing that may fail.
 EVERYWHERE = {"INVALID_ARGUMENT", "UNAUTHENTICATED", "FAILED_PRECONDITION", "UNAVAILABLE", "INTERNAL"}
@@ -61,8 +74,13 @@ def world(redis_server: EmbeddedRedis, api: Api) -> World:
     )
     drawing = VisualizeSpec(model=f"models/{queued}")
     drawn, undrawn = (api.create(drawing).name.removeprefix("jobs/") for _ in range(2))
+    evaluating = EvaluateSpec(model=f"models/{queued}")
+    evaluated, unevaluated = (api.create(evaluating).name.removeprefix("jobs/") for _ in range(2))
     with redis.Redis.from_url(redis_server.url) as connection:
         connection.hset(key("images", drawn), "0", MISSING)
+        connection.hset(
+            key("job", evaluated), mapping={"state": "succeeded", "examples": f"0:{MISSING}", "files": FILES}
+        )
         api.jobs.CancelJob(CancelJobRequest(name=f"jobs/{trimmed}"), timeout=TIMEOUT_S)
         connection.xtrim(key("events", trimmed), maxlen=1, approximate=False)
         connection.hset(key("job", damaged), "result", MISSING)
@@ -71,7 +89,7 @@ def world(redis_server: EmbeddedRedis, api: Api) -> World:
         connection.hset(key("model", failed), "state", "failed")
         for name in (key("job", odd), key("model", odd)):
             connection.set(name, "not a hash")
-    return World(queued, trimmed, damaged, failed, odd, drawn, undrawn)
+    return World(queued, trimmed, damaged, failed, odd, drawn, undrawn, evaluated, unevaluated)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +200,7 @@ def test_comments_list_what_was_provoked() -> None:
 
 
 def test_no_call_is_left_out() -> None:
-    modules = (datasets_pb2, images_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2)
+    modules = (datasets_pb2, evaluations_pb2, files_pb2, images_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2)
     files = [module.DESCRIPTOR for module in modules]
     services = [service for file in files for service in file.services_by_name.values()]
     assert {f"{service.name}.{method.name}" for service in services for method in service.methods} == set(TABLE)

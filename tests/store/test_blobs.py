@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convscope.store import BlobStore
-from convscope.store.errors import BlobDamagedError, BlobError
+from convscope.store import blobs as blobs_module
+from convscope.store.errors import BlobDamagedError, BlobError, OffsetError
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +46,42 @@ def test_an_address_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(BlobError, match="cannot open"):
         BlobStore((tmp_path / "file").as_uri())
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges and pieces of a few bytes, so that a short blob has many."""
+    monkeypatch.setattr(blobs_module, "RANGE", 7)
+    monkeypatch.setattr(blobs_module, "PIECE", 3)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("size", [0, 1, 3, 6, 7, 8, 14, 20, 21, 22])
+def test_pieces_from_any_offset(tmp_path: Path, size: int) -> None:
+    blobs, data = BlobStore(tmp_path.as_uri()), bytes(range(size))
+    digest = blobs.put(data)
+    for offset in range(size + 1):
+        pieces = list(blobs.pieces(digest, size, offset))
+        assert b"".join(pieces) == data[offset:]
+        assert max(map(len, pieces)) <= 3
+    with pytest.raises(OffsetError):
+        list(blobs.pieces(digest, size, size + 1))
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_the_last_piece_of_a_damaged_blob_never_comes(tmp_path: Path) -> None:
+    blobs, data = BlobStore(tmp_path.as_uri()), bytes(range(20))
+    digest = blobs.put(data)
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    for offset in (0, 19):  # what comes before the offset counts as well
+        file.write_bytes(b"x" + data[1:])
+        pieces = blobs.pieces(digest, 20, offset)
+        with pytest.raises(BlobDamagedError, match=f"{digest}.*damaged"):  # noqa: PT012
+            while True:
+                assert data[-1:] not in next(pieces)
+    file.write_bytes(data[:-1])
+    with pytest.raises(BlobDamagedError, match=f"{digest}.*damaged"):
+        list(blobs.pieces(digest, 20))
+    file.unlink()
+    with pytest.raises(BlobDamagedError, match=f"{digest}.*missing"):
+        list(blobs.pieces(digest, 20))

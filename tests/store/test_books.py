@@ -28,6 +28,7 @@ from convscope.store import (
 )
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import ModelFailedError, NotFoundError, StaleAttemptError, StateError
+from convscope.store.jobs.attachments import Attachments, ExamplesBlob, StoredFile, read_examples, read_files
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.deadlines import fail_outrun
 from convscope.store.redis.keys import KEYS, key
@@ -110,6 +111,8 @@ def left(found: Snapshot, job: str, record: dict[str, str]) -> int:
 def blobs_of_job(found: Snapshot, job: str, record: dict[str, str]) -> set[str]:
     """What a job's record, log, images and candidates refer to."""
     blobs = {fields["blob"] for _, fields in found.of("events", job)} | {record.get("result", "")}
+    blobs |= {blob.digest for blob in read_examples(record.get("examples", ""))}
+    blobs |= {file.digest for file in read_files(record.get("files", "[]"))}
     blobs |= set(found.of("images", job, default={}).values())
     for noted in found.of("candidates", job, default={}).values():
         blobs |= {each.split(":")[2] for each in noted.split()}
@@ -250,6 +253,7 @@ class Books(RuleBasedStateMachine):
                     blob,
                     Model(digest=Digest(sha256=blob)) if attempt.makes else None,
                     "history" if attempt.makes else "",
+                    Attachments(examples=[ExamplesBlob(0, blob)], files=[StoredFile("f", "text/plain", "file", 1)]),
                 )
             self.computed[attempt.job_id, attempt.part] += 1
         elif how == "release":
@@ -414,7 +418,7 @@ class Books(RuleBasedStateMachine):
         counts = Counter(digest for blobs in owners for digest in blobs)
         assert {name: int(count) for name, count in found.of("references", default={}).items()} == dict(counts)
         once_referred = {digest for digest, _ in found.of("unreferenced")}
-        assert {"a", "b", "history"} >= once_referred
+        assert {"a", "b", "history", "file"} >= once_referred
 
 
 def test_whatever_happens_the_books_balance(redis_server: EmbeddedRedis) -> None:

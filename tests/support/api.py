@@ -13,6 +13,8 @@ from grpc_status import rpc_status
 
 from convscope.v1 import (
     datasets_pb2_grpc,
+    evaluations_pb2_grpc,
+    files_pb2_grpc,
     images_pb2_grpc,
     jobs_pb2_grpc,
     models_pb2_grpc,
@@ -48,6 +50,8 @@ class Api:
     jobs: jobs_pb2_grpc.JobsStub
     models: models_pb2_grpc.ModelsStub
     datasets: datasets_pb2_grpc.DatasetsStub
+    evaluations: evaluations_pb2_grpc.EvaluationsStub
+    files: files_pb2_grpc.FilesStub
     images: images_pb2_grpc.ImagesStub
     workers: workers_pb2_grpc.WorkersStub
     server: server_pb2_grpc.ServerStub
@@ -81,13 +85,14 @@ class Api:
 @contextlib.contextmanager
 def connect(address: str) -> Iterator[Api]:
     """Connect to a server within a ``with`` block."""
-    options = [("grpc.max_receive_message_length", -1)]
-    with grpc.insecure_channel(address, options) as channel:
+    with grpc.insecure_channel(address) as channel:  # with its own limit of 4 MiB, as clients in any language have it
         yield Api(
             channel,
             jobs_pb2_grpc.JobsStub(channel),
             models_pb2_grpc.ModelsStub(channel),
             datasets_pb2_grpc.DatasetsStub(channel),
+            evaluations_pb2_grpc.EvaluationsStub(channel),
+            files_pb2_grpc.FilesStub(channel),
             images_pb2_grpc.ImagesStub(channel),
             workers_pb2_grpc.WorkersStub(channel),
             server_pb2_grpc.ServerStub(channel),

@@ -12,7 +12,9 @@ from typing import Any
 
 import grpc
 
-from convscope.v1 import jobs_pb2, models_pb2
+from convscope.v1 import evaluations_pb2, jobs_pb2, models_pb2
+from convscope.v1.evaluations_pb2_grpc import EvaluationsServicer, add_EvaluationsServicer_to_server
+from convscope.v1.files_pb2_grpc import FilesServicer, add_FilesServicer_to_server
 from convscope.v1.images_pb2_grpc import ImagesServicer, add_ImagesServicer_to_server
 from convscope.v1.jobs_pb2_grpc import JobsServicer, add_JobsServicer_to_server
 from convscope.v1.models_pb2_grpc import ModelsServicer, add_ModelsServicer_to_server
@@ -20,12 +22,17 @@ from convscope.v1.models_pb2_grpc import ModelsServicer, add_ModelsServicer_to_s
 Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
-class FakeService(JobsServicer, ModelsServicer, ImagesServicer):
+class FakeService(JobsServicer, ModelsServicer, ImagesServicer, EvaluationsServicer, FilesServicer):
     """Answers each method with the handler of that name; `requests` are those received, in order."""
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.handlers: dict[str, Handler] = {"GetJob": lambda *_: job(), "GetModel": lambda *_: models_pb2.Model()}
+        self.handlers: dict[str, Handler] = {
+            "GetJob": lambda *_: job(),
+            "GetModel": lambda *_: models_pb2.Model(),
+            "ListTrainReports": lambda *_: models_pb2.ListTrainReportsResponse(),
+            "ListExamples": lambda *_: evaluations_pb2.ListExamplesResponse(),
+        }
         self.requests: list[Any] = []
         self.metadata: list[dict[str, str]] = []
 
@@ -58,11 +65,23 @@ class FakeService(JobsServicer, ModelsServicer, ImagesServicer):
     def GetModel(self, request: Any, context: Any) -> Any:
         return self._answer("GetModel", request, context)
 
+    def ListTrainReports(self, request: Any, context: Any) -> Any:
+        return self._answer("ListTrainReports", request, context)
+
     def DeleteModel(self, request: Any, context: Any) -> Any:
         return self._answer("DeleteModel", request, context)
 
     def ExportModel(self, request: Any, context: Any) -> Any:
         return self._answer("ExportModel", request, context)
+
+    def ListExamples(self, request: Any, context: Any) -> Any:
+        return self._answer("ListExamples", request, context)
+
+    def ListFiles(self, request: Any, context: Any) -> Any:
+        return self._answer("ListFiles", request, context)
+
+    def ReadFile(self, request: Any, context: Any) -> Any:
+        return self._answer("ReadFile", request, context)
 
     def ListImages(self, request: Any, context: Any) -> Any:
         return self._answer("ListImages", request, context)
@@ -87,6 +106,8 @@ def running_fake(
     add_JobsServicer_to_server(fake, server)
     add_ModelsServicer_to_server(fake, server)
     add_ImagesServicer_to_server(fake, server)
+    add_EvaluationsServicer_to_server(fake, server)
+    add_FilesServicer_to_server(fake, server)
     server.start()
     try:
         yield fake

@@ -8,7 +8,9 @@ from google.protobuf.message import Message
 
 from convscope.v1.datasets_pb2 import GetDatasetRequest, ListDatasetsRequest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.evaluations_pb2 import ListExamplesRequest
 from convscope.v1.feature_pb2 import Feature
+from convscope.v1.files_pb2 import ListFilesRequest, ReadFileRequest
 from convscope.v1.images_pb2 import ExportImagesRequest, GetImageRequest, ImageFilter, ListImagesRequest
 from convscope.v1.jobs_pb2 import (
     CancelJobRequest,
@@ -25,6 +27,7 @@ from convscope.v1.models_pb2 import (
     ExportModelRequest,
     GetModelRequest,
     ListModelsRequest,
+    ListTrainReportsRequest,
     ModelFilter,
 )
 from convscope.v1.train_pb2 import TrainSpec
@@ -45,6 +48,8 @@ class World:
     odd: str  # its records are none
     drawn: str  # a visualization one of whose images is ready, but missing
     undrawn: str  # a visualization without an image
+    evaluated: str  # an evaluation whose examples and whose file `a.npy` are missing
+    unevaluated: str  # an evaluation that waits for its model
 
 
 Request = Callable[[World], Message]
@@ -152,8 +157,17 @@ TABLE: dict[str, dict[str, list[Request]]] = {
             lambda world: GetModelRequest(name=f"models/{world.queued}", view=9),  # type: ignore[arg-type]
         ],
         "NOT_FOUND": by_name(GetModelRequest, "models")["NOT_FOUND"],
-        "DATA_LOSS": [lambda world: GetModelRequest(name=f"models/{world.damaged}")],
         "UNAVAILABLE": [lambda _: GetModelRequest(name="models/none")],
+    },
+    "Models.ListTrainReports": {
+        "INVALID_ARGUMENT": [
+            lambda _: ListTrainReportsRequest(),
+            lambda _: ListTrainReportsRequest(parent="models/X"),
+            lambda world: ListTrainReportsRequest(parent=f"models/{world.queued}", page_token="?"),
+        ],
+        "NOT_FOUND": [lambda _: ListTrainReportsRequest(parent="models/none")],
+        "DATA_LOSS": [lambda world: ListTrainReportsRequest(parent=f"models/{world.damaged}")],
+        "UNAVAILABLE": [lambda _: ListTrainReportsRequest(parent="models/none")],
     },
     "Models.DeleteModel": {
         **by_name(DeleteModelRequest, "models"),
@@ -166,6 +180,7 @@ TABLE: dict[str, dict[str, list[Request]]] = {
             lambda world: ExportModelRequest(name=f"models/{world.queued}"),
             lambda world: ExportModelRequest(name=f"models/{world.failed}"),
         ],
+        "OUT_OF_RANGE": [lambda world: ExportModelRequest(name=f"models/{world.damaged}", offset=1)],
         "DATA_LOSS": [lambda world: ExportModelRequest(name=f"models/{world.damaged}")],
         "UNAVAILABLE": [lambda _: ExportModelRequest(name="models/none")],
     },
@@ -206,6 +221,39 @@ TABLE: dict[str, dict[str, list[Request]]] = {
         "FAILED_PRECONDITION": [lambda world: ExportImagesRequest(parent=f"jobs/{world.undrawn}")],
         "DATA_LOSS": [lambda world: ExportImagesRequest(parent=f"jobs/{world.drawn}")],
     },
+    "Evaluations.ListExamples": {
+        **by_job(ListExamplesRequest, "image_format"),
+        "INVALID_ARGUMENT": [
+            lambda _: ListExamplesRequest(parent="x"),
+            lambda world: ListExamplesRequest(parent=f"jobs/{world.drawn}"),
+            lambda world: ListExamplesRequest(parent=f"jobs/{world.evaluated}", image_format=9),  # type: ignore[arg-type]
+            lambda world: ListExamplesRequest(parent=f"jobs/{world.evaluated}", page_token="?"),
+        ],
+        "FAILED_PRECONDITION": [lambda world: ListExamplesRequest(parent=f"jobs/{world.unevaluated}")],
+        "DATA_LOSS": [lambda world: ListExamplesRequest(parent=f"jobs/{world.evaluated}")],
+    },
+    "Files.ListFiles": {
+        "INVALID_ARGUMENT": [
+            lambda _: ListFilesRequest(parent="x"),
+            lambda world: ListFilesRequest(parent=f"jobs/{world.evaluated}", page_token="?"),
+        ],
+        "NOT_FOUND": [lambda _: ListFilesRequest(parent="jobs/none")],
+        "UNAVAILABLE": [lambda _: ListFilesRequest(parent="jobs/none")],
+    },
+    "Files.ReadFile": {
+        "INVALID_ARGUMENT": [
+            lambda _: ReadFileRequest(),
+            lambda world: ReadFileRequest(name=f"jobs/{world.evaluated}/files/a b"),
+            lambda world: ReadFileRequest(name=f"jobs/{world.evaluated}/files/a.npy", offset=-1),
+        ],
+        "NOT_FOUND": [
+            lambda _: ReadFileRequest(name="jobs/none/files/a.npy"),
+            lambda world: ReadFileRequest(name=f"jobs/{world.evaluated}/files/b.npy"),
+        ],
+        "OUT_OF_RANGE": [lambda world: ReadFileRequest(name=f"jobs/{world.evaluated}/files/a.npy", offset=10)],
+        "DATA_LOSS": [lambda world: ReadFileRequest(name=f"jobs/{world.evaluated}/files/a.npy")],
+        "UNAVAILABLE": [lambda _: ReadFileRequest(name="jobs/none/files/a.npy")],
+    },
     "Datasets.ListDatasets": by_page(ListDatasetsRequest),
     "Datasets.GetDataset": by_name(GetDatasetRequest, "datasets"),
     "Server.GetServerInfo": {},
@@ -225,5 +273,7 @@ ALWAYS: dict[str, dict[str, list[Request]]] = {
     "Datasets": {},  # they are in its memory
     "Server": {},  # as above
     "Workers": {"INTERNAL": [lambda _: ListWorkersRequest()]},
+    "Evaluations": {"INTERNAL": [lambda world: ListExamplesRequest(parent=f"jobs/{world.odd}")]},
+    "Files": {"INTERNAL": [lambda world: ListFilesRequest(parent=f"jobs/{world.odd}")]},
     "Images": {"INTERNAL": [lambda world: ListImagesRequest(parent=f"jobs/{world.odd}")]},
 }

@@ -4,7 +4,7 @@ import redis
 
 from convscope.store import BlobStore, JobStore, ModelManifests, ModelStore
 from convscope.v1.jobs_pb2 import JobSpec
-from convscope.v1.models_pb2 import Interpretation, Model
+from convscope.v1.models_pb2 import Interpretation, ListTrainReportsResponse, Model
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 from support.part_jobs import claim
 
@@ -20,7 +20,11 @@ def train_model(connection: redis.Redis, blobs: BlobStore, *, manifest: bool = T
     model = ModelStore(connection).get(job.model)
     file = f"file of {job.name}".encode()
     model.step, model.digest.sha256, model.digest.size_bytes = 5, blobs.put(file), len(file)
-    history = blobs.put(Model(history=[TrainProgress(step=int.from_bytes(job.name[-6:].encode()))]).SerializeToString())
+    history = blobs.put(
+        ListTrainReportsResponse(
+            reports=[TrainProgress(step=int.from_bytes(job.name[-6:].encode()))]
+        ).SerializeToString()
+    )
     attempt.succeed(blobs.put(f"result of {job.name}".encode()), model, history)
     if manifest:
         ModelManifests(connection, blobs).keep(job.model)

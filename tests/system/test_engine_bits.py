@@ -83,7 +83,7 @@ def test_training(both: Both, tmp_path: Path) -> None:
     both.job.result()
     file = both.client.export_model(both.job, tmp_path / "model.keras").read_bytes()
     assert model_to_bytes(both.model) == file
-    history = both.client.model(both.job).history
+    history = both.client.history(both.job)
     assert [report.loss for report in both.reports] == list(history.loss)
     assert [report.batch_accuracy for report in both.reports] == list(history.batch_accuracy)
 

@@ -10,7 +10,7 @@ import pytest
 
 from convscope.client import Client
 from convscope.v1.jobs_pb2 import CancelJobRequest, Failure, Job, JobEvent, JobState
-from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest
+from convscope.v1.models_pb2 import ExportModelRequest, ListTrainReportsRequest
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
 from support.api import Api
@@ -75,8 +75,8 @@ def check_equal(api: Api, job: Job, undisturbed: Job) -> None:
 
     def figures(each: Job) -> list[tuple[int, float, float]]:
         reports = [event.train_progress for event in log_of(api, each) if event.HasField("train_progress")]
-        model = api.models.GetModel(GetModelRequest(name=each.model))
-        assert list(model.history) == reports
+        curve = api.models.ListTrainReports(ListTrainReportsRequest(parent=each.model))
+        assert list(curve.reports) == reports
         return [(report.step, report.loss, report.batch_accuracy) for report in reports]
 
     assert figures(job) == figures(undisturbed)

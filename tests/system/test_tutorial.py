@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from convscope.v1.evaluate_pb2 import EvaluateSpec
+from convscope.v1.evaluations_pb2 import ListExamplesRequest
 from convscope.v1.jobs_pb2 import Job, JobState, WatchJobRequest
-from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Model, ModelState
+from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, ListTrainReportsRequest, Model, ModelState
 from convscope.v1.tensor_pb2 import ElementType, Tensor
-from convscope.v1.train_pb2 import Convolution, Dense, Network, Precision, TrainSpec
+from convscope.v1.train_pb2 import Convolution, Dense, Network, Precision, TrainProgress, TrainSpec
 from convscope.v1.visualize_pb2 import FeatureList, FeatureRange, Image, LayerSelection, VisualizeSpec
 from support.api import Api
 from support.subjects import subject
@@ -30,6 +31,11 @@ def get_model(api: Api, name: str) -> Model:
     model = api.models.GetModel(GetModelRequest(name=name))
     assert isinstance(model, Model)
     return model
+
+
+def reports(api: Api, model: Model) -> Sequence[TrainProgress]:
+    found: Sequence[TrainProgress] = api.models.ListTrainReports(ListTrainReportsRequest(parent=model.name)).reports
+    return found
 
 
 def images(api: Api, spec: VisualizeSpec) -> list[Image]:
@@ -65,7 +71,7 @@ def test_training_reports_and_leaves_a_model(api: Api, trained: Job) -> None:
     model = get_model(api, trained.model)
     assert model.state == ModelState.MODEL_STATE_READY
     assert (model.step, model.parameter_count, list(model.interpretation.input.shape)) == (400, 242_062, [28, 28, 1])
-    assert list(model.history) == progress
+    assert list(reports(api, model)) == progress
     assert model.lineage.job == trained.name
     assert model.lineage.environment["threads"]
     exported = b"".join(piece.data for piece in api.models.ExportModel(ExportModelRequest(name=trained.model)))
@@ -111,12 +117,13 @@ def test_the_confusion_matrix_adds_up(api: Api, model: str, split: str, size: in
         assert scores.recall == pytest.approx(confusion[number, number] / confusion[number].sum())
         assert scores.precision == pytest.approx(confusion[number, number] / confusion[:, number].sum())
         assert scores.f1 == pytest.approx(2 * scores.precision * scores.recall / (scores.precision + scores.recall))
-    assert len(result.errors) == 12
-    assert [error.index for error in result.errors] == sorted(error.index for error in result.errors)
-    for error in result.errors:
+    errors = api.evaluations.ListExamples(ListExamplesRequest(parent=job.name)).examples
+    assert len(errors) == 12
+    assert [error.index for error in errors] == sorted(error.index for error in errors)
+    for error in errors:
         assert error.true_class != error.predicted_class
         assert 0.1 < error.probability <= 1
-        pixels = array(error.image)
+        pixels = array(error.pixels)
         assert pixels.shape == (28, 28, 1)
         assert pixels.dtype == np.float32
         assert 0 <= pixels.min() < pixels.max() <= 1
@@ -147,8 +154,9 @@ def test_continuing_counts_on_and_equals_one_run(api: Api) -> None:
     models = [get_model(api, job.model) for job in (second, whole)]
     assert [each.step for each in models] == [50, 50]
     assert models[0].lineage.parent == first.model
-    assert [each.step for each in models[0].history] == [1, 20, 30, 31, 40, 50]
-    assert models[0].history[-1].loss == models[1].history[-1].loss
+    curves = [reports(api, each) for each in models]
+    assert [each.step for each in curves[0]] == [1, 20, 30, 31, 40, 50]
+    assert curves[0][-1].loss == curves[1][-1].loss
     confusions = [
         api.finish(api.create(EvaluateSpec(model=each.name))).result.evaluate.confusion_matrix for each in models
     ]

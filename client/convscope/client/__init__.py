@@ -70,6 +70,8 @@ from convscope.client.events import (
     TrainProgress,
     Waiting,
 )
+from convscope.client.examples import Example
+from convscope.client.files import File
 from convscope.client.history import History
 from convscope.client.image_listing import Visualizations
 from convscope.client.images import Feature, Image, ObjectiveRef, OptimizedImage, Trace
@@ -129,12 +131,14 @@ __all__ = [
     "EvaluateProgress",
     "EvaluateResult",
     "Event",
+    "Example",
     "ExportFormat",
     "FailedPrecondition",
     "Failure",
     "FailureReason",
     "Feature",
     "Features",
+    "File",
     "Finished",
     "Fourier",
     "HeadKind",

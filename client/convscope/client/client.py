@@ -12,6 +12,7 @@ from convscope.client.connection import Connection
 from convscope.client.enums import Device, JobKind, JobState, ModelState, Split, WorkerState
 from convscope.client.evaluation import EvaluateResult
 from convscope.client.exporting import export_model
+from convscope.client.history import History, model_history
 from convscope.client.image_listing import Chosen, Visualizations, list_images
 from convscope.client.images import Image
 from convscope.client.jobs import Job, JobInfo
@@ -355,7 +356,7 @@ class Client:
         newest_first: bool = True,
         full: bool = False,
     ) -> Iterator[Model]:
-        """All models, without their histories; pages are fetched as needed.
+        """All models; pages are fetched as needed.
 
         Args:
             states: Only those in one of these states.
@@ -378,14 +379,24 @@ class Client:
         return (Model.from_wire(message) for page in found for message in page.models)
 
     def model(self, name: ModelLike) -> Model:
-        """The model of this name, with its history.
+        """The model of this name.
 
         Raises:
             NotFound: There is no such model.
-            DataLoss: Its history is missing or damaged; the model can be used, exported and deleted all the same.
         """
         request = models_pb2.GetModelRequest(name=model_name("model", name))
         return Model.from_wire(self._connection.call(self._connection.models.GetModel, request))
+
+    def history(self, name: ModelLike) -> History:
+        """The training curve of the model of this name, including those of the models that it continues.
+
+        It is empty until the model is ready.
+
+        Raises:
+            NotFound: There is no such model.
+            DataLoss: It is missing or damaged; the model can be used, exported and deleted all the same.
+        """
+        return model_history(self._connection, model_name("model", name))
 
     def export_model(self, name: ModelLike, path: str | os.PathLike[str]) -> Path:
         """Saves the model as a Keras file. It appears at `path` only when it is whole and its SHA-256 is right.

@@ -11,6 +11,8 @@ from convscope.client.checks import keep_rules
 from convscope.client.errors import InvalidValue, ServiceError
 from convscope.client.statuses import translate
 from convscope.v1.datasets_pb2_grpc import DatasetsStub
+from convscope.v1.evaluations_pb2_grpc import EvaluationsStub
+from convscope.v1.files_pb2_grpc import FilesStub
 from convscope.v1.images_pb2_grpc import ImagesStub
 from convscope.v1.jobs_pb2_grpc import JobsStub
 from convscope.v1.models_pb2_grpc import ModelsStub
@@ -31,7 +33,7 @@ __all__ = ["Connection"]
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
-# Bytes of one message: as many as the service sends, and as many as it takes.
+# Bytes of one message: as many as the service sends, where it holds one large image, and as many as it takes.
 _MAX_MESSAGE = 128 * 2**20
 _MAX_REQUEST = 4 * 2**20
 # Milliseconds of silence after which the connection is probed, and in which the probe must be answered.
@@ -41,8 +43,10 @@ _RECONNECT_FIRST, _RECONNECT_MAX = 200, 2_000
 # Calls that may be sent twice without harm; CreateJob always carries a request id.
 _REPEATABLE = {
     "Jobs": ("CreateJob", "GetJob", "ListJobs", "CancelJob"),
-    "Models": ("ListModels", "GetModel"),
+    "Models": ("ListModels", "GetModel", "ListTrainReports"),
     "Datasets": ("ListDatasets", "GetDataset"),
+    "Evaluations": ("ListExamples",),
+    "Files": ("ListFiles",),
     "Images": ("ListImages", "GetImage"),
     "Workers": ("ListWorkers",),
     "Server": ("GetServerInfo",),
@@ -68,6 +72,8 @@ class Connection:
         self.jobs = JobsStub(self._channel)
         self.models = ModelsStub(self._channel)
         self.datasets = DatasetsStub(self._channel)
+        self.evaluations = EvaluationsStub(self._channel)
+        self.files = FilesStub(self._channel)
         self.images = ImagesStub(self._channel)
         self.workers = WorkersStub(self._channel)
         self.server = ServerStub(self._channel)

@@ -1,5 +1,7 @@
 """What an evaluation found."""
 
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,9 +10,13 @@ from numpy.typing import NDArray
 
 from convscope.client import tensors
 from convscope.client.errors import ProtocolError
+from convscope.client.examples import Example
 from convscope.v1 import evaluate_pb2
 
-__all__ = ["ClassScores", "EvaluateResult", "Misclassified"]
+__all__ = ["MATRIX_FILE", "ClassScores", "EvaluateResult", "Misclassified", "matrix_from_file"]
+
+# Name of the job's file that has the confusion matrix.
+MATRIX_FILE = "confusion-matrix.npy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,6 +62,18 @@ class Misclassified:
     def __len__(self) -> int:
         return len(self.index)
 
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> "Misclassified":
+        """The examples, stacked."""
+        pixels = [example.pixels for example in examples]
+        return cls(
+            images=np.stack(pixels) if pixels else np.zeros((0, 0, 0, 0), np.float32),
+            index=np.array([example.index for example in examples], np.int64),
+            true=np.array([example.true_class for example in examples], np.int32),
+            predicted=np.array([example.predicted_class for example in examples], np.int32),
+            probability=np.array([example.probability for example in examples], np.float64),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EvaluateResult:
@@ -66,9 +84,10 @@ class EvaluateResult:
         correct_count: Number of examples classified right.
         example_count: Number of examples.
         accuracy: correct_count / example_count, 0 to 1.
-        confusion_matrix: int64 [C, C]; rows are true classes, columns predicted ones.
+        confusion_matrix: int64 [C, C]; rows are true classes, columns predicted ones. In events, and where the job's
+            files are lost, [0, 0] if C is more than 256.
         classes: Scores of each class.
-        errors: The first examples that were classified wrong.
+        errors: The first examples that were classified wrong; none in events, and where they are lost.
     """
 
     split: str
@@ -84,16 +103,35 @@ class EvaluateResult:
 
     @classmethod
     def from_wire(cls, message: evaluate_pb2.EvaluateResult) -> "EvaluateResult":
-        """The result of a message."""
+        """The result of a message, without what is kept elsewhere: errors, and a large confusion matrix."""
         return cls(
             split=message.split,
             correct_count=message.correct_count,
             example_count=message.example_count,
             accuracy=message.accuracy,
-            confusion_matrix=_square(tensors.decode(message.confusion_matrix), len(message.classes)),
+            confusion_matrix=_matrix(message),
             classes=_scores(message),
-            errors=_errors(message),
+            errors=Misclassified.of(()),
         )
+
+
+def matrix_from_file(data: bytes, classes: int) -> NDArray[np.int64]:
+    """The confusion matrix in a job's file `confusion-matrix.npy`.
+
+    Raises:
+        ProtocolError: It has none for so many classes.
+    """
+    try:
+        matrix: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    except ValueError as error:
+        raise ProtocolError(f"{MATRIX_FILE}: {error}") from error
+    return _square(matrix, classes)
+
+
+def _matrix(message: evaluate_pb2.EvaluateResult) -> NDArray[np.int64]:
+    if not message.HasField("confusion_matrix"):
+        return np.zeros((0, 0), np.int64)
+    return _square(tensors.decode(message.confusion_matrix), len(message.classes))
 
 
 def _square(matrix: NDArray[Any], classes: int) -> NDArray[np.int64]:
@@ -116,14 +154,3 @@ def _column(message: evaluate_pb2.EvaluateResult, name: Literal["precision", "re
     """One score of every class; NaN where it is absent."""
     scores = [getattr(scores, name) if scores.HasField(name) else np.nan for scores in message.classes]
     return np.array(scores, np.float64)
-
-
-def _errors(message: evaluate_pb2.EvaluateResult) -> Misclassified:
-    images = [tensors.decode(error.image) for error in message.errors]
-    return Misclassified(
-        images=np.stack(images) if images else np.zeros((0, 0, 0, 0), np.float32),
-        index=np.array([error.index for error in message.errors], np.int64),
-        true=np.array([error.true_class for error in message.errors], np.int32),
-        predicted=np.array([error.predicted_class for error in message.errors], np.int32),
-        probability=np.array([error.probability for error in message.errors], np.float64),
-    )

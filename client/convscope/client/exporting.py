@@ -1,16 +1,15 @@
 """Saving a model, or any stream of bytes, under its name only when it is whole."""
 
-import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from convscope.client.connection import Connection
-from convscope.client.errors import ConvscopeError, DataLoss
-from convscope.client.paging import pages
+from convscope.client.downloads import downloaded
+from convscope.client.errors import ConvscopeError
 from convscope.v1 import models_pb2
 
 __all__ = ["blaming", "export_model", "save", "umask", "written"]
@@ -23,27 +22,24 @@ def export_model(connection: Connection, name: str, path: Path) -> Path:
         DataLoss: The stored file is missing or damaged, or what arrived is.
         OSError: The folder does not exist or cannot be written.
     """
-    request = models_pb2.ExportModelRequest(name=name)
-    sha256 = _sha256(connection, name)
-    with closing(connection.stream(connection.models.ExportModel, request)) as pieces:
-        save((piece.data for piece in pieces), path, sha256)
-    return path
+
+    def start(offset: int) -> Generator[models_pb2.ExportModelResponse]:
+        request = models_pb2.ExportModelRequest(name=name, offset=offset)
+        return connection.stream(connection.models.ExportModel, request)
+
+    return save(downloaded(connection, start, path.name, _sha256(connection, name)), path)
 
 
-def save(pieces: Iterable[bytes], path: Path, sha256: str) -> None:
-    """Writes the pieces to a file, if they have this SHA-256.
+def save(pieces: Iterator[bytes], path: Path) -> Path:
+    """Writes the pieces to a file, which appears when all have come.
 
     Raises:
-        DataLoss: The bytes do not have this SHA-256; whatever was at `path` is left as it was.
         OSError: The folder does not exist or cannot be written.
     """
-    digest = hashlib.sha256()
     with written(path) as file:
         for piece in pieces:
-            digest.update(piece)
             file.write(piece)
-        if digest.hexdigest() != sha256:
-            raise DataLoss(f"{path.name}: the bytes received have SHA-256 {digest.hexdigest()}, not {sha256}")
+    return path
 
 
 @contextmanager
@@ -74,12 +70,9 @@ def written(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _sha256(connection: Connection, name: str) -> str:
-    """The SHA-256 of a model's file; from the list, which needs no history, where the history is damaged."""
-    try:
-        return connection.call(connection.models.GetModel, models_pb2.GetModelRequest(name=name)).digest.sha256
-    except DataLoss:
-        found = pages(connection, connection.models.ListModels, models_pb2.ListModelsRequest())
-        return next((model.digest.sha256 for page in found for model in page.models if model.name == name), "")
+    """The SHA-256 of a model's file."""
+    request = models_pb2.GetModelRequest(name=name, view=models_pb2.MODEL_VIEW_BASIC)
+    return connection.call(connection.models.GetModel, request).digest.sha256
 
 
 @contextmanager

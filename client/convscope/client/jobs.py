@@ -1,10 +1,12 @@
 """A job on the server."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
@@ -22,8 +24,11 @@ from convscope.client.errors import (
     NotFound,
     ProtocolError,
 )
+from convscope.client.evaluation import MATRIX_FILE, EvaluateResult, Misclassified, matrix_from_file
 from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
-from convscope.client.history import History
+from convscope.client.examples import Example, listed_examples
+from convscope.client.files import File, listed_files, read_file, save_file
+from convscope.client.history import model_history
 from convscope.client.image_pages import listed_images
 from convscope.client.images import Image
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
@@ -31,7 +36,7 @@ from convscope.client.selections import asked_features, objective_names
 from convscope.client.times import seconds_from_wire, time_from_wire
 from convscope.client.waiting import WaitingReason
 from convscope.client.watching import patiently, watch
-from convscope.v1 import device_pb2, images_pb2, jobs_pb2, models_pb2
+from convscope.v1 import device_pb2, images_pb2, jobs_pb2
 
 __all__ = ["Estimate", "Job", "JobInfo"]
 
@@ -260,6 +265,55 @@ class Job(Generic[R]):
             raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s; it goes on") from None
         return cast("R", found)
 
+    def examples(self, *, image_format: str = "float32") -> Iterator[Example]:
+        """The misclassified examples that an evaluation kept, in the split's order; pages are fetched as needed.
+
+        Args:
+            image_format: `float32`; `png` for the image as a file; `none` for what is known of it, without either.
+
+        Raises:
+            InvalidValue: An unknown format; nothing was sent.
+            InvalidArgument: The job is not an evaluation, or the images cannot be had in this format.
+            FailedPrecondition: It has not succeeded.
+            NotFound: There is no such job.
+            DataLoss: What is stored is missing or damaged.
+        """
+        return listed_examples(self._connection, self._made(), image_format)
+
+    def files(self) -> Iterator[File]:
+        """The job's files that are complete, by name; pages are fetched as needed.
+
+        An evaluation leaves `confusion-matrix.npy`: int64 [classes, classes], rows true, columns predicted classes.
+
+        Raises:
+            NotFound: There is no such job.
+        """
+        return listed_files(self._connection, self._made())
+
+    def read_file(self, name: str) -> bytes:
+        """The bytes of one of the job's files, with the SHA-256 that they are to have.
+
+        A connection that breaks is taken up again where it broke.
+
+        Args:
+            name: Its name, as `confusion-matrix.npy` or `File.name`.
+
+        Raises:
+            NotFound: There is no such job, or it has no such file.
+            DataLoss: The stored file is missing or damaged, or what arrived is.
+        """
+        return read_file(self._connection, self._made(), name)
+
+    def save_file(self, name: str, path: str | os.PathLike[str]) -> Path:
+        """Saves one of the job's files. It appears at `path` only when it is whole and its SHA-256 is right.
+
+        Raises:
+            NotFound: There is no such job, or it has no such file.
+            DataLoss: The stored file is missing or damaged, or what arrived is.
+            OSError: The folder does not exist or cannot be written.
+        """
+        return save_file(self._connection, self._made(), name, Path(path))
+
     def cancel(self) -> JobInfo:
         """Asks the job to stop; one that has ended is left as it is."""
         request = jobs_pb2.CancelJobRequest(name=self._made())
@@ -316,32 +370,48 @@ class Job(Generic[R]):
             raise JobFailed(self.name, failure.reason or "unknown", failure.message, failure.fields)
         if isinstance(result, TrainResult):
             return self._with_history(result)
-        if isinstance(result, VisualizeResult):
-            waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
-            spec = self.refresh().spec if waited else self.spec
-            if spec.get("frames"):  # which are not in events
-                images = patiently(self._connection, self._images)
-            return VisualizeResult.of(
-                images,
-                result.seconds,
-                asked_features(spec),
-                cached_image_count=result.cached_image_count,
-                objectives=objective_names(spec),
-            )
-        return result
+        if isinstance(result, EvaluateResult):
+            return self._with_matrix(self._with_errors(result))
+        return self._with_images(result, images)
+
+    def _with_images(self, result: VisualizeResult, images: Iterable[Image]) -> VisualizeResult:
+        waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
+        spec = self.refresh().spec if waited else self.spec
+        if spec.get("frames"):  # which are not in events
+            images = patiently(self._connection, self._images)
+        return VisualizeResult.of(
+            images,
+            result.seconds,
+            asked_features(spec),
+            cached_image_count=result.cached_image_count,
+            objectives=objective_names(spec),
+        )
 
     def _images(self) -> list[Image]:
         return list(listed_images(self._connection, images_pb2.ListImagesRequest(parent=self.name)))
 
     def _with_history(self, result: TrainResult) -> TrainResult:
-        request = models_pb2.GetModelRequest(name=result.model)
         try:
-            history = patiently(
-                self._connection, lambda: self._connection.call(self._connection.models.GetModel, request)
-            ).history
+            history = patiently(self._connection, lambda: model_history(self._connection, result.model))
         except (NotFound, DataLoss):  # deleted meanwhile, or damaged; the figures of the run remain
             return result
-        return replace(result, history=History.from_wire(history))
+        return replace(result, history=history)
+
+    def _with_errors(self, result: EvaluateResult) -> EvaluateResult:
+        try:
+            examples = patiently(self._connection, lambda: list(listed_examples(self._connection, self.name)))
+        except (NotFound, DataLoss):  # deleted meanwhile, or damaged; the figures remain
+            return result
+        return replace(result, errors=Misclassified.of(examples))
+
+    def _with_matrix(self, result: EvaluateResult) -> EvaluateResult:
+        if len(result.confusion_matrix) == len(result.classes):
+            return result
+        try:
+            data = patiently(self._connection, lambda: read_file(self._connection, self.name, MATRIX_FILE))
+        except (NotFound, DataLoss):  # as above
+            return result
+        return replace(result, confusion_matrix=matrix_from_file(data, len(result.classes)))
 
 
 def _display(

@@ -9,7 +9,6 @@ from typing import Any
 from google.protobuf import json_format
 
 from convscope.client.enums import Device, HeadKind, LayerKind, ModelState, WorkerState, from_wire
-from convscope.client.history import History
 from convscope.client.times import time_from_wire
 from convscope.v1 import datasets_pb2, device_pb2, digest_pb2, models_pb2, workers_pb2
 
@@ -132,7 +131,6 @@ class Model:
         parameter_count: Number of trained weights.
         step: Training steps, including those of the models that it continues.
         lineage: Where it comes from; empty in listings that are not full.
-        history: The training curve; empty in listings.
         create_time: When its name was allotted, UTC.
     """
 
@@ -146,7 +144,6 @@ class Model:
     parameter_count: int
     step: int
     lineage: Lineage
-    history: History
     create_time: datetime
 
     @property
@@ -173,7 +170,6 @@ class Model:
             parameter_count=message.parameter_count,
             step=message.step,
             lineage=_lineage(message.lineage),
-            history=History.from_wire(message.history),
             create_time=time_from_wire(message.create_time),
         )
 

@@ -167,7 +167,10 @@ Result: TypeAlias = TrainResult | EvaluateResult | VisualizeResult
 
 
 def result_from_wire(message: jobs_pb2.JobResult) -> Result | None:
-    """The result of a message, without a training's history and a visualization's images, which are kept elsewhere."""
+    """The result of a message, without what is kept elsewhere.
+
+    That is a training's history, an evaluation's errors, and a visualization's images.
+    """
     match message.WhichOneof("kind"):
         case "train":
             return TrainResult.from_wire(message.train)

@@ -11,7 +11,7 @@ from convscope.client.connection import Connection
 from convscope.client.errors import DataLoss, DeadlineExceeded, ServiceError, Unavailable
 from convscope.v1 import jobs_pb2
 
-__all__ = ["patiently", "watch"]
+__all__ = ["Outage", "patiently", "watch"]
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def watch(
         DeadlineExceeded: The job had not ended at the deadline.
         ServiceError: Any other refusal.
     """
-    outage = _Outage(connection.config.patience, deadline)
+    outage = Outage(connection.config.patience, deadline)
     while True:
         fault: ServiceError = Unavailable(f"the server ended the watch of {name} before the job ended")
         started = time.monotonic()
@@ -71,7 +71,7 @@ def patiently(connection: Connection, call: Callable[[], T], *, deadline: float 
         Unavailable: The server was away for longer than the configured patience.
         DeadlineExceeded: It was still away at the deadline.
     """
-    outage = _Outage(connection.config.patience, deadline)
+    outage = Outage(connection.config.patience, deadline)
     while True:
         try:
             return call()
@@ -93,16 +93,22 @@ def _check_next(name: str, seen: int, sequence: int) -> None:
         raise DataLoss(f"{name}: event {sequence} came after event {seen}")
 
 
-class _Outage:
-    """How long the server has been away, and how long to wait before the next attempt."""
+class Outage:
+    """How long the server has been away, and how long to wait before the next attempt.
 
-    def __init__(self, patience: float, deadline: float | None) -> None:
+    Args:
+        patience: Seconds that it may be away.
+        deadline: Reading of the monotonic clock at which nothing is waited for any more.
+    """
+
+    def __init__(self, patience: float, deadline: float | None = None) -> None:
         self._patience = patience
         self._deadline = math.inf if deadline is None else deadline
         self._since: float | None = None
         self._attempts = 0
 
     def over(self) -> None:
+        """Notes that the server is there."""
         self._since, self._attempts = None, 0
 
     def wait(self, fault: ServiceError) -> None:

@@ -21,7 +21,10 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class EvaluateSpec(google.protobuf.message.Message):
-    """Classifies a whole split with a model."""
+    """Classifies a whole split with a model.
+
+    Later: 5 to 29, another dataset than the model's, how its images are fitted to the model, which examples to keep.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -30,13 +33,13 @@ class EvaluateSpec(google.protobuf.message.Message):
     BATCH_SIZE_FIELD_NUMBER: builtins.int
     MAX_ERRORS_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """`models/{model}`. It may still be in training: the job waits for it."""
+    """`models/{model}`. A pending job may be making it still: the job waits for it."""
     split: builtins.str
     """Name of a split of the model's dataset."""
     batch_size: builtins.int
     """Images per batch; no figure depends on it. It may be less than the rule allows where the network is large."""
     max_errors: builtins.int
-    """How many misclassified examples to return: the first ones in the split's order."""
+    """How many misclassified examples to keep for Evaluations.ListExamples: the first ones in the split's order."""
     def __init__(
         self,
         *,
@@ -118,45 +121,11 @@ class ClassScores(google.protobuf.message.Message):
 Global___ClassScores: typing_extensions.TypeAlias = ClassScores
 
 @typing.final
-class Misclassified(google.protobuf.message.Message):
-    """An example that the model got wrong."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    INDEX_FIELD_NUMBER: builtins.int
-    IMAGE_FIELD_NUMBER: builtins.int
-    TRUE_CLASS_FIELD_NUMBER: builtins.int
-    PREDICTED_CLASS_FIELD_NUMBER: builtins.int
-    PROBABILITY_FIELD_NUMBER: builtins.int
-    index: builtins.int
-    """Index of the example in its split."""
-    true_class: builtins.int
-    """Its class number."""
-    predicted_class: builtins.int
-    """The class number the model chose."""
-    probability: builtins.float
-    """The model's softmax probability of the class it chose, 0 to 1."""
-    @property
-    def image(self) -> convscope.v1.tensor_pb2.Tensor:
-        """The image: float32 [height, width, channels], 0 to 1."""
-
-    def __init__(
-        self,
-        *,
-        index: builtins.int = ...,
-        image: convscope.v1.tensor_pb2.Tensor | None = ...,
-        true_class: builtins.int = ...,
-        predicted_class: builtins.int = ...,
-        probability: builtins.float = ...,
-    ) -> None: ...
-    def HasField(self, field_name: typing.Literal["image", b"image"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["image", b"image", "index", b"index", "predicted_class", b"predicted_class", "probability", b"probability", "true_class", b"true_class"]) -> None: ...
-
-Global___Misclassified: typing_extensions.TypeAlias = Misclassified
-
-@typing.final
 class EvaluateResult(google.protobuf.message.Message):
-    """Outcome of an evaluation."""
+    """What an evaluation found, in short. The misclassified examples are in Evaluations.
+
+    Later: 7 to 29, top-k accuracy, calibration, figures of several labels.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -166,7 +135,6 @@ class EvaluateResult(google.protobuf.message.Message):
     ACCURACY_FIELD_NUMBER: builtins.int
     CONFUSION_MATRIX_FIELD_NUMBER: builtins.int
     CLASSES_FIELD_NUMBER: builtins.int
-    ERRORS_FIELD_NUMBER: builtins.int
     split: builtins.str
     """Name of the split."""
     correct_count: builtins.int
@@ -178,16 +146,12 @@ class EvaluateResult(google.protobuf.message.Message):
     @property
     def confusion_matrix(self) -> convscope.v1.tensor_pb2.Tensor:
         """int64 [classes, classes]: rows are true classes, columns predicted ones. Sums to `example_count`; its trace is
-        `correct_count`.
+        `correct_count`. Left out above 256 classes; the job's file `confusion-matrix.npy` has it then as well.
         """
 
     @property
     def classes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ClassScores]:
         """Scores of each class, by class number."""
-
-    @property
-    def errors(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Misclassified]:
-        """The first `max_errors` misclassified examples."""
 
     def __init__(
         self,
@@ -198,9 +162,8 @@ class EvaluateResult(google.protobuf.message.Message):
         accuracy: builtins.float = ...,
         confusion_matrix: convscope.v1.tensor_pb2.Tensor | None = ...,
         classes: collections.abc.Iterable[Global___ClassScores] | None = ...,
-        errors: collections.abc.Iterable[Global___Misclassified] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["confusion_matrix", b"confusion_matrix"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "classes", b"classes", "confusion_matrix", b"confusion_matrix", "correct_count", b"correct_count", "errors", b"errors", "example_count", b"example_count", "split", b"split"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "classes", b"classes", "confusion_matrix", b"confusion_matrix", "correct_count", b"correct_count", "example_count", b"example_count", "split", b"split"]) -> None: ...
 
 Global___EvaluateResult: typing_extensions.TypeAlias = EvaluateResult

@@ -509,7 +509,8 @@ class Job(google.protobuf.message.Message):
     @property
     def effective_spec(self) -> Global___JobSpec:
         """What it does: every default filled in, with numbers in the place of presets; left out by JOB_VIEW_BASIC. Absent
-        while it waits for a model that cannot be described yet.
+        while it waits for a model that cannot be described yet. It and `spec` have at most 3 MiB together, so that a job
+        fits in a message that every client takes.
         """
 
     @property

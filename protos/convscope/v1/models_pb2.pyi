@@ -354,7 +354,6 @@ class Model(google.protobuf.message.Message):
     PARAMETER_COUNT_FIELD_NUMBER: builtins.int
     STEP_FIELD_NUMBER: builtins.int
     LINEAGE_FIELD_NUMBER: builtins.int
-    HISTORY_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Resource name, `models/{model}`."""
     state: Global___ModelState.ValueType
@@ -387,10 +386,6 @@ class Model(google.protobuf.message.Message):
     def lineage(self) -> Global___Lineage:
         """Where it comes from; left out by MODEL_VIEW_BASIC."""
 
-    @property
-    def history(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[convscope.v1.train_pb2.TrainProgress]:
-        """The training curve, including those of the models that it continues; filled by GetModel in MODEL_VIEW_FULL only."""
-
     def __init__(
         self,
         *,
@@ -405,10 +400,9 @@ class Model(google.protobuf.message.Message):
         parameter_count: builtins.int = ...,
         step: builtins.int = ...,
         lineage: Global___Lineage | None = ...,
-        history: collections.abc.Iterable[convscope.v1.train_pb2.TrainProgress] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "digest", b"digest", "interpretation", b"interpretation", "lineage", b"lineage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "dataset", b"dataset", "digest", b"digest", "history", b"history", "interpretation", b"interpretation", "layers", b"layers", "lineage", b"lineage", "name", b"name", "parameter_count", b"parameter_count", "revision", b"revision", "state", b"state", "step", b"step"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "dataset", b"dataset", "digest", b"digest", "interpretation", b"interpretation", "layers", b"layers", "lineage", b"lineage", "name", b"name", "parameter_count", b"parameter_count", "revision", b"revision", "state", b"state", "step", b"step"]) -> None: ...
 
 Global___Model: typing_extensions.TypeAlias = Model
 
@@ -522,6 +516,58 @@ class GetModelRequest(google.protobuf.message.Message):
 Global___GetModelRequest: typing_extensions.TypeAlias = GetModelRequest
 
 @typing.final
+class ListTrainReportsRequest(google.protobuf.message.Message):
+    """Request of Models.ListTrainReports."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    parent: builtins.str
+    """`models/{model}`."""
+    page_size: builtins.int
+    """Reports on a page, at most."""
+    page_token: builtins.str
+    """`next_page_token` of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        parent: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]) -> None: ...
+
+Global___ListTrainReportsRequest: typing_extensions.TypeAlias = ListTrainReportsRequest
+
+@typing.final
+class ListTrainReportsResponse(google.protobuf.message.Message):
+    """Response of Models.ListTrainReports."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Token of the next page; empty on the last one."""
+    @property
+    def reports(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[convscope.v1.train_pb2.TrainProgress]:
+        """The reports of this page. Of reports at one step, which a run has that was resumed from a checkpoint, the last is
+        here.
+        """
+
+    def __init__(
+        self,
+        *,
+        reports: collections.abc.Iterable[convscope.v1.train_pb2.TrainProgress] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "reports", b"reports"]) -> None: ...
+
+Global___ListTrainReportsResponse: typing_extensions.TypeAlias = ListTrainReportsResponse
+
+@typing.final
 class DeleteModelRequest(google.protobuf.message.Message):
     """Request of Models.DeleteModel."""
 
@@ -541,19 +587,26 @@ Global___DeleteModelRequest: typing_extensions.TypeAlias = DeleteModelRequest
 
 @typing.final
 class ExportModelRequest(google.protobuf.message.Message):
-    """Request of Models.ExportModel."""
+    """Request of Models.ExportModel.
+
+    Later: 3 to 9, which file, where there is an original beside the canonical one.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    OFFSET_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`models/{model}`."""
+    offset: builtins.int
+    """How many bytes to leave out at the start."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        offset: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "offset", b"offset"]) -> None: ...
 
 Global___ExportModelRequest: typing_extensions.TypeAlias = ExportModelRequest
 

@@ -50,6 +50,11 @@ class ModelsStub(object):
                 request_serializer=convscope_dot_v1_dot_models__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=convscope_dot_v1_dot_models__pb2.Model.FromString,
                 _registered_method=True)
+        self.ListTrainReports = channel.unary_unary(
+                '/convscope.v1.Models/ListTrainReports',
+                request_serializer=convscope_dot_v1_dot_models__pb2.ListTrainReportsRequest.SerializeToString,
+                response_deserializer=convscope_dot_v1_dot_models__pb2.ListTrainReportsResponse.FromString,
+                _registered_method=True)
         self.DeleteModel = channel.unary_unary(
                 '/convscope.v1.Models/DeleteModel',
                 request_serializer=convscope_dot_v1_dot_models__pb2.DeleteModelRequest.SerializeToString,
@@ -81,11 +86,22 @@ class ModelsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Describes one model; in MODEL_VIEW_FULL with its training curve.
+        """Describes one model.
 
-        Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
-        stored curve is missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact
-        store is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; UNAVAILABLE while
+        Redis is away (retry).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrainReports(self, request, context):
+        """Lists the reports of a model's training, including those of the models that it continues, in the order of steps:
+        its training curve.
+
+        Errors: INVALID_ARGUMENT for a malformed name or a token that is not one of this listing; NOT_FOUND for an unknown
+        model; DATA_LOSS if the stored reports are missing or damaged (the model itself can still be used); UNAVAILABLE
+        while Redis or the artifact store is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,11 +119,13 @@ class ModelsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExportModel(self, request, context):
-        """Sends the model as a Keras file (.keras, with weights and optimizer state) in pieces of at most 1 MiB.
+        """Sends the model's file, a Keras file (.keras, with weights and optimizer state), from an offset to its end, in
+        pieces of at most 1 MiB. A client that lost the connection reads on from the number of bytes that it has, and
+        compares the digest of the whole at the end.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it is not
-        READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis or the artifact store is away
-        (retry).
+        READY; OUT_OF_RANGE for an offset beyond the file's end; DATA_LOSS if the stored file is missing or damaged;
+        UNAVAILABLE while Redis or the artifact store is away (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +143,11 @@ def add_ModelsServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=convscope_dot_v1_dot_models__pb2.GetModelRequest.FromString,
                     response_serializer=convscope_dot_v1_dot_models__pb2.Model.SerializeToString,
+            ),
+            'ListTrainReports': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrainReports,
+                    request_deserializer=convscope_dot_v1_dot_models__pb2.ListTrainReportsRequest.FromString,
+                    response_serializer=convscope_dot_v1_dot_models__pb2.ListTrainReportsResponse.SerializeToString,
             ),
             'DeleteModel': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteModel,
@@ -196,6 +219,33 @@ class Models(object):
             '/convscope.v1.Models/GetModel',
             convscope_dot_v1_dot_models__pb2.GetModelRequest.SerializeToString,
             convscope_dot_v1_dot_models__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrainReports(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/convscope.v1.Models/ListTrainReports',
+            convscope_dot_v1_dot_models__pb2.ListTrainReportsRequest.SerializeToString,
+            convscope_dot_v1_dot_models__pb2.ListTrainReportsResponse.FromString,
             options,
             channel_credentials,
             insecure,

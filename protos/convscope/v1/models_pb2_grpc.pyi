@@ -58,6 +58,22 @@ _ModelsGetModelType = typing_extensions.TypeVar(
     ],
 )
 
+_ModelsListTrainReportsType = typing_extensions.TypeVar(
+    '_ModelsListTrainReportsType',
+    grpc.UnaryUnaryMultiCallable[
+        convscope.v1.models_pb2.ListTrainReportsRequest,
+        convscope.v1.models_pb2.ListTrainReportsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        convscope.v1.models_pb2.ListTrainReportsRequest,
+        convscope.v1.models_pb2.ListTrainReportsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        convscope.v1.models_pb2.ListTrainReportsRequest,
+        convscope.v1.models_pb2.ListTrainReportsResponse,
+    ],
+)
+
 _ModelsDeleteModelType = typing_extensions.TypeVar(
     '_ModelsDeleteModelType',
     grpc.UnaryUnaryMultiCallable[
@@ -90,7 +106,7 @@ _ModelsExportModelType = typing_extensions.TypeVar(
     ],
 )
 
-class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _ModelsDeleteModelType, _ModelsExportModelType]):
+class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _ModelsListTrainReportsType, _ModelsDeleteModelType, _ModelsExportModelType]):
     """The models that training jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
@@ -107,6 +123,10 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
         grpc.UnaryUnaryMultiCallable[
             convscope.v1.models_pb2.GetModelRequest,
             convscope.v1.models_pb2.Model,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            convscope.v1.models_pb2.ListTrainReportsRequest,
+            convscope.v1.models_pb2.ListTrainReportsResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             convscope.v1.models_pb2.DeleteModelRequest,
@@ -129,6 +149,10 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
             convscope.v1.models_pb2.Model,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            convscope.v1.models_pb2.ListTrainReportsRequest,
+            convscope.v1.models_pb2.ListTrainReportsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             convscope.v1.models_pb2.DeleteModelRequest,
             google.protobuf.empty_pb2.Empty,
         ],
@@ -146,11 +170,19 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     """
 
     GetModel: _ModelsGetModelType
-    """Describes one model; in MODEL_VIEW_FULL with its training curve.
+    """Describes one model.
 
-    Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
-    stored curve is missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact
-    store is away (retry).
+    Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; UNAVAILABLE while
+    Redis is away (retry).
+    """
+
+    ListTrainReports: _ModelsListTrainReportsType
+    """Lists the reports of a model's training, including those of the models that it continues, in the order of steps:
+    its training curve.
+
+    Errors: INVALID_ARGUMENT for a malformed name or a token that is not one of this listing; NOT_FOUND for an unknown
+    model; DATA_LOSS if the stored reports are missing or damaged (the model itself can still be used); UNAVAILABLE
+    while Redis or the artifact store is away (retry).
     """
 
     DeleteModel: _ModelsDeleteModelType
@@ -162,11 +194,13 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     """
 
     ExportModel: _ModelsExportModelType
-    """Sends the model as a Keras file (.keras, with weights and optimizer state) in pieces of at most 1 MiB.
+    """Sends the model's file, a Keras file (.keras, with weights and optimizer state), from an offset to its end, in
+    pieces of at most 1 MiB. A client that lost the connection reads on from the number of bytes that it has, and
+    compares the digest of the whole at the end.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it is not
-    READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis or the artifact store is away
-    (retry).
+    READY; OUT_OF_RANGE for an offset beyond the file's end; DATA_LOSS if the stored file is missing or damaged;
+    UNAVAILABLE while Redis or the artifact store is away (retry).
     """
 
 ModelsAsyncStub: typing_extensions.TypeAlias = ModelsStub[
@@ -177,6 +211,10 @@ ModelsAsyncStub: typing_extensions.TypeAlias = ModelsStub[
     grpc.aio.UnaryUnaryMultiCallable[
         convscope.v1.models_pb2.GetModelRequest,
         convscope.v1.models_pb2.Model,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        convscope.v1.models_pb2.ListTrainReportsRequest,
+        convscope.v1.models_pb2.ListTrainReportsResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         convscope.v1.models_pb2.DeleteModelRequest,
@@ -214,11 +252,24 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.models_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.models_pb2.Model, collections.abc.Awaitable[convscope.v1.models_pb2.Model]]:
-        """Describes one model; in MODEL_VIEW_FULL with its training curve.
+        """Describes one model.
 
-        Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
-        stored curve is missing or damaged (the model itself can still be used); UNAVAILABLE while Redis or the artifact
-        store is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; UNAVAILABLE while
+        Redis is away (retry).
+        """
+
+    @abc.abstractmethod
+    def ListTrainReports(
+        self,
+        request: convscope.v1.models_pb2.ListTrainReportsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[convscope.v1.models_pb2.ListTrainReportsResponse, collections.abc.Awaitable[convscope.v1.models_pb2.ListTrainReportsResponse]]:
+        """Lists the reports of a model's training, including those of the models that it continues, in the order of steps:
+        its training curve.
+
+        Errors: INVALID_ARGUMENT for a malformed name or a token that is not one of this listing; NOT_FOUND for an unknown
+        model; DATA_LOSS if the stored reports are missing or damaged (the model itself can still be used); UNAVAILABLE
+        while Redis or the artifact store is away (retry).
         """
 
     @abc.abstractmethod
@@ -240,11 +291,13 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.models_pb2.ExportModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[convscope.v1.models_pb2.ExportModelResponse], collections.abc.AsyncIterator[convscope.v1.models_pb2.ExportModelResponse]]:
-        """Sends the model as a Keras file (.keras, with weights and optimizer state) in pieces of at most 1 MiB.
+        """Sends the model's file, a Keras file (.keras, with weights and optimizer state), from an offset to its end, in
+        pieces of at most 1 MiB. A client that lost the connection reads on from the number of bytes that it has, and
+        compares the digest of the whole at the end.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it is not
-        READY; DATA_LOSS if the stored file is missing or damaged; UNAVAILABLE while Redis or the artifact store is away
-        (retry).
+        READY; OUT_OF_RANGE for an offset beyond the file's end; DATA_LOSS if the stored file is missing or damaged;
+        UNAVAILABLE while Redis or the artifact store is away (retry).
         """
 
 def add_ModelsServicer_to_server(servicer: ModelsServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -4,7 +4,7 @@ Calls that need only Redis and calls that need the artifact store as well run in
 the two that hangs takes nothing along that could do without it.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import ParamSpec, TypeVar
 
 import redis
@@ -91,6 +91,19 @@ class Backend:
             BlobError: if it takes too long.
         """
         return await self._run_blobs(BLOBS_DEADLINE_S, function, *args, **kwargs)
+
+    async def read(self, digest: str, size: int, offset: int = 0) -> AsyncIterator[bytes]:
+        """Yield an artifact from an offset on, in pieces of at most a MiB; see ``BlobStore.pieces``.
+
+        Raises:
+            OffsetError: if the offset lies beyond the end.
+            BlobDamagedError: if it is missing or damaged.
+            BlobError: if it cannot be read, or a piece takes too long.
+        """
+        pieces = self.blobs.pieces(digest, size, offset)
+        while (data := await self.run_blob(next, pieces, None)) is not None:
+            if data:
+                yield data
 
     def close(self) -> None:
         """Give back threads and connections; calls that hang are not waited for."""

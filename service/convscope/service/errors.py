@@ -38,6 +38,7 @@ CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
     (store.ModelExistsError, Code.ALREADY_EXISTS),
     (store.StateError, Code.FAILED_PRECONDITION),
     (store.LogTrimmedError, Code.OUT_OF_RANGE),
+    (store.OffsetError, Code.OUT_OF_RANGE),
     (store.LogLostError, Code.DATA_LOSS),
     (store.BlobDamagedError, Code.DATA_LOSS),
     (store.BlobError, Code.UNAVAILABLE),

@@ -3,9 +3,10 @@
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
 from convscope.v1.image_format_pb2 import ImageFormat
+from convscope.v1.tensor_pb2 import Tensor
 from convscope.v1.visualize_pb2 import Image
 
-__all__ = ["as_png", "send_as"]
+__all__ = ["as_png", "send_as", "tensor_as_png"]
 
 
 def send_as(image_format: ImageFormat.ValueType, image: Image) -> None:
@@ -30,7 +31,16 @@ def as_png(image: Image, *, field: str) -> bytes:
     Raises:
         InvalidRequestError: naming the request's ``field``, if the image has other than 1, 3 or 4 channels.
     """
-    pixels = pixels_of(image.best.pixels)
+    return tensor_as_png(image.best.pixels, field=field)
+
+
+def tensor_as_png(tensor: Tensor, *, field: str) -> bytes:
+    """Return pixels as a PNG file.
+
+    Raises:
+        InvalidRequestError: naming the request's ``field``, if there are other than 1, 3 or 4 channels.
+    """
+    pixels = pixels_of(tensor)
     if pixels.shape[-1] not in PNG_CHANNELS:
         described = f"a PNG holds images with 1, 3 or 4 channels, not {pixels.shape[-1]}; ask for float32 or npz"
         raise InvalidRequestError(Violation(field, described))

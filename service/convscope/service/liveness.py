@@ -37,7 +37,13 @@ PATIENCE_S = 1.2
 # Names under which health can be asked for; the empty one stands for the whole server.
 NEED_NOTHING = ("convscope.v1.Server",)
 NEED_REDIS = ("", "convscope.v1.Datasets", "convscope.v1.Workers")
-NEED_BLOBS = ("convscope.v1.Images", "convscope.v1.Jobs", "convscope.v1.Models")
+NEED_BLOBS = (
+    "convscope.v1.Evaluations",
+    "convscope.v1.Files",
+    "convscope.v1.Images",
+    "convscope.v1.Jobs",
+    "convscope.v1.Models",
+)
 SERVICES = NEED_NOTHING + NEED_REDIS + NEED_BLOBS
 
 # A probe is not repeated: the next one comes soon.

@@ -17,6 +17,8 @@ from convscope.v1.models_pb2 import (
     GetModelRequest,
     ListModelsRequest,
     ListModelsResponse,
+    ListTrainReportsRequest,
+    ListTrainReportsResponse,
     Model,
     ModelView,
 )
@@ -25,9 +27,6 @@ __all__ = ["ModelsService"]
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
-# Pieces of this many bytes stream fastest.
-PIECE = 2**20
 
 
 class ModelsService(models_pb2_grpc.ModelsServicer):
@@ -42,10 +41,14 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
 
     async def GetModel(self, request: GetModelRequest, context: Context) -> Model:  # noqa: N802
         """Describe a model."""
-        model, digest = await self._backend.run(_get, self._backend, request)
-        if digest:
-            model.MergeFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
-        return model
+        model = await self._backend.run(self._backend.models.get, request.name)
+        return _basic(model) if request.view == ModelView.MODEL_VIEW_BASIC else model
+
+    async def ListTrainReports(  # noqa: N802
+        self, request: ListTrainReportsRequest, context: Context
+    ) -> ListTrainReportsResponse:
+        """List the reports of a model's training."""
+        return await self._backend.run_blob(_list_reports, self._backend, request)
 
     async def DeleteModel(self, request: DeleteModelRequest, context: Context) -> Empty:  # noqa: N802
         """Delete a model."""
@@ -57,17 +60,8 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
     ) -> AsyncIterator[ExportModelResponse]:
         """Send a model's file."""
         model = await self._backend.run(self._backend.models.ready, request.name)
-        data = await self._backend.run_blob(self._backend.blobs.get, model.digest.sha256)
-        for start in range(0, len(data), PIECE):
-            yield ExportModelResponse(data=data[start : start + PIECE])
-
-
-def _get(backend: Backend, request: GetModelRequest) -> tuple[Model, str]:
-    """Return a model without its history, and the digest of that, if there is one and it is asked for."""
-    model = backend.models.get(request.name)
-    if request.view == ModelView.MODEL_VIEW_BASIC:
-        return _basic(model), ""
-    return model, backend.models.history_digest(request.name)
+        async for data in self._backend.read(model.digest.sha256, model.digest.size_bytes, request.offset):
+            yield ExportModelResponse(data=data)
 
 
 def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
@@ -81,6 +75,17 @@ def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
     found = backend.models.walk(after=before, newest_first=newest_first, matches=matches)
     models, token = cut_page(request, found if full else map(_basic, found), _place)
     return ListModelsResponse(models=models, next_page_token=token)
+
+
+def _list_reports(backend: Backend, request: ListTrainReportsRequest) -> ListTrainReportsResponse:
+    last = int(place_before(request) or 0)
+    digest = backend.models.history_digest(request.parent)
+    stored = ListTrainReportsResponse.FromString(backend.blobs.get(digest)).reports if digest else ()
+    by_step = {report.step: report for report in stored}  # of reports at one step the last
+    reports, token = cut_page(
+        request, (by_step[step] for step in sorted(by_step) if step > last), lambda report: str(report.step)
+    )
+    return ListTrainReportsResponse(reports=reports, next_page_token=token)
 
 
 def _basic(model: Model) -> Model:

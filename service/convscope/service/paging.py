@@ -6,7 +6,7 @@ with another filter or order, is noticed instead of leading to a page from anywh
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
@@ -29,16 +29,14 @@ CHECK_DIGITS = 16
 FREE = ("page_size", "page_token", "view")
 
 
-class Named(Protocol):
-    """A message with a resource name."""
-
-    name: str
+class Listed(Protocol):
+    """A message of a listing."""
 
     def ByteSize(self) -> int:  # noqa: N802 - named by protobuf
         """Return how many bytes it takes."""
 
 
-Item = TypeVar("Item", bound=Named)
+Item = TypeVar("Item", bound=Listed)
 
 
 def is_newest_first(order_by: str) -> bool:
@@ -59,9 +57,13 @@ def place_before(request: Message) -> str:
     return place
 
 
-def cut_page(
-    request: Message, items: Iterator[Item], place: Callable[[Item], str] = lambda item: item.name.partition("/")[2]
-) -> tuple[list[Item], str]:
+def id_of(item: Any) -> str:
+    """Return the id of a message with a resource name."""
+    identifier: str = item.name.partition("/")[2]
+    return identifier
+
+
+def cut_page(request: Message, items: Iterator[Item], place: Callable[[Item], str] = id_of) -> tuple[list[Item], str]:
     """Return a page's items and the token of the next page, empty if there is none.
 
     Args:

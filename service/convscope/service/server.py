@@ -13,6 +13,8 @@ from grpc_reflection.v1alpha import reflection
 from convscope.service.backend import Backend
 from convscope.service.datasets import DatasetsService
 from convscope.service.errors import ShuttingDownError
+from convscope.service.evaluations import EvaluationsService
+from convscope.service.files import FilesService
 from convscope.service.health_service import HealthServicer
 from convscope.service.hub import NotifyHub
 from convscope.service.images import ImagesService
@@ -30,6 +32,8 @@ from convscope.service.workers import WorkersService
 from convscope.store import StoreSettings, check_layout, check_policy
 from convscope.v1 import (
     datasets_pb2_grpc,
+    evaluations_pb2_grpc,
+    files_pb2_grpc,
     images_pb2_grpc,
     jobs_pb2_grpc,
     models_pb2_grpc,
@@ -41,7 +45,8 @@ __all__ = ["ListenError", "serve"]
 
 log = logging.getLogger(__name__)
 
-# The largest message sent: an image of 2048x2048 pixels in colour, as float32, and its best version.
+# The largest message sent: an image of 2048x2048 pixels in colour, as float32, and its best version. All that does not
+# hold one large image has at most 4 MiB, which every client takes.
 MAX_MESSAGE_BYTES = 128 * 2**20
 
 # Under which name reflection lists the health service.
@@ -143,6 +148,8 @@ def _build(service: ServiceSettings, backend: Backend, hub: NotifyHub, health: H
     jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(backend, hub), server)
     models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(backend), server)
     datasets_pb2_grpc.add_DatasetsServicer_to_server(DatasetsService(), server)
+    evaluations_pb2_grpc.add_EvaluationsServicer_to_server(EvaluationsService(backend), server)
+    files_pb2_grpc.add_FilesServicer_to_server(FilesService(backend), server)
     images_pb2_grpc.add_ImagesServicer_to_server(ImagesService(backend), server)
     workers_pb2_grpc.add_WorkersServicer_to_server(WorkersService(backend), server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

@@ -10,7 +10,7 @@ from datetime import datetime
 import obstore
 from obstore.exceptions import PermissionDeniedError
 
-from convscope.store.errors import BlobDamagedError
+from convscope.store.errors import BlobDamagedError, OffsetError
 from convscope.store.failpoints import failpoint
 from convscope.store.objects import Objects
 from convscope.store.timeouts import DEFAULT_TIMEOUTS, BlobTimeouts
@@ -22,6 +22,9 @@ FOLDER = "blobs"
 
 # The name of no blob.
 NOTHING = "0" * 64
+
+# Bytes that are read at a time, and that a piece has at most: pieces of this many stream fastest.
+RANGE, PIECE = 8 * 2**20, 2**20
 
 # What is a blob of ours; anything else in the folder was put there by others, and is left alone.
 PATH = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
@@ -83,6 +86,31 @@ class BlobStore:
             raise BlobDamagedError(f"artifact {digest} in {self.url} is damaged: its SHA-256 is another")
         return data
 
+    def pieces(self, digest: str, size: int, offset: int = 0) -> Iterator[bytes]:
+        """Yield the bytes of a blob from an offset on, in pieces of at most a MiB; memory holds a few of them.
+
+        All of the blob is read, so that its digest can be compared: the last piece comes only if that is right. Some
+        pieces are empty, so that the caller is heard of while what comes before the offset is read.
+
+        Args:
+            digest: SHA-256 of the whole.
+            size: bytes of the whole.
+            offset: how many to leave out at the start.
+
+        Raises:
+            OffsetError: if the offset lies beyond the end.
+            BlobDamagedError: if the blob is missing, or does not have this digest and size.
+            BlobError: if the store cannot be read.
+        """
+        if offset > size:
+            raise OffsetError(f"{offset:,} lies beyond the end of a file of {size:,} bytes")
+        held = b""
+        for start, data in self._ranges(digest, size):
+            yield held
+            *pieces, held = _cut(data[max(0, offset - start) :])
+            yield from pieces
+        yield held
+
     def stored(self) -> Iterator[list[StoredBlob]]:
         """Yield everything that is stored, some hundred blobs at a time.
 
@@ -123,6 +151,34 @@ class BlobStore:
             BlobError: if the store cannot be written.
         """
         self.objects.delete([_path(digest) for digest in digests])
+
+    def _ranges(self, digest: str, size: int) -> Iterator[tuple[int, bytes]]:
+        """Yield a blob range by range, each with where it begins; ends well only if all of it is right.
+
+        Raises:
+            BlobDamagedError: if it is missing, or does not have this digest and size.
+            BlobError: if the store cannot be read.
+        """
+        path, found = _path(digest), hashlib.sha256()
+        try:
+            with self._translated("read"):
+                if obstore.head(self._store, path)["size"] != size:
+                    raise BlobDamagedError(f"artifact {digest} in {self.url} is damaged: its size is another")
+            for start in range(0, size, RANGE):
+                with self._translated("read"):
+                    length = min(RANGE, size - start)
+                    data = bytes(obstore.get_range(self._store, path, start=start, length=length))
+                found.update(data)
+                yield start, data
+        except FileNotFoundError as error:
+            raise BlobDamagedError(f"artifact {digest} is missing from {self.url}") from error
+        if found.hexdigest() != digest:
+            raise BlobDamagedError(f"artifact {digest} in {self.url} is damaged: its SHA-256 is another")
+
+
+def _cut(data: bytes) -> list[bytes]:
+    """Cut bytes into pieces; one that is empty if there are none."""
+    return [data[start : start + PIECE] for start in range(0, len(data), PIECE)] or [b""]
 
 
 def _path(digest: str) -> str:

@@ -11,6 +11,7 @@ StoreError
 ├── TooNewError              a newer version of the software made the job: this one would do something else
 ├── LogTrimmedError          events after the asked-for sequence are gone
 ├── LogLostError             the asked-for sequence lies beyond the log
+├── OffsetError              the asked-for bytes lie beyond a file's end
 ├── PolicyError              Redis may throw records away (see ``convscope.store.redis.policy``)
 └── BlobError                an artifact cannot be read or written
     └── BlobDamagedError     an artifact is missing, or is not what its name says
@@ -30,6 +31,7 @@ __all__ = [
     "ModelExistsError",
     "ModelFailedError",
     "NotFoundError",
+    "OffsetError",
     "RequestConflictError",
     "StaleAttemptError",
     "StateError",
@@ -93,6 +95,10 @@ class TooNewError(StoreError):
 
 class LogTrimmedError(StoreError):
     """Events after the asked-for sequence are gone."""
+
+
+class OffsetError(StoreError):
+    """The asked-for bytes lie beyond a file's end."""
 
 
 class LogLostError(StoreError):

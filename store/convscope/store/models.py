@@ -50,8 +50,16 @@ class ModelStore:
         return model
 
     def history_digest(self, name: str) -> str:
-        """Return the digest of the blob with a model's history, or an empty string."""
-        digest = self._redis.hget(key("model", parse_name("models", name)), "history")
+        """Return the digest of the blob with a model's history, or an empty string.
+
+        Raises:
+            ValueError: if the name is malformed.
+            NotFoundError: if there is no such model.
+        """
+        record = key("model", parse_name("models", name))
+        state, digest = self._redis.hmget(record, ["state", "history"])
+        if not state:
+            raise NotFoundError(f"{name} does not exist")
         return records.text(digest) if digest else ""
 
     def walk(

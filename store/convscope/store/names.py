@@ -1,11 +1,15 @@
-"""Resource names: ``jobs/{id}``, ``models/{id}``, ``datasets/{id}``, ``jobs/{id}/images/{number}``."""
+"""Resource names.
+
+``jobs/{id}``, ``models/{id}``, ``datasets/{id}``, ``jobs/{id}/images/{number}``, ``jobs/{id}/files/{file}``.
+"""
 
 import re
 import secrets
+from urllib.parse import quote, unquote
 
 from convscope.store.clock import now_ns
 
-__all__ = ["image_name", "new_id", "parse_image_name", "parse_name"]
+__all__ = ["file_name", "image_name", "new_id", "parse_file_name", "parse_image_name", "parse_name"]
 
 # Crockford's base 32 in lower case: sorts like the number it writes, and has no letters that look alike.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -20,6 +24,9 @@ ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 # An image has one name: its number has no zeros in front.
 IMAGE_PATTERN = re.compile(r"(jobs/[^/]*)/images/(0|[1-9][0-9]{0,17})")
+
+# A file's name as it stands in that of its resource.
+FILE_PATTERN = re.compile(r"(?:[A-Za-z0-9_.~-]|%[0-9A-Fa-f]{2}){1,255}")
 
 
 def new_id(microseconds: int | None = None) -> str:
@@ -61,6 +68,24 @@ def parse_image_name(name: str) -> tuple[str, int]:
         raise ValueError(f"{name!r} is not of the form jobs/ID/images/NUMBER (NUMBER: from 0)")
     parse_name("jobs", parts[1])
     return parts[1], int(parts[2])
+
+
+def file_name(job_name: str, file: str) -> str:
+    """Return the resource name of a file of a job."""
+    return f"{job_name}/files/{quote(file, safe='')}"
+
+
+def parse_file_name(name: str) -> tuple[str, str]:
+    """Take the job's name and the file's own name out of ``jobs/{id}/files/{file}``.
+
+    Raises:
+        ValueError: if the name is of another form.
+    """
+    job, _, file = name.partition("/files/")
+    parse_name("jobs", job)
+    if not FILE_PATTERN.fullmatch(file):
+        raise ValueError(f"{name!r} is not of the form jobs/ID/files/FILE (FILE: percent-escaped)")
+    return job, unquote(file)
 
 
 def _digits(number: int, count: int) -> str:

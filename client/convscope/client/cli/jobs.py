@@ -1,6 +1,7 @@
 """`convscope jobs`."""
 
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,7 @@ from convscope.client.progress import describe
 
 __all__ = ["app"]
 
-app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, watch, cancel and delete jobs.")
+app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, watch, cancel and delete jobs; save their files.")
 
 Name = Annotated[str, name_of("job")]
 
@@ -93,6 +94,43 @@ def watch(
         except KeyboardInterrupt:
             leave(job)
             raise
+
+
+@app.command(cls=Command)
+def files(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
+    """List a job's files."""
+    settings = settings_of(ctx, address, json=json)
+    rows = table("file", "type", ">bytes", "created")
+    with settings.client() as client:
+        for file in client.job(name).files():
+            if settings.json:
+                print_json(file)
+            rows.add_row(file.basename, file.media_type, f"{file.digest.size_bytes:,}", when(file.create_time))
+    if not settings.json:
+        console().print(rows if rows.row_count else "no files")
+
+
+@app.command(cls=Command)
+def download(
+    ctx: typer.Context,
+    *,
+    name: Name,
+    file: Annotated[str, typer.Argument(metavar="NAME", help="Name of the file, as `files` lists it.")],
+    path: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="File to write. [dim]Default: of this name, here.[/]")
+    ] = None,
+    address: Address = None,
+    json: Json = False,
+) -> None:
+    """Save one of a job's files, checked against its SHA-256."""
+    settings = settings_of(ctx, address, json=json)
+    with settings.client() as client:
+        job = client.job(name)
+        saved = job.save_file(file, path or Path(Path(file).name))
+    if settings.json:
+        print_json({"job": job.name, "file": saved})
+    else:
+        typer.echo(saved)
 
 
 @app.command(cls=Command)

@@ -10,7 +10,10 @@ import typer
 from convscope.client.cli.help import Command, Group
 from convscope.client.cli.options import Address, Json, Limit, OldestFirst, name_of, one_of, settings_of
 from convscope.client.cli.output import console, plain, print_deleted, print_json, table, when
+from convscope.client.client import Client
 from convscope.client.enums import ModelState
+from convscope.client.errors import DataLoss
+from convscope.client.history import History
 from convscope.client.naming import model_name
 from convscope.client.resources import Model
 
@@ -21,7 +24,7 @@ app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, export and 
 Name = Annotated[str, name_of("model")]
 
 # What only `show` tells.
-_NOT_LISTED = {"layers", "lineage", "history"}
+_NOT_LISTED = {"layers", "lineage"}
 
 
 @app.command("list", cls=Command)
@@ -57,7 +60,8 @@ def show(ctx: typer.Context, *, name: Name, address: Address = None, json: Json 
     settings = settings_of(ctx, address, json=json)
     with settings.client() as client:
         model = client.model(name)
-    print_json(model) if settings.json else _print(model)
+        history = _history(client, name)
+    print_json({**plain(model), "history": history}) if settings.json else _print(model, history)
 
 
 @app.command(cls=Command)
@@ -98,13 +102,23 @@ def _listed(model: Model) -> dict[str, object]:
     return {name: value for name, value in plain(model).items() if name not in _NOT_LISTED}
 
 
-def _print(model: Model) -> None:
+def _history(client: Client, name: str) -> History | None:
+    """The training curve of a model; None where it is damaged, which leaves the model as good as ever."""
+    try:
+        return client.history(name)
+    except DataLoss:
+        return None
+
+
+def _print(model: Model, history: History | None) -> None:
     out = console()
     out.print(f"[bold]{model.name}[/]  {model.state}, {model.step:,} steps on {model.dataset}")
     origin = f"made by {model.lineage.job}" + (f" from {model.lineage.parent}" if model.lineage.parent else "")
     out.print(f"{origin}, {when(model.create_time)}")
-    if len(model.history):
-        out.print(f"last report: loss {model.history.loss[-1]:.4f}, accuracy {model.history.batch_accuracy[-1]:.1%}")
+    if history is None:
+        out.print("its training curve is damaged")
+    elif len(history):
+        out.print(f"last report: loss {history.loss[-1]:.4f}, accuracy {history.batch_accuracy[-1]:.1%}")
     rows = table("layer", "kind", "output", ">features", ">weights")
     for layer in model.layers:
         shape = "x".join(map(str, layer.output_shape))

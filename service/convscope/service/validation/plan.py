@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Final
 
 from convscope.service.architecture import interpret
 from convscope.service.catalogue import find_dataset
+from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.estimates import estimate_job
@@ -26,6 +28,10 @@ __all__ = ["Plan", "plan_job", "plan_late", "request_digest"]
 
 # What is trained on where a request names no dataset.
 DEFAULT_DATASET = "datasets/mnist"
+
+# What a job's spec may take in bytes, as it was sent and with every default filled in: with a result of at most 512 KiB
+# and what else is told of a job, 4 MiB are not exceeded, the largest message that gRPC's clients take by default.
+MAX_SPEC_BYTES: Final = 3 * 2**20
 
 # Finds the model of a name.
 Lookup = Callable[[str], Model]
@@ -97,8 +103,21 @@ def _plan(sent: JobSpec, lookup: Lookup, max_cost: float, checks: Checks) -> Pla
     fill_defaults(spec)
     plan = _plan_spec(spec, lookup, max_cost, checks)
     checks.finish()
+    _check_size(sent, spec)
     model = plan.model or plan.needed
     return plan if plan.spec is None or model is None else replace(plan, estimate=estimate_job(plan.spec, model))
+
+
+def _check_size(sent: JobSpec, effective: JobSpec) -> None:
+    """Check that a job fits in a message, with room for its result.
+
+    Raises:
+        InvalidRequestError: if its spec is too large.
+    """
+    size = sent.ByteSize() + effective.ByteSize()
+    if size > MAX_SPEC_BYTES:
+        described = f"takes {size:,} bytes, as it was sent and with every default; both have at most {MAX_SPEC_BYTES:,}"
+        raise InvalidRequestError(Violation("job.spec", described))
 
 
 def _plan_spec(spec: JobSpec, lookup: Lookup, max_cost: float, checks: Checks) -> Plan:

@@ -11,6 +11,7 @@ from convscope.store.blobs import BlobStore
 from convscope.store.errors import NotFoundError, StaleAttemptError
 from convscope.store.failpoints import failpoint
 from convscope.store.jobs import records
+from convscope.store.jobs.attachments import Attachments
 from convscope.store.jobs.candidates import Candidate
 from convscope.store.jobs.pending_blobs import PendingBlobs
 from convscope.store.redis.keys import key
@@ -51,6 +52,8 @@ MAX_DEATHS: Final = 5
 
 # Seconds of work for which a job may be ahead of others because an executor is warm for it: a turn.
 SLACK_S: Final = 10.0
+
+NO_ATTACHMENTS: Final = Attachments()
 
 # Random characters of a nonce: 64 bits.
 NONCE_BYTES: Final = 8
@@ -239,13 +242,16 @@ class Attempt:
         )
         self.checkpoints = left
 
-    def succeed(self, result: str, model: Model | None = None, history: str = "") -> EndedAttempt:
+    def succeed(
+        self, result: str, model: Model | None = None, history: str = "", attachments: Attachments = NO_ATTACHMENTS
+    ) -> EndedAttempt:
         """End the last part, and the job, with the digest of its result.
 
         Args:
             result: digest of the job's result.
             model: what it trained, if it did.
             history: digest of the model's history.
+            attachments: what else it leaves.
         """
         made: dict[str, Value] = {}
         if model is not None:
@@ -256,7 +262,16 @@ class Attempt:
                 "history": history,
             }
         blobs = [digest for digest in (model.digest.sha256, history) if digest] if model is not None else []
-        return self._end(AttemptEnd(how="result", result=result, made=made, made_blobs=blobs))
+        return self._end(
+            AttemptEnd(
+                how="result",
+                result=result,
+                fields=attachments.fields,
+                blobs=attachments.blobs,
+                made=made,
+                made_blobs=blobs,
+            )
+        )
 
     def finish(self) -> EndedAttempt:
         """End the part, which is not the last one.

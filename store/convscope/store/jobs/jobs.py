@@ -15,6 +15,7 @@ from convscope.store.errors import (
     StateError,
 )
 from convscope.store.jobs import records
+from convscope.store.jobs.attachments import ExamplesBlob, StoredFile, read_examples, read_files
 from convscope.store.jobs.listing import walk_ids
 from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.names import new_id, parse_name
@@ -156,6 +157,27 @@ class JobStore:
         """Return the digest of the blob with a job's result, or an empty string."""
         digest = self._redis.hget(key("job", parse_name("jobs", name)), "result")
         return records.text(digest) if digest else ""
+
+    def examples(self, name: str) -> list[ExamplesBlob]:
+        """Return the blobs with the examples that an evaluation kept, by rising index.
+
+        Raises:
+            ValueError: if the name is malformed.
+        """
+        noted = self._redis.hget(key("job", parse_name("jobs", name)), "examples")
+        return read_examples(records.text(noted)) if noted else []
+
+    def files(self, name: str) -> list[StoredFile]:
+        """Return the files of a job that are complete, by name.
+
+        Raises:
+            ValueError: if the name is malformed.
+            NotFoundError: if there is no such job.
+        """
+        state, noted = self._redis.hmget(key("job", parse_name("jobs", name)), ["state", "files"])
+        if not state:
+            raise NotFoundError(f"{name} does not exist")
+        return read_files(records.text(noted)) if noted else []
 
     def walk(
         self,

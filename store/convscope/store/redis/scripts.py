@@ -225,6 +225,8 @@ class AttemptEnd:
         lost: the event that tells of a loss.
         failure: why the job failed, or will have if this was one death too many.
         result: digest of the job's result, needed for the last part.
+        fields: fields of the job's record to set with the result.
+        blobs: digests that the job refers to besides its result.
         made: fields to set of the model that the job makes.
         made_blobs: digests that this model refers to.
     """
@@ -233,13 +235,15 @@ class AttemptEnd:
     lost: JobEvent | None = None
     failure: Failure | None = None
     result: str = ""
+    fields: Mapping[str, Value] = field(default_factory=dict)
+    blobs: Sequence[str] = ()
     made: Mapping[str, Value] = field(default_factory=dict)
     made_blobs: Sequence[str] = ()
 
     @property
     def new_blobs(self) -> list[str]:
         """Digests that the end refers to, all of them."""
-        return [blob for blob in (self.result, *self.made_blobs) if blob]
+        return [blob for blob in (self.result, *self.blobs, *self.made_blobs) if blob]
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +349,7 @@ class Scripts:
         arguments: list[Value] = [end.how, most_deaths, end.lost.SerializeToString() if end.lost else b""]
         arguments += [event.SerializeToString() for event in events]
         arguments += [end.failure.SerializeToString() if end.failure else b"", end.result]
+        arguments += [*counted(end.fields.items()), *listed(end.blobs)]
         arguments += [*counted(end.made.items()), *listed(end.made_blobs)]
         reply = self.run("end_attempt", *fence.arguments, *arguments)
         if reply[0] == b"missing":

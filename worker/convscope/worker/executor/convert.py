@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from convscope.engine import settings, training, visualization
 from convscope.engine.evaluation import evaluation
 from convscope.engine.models import network
-from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult, EvaluateSpec, Misclassified
+from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult, EvaluateSpec
+from convscope.v1.evaluations_pb2 import Example
 from convscope.v1.models_pb2 import Layer, LayerKind
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import Activation, Network, Precision, TrainProgress, TrainSpec
@@ -31,6 +32,7 @@ __all__ = [
     "duration",
     "evaluate_result",
     "evaluate_settings",
+    "example",
     "image",
     "layers",
     "spread",
@@ -69,6 +71,9 @@ LAYER_KINDS = {
     "logits": LayerKind.LAYER_KIND_LOGITS,
     "other": LayerKind.LAYER_KIND_OTHER,
 }
+
+# With more classes the confusion matrix is too large for a result: 512 KiB. It is a file of the job in any case.
+MATRIX_CLASSES = 256
 
 OUTCOMES = {
     "normal": Verdict.OUTCOME_NORMAL,
@@ -151,7 +156,7 @@ def evaluate_result(found: evaluation.Evaluation, split: str, classes: Sequence[
         correct_count=found.correct,
         example_count=found.total,
         accuracy=found.accuracy,
-        confusion_matrix=tensor(found.confusion),
+        confusion_matrix=tensor(found.confusion) if len(classes) <= MATRIX_CLASSES else None,
         classes=[
             ClassScores(
                 class_name=name,
@@ -162,16 +167,17 @@ def evaluate_result(found: evaluation.Evaluation, split: str, classes: Sequence[
             )
             for name, precision, recall, f1, count in scores
         ],
-        errors=[
-            Misclassified(
-                index=each.index,
-                image=tensor(each.image),
-                true_class=each.true,
-                predicted_class=each.predicted,
-                probability=each.probability,
-            )
-            for each in found.errors
-        ],
+    )
+
+
+def example(error: evaluation.Misclassified) -> Example:
+    """Pack an example that the model got wrong."""
+    return Example(
+        index=error.index,
+        pixels=tensor(error.image),
+        true_class=error.true,
+        predicted_class=error.predicted,
+        probability=error.probability,
     )
 
 

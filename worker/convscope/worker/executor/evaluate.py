@@ -1,9 +1,16 @@
 """Evaluation jobs: from the spec, through the computation, to the result."""
 
+import io
+from collections.abc import Iterable
 from time import perf_counter
 
+import numpy as np
+from numpy.typing import NDArray
+
 from convscope.engine import evaluate, load_dataset
+from convscope.store.jobs.attachments import EXAMPLES_BYTES, Attachments, ExamplesBlob, StoredFile
 from convscope.v1.evaluate_pb2 import EvaluateProgress
+from convscope.v1.evaluations_pb2 import Example, ListExamplesResponse
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.worker.executor import convert
 from convscope.worker.executor.context import AttemptContext
@@ -39,7 +46,42 @@ def run_evaluation(context: AttemptContext) -> None:
         pulse=context.pulse,
     )
     result = convert.evaluate_result(found, spec.split, dataset.classes)
-    context.attempt.succeed(context.attempt.put(JobResult(evaluate=result).SerializeToString()))
+    attachments = Attachments(
+        examples=_put_examples(context, map(convert.example, found.errors)),
+        files=[_put_matrix(context, found.confusion)],
+    )
+    context.attempt.succeed(
+        context.attempt.put(JobResult(evaluate=result).SerializeToString()), attachments=attachments
+    )
+
+
+def _put_matrix(context: AttemptContext, confusion: NDArray[np.int64]) -> StoredFile:
+    """Store the confusion matrix, int64 [classes, classes], as a file."""
+    file = io.BytesIO()
+    np.save(file, confusion.astype("<i8"), allow_pickle=False)
+    data = file.getvalue()
+    return StoredFile("confusion-matrix.npy", "application/x-npy", context.attempt.put(data), len(data))
+
+
+def _put_examples(context: AttemptContext, examples: Iterable[Example]) -> list[ExamplesBlob]:
+    """Store examples, so many in a blob that one can be read at a time."""
+    blobs: list[ExamplesBlob] = []
+    waiting = ListExamplesResponse()
+    used = 0
+
+    def put() -> None:
+        digest = context.attempt.put(waiting.SerializeToString())
+        blobs.append(ExamplesBlob(waiting.examples[0].index, digest))
+
+    for example in examples:
+        used += example.ByteSize()
+        if waiting.examples and used > EXAMPLES_BYTES:
+            put()
+            waiting, used = ListExamplesResponse(), example.ByteSize()
+        waiting.examples.append(example)
+    if waiting.examples:
+        put()
+    return blobs
 
 
 class Throttle:

@@ -4,7 +4,7 @@ from convscope.engine import Checkpoints, TrainOutcome, TrainReport, describe, l
 from convscope.store import ModelStore
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
-from convscope.v1.models_pb2 import Model
+from convscope.v1.models_pb2 import ListTrainReportsResponse
 from convscope.v1.train_pb2 import TrainProgress, TrainResult
 from convscope.worker.executor import convert
 from convscope.worker.executor.checkpoints import environments, train_with_checkpoints
@@ -62,10 +62,10 @@ def _succeed_with_model(context: AttemptContext, outcome: TrainOutcome, history:
         train_duration=convert.duration(outcome.seconds),
         steps_per_second=outcome.steps_per_second,
     )
-    history_blob = attempt.put(Model(history=history).SerializeToString())
+    history_blob = attempt.put(ListTrainReportsResponse(reports=history).SerializeToString())
     attempt.succeed(attempt.put(JobResult(train=result).SerializeToString()), model, history_blob)
 
 
 def _history(context: AttemptContext) -> list[TrainProgress]:
     digest = context.attempt.model_history
-    return list(Model.FromString(context.blobs.get(digest)).history) if digest else []
+    return list(ListTrainReportsResponse.FromString(context.blobs.get(digest)).reports) if digest else []

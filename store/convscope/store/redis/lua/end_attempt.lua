@@ -7,6 +7,8 @@
 --       deaths in a row that are too many, event that tells of a loss,
 --       events: queued, succeeded, cancelled, failed
 --       bytes of the failure, digest of the result or "",
+--       number of fields of the record to set with the result, then for each: field, value
+--       number of blobs that the job refers to besides its result, then each digest
 --       number of fields of the model that the job makes, then for each: field, value
 --       number of blobs that this model refers to, then each digest
 -- Returns {"missing"}, {"refused"}, {"gone", digests} (see write.lua), {"last"} if the part is the last one and its result is
@@ -51,6 +53,10 @@ end
 
 local function succeed()
   redis.call('HSET', record, 'result', result)
+  set_fields(record)
+  for _, digest in ipairs(take_list()) do
+    add_ref(blobs, digest)
+  end
   local model = made_model()
   set_fields(key('model', model))
   for _, digest in ipairs(take_list()) do

@@ -1,0 +1,64 @@
+"""The misclassified examples that evaluations keep."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convscope.client import tensors
+from convscope.client.connection import Connection
+from convscope.client.enums import ImageFormat, to_wire
+from convscope.client.paging import pages
+from convscope.v1 import evaluations_pb2, image_format_pb2
+
+__all__ = ["Example", "listed_examples"]
+
+# Examples of one page; the server sends fewer where they are large.
+_PAGE = 1000
+
+_NO_PIXELS: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Example:
+    """An example of a split, and what the model says to it.
+
+    Attributes:
+        index: Its index in its split, from 0.
+        pixels: float32 [height, width, channels], 0 to 1; [0, 0, 0] where it was fetched as PNG or without pixels.
+        png: The image as a file; empty unless it was fetched so.
+        true_class: Its class number.
+        predicted_class: The class number that the model chose.
+        probability: The model's probability of the class that it chose, 0 to 1.
+    """
+
+    index: int
+    pixels: NDArray[np.float32]
+    png: bytes
+    true_class: int
+    predicted_class: int
+    probability: float
+
+    @classmethod
+    def from_wire(cls, message: evaluations_pb2.Example) -> "Example":
+        """The example of a message."""
+        return cls(
+            index=message.index,
+            pixels=tensors.decode(message.pixels) if message.HasField("pixels") else _NO_PIXELS,
+            png=message.png,
+            true_class=message.true_class,
+            predicted_class=message.predicted_class,
+            probability=message.probability,
+        )
+
+
+def listed_examples(connection: Connection, job: str, image_format: str = "float32") -> Iterator[Example]:
+    """The examples that the evaluation of this name kept, page after page."""
+    request = evaluations_pb2.ListExamplesRequest(
+        parent=job,
+        page_size=_PAGE,
+        image_format=to_wire(ImageFormat, image_format_pb2.ImageFormat.Value, "image_format", image_format),
+    )
+    found = pages(connection, connection.evaluations.ListExamples, request)
+    return (Example.from_wire(message) for page in found for message in page.examples)
