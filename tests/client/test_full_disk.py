@@ -10,7 +10,7 @@ import pytest
 
 from convscope.client import Client, Image, VisualizeResult, errors
 from convscope.client.cli.files import check_folder, save_images
-from convscope.client.exporting import written
+from convscope.client.saving import written
 from convscope.v1 import images_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
 from support.fake_service import FakeService

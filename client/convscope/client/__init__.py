@@ -75,7 +75,8 @@ from convscope.client.files import File
 from convscope.client.history import History
 from convscope.client.image_listing import Visualizations
 from convscope.client.images import Feature, Image, ObjectiveRef, OptimizedImage, Trace
-from convscope.client.jobs import Estimate, Job, JobInfo
+from convscope.client.job_info import Estimate, JobInfo
+from convscope.client.jobs import Job
 from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
 from convscope.client.objectives import Objective, Objectives

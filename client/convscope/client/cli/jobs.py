@@ -14,7 +14,8 @@ from convscope.client.cli.waiting import leave
 from convscope.client.enums import JobKind, JobState
 from convscope.client.errors import JobCancelled, JobFailed
 from convscope.client.events import Event, Finished
-from convscope.client.jobs import Job, JobInfo
+from convscope.client.job_info import JobInfo
+from convscope.client.jobs import Job
 from convscope.client.progress import describe
 
 __all__ = ["app"]

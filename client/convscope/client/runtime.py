@@ -1,0 +1,23 @@
+"""What waits and what blocks, for the client that threads use; `aio.runtime` is its like for asyncio."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import ParamSpec, TypeVar
+
+__all__ = ["blocking_context", "run_blocking", "sleep"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+sleep = time.sleep
+
+
+def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a function returns that works on files or computes for long."""
+    return function(*args, **kwargs)
+
+
+def blocking_context(manager: AbstractContextManager[T]) -> AbstractContextManager[T]:
+    """A context manager that works on files when it is entered and left."""
+    return manager
