@@ -1,3 +1,5 @@
+# Made by scripts/sync_client.py from aio/client.py: change that one, and run the script.
+
 """The client: one object, a method for everything the server does."""
 
 import os

@@ -1,3 +1,5 @@
+# Made by scripts/sync_client.py from aio/downloads.py: change that one, and run the script.
+
 """Files that are read from the server, through broken connections."""
 
 import hashlib

@@ -1,3 +1,5 @@
+# Made by scripts/sync_client.py from aio/image_listing.py: change that one, and run the script.
+
 """The images of visualization jobs, also while they run."""
 
 import os

@@ -1,3 +1,5 @@
+# Made by scripts/sync_client.py from aio/jobs.py: change that one, and run the script.
+
 """A job on the server."""
 
 import os

@@ -1,3 +1,5 @@
+# Made by scripts/sync_client.py from aio/listings.py: change that one, and run the script.
+
 """Lists that come in pages."""
 
 from __future__ import annotations  # gRPC's callables are generic in its stubs only

@@ -1,3 +1,5 @@
+# Made by scripts/sync_client.py from aio/naming.py: change that one, and run the script.
+
 """What names a model."""
 
 from typing import TypeAlias

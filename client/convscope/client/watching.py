@@ -1,3 +1,5 @@
+# Made by scripts/sync_client.py from aio/watching.py: change that one, and run the script.
+
 """Following a job's events through broken connections, without gap or repeat."""
 
 import time
