@@ -28,7 +28,7 @@ from convscope.client.objectives import Objectives
 from convscope.client.render import RenderLike
 from convscope.client.resources import Dataset, Model, Worker
 from convscope.client.results import TrainResult, VisualizeResult
-from convscope.client.runtime import run_blocking
+from convscope.client.runtime import compute
 from convscope.client.selections import Layers
 from convscope.client.server_info import ServerInfo
 from convscope.client.submitting import create_request, evaluate_spec, train_spec
@@ -382,7 +382,7 @@ class Client:
         """
         request = models_pb2.GetModelRequest(name=model_name("model", name))
         message = self._connection.call(self._connection.models.GetModel, request)
-        return run_blocking(Model.from_wire, message)
+        return compute(Model.from_wire, message)
 
     def history(self, name: ModelLike) -> History:
         """The training curve of the model of this name, including those of the models that it continues.

@@ -18,7 +18,7 @@ from convscope.client.job_facts import spec_of
 from convscope.client.jobs import Job
 from convscope.client.listings import listed_images
 from convscope.client.results import VisualizeResult
-from convscope.client.runtime import blocking_context, run_blocking
+from convscope.client.runtime import blocking_context, compute, run_blocking
 from convscope.client.selections import Features, feature_numbers, objective_names
 from convscope.v1 import image_format_pb2, images_pb2
 
@@ -151,7 +151,7 @@ class Visualizations:
     def _get(self, name: str, pixels: image_format_pb2.ImageFormat.ValueType) -> Image:
         request = images_pb2.GetImageRequest(name=name, image_format=pixels)
         message = self._connection.call(self._connection.images.GetImage, request)
-        return run_blocking(Image.from_wire, message)
+        return compute(Image.from_wire, message)
 
     def _list(
         self,

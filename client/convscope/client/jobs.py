@@ -32,7 +32,7 @@ from convscope.client.job_facts import JobFacts, spec_of
 from convscope.client.job_info import JobInfo
 from convscope.client.listings import listed_examples, listed_files, listed_images, model_history
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
-from convscope.client.runtime import run_blocking
+from convscope.client.runtime import compute
 from convscope.client.selections import asked_features, objective_names
 from convscope.client.watching import patiently, watch
 from convscope.v1 import images_pb2, jobs_pb2
@@ -74,7 +74,7 @@ class Job(JobFacts, Generic[R]):
             DataLoss: Its stored result is missing or damaged; it can be deleted all the same.
             ServiceError: Any other refusal.
         """
-        self._info = info = run_blocking(JobInfo.from_wire, self._get())
+        self._info = info = compute(JobInfo.from_wire, self._get())
         return info
 
     def state(self) -> JobState:
@@ -124,7 +124,7 @@ class Job(JobFacts, Generic[R]):
             info = self._info
             if info is None or not info.spec:
                 info = patiently(self._connection, self.refresh, deadline=deadline)
-            shown = run_blocking(_display, info, progress)
+            shown = compute(_display, info, progress)
             with shown as show:
                 found = self._wait(show, deadline)
         except DeadlineExceeded:
@@ -217,9 +217,9 @@ class Job(JobFacts, Generic[R]):
         after = 0
         if self.kind is not JobKind.VISUALIZE:
             record = patiently(self._connection, self._get, deadline=deadline)
-            self._info = info = run_blocking(JobInfo.from_wire, record)
+            self._info = info = compute(JobInfo.from_wire, record)
             if info.state.is_terminal:
-                result = run_blocking(result_from_wire, record.result)
+                result = compute(result_from_wire, record.result)
                 return self._conclude(info.state, info.failure, result, ())
             after = max(info.sequence - 1, 0)
         images: dict[tuple[str, int, int], Image] = {}  # the last one counts, should an image come twice
@@ -253,7 +253,7 @@ class Job(JobFacts, Generic[R]):
         spec = (self.refresh()).spec if waited else spec_of(self)
         if spec.get("frames"):  # which are not in events
             images = patiently(self._connection, self._images)
-        return run_blocking(
+        return compute(
             VisualizeResult.of,
             images,
             result.seconds,
@@ -278,7 +278,7 @@ class Job(JobFacts, Generic[R]):
             examples = patiently(self._connection, self._examples)
         except (NotFound, DataLoss):  # deleted meanwhile, or damaged; the figures remain
             return result
-        return replace(result, errors=run_blocking(Misclassified.of, examples))
+        return replace(result, errors=compute(Misclassified.of, examples))
 
     def _examples(self) -> list[Example]:
         return list(listed_examples(self._connection, self.name))
@@ -290,7 +290,7 @@ class Job(JobFacts, Generic[R]):
             data = patiently(self._connection, lambda: read_file(self._connection, self.name, MATRIX_FILE))
         except (NotFound, DataLoss):  # as above
             return result
-        matrix = run_blocking(matrix_from_file, data, len(result.classes))
+        matrix = compute(matrix_from_file, data, len(result.classes))
         return replace(result, confusion_matrix=matrix)
 
 
@@ -298,7 +298,7 @@ def _events(messages: Generator[jobs_pb2.JobEvent]) -> Generator[Event]:
     with closing(messages):
         for message in messages:
             if message.HasField("finished"):  # its result may be large
-                yield run_blocking(event_from_wire, message)
+                yield compute(event_from_wire, message)
             else:
                 yield event_from_wire(message)
 

@@ -11,7 +11,7 @@ from convscope.client.examples import Example
 from convscope.client.files import File
 from convscope.client.history import History
 from convscope.client.images import Image
-from convscope.client.runtime import run_blocking
+from convscope.client.runtime import compute
 from convscope.v1 import evaluations_pb2, files_pb2, image_format_pb2, models_pb2
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def listed(
         items: Unpacks a page.
     """
     for page in _pages(connection, method, request):
-        yield from run_blocking(list, items(page))
+        yield from compute(list, items(page))
 
 
 def listed_examples(connection: Connection, job: str, image_format: str = "float32") -> Iterator[Example]:
@@ -91,7 +91,7 @@ def model_history(connection: Connection, model: str) -> History:
     """Asks the server for the training curve of the model of this name, all of its pages."""
     request = models_pb2.ListTrainReportsRequest(parent=model, page_size=_REPORTS)
     pages = list(_pages(connection, connection.models.ListTrainReports, request))
-    return run_blocking(History.from_wire, (report for page in pages for report in page.reports))
+    return compute(History.from_wire, (report for page in pages for report in page.reports))
 
 
 def _pages(connection: Connection, method: grpc.UnaryUnaryMultiCallable[_R, _P], request: _R) -> Iterator[_P]:

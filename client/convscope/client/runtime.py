@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import ParamSpec, TypeVar
 
-__all__ = ["blocking_context", "run_blocking", "sleep"]
+__all__ = ["blocking_context", "compute", "run_blocking", "sleep"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -13,8 +13,13 @@ T = TypeVar("T")
 sleep = time.sleep
 
 
+def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a function returns that computes for long."""
+    return function(*args, **kwargs)
+
+
 def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a function returns that works on files or computes for long."""
+    """What a function returns that works on files."""
     return function(*args, **kwargs)
 
 

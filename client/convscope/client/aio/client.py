@@ -13,7 +13,7 @@ from convscope.client.aio.image_listing import AsyncVisualizations, list_images
 from convscope.client.aio.jobs import AsyncJob
 from convscope.client.aio.listings import listed, model_history
 from convscope.client.aio.naming import AsyncModelLike, model_name
-from convscope.client.aio.runtime import run_blocking
+from convscope.client.aio.runtime import compute
 from convscope.client.config import DEFAULT_PATIENCE, DEFAULT_TIMEOUT, Config
 from convscope.client.enums import Split
 from convscope.client.evaluation import EvaluateResult
@@ -380,7 +380,7 @@ class AsyncClient:
         """
         request = models_pb2.GetModelRequest(name=await model_name("model", name))
         message = await self._connection.call(self._connection.models.GetModel, request)
-        return await run_blocking(Model.from_wire, message)
+        return await compute(Model.from_wire, message)
 
     async def history(self, name: AsyncModelLike) -> History:
         """The training curve of the model of this name, including those of the models that it continues.

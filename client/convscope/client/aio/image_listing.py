@@ -10,7 +10,7 @@ from convscope.client.aio.connection import AsyncConnection
 from convscope.client.aio.job_facts import spec_of
 from convscope.client.aio.jobs import AsyncJob
 from convscope.client.aio.listings import listed_images
-from convscope.client.aio.runtime import blocking_context, run_blocking
+from convscope.client.aio.runtime import blocking_context, compute, run_blocking
 from convscope.client.enums import ExportFormat, to_wire
 from convscope.client.errors import InvalidValue, NotFound
 from convscope.client.folders import new_folder
@@ -149,7 +149,7 @@ class AsyncVisualizations:
     async def _get(self, name: str, pixels: image_format_pb2.ImageFormat.ValueType) -> Image:
         request = images_pb2.GetImageRequest(name=name, image_format=pixels)
         message = await self._connection.call(self._connection.images.GetImage, request)
-        return await run_blocking(Image.from_wire, message)
+        return await compute(Image.from_wire, message)
 
     async def _list(
         self,

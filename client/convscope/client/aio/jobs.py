@@ -13,7 +13,7 @@ from convscope.client.aio.connection import AsyncConnection
 from convscope.client.aio.downloads import read_file, save_file
 from convscope.client.aio.job_facts import AsyncJobFacts, spec_of
 from convscope.client.aio.listings import listed_examples, listed_files, listed_images, model_history
-from convscope.client.aio.runtime import run_blocking
+from convscope.client.aio.runtime import compute
 from convscope.client.aio.watching import patiently, watch
 from convscope.client.enums import JobKind, JobState
 from convscope.client.errors import (
@@ -72,7 +72,7 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
             DataLoss: Its stored result is missing or damaged; it can be deleted all the same.
             ServiceError: Any other refusal.
         """
-        self._info = info = await run_blocking(JobInfo.from_wire, await self._get())
+        self._info = info = await compute(JobInfo.from_wire, await self._get())
         return info
 
     async def state(self) -> JobState:
@@ -122,7 +122,7 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
             info = self._info
             if info is None or not info.spec:
                 info = await patiently(self._connection, self.refresh, deadline=deadline)
-            shown = await run_blocking(_display, info, progress)
+            shown = await compute(_display, info, progress)
             with shown as show:
                 found = await self._wait(show, deadline)
         except DeadlineExceeded:
@@ -215,9 +215,9 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
         after = 0
         if self.kind is not JobKind.VISUALIZE:
             record = await patiently(self._connection, self._get, deadline=deadline)
-            self._info = info = await run_blocking(JobInfo.from_wire, record)
+            self._info = info = await compute(JobInfo.from_wire, record)
             if info.state.is_terminal:
-                result = await run_blocking(result_from_wire, record.result)
+                result = await compute(result_from_wire, record.result)
                 return await self._conclude(info.state, info.failure, result, ())
             after = max(info.sequence - 1, 0)
         images: dict[tuple[str, int, int], Image] = {}  # the last one counts, should an image come twice
@@ -251,7 +251,7 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
         spec = (await self.refresh()).spec if waited else await spec_of(self)
         if spec.get("frames"):  # which are not in events
             images = await patiently(self._connection, self._images)
-        return await run_blocking(
+        return await compute(
             VisualizeResult.of,
             images,
             result.seconds,
@@ -276,7 +276,7 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
             examples = await patiently(self._connection, self._examples)
         except (NotFound, DataLoss):  # deleted meanwhile, or damaged; the figures remain
             return result
-        return replace(result, errors=await run_blocking(Misclassified.of, examples))
+        return replace(result, errors=await compute(Misclassified.of, examples))
 
     async def _examples(self) -> list[Example]:
         return [example async for example in listed_examples(self._connection, self.name)]
@@ -288,7 +288,7 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
             data = await patiently(self._connection, lambda: read_file(self._connection, self.name, MATRIX_FILE))
         except (NotFound, DataLoss):  # as above
             return result
-        matrix = await run_blocking(matrix_from_file, data, len(result.classes))
+        matrix = await compute(matrix_from_file, data, len(result.classes))
         return replace(result, confusion_matrix=matrix)
 
 
@@ -296,7 +296,7 @@ async def _events(messages: AsyncGenerator[jobs_pb2.JobEvent]) -> AsyncGenerator
     async with aclosing(messages):
         async for message in messages:
             if message.HasField("finished"):  # its result may be large
-                yield await run_blocking(event_from_wire, message)
+                yield await compute(event_from_wire, message)
             else:
                 yield event_from_wire(message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations  # gRPC's callables are generic in its stubs 
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from convscope.client.aio.runtime import run_blocking
+from convscope.client.aio.runtime import compute
 from convscope.client.enums import ImageFormat, to_wire
 from convscope.client.examples import Example
 from convscope.client.files import File
@@ -56,7 +56,7 @@ async def listed(
         items: Unpacks a page.
     """
     async for page in _pages(connection, method, request):
-        for item in await run_blocking(list, items(page)):
+        for item in await compute(list, items(page)):
             yield item
 
 
@@ -90,7 +90,7 @@ async def model_history(connection: AsyncConnection, model: str) -> History:
     """Asks the server for the training curve of the model of this name, all of its pages."""
     request = models_pb2.ListTrainReportsRequest(parent=model, page_size=_REPORTS)
     pages = [page async for page in _pages(connection, connection.models.ListTrainReports, request)]
-    return await run_blocking(History.from_wire, (report for page in pages for report in page.reports))
+    return await compute(History.from_wire, (report for page in pages for report in page.reports))
 
 
 async def _pages(

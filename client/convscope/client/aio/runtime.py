@@ -3,19 +3,30 @@
 import asyncio
 from asyncio import sleep
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from functools import partial
 from typing import ParamSpec, TypeVar
 
-__all__ = ["blocking_context", "run_blocking", "sleep"]
+__all__ = ["blocking_context", "compute", "run_blocking", "sleep"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# One thread for all that computes: several would not be faster under the interpreter's lock, and the event loop would
+# wait for it behind each of them.
+_computing = ThreadPoolExecutor(1, "convscope-compute")
+
+
+async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a function returns that computes for long, in a thread."""
+    return await asyncio.get_running_loop().run_in_executor(_computing, partial(function, *args, **kwargs))
+
 
 async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a function returns that works on files or computes for long, in a thread.
+    """What a function returns that works on files, in a thread.
 
-    A task that is cancelled meanwhile ends after the function has: what it writes is not yet to be removed before.
+    A task that is cancelled meanwhile ends after the function has: what it writes is not to be removed before.
     """
     work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
     try:
@@ -30,11 +41,11 @@ async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
 @asynccontextmanager
 async def blocking_context(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
     """A context manager that works on files when it is entered and left, in threads."""
-    value = await run_blocking(manager.__enter__)
+    entered = ExitStack()  # knows whether it is entered, though the task was cancelled meanwhile
     try:
-        yield value
+        yield await run_blocking(entered.enter_context, manager)
     except BaseException as error:
-        if not await run_blocking(manager.__exit__, type(error), error, error.__traceback__):
+        if not await run_blocking(entered.__exit__, type(error), error, error.__traceback__):
             raise
     else:
-        await run_blocking(manager.__exit__, None, None, None)
+        await run_blocking(entered.close)
