@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from convscope.store.processes import die_with_parent
-from convscope.worker.variables import DEVICE_VARIABLE
+from convscope.worker.settings import DEVICE_VARIABLE
 
 __all__ = ["run_gpu_workers"]
 
