@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from convscope.service.announcing import ANNOUNCED
-from convscope.service.children import Child, ChildError
+from convscope.service.children import ChildError, ModuleProcess
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
 from convscope.service.signals import STOP_SIGNALS, breaking_off
 from convscope.store import PolicyError, StoreSettings, check_layout, check_policy, connect_promptly
@@ -127,22 +127,22 @@ async def _keep(private: EmbeddedRedis | None, stop: asyncio.Event) -> None:
         await asyncio.sleep(REDIS_PERIOD_S)
 
 
-def _children(service: ServiceSettings, environment: dict[str, str], workers: list[list[str]]) -> list[Child]:
+def _children(service: ServiceSettings, environment: dict[str, str], workers: list[list[str]]) -> list[ModuleProcess]:
     return [
-        Child("service", _service_command(service.listen), environment),
+        ModuleProcess("the service", _service_command(service.listen), environment),
         *(
-            Child(f"worker {number}", ["convscope.worker", *arguments], environment)
+            ModuleProcess(f"worker {number}", ["convscope.worker", *arguments], environment)
             for number, arguments in enumerate(workers, 1)
         ),
     ]
 
 
-def _keep_port(service: Child, listen: str) -> str:
+def _keep_port(service: ModuleProcess, listen: str) -> str:
     """Return the address that the service announced; started again, it listens on the same port."""
     address = service.line.removeprefix(ANNOUNCED)
     if listen.endswith(":0") and not listen.startswith("unix"):
         listen = f"{listen.rpartition(':')[0]}:{address.rpartition(':')[2]}"
-    service.command = _service_command(listen)
+    service.run_next(_service_command(listen))
     return address
 
 
