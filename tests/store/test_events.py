@@ -80,7 +80,7 @@ def test_the_notify_stream_carries_the_same_entries(connection: redis.Redis) -> 
 def test_reading_beyond_the_log_is_reported(connection: redis.Redis) -> None:
     attempt = running_job(connection)
     assert read_log(connection, attempt.job_id, 2, 10) == LogPage([], complete=False)
-    with pytest.raises(LogLostError, match="2 events.*sequence 3"):
+    with pytest.raises(LogLostError, match=r"2 events.*sequence 3"):
         read_log(connection, attempt.job_id, 3, 10)
     with pytest.raises(NotFoundError):
         read_log(connection, "none", 0, 10)
