@@ -55,7 +55,7 @@ def save_file(connection: Connection, job: str, file: str, path: Path | None) ->
         OSError: The folder does not exist or cannot be written.
     """
     wanted = _find(connection, job, checks.text("file", file))
-    return _save(_file_pieces(connection, wanted), path or Path(wanted.basename))
+    return _save(_file_pieces(connection, wanted), path or Path(Path(wanted.basename).name))
 
 
 def export_model(connection: Connection, name: str, path: Path) -> Path:

@@ -53,7 +53,7 @@ async def save_file(connection: AsyncConnection, job: str, file: str, path: Path
         OSError: The folder does not exist or cannot be written.
     """
     wanted = await _find(connection, job, checks.text("file", file))
-    return await _save(_file_pieces(connection, wanted), path or Path(wanted.basename))
+    return await _save(_file_pieces(connection, wanted), path or Path(Path(wanted.basename).name))
 
 
 async def export_model(connection: AsyncConnection, name: str, path: Path) -> Path:
