@@ -1,4 +1,4 @@
-"""Makes the client's modules for threads from those for asyncio, which are written by hand in `aio`.
+"""Make the client's modules for threads from those for asyncio, which are written by hand in `aio`.
 
 Without arguments it writes them; with `--check` it says which are not up to date.
 """
@@ -50,7 +50,7 @@ SENTENCES = (
 
 
 def main() -> int:
-    """Writes or checks every module; 1 if one is not up to date."""
+    """Write or check every module; return 1 if one is not up to date."""
     sources = "".join((CLIENT / "aio" / f"{name}.py").read_text(encoding="utf-8") for name in MODULES)
     if not all(asynchronous in sources for asynchronous, _ in SENTENCES):
         raise SystemExit("scripts/sync_client.py: a sentence has changed; change it there too")
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def synchronous(name: str) -> str:
-    """The module for threads of this name."""
+    """Return the module for threads of this name."""
     text = (CLIENT / "aio" / f"{name}.py").read_text(encoding="utf-8")
     for asynchronous, plain in SENTENCES:
         text = text.replace(asynchronous, plain)
@@ -81,7 +81,7 @@ def synchronous(name: str) -> str:
 
 
 def ruff(name: str, text: str, *command: str) -> str:
-    """What ruff makes of a module."""
+    """Return what ruff makes of a module."""
     full = [str(Path(sys.executable).with_name("ruff")), *command, f"--stdin-filename={CLIENT / name}.py", "-"]
     return subprocess.run(full, input=text, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout
 

@@ -14,7 +14,7 @@ __all__ = ["NewFolder", "new_folder"]
 
 
 class NewFolder:
-    """Writes files that come piece by piece, one file after another.
+    """Files that come piece by piece, one file after another.
 
     Attributes:
         path: The path of the latest file in the folder.
@@ -26,7 +26,7 @@ class NewFolder:
         self._file: IO[bytes] | None = None
 
     def write(self, path: str, data: bytes) -> None:
-        """Writes the next bytes of a file.
+        """Write the next bytes of a file.
 
         Raises:
             ProtocolError: A path that leads out of the folder, or that comes twice.
@@ -38,7 +38,7 @@ class NewFolder:
         self._file.write(data)
 
     def close(self) -> None:
-        """Ends the latest file."""
+        """End the latest file."""
         if self._file:
             file, self._file = self._file, None
             file.close()

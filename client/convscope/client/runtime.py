@@ -14,15 +14,15 @@ sleep = time.sleep
 
 
 def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a function returns that computes for long."""
+    """Call a function that computes for long."""
     return function(*args, **kwargs)
 
 
 def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a function returns that works on files."""
+    """Call a function that works on files."""
     return function(*args, **kwargs)
 
 
 def blocking_context(manager: AbstractContextManager[T]) -> AbstractContextManager[T]:
-    """A context manager that works on files when it is entered and left."""
+    """Return a context manager that works on files when it is entered and left."""
     return manager

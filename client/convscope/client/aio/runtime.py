@@ -19,12 +19,12 @@ _computing = ThreadPoolExecutor(1, "convscope-compute")
 
 
 async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a function returns that computes for long, in a thread."""
+    """Call a function that computes for long, in a thread."""
     return await asyncio.get_running_loop().run_in_executor(_computing, partial(function, *args, **kwargs))
 
 
 async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a function returns that works on files, in a thread.
+    """Call a function that works on files, in a thread.
 
     A task that is cancelled meanwhile ends after the function has: what it writes is not to be removed before.
     """
@@ -40,7 +40,7 @@ async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
 
 @asynccontextmanager
 async def blocking_context(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """A context manager that works on files when it is entered and left, in threads."""
+    """Enter and leave a context manager that works on files, in threads."""
     entered = ExitStack()  # knows whether it is entered, though the task was cancelled meanwhile
     try:
         yield await run_blocking(entered.enter_context, manager)
