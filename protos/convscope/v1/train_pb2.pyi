@@ -325,7 +325,7 @@ Global___TrainProgress: typing_extensions.TypeAlias = TrainProgress
 
 @typing.final
 class TrainResult(google.protobuf.message.Message):
-    """Outcome of a training run."""
+    """What a training run made, in short. The training curve is in Models.ListTrainReports."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -334,7 +334,7 @@ class TrainResult(google.protobuf.message.Message):
     TRAIN_DURATION_FIELD_NUMBER: builtins.int
     STEPS_PER_SECOND_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """`models/{id}` of the model it made."""
+    """`models/{model}` that it made."""
     step: builtins.int
     """The model's step count, including the steps of the models that it continues."""
     steps_per_second: builtins.float
