@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from convscope.service.backend import Backend
+from convscope.service.deletions import unless_deleted
 from convscope.service.hub import NotifyHub, Subscription
 from convscope.service.image_formats import send_as
 from convscope.store import LogEntry, hydrate, read_log
@@ -113,7 +114,8 @@ class _Watch:
 
     def _completed(self, entry: LogEntry) -> JobEvent:
         """Return an event with its image or result."""
-        event = hydrate(entry, self._backend.blobs)
+        with unless_deleted(self._backend.jobs.get, f"jobs/{self._job_id}"):
+            event = hydrate(entry, self._backend.blobs)
         if event.HasField("image_ready"):
             event.image_ready.image.ClearField("frames")  # an event would be as large as all of them
             send_as(self._image_format, event.image_ready.image)
