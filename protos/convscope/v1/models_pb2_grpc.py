@@ -109,7 +109,7 @@ class ModelsServicer(object):
 
     def DeleteModel(self, request, context):
         """Deletes a model. Jobs that were accepted for it keep what they need of it, but for those that are WAITING still: they
-        fail with REASON_MODEL. Naming it is NOT_FOUND from now on.
+        fail with REASON_MODEL. Naming it is NOT_FOUND from now on, until a job makes another of its name.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
         PENDING (cancel its job instead), or while the server deletes nothing, because its Redis and its artifact store do

@@ -187,7 +187,7 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
 
     DeleteModel: _ModelsDeleteModelType
     """Deletes a model. Jobs that were accepted for it keep what they need of it, but for those that are WAITING still: they
-    fail with REASON_MODEL. Naming it is NOT_FOUND from now on.
+    fail with REASON_MODEL. Naming it is NOT_FOUND from now on, until a job makes another of its name.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
     PENDING (cancel its job instead), or while the server deletes nothing, because its Redis and its artifact store do
@@ -280,7 +280,7 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[google.protobuf.empty_pb2.Empty, collections.abc.Awaitable[google.protobuf.empty_pb2.Empty]]:
         """Deletes a model. Jobs that were accepted for it keep what they need of it, but for those that are WAITING still: they
-        fail with REASON_MODEL. Naming it is NOT_FOUND from now on.
+        fail with REASON_MODEL. Naming it is NOT_FOUND from now on, until a job makes another of its name.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
         PENDING (cancel its job instead), or while the server deletes nothing, because its Redis and its artifact store do

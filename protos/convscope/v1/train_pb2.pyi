@@ -213,7 +213,7 @@ class TrainSpec(google.protobuf.message.Message):
     VALIDATION_INTERVAL_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     dataset: builtins.str
-    """`datasets/{dataset}`. With `continue_from` it must be that model's. A pending job may be making it still."""
+    """`datasets/{dataset}`. With `continue_from` it must be that model's."""
     model_id: builtins.str
     """Id of the model that it makes: it is `models/{model_id}`."""
     continue_from: builtins.str
