@@ -62,6 +62,35 @@ def test_a_new_job_is_queued_and_its_model_pending(connection: redis.Redis, jobs
     model = ModelStore(connection).get(job.model)
     assert model.state == ModelState.MODEL_STATE_PENDING
     assert model.lineage.job == job.name
+    assert model.owner == job.owner == "local"
+
+
+def test_a_model_is_its_jobs_owners(connection: redis.Redis, jobs: JobStore) -> None:
+    job, _ = jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model(), owner="ann")
+    claim(connection, job).succeed("result", Model(digest=Digest(sha256="file")))
+    models = ModelStore(connection)
+    made = models.get(job.model)
+    assert (made.owner, made.state) == ("ann", ModelState.MODEL_STATE_READY)
+    models.delete(job.model)
+    assert models.restore(made, since=0)
+    assert models.get(job.model) == made
+
+
+def test_a_model_that_is_deleted_stays_with_the_jobs_that_are_queued_for_it_and_not_with_those_that_wait(
+    connection: redis.Redis, jobs: JobStore
+) -> None:
+    training = train(jobs)
+    waits = evaluate(jobs, training.model)
+    claim(connection, training).succeed("result", Model(digest=Digest(sha256="file"), dataset="datasets/mnist"))
+    queued = evaluate(jobs, training.model)
+    ModelStore(connection).delete(training.model)  # before those who wait for it are told
+    settle_all(connection)
+    ended = jobs.get(waits.name)
+    assert (ended.state, ended.failure.reason) == (JobState.JOB_STATE_FAILED, Failure.REASON_MODEL)
+    attempt = claim(connection, queued)
+    assert (attempt.model_file, attempt.model.dataset) == ("file", "datasets/mnist")
+    with pytest.raises(NotFoundError):
+        evaluate(jobs, training.model)
 
 
 def test_a_request_id_makes_one_job(jobs: JobStore) -> None:

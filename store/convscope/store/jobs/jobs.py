@@ -122,7 +122,7 @@ class JobStore:
             *(job_id, request_id, owner, makes, parse_name("models", needs) if needs else ""),
             *(event.SerializeToString() for event in events),
             *counted(fields.items()),
-            *counted(_new_model_fields(job_id, model).items() if model else ()),
+            *counted(_new_model_fields(job_id, owner, model).items() if model else ()),
             LAYOUT,
         )
         if status == b"exists":
@@ -287,9 +287,9 @@ def planned_fields(
     }
 
 
-def _new_model_fields(job_id: str, model: Model) -> dict[str, Value]:
+def _new_model_fields(job_id: str, owner: str, model: Model) -> dict[str, Value]:
     model.lineage.job = f"jobs/{job_id}"
-    return {"state": "pending", "model": model.SerializeToString()}
+    return {"state": "pending", "owner": owner, "model": model.SerializeToString()}
 
 
 def _stored(name: str) -> str:
