@@ -44,10 +44,11 @@ local function set_state(state)
   redis.call('ZADD', key('jobs_of_kind', before[1], state), 0, id)
 end
 
--- Calls a command on the index of each of the job's labels.
+-- Calls a command on the index of each of the job's labels, among the jobs of its owner.
 local function for_labels(command, ...)
-  for name, value in pairs(cjson.decode(redis.call('HGET', record, 'labels') or '{}')) do
-    redis.call(command, key('jobs_labelled', name, value), ...)
+  local fields = redis.call('HMGET', record, 'owner', 'labels')
+  for name, value in pairs(cjson.decode(fields[2] or '{}')) do
+    redis.call(command, key('jobs_labelled', fields[1], name, value), ...)
   end
 end
 
