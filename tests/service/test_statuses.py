@@ -128,18 +128,15 @@ def test_an_artifact_store_that_cannot_be_read(api: Api, world: World, home: Pat
 
 
 @pytest.fixture
-def odd_worker(redis_server: EmbeddedRedis) -> Iterator[None]:
-    """A worker whose record is none, for a while: what is asked of a waiting job looks at the workers, too."""
+def odd_workers(redis_server: EmbeddedRedis) -> Iterator[None]:
+    """A register of workers that is none, for a while."""
     with redis.Redis.from_url(redis_server.url) as connection:
-        seconds, _ = connection.time()
-        connection.zadd(KEYS["workers"], {"odd": seconds * 1000})
-        connection.set(key("worker", "odd"), "not a hash")
+        connection.set(KEYS["workers"], "not a sorted set")
         yield
-        connection.zrem(KEYS["workers"], "odd")
-        connection.delete(key("worker", "odd"))
+        connection.delete(KEYS["workers"])
 
 
-@pytest.mark.usefixtures("odd_worker")
+@pytest.mark.usefixtures("odd_workers")
 @pytest.mark.parametrize("service", ALWAYS)
 def test_an_error_of_every_call(api: Api, world: World, service: str) -> None:
     for code, requests in ALWAYS[service].items():
