@@ -2,11 +2,12 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
-from convscope.store import check_layout
+from convscope.store import BlobStore, Deployment, check_layout
 from convscope.store.embedded import EmbeddedRedis
 from support.api import Api, connect
 from support.own_redis import own_redis
@@ -32,6 +33,14 @@ def connection(redis_server: EmbeddedRedis) -> Iterator[redis.Redis]:
     check_layout(connection)
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    blobs = BlobStore(tmp_path.as_uri())
+    Deployment(connection, blobs.objects).join()
+    return blobs
 
 
 @pytest.fixture(scope="session")

@@ -45,14 +45,6 @@ from support.part_jobs import image
 LONG_AGO_S = 7200
 
 
-@pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
-
-
 def put_long_ago(blobs: BlobStore, tmp_path: Path, data: bytes) -> str:
     digest = blobs.put(data)
     then = time.time() - LONG_AGO_S

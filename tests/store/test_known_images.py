@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import redis
@@ -11,7 +10,6 @@ from convscope.store import (
     Attempt,
     BlobStore,
     Collector,
-    Deployment,
     JobStore,
     ModelStore,
     Sweeper,
@@ -36,14 +34,6 @@ def images(connection: redis.Redis, job: Job, blobs: BlobStore) -> list[ImageRea
 
 def store(blobs: BlobStore, number: int) -> str:
     return blobs.put(Image(cache_key=f"name{number}").SerializeToString())
-
-
-@pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
 
 
 @pytest.fixture

@@ -49,14 +49,6 @@ MANIFESTS = st.builds(
 )
 
 
-@pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
-
-
 @given(MANIFESTS)
 def test_manifests_are_read_as_they_are_written(manifest: Manifest) -> None:
     assert Manifest.from_bytes(manifest.name, manifest.to_bytes()) == manifest

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import BlobStore, Collector, Deployment, JobStore, PolicyError, Sweeper, check_policy
+from convscope.store import BlobStore, Collector, JobStore, PolicyError, Sweeper, check_policy
 from convscope.store.errors import BlobDamagedError, DeletionOffError
 from convscope.store.redis.keys import KEYS
 from convscope.v1.digest_pb2 import Digest
@@ -16,14 +16,6 @@ from convscope.v1.train_pb2 import TrainSpec
 from support.part_jobs import claim
 
 NOW = timedelta(0)
-
-
-@pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
 
 
 def train(connection: redis.Redis, blobs: BlobStore) -> tuple[str, list[str], list[str]]:

@@ -298,13 +298,17 @@ local function let_go(part)
   return redis.call('HINCRBY', record, 'running', -1)
 end
 
--- The digests among these that have to be written again before they may be referred to; see `is_gone`.
-local function gone_among(digests, since)
+-- Why an attempt may not write, as the reply to it: {"refused"} if it has lost its part, {"gone", digest of each blob that
+-- has to be written again before it may be referred to}, see `is_gone`; nil if it may write.
+local function refusal(part, nonce, before, digests, since)
+  if not holds(part, nonce) or not follows(part, before) then
+    return { 'refused' }
+  end
   local gone = {}
   for _, digest in ipairs(digests) do
     if is_gone(digest, since) then
       gone[#gone + 1] = digest
     end
   end
-  return gone
+  return #gone > 0 and { 'gone', unpack(gone) } or nil
 end
