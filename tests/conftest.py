@@ -20,14 +20,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[EmbeddedRedis]:
-    """A Redis of the tests' own."""
+    """A private Redis for the tests."""
     with own_redis() as server:
         yield server
 
 
 @pytest.fixture
 def connection(redis_server: EmbeddedRedis) -> Iterator[redis.Redis]:
-    """A database on it without records, as one looks that a service has been started on."""
+    """An empty database on it, as it is when a service has started."""
     connection = redis.Redis.from_url(redis_server.url)
     connection.flushall()
     check_layout(connection)

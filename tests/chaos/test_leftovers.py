@@ -21,6 +21,7 @@ from convscope.store import (
     WorkerStore,
     settle_waiters,
 )
+from convscope.store.jobs.attachments import Attachments, ExamplesBlob, StoredFile
 from convscope.store.redis.keys import KEYS
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
@@ -85,6 +86,16 @@ def test_a_needless_blob_is_found(connection: redis.Redis, job: Job) -> None:
     claim(connection, job).save_checkpoint(Checkpoint(25, "state"))
     (found,) = leftovers.needless_blobs(connection, [job])
     assert "1 blobs without need" in found
+
+
+def test_blobs_of_examples_and_files_are_needed(connection: redis.Redis, blobs: BlobStore) -> None:
+    job, _ = JobStore(connection).create(JobSpec(evaluate=EvaluateSpec(model="models/m")), request_digest="d")
+    attachments = Attachments(
+        examples=[ExamplesBlob(3, blobs.put(b"examples"))],
+        files=[StoredFile("matrix.npy", "application/x-npy", blobs.put(b"matrix"), 6)],
+    )
+    claim(connection, job).succeed(blobs.put(b"result"), attachments=attachments)
+    assert not list(leftovers.needless_blobs(connection, [job]))
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])

@@ -15,7 +15,7 @@ def test_the_most_that_a_job_may_cost_is_a_setting() -> None:
 def test_the_document_has_the_presets() -> None:
     text = (Path(__file__).parents[2] / "docs" / "visualization.md").read_text()
     rows = [line.split("|")[1:4] for line in text.splitlines() if line.startswith("| `")]
-    told = {row[0].strip(" `"): [cell.strip(" `") for cell in row[1:]] for row in rows}
+    documented = {row[0].strip(" `"): [cell.strip(" `") for cell in row[1:]] for row in rows}
     for column, preset in enumerate((Preset.PRESET_TUTORIAL, Preset.PRESET_ROBUST)):
         settings, iterations = preset_render(preset)
         flat = {"iterations": str(iterations), "pixels` or `fourier": settings.WhichOneof("parameterization")}
@@ -26,4 +26,4 @@ def test_the_document_has_the_presets() -> None:
             for field in part.DESCRIPTOR.fields:
                 there = settings.HasField(name)
                 flat[f"{name}.{field.name}"] = f"{getattr(part, field.name):g}" if there else "-"
-        assert {name: told[name][column] for name in flat} == flat
+        assert {name: documented[name][column] for name in flat} == flat

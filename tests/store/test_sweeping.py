@@ -19,7 +19,7 @@ NOW = timedelta(0)
 
 
 def train(connection: redis.Redis, blobs: BlobStore) -> tuple[str, list[str], list[str]]:
-    """Run a job that leaves blobs; returns its name, the digests that it points to, and those of its model."""
+    """Run a job that leaves blobs; return its name, the digests that it points to, and those of its model."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     attempt = claim(connection, job)
     image, result, file, history = (blobs.put(f"{kind} {job.name}".encode()) for kind in "irfh")
