@@ -125,18 +125,15 @@ def test_an_artifact_store_that_cannot_be_read(api: Api, world: World, home: Pat
 
 
 @pytest.fixture
-def unreadable_worker(redis_server: EmbeddedRedis) -> Iterator[None]:
-    """A worker whose record cannot be read, for a while: calls about waiting jobs read the workers, too."""
+def unreadable_workers(redis_server: EmbeddedRedis) -> Iterator[None]:
+    """A register of workers that cannot be read, for a while."""
     with redis.Redis.from_url(redis_server.url) as connection:
-        seconds, _ = connection.time()
-        connection.zadd(KEYS["workers"], {"unreadable": seconds * 1000})
-        connection.set(key("worker", "unreadable"), "not a hash")
+        connection.set(KEYS["workers"], "not a sorted set")
         yield
-        connection.zrem(KEYS["workers"], "unreadable")
-        connection.delete(key("worker", "unreadable"))
+        connection.delete(KEYS["workers"])
 
 
-@pytest.mark.usefixtures("unreadable_worker")
+@pytest.mark.usefixtures("unreadable_workers")
 @pytest.mark.parametrize("service", ALWAYS)
 def test_an_error_of_every_call(api: Api, world: World, service: str) -> None:
     for code, requests in ALWAYS[service].items():

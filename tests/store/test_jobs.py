@@ -327,6 +327,26 @@ def test_listing_is_newest_first_and_resumes(jobs: JobStore) -> None:
     assert [job.name for job in jobs.walk(states=states, newest_first=False)] == created
 
 
+def test_listings_are_of_one_owner(connection: redis.Redis, jobs: JobStore) -> None:
+    def labelled(owner: str, run: str) -> str:
+        sent = Job(spec=JobSpec(train=TrainSpec()), labels={"run": run, "by": owner})
+        return jobs.create(sent.spec, request_digest="d", sent=sent, owner=owner)[0].name
+
+    first, second, third = labelled("ann", "1"), labelled("bob", "1"), labelled("bob", "2")
+    for owner, made in (("ann", [first]), ("bob", [third, second]), ("local", [])):
+        assert [job.name for job in jobs.walk(owner=owner)] == made
+        queued = jobs.walk(owner=owner, kinds=["train"], states=[JobState.JOB_STATE_QUEUED])
+        assert [job.name for job in queued] == made
+    assert [job.name for job in jobs.walk(owner="ann", labels={"run": "1"})] == [first]
+    assert [job.name for job in jobs.walk(owner="bob", labels={"run": "1"})] == [second]
+    assert list(jobs.walk(owner="ann", labels={"by": "bob"})) == []
+    assert connection.zrange(key("jobs_labelled", "ann", "run", "1"), 0, -1) == [first.removeprefix("jobs/").encode()]
+    jobs.request_cancel(first)
+    jobs.delete(first)
+    assert not connection.exists(key("jobs_labelled", "ann", "run", "1"))
+    assert [job.name for job in jobs.walk(owner="bob", labels={"run": "1"})] == [second]
+
+
 def test_only_ended_jobs_are_deleted(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs, request_id="r")
     with pytest.raises(StateError, match="is queued"):

@@ -42,7 +42,7 @@ def process_of(stack: Stack, worker: str) -> int:
     """Return the process id of a worker."""
     with redis.Redis.from_url(stack.redis_url) as connection:
         [found] = [each for each in WorkerStore(connection).list() if f"workers/{each.name}" == worker]
-    return int(found.fields["pid"])
+    return found.process_id
 
 
 @contextlib.contextmanager
