@@ -290,6 +290,14 @@ def test_a_look_costs_the_same_however_many_jobs_wait(connection: redis.Redis, r
     assert commands() == few
 
 
+def test_a_look_that_finds_nothing_is_a_single_call(connection: redis.Redis, reconciler: Reconciler) -> None:
+    take(connection, create(connection))  # it runs
+    WorkerStore(connection).report(WorkerReport(name="idle", device="cpu", idle=True))
+    connection.config_resetstat()
+    reconciler.tick()
+    assert connection.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
+
+
 def test_ended_jobs_are_in_no_index_that_the_reconciler_reads(connection: redis.Redis) -> None:
     job_id = create(connection)
     take(connection, job_id).cancelled()
