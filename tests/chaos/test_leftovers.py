@@ -15,7 +15,6 @@ from convscope.store import (
     BlobStore,
     Checkpoint,
     Claimant,
-    Deployment,
     JobStore,
     Sweeper,
     WorkerReport,
@@ -34,14 +33,6 @@ from convscope.v1.train_pb2 import TrainSpec
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leftovers, "LEASE_MS", -1000)
-
-
-@pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
 
 
 @pytest.fixture

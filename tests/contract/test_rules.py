@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contract.conftest import Draft
 from convscope.v1.rules import Violation, allowed_text, default_text, field_rules, fill_defaults, violations
-from support.ruled_messages import REAL, WHOLE, ends, fill_rightly
+from support.ruled_messages import REAL, WHOLE, ends, fill_validly
 
 # How deep messages are in messages at most; deeper ones are left out.
 DEPTH = 5
@@ -24,7 +24,7 @@ def found(message: Message) -> dict[str, str]:
 
 
 def scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
-    """Any value of a field's type, right or wrong."""
+    """Return any value of a field's type, right or wrong."""
     if field.cpp_type in WHOLE:
         low, high = WHOLE[field.cpp_type]
         return st.one_of(st.integers(low, high), st.integers(max(low, -3), 100))
@@ -71,7 +71,7 @@ def fill_messages(data: st.DataObject, field: FieldDescriptor, value: Any, depth
 
 
 def resolves(descriptor: Descriptor, path: str) -> bool:
-    """Whether a violation's path leads to a field or oneof of the message."""
+    """Return whether a violation's path leads to a field or oneof of the message."""
     name, _, rest = path.partition(".") if not path.startswith("labels[") else (path, "", "")
     name = re.sub(r"\[.*\]$", "", name, flags=re.DOTALL)
     if not rest:
@@ -114,7 +114,7 @@ REQUESTS = [
 @given(data=st.data())
 def test_a_request_that_keeps_the_rules_has_no_violation(draft: Draft, data: st.DataObject) -> None:
     request = draft.make(data.draw(st.sampled_from(REQUESTS)))
-    fill_rightly(data, request)
+    fill_validly(data, request)
     assert found(request) == {}
     fill_defaults(request)
     assert found(request) == {}
@@ -128,7 +128,7 @@ def bounded(draft: Draft) -> Iterator[FieldDescriptor]:
 
 
 def said_of(field: FieldDescriptor, draft: Draft, value: float) -> str:
-    """What is said of one field that has a value, whatever else its message lacks."""
+    """Return what is said of one field that has a value, whatever else its message lacks."""
     message = draft.make(field.full_name.removeprefix("convscope.v1.").rpartition(".")[0])
     if field.is_repeated:
         getattr(message, field.name).append(value)

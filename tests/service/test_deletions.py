@@ -12,15 +12,14 @@ from convscope.service.files import FilesService
 from convscope.service.hub import NotifyHub
 from convscope.service.jobs import JobsService
 from convscope.service.models import ModelsService
-from convscope.store import BlobStore, JobStore, StoreSettings
+from convscope.store import BlobStore, StoreSettings
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.errors import BlobDamagedError, NotFoundError
 from convscope.store.jobs.attachments import Attachments, ExamplesBlob, StoredFile
 from convscope.store.redis.keys import key
-from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.evaluations_pb2 import ListExamplesRequest
 from convscope.v1.files_pb2 import ReadFileRequest
-from convscope.v1.jobs_pb2 import GetJobRequest, JobSpec, JobView, WatchJobRequest
+from convscope.v1.jobs_pb2 import GetJobRequest, JobView, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, ListTrainReportsRequest
 from support.part_jobs import claim
 from support.stored_images import Store
@@ -48,15 +47,15 @@ class LosingBlobs(BlobStore):
 @pytest.fixture
 def backend(image_home: Path, redis_server: EmbeddedRedis) -> Iterator[Backend]:
     url = (image_home / "artifacts").as_uri()
-    made = Backend(StoreSettings(home=image_home, redis_url=redis_server.url, artifacts_url=url))
-    made.blobs = LosingBlobs(url)
-    yield made
-    made.close()
+    backend = Backend(StoreSettings(home=image_home, redis_url=redis_server.url, artifacts_url=url))
+    backend.blobs = LosingBlobs(url)
+    yield backend
+    backend.close()
 
 
 def evaluation(store: Store) -> str:
-    """An evaluation with a result, examples and a file."""
-    job, _ = JobStore(store.connection).create(JobSpec(evaluate=EvaluateSpec(model="models/m")), request_digest="d")
+    """Create an evaluation with a result, examples and a file."""
+    job = store.evaluation()
     attachments = Attachments(
         examples=[ExamplesBlob(0, store.blobs.put(b""))],
         files=[StoredFile("a", "text/plain", store.blobs.put(b"a"), 1)],

@@ -1,4 +1,4 @@
-"""The register of workers: who is there, and what each of them does."""
+"""The register of workers: which there are, and what each of them does."""
 
 import pytest
 import redis
@@ -40,12 +40,12 @@ def test_a_worker_that_is_to_stop_tells_so(workers: WorkerStore) -> None:
     started_ms = workers.now_ms()
     for draining in (False, True):
         workers.report(WorkerReport(name="w", device="cpu", idle=False, draining=draining, started_ms=started_ms))
-        (found,) = workers.list()
-        assert (found.draining, found.started_ms, found.fields) == (draining, started_ms, {})
+        (worker,) = workers.list()
+        assert (worker.draining, worker.started_ms, worker.fields) == (draining, started_ms, {})
 
 
 @pytest.mark.parametrize("end", [Attempt.finish, Attempt.release, lambda _: None])
-def test_what_a_worker_computes_is_told_while_it_does(
+def test_what_a_worker_computes_is_reported_while_it_does(
     connection: redis.Redis, workers: WorkerStore, end: object
 ) -> None:
     report(workers, "w")
@@ -59,7 +59,7 @@ def test_what_a_worker_computes_is_told_while_it_does(
     assert workers.list()[0].job_id == ""
 
 
-def test_who_is_not_seen_is_silent_then_gone(connection: redis.Redis, workers: WorkerStore) -> None:
+def test_a_worker_without_heartbeats_is_silent_then_gone(connection: redis.Redis, workers: WorkerStore) -> None:
     for name in ("there", "silent", "gone"):
         report(workers, name)
     seen_ago(connection, "silent", SILENT_MS + 1000)
@@ -68,7 +68,7 @@ def test_who_is_not_seen_is_silent_then_gone(connection: redis.Redis, workers: W
     assert 0 < connection.pttl(key("worker", "there")) <= GONE_MS
 
 
-def test_nothing_is_left_of_who_stops(connection: redis.Redis, workers: WorkerStore) -> None:
+def test_nothing_is_left_of_a_worker_that_stops(connection: redis.Redis, workers: WorkerStore) -> None:
     names = set(connection.keys("*"))
     report(workers, "w", idle=True)
     take(connection, "w", wait_ms=10_000)
@@ -77,7 +77,7 @@ def test_nothing_is_left_of_who_stops(connection: redis.Redis, workers: WorkerSt
     assert set(connection.keys("*")) == names
 
 
-def test_what_workers_leave_who_died_goes_in_time(connection: redis.Redis, workers: WorkerStore) -> None:
+def test_what_dead_workers_leave_goes_in_time(connection: redis.Redis, workers: WorkerStore) -> None:
     create(connection, 2)
     for name in ("dead", "lives"):
         report(workers, name)
