@@ -1,4 +1,4 @@
-"""Watching over the network what Redis no longer has: an error that says so and how to go on, never a gap."""
+"""Watching over the network what Redis no longer has: an error that says so and how to resume, never a gap."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,7 +70,7 @@ def cut_out(connection: redis.Redis, attempt: Attempt) -> None:
 
 
 @pytest.mark.parametrize("lose", [trim, cut_out])
-def test_history_that_is_gone_is_out_of_range_with_a_way_on(
+def test_history_that_is_gone_is_out_of_range_with_a_way_to_resume(
     connection: redis.Redis, api: Api, attempt: Attempt, lose: Callable[[redis.Redis, Attempt], None]
 ) -> None:
     lose(connection, attempt)
@@ -95,7 +95,7 @@ def test_everything_is_gone(connection: redis.Redis, api: Api, attempt: Attempt)
     assert next(following).HasField("finished")
 
 
-def test_a_gap_is_told_when_the_watch_comes_to_it(connection: redis.Redis, api: Api, attempt: Attempt) -> None:
+def test_a_gap_is_reported_when_the_watch_comes_to_it(connection: redis.Redis, api: Api, attempt: Attempt) -> None:
     connection.xdel(key("events", attempt.job_id), "4-0")
     following = watch(api, attempt, 0)
     assert [next(following).sequence for _ in range(3)] == [1, 2, 3]
@@ -109,7 +109,7 @@ def test_the_client_says_it_in_its_own_words(connection: redis.Redis, address: s
     trim(connection, attempt)
     with Client(address) as client:
         job = client.job(f"jobs/{attempt.job_id}")
-        with pytest.raises(OutOfRange, match="GetJob tells how the job stands"):
+        with pytest.raises(OutOfRange, match="GetJob"):
             next(job.watch())
         assert job.refresh().sequence == EVENTS
         assert next(job.watch(5)).sequence == 6
