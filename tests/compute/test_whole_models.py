@@ -13,17 +13,17 @@ from convscope.engine.evaluation.classification import Classifier
 from convscope.engine.models.graph import Graph
 from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
 from convscope.engine.models.network import describe
-from convscope.engine.render_settings import (
+from convscope.engine.settings import VisualizeSettings
+from convscope.engine.visualization import Direction, Feature, FeatureImage, Neuron, Visualizer
+from convscope.engine.visualization.objective.below import Below
+from convscope.engine.visualization.objective.taps import Tap
+from convscope.planning import (
     AdamSettings,
     FourierSettings,
     RegularizerSettings,
     RenderSettings,
     TransformSettings,
 )
-from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization import Direction, Feature, FeatureImage, Neuron, Visualizer
-from convscope.engine.visualization.objective.below import Below
-from convscope.engine.visualization.objective.taps import Tap
 from support.ascents import Model, run
 
 # Everything on.

@@ -70,8 +70,8 @@ def test_a_redis_that_does_not_answer_can_be_given_up(number: signal.Signals) ->
     ("arguments", "expected"),
     [
         (["--home", "{file}/home"], "convscope up: {file}/home/redis: Not a directory"),
-        (["--workers", "many"], "argument --workers: many is not a positive whole number"),
-        (["--threads", "0"], "argument --threads: 0 is not a positive whole number"),
+        (["--workers", "many"], "argument --workers: 'many' is not a whole number"),
+        (["--threads", "0"], "argument --threads: '0' is not a whole number"),
     ],
 )
 def test_arguments_that_cannot_be_right_are_named(tmp_path: Path, arguments: list[str], expected: str) -> None:

@@ -1,13 +1,13 @@
 """A Redis takes a store over: models are known again, and what is not understood is left alone."""
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import redis
 
-from convscope.store import BlobStore, Deployment, ModelManifests, ModelStore, Sweeper
+from convscope.store import BlobStore, Collector, Deployment, ModelManifests, ModelStore, Sweeper
 from convscope.store.errors import AdoptionError, LayoutError
 from convscope.store.manifests import Manifest, Manifests
 from convscope.store.redis.keys import KEYS
@@ -169,3 +169,28 @@ def test_the_overview_tells_what_belongs_to_whom(connection: redis.Redis, blobs:
     assert survey_deployment(connection, blobs).code == "layout"
     (tmp_path / "manifests" / f"{whole.name}.json").write_bytes(os.urandom(9))
     assert survey_deployment(connection, blobs).unreadable
+
+
+def test_a_model_whose_file_is_deleted_while_it_is_restored_is_not_made_again(
+    connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = train_model(connection, blobs)
+    manifest = Manifests(blobs.objects).read(model.name)
+    assert manifest is not None
+    data = blobs.get(model.digest.sha256)
+    connection.flushdb()
+    written = BlobStore.written
+
+    def see_and_lose(store: BlobStore, digest: str) -> datetime | None:
+        found = written(store, digest)
+        if digest == model.digest.sha256:
+            assert Collector(connection, store).collect([digest]) == 1
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BlobStore, "written", see_and_lose)
+        assert ModelManifests(connection, blobs).restore(manifest)
+    assert not list(ModelStore(connection).walk())
+    blobs.put(data)
+    assert not ModelManifests(connection, blobs).restore(manifest)
+    assert ModelStore(connection).ready(model.name) == model

@@ -88,7 +88,7 @@ def test_a_redis_that_is_too_old_is_refused() -> None:
 
 @pytest.mark.parametrize("module", ["convscope.service", "convscope.service.up", "convscope.worker"])
 @pytest.mark.parametrize(
-    ("options", "database", "said"),
+    ("options", "database", "expected"),
     [
         (["--cluster-enabled", "yes"], 0, "cluster"),
         (["--maxmemory-policy", "allkeys-lru"], 0, "maxmemory-policy"),

@@ -2,6 +2,7 @@
 
 import redis
 
+from convscope.store.redis import lua
 from support.part_jobs import create, take
 
 
@@ -23,3 +24,11 @@ def test_a_script_is_sent_to_redis_only_once(connection: redis.Redis) -> None:
     calls = connection.info("commandstats")
     assert calls["cmdstat_evalsha"]["calls"] == 5
     assert not {"cmdstat_eval", "cmdstat_script"} & set(calls)
+
+
+def test_a_script_brings_the_shared_functions_and_keys_that_it_uses_and_no_others() -> None:
+    text = lua.source("job", "renew")
+    for used in ("function holds(", "function open_job(", "function key(", "  leases = ", "  written = "):
+        assert used in text
+    for unused in ("function append(", "function add_ref(", "  condemned = "):
+        assert unused not in text

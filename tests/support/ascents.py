@@ -9,12 +9,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from convscope.engine.models.network import describe
-from convscope.engine.render_settings import PixelSettings
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization import FeatureImage, Visualizer
 from convscope.engine.visualization.image.parameterization import make_parameterization
 from convscope.engine.visualization.random_keys import RandomKey
-from convscope.planning import chunk_rows
+from convscope.planning import PixelSettings, chunk_rows
 
 LAYERS = {"conv1": 16, "conv2": 36, "dense1": 128, "logits": 10}
 Image = npt.NDArray[np.float32]

@@ -15,13 +15,6 @@ from convscope.engine.evaluation.evaluation import evaluate
 from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
 from convscope.engine.models.model_file import ModelFile
 from convscope.engine.models.network import build_network
-from convscope.engine.render_settings import (
-    AdamSettings,
-    FourierSettings,
-    RegularizerSettings,
-    RenderSettings,
-    TransformSettings,
-)
 from convscope.engine.runtime.caches import Caches
 from convscope.engine.settings import (
     ConvolutionSettings,
@@ -33,6 +26,13 @@ from convscope.engine.settings import (
 )
 from convscope.engine.training import train
 from convscope.engine.visualization import Diversity, Feature, FeatureImage, Visualizer
+from convscope.planning import (
+    AdamSettings,
+    FourierSettings,
+    RegularizerSettings,
+    RenderSettings,
+    TransformSettings,
+)
 
 __all__ = [
     "KINDS",

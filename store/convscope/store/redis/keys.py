@@ -1,6 +1,6 @@
 """Names of the keys in Redis, for Python and for the scripts."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -135,6 +135,7 @@ def key(name: str, *ids: str) -> str:
     return KEYS[name] % ids
 
 
-def lua_table() -> str:
-    """Return the templates as a table for the scripts."""
-    return "local KEY = {\n" + "".join(f"  {name} = '{text}',\n" for name, text in KEYS.items()) + "}\n"
+def lua_table(names: Container[str]) -> str:
+    """Return the templates of these names, whatever else is among them, as a table for the scripts."""
+    lines = [f"  {name} = '{text}',\n" for name, text in KEYS.items() if name in names]
+    return "".join(["local KEY = {\n", *lines, "}\n"])

@@ -48,6 +48,21 @@ JOB_SCRIPTS: Final = (
     "time_out",
 )
 
+# Fields of a job's record that an executor needs, in the order in which ``claim.lua`` returns them.
+CLAIMED: Final = (
+    b"parts",
+    b"part_seconds",
+    b"planning",
+    b"spec",
+    b"makes",
+    b"needs",
+    b"needed",
+    b"model_file",
+    b"model_history",
+    b"checkpoint",
+    b"checkpoint_before",
+)
+
 
 class Refused(Exception):  # noqa: N818 - not a fault by itself: each caller says what it means
     """The attempt does not hold its part."""
@@ -113,7 +128,7 @@ class Claim:
         number: of the attempt at it, from 1.
         kept: how much of the part is stored already.
         batch: number of the newest batch of condemned blobs.
-        fields: the job's record.
+        fields: those of the job's record that ``CLAIMED`` names, as far as it has them.
     """
 
     job_id: str
@@ -312,9 +327,9 @@ class Scripts:
         )
         if not reply:
             return None
-        job_id, part, attempt, kept, batch, _, *values = reply
-        pairs = iter(values)
-        return Claim(job_id.decode(), part, attempt, kept, batch, dict(zip(pairs, pairs, strict=True)))
+        job_id, part, attempt, kept, batch, *values = reply
+        found = {name: value for name, value in zip(CLAIMED, values, strict=True) if value is not None}
+        return Claim(job_id.decode(), part, attempt, kept, batch, found)
 
     def renew(self, job_id: str, part: int, nonce: str, lease_ms: int) -> tuple[bool, bool]:
         """Renew a lease; returns whether the attempt still holds its part, and whether the job is asked to stop."""

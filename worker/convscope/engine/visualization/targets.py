@@ -9,10 +9,10 @@ import keras
 from convscope.engine.evaluation.classification import Classifier
 from convscope.engine.models.graph import Graph
 from convscope.engine.models.network import describe_layers
-from convscope.engine.render_settings import RenderSettings
 from convscope.engine.runtime.caches import COMPILED_BYTES
 from convscope.engine.visualization.objective.objectives import Objective
 from convscope.engine.visualization.target import Target, layer_target, objective_target
+from convscope.planning import RenderSettings
 
 __all__ = ["Targets"]
 

@@ -10,14 +10,10 @@ from convscope.store import Checkpoint
 from convscope.store.errors import BlobDamagedError
 from convscope.store.failpoints import failpoint
 from convscope.worker.executor.context import AttemptContext
-from convscope.worker.variables import CHECKPOINT_VARIABLE, number_in
 
 __all__ = ["environments", "train_with_checkpoints"]
 
 log = logging.getLogger(__name__)
-
-# Steps between two checkpoints; a minute is the most that can be lost besides.
-INTERVAL = 1_000
 
 # Between the values that a part of the environment had in one attempt and the next.
 THEN = ", then "
@@ -60,7 +56,7 @@ def _checkpoints(context: AttemptContext, resume: tuple[int, bytes] | None) -> C
         context.attempt.save_checkpoint(Checkpoint(step, blob))
         failpoint("executor.after_checkpoint")
 
-    return Checkpoints(save=save, save_interval=number_in(CHECKPOINT_VARIABLE) or INTERVAL, resume=resume)
+    return Checkpoints(save=save, save_interval=context.settings.checkpoint_steps, resume=resume)
 
 
 def _read(context: AttemptContext, checkpoint: Checkpoint) -> bytes:

@@ -12,6 +12,7 @@ from convscope.store.errors import StaleAttemptError
 from convscope.store.failpoints import failpoint
 from convscope.v1.jobs_pb2 import JobEvent
 from convscope.worker.executor.lease import LeaseKeeper
+from convscope.worker.settings import WorkerSettings
 
 __all__ = ["AttemptContext", "CancelledError", "DrainedError", "StopRequest"]
 
@@ -56,6 +57,7 @@ class AttemptContext:
         lease: keeps the attempt alive.
         stop: what the supervisor wants.
         caches: what the process keeps from part to part.
+        settings: what to compute with.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class AttemptContext:
         stop: StopRequest,
         *,
         caches: Caches | None = None,
+        settings: WorkerSettings | None = None,
     ) -> None:
         self.redis = connection
         self.attempt = attempt
         self.blobs = blobs
         self._lease = lease
         self.caches = caches or Caches()
+        self.settings = settings or WorkerSettings()
         self._stop = stop
 
     def pulse(self) -> None:

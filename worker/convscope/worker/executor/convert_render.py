@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from convscope.engine import render_settings as settings
+from convscope import planning as settings
 from convscope.v1.render_pb2 import Render
 
 __all__ = ["render_settings"]

@@ -46,15 +46,7 @@ from convscope.worker.executor.evaluate import run_evaluation
 from convscope.worker.executor.lease import LeaseKeeper
 from convscope.worker.executor.train import run_training
 from convscope.worker.executor.visualize import VisualizeRunner
-from convscope.worker.variables import (
-    MEMORY_VARIABLE,
-    THREADS_VARIABLE,
-    WORKER_VARIABLE,
-    device,
-    keep_warm,
-    memory_in,
-    number_in,
-)
+from convscope.worker.settings import WorkerSettings
 
 __all__ = ["Executor", "run_executor"]
 
@@ -84,34 +76,34 @@ class _Woken(BaseException):
 def run_executor() -> None:
     """Compute parts of jobs until there is nothing to be had; the only function that a ticket may name."""
     die_with_parent()
-    settings = StoreSettings.from_environment()
-    bound_tensorflow(memory_in(MEMORY_VARIABLE) or default_memory())
+    store, settings = StoreSettings.from_environment(), WorkerSettings.from_environment()
+    bound_tensorflow(settings.memory or default_memory())
     # Here, not in the supervisor: asking for the number of threads initializes TensorFlow's devices.
-    configure_threads(number_in(THREADS_VARIABLE))
-    Executor(settings, connect_patiently(settings.redis_url)).run()
+    configure_threads(settings.threads)
+    Executor(store, settings, connect_patiently(store.redis_url)).run()
 
 
 class Executor:
     """A process that computes, with what it keeps from part to part.
 
     Args:
-        settings: where things are.
+        store: where things are.
+        settings: what to compute with.
         connection: a patient connection to Redis.
     """
 
-    def __init__(self, settings: StoreSettings, connection: redis.Redis) -> None:
+    def __init__(self, store: StoreSettings, settings: WorkerSettings, connection: redis.Redis) -> None:
         self._redis = connection
-        self._worker = os.environ.get(WORKER_VARIABLE, "")
-        self._device = device()
+        self._settings = settings
+        self._worker = os.environ.get("RQ_WORKER_ID", "")  # set by RQ
         self._environment = environment()
-        self._keep_warm_s = keep_warm()
-        self._blobs = BlobStore(settings.artifacts_url)
+        self._blobs = BlobStore(store.artifacts_url)
         self._deployment = Deployment(connection, self._blobs.objects)
         self._manifests = ModelManifests(connection, self._blobs)
         # A connection of its own: while Redis is away the computation may wait for it, the lease's thread tries again.
-        self._lease_scripts = Scripts(connect_promptly(settings.redis_url))
+        self._lease_scripts = Scripts(connect_promptly(store.redis_url))
         self._caches = Caches()
-        self._memory = memory_in(MEMORY_VARIABLE) or default_memory()
+        self._memory = settings.memory or default_memory()
         self._parts = 0
         self._runners: dict[str, Runner] = {
             "train": run_training,
@@ -132,7 +124,7 @@ class Executor:
             if attempt is not None:
                 self._compute(attempt)
                 idle_since = monotonic()
-            elif (left_s := idle_since + self._keep_warm_s - monotonic()) > 0:
+            elif (left_s := idle_since + self._settings.keep_warm_s - monotonic()) > 0:
                 self._wait(min(LOOK_S, max(SHORTEST_S, left_s)))
             elif not self._leave():
                 return
@@ -158,8 +150,8 @@ class Executor:
     def _claim(self) -> Attempt | None:
         claimant = Claimant(
             worker=self._worker,
-            device=self._device,
-            wait_ms=LOOK_S * 1000 + MARGIN_MS if self._keep_warm_s else 0,
+            device=self._settings.device,
+            wait_ms=LOOK_S * 1000 + MARGIN_MS if self._settings.keep_warm_s else 0,
             last_job=self._last_job,
             loaded=loaded_models(self._caches),
             environment=self._environment,
@@ -179,7 +171,7 @@ class Executor:
 
     def _leave(self) -> bool:
         """Say that this executor takes no parts any more; returns whether it was called for one in the meantime."""
-        called = bool(self._lease_scripts.run("leave", self._worker, self._device))
+        called = bool(self._lease_scripts.run("leave", self._worker, self._settings.device))
         if called:
             top_up_tickets(self._redis)
         return called
@@ -203,7 +195,9 @@ class Executor:
         try:
             check_understood(attempt.spec)
             self._deployment.ensure_joined()
-            context = AttemptContext(self._redis, attempt, self._blobs, lease, self._stop, caches=self._caches)
+            context = AttemptContext(
+                self._redis, attempt, self._blobs, lease, self._stop, caches=self._caches, settings=self._settings
+            )
             self._runners[attempt.kind](context)
             log.info("jobs/%s: part %d is done", attempt.job_id, attempt.part)
         except DrainedError:

@@ -20,7 +20,6 @@ from convscope.worker.executor.context import AttemptContext
 from convscope.worker.executor.convert_objective import objective
 from convscope.worker.executor.image_buffer import ImageBuffer
 from convscope.worker.executor.models import open_model
-from convscope.worker.variables import MEMORY_VARIABLE, memory_in
 
 __all__ = ["VisualizeRunner"]
 
@@ -173,7 +172,7 @@ class _Job:
 
     def _loaded(self, context: AttemptContext) -> Visualizer:
         if self._visualizer is None:
-            self._visualizer = Visualizer(open_model(context), memory_in(MEMORY_VARIABLE))
+            self._visualizer = Visualizer(open_model(context), context.settings.memory)
         return self._visualizer
 
     def _message(self, number: int, computed: ComputedImage) -> Image:

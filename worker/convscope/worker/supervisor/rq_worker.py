@@ -25,7 +25,6 @@ from convscope.store import (
     queue_name,
 )
 from convscope.store.jobs.tickets import EXECUTOR_FUNCTION
-from convscope.worker.variables import device
 
 __all__ = ["Supervisor"]
 
@@ -50,17 +49,25 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         connection: a patient connection to Redis.
         prompt: one that does not wait for an absent Redis.
         name: unique among all workers; its executor goes by it as well.
+        device: what its executors compute on, ``cpu`` or ``gpu``.
         finish: when told to stop, have the executor finish its part instead of giving it back.
         threads: how many its executors compute with, which it only tells.
     """
 
     def __init__(
-        self, connection: redis.Redis, prompt: redis.Redis, name: str, *, finish: bool = False, threads: int = 1
+        self,
+        connection: redis.Redis,
+        prompt: redis.Redis,
+        name: str,
+        *,
+        device: str = "cpu",
+        finish: bool = False,
+        threads: int = 1,
     ) -> None:
         self._prompt = prompt
         self._reconciler = Reconciler(prompt)
         self._workers = WorkerStore(prompt)
-        self._device = device()
+        self._device = device
         self._finish = finish
         self._threads = threads
         self._begun = time.monotonic()
