@@ -22,9 +22,9 @@ SOURCES = ("client", "store", "service", "worker", "scripts")
 def block(heading: str, language: str = "") -> str:
     """Return the first block of code of this language under a heading of the readme."""
     section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    found = re.search(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    assert found is not None
-    return found[1]
+    code = re.search(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert code is not None
+    return code[1]
 
 
 def run(words: list[str], stack: Stack, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Watching over the network what Redis no longer has: an error that says so and how to go on, never a gap."""
+"""Watching over the network what Redis no longer has: an error that says so and how to resume, never a gap."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_everything_is_gone(connection: redis.Redis, api: Api, attempt: Attempt)
     assert next(following).HasField("finished")
 
 
-def test_a_gap_is_told_when_the_watch_comes_to_it(connection: redis.Redis, api: Api, attempt: Attempt) -> None:
+def test_a_gap_is_reported_when_the_watch_comes_to_it(connection: redis.Redis, api: Api, attempt: Attempt) -> None:
     connection.xdel(key("events", attempt.job_id), "4-0")
     following = watch(api, attempt, 0)
     assert [next(following).sequence for _ in range(3)] == [1, 2, 3]

@@ -59,7 +59,7 @@ def test_a_worker_tells_when_it_started_and_that_it_is_to_stop(
 
 
 @pytest.mark.usefixtures("own_signals")
-def test_what_is_no_ticket_is_not_run(
+def test_other_jobs_than_tickets_are_not_run(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue = Queue(queue_name("cpu"), connection=connection, serializer=JSONSerializer)
