@@ -11,8 +11,9 @@ import psutil
 import redis
 
 from chaos.cluster import processes_of
-from convscope.store import BlobStore, Collector, Deployment, Sweeper, WorkerStore, read_log
+from convscope.store import BlobStore, Collector, Deployment, JobStore, Sweeper, WorkerStore, read_log
 from convscope.store.errors import BlobError
+from convscope.store.jobs.attachments import Attachments
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.records import text
 from convscope.store.redis.keys import KEYS, key
@@ -93,11 +94,13 @@ def unseen(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:
 
 
 def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
-    """Blobs that a job which has ended points to without need: what is neither in its events nor its result."""
+    """Blobs that an ended job points to without need: what is not in its events, result, examples and files."""
+    store = JobStore(connection)
     for job in jobs:
         job_id = job.name.removeprefix("jobs/")
         entries = read_log(connection, job_id, 0, MOST_EVENTS).entries
-        needed = {entry.blob for entry in entries}
+        attachments = Attachments(examples=store.examples(job.name), files=store.files(job.name))
+        needed = {*(entry.blob for entry in entries), *attachments.blobs}
         pointed = set(map(text, connection.smembers(key("job_blobs", job_id))))
         if needless := pointed - needed:
             yield f"{job.name} points to {len(needless)} blobs without need"

@@ -14,6 +14,7 @@ from convscope.client.connection import Connection
 from convscope.planning import plan_visualization, targets
 from convscope.store import layer_shapes, visualization_request
 from convscope.v1.evaluations_pb2 import ListExamplesRequest
+from convscope.v1.files_pb2 import ListFilesRequest
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, JobView, ListJobsRequest, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, ListTrainReportsRequest, Model
 from convscope.v1.train_pb2 import TrainProgress
@@ -60,7 +61,7 @@ def found_by(calls: Calls, job: Job, log: list[JobEvent]) -> object:
         case "train":
             return _training(calls, job, log)
         case "evaluate":
-            return job.result.evaluate.SerializeToString(deterministic=True), _examples(calls, job)
+            return job.result.evaluate.SerializeToString(deterministic=True), _examples(calls, job), _files(calls, job)
     return {image_of(event): _image(event) for event in log if event.HasField("image_ready")}
 
 
@@ -68,6 +69,13 @@ def _examples(calls: Calls, job: Job) -> bytes:
     request = ListExamplesRequest(parent=job.name, page_size=1000)
     page = calls.until_answered(lambda connection: connection.call(connection.evaluations.ListExamples, request))
     return page.SerializeToString(deterministic=True)
+
+
+def _files(calls: Calls, job: Job) -> list[tuple[str, bytes]]:
+    """Return name and digest of each file."""
+    request = ListFilesRequest(parent=job.name)
+    page = calls.until_answered(lambda connection: connection.call(connection.files.ListFiles, request))
+    return [(file.name.rpartition("/")[2], file.digest.SerializeToString()) for file in page.files]
 
 
 def _image(event: JobEvent) -> bytes:

@@ -15,13 +15,13 @@ from convscope.store import (
     BlobStore,
     Checkpoint,
     Claimant,
-    Deployment,
     JobStore,
     Sweeper,
     WorkerReport,
     WorkerStore,
     settle_waiters,
 )
+from convscope.store.jobs.attachments import Attachments, ExamplesBlob, StoredFile
 from convscope.store.redis.keys import KEYS
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
@@ -33,14 +33,6 @@ from convscope.v1.train_pb2 import TrainSpec
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leftovers, "LEASE_MS", -1000)
-
-
-@pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
 
 
 @pytest.fixture
@@ -94,6 +86,16 @@ def test_a_needless_blob_is_found(connection: redis.Redis, job: Job) -> None:
     claim(connection, job).save_checkpoint(Checkpoint(25, "state"))
     (found,) = leftovers.needless_blobs(connection, [job])
     assert "1 blobs without need" in found
+
+
+def test_blobs_of_examples_and_files_are_needed(connection: redis.Redis, blobs: BlobStore) -> None:
+    job, _ = JobStore(connection).create(JobSpec(evaluate=EvaluateSpec(model="models/m")), request_digest="d")
+    attachments = Attachments(
+        examples=[ExamplesBlob(3, blobs.put(b"examples"))],
+        files=[StoredFile("matrix.npy", "application/x-npy", blobs.put(b"matrix"), 6)],
+    )
+    claim(connection, job).succeed(blobs.put(b"result"), attachments=attachments)
+    assert not list(leftovers.needless_blobs(connection, [job]))
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])

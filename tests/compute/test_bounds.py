@@ -10,10 +10,10 @@ import tensorflow as tf
 from keras import layers
 
 from convscope.engine.models.graph import Graph
-from convscope.engine.render_settings import RenderSettings
 from convscope.engine.visualization import Feature, Layer, Neuron, Objective
 from convscope.engine.visualization.objective.bounds import Bounds
 from convscope.engine.visualization.target import layer_target, objective_target
+from convscope.planning import RenderSettings
 from support.ascents import Image
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from convscope.engine.render_settings import ROBUST, TUTORIAL
+from convscope.planning import ROBUST, TUTORIAL
 from convscope.service.validation.presets import preset_render
 from convscope.v1.render_pb2 import AdamStep, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
 from convscope.worker.executor.convert_render import render_settings

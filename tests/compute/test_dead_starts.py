@@ -7,12 +7,12 @@ import tensorflow as tf
 from keras import layers
 
 from convscope.engine.models.graph import Graph
-from convscope.engine.render_settings import RenderSettings
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization import Feature, FeatureImage, Layer, Visualizer
 from convscope.engine.visualization.ascent.ascent import Ascent
 from convscope.engine.visualization.objective.below import Below
 from convscope.engine.visualization.objective.taps import Tap
+from convscope.planning import RenderSettings
 
 
 def dead_network() -> keras.Model:

@@ -141,7 +141,7 @@ def test_a_bad_download_is_refused_by_name_and_not_kept(home: Path, mirror: Path
 
 def test_only_web_addresses_are_mirrors(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVSCOPE_MNIST_URL", CHECKOUT.as_uri())
-    with pytest.raises(DatasetError, match="only http and https"):
+    with pytest.raises(DatasetError, match="CONVSCOPE_MNIST_URL must be http://HOST/PATH or https"):
         read_archive(labels())
     assert not home.exists()
 

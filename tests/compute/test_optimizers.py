@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.engine.render_settings import AdamSettings, NormalizedStepSettings, OptimizerSettings
 from convscope.engine.visualization.ascent.optimizers import make_optimizer
+from convscope.planning import AdamSettings, NormalizedStepSettings, OptimizerSettings
 from support.ascents import Image
 
 KINDS: list[OptimizerSettings] = [

@@ -9,10 +9,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.engine.render_settings import FourierSettings, ParameterizationSettings, PixelSettings
 from convscope.engine.runtime.randomness import generator
 from convscope.engine.visualization.image.parameterization import Parameterization, make_parameterization
 from convscope.engine.visualization.random_keys import RandomKey
+from convscope.planning import FourierSettings, ParameterizationSettings, PixelSettings
 
 SHAPES = [(28, 28, 1), (17, 23, 2), (96, 64, 3), (1, 5, 4), (1, 1, 1)]
 KINDS: list[ParameterizationSettings] = [PixelSettings(), FourierSettings()]

@@ -9,10 +9,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.engine.render_settings import AdamSettings, RegularizerSettings, RenderSettings
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization import FeatureImage, Visualizer
 from convscope.engine.visualization.image.regularizers import penalty
+from convscope.planning import AdamSettings, RegularizerSettings, RenderSettings
 from support.ascents import Image
 
 weights = st.sampled_from([0.0, 0.5, 3.0])

@@ -9,9 +9,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.engine.render_settings import TransformSettings
 from convscope.engine.visualization.image.transforms import transform_seeds, transformed
 from convscope.engine.visualization.random_keys import RandomKey
+from convscope.planning import TransformSettings
 
 ALL = TransformSettings(pad=0.1, jitter=0.1, scale=0.2, rotate=20, noise=0.1)
 GEOMETRY = TransformSettings(pad=0.1, jitter=0.1, scale=0.2, rotate=20)

@@ -43,12 +43,12 @@ def claim(connection: redis.Redis, blobs: BlobStore | None) -> Attempt:
 
 
 def condemn(connection: redis.Redis, *orphans: str) -> list[str]:
-    _, *found = Scripts(connection).run("condemn", 0, 100, *listed(orphans))
-    return [digest.decode() for digest in found]
+    _, *condemned = Scripts(connection).run("condemn", 0, 100, *listed(orphans))
+    return [digest.decode() for digest in condemned]
 
 
 def unreferenced(connection: redis.Redis, blobs: BlobStore, data: bytes = DATA) -> str:
-    """A blob that has lost its last reference."""
+    """Return the digest of a blob that has lost its last reference."""
     attempt = claim(connection, blobs)
     digest = attempt.put(data)
     attempt.report(JobEvent(), digest)
@@ -172,12 +172,12 @@ def test_nothing_is_deleted_that_another_collector_took_over(connection: redis.R
     """It was so slow that another one has struck it off, and a job refers to it again."""
     digest = unreferenced(connection, blobs)
     writer = claim(connection, blobs)
-    asked = 0
+    calls = 0
 
     def permit() -> None:
-        nonlocal asked
-        asked += 1
-        if asked == 2:  # it has condemned the batch
+        nonlocal calls
+        calls += 1
+        if calls == 2:  # it has condemned the batch
             assert Collector(connection, blobs).collect(patience_ms=0) == 1
             writer.report(JobEvent(), writer.put(DATA))
             raise DeletionOffError("the lock ran out")

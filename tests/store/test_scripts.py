@@ -1,4 +1,4 @@
-"""The scripts inside Redis: told to it once, and again when it has forgotten them."""
+"""The scripts inside Redis: sent once, and again when it has forgotten them."""
 
 import redis
 
@@ -6,7 +6,7 @@ from convscope.store.redis import lua
 from support.part_jobs import create, take
 
 
-def test_a_redis_that_forgot_its_scripts_is_told_them_again(connection: redis.Redis) -> None:
+def test_a_redis_that_forgot_its_scripts_gets_them_again(connection: redis.Redis) -> None:
     create(connection, 2)
     assert take(connection, "w") is not None
     connection.script_flush()
@@ -15,7 +15,7 @@ def test_a_redis_that_forgot_its_scripts_is_told_them_again(connection: redis.Re
     assert again.part == 1
 
 
-def test_a_script_is_told_to_redis_only_once(connection: redis.Redis) -> None:
+def test_a_script_is_sent_to_redis_only_once(connection: redis.Redis) -> None:
     create(connection, 10)
     take(connection, "w")
     connection.config_resetstat()

@@ -77,9 +77,9 @@ class Api:
 
     def get(self, job: Job) -> Job:
         """Return how a job stands."""
-        found = self.jobs.GetJob(GetJobRequest(name=job.name), timeout=PATIENCE_S)
-        assert isinstance(found, Job)
-        return found
+        current = self.jobs.GetJob(GetJobRequest(name=job.name), timeout=PATIENCE_S)
+        assert isinstance(current, Job)
+        return current
 
 
 @contextlib.contextmanager
@@ -99,6 +99,16 @@ def connect(address: str) -> Iterator[Api]:
         )
 
 
+def pages_of(method: Callable[..., Any], request: Any) -> Iterator[Any]:
+    """Yield the pages of a listing, of which ``request`` asks for the first."""
+    while True:
+        page = method(request, timeout=PATIENCE_S)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
 def refused(call: Callable[[], object]) -> grpc.RpcError:
     """Return the error that a call ends with."""
     with pytest.raises(grpc.RpcError) as caught:
@@ -113,7 +123,7 @@ def violations(error: grpc.RpcError) -> dict[str, str]:
     assert status is not None
     details = BadRequest()
     assert status.details[0].Unpack(details)
-    return {each.field: each.description for each in details.field_violations}
+    return {violation.field: violation.description for violation in details.field_violations}
 
 
 def wait_for(api: Api, job: Job, kind: str) -> JobEvent:

@@ -55,7 +55,7 @@ def test_a_worker_tells_when_it_started_and_that_it_is_to_stop(
     assert (before.draining, after.draining) == (False, True)
     assert before.seen_ms - 60_000 < before.started_ms <= before.seen_ms
     assert after.started_ms == before.started_ms
-    assert before.fields["threads"] == "3"
+    assert before.thread_count == 3
 
 
 @pytest.mark.usefixtures("own_signals")

@@ -7,8 +7,7 @@ written in the contract.
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from convscope.engine import render_settings
-from convscope.engine.render_settings import RenderSettings
+from convscope import planning
 
 __all__ = [
     "TUTORIAL",
@@ -107,13 +106,13 @@ class VisualizeSettings:
     images of the way are kept, at most `iterations` + 1. `render` says how an image is optimized.
     """
 
-    iterations: int = 30
+    iterations: int = planning.TUTORIAL_ITERATIONS
     seed: int = 0
     trace: bool = False
     frames: int = 0
     restarts: int = 1
     keep_all: bool = False
-    render: RenderSettings = render_settings.TUTORIAL
+    render: planning.RenderSettings = planning.TUTORIAL
 
     def __post_init__(self) -> None:
         _check(self, iterations=0, restarts=1)

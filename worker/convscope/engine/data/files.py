@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convscope.engine.data.download import download
+from convscope.engine.data.settings import DataSettings
 from convscope.engine.errors import DatasetError
 
 __all__ = ["Archive", "read_archive"]
@@ -27,29 +28,24 @@ class Archive:
 def read_archive(archive: Archive) -> bytes:
     """Return what the archive holds, from the first folder that has the file, else downloaded and kept.
 
-    Raises DatasetError, naming the file, if it is damaged or nobody has it.
+    Raises DatasetError, naming the file, if it is damaged or it cannot be got.
     """
-    for folder in _folders():
+    try:
+        settings = DataSettings.from_environment()
+    except ValueError as error:
+        raise DatasetError(str(error)) from error
+    kept = settings.home / "data" / "mnist"
+    for folder in [*([settings.folder / "mnist"] if settings.folder else []), *_checkout(), kept]:
         path = folder / archive.name
         if path.is_file():
             return _checked(archive, _read(path), origin=str(path))
-    return _fetched(archive)
-
-
-def _folders() -> list[Path]:
-    given = os.environ.get("CONVSCOPE_DATA")
-    return [*([Path(given) / "mnist"] if given else []), *_checkout(), _kept()]
+    return _fetched(archive, kept, settings.mirror)
 
 
 def _checkout() -> list[Path]:
     """Return the dataset's folder in the checkout that this very file lies in; nothing for an installed package."""
     root = Path(__file__).resolve().parents[4]
     return [root / "data" / "mnist"] if (root / "pyproject.toml").is_file() else []
-
-
-def _kept() -> Path:
-    home = os.environ.get("CONVSCOPE_HOME")
-    return (Path(home) if home else Path.home() / ".convscope") / "data" / "mnist"
 
 
 def _read(path: Path) -> bytes:
@@ -71,9 +67,11 @@ def _checked(archive: Archive, compressed: bytes, *, origin: str) -> bytes:
     return content
 
 
-def _fetched(archive: Archive) -> bytes:
-    compressed, content = download(archive.name, unpack=lambda data: _checked(archive, data, origin=archive.name))
-    _keep(_kept() / archive.name, compressed)
+def _fetched(archive: Archive, folder: Path, mirror: str | None) -> bytes:
+    compressed, content = download(
+        archive.name, mirror=mirror, unpack=lambda data: _checked(archive, data, origin=archive.name)
+    )
+    _keep(folder / archive.name, compressed)
     return content
 
 

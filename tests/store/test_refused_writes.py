@@ -28,7 +28,7 @@ def admin(server: EmbeddedRedis) -> Iterator[redis.Redis]:
 
 @contextlib.contextmanager
 def replica(admin: redis.Redis, _: Path) -> Iterator[None]:
-    admin.replicaof("127.0.0.1", 1)  # where nobody is
+    admin.replicaof("127.0.0.1", 1)  # where no server is
     yield
     admin.replicaof("no", "one")
 
@@ -72,13 +72,13 @@ TROUBLES: dict[str, Trouble] = {
 
 
 def submit(connection: redis.Redis) -> None:
-    """By a script, by single commands, and by RQ's transaction."""
+    """Write by a script, by single commands, and by RQ's transaction."""
     JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d")
     make_ticket(connection, "cpu")
 
 
 @pytest.mark.parametrize("word", TROUBLES)
-def test_who_is_in_a_hurry_is_told(server: EmbeddedRedis, admin: redis.Redis, tmp_path: Path, word: str) -> None:
+def test_a_client_in_a_hurry_is_refused(server: EmbeddedRedis, admin: redis.Redis, tmp_path: Path, word: str) -> None:
     prompt = connect_promptly(server.url)
     check_writes(prompt)
     submit(prompt)
@@ -97,7 +97,7 @@ def test_who_is_in_a_hurry_is_told(server: EmbeddedRedis, admin: redis.Redis, tm
 
 
 @pytest.mark.parametrize("word", TROUBLES)
-def test_who_is_patient_waits(server: EmbeddedRedis, admin: redis.Redis, tmp_path: Path, word: str) -> None:
+def test_a_patient_client_waits(server: EmbeddedRedis, admin: redis.Redis, tmp_path: Path, word: str) -> None:
     patient, done = connect_patiently(server.url), threading.Event()
     with TROUBLES[word](admin, tmp_path / "gone"):
         thread = threading.Thread(target=_submit_and_tell, args=(patient, done))

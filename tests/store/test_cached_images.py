@@ -1,8 +1,7 @@
-"""Images are numbered, counted and written once; what was computed for one job is known to the next."""
+"""Images are numbered, counted and written once; what was computed for one job is cached for the next."""
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import redis
@@ -11,7 +10,6 @@ from convscope.store import (
     Attempt,
     BlobStore,
     Collector,
-    Deployment,
     JobStore,
     ModelStore,
     Sweeper,
@@ -28,7 +26,7 @@ from support.part_jobs import claim, create, image, kinds, ready_model
 
 
 def images(connection: redis.Redis, job: Job, blobs: BlobStore) -> list[ImageReady]:
-    """The job's images as watchers see them."""
+    """Return the job's images as watchers see them."""
     entries = read_log(connection, job.name.removeprefix("jobs/"), 0, 1000).entries
     events = [hydrate(entry, blobs) for entry in entries]
     return [event.image_ready for event in events if event.HasField("image_ready")]
@@ -39,20 +37,12 @@ def store(blobs: BlobStore, number: int) -> str:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
-
-
-@pytest.fixture
 def model(connection: redis.Redis) -> str:
     return ready_model(connection)
 
 
 def computed(connection: redis.Redis, blobs: BlobStore, model: str, numbers: range) -> Attempt:
-    """A job of one part that has computed images."""
+    """Create a job of one part that has computed images; return its attempt."""
     attempt = claim(connection, create(connection, 1, model=model))
     attempt.report_images([image(number, store(blobs, number)) for number in numbers], len(numbers))
     return attempt
@@ -63,8 +53,8 @@ def test_images_of_all_parts_are_counted_together(connection: redis.Redis, blobs
     first, second = claim(connection, job, 0, "a"), claim(connection, job, 1, "b")
     for attempt, numbers in ((second, [7, 5]), (first, [0]), (second, [6]), (first, [2, 1])):
         attempt.report_images([image(number, store(blobs, number)) for number in numbers], len(numbers))
-    found = images(connection, job, blobs)
-    assert [(each.image.feature.index, each.completed_count) for each in found] == [
+    events = images(connection, job, blobs)
+    assert [(event.image.feature.index, event.completed_count) for event in events] == [
         (7, 1),
         (5, 2),
         (0, 3),
@@ -72,20 +62,22 @@ def test_images_of_all_parts_are_counted_together(connection: redis.Redis, blobs
         (2, 5),
         (1, 6),
     ]
-    assert {each.total_count for each in found} == {100}
+    assert {event.total_count for event in events} == {100}
     ready = dict(ready_images(connection, first.job_id, range(10)))
     assert sorted(ready) == [0, 1, 2, 5, 6, 7]
     assert blobs.get(ready[5]) == Image(cache_key="name5").SerializeToString()
 
 
-def test_an_image_is_told_once_by_whoever_computes_it(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+def test_an_image_is_reported_once_by_the_attempt_that_computes_it(
+    connection: redis.Redis, blobs: BlobStore, model: str
+) -> None:
     job = create(connection, 1, model=model)
     attempt = claim(connection, job)
     attempt.report_images([image(0, store(blobs, 0))], 1)
     mark_holder_lost(connection, "w", "cpu", "SIGKILL")
     again = claim(connection, job)
     again.report_images([image(number, store(blobs, number)) for number in (0, 1)], 2)
-    assert [each.completed_count for each in images(connection, job, blobs)] == [1, 2]
+    assert [event.completed_count for event in images(connection, job, blobs)] == [1, 2]
     with pytest.raises(StaleAttemptError):
         attempt.report_images([image(2, "x")], 1)
     with pytest.raises(StaleAttemptError):
@@ -98,28 +90,30 @@ def test_what_another_job_computed_is_taken_over(connection: redis.Redis, blobs:
     attempt = claim(connection, job)
     assert attempt.reuse_cached([image(number, cached=True) for number in (1, 9, 2)]) == {1, 2}
     assert attempt.reuse_cached([image(number, cached=True) for number in (1, 9, 2)]) == {1, 2}  # its reply was lost
-    found = images(connection, job, blobs)
-    assert [(each.image.feature.index, each.image.cache_key, each.completed_count, each.cached) for each in found] == [
+    events = images(connection, job, blobs)
+    assert [
+        (event.image.feature.index, event.image.cache_key, event.completed_count, event.cached) for event in events
+    ] == [
         (1, "name1", 1, True),
         (2, "name2", 2, True),
     ]
     assert attempt.figures()[1] == 2
 
 
-def test_an_image_without_a_name_is_not_known(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+def test_an_image_without_a_cache_key_is_not_cached(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     attempt = claim(connection, create(connection, 1, model=model))
     attempt.report_images([replace(image(0, store(blobs, 0)), name=""), image(1, store(blobs, 1))], 2)
     assert dict(ready_images(connection, attempt.job_id, range(2))).keys() == {0, 1}
     assert connection.hkeys(key("cached", model.removeprefix("models/"))) == [b"name1"]
 
 
-def test_nothing_is_known_of_another_model(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+def test_nothing_is_cached_of_another_model(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     computed(connection, blobs, model, range(3))
     other = claim(connection, create(connection, 1, model=ready_model(connection)))
     assert other.reuse_cached([image(0)]) == set()
 
 
-def test_an_image_is_known_as_long_as_a_job_has_it(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+def test_an_image_is_cached_as_long_as_a_job_has_it(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     first = computed(connection, blobs, model, range(2))
     first.succeed("")
     second = claim(connection, create(connection, 1, model=model))
@@ -133,7 +127,9 @@ def test_an_image_is_known_as_long_as_a_job_has_it(connection: redis.Redis, blob
     assert known == [b"name0"]
 
 
-def test_what_a_job_has_already_stays_what_is_known(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+def test_an_image_that_a_job_has_already_stays_the_cached_one(
+    connection: redis.Redis, blobs: BlobStore, model: str
+) -> None:
     first = computed(connection, blobs, model, range(1))
     first.report_images([image(0, "other bits")], 1)  # by another processor, say
     first.succeed("")
@@ -141,12 +137,12 @@ def test_what_a_job_has_already_stays_what_is_known(connection: redis.Redis, blo
     assert again.reuse_cached([image(0)]) == {0}
 
 
-def test_what_is_known_goes_with_its_model(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
+def test_cached_images_go_with_their_model(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     attempt = computed(connection, blobs, model, range(2))
     known = key("cached", model.removeprefix("models/"))
     assert connection.hlen(known) == 2
     ModelStore(connection).delete(model)
-    attempt.report_images([image(2, store(blobs, 2))], 3)  # it goes on
+    attempt.report_images([image(2, store(blobs, 2))], 3)  # it continues
     assert connection.exists(known) == 0
     assert len(images(connection, JobStore(connection).get(f"jobs/{attempt.job_id}"), blobs)) == 3
 

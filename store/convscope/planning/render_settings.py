@@ -1,11 +1,13 @@
-"""How an image is optimized, as plain values: what the contract calls a render, with every field set."""
+"""How an image is optimized, as plain values: what the contract calls a render, and its presets."""
 
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 __all__ = [
     "ROBUST",
+    "ROBUST_ITERATIONS",
     "TUTORIAL",
+    "TUTORIAL_ITERATIONS",
     "AdamSettings",
     "FourierSettings",
     "NormalizedStepSettings",
@@ -95,13 +97,17 @@ class RenderSettings:
     rescue: int = 0
 
 
-# The tutorial's algorithm, exactly.
+# The tutorial's algorithm, exactly, and its ascent steps.
 TUTORIAL: Final = RenderSettings()
-# In the manner of Lucid, with sizes at which a digit of 28 pixels stays whole; meant for 128 iterations.
+TUTORIAL_ITERATIONS: Final = 30
+# In the manner of Lucid, with sizes at which a digit of 28 pixels stays whole. The noise is what makes other networks
+# recognize the images. Penalties stay out: objectives of different layers differ by orders of magnitude, so that a
+# weight that smooths the image of a class flattens that of a filter to one grey.
 ROBUST: Final = RenderSettings(
-    parameterization=FourierSettings(),
+    parameterization=FourierSettings(decay=1.0, deviation=0.01),
     decorrelate=True,
     transforms=TransformSettings(jitter=0.06, scale=0.1, rotate=10.0, noise=0.2),
-    optimizer=AdamSettings(),
+    optimizer=AdamSettings(learning_rate=0.05),
     rescue=16,
 )
+ROBUST_ITERATIONS: Final = 128

@@ -55,7 +55,7 @@ def redis_process() -> Iterator[tuple[str, psutil.Process]]:
         process.resume()
 
 
-def test_a_watcher_of_health_that_does_not_read_holds_up_nobody(
+def test_a_watcher_of_health_that_does_not_read_holds_up_no_other(
     redis_process: tuple[str, psutil.Process], tmp_path: Path
 ) -> None:
     url, stopped = redis_process
