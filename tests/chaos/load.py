@@ -242,9 +242,10 @@ class Load(threading.Thread):
         self._due.append((time.monotonic() + seconds, act))
 
     def _act_on_what_is_due(self) -> None:
-        for each in [each for each in self._due if each[0] <= time.monotonic()]:
-            self._due.remove(each)
-            each[1]()
+        for due in [due for due in self._due if due[0] <= time.monotonic()]:
+            self._due.remove(due)
+            _, act = due
+            act()
 
     def _cancel(self, submitted: Submitted) -> None:
         submitted.cancel = submitted.cancel or Request()

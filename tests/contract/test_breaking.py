@@ -33,7 +33,7 @@ def module(tmp_path: Path) -> Path:
 
 
 def changed(module: Path, file: str, old: str, new: str) -> subprocess.CompletedProcess[str]:
-    """What ``buf breaking`` says after a change."""
+    """Return what ``buf breaking`` says after a change."""
     path = module / "protos" / "convscope" / "v1" / file
     text = path.read_text()
     assert text.count(old) == 1

@@ -49,13 +49,13 @@ def comments(file: FileDescriptorProto) -> dict[tuple[int, ...], str]:
 
 
 def fields(file: FileDescriptorProto, draft: Draft) -> Iterator[tuple[FieldDescriptor, str]]:
-    """Every field of a file's messages, with its comment."""
-    told = comments(file)
+    """Yield every field of a file's messages, with its comment."""
+    by_path = comments(file)
 
     def of(message: DescriptorProto, path: tuple[int, ...], name: str) -> Iterator[tuple[FieldDescriptor, str]]:
         descriptor = draft.pool.FindMessageTypeByName(name)
         for index, field in enumerate(message.field):
-            yield descriptor.fields_by_name[field.name], told.get((*path, FIELD, index), "")
+            yield descriptor.fields_by_name[field.name], by_path.get((*path, FIELD, index), "")
         for index, nested in enumerate(message.nested_type):
             if not nested.options.map_entry:
                 yield from of(nested, (*path, NESTED, index), f"{name}.{nested.name}")
@@ -101,29 +101,29 @@ def test_times_are_well_known_types(draft: Draft) -> None:
 
 def test_every_method_lists_its_errors(draft: Draft) -> None:
     for file in draft.own_files:
-        told = comments(file)
+        by_path = comments(file)
         for index, service in enumerate(file.service):
-            assert "Errors of every call:" in told[SERVICE, index]
+            assert "Errors of every call:" in by_path[SERVICE, index]
             for number, method in enumerate(service.method):
-                assert "Errors:" in told[SERVICE, index, METHOD, number], method.name
+                assert "Errors:" in by_path[SERVICE, index, METHOD, number], method.name
 
 
 def requests(draft: Draft) -> set[Descriptor]:
-    """The messages that clients send, and those in them that the server does not set."""
+    """Return the messages that clients send, and those in them that the server does not set."""
     pending = [
         draft.pool.FindMessageTypeByName(method.input_type.lstrip("."))
         for file in draft.own_files
         for service in file.service
         for method in service.method
     ]
-    found: set[Descriptor] = set()
+    sent: set[Descriptor] = set()
     while pending:
         message = pending.pop()
-        if message not in found and message.full_name.startswith("convscope."):
-            found.add(message)
+        if message not in sent and message.full_name.startswith("convscope."):
+            sent.add(message)
             inner = [field.message_type for field in message.fields if not field_rules(field).output_only]
             pending += [kind for kind in inner if kind is not None and not kind.GetOptions().map_entry]
-    return found
+    return sent
 
 
 def test_every_text_and_list_of_a_request_has_an_end(draft: Draft) -> None:
@@ -166,7 +166,7 @@ def test_numbers_of_kinds_agree(draft: Draft) -> None:
 
 
 def in_use(draft: Draft) -> Iterator[tuple[Descriptor, Descriptor]]:
-    """The draft's messages that the contract in use has as well, each with that."""
+    """Yield the draft's messages that the contract in use has as well, each with that."""
     for file in (PROTOS / "convscope" / "v1").glob("*_pb2.py"):
         importlib.import_module(f"convscope.v1.{file.stem}")  # now the default pool has its messages
     for message in draft.messages:
@@ -176,8 +176,8 @@ def in_use(draft: Draft) -> Iterator[tuple[Descriptor, Descriptor]]:
 
 
 def kind(field: FieldDescriptor) -> tuple[object, ...]:
-    """What tells fields apart that have a name in common."""
-    types = [found and found.full_name for found in (field.message_type, field.enum_type)]
+    """Return what tells fields apart that have a name in common."""
+    types = [kind and kind.full_name for kind in (field.message_type, field.enum_type)]
     oneof = field.containing_oneof
     return (field.type, field.is_repeated, field.has_presence, oneof and oneof.name, *types)
 

@@ -56,7 +56,7 @@ def drive(program: Path, address: str) -> Any:
 
 
 def check(seen: Any) -> None:
-    """What a training of three steps and a visualization of three images have in common on any server."""
+    """Check what a training of three steps and a visualization of three images have in common on any server."""
     assert seen["contract"]["major"] == 1
     for job in (seen["training"], seen["showing"]):
         assert job["same"]

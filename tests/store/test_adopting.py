@@ -182,10 +182,10 @@ def test_a_model_whose_file_is_deleted_while_it_is_restored_is_not_made_again(
     written = BlobStore.written
 
     def see_and_lose(store: BlobStore, digest: str) -> datetime | None:
-        found = written(store, digest)
+        time = written(store, digest)
         if digest == model.digest.sha256:
             assert Collector(connection, store).collect([digest]) == 1
-        return found
+        return time
 
     with monkeypatch.context() as patched:
         patched.setattr(BlobStore, "written", see_and_lose)
