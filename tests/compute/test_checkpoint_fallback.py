@@ -144,7 +144,7 @@ def test_a_checkpoint_made_under_other_conditions_is_reported(runs: Runs, caplog
     caplog.set_level(logging.WARNING)
     runs.weights()
     threads = f"{environment()['threads']}, then 77"
-    assert f"goes on from step 10 where another attempt had other conditions (threads {threads})" in caplog.text
+    assert f"resumes from step 10, where another attempt had other conditions (threads {threads})" in caplog.text
     assert environments(runs.reporter) == {**environment(), "threads": threads}
 
 

@@ -9,6 +9,7 @@ from convscope.engine.errors import ComputationError
 from convscope.engine.models.network import build_network
 from convscope.engine.settings import ConvolutionSettings, DenseSettings, NetworkSettings, VisualizeSettings
 from convscope.engine.visualization import FeatureImage
+from convscope.worker.executor import convert
 from support.ascents import Model, objective, run, starting_images
 
 
@@ -74,6 +75,21 @@ def test_a_layer_with_one_feature_and_branches_and_a_softmax() -> None:
     assert final.predicted_class == shares.argmax()
     assert final.probability == pytest.approx(shares.max(), rel=1e-5)
     assert final.objective == pytest.approx(float(objective(model, "classes", 1, final.pixels[np.newaxis])), rel=1e-4)
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_images_of_a_network_without_classes_are_taken_for_none(restarts: int) -> None:
+    image = keras.Input((6, 6, 1))
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(image))
+    settings = VisualizeSettings(iterations=3, trace=True, frames=2, restarts=restarts)
+    found: list[FeatureImage] = []
+    Model(model).run("conv", [0, 1], settings, ready=found.append)
+    assert [shown.final.iteration for shown in found] == [3, 3]
+    for shown in found:
+        sent = convert.image(shown)
+        assert (len(sent.frames), sent.trace.HasField("objective")) == (2, True)
+        for message in (sent.best, sent.final, *sent.frames, sent.trace):
+            assert {field.name for field, _ in message.ListFields()}.isdisjoint({"predicted_class", "probability"})
 
 
 @pytest.mark.parametrize("layer", ["pool1", "flatten", "conv3", ""])

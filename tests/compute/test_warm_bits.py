@@ -15,6 +15,7 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from convscope.engine.runtime.caches import Caches
 from convscope.engine.visualization import FeatureImage, Visualizer
+from convscope.engine.visualization.ascent.ascent import Ascent, State
 from convscope.engine.visualization.ascent.climb import Climb
 from support.warm_jobs import KINDS, LOOK, TRAINING, opened, small_file, train_digest
 
@@ -77,6 +78,23 @@ def test_other_seeds_and_models_trace_nothing(traces: list[str], kind: Callable[
     assert traces == []
     assert kind(1, Caches()) == warm
     assert traces
+
+
+def test_an_ascent_that_is_warm_knows_how_much_to_do_in_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convscope.engine.visualization.ascent.ascent.PULSE_SECONDS", 1e9)
+    climb, counts = Ascent.climb, list[int]()
+
+    def counted(self: Ascent, state: State, batch: Any, count: int) -> State:
+        counts.append(count)
+        return climb(self, state, batch, count)
+
+    monkeypatch.setattr(Ascent, "climb", counted)
+    visualizer = Visualizer(opened(small_file(), Caches()))
+    visualizer.run("conv1", [0], LOOK, rows=2, ready=lambda _: None)
+    assert len(counts) > 2
+    counts.clear()
+    visualizer.run("conv1", [0], replace(LOOK, seed=1), rows=2, ready=lambda _: None)
+    assert counts == [1, LOOK.iterations]
 
 
 def test_a_model_whose_weights_changed_places_with_anothers_has_its_own_images_and_bounds() -> None:

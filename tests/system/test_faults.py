@@ -41,8 +41,8 @@ def workers(stack: Stack) -> list[psutil.Process]:
 def process_of(stack: Stack, worker: str) -> int:
     """Return the process id of a worker."""
     with redis.Redis.from_url(stack.redis_url) as connection:
-        [record] = [record for record in WorkerStore(connection).list() if f"workers/{record.name}" == worker]
-    return int(record.fields["pid"])
+        [found] = [each for each in WorkerStore(connection).list() if f"workers/{each.name}" == worker]
+    return found.process_id
 
 
 @contextlib.contextmanager

@@ -121,7 +121,7 @@ def test_without_a_gpu_a_worker_says_so_and_takes_a_job_whose_dataset_is_damaged
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("is ready") == 1
     (line,) = [line for line in done.stderr.splitlines() if "no GPU" in line]
-    assert "going on as one worker on its processors" in line
+    assert "continuing as one worker on its processors" in line
     failure = JobStore(connection).get(job).failure  # it took the job, whose dataset is damaged
     assert failure.reason == Failure.REASON_DATASET
     assert "-ubyte.gz" in failure.message

@@ -1,4 +1,4 @@
-"""What a worker computes on and with, read from the environment: it reaches the executors that way, too."""
+"""Settings of a worker and its executors, read from the environment."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ THREADS_VARIABLE: Final = "CONVSCOPE_THREADS"
 MEMORY_VARIABLE: Final = "CONVSCOPE_MEMORY"
 KEEP_WARM_VARIABLE: Final = "CONVSCOPE_KEEP_WARM"
 
-# How long an executor waits for more, in seconds, and training steps between two checkpoints, unless told otherwise.
+# Defaults: how long an executor waits for more work, in seconds, and training steps between two checkpoints.
 KEEP_WARM_S: Final = 600.0
 CHECKPOINT_STEPS: Final = 1_000
 
@@ -27,13 +27,12 @@ class WorkerSettings:
 
     Attributes:
         device: what it computes on, ``cpu`` or ``gpu`` (``CONVSCOPE_DEVICE``).
-        threads: how many it computes with (``CONVSCOPE_THREADS``); None: one for each processor.
-        memory: bytes that an executor may take, with the images that it computes (``CONVSCOPE_MEMORY``); None: half of
-            what the machine allows.
-        keep_warm_s: seconds for which an executor stays when there is nothing to compute, with what it has loaded and
-            compiled; 0 ends it (``CONVSCOPE_KEEP_WARM``).
-        checkpoint_steps: training steps between two checkpoints (``CONVSCOPE_CHECKPOINT_STEPS``); one is made every
-            minute besides.
+        threads: number of threads (``CONVSCOPE_THREADS``); None: one for each processor.
+        memory: bytes that an executor may use (``CONVSCOPE_MEMORY``); None: half of what the machine allows.
+        keep_warm_s: seconds for which an idle executor waits for more work, with its loaded models and compiled
+            functions; 0 ends it at once (``CONVSCOPE_KEEP_WARM``).
+        checkpoint_steps: training steps between two checkpoints (``CONVSCOPE_CHECKPOINT_STEPS``); another one is made
+            every minute.
     """
 
     device: str = "cpu"

@@ -1,4 +1,4 @@
-"""Render settings of the contract as those of the computing code."""
+"""Conversion of the contract's render settings to those of the engine."""
 
 from typing import assert_never
 
@@ -9,7 +9,7 @@ __all__ = ["render_settings"]
 
 
 def render_settings(render: Render) -> settings.RenderSettings:
-    """Take the settings out of a message whose every field is set."""
+    """Convert a message of which every field is set."""
     return settings.RenderSettings(
         parameterization=_parameterization(render),
         decorrelate=render.decorrelate,

@@ -1,4 +1,4 @@
-"""One worker process for each GPU, started again when one dies and stopped together."""
+"""One worker process for each GPU, restarted when one dies and stopped together."""
 
 import os
 import signal
@@ -12,19 +12,19 @@ from convscope.worker.settings import DEVICE_VARIABLE
 
 __all__ = ["run_gpu_workers"]
 
-# How often the workers are looked after, in seconds; a worker that died is started again as soon.
+# How often the workers are checked, in seconds; a worker that died is restarted within that time.
 PERIOD_S = 1.0
 
-# How a worker ends that cannot do what it was told, and never will.
+# Exit code of a worker whose settings are invalid; restarting it would not help.
 REFUSED = 2
 
 
 def run_gpu_workers(gpus: Sequence[int], arguments: Sequence[str]) -> int:
-    """Run a worker for each GPU until SIGINT or SIGTERM; returns the exit code.
+    """Run a worker for each GPU until SIGINT or SIGTERM, and return the exit code.
 
     Args:
         gpus: numbers of the GPUs; each worker sees one of them.
-        arguments: what each worker is given on its command line.
+        arguments: command-line arguments of the workers.
     """
     stop = threading.Event()
 
@@ -54,9 +54,9 @@ def run_gpu_workers(gpus: Sequence[int], arguments: Sequence[str]) -> int:
 
 
 def gpu_environment(gpu: int) -> dict[str, str]:
-    """Return what a worker must have in its environment before it imports TensorFlow."""
+    """Return the environment variables that a worker needs before it imports TensorFlow."""
     return {
         DEVICE_VARIABLE: "gpu",
         "CUDA_VISIBLE_DEVICES": str(gpu),
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # others may want some of its memory
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # other programs may need some of its memory
     }
