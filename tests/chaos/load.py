@@ -159,7 +159,7 @@ class Load(threading.Thread):
             raise self.failure
 
     def close(self) -> None:
-        """End what still goes on, and the connections."""
+        """End what still runs, and the connections."""
         self._stopping.set()
         for submitted in self.submitted:
             submitted.watcher.give_up()

@@ -46,7 +46,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ``bin`` of a new environment with the wheel and its core dependencies."""
     folder = tmp_path_factory.mktemp("bare")
     wheel = build_wheel(folder)
-    venv.create(folder / "venv")  # without a pip of its own, which takes seconds to install
+    venv.create(folder / "venv")  # without its own pip, which takes seconds to install
     pins = sorted({f"{name}=={version(name)}" for name in dependencies("convscope")})
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "venv"]
     # What is not compiled here is when it is imported.

@@ -245,7 +245,7 @@ def test_faults_are_one_line_and_a_code(run: Run, arguments: list[str], code: in
 
 
 def test_interrupting_a_wait_leaves_the_job_alone(stack: Stack, real: Client) -> None:
-    """In a terminal of its own, where the bar is drawn."""
+    """In a separate terminal, where the bar is drawn."""
     job = real.train(iterations=1_000_000, request_id="interrupted")
     leader, follower = pty.openpty()
     command = [PROGRAM, "--address", stack.address, "train", "-n", "1000000", "--request-id", "interrupted"]

@@ -20,7 +20,7 @@ NAME = "jobs/j/files/a%20b.npy"
 
 @pytest.fixture
 def file(fake: FakeService) -> files_pb2.File:
-    """The second of a job's files, on a page of its own."""
+    """The second of a job's files, on a separate page."""
     other, described = files_pb2.File(name="jobs/j/files/a"), files_pb2.File(name=NAME, media_type="text/plain")
     described.digest.sha256, described.digest.size_bytes = sha256(DATA).hexdigest(), len(DATA)
 

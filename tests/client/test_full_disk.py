@@ -19,7 +19,7 @@ from support.stored_images import image
 
 @contextmanager
 def little_room(size: int) -> Iterator[None]:
-    """Has writes beyond so many bytes of a file fail, as those on a full disk do."""
+    """Have writes beyond so many bytes of a file fail, as those on a full disk do."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -76,7 +76,7 @@ def test_an_archive_has_every_array(tmp_path: Path) -> None:
 
 
 def without_classes(name: str) -> VisualizeResult:
-    """One image of a model that has no classes, with a trace."""
+    """Return one image of a model that has no classes, with a trace."""
     stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name=name)]), 0)
     for message in (stored.best, stored.final, stored.trace):
         message.ClearField("predicted_class")
@@ -85,12 +85,12 @@ def without_classes(name: str) -> VisualizeResult:
 
 
 def test_an_image_without_classes_is_taken_for_none(tmp_path: Path) -> None:
-    found = without_classes("a")
-    (shown,) = found.images
+    without = without_classes("a")
+    (shown,) = without.images
     assert (shown.best.predicted_class, shown.best.probability) == (None, None)
     assert shown.trace is not None
     assert (shown.trace.predicted_class, shown.trace.probability) == (None, None)
-    with np.load(save_images(found, tmp_path / "images.npz")) as arrays:
+    with np.load(save_images(without, tmp_path / "images.npz")) as arrays:
         assert arrays["a/best/predicted_class"].tolist() == [-1]
         assert np.isnan(arrays["a/best/probability"]).all()
         assert arrays["a/trace/objective"].shape == (1, 3)

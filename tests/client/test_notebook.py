@@ -23,7 +23,7 @@ class Output:
         self.shown: list[list[str]] = []
 
     def display(self, shown: Any, *, display_id: bool = False) -> "Handle | None":
-        """As ``IPython.display.display`` does."""
+        """Show something, as ``IPython.display.display`` does."""
         self.shown.append([_text(shown)])
         return Handle(self.shown[-1]) if display_id else None
 

@@ -44,7 +44,7 @@ def test_models_are_known_again_and_deleted_ones_are_not(
     assert {key: value for key, value in files(tmp_path).items() if "blobs" in key.parts} == {
         key: value for key, value in before.items() if "blobs" in key.parts
     }
-    assert Sweeper(connection, blobs).sweep(NOW) == 0  # what was there before is left to `admin sweep --all`
+    assert Sweeper(connection, blobs).sweep(NOW) == 0  # what was there before is left to ``admin sweep --all``
     assert Sweeper(connection, blobs).sweep(NOW, all_ages=True) == 4  # two results, and the deleted model
     assert blobs.get(kept.digest.sha256)
     ModelManifests(connection, blobs).delete(kept.name)
