@@ -106,7 +106,7 @@ def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
 
 
 def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
-    """After a sweep, exactly what is referenced is stored, undamaged; and references are counted right."""
+    """Check that after a sweep exactly what is referenced is stored, undamaged, and references are counted right."""
     _sweep(connection, blobs)
     stored = {blob.digest for batch in blobs.stored() for blob in batch}
     counted = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
@@ -137,7 +137,7 @@ def _sweep(connection: redis.Redis, blobs: BlobStore) -> None:
 
 
 def left_of_processes(home: Path, *, expected: Collection[int], patience: float = ENDING_S) -> Iterator[str]:
-    """Processes of the cluster with this home other than those expected, if they do not end by themselves."""
+    """Yield processes of the cluster with this home other than those expected, if they do not end by themselves."""
     deadline = time.monotonic() + patience
     while any(process.pid not in expected for process in processes_of(home)) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -159,7 +159,7 @@ def test_an_image_that_does_not_fit_is_reported_with_the_memory_that_it_needs() 
         Visualizer(two_layers(), 2 * MIB).run_objective("mine", diverse, settings, rows=3, ready=lambda _: None)
 
 
-# An ascent takes no more than the limit, in a process of its own: 32 images of 256 pixels would take ten times that.
+# An ascent takes no more than the limit, in a separate process: 32 images of 256 pixels would take ten times that.
 BOUNDED = """
 import sys
 import keras

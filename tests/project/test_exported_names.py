@@ -41,7 +41,7 @@ def modules() -> list[str]:
 
 @pytest.fixture(scope="module")
 def exports() -> dict[str, tuple[list[str] | None, list[str], bool]]:
-    """What all modules export, found in a process of its own, since it imports everything there is."""
+    """What all modules export, found in a separate process, since it imports everything there is."""
     command = [sys.executable, "-c", PROGRAM, *modules()]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr

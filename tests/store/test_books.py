@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order: what can be claimed, what runs and what is kept stays in agreement."""
+"""Whatever happens, in any order: records of what can be claimed, what runs and what is kept stay in agreement."""
 
 import itertools
 import secrets
@@ -137,10 +137,10 @@ class Books(RuleBasedStateMachine):
         self.attempts: list[tuple[str, Attempt]] = []
         self.computed: Counter[tuple[str, int]] = Counter()
         self.numbers = itertools.count()
-        self.begin_amid_work()
+        self.begin_with_open_jobs()
 
-    def begin_amid_work(self) -> None:
-        """A model that is made, jobs that work on it, and one that waits for another; some of it runs."""
+    def begin_with_open_jobs(self) -> None:
+        """Create a model in training, jobs that work on it, and one that waits for another model; start some of it."""
         training, _ = self.jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
         self.claim("cpu", wait=False, warm=False, again=False)
         self._end(*self.attempts.pop(), "finish", "a")

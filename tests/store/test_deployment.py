@@ -105,7 +105,7 @@ def with_files(connection: redis.Redis, blobs: BlobStore) -> Standing:
     Scripts(connection).run("take_apart", 100)
     for digest in cast("list[bytes]", connection.zrange(KEYS["unreferenced"], 0, -1)):
         connection.zadd(KEYS["unreferenced"], {digest: 1})  # for long
-    Scripts(connection).run("condemn", 0, 1, 0)  # a collector has died amid its work
+    Scripts(connection).run("condemn", 0, 1, 0)  # a collector has died during its work
     return joined
 
 

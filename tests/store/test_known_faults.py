@@ -346,11 +346,11 @@ def test_deleting_a_large_job_holds_no_client_up(connection: redis.Redis, blobs:
 
 
 def seconds_of(connection: redis.Redis, call: Callable[[], object]) -> float:
-    """For how long Redis' main thread, which answers everyone, works at a call; others on the machine do not count."""
+    """Return for how long Redis' main thread, which answers all clients, works at a call, without other processes."""
 
     def worked() -> float:
-        told: Any = connection.info("cpu")
-        return float(told["used_cpu_user_main_thread"]) + float(told["used_cpu_sys_main_thread"])
+        usage: Any = connection.info("cpu")
+        return float(usage["used_cpu_user_main_thread"]) + float(usage["used_cpu_sys_main_thread"])
 
     before = worked()
     call()

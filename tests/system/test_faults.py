@@ -41,8 +41,8 @@ def workers(stack: Stack) -> list[psutil.Process]:
 def process_of(stack: Stack, worker: str) -> int:
     """Return the process id of a worker."""
     with redis.Redis.from_url(stack.redis_url) as connection:
-        [found] = [each for each in WorkerStore(connection).list() if f"workers/{each.name}" == worker]
-    return found.process_id
+        [record] = [record for record in WorkerStore(connection).list() if f"workers/{record.name}" == worker]
+    return record.process_id
 
 
 @contextlib.contextmanager
@@ -120,7 +120,7 @@ def test_a_worker_that_finishes_first(redis_server: EmbeddedRedis, tmp_path: Pat
             ) as worker,
             contextlib.ExitStack() as stack,
         ):
-            stack.callback(worker.kill)  # else a failure would wait for it for ever
+            stack.callback(worker.kill)  # else a failure would wait for it without end
             job = api.create(TrainSpec(iterations=200))
             wait_for(api, job, "train_progress")
             worker.terminate()
