@@ -160,7 +160,7 @@ def test_weights_that_the_last_update_spoilt_are_noticed(mnist: Dataset, small_s
     model = train(mnist, replace(small_settings, iterations=0)).model
     unused = model.optimizer.variables[2]
     unused.assign(np.full(unused.shape, np.nan, np.float32))
-    with pytest.raises(ComputationError, match=f"{model.trainable_variables[0].path} is no finite number after step 1"):
+    with pytest.raises(ComputationError, match=f"{model.trainable_variables[0].path} is not finite after step 1"):
         train(mnist, replace(small_settings, iterations=1), model=model)
 
 
