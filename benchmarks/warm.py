@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from benchmarks.figures import Family, Figure
@@ -37,6 +38,7 @@ TRAINING = _figure(
 FIGURES = (ONE, ALL, NEW, SAME, EVALUATION, TRAINING)
 
 FEATURES = ["conv1", "conv2", "logits"]
+CLASS = {"logits": [3]}
 
 
 def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
@@ -45,8 +47,8 @@ def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
         model = client.train(iterations=100).result().model
         times = this.session.times
         measures: dict[Figure, Callable[[], list[float]]] = {
-            ONE: lambda: repeated(times(20), lambda seed: images_of(client, model, {"logits": [3]}, seed)),
-            ALL: lambda: repeated(times(20), lambda seed: images_of(client, model, FEATURES, seed)),
+            ONE: lambda: repeated(times(20), lambda seed: seconds_to_image(client, model, CLASS, seed=seed)),
+            ALL: lambda: repeated(times(20), lambda seed: seconds_to_image(client, model, FEATURES, 62, seed=seed)),
             NEW: lambda: first_images(client, [train(client, width=6 + number) for number in range(times(10))]),
             SAME: lambda: first_images(client, [train(client, seed=9 + number) for number in range(times(10) + 1)][1:]),
             EVALUATION: lambda: evaluations(client, model, times(20)),
@@ -67,23 +69,21 @@ def train(client: Client, *, width: int = 16, seed: int = 0) -> str:
     return client.train(iterations=1, convolutions=[width, 36], seed=seed).result().model
 
 
-def images_of(client: Client, model: str, layers: Any, seed: int) -> float:
-    """Return the seconds from submitting to the last image."""
+def seconds_to_image(client: Client, model: str, layers: Any, number: int = 1, *, seed: int = 0) -> float:
+    """Return the seconds from submitting until so many images have come."""
     started = time.perf_counter()
-    client.visualize(model, layers=layers, seed=seed).result()
-    return time.perf_counter() - started
+    job = client.visualize(model, layers=layers, seed=seed)
+    images = (event.image for event in job.watch() if isinstance(event, ImageReady))
+    *_, last = islice(images, number)
+    seconds = time.perf_counter() - started
+    assert last.best.pixels.any()
+    job.result()
+    return seconds
 
 
 def first_images(client: Client, models: list[str]) -> list[float]:
     """Return the seconds from submitting to the first image of models that no executor has loaded yet."""
-    seconds = []
-    for model in models:
-        started = time.perf_counter()
-        job = client.visualize(model, layers={"logits": [3]})
-        next(event for event in job.watch() if isinstance(event, ImageReady))
-        seconds.append(time.perf_counter() - started)
-        job.result()
-    return seconds
+    return [seconds_to_image(client, model, CLASS) for model in models]
 
 
 def evaluations(client: Client, model: str, count: int) -> list[float]:

@@ -17,7 +17,7 @@ __all__ = ["STORES", "Artifacts", "running_artifacts"]
 # What the artifacts may be kept in.
 STORES = ("file", "s3")
 
-# Of nobody: moto takes any.
+# Credentials of no account: moto takes any.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "chaos",
     "AWS_SECRET_ACCESS_KEY": "chaos",

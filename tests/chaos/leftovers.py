@@ -50,7 +50,7 @@ MOST_EVENTS = 10_000
 
 
 def left_in_redis(connection: redis.Redis) -> Iterator[str]:
-    """Leases, parts, candidates, jobs that have not ended, and parts that are to be had.
+    """Yield leases, parts, candidates, jobs that have not ended, and parts that can be claimed.
 
     Leases have the time that they take to run out.
     """
@@ -69,7 +69,7 @@ def left_in_redis(connection: redis.Redis) -> Iterator[str]:
 def _left_to_be_had(connection: redis.Redis) -> Iterator[str]:
     for device, count in connection.hgetall(KEYS["ready_parts"]).items():
         if int(count):
-            yield f"{int(count)} parts are to be had by {text(device)}"
+            yield f"{int(count)} parts can be claimed by {text(device)}"
     for name in connection.scan_iter(match="convscope:ready:*:*", count=1000):
         yield f"{text(name)} is left"
 
@@ -82,7 +82,7 @@ def _members(connection: redis.Redis, name: str) -> list[str]:
 
 
 def unseen(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:
-    """Workers that are not known to be there, though they have had the time to say so."""
+    """Yield workers that are not registered, though they have had the time to register."""
     deadline = time.monotonic() + SEEN_S
     while True:
         seen = {worker.name for worker in WorkerStore(connection).list() if not worker.silent}
@@ -94,7 +94,7 @@ def unseen(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:
 
 
 def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
-    """Blobs that an ended job points to without need: what is not in its events, result, examples and files."""
+    """Yield blobs that an ended job points to without need: what is not in its events, result, examples and files."""
     store = JobStore(connection)
     for job in jobs:
         job_id = job.name.removeprefix("jobs/")
@@ -140,7 +140,7 @@ def _sweep(connection: redis.Redis, blobs: BlobStore) -> None:
 def left_of_processes(home: Path, *, expected: Collection[int], patience: float = ENDING_S) -> Iterator[str]:
     """Processes of the cluster with this home other than those expected, if they do not end by themselves."""
     deadline = time.monotonic() + patience
-    while any(each.pid not in expected for each in processes_of(home)) and time.monotonic() < deadline:
+    while any(process.pid not in expected for process in processes_of(home)) and time.monotonic() < deadline:
         time.sleep(0.1)
     for process in processes_of(home):
         if process.pid not in expected:

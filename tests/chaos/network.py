@@ -67,7 +67,7 @@ class Link:
         self._cut: Cut | None = None
         self._whole = asyncio.Event()
         self._connections: set[_Connection] = set()
-        self._forgotten: list[_Connection] = []  # kept open, so that nobody hears of their end
+        self._forgotten: list[_Connection] = []  # kept open, so that their end is not noticed
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Link"]:

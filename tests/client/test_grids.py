@@ -11,6 +11,7 @@ import pytest
 from convscope.client import Feature, Image, OptimizedImage, VisualizeResult
 from convscope.client.cli import files
 from convscope.client.cli.files import save_grids, save_images
+from convscope.client.cli.images import _row
 from convscope.v1 import visualize_pb2
 from convscope.v1.feature_pb2 import ObjectiveRef
 from convscope.v1.objective_pb2 import Objective
@@ -72,6 +73,30 @@ def test_an_archive_has_every_array(tmp_path: Path) -> None:
         for which in ("final", "best"):
             np.testing.assert_array_equal(arrays[f"a/{which}/pixels"][1], pixels(1, final=which == "final"))
         assert arrays["a/best/objective"].tolist() == [0.5, 1.5]
+
+
+def without_classes(name: str) -> VisualizeResult:
+    """One image of a model that has no classes, with a trace."""
+    stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name=name)]), 0)
+    for message in (stored.best, stored.final, stored.trace):
+        message.ClearField("predicted_class")
+        message.ClearField("probability")
+    return VisualizeResult(images=(Image.from_wire(named(stored, ObjectiveRef(name=name))),), seconds=0.0)
+
+
+def test_an_image_without_classes_is_taken_for_none(tmp_path: Path) -> None:
+    found = without_classes("a")
+    (shown,) = found.images
+    assert (shown.best.predicted_class, shown.best.probability) == (None, None)
+    assert shown.trace is not None
+    assert (shown.trace.predicted_class, shown.trace.probability) == (None, None)
+    with np.load(save_images(found, tmp_path / "images.npz")) as arrays:
+        assert arrays["a/best/predicted_class"].tolist() == [-1]
+        assert np.isnan(arrays["a/best/probability"]).all()
+        assert arrays["a/trace/objective"].shape == (1, 3)
+        assert "a/trace/predicted_class" not in arrays
+    first, other = _row(shown), _row(result("a").images[0])
+    assert (first[4:6], other[4:6]) == (("", ""), ("0", "25.0%"))
 
 
 def test_an_archive_has_the_frames(tmp_path: Path) -> None:

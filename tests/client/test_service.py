@@ -147,6 +147,7 @@ def test_visualization(real: Client, training: Job[TrainResult]) -> None:
     assert stack.final.iteration.tolist() == [6, 6, 6]
     trace = result.images[-1].trace
     assert trace is not None
+    assert trace.predicted_class is not None
     assert {array.shape for array in (trace.objective, trace.step_size, trace.predicted_class)} == {(6,)}
 
 
@@ -211,6 +212,7 @@ def test_jobs_are_listed(real: Client, training: Job[TrainResult]) -> None:
 
 def test_datasets_are_described(real: Client) -> None:
     (dataset,) = real.datasets()
+    assert dataset.owner == "local"
     assert dataset == real.dataset("mnist")
     assert dataset.image_shape == (28, 28, 1)
     assert dict(dataset.splits) == {Split.TRAIN: 55_000, Split.VALIDATION: 5_000, Split.TEST: 10_000}

@@ -104,8 +104,8 @@ def test_patience_ends(fake: FakeService) -> None:
 
 
 def test_other_refusals_end_a_watch_at_once(fake: FakeService, client: Client) -> None:
-    fake.handlers["WatchJob"] = lambda _, context: context.abort(grpc.StatusCode.OUT_OF_RANGE, "trimmed")
-    with pytest.raises(errors.OutOfRange, match="trimmed"):
+    fake.handlers["WatchJob"] = lambda _, context: context.abort(grpc.StatusCode.DATA_LOSS, "lost")
+    with pytest.raises(errors.DataLoss, match="lost"):
         list(client.job("j").watch())
     assert len(fake.requests) == 1
 

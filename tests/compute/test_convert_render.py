@@ -42,8 +42,8 @@ def with_shared(**choices: Any) -> Render:
     ],
 )
 def test_every_field(render: Render, parameterization: dict[str, float], optimizer: dict[str, float]) -> None:
-    found = dataclasses.asdict(render_settings(render))
-    assert found == {**SHARED_FIELDS, "parameterization": parameterization, "optimizer": optimizer}
+    converted = dataclasses.asdict(render_settings(render))
+    assert converted == {**SHARED_FIELDS, "parameterization": parameterization, "optimizer": optimizer}
 
 
 def test_presets_arrive() -> None:

@@ -1,4 +1,4 @@
-"""Images whose batches were cut for want of memory have no name: nobody takes them for what others computed."""
+"""Images of cut batches have no cache key, so they are not taken for images of whole batches."""
 
 from pathlib import Path
 
@@ -59,8 +59,8 @@ class Worker:
                 settings=WorkerSettings(memory=memory),
             )
         )
-        found = ready_images(self.redis, attempt.job_id, range(4))
-        return [Image.FromString(self.blobs.get(digest)).cache_key for _, digest in found]
+        images = ready_images(self.redis, attempt.job_id, range(4))
+        return [Image.FromString(self.blobs.get(digest)).cache_key for _, digest in images]
 
     @property
     def known(self) -> set[str]:
@@ -69,14 +69,14 @@ class Worker:
 
 
 def wide() -> keras.Model:
-    """A model of which two images take more than a mebibyte, and one with its bounds does not."""
+    """Return a model of which two images take more than a mebibyte, and one with its bounds does not."""
     image = keras.Input((80, 80, 1))
     values = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 1, name="wide")(image))
     return keras.Model(image, layers.Dense(2)(values))
 
 
 @pytest.mark.parametrize("keep", [Restarts.RESTARTS_BEST, Restarts.RESTARTS_ALL])
-def test_images_of_cut_batches_have_no_name(
+def test_images_of_cut_batches_have_no_cache_key(
     connection: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: Restarts.ValueType
 ) -> None:
     worker = Worker(connection, tmp_path, monkeypatch)

@@ -68,7 +68,7 @@ def test_lost_and_added_bytes_are_noticed(start: int, stop: int, inserted: bytes
 
 
 @given(st.binary(max_size=200) | st.builds(lambda stop: STATE[32:stop], st.integers(32, len(STATE) - 1)))
-def test_what_is_no_archive_is_refused_whatever_its_checksum(content: bytes) -> None:
+def test_other_data_is_refused_whatever_its_checksum(content: bytes) -> None:
     refused(signed(content), "not an archive of arrays")
 
 

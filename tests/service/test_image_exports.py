@@ -32,7 +32,7 @@ from convscope.v1.jobs_pb2 import Failure, Job, JobState
 from convscope.v1.objective_pb2 import Objective
 from convscope.v1.visualize_pb2 import Image
 from support.api import Api, refused, violations
-from support.stored_images import Store, pixels
+from support.stored_images import Store, image, pixels
 
 LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
 
@@ -112,6 +112,16 @@ def test_pictures_lie_in_folders(api: Api, store: Store) -> None:
     }
     with Picture.open(io.BytesIO(files["conv2/5.png"])) as picture:
         np.testing.assert_array_equal(np.asarray(picture), np.rint(pixels(1)[..., 0] * 255))
+
+
+def test_what_an_image_without_classes_is_taken_for_is_null(api: Api, store: Store) -> None:
+    job = store.job({"conv1": [4]})
+    shown = image(job.effective_spec.visualize, 0)
+    shown.best.ClearField("predicted_class")
+    shown.best.ClearField("probability")
+    store.put(job, 0, shown)
+    (entry,) = json.loads(exported(api, job, ExportFormat.EXPORT_FORMAT_PNG)["index.json"])["images"]
+    assert (entry["predicted_class"], entry["probability"]) == (None, None)
 
 
 def test_restarts_are_in_the_names_of_pictures(api: Api, store: Store) -> None:

@@ -176,7 +176,7 @@ def test_jobs_are_found_by_their_labels(connection: redis.Redis, api: Api) -> No
     assert found({"by": "ann"}, kinds=[JobKind.JOB_KIND_EVALUATE]) == []
     store.delete(names[0])
     assert found({"by": "ann"}) == [names[1]]
-    assert connection.exists(key("jobs_labelled", "run", "1")) == 0
+    assert connection.exists(key("jobs_labelled", "local", "run", "1")) == 0
 
 
 def test_a_basic_job_is_short(connection: redis.Redis, api: Api, jobs: list[str], image_home: Path) -> None:

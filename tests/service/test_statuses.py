@@ -25,7 +25,6 @@ from convscope.v1 import (
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import (
-    CancelJobRequest,
     GetJobRequest,
 )
 from convscope.v1.models_pb2 import (
@@ -69,8 +68,8 @@ def api(redis_server: EmbeddedRedis, home: Path) -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def world(redis_server: EmbeddedRedis, api: Api) -> World:
-    queued, trimmed, damaged, failed, unreadable = (
-        api.create(TrainSpec(), request_id=request).name.removeprefix("jobs/") for request in ("known", *"abcd")
+    queued, damaged, failed, unreadable = (
+        api.create(TrainSpec(), request_id=request).name.removeprefix("jobs/") for request in ("known", *"abc")
     )
     drawing = VisualizeSpec(model=f"models/{queued}")
     drawn, undrawn = (api.create(drawing).name.removeprefix("jobs/") for _ in range(2))
@@ -81,15 +80,13 @@ def world(redis_server: EmbeddedRedis, api: Api) -> World:
         connection.hset(
             key("job", evaluated), mapping={"state": "succeeded", "examples": f"0:{MISSING}", "files": FILES}
         )
-        api.jobs.CancelJob(CancelJobRequest(name=f"jobs/{trimmed}"), timeout=TIMEOUT_S)
-        connection.xtrim(key("events", trimmed), maxlen=1, approximate=False)
         connection.hset(key("job", damaged), "result", MISSING)
         ready = Model(digest=Digest(sha256=MISSING)).SerializeToString()
         connection.hset(key("model", damaged), mapping={"state": "ready", "model": ready, "history": MISSING})
         connection.hset(key("model", failed), "state", "failed")
         for name in (key("job", unreadable), key("model", unreadable)):
             connection.set(name, "not a hash")
-    return World(queued, trimmed, damaged, failed, unreadable, drawn, undrawn, evaluated, unevaluated)
+    return World(queued, damaged, failed, unreadable, drawn, undrawn, evaluated, unevaluated)
 
 
 @pytest.fixture(scope="module")
@@ -128,18 +125,15 @@ def test_an_artifact_store_that_cannot_be_read(api: Api, world: World, home: Pat
 
 
 @pytest.fixture
-def unreadable_worker(redis_server: EmbeddedRedis) -> Iterator[None]:
-    """A worker whose record cannot be read, for a while: calls about waiting jobs read the workers, too."""
+def unreadable_workers(redis_server: EmbeddedRedis) -> Iterator[None]:
+    """A register of workers that cannot be read, for a while."""
     with redis.Redis.from_url(redis_server.url) as connection:
-        seconds, _ = connection.time()
-        connection.zadd(KEYS["workers"], {"unreadable": seconds * 1000})
-        connection.set(key("worker", "unreadable"), "not a hash")
+        connection.set(KEYS["workers"], "not a sorted set")
         yield
-        connection.zrem(KEYS["workers"], "unreadable")
-        connection.delete(key("worker", "unreadable"))
+        connection.delete(KEYS["workers"])
 
 
-@pytest.mark.usefixtures("odd_worker")
+@pytest.mark.usefixtures("unreadable_workers")
 @pytest.mark.parametrize("service", ALWAYS)
 def test_an_error_of_every_call(api: Api, world: World, service: str) -> None:
     for code, requests in ALWAYS[service].items():

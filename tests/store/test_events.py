@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convscope.store import Attempt, Claimant, JobStore, LogEntry, LogPage, read_log
-from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError, StaleAttemptError
+from convscope.store.errors import LogLostError, NotFoundError, StaleAttemptError
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
@@ -86,12 +86,12 @@ def test_reading_beyond_the_log_is_reported(connection: redis.Redis) -> None:
         read_log(connection, "none", 0, 10)
 
 
-def test_trimmed_events_are_reported(connection: redis.Redis) -> None:
+def test_missing_first_events_are_reported(connection: redis.Redis) -> None:
     attempt = running_job(connection)
     for step in range(5):
         attempt.report(progress(step))
     connection.xtrim(key("events", attempt.job_id), minid="4-0", approximate=False)
-    with pytest.raises(LogTrimmedError, match="event 3 of"):
+    with pytest.raises(LogLostError, match=r"event 3 of .* is missing"):
         read_log(connection, attempt.job_id, 2, 10)
     assert [entry.sequence for entry in read_log(connection, attempt.job_id, 3, 10).entries] == [4, 5, 6, 7]
 
@@ -102,7 +102,7 @@ def test_a_gap_ends_a_page_and_is_reported_next(connection: redis.Redis) -> None
         attempt.report(progress(step))
     connection.xdel(key("events", attempt.job_id), "4-0")
     assert [entry.sequence for entry in read_log(connection, attempt.job_id, 0, 10).entries] == [1, 2, 3]
-    with pytest.raises(LogTrimmedError, match="event 4 of"):
+    with pytest.raises(LogLostError, match=r"event 4 of .* is missing"):
         read_log(connection, attempt.job_id, 3, 10)
     assert [entry.sequence for entry in read_log(connection, attempt.job_id, 4, 10).entries] == [5, 6, 7]
 

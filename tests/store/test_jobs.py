@@ -62,6 +62,35 @@ def test_a_new_job_is_queued_and_its_model_pending(connection: redis.Redis, jobs
     model = ModelStore(connection).get(job.model)
     assert model.state == ModelState.MODEL_STATE_PENDING
     assert model.lineage.job == job.name
+    assert model.owner == job.owner == "local"
+
+
+def test_a_model_is_its_jobs_owners(connection: redis.Redis, jobs: JobStore) -> None:
+    job, _ = jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model(), owner="ann")
+    claim(connection, job).succeed("result", Model(digest=Digest(sha256="file")))
+    models = ModelStore(connection)
+    made = models.get(job.model)
+    assert (made.owner, made.state) == ("ann", ModelState.MODEL_STATE_READY)
+    models.delete(job.model)
+    assert models.restore(made, since=0)
+    assert models.get(job.model) == made
+
+
+def test_a_model_that_is_deleted_stays_with_the_jobs_that_are_queued_for_it_and_not_with_those_that_wait(
+    connection: redis.Redis, jobs: JobStore
+) -> None:
+    training = train(jobs)
+    waits = evaluate(jobs, training.model)
+    claim(connection, training).succeed("result", Model(digest=Digest(sha256="file"), dataset="datasets/mnist"))
+    queued = evaluate(jobs, training.model)
+    ModelStore(connection).delete(training.model)  # before those who wait for it are told
+    settle_all(connection)
+    ended = jobs.get(waits.name)
+    assert (ended.state, ended.failure.reason) == (JobState.JOB_STATE_FAILED, Failure.REASON_MODEL)
+    attempt = claim(connection, queued)
+    assert (attempt.model_file, attempt.model.dataset) == ("file", "datasets/mnist")
+    with pytest.raises(NotFoundError):
+        evaluate(jobs, training.model)
 
 
 def test_a_request_id_makes_one_job(jobs: JobStore) -> None:
@@ -296,6 +325,26 @@ def test_listing_is_newest_first_and_resumes(jobs: JobStore) -> None:
     assert [job.name for job in queued] == [*created[4:], *created[2::-1]]
     states = [JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_CANCELLED]
     assert [job.name for job in jobs.walk(states=states, newest_first=False)] == created
+
+
+def test_listings_are_of_one_owner(connection: redis.Redis, jobs: JobStore) -> None:
+    def labelled(owner: str, run: str) -> str:
+        sent = Job(spec=JobSpec(train=TrainSpec()), labels={"run": run, "by": owner})
+        return jobs.create(sent.spec, request_digest="d", sent=sent, owner=owner)[0].name
+
+    first, second, third = labelled("ann", "1"), labelled("bob", "1"), labelled("bob", "2")
+    for owner, made in (("ann", [first]), ("bob", [third, second]), ("local", [])):
+        assert [job.name for job in jobs.walk(owner=owner)] == made
+        queued = jobs.walk(owner=owner, kinds=["train"], states=[JobState.JOB_STATE_QUEUED])
+        assert [job.name for job in queued] == made
+    assert [job.name for job in jobs.walk(owner="ann", labels={"run": "1"})] == [first]
+    assert [job.name for job in jobs.walk(owner="bob", labels={"run": "1"})] == [second]
+    assert list(jobs.walk(owner="ann", labels={"by": "bob"})) == []
+    assert connection.zrange(key("jobs_labelled", "ann", "run", "1"), 0, -1) == [first.removeprefix("jobs/").encode()]
+    jobs.request_cancel(first)
+    jobs.delete(first)
+    assert not connection.exists(key("jobs_labelled", "ann", "run", "1"))
+    assert [job.name for job in jobs.walk(owner="bob", labels={"run": "1"})] == [second]
 
 
 def test_only_ended_jobs_are_deleted(connection: redis.Redis, jobs: JobStore) -> None:

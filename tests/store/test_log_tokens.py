@@ -102,7 +102,7 @@ def test_a_reader_that_sends_tokens_reads_to_the_end(connection: redis.Redis, ev
     assert read_log(connection, attempt.job_id, len(read), page, read[-1].token).entries == []
 
 
-def test_a_trimmed_log_can_be_read_on_with_a_token(connection: redis.Redis) -> None:
+def test_a_log_without_its_first_events_can_be_read_on_with_a_token(connection: redis.Redis) -> None:
     attempt = running_job(connection)
     report(attempt, 4)
     log = entries(connection, attempt)

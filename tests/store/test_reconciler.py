@@ -244,6 +244,16 @@ def test_waiters_that_were_not_settled_are(connection: redis.Redis, reconciler: 
     assert connection.scard(KEYS["unsettled"]) == 0
 
 
+def test_those_that_wait_for_a_model_of_a_chosen_id_fail_with_its_last_attempt(connection: redis.Redis) -> None:
+    jobs = JobStore(connection)
+    training, _ = jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model(), model_id="mine")
+    waiter = create(connection, needs="models/mine")
+    for _ in range(MAX_DEATHS):
+        take(connection, training.name.removeprefix("jobs/"))
+        mark_holder_lost(connection, "w", "cpu", "SIGKILL")
+    assert jobs.get(f"jobs/{waiter}").state == JobState.JOB_STATE_FAILED
+
+
 def test_one_leads_and_another_takes_over(connection: redis.Redis, reconciler: Reconciler) -> None:
     job_id = create(connection)
     take(connection, job_id)
@@ -288,6 +298,14 @@ def test_a_look_costs_the_same_however_many_jobs_wait(connection: redis.Redis, r
     for _ in range(50):
         create(connection)
     assert commands() == few
+
+
+def test_a_look_that_finds_nothing_is_a_single_call(connection: redis.Redis, reconciler: Reconciler) -> None:
+    take(connection, create(connection))  # it runs
+    WorkerStore(connection).report(WorkerReport(name="idle", device="cpu", idle=True))
+    connection.config_resetstat()
+    reconciler.tick()
+    assert connection.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
 
 
 def test_ended_jobs_are_in_no_index_that_the_reconciler_reads(connection: redis.Redis) -> None:

@@ -22,7 +22,15 @@ from convscope.v1 import (
     workers_pb2_grpc,
 )
 from convscope.v1.evaluate_pb2 import EvaluateSpec
-from convscope.v1.jobs_pb2 import CreateJobRequest, GetJobRequest, Job, JobEvent, JobSpec, WatchJobRequest
+from convscope.v1.jobs_pb2 import (
+    CancelJobRequest,
+    CreateJobRequest,
+    GetJobRequest,
+    Job,
+    JobEvent,
+    JobSpec,
+    WatchJobRequest,
+)
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
 
@@ -74,6 +82,12 @@ class Api:
         for _ in self.watch(job):
             pass
         return self.get(job)
+
+    def cancel(self, job: Job) -> Job:
+        """Ask a job to stop, and return it."""
+        cancelled = self.jobs.CancelJob(CancelJobRequest(name=job.name), timeout=PATIENCE_S)
+        assert isinstance(cancelled, Job)
+        return cancelled
 
     def get(self, job: Job) -> Job:
         """Return how a job stands."""

@@ -42,7 +42,6 @@ class World:
     """What a service knows: ids of jobs, each with the model of the same id."""
 
     queued: str  # its model is PENDING
-    trimmed: str  # its first events are gone
     damaged: str  # the job's result and the model's file and history are missing
     failed: str  # its model is FAILED
     unreadable: str  # its records cannot be read
@@ -129,7 +128,6 @@ TABLE: dict[str, dict[str, list[Request]]] = {
     },
     "Jobs.WatchJob": {
         **by_name(WatchJobRequest, "jobs"),
-        "OUT_OF_RANGE": [lambda world: WatchJobRequest(name=f"jobs/{world.trimmed}")],
         "DATA_LOSS": [lambda world: WatchJobRequest(name=f"jobs/{world.queued}", after_sequence=99)],
         "UNAVAILABLE": [lambda _: WatchJobRequest(name="jobs/none")],
     },

@@ -228,8 +228,8 @@ class Job(Generic[R]):
         Raises:
             InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
             Unavailable: The server was away for longer than the client's patience.
-            OutOfRange: Events after `after_sequence` have been trimmed.
-            DataLoss: The server has lost events that were seen, or a stored image or result is missing or damaged.
+            DataLoss: The server has lost events, or a stored image or result is missing or damaged; `refresh` tells how
+                the job stands.
             ServiceError: Any other refusal.
         """
         after_sequence = checks.int64("after_sequence", after_sequence)

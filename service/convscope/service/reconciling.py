@@ -18,8 +18,11 @@ __all__ = ["keep_reconciling", "keep_sweeping"]
 
 log = logging.getLogger(__name__)
 
-# How often either gets a chance, in seconds; they have their own periods.
+# How often jobs are looked after, in seconds.
 PERIOD_S = 0.25
+
+# How often the store is, in seconds: nothing waits for files to be gone.
+SWEEP_PERIOD_S = 1.0
 
 # How long a look at all jobs may take, in seconds; it ends by itself when Redis does not answer.
 LOOK_S = 60.0
@@ -37,8 +40,7 @@ async def keep_reconciling(backend: Backend) -> None:
     try:
         while True:
             with contextlib.suppress(*REDIS_AWAY, TimeoutError):
-                await run_within(LOOK_S, threads, reconciler.tick)
-                await run_within(LOOK_S, threads, plan_late_jobs, backend)
+                await run_within(LOOK_S, threads, _look, reconciler, backend)
             await asyncio.sleep(PERIOD_S)
     finally:
         with contextlib.suppress(*REDIS_AWAY, TimeoutError):
@@ -54,9 +56,14 @@ async def keep_sweeping(backend: Backend) -> None:
         while True:
             with contextlib.suppress(*REDIS_AWAY):
                 await loop.run_in_executor(threads, _sweep, backend.sweeper)  # takes as long as there are artifacts
-            await asyncio.sleep(PERIOD_S)
+            await asyncio.sleep(SWEEP_PERIOD_S)
     finally:
         threads.shutdown()
+
+
+def _look(reconciler: Reconciler, backend: Backend) -> None:
+    reconciler.tick()
+    plan_late_jobs(backend)
 
 
 def _sweep(sweeper: Sweeper) -> None:

@@ -45,8 +45,7 @@ async def watch_job(
     Raises:
         InvalidRequestError: if an image cannot be had in this format.
         NotFoundError: if there is no such job.
-        LogTrimmedError: if event ``after + 1`` is gone.
-        LogLostError: if the log ends before ``after``, or is no longer the one that was seen.
+        LogLostError: if the log ends before ``after``, is no longer the one that was seen, or lacks an event.
         BlobDamagedError: if an image or result is missing or damaged.
     """
     watch = _Watch(backend, job_id, after, token, image_format)

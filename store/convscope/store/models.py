@@ -90,7 +90,8 @@ class ModelStore:
         Returns:
             Whether there is a record now; there is none if one of its files is about to be deleted, or has been since.
         """
-        fields: dict[str, Value] = {"state": "ready", "model": model.SerializeToString(deterministic=True)}
+        fields: dict[str, Value] = {"state": "ready", "owner": model.owner}
+        fields["model"] = model.SerializeToString(deterministic=True)
         fields |= {"file": model.digest.sha256, "history": history, "created": model.create_time.ToMilliseconds()}
         blobs = [digest for digest in (model.digest.sha256, history) if digest]
         model_id = parse_name("models", model.name)

@@ -152,4 +152,5 @@ def _traces(traces: list[Trace | None]) -> dict[str, NDArray[Any]]:
     found = [trace for trace in traces if trace is not None]
     if not found:
         return {}
-    return {name: np.stack([getattr(trace, name) for trace in found]) for name in Trace.__dataclass_fields__}
+    figures = {name: [getattr(trace, name) for trace in found] for name in Trace.__dataclass_fields__}
+    return {name: np.stack(arrays) for name, arrays in figures.items() if arrays[0] is not None}

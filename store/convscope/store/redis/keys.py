@@ -12,8 +12,8 @@ _NAMES: Final[dict[str, str]] = {
     "jobs": "jobs",
     "jobs_in_state": "jobs:state:%s",
     "jobs_of_kind": "jobs:kind:%s:%s",
-    # Those that have a label with a value.
-    "jobs_labelled": "jobs:label:%s:%s",
+    # Those of an owner that have a label with a value.
+    "jobs_labelled": "jobs:label:%s:%s:%s",
     # Sorted set: every model by the time when its name was allotted, in milliseconds since 1970.
     "models": "models",
     # Sorted set: ended jobs by the time of their end, in milliseconds since 1970.

@@ -18,7 +18,7 @@ from convscope.engine.runtime.parallel import in_order
 from convscope.engine.runtime.pulse import Pulse, no_pulse
 from convscope.engine.runtime.threads import thread_count
 
-__all__ = ["Classifier", "Predictions", "Progress", "classify_all", "no_progress"]
+__all__ = ["Classifier", "Predictions", "Progress", "classify_all", "has_classes", "no_progress"]
 
 # Predicted classes, int32 [n], and their softmax probabilities, float32 [n].
 Predictions: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
@@ -30,6 +30,12 @@ def no_progress(done: int, total: int) -> None:
     """Do nothing."""
 
 
+def has_classes(model: keras.Model) -> bool:
+    """Tell whether a model gives one number for each class: one that ends in a convolution, say, does not."""
+    shape = model.outputs[0].shape[1:]
+    return len(shape) == 1 and None not in shape
+
+
 class Classifier:
     """A model as a compiled function from images to classes; made once, called from any number of threads.
 
@@ -39,7 +45,7 @@ class Classifier:
 
     def __init__(self, model: keras.Model) -> None:
         shape = tuple(model.outputs[0].shape[1:])
-        if len(shape) != 1 or None in shape:
+        if not has_classes(model):
             raise ModelFileError(f"the model's output has the shape {shape}; it must be one number for each class")
         self.class_count = int(shape[0])
         self._model = model

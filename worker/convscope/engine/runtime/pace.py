@@ -8,7 +8,10 @@ __all__ = ["Pace"]
 
 
 class Pace:
-    """Cuts a number of equal units of work into calls of about equal length, none much longer than a time limit."""
+    """Cuts a number of equal units of work into calls of about equal length, none much longer than a time limit.
+
+    Threads that do the same work may share one: any of them may have learned last.
+    """
 
     def __init__(self, limit_seconds: float) -> None:
         self._limit_seconds = limit_seconds
@@ -26,8 +29,8 @@ class Pace:
     @contextmanager
     def measured(self, count: int) -> Iterator[None]:
         """Learn from the time that `count` units take; the first call is not typical, because it may compile."""
-        started = time.perf_counter()
+        started, compiled = time.perf_counter(), self._compiled
         yield
-        if self._compiled:
+        if compiled:
             self._seconds_each = (time.perf_counter() - started) / count
         self._compiled = True

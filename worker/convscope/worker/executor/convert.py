@@ -240,8 +240,8 @@ def _optimized_image(image: visualization.OptimizedImage) -> OptimizedImage:
 
 def _trace(trace: visualization.Trace) -> Trace:
     return Trace(
-        predicted_class=tensor(trace.predicted_class),
-        probability=tensor(trace.probability),
+        predicted_class=None if trace.predicted_class is None else tensor(trace.predicted_class),
+        probability=None if trace.probability is None else tensor(trace.probability),
         gradient_min=tensor(trace.gradient_min),
         gradient_max=tensor(trace.gradient_max),
         step_size=tensor(trace.step_size),

@@ -69,7 +69,12 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         self._workers = WorkerStore(prompt)
         self._device = device
         self._finish = finish
-        self._threads = threads
+        self._told: dict[str, str | int] = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": version("convscope"),
+            "threads": threads,
+        }
         self._begun = time.monotonic()
         self._started_ms = 0  # by the clock of Redis, once it is known
         self._draining = False
@@ -170,12 +175,7 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             ticket=ticket,
             draining=self._draining,
             started_ms=self._started(),
-            fields={
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "version": version("convscope"),
-                "threads": self._threads,
-            },
+            fields=self._told,
         )
         if self._workers.report(report) and self.horse_pid:
             log.warning("the executor of %s is killed: its job does not stop, or its lease expired", self.name)

@@ -55,10 +55,11 @@ local function set_state(state)
   index_state(before[1], before[2], state)
 end
 
--- Calls a command on the index of each of the job's labels.
+-- Calls a command on the index of each of the job's labels, among the jobs of its owner.
 local function for_labels(command, ...)
-  for name, value in pairs(cjson.decode(redis.call('HGET', record, 'labels') or '{}')) do
-    redis.call(command, key('jobs_labelled', name, value), ...)
+  local fields = redis.call('HMGET', record, 'owner', 'labels')
+  for name, value in pairs(cjson.decode(fields[2] or '{}')) do
+    redis.call(command, key('jobs_labelled', fields[1], name, value), ...)
   end
 end
 
@@ -313,13 +314,17 @@ local function let_go(part)
   return redis.call('HINCRBY', record, 'running', -1)
 end
 
--- The digests among these that have to be written again before they may be referred to; see `is_gone`.
-local function gone_among(digests, since)
+-- Why an attempt may not write, as the reply to it: {"refused"} if it has lost its part, {"gone", digest of each blob that
+-- has to be written again before it may be referred to}, see `is_gone`; nil if it may write.
+local function refusal(part, nonce, before, digests, since)
+  if not holds(part, nonce) or not follows(part, before) then
+    return { 'refused' }
+  end
   local gone = {}
   for _, digest in ipairs(digests) do
     if is_gone(digest, since) then
       gone[#gone + 1] = digest
     end
   end
-  return gone
+  return #gone > 0 and { 'gone', unpack(gone) } or nil
 end

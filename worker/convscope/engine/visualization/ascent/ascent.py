@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from convscope.engine.runtime.pace import Pace
+from convscope.engine.runtime.pulse import PULSE_SECONDS
 from convscope.engine.visualization.along import along
 from convscope.engine.visualization.ascent.optimizers import make_optimizer
 from convscope.engine.visualization.image.parameterization import make_parameterization
@@ -60,7 +62,11 @@ class Batch(NamedTuple):
 
 
 class Ascent:
-    """Climbs one target in batches of one size; may be used from many threads at once."""
+    """Climbs one target in batches of one size; may be used from many threads at once.
+
+    Attributes:
+        pace: how many iterations to do in a call; kept, for a call more is some milliseconds more.
+    """
 
     def __init__(self, slopes: Slopes, render: RenderSettings, image_shape: Sequence[int], rows: int) -> None:
         self._slopes = slopes
@@ -72,6 +78,7 @@ class Ascent:
         self._image_shape = tuple(image_shape)
         self._rows = rows
         self._compiling = threading.Lock()
+        self.pace = Pace(PULSE_SECONDS)
 
     def batch(self, keys: Sequence[RandomKey]) -> Batch:
         """Return what ascents with these keys climb; as many as the batch has rows."""

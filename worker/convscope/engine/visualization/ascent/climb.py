@@ -9,9 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from convscope.engine.runtime.pace import Pace
 from convscope.engine.runtime.parallel import Stopped
-from convscope.engine.runtime.pulse import PULSE_SECONDS
 from convscope.engine.visualization.ascent.ascent import UNBROKEN, Ascent, Batch, State
 from convscope.engine.visualization.random_keys import RandomKey
 
@@ -70,7 +68,6 @@ class Climb:
         self._stop = stop
         self._looks = looks
         self._at = at
-        self._pace = Pace(PULSE_SECONDS)
 
     def run(self, iterations: int, *, rescue: int) -> Climbed:
         """Make `iterations` updates; where a start has no gradient, the first `rescue` are with redirected ones."""
@@ -99,8 +96,8 @@ class Climb:
         while iteration < last:
             if self._stop.is_set():
                 raise Stopped
-            calls = self._pace.next(min(last, self._next_look(iteration, last) if looks else last) - iteration)
-            with self._pace.measured(calls):
+            calls = self._ascent.pace.next(min(last, self._next_look(iteration, last) if looks else last) - iteration)
+            with self._ascent.pace.measured(calls):
                 state = climb(state, self._batch, calls)
             iteration += calls
             for look in looks:

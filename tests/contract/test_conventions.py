@@ -1,9 +1,6 @@
-"""The contract to come: well formed, commented, in its own kind of names, with the rules of the contract in use."""
+"""The contract keeps its conventions: well formed, commented, one kind of names, rules on all that clients send."""
 
-import contextlib
-import importlib
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +9,8 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
-from google.protobuf.descriptor_pool import Default
 
-from contract.conftest import DRAFT, PROTOS, ROOT, Draft
+from contract.conftest import ROOT, Contract
 from convscope.v1.rules import field_rules, oneof_rules
 
 # Numbers of fields in messages, of messages in files and so on, as descriptors count them.
@@ -23,24 +19,10 @@ MESSAGE, SERVICE, FIELD, NESTED, METHOD = 4, 6, 2, 3, 2
 COUNT = re.compile(r"(Number of (?!the |its |that )|How many )")
 
 
-@pytest.fixture(scope="module")
-def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The draft as a module of its own, beside the settings of buf."""
-    root = tmp_path_factory.mktemp("module")
-    shutil.copytree(DRAFT, root / "protos")
-    shutil.copy(PROTOS / "convscope" / "v1" / "field_options.proto", root / "protos" / "convscope" / "v1")
-    settings = (ROOT / "buf.yaml").read_text()
-    kept = [
-        line for line in settings.splitlines() if not re.match(r"\s+(excludes:|# The contract|- protos/draft)", line)
-    ]
-    (root / "buf.yaml").write_text("\n".join(kept))
-    return root
-
-
 @pytest.mark.parametrize("command", [["lint"], ["format", "--diff", "--exit-code"]], ids=lambda command: command[0])
-def test_buf(module: Path, command: list[str]) -> None:
+def test_buf(command: list[str]) -> None:
     buf = Path(sys.executable).with_name("buf")
-    answer = subprocess.run([buf, *command], cwd=module, capture_output=True, text=True, timeout=60, check=False)
+    answer = subprocess.run([buf, *command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
 
 
@@ -48,12 +30,12 @@ def comments(file: FileDescriptorProto) -> dict[tuple[int, ...], str]:
     return {tuple(place.path): place.leading_comments for place in file.source_code_info.location}
 
 
-def fields(file: FileDescriptorProto, draft: Draft) -> Iterator[tuple[FieldDescriptor, str]]:
+def fields(file: FileDescriptorProto, contract: Contract) -> Iterator[tuple[FieldDescriptor, str]]:
     """Every field of a file's messages, with its comment."""
     told = comments(file)
 
     def of(message: DescriptorProto, path: tuple[int, ...], name: str) -> Iterator[tuple[FieldDescriptor, str]]:
-        descriptor = draft.pool.FindMessageTypeByName(name)
+        descriptor = contract.pool.FindMessageTypeByName(name)
         for index, field in enumerate(message.field):
             yield descriptor.fields_by_name[field.name], told.get((*path, FIELD, index), "")
         for index, nested in enumerate(message.nested_type):
@@ -64,15 +46,15 @@ def fields(file: FileDescriptorProto, draft: Draft) -> Iterator[tuple[FieldDescr
         yield from of(message, (MESSAGE, index), f"{file.package}.{message.name}")
 
 
-def all_fields(draft: Draft) -> list[tuple[FieldDescriptor, str]]:
-    return [pair for file in draft.own_files for pair in fields(file, draft)]
+def all_fields(contract: Contract) -> list[tuple[FieldDescriptor, str]]:
+    return [pair for file in contract.files for pair in fields(file, contract)]
 
 
-def test_counts_end_in_count_and_sizes_in_bytes(draft: Draft) -> None:
+def test_counts_end_in_count_and_sizes_in_bytes(contract: Contract) -> None:
     # Settings have the field's own words: filters, units, iterations, restarts, frames. They have rules.
     wrong = [
         field.full_name
-        for field, comment in all_fields(draft)
+        for field, comment in all_fields(contract)
         if field.message_type is None
         and COUNT.match(comment.strip())
         and not re.search(r"_(count|bytes)$", field.name)
@@ -82,25 +64,25 @@ def test_counts_end_in_count_and_sizes_in_bytes(draft: Draft) -> None:
     assert wrong == []
 
 
-def test_comments_leave_ranges_and_defaults_to_the_rules(draft: Draft) -> None:
+def test_comments_leave_ranges_and_defaults_to_the_rules(contract: Contract) -> None:
     twice = [
         field.full_name
-        for field, comment in all_fields(draft)
+        for field, comment in all_fields(contract)
         if field_rules(field).ByteSize() and re.search(r"\bDefault\b|\bRequired\b|\d to [\d,]*\d\d\d", comment)
     ]
     assert twice == []
 
 
-def test_times_are_well_known_types(draft: Draft) -> None:
-    for field, _ in all_fields(draft):
+def test_times_are_well_known_types(contract: Contract) -> None:
+    for field, _ in all_fields(contract):
         kind = field.message_type.full_name if field.message_type is not None else ""
         assert not re.search(r"(^|_)(seconds|milliseconds|millis|ms)$", field.name), field.full_name
         assert field.name.endswith("_time") or field.name == "time" or kind != "google.protobuf.Timestamp"
         assert re.search(r"(^|_)(duration|timeout)$", field.name) or kind != "google.protobuf.Duration"
 
 
-def test_every_method_lists_its_errors(draft: Draft) -> None:
-    for file in draft.own_files:
+def test_every_method_lists_its_errors(contract: Contract) -> None:
+    for file in contract.files:
         told = comments(file)
         for index, service in enumerate(file.service):
             assert "Errors of every call:" in told[SERVICE, index]
@@ -108,11 +90,11 @@ def test_every_method_lists_its_errors(draft: Draft) -> None:
                 assert "Errors:" in told[SERVICE, index, METHOD, number], method.name
 
 
-def requests(draft: Draft) -> set[Descriptor]:
+def requests(contract: Contract) -> set[Descriptor]:
     """The messages that clients send, and those in them that the server does not set."""
     pending = [
-        draft.pool.FindMessageTypeByName(method.input_type.lstrip("."))
-        for file in draft.own_files
+        contract.pool.FindMessageTypeByName(method.input_type.lstrip("."))
+        for file in contract.files
         for service in file.service
         for method in service.method
     ]
@@ -126,9 +108,9 @@ def requests(draft: Draft) -> set[Descriptor]:
     return found
 
 
-def test_every_text_and_list_of_a_request_has_an_end(draft: Draft) -> None:
+def test_every_text_and_list_of_a_request_has_an_end(contract: Contract) -> None:
     endless = []
-    for message in requests(draft):
+    for message in requests(contract):
         for field in message.fields:
             rules = field_rules(field)
             texts = field.type in {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}
@@ -139,8 +121,8 @@ def test_every_text_and_list_of_a_request_has_an_end(draft: Draft) -> None:
     assert endless == []
 
 
-def test_every_rule_is_one_that_its_field_can_keep(draft: Draft) -> None:
-    for message in draft.messages:
+def test_every_rule_is_one_that_its_field_can_keep(contract: Contract) -> None:
+    for message in contract.messages:
         for field in message.fields:
             rules = field_rules(field)
             number = field.cpp_type in {1, 2, 3, 4, 5, 6} or (
@@ -158,39 +140,8 @@ def test_every_rule_is_one_that_its_field_can_keep(draft: Draft) -> None:
                 assert message.fields_by_name[chosen].message_type is not None
 
 
-def test_numbers_of_kinds_agree(draft: Draft) -> None:
-    kinds = draft.pool.FindEnumTypeByName("convscope.v1.JobKind").values
+def test_numbers_of_kinds_agree(contract: Contract) -> None:
+    kinds = contract.pool.FindEnumTypeByName("convscope.v1.JobKind").values
     expected = {value.name.removeprefix("JOB_KIND_").lower(): value.number for value in kinds if value.number}
     for name in ("JobSpec", "JobResult"):
-        assert {field.name: field.number for field in draft.descriptor(name).fields} == expected
-
-
-def in_use(draft: Draft) -> Iterator[tuple[Descriptor, Descriptor]]:
-    """The draft's messages that the contract in use has as well, each with that."""
-    for file in (PROTOS / "convscope" / "v1").glob("*_pb2.py"):
-        importlib.import_module(f"convscope.v1.{file.stem}")  # now the default pool has its messages
-    for message in draft.messages:
-        name = message.full_name.removeprefix("convscope.v1.")
-        with contextlib.suppress(KeyError):
-            yield message, Default().FindMessageTypeByName(f"convscope.v1.{name}")
-
-
-def kind(field: FieldDescriptor) -> tuple[object, ...]:
-    """What tells fields apart that have a name in common."""
-    types = [found and found.full_name for found in (field.message_type, field.enum_type)]
-    oneof = field.containing_oneof
-    return (field.type, field.is_repeated, field.has_presence, oneof and oneof.name, *types)
-
-
-def test_rules_are_those_of_the_contract_in_use(draft: Draft) -> None:
-    compared = 0
-    for message, present in in_use(draft):
-        for field in message.fields:
-            other = present.fields_by_name.get(field.name)
-            if other is not None and kind(other) == kind(field):
-                compared += field_rules(field).ByteSize() > 0
-                assert field_rules(other) == field_rules(field), field.full_name
-        for oneof in message.oneofs:
-            if oneof.name in present.oneofs_by_name:
-                assert oneof_rules(present.oneofs_by_name[oneof.name]) == oneof_rules(oneof), oneof.full_name
-    assert compared > 60
+        assert {field.name: field.number for field in contract.descriptor(name).fields} == expected

@@ -1,4 +1,4 @@
-"""Services whose Redis and artifact store do not belong together delete nothing, say so, and go on with jobs."""
+"""Services whose Redis and artifact store do not belong together delete nothing, say so, and continue with jobs."""
 
 import contextlib
 import json
@@ -33,9 +33,9 @@ DAY_S = 86_400
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A short path, for sockets."""
-    found = Path(mkdtemp(prefix="cs-"))
-    yield found
-    shutil.rmtree(found)
+    folder = Path(mkdtemp(prefix="cs-"))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def blobs(home: Path) -> BlobStore:
 
 @contextlib.contextmanager
 def connected(server: EmbeddedRedis) -> Iterator[redis.Redis]:
-    with contextlib.closing(redis.Redis.from_url(server.url)) as found:
-        yield found
+    with contextlib.closing(redis.Redis.from_url(server.url)) as connection:
+        yield connection
 
 
 def files(home: Path) -> dict[Path, bytes]:
@@ -72,7 +72,7 @@ class Admin:
         self._environment.setenv("CONVSCOPE_REDIS_URL", server.url)
 
     def __call__(self, *words: str) -> tuple[int, str]:
-        """Run a command; returns its exit code, and what it printed."""
+        """Run a command and return its exit code and what it printed."""
         self._capsys.readouterr()
         code = main(words)
         printed = self._capsys.readouterr()
@@ -92,7 +92,7 @@ def admin(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
 @contextlib.contextmanager
 def logging_service(server: EmbeddedRedis, home: Path) -> Iterator[tuple[str, list[str]]]:
-    """A service; afterwards the lines of its log are there."""
+    """Run a service; afterwards the lines of its log are there."""
     lines: list[str] = []
     with service_alone(server.url, home) as (address, process):
         yield address, lines
@@ -123,15 +123,15 @@ def test_a_service_on_an_empty_redis_deletes_nothing_of_a_full_store(
                 1,
                 0,
             ]
-        told = [line for line in lines if status["reason"] in line]
-        assert len(told) == 1
-        assert status["advice"] in told[0]
+        warnings = [line for line in lines if status["reason"] in line]
+        assert len(warnings) == 1
+        assert status["advice"] in warnings[0]
         assert before.items() <= files(home).items()
         code, text = admin("adopt", "--yes")
         assert code == 0
         assert model.name in text
         with logging_service(server, home) as (address, _), connect(address) as api:
-            listed = {each.name for each in api.models.ListModels(ListModelsRequest()).models}
+            listed = {model.name for model in api.models.ListModels(ListModelsRequest()).models}
             assert model.name in listed
             assert deleted.name not in listed
             assert api.models.GetModel(GetModelRequest(name=model.name)).digest.sha256 == model.digest.sha256
@@ -147,8 +147,8 @@ def test_a_service_on_an_empty_redis_deletes_nothing_of_a_full_store(
 def test_the_command_reaches_admin(redis_server: EmbeddedRedis, home: Path) -> None:
     command = [sys.executable, "-c", "from convscope.client.cli import main; main()", "admin", "status"]
     environment = {**os.environ, "CONVSCOPE_REDIS_URL": redis_server.url, "CONVSCOPE_HOME": str(home)}
-    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert "Artifact store" in found.stdout
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "Artifact store" in process.stdout
     for variable, url in (("CONVSCOPE_REDIS_URL", "http://x"), ("CONVSCOPE_ARTIFACTS_URL", "ftp://x")):
         failed = subprocess.run(
             command, env={**environment, variable: url}, capture_output=True, text=True, check=False
@@ -202,7 +202,7 @@ def test_records_of_the_first_version_are_refused_in_a_sentence(
     connection.delete(KEYS["deployment"])
     connection.zadd(KEYS["jobs"], {"some": 0})
     connection.hset(key("job", "some"), "state", "queued")
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", program],
         env={
             **os.environ,
@@ -215,9 +215,9 @@ def test_records_of_the_first_version_are_refused_in_a_sentence(
         timeout=60,
         check=False,
     )
-    assert found.returncode == 2
-    (line,) = [line for line in found.stderr.splitlines() if line.startswith("convscope ")]
+    assert process.returncode == 2
+    (line,) = [line for line in process.stderr.splitlines() if line.startswith("convscope ")]
     assert "0.1" in line
     assert "flushdb" in line
-    assert "Traceback" not in found.stderr
+    assert "Traceback" not in process.stderr
     assert not connection.exists(KEYS["deployment"])

@@ -1,4 +1,4 @@
-"""An attempt goes on from the latest checkpoint that it can go on from, and says which it could not."""
+"""An attempt resumes from the latest checkpoint that it can restore, and says which it could not."""
 
 import logging
 from pathlib import Path
@@ -29,7 +29,7 @@ class Runs:
         self.job_id = job.name.removeprefix("jobs/")
         self.blobs = blobs
         self.states: list[tuple[int, bytes]] = []  # saved by the latest run
-        self.resumed: list[int] = []  # where each run went on, 0 where it began
+        self.resumed: list[int] = []  # the step that each run resumed from, 0 where it began
         self._connection = connection
         self._dataset = dataset
         self._how = how
@@ -67,12 +67,12 @@ class Runs:
         return train(self._dataset, self._how, checkpoints=noted)
 
     def weights(self) -> bytes:
-        """Train as a horse does; return the state at the end."""
+        """Train as an executor does; return the state at the end."""
         return state_to_bytes(train_with_checkpoints(self.reporter, self.run).model)
 
     @property
     def unreadable(self) -> list[CheckpointUnreadable]:
-        """What the log says of them."""
+        """The events of checkpoints that could not be read."""
         events = self.reporter.logged()
         return [event.checkpoint_unreadable for event in events if event.HasField("checkpoint_unreadable")]
 
@@ -110,16 +110,16 @@ def test_a_state_that_cannot_be_restored_falls_back_to_the_one_before(runs: Runs
     assert len(runs.unreadable) == 3
 
 
-def test_where_none_can_be_gone_on_from_it_begins_anew(runs: Runs) -> None:
+def test_where_none_can_be_restored_it_begins_at_step_0(runs: Runs) -> None:
     expected = runs.weights()
     runs.keep(10, b"nothing")
     runs.blobs.delete([runs.keep(20, b"gone")])
     assert runs.weights() == expected
     assert runs.resumed == [0, 10, 0]
-    assert [each.step for each in runs.unreadable] == [20, 10]
+    assert [checkpoint.step for checkpoint in runs.unreadable] == [20, 10]
     assert "is missing" in runs.unreadable[0].cause
     runs.give_back()
-    assert runs.next_attempt().attempt.checkpoints == [], "nobody tries them again"
+    assert runs.next_attempt().attempt.checkpoints == [], "they are not tried again"
     assert runs.weights() == expected
     assert len(runs.unreadable) == 2
 
@@ -135,7 +135,7 @@ def test_what_goes_wrong_while_training_is_no_fault_of_the_checkpoint(runs: Runs
     assert runs.unreadable == []
 
 
-def test_a_checkpoint_made_under_other_conditions_is_told(runs: Runs, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_checkpoint_made_under_other_conditions_is_reported(runs: Runs, caplog: pytest.LogCaptureFixture) -> None:
     runs.weights()
     runs.keep(*runs.states[0])
     assert environments(runs.reporter) == environment()
@@ -148,7 +148,9 @@ def test_a_checkpoint_made_under_other_conditions_is_told(runs: Runs, caplog: py
     assert environments(runs.reporter) == {**environment(), "threads": threads}
 
 
-def test_an_attempt_that_begins_anew_owes_nothing_to_those_before(runs: Runs, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_attempt_that_begins_at_step_0_ignores_the_conditions_of_earlier_ones(
+    runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
     runs.give_back()
     runs.next_attempt(threads="77")
     runs.give_back()

@@ -24,7 +24,7 @@ def network() -> keras.Model:
 
 # Keras 3 asks TensorFlow's variables for arrays in the manner of NumPy 1.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
-def test_layers_with_odd_names_are_seen_listed_fetched_and_exported(stack: Stack, tmp_path: Path) -> None:
+def test_layers_with_confusing_names_are_visualized_listed_fetched_and_exported(stack: Stack, tmp_path: Path) -> None:
     model = place(stack, network())
     with Client(stack.address) as client:
         assert [layer.name for layer in client.model(model.name).layers if layer.feature_count] == [*NAMES, "scores"]
