@@ -44,7 +44,7 @@ async def _run(service: ServiceSettings, store: StoreSettings) -> None:
 
 
 def _announce(listener: Listener) -> None:
-    print(f"{ANNOUNCED}{listener.address}", flush=True)  # noqa: T201 - whoever started it waits for this line
+    print(f"{ANNOUNCED}{listener.address}", flush=True)  # noqa: T201 - the caller waits for this line
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def find_dataset(name: str) -> Dataset:
     """Return a dataset's description.
 
     Raises:
-        NotFoundError: if there is none of this name.
+        NotFoundError: if there is no dataset of this name.
     """
     if name not in DATASETS:
         raise NotFoundError(f"{name} does not exist; there is {', '.join(sorted(DATASETS))}")

@@ -45,8 +45,8 @@ class FilesService(files_pb2_grpc.FilesServicer):
 def _list(backend: Backend, request: ListFilesRequest) -> ListFilesResponse:
     before = place_before(request)
     job = backend.jobs.get(request.parent)
-    found = (_file(job.name, file, job.end_time) for file in backend.jobs.files(job.name))
-    files, token = cut_page(request, (file for file in found if _escaped(file) > before), _escaped)
+    stored = (_file(job.name, file, job.end_time) for file in backend.jobs.files(job.name))
+    files, token = cut_page(request, (file for file in stored if _escaped(file) > before), _escaped)
     return ListFilesResponse(files=files, next_page_token=token)
 
 
@@ -60,11 +60,11 @@ def _escaped(file: File) -> str:
 
 
 def _find(backend: Backend, name: str) -> StoredFile:
-    """Return the file of a resource name.
+    """Return the file with a resource name.
 
     Raises:
         ValueError: if the name is malformed.
-        NotFoundError: if there is no such job, or it has no such file.
+        NotFoundError: if the job does not exist or has no such file.
     """
     job, wanted = parse_file_name(name)
     for file in backend.jobs.files(job):
