@@ -157,7 +157,7 @@ FAULTS: list[tuple[VisualizeSpec, str, str]] = [
     (VisualizeSpec(restarts=1_001), "restarts", "must be 1 to 1,000, not 1,001"),
     (VisualizeSpec(keep=3), "keep", "unknown value 3; allowed: RESTARTS_BEST, RESTARTS_ALL"),  # type: ignore[arg-type]
     (VisualizeSpec(preset=9), "preset", "unknown value 9; allowed: PRESET_TUTORIAL, PRESET_ROBUST"),  # type: ignore[arg-type]
-    (VisualizeSpec(selections=[LayerSelection(name="pool1")]), "selections[0].name", "no features of its own"),
+    (VisualizeSpec(selections=[LayerSelection(name="pool1")]), "selections[0].name", "has no features"),
     (VisualizeSpec(selections=[LayerSelection(name="dropout")]), "selections[0].name", "with features: conv1, conv2"),
     (VisualizeSpec(selections=[LayerSelection(name="x")] * 10_001), "selections", "at most 10,000 items, not 10,001"),
     (VisualizeSpec(objectives=[Objective()]), "objectives[0].terms", "must have 1 to 16 items, not 0"),

@@ -1,6 +1,6 @@
-"""How a visualization is cut up: chunks, parts, image numbers and cache keys, what it will cost, and its presets.
+"""Plans a visualization: chunks, parts, image numbers, cache keys, estimated cost, and presets.
 
-All of it is a pure function of what is asked for and the sizes of the model's layers, so that service and workers agree
+All of it is a pure function of the request and the sizes of the model's layers, so that service and workers agree
 without TensorFlow, and a notebook gets the same images without either.
 """
 

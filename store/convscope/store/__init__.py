@@ -1,4 +1,4 @@
-"""Job records, event log, artifacts and queues: everything that outlives a process.
+"""Job records, event logs, artifacts and queues: everything that outlives a process.
 
 State is in Redis and changes only by scripts that run inside it; artifacts are in an object store.
 """
