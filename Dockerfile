@@ -20,7 +20,7 @@ COPY worker worker
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 # The versions are those of requirements.lock, every file checked against its hash. The project comes last, so that a
-# change of its code does not install everything anew.
+# change of its code does not reinstall everything.
 FROM pins AS build-service
 RUN python -m venv /opt/convscope \
  && python deploy/requirements.py service > service.txt \

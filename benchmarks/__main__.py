@@ -14,7 +14,7 @@ from benchmarks.running import Run
 
 __all__ = ["main"]
 
-# Columns of the table where it is no terminal that limits them.
+# Columns of the table where no terminal limits them.
 FILE_WIDTH = 160
 
 

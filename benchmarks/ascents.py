@@ -1,9 +1,9 @@
-"""How fast ascents of the tutorial's second convolution are, beside the machine's own matrix products.
+"""Speed of ascents of the tutorial's second convolution, beside the machine's own matrix products.
 
 FLOPs are counted from shapes: both convolutions forward, and their gradients by their inputs, at every evaluation. The
 ascent of single features gets to the same images with fewer, because the gradient of its objective by the layer's input
-never changes: its share tells what a plain ascent would have to reach to be as fast, and may exceed 100 %. The ascent
-of the whole layer (the mean square of its channels) computes all of them: its share tells how busy the machine is.
+never changes: its share is what a plain ascent would have to reach to be as fast, and may exceed 100 %. The ascent of
+the whole layer (the mean square of its channels) computes all of them: its share is how busy the machine is.
 """
 
 import json
@@ -37,16 +37,16 @@ WHOLE_SHARE = Figure(
 RESTARTS = Figure(
     name="restarts-batch",
     what="36 features x 50 restarts of conv2: images per second over that of 36 requests for one image, each of which "
-    "climbs in a batch of nine for the sake of its bits",
+    "runs in a batch of nine for the sake of its bits",
     target=20,
     unit="x",
     noise=0.15,
 )
 
-FEATURES, RESTARTS_EACH, ITERATIONS = 36, 50, 30
-# Ascents of the whole layer, and how many of anything go together. A request for one image without restarts climbs in
-# a batch of as many as the service would give it (see `chunk_rows`), and eight of these nine are thrown away: its bits
-# must be those that it has beside its neighbours. That, and a second thread, are what many images at once gain.
+FEATURES, RESTART_COUNT, ITERATIONS = 36, 50, 30
+# Ascents of the whole layer, and sizes of batches. A request for one image without restarts runs in a batch of the size
+# that the service chooses (``chunk_rows``), and eight of these nine images are dropped: its bits must be those that it
+# has beside its neighbours. That, and a second thread, are what many images at once gain.
 WHOLE, ROWS, ROWS_ALONE = 192, 16, 9
 # Side of the matrices whose products are timed: large enough for the full rate, small enough for the caches.
 SIDE = 2048
@@ -54,11 +54,11 @@ PROGRAM = "import json, sys; from benchmarks.ascents import measure_here; print(
 
 
 def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Measure in a process of its own: threads are configured once in a process."""
+    """Measure in a separate process: threads are configured once in a process."""
     command = [sys.executable, "-c", PROGRAM, *names]
     answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    found: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
-    yield from found.items()
+    values: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
+    yield from values.items()
 
 
 def measure_here(names: Collection[str]) -> dict[str, float]:
@@ -75,7 +75,7 @@ def measure_here(names: Collection[str]) -> dict[str, float]:
         visualizer.run_objective("all", Layer("conv2"), settings, rows=ROWS, ready=lambda _: None)
 
     def together() -> None:
-        settings = VisualizeSettings(iterations=ITERATIONS, restarts=RESTARTS_EACH)
+        settings = VisualizeSettings(iterations=ITERATIONS, restarts=RESTART_COUNT)
         visualizer.run("conv2", range(FEATURES), settings, rows=ROWS, ready=lambda _: None)
 
     def alone() -> None:
@@ -84,37 +84,37 @@ def measure_here(names: Collection[str]) -> dict[str, float]:
             visualizer.run("conv2", [feature], settings, rows=ROWS_ALONE, ready=lambda _: None)
 
     percent = 100 * (ITERATIONS + 1) * flops_of_an_evaluation() / sgemm_flops_per_second()
-    found = {}
+    values = {}
     if WHOLE_SHARE.name in names:
-        found[WHOLE_SHARE.name] = percent * WHOLE / seconds(whole)
+        values[WHOLE_SHARE.name] = percent * WHOLE / seconds(whole)
     if {SHARE.name, RESTARTS.name}.intersection(names):
         batched = seconds(together)
-        found[SHARE.name] = percent * FEATURES * RESTARTS_EACH / batched
+        values[SHARE.name] = percent * FEATURES * RESTART_COUNT / batched
     if RESTARTS.name in names:
-        found[RESTARTS.name] = RESTARTS_EACH * seconds(alone) / batched
-    return {name: value for name, value in found.items() if name in names}
+        values[RESTARTS.name] = RESTART_COUNT * seconds(alone) / batched
+    return {name: value for name, value in values.items() if name in names}
 
 
 def flops_of_an_evaluation() -> float:
-    """Return 2 for each multiplication of both convolutions, forward and for the gradient by their inputs."""
+    """Return the FLOPs for one image: 2 for each multiplication of both convolutions, forward and for the gradients."""
     conv1 = 28 * 28 * 5 * 5 * 1 * 16
     conv2 = 14 * 14 * 5 * 5 * 16 * 36
     return 2 * 2 * (conv1 + conv2)
 
 
 def seconds(work: Callable[[], None]) -> float:
-    """Return the shortest of three runs, after one that compiles."""
+    """Return the seconds of the shortest of three runs, after one that compiles."""
     work()
-    found = []
+    times = []
     for _ in range(3):
         started = time.perf_counter()
         work()
-        found.append(time.perf_counter() - started)
-    return min(found)
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 def sgemm_flops_per_second() -> float:
-    """Return the rate of float32 matrix products, one at a time on each of the threads that ascents use."""
+    """Return the FLOPs a second of float32 matrix products, one at a time on each of the threads that ascents use."""
     import tensorflow as tf
 
     from convscope.engine.runtime.threads import thread_count

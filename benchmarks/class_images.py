@@ -1,6 +1,6 @@
-"""How good the images of the ten classes are that presets make of a trained network, in this very process.
+"""Quality of the class images that each preset makes of a trained network, measured in this process.
 
-Whoever calls this runs it in a process of its own: threads are configured once in a process.
+Call it in a separate process: threads are configured once in a process.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ PRESETS: Final = {"tutorial": Preset.PRESET_TUTORIAL, "robust": Preset.PRESET_RO
 
 # What is visualized: the tutorial's network.
 VISUALIZED: Final = TrainSettings(iterations=5000, seed=0)
-# Who judges: the same network from another start, and two of other architectures.
+# The judges: the same network from another start, and two other architectures.
 JUDGES: Final = (
     TrainSettings(iterations=2000, seed=1),
     TrainSettings(
@@ -64,23 +64,23 @@ def qualities() -> dict[str, tuple[float, float]]:
     """Return, for each preset, the share of class images that the judges recognize, and their total variation."""
     model, *judges = (train(load_dataset("datasets/mnist"), settings).model for settings in (VISUALIZED, *JUDGES))
     images = {name: class_images(model, preset) for name, preset in PRESETS.items()}
-    return {name: (_recognized(judges, found), _variation(found)) for name, found in images.items()}
+    return {name: (_recognized(judges, pixels), _variation(pixels)) for name, pixels in images.items()}
 
 
 def class_images(model: keras.Model, preset: Preset.ValueType) -> npt.NDArray[np.float32]:
-    """Return the best images of the classes, [CLASSES * RESTARTS, h, w, c], those of a class beside each other."""
+    """Return the best images of the classes, [CLASSES * RESTARTS, h, w, c], those of a class together."""
     render, iterations = preset_render(preset)
     settings = VisualizeSettings(
         iterations=iterations, restarts=RESTARTS, keep_all=True, render=render_settings(render)
     )
-    found: list[FeatureImage] = []
-    Visualizer(model).run("logits", range(CLASSES), settings, rows=10, ready=found.append)
-    return np.stack([image.best.pixels for image in found])
+    images: list[FeatureImage] = []
+    Visualizer(model).run("logits", range(CLASSES), settings, rows=10, ready=images.append)
+    return np.stack([image.best.pixels for image in images])
 
 
 def _recognized(judges: Sequence[keras.Model], images: npt.NDArray[np.float32]) -> float:
-    meant = np.arange(len(images)) // RESTARTS
-    return float(np.mean([np.argmax(_logits(judge, images), axis=1) == meant for judge in judges]))
+    classes = np.arange(len(images)) // RESTARTS
+    return float(np.mean([np.argmax(_logits(judge, images), axis=1) == classes for judge in judges]))
 
 
 def _logits(model: keras.Model, images: npt.NDArray[np.float32]) -> Any:

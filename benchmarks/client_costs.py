@@ -1,4 +1,4 @@
-"""What the client library costs: seconds to import, memory of a program that trains and visualizes."""
+"""Costs of the client library: seconds to import, memory of a program that trains and visualizes."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ MEMORY = Figure(
     bound="at most",
 )
 
-# How often the import is measured, each time in a new process.
+# How often the import is measured, always in a new process.
 IMPORTS = 20
 
 IMPORT_PROGRAM = """

@@ -1,4 +1,4 @@
-"""What it costs to hand out a part: processor time of Redis and of workers whose parts only sleep."""
+"""Cost of dispatching a part: processor time of Redis and of workers whose parts only sleep."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ WARM = Figure(
 )
 COLD = Figure(
     name="dispatch-cost-cold",
-    what="the same for 160 parts, each in a process of its own",
+    what="the same for 160 parts, each in a new process",
     target=60.0,
     unit="ms",
     noise=0.15,
@@ -41,7 +41,7 @@ COLD = Figure(
 
 WORKERS = 16
 
-# How often the benchmark looks, in seconds.
+# How often the benchmark polls, in seconds.
 PERIOD_S = 0.5
 
 # When it gives up, in seconds: several times what it takes on two cores.
@@ -82,7 +82,7 @@ while True:
 
 
 def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Run workers of their own on a Redis of their own."""
+    """Run separate workers on a separate Redis."""
     if WARM.name in names:
         yield WARM.name, milliseconds_per_part(parts=5_000, sleep_s=0.05, cold=False)
     if COLD.name in names:
@@ -90,13 +90,19 @@ def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
 
 
 def milliseconds_per_part(*, parts: int, sleep_s: float, cold: bool) -> float:
-    """Return the processor time of Redis and all workers for each part, in milliseconds."""
+    """Return the processor time of Redis and all workers for each part, in milliseconds.
+
+    Args:
+        parts: how many.
+        sleep_s: how long a part sleeps, in seconds.
+        cold: whether each part runs in a new process.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="cs-") as folder,
         EmbeddedRedis(Path(folder) / "redis").running() as server,
         connect_promptly(server.url) as connection,
     ):
-        # Executors end when there is nothing to be had, so that their processor time can be told.
+        # Executors end when there is no part to claim, so that their processor time can be read.
         environment = {"CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": folder, "CONVSCOPE_KEEP_WARM": "0"}
         with subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(WORKERS), str(sleep_s), "cold" if cold else "warm"],
@@ -121,9 +127,9 @@ def milliseconds_per_part(*, parts: int, sleep_s: float, cold: bool) -> float:
 
 
 def stop(workers: subprocess.Popen[str]) -> None:
-    """Stop all workers, also those that do not end by themselves, for which nothing else would ever stop to wait."""
-    for each in psutil.Process(workers.pid).children():
-        each.terminate()
+    """Stop all workers, and kill those that do not end by themselves: nothing else would end the wait for them."""
+    for worker in psutil.Process(workers.pid).children():
+        worker.terminate()
     try:
         workers.wait(STOP_S)
     except subprocess.TimeoutExpired:
@@ -138,7 +144,7 @@ def create(connection: redis.Redis, parts: int) -> str:
 
 
 def await_end(jobs: JobStore, name: str, workers: psutil.Process) -> None:
-    """Wait until a job has succeeded, and nobody computes any more."""
+    """Wait until a job has succeeded and no executor is left."""
     end = time.monotonic() + MOST_S
     while not jobs.get(name).HasField("end_time"):
         if time.monotonic() > end:
@@ -152,8 +158,8 @@ def await_end(jobs: JobStore, name: str, workers: psutil.Process) -> None:
 
 
 def processor_seconds(processes: list[psutil.Process]) -> float:
-    """Return the processor time of processes and of their children that have ended."""
-    return sum(sum(each.cpu_times()[:4]) for each in processes)
+    """Return the processor seconds of processes and of their children that have ended."""
+    return sum(sum(process.cpu_times()[:4]) for process in processes)
 
 
 FAMILY = Family(figures=(WARM, COLD), measure=measure)

@@ -1,4 +1,4 @@
-"""What an event costs, and how soon watchers have it."""
+"""Cost of an event, and its delay until watchers have it."""
 
 import json
 import select
@@ -54,14 +54,14 @@ THROUGHPUT = Figure(name="event-rate", what="events through one Redis, 4 writers
 # One writer's events, and the pause between two, in seconds.
 EVENTS, PAUSE_S = 500, 0.01
 
-# Jobs and watchers of each, so that 1,000 watch; events of each job, and their period in seconds.
-JOBS, EACH, ROUNDS, PERIOD_S = 100, 10, 20, 0.5
+# Jobs and watchers of each job, 1,000 together; events of each job, and their period in seconds.
+JOBS, WATCHERS_OF_A_JOB, ROUNDS, PERIOD_S = 100, 10, 20, 0.5
 
 WRITERS, WRITER_EVENTS = 4, 5_000
 
 
 def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Write events on a Redis and a service of its own, without workers."""
+    """Write events on a separate Redis and service, without workers."""
     with running_service() as (redis_url, address):
         if {MEDIAN.name, P99.name} & names:
             lags = one_watcher(redis_url, address)
@@ -86,7 +86,7 @@ def running_service() -> Iterator[tuple[str, str]]:
 
 
 def new_attempt(redis_url: str) -> Attempt:
-    """Start a job whose only worker is this function's caller."""
+    """Start a job and claim its only part."""
     connection = connect_promptly(redis_url)
     spec = jobs_pb2.JobSpec(train=train_pb2.TrainSpec())
     JobStore(connection).create(spec, request_digest="")
@@ -96,7 +96,7 @@ def new_attempt(redis_url: str) -> Attempt:
 
 
 def report(attempt: Attempt, step: int) -> None:
-    """Write an event, which carries the time at which it was begun, and keep the lease."""
+    """Write an event, which carries the time of its writing, and renew the lease now and then."""
     attempt.report(jobs_pb2.JobEvent(train_progress=train_pb2.TrainProgress(step=step)))
     if step % 100 == 0:
         attempt.renew()
@@ -123,7 +123,8 @@ def one_watcher(redis_url: str, address: str) -> list[float]:
     return lags
 
 
-# Connections of the watchers, of whom the service takes 128 on one; and how many ask at once, of whom it takes 300.
+# Connections of the watchers (the service accepts 128 calls on each), and how many watches start at once (it accepts
+# 300).
 CONNECTIONS, ASKING = 10, 100
 
 WATCHERS_PROGRAM = """
@@ -167,7 +168,7 @@ asyncio.run(main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), int(sys
 def many_watchers(redis_url: str, address: str) -> list[float]:
     """Return the lags of many jobs' events at many watchers, in milliseconds."""
     attempts = [new_attempt(redis_url) for _ in range(JOBS)]
-    names = [f"jobs/{attempt.job_id}" for attempt in attempts for _ in range(EACH)]
+    names = [f"jobs/{attempt.job_id}" for attempt in attempts for _ in range(WATCHERS_OF_A_JOB)]
     command = [sys.executable, "-c", WATCHERS_PROGRAM, address, json.dumps(names), str(CONNECTIONS), str(ASKING)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as watchers:
         assert watchers.stdout is not None
@@ -199,7 +200,7 @@ def events_per_second(redis_url: str) -> float:
 
 
 def write_many(redis_url: str, count: int) -> None:
-    """Write events of a job of its own."""
+    """Write events of a new job."""
     attempt = new_attempt(redis_url)
     for step in range(count):
         report(attempt, step + 1)

@@ -15,10 +15,10 @@ class Figure:
 
     Attributes:
         name: on the command line and in the JSON.
-        what: for people.
+        what: a description for people.
         target: the bound, in ``unit``.
         unit: "x" for a ratio, else a unit of measurement.
-        noise: by which share of itself the value of another run may differ on a quiet machine, by estimate.
+        noise: the estimated share by which the value of another run may differ on a quiet machine.
         bound: on which side of the target the value should be.
     """
 
@@ -30,11 +30,11 @@ class Figure:
     bound: Literal["at least", "at most"] = "at least"
 
     def met(self, value: float) -> bool:
-        """Tell whether a value reaches the target."""
+        """Return whether a value reaches the target."""
         return value >= self.target if self.bound == "at least" else value <= self.target
 
     def agrees(self, value: float, other: float) -> bool:
-        """Tell whether the values of two runs differ by no more than noise."""
+        """Return whether the values of two runs differ by no more than the noise."""
         return abs(value - other) <= self.noise * max(abs(value), abs(other))
 
 
@@ -44,9 +44,9 @@ class Family:
 
     Attributes:
         figures: what it measures.
-        measure: takes the round and the names wanted, yields the name and a value of each of these, once or several
-            times; a figure is the median of all its values.
-        rounds: in how many rounds of a full run it is measured: more where single rounds differ.
+        measure: takes the round and the names to measure; yields pairs of name and value, one or several for each
+            name. A figure is the median of all its values.
+        rounds: in how many rounds of a full run the family is measured: more where single rounds differ.
     """
 
     figures: tuple[Figure, ...]

@@ -1,4 +1,4 @@
-"""A caller that speaks HTTP/2 by hand, to do what gRPC's clients do not."""
+"""A caller that speaks plain HTTP/2, to do what gRPC's clients do not."""
 
 import contextlib
 import socket
@@ -18,7 +18,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 
 
 def headers(path: str) -> bytes:
-    """The headers of a call, without compression."""
+    """Return the headers of a call, without compression."""
     fields = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "localhost", "te": "trailers"}
     fields["content-type"] = "application/grpc"
     return b"".join(
@@ -31,7 +31,7 @@ class Caller:
 
     Args:
         address: ``HOST:PORT``.
-        window: bytes of each stream's answer that the server may send.
+        window: bytes of each stream's response that the server may send.
     """
 
     def __init__(self, address: str, *, window: int = 65_535) -> None:
@@ -53,12 +53,12 @@ class Caller:
         self._socket.close()
 
     def call(self, stream: int, path: str, body: bytes) -> None:
-        """Begin a call on a stream with an odd number, which stays open."""
+        """Begin a call on a stream, which stays open; clients' streams have odd numbers."""
         self._socket.sendall(frame(HEADERS, END_HEADERS, stream, headers(path)))
         self._windows[stream], self._left[stream] = self._initial, body
 
     def send(self) -> int:
-        """Send what the windows allow; returns how many bytes."""
+        """Send what the windows allow, and return how many bytes."""
         sent = 0
         for stream, left in list(self._left.items()):
             size = min(len(left), self._window, self._windows.get(stream, 0), FRAME)
@@ -72,7 +72,7 @@ class Caller:
         return sent
 
     def receive(self, timeout_s: float) -> None:
-        """Take what has come."""
+        """Receive what has arrived, or wait for it, ``timeout_s`` seconds at most."""
         self._socket.settimeout(timeout_s)
         try:
             self._received += self._socket.recv(65_536)
@@ -89,7 +89,7 @@ class Caller:
         if kind == SETTINGS and not flags & ACK:
             for name, value in struct.iter_unpack(">HI", payload):
                 if name == INITIAL_WINDOW:
-                    self._windows = {each: left + value - self._initial for each, left in self._windows.items()}
+                    self._windows = {number: size + value - self._initial for number, size in self._windows.items()}
                     self._initial = value
             self._socket.sendall(frame(SETTINGS, ACK, 0))
         elif kind == PING and not flags & ACK:

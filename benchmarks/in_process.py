@@ -1,6 +1,6 @@
-"""Times the project's computing code in this very process, without the service.
+"""Time the engine in this process, without the service.
 
-Whoever calls these functions runs them in a process of its own: threads are configured once in a process.
+Call these functions in a separate process: threads are configured once in a process.
 """
 
 import time
@@ -19,26 +19,26 @@ from convscope.engine.visualization import FeatureImage, Visualizer
 
 __all__ = ["evaluations", "train_steps_per_second", "visualize_seconds"]
 
-# The layers that the yardstick visualizes, all of their features, and how many of these ascend together.
+# The layers that the yardstick visualizes, their numbers of features, and sizes of batches.
 LAYERS = {"conv1": (16, 8), "conv2": (36, 9), "logits": (10, 5)}
 # Steps of training before the visualization or evaluation, whose time does not depend on them.
 STEPS_BEFORE = 100
 
 
 def train_steps_per_second(precision: Literal["float32", "bfloat16"], steps: int) -> float:
-    """Train the tutorial's network; returns the steps per second, compiling included."""
+    """Train the tutorial's network, and return the steps per second, compilation included."""
     outcome = train(load_dataset("datasets/mnist"), TrainSettings(precision=precision, iterations=steps))
     return steps / outcome.seconds
 
 
 def visualize_seconds() -> tuple[float, float]:
-    """Return the seconds that all 62 features take, 30 iterations each: in the first call, and in the second."""
+    """Return the seconds of the first and the second call that visualize all 62 features in 30 iterations."""
     visualizer = Visualizer(train(load_dataset("datasets/mnist"), TrainSettings(iterations=STEPS_BEFORE)).model)
     return _visualize(visualizer), _visualize(visualizer)
 
 
 def evaluations() -> Iterator[float]:
-    """Yield the seconds that the 10,000 test images take, each time they are asked for, once everything is compiled."""
+    """Yield the seconds of one evaluation of the 10,000 test images after another, once everything is compiled."""
     dataset = load_dataset("datasets/mnist")
     data = model_to_bytes(train(dataset, TrainSettings(iterations=STEPS_BEFORE)).model)
     model, split = ModelFile("", lambda: data, Caches()), dataset.test

@@ -1,4 +1,4 @@
-"""Runs the project's computing code, without the service, as a process of its own."""
+"""Run the engine, without the service, in a separate process."""
 
 import subprocess
 import sys
@@ -29,21 +29,21 @@ for _, seconds in zip(sys.stdin, evaluations()):
 
 
 def train_in_process(steps: int) -> float:
-    """Train once, as an executor does in a fresh process; returns the steps per second."""
+    """Train once, as an executor does in a new process, and return the steps per second."""
     return _number(TRAINING, str(steps))
 
 
 def visualize_in_process() -> float:
-    """Return the seconds that the yardstick's 62 features take when they are asked for once more."""
+    """Return the seconds of the second call that visualizes the yardstick's 62 features."""
     return _number(VISUALIZATION)
 
 
 @contextmanager
 def evaluating_in_process() -> Iterator[Callable[[], float]]:
-    """Run a process that evaluates whenever it is told to, and waits in between.
+    """Run a process that evaluates on request, and waits in between.
 
     Yields:
-        What returns the seconds that the 10,000 test images take, everything being compiled.
+        A function that evaluates the 10,000 test images and returns the seconds, without compilation.
     """
     with subprocess.Popen(
         [sys.executable, "-c", EVALUATION],
@@ -54,12 +54,12 @@ def evaluating_in_process() -> Iterator[Callable[[], float]]:
         text=True,
         bufsize=1,
     ) as process:
-        told, answers = process.stdin, process.stdout
-        assert told is not None
+        requests, answers = process.stdin, process.stdout
+        assert requests is not None
         assert answers is not None
 
         def evaluate() -> float:
-            told.write("again\n")
+            requests.write("again\n")
             return float(answers.readline())
 
         try:

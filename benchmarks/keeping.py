@@ -1,4 +1,4 @@
-"""What checkpoints and leases cost training."""
+"""Cost of checkpoints and leases in training."""
 
 import json
 import subprocess
@@ -54,13 +54,13 @@ def kept():
     return seconds
 
 bare()
-# Whichever comes first in a pair gains or loses where the machine drifts; so they take turns.
+# The first of a pair gains or loses where the machine drifts, so they alternate.
 print(json.dumps([[kept(), bare()] if number % 2 else [bare(), kept()][::-1] for number in range(pairs)]))
 """
 
 
 def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Train with and without, in turn, in a process of its own."""
+    """Train with and without, alternating, in a separate process."""
     assert names == {COST.name}
     with (
         tempfile.TemporaryDirectory(prefix="cs-") as folder,

@@ -1,4 +1,4 @@
-"""How soon something is heard of a job when a worker is idle."""
+"""Time until a job's first report when a worker is idle."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ FIRST_EVENT = Figure(
 
 
 def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Submit short trainings one after the other."""
+    """Submit short trainings one after another."""
     assert names == {FIRST_EVENT.name}
     session = this.session
     assert session.model  # the worker has done something before, and is idle now

@@ -1,4 +1,4 @@
-"""Tells whether a run had the machine to itself; figures of a disturbed run prove nothing, met or not."""
+"""Detect whether other work disturbed a run; figures of a disturbed run prove nothing, met or not."""
 
 import os
 import resource
@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["MOST_FOREIGN_SHARE", "Watch"]
 
-# Above this share of the machine's processors used by others, ratios of a few percent cannot be told apart.
+# Above this share of the processors used by other work, ratios of a few percent cannot be distinguished.
 MOST_FOREIGN_SHARE = 0.05
 
 

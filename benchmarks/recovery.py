@@ -1,4 +1,4 @@
-"""How soon work goes on after a death, and how soon a request to stop is heard."""
+"""Time until work resumes after a death, and until a job stops on request."""
 
 import time
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ ENDLESS = 10_000_000
 
 
 def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Kill and cancel, again and again, on a system of its own with two workers."""
+    """Kill and cancel repeatedly, on a separate system with two workers."""
     trials = this.session.times(TRIALS)
     with run_stack(workers=2) as address, Client(address) as client:
         if WORKER.name in names:
@@ -86,9 +86,9 @@ def start(client: Client) -> Job[TrainResult]:
 
 
 def workers(address: str) -> list[psutil.Process]:
-    """Return the workers' parents of the system that serves at an address."""
-    (up,) = [each for each in psutil.Process().children() if address in each.cmdline()]
-    return [each for each in up.children() if "convscope.worker" in each.cmdline()]
+    """Return the supervisors of the system that serves at an address."""
+    (up,) = [child for child in psutil.Process().children() if address in child.cmdline()]
+    return [child for child in up.children() if "convscope.worker" in child.cmdline()]
 
 
 def find_executor(client: Client, job: Job[TrainResult]) -> psutil.Process:
@@ -99,12 +99,12 @@ def find_executor(client: Client, job: Job[TrainResult]) -> psutil.Process:
 
 
 def await_workers(address: str) -> None:
-    """Wait until both workers are there: a new one has imported TensorFlow once it has as many threads as the other."""
-    while len(workers(address)) < 2 or min(each.memory_info().rss for each in workers(address)) < READY_RSS:
+    """Wait until both workers are ready: a new one has imported TensorFlow once its memory is as large."""
+    while len(workers(address)) < 2 or min(worker.memory_info().rss for worker in workers(address)) < READY_RSS:
         time.sleep(0.1)
 
 
-# A worker's parent that has imported TensorFlow and read MNIST occupies more than this, in bytes.
+# Memory above which a supervisor has imported TensorFlow and read MNIST, in bytes.
 READY_RSS = 450_000_000
 
 FAMILY = Family(figures=(WORKER, EXECUTOR, CANCEL), measure=measure)

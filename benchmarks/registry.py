@@ -43,7 +43,7 @@ FAMILIES: tuple[Family, ...] = (
     silent_store.FAMILY,
 )
 
-# What --quick measures: what tells most in a few minutes. Fixed, so that quick runs can be compared with each other.
+# What --quick measures: what says most in a few minutes. Fixed, so that quick runs can be compared with each other.
 QUICK: tuple[str, ...] = (
     "train-float32",
     "train-bfloat16",

@@ -1,4 +1,4 @@
-"""Shows figures: a table for people, one object for programs."""
+"""Show figures: a table for people, one object for programs."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ __all__ = ["Outcome", "as_json", "show"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a figure.
+    """The outcome of a figure.
 
     Attributes:
         figure: which.
@@ -60,7 +60,7 @@ def as_json(outcomes: Iterable[Outcome]) -> str:
     rows: Mapping[str, object] = {
         outcome.figure.name: {
             "value": None if outcome.value is None else _short(outcome.value),
-            "spread": [_short(each) for each in (min(outcome.values), max(outcome.values))] if outcome.values else None,
+            "spread": [_short(min(outcome.values)), _short(max(outcome.values))] if outcome.values else None,
             "noise": outcome.figure.noise,
             "target": outcome.figure.target,
             "unit": outcome.figure.unit,
@@ -86,7 +86,7 @@ def _verdict(outcome: Outcome) -> str:
 
 
 def _spread(outcome: Outcome) -> str:
-    """Return the least and the largest of the values that the value is the median of, and how many they are."""
+    """Return the smallest and the largest of a figure's values, and their number."""
     if len(outcome.values) < 2:
         return "-"
     return f"{min(outcome.values):.3g} to {max(outcome.values):.3g} ({len(outcome.values)})"

@@ -27,7 +27,7 @@ VARIATION = Figure(
     bound="at most",
 )
 
-# TensorFlow needs a process of its own; prints what it found as the last line.
+# TensorFlow needs a separate process; prints the qualities as the last line.
 PROGRAM = """
 import json
 from benchmarks.class_images import qualities
@@ -36,14 +36,14 @@ print(json.dumps(qualities()))
 
 
 def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Train four networks, visualize the classes of the first with both presets, and compare; says what it found."""
+    """Train four networks, visualize the classes of the first with both presets, and compare; print the qualities."""
     del this
     command = [sys.executable, "-c", PROGRAM]
     answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    found = json.loads(answer.stdout.splitlines()[-1])
-    for preset, (recognized, variation) in found.items():
+    qualities = json.loads(answer.stdout.splitlines()[-1])
+    for preset, (recognized, variation) in qualities.items():
         print(f"{preset}: {recognized:.1%} recognized, total variation {variation:.3f}", file=sys.stderr)
-    (recognized, variation), (plain_recognized, plain_variation) = found["robust"], found["tutorial"]
+    (recognized, variation), (plain_recognized, plain_variation) = qualities["robust"], qualities["tutorial"]
     values = {RECOGNITION.name: recognized / plain_recognized, VARIATION.name: variation / plain_variation}
     yield from ((name, value) for name, value in values.items() if name in names)
 

@@ -1,4 +1,4 @@
-"""A round measures everything once; figures are medians over rounds, so yardstick and project alternate in one run."""
+"""Rounds: each measures everything once. Figures are medians over rounds, so yardstick and project alternate."""
 
 from contextlib import ExitStack
 from functools import cached_property
@@ -11,15 +11,15 @@ from convscope.client import Client
 __all__ = ["TRAIN_STEPS", "Round", "Session"]
 
 
-# Length of a training run, for all who train alike: shorter ones show what compiling takes, not how fast steps are.
+# Steps of a training run, the same for the yardstick and the project: shorter ones measure compilation, not steps.
 TRAIN_STEPS = 1500
 
-# What --quick does of the repetitions of a full run, and the fewest that have a median worth its name.
+# The share of a full run's repetitions that --quick makes, and the fewest of which a median is meaningful.
 QUICK_SHARE, QUICK_LEAST = 0.25, 3
 
 
 class Session:
-    """What all rounds share and nobody pays for who does not use it: the running system, a client, a small model.
+    """What all rounds share, made on first use: the running system, a client, a small model.
 
     Args:
         quick: whether to repeat less often.
@@ -36,7 +36,7 @@ class Session:
         self._closing.close()
 
     def times(self, full: int) -> int:
-        """Return how often to repeat what a full run repeats so often."""
+        """Return how often to repeat what a full run repeats ``full`` times."""
         return max(QUICK_LEAST, round(QUICK_SHARE * full)) if self._quick else full
 
     @cached_property
@@ -51,17 +51,17 @@ class Session:
 
     @cached_property
     def model(self) -> str:
-        """A model with the tutorial's network, trained for a moment."""
+        """A model with the tutorial's network, trained for 100 steps."""
         return self.client.train(iterations=100).result().model
 
 
 class Round:
-    """One round. The yardstick runs once, whoever asks for it."""
+    """One round, in which the yardstick runs once at most."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
 
     @cached_property
     def yardstick(self) -> YardstickTimes:
-        """What the tutorial's way of working takes."""
+        """Times of the yardstick."""
         return run_yardstick(TRAIN_STEPS)

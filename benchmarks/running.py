@@ -1,4 +1,4 @@
-"""Measures figures in rounds and takes their medians."""
+"""Measure figures in rounds, and take their medians."""
 
 import time
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Run:
 
     Args:
         names: figures to measure.
-        quick: one round of those in `QUICK` alone.
+        quick: whether to measure only those in ``QUICK``, in one round.
         console: where to say what is being measured, and what went wrong.
     """
 
@@ -59,7 +59,7 @@ class Run:
             for name, value in family.measure(this, wanted):
                 self._values[name].append(value)
                 missing.discard(name)
-            assert not missing, "not measured, and nobody said why"
+            assert not missing, "not measured, for no known reason"
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in one family, the others can still measure
             self._failed |= missing
             blamed = ", ".join(sorted(missing or wanted))

@@ -1,4 +1,4 @@
-"""``convscope serve`` by itself, on a Redis of whoever starts it."""
+"""``convscope serve`` by itself, on the caller's Redis."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def service_alone(
 
     Args:
         redis_url: its Redis.
-        home: where it has its artifacts, unless the environment says otherwise.
+        home: folder of its artifacts, unless the environment names another store.
         listen: its address.
         environment: more of its variables.
 

@@ -37,13 +37,13 @@ LARGE = 1_000
 
 
 def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Measure on systems of their own, but for the repeated request."""
+    """Measure on separate systems, except the repeated request."""
     if REPEATED.name in names:
         seconds = seconds_to_repeat(this.session.client, this.session.model, this.session.times(REPEATS))
-        yield from ((REPEATED.name, each) for each in seconds)
+        yield from ((REPEATED.name, value) for value in seconds)
     if SMALL_JOB.name in names:
         with model_on() as (client, model):
-            yield from ((SMALL_JOB.name, each) for each in parts_waited(client, model))
+            yield from ((SMALL_JOB.name, wait) for wait in parts_waited(client, model))
 
 
 def seconds_to_repeat(client: Client, model: str, times: int) -> list[float]:
@@ -65,7 +65,7 @@ def _seconds_to_last_image(client: Client, model: str, layers: list[str]) -> flo
 def parts_waited(client: Client, model: str) -> list[float]:
     """Return the waits of small jobs for their start, over the time that a part of the large one takes.
 
-    The parts of the large one are alike: each is an objective of its own, about as much as a part may be.
+    The parts of the large job are equal: each is one objective, about as large as a part may be.
     """
     alike = {f"part-{number}": objectives.channel("conv2", number % 36) for number in range(LARGE)}
     large = client.visualize(model, objectives=alike, restarts=64, iterations=240, recompute=True)

@@ -1,4 +1,4 @@
-"""What a service does whose artifact store accepts connections and stays silent."""
+"""Behaviour of a service whose artifact store accepts connections and stays silent."""
 
 import signal
 import socket
@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,13 +54,13 @@ EXIT = Figure(
     bound="at most",
 )
 
-# A blob that some record names; no store here ever gives it.
+# A blob that a record names and no store returns.
 DIGEST = "0" * 64
 
 # Threads with calls that need the artifact store: more than the service has for them.
 CALLERS = 40
 
-# How often to look, in seconds.
+# How often to poll, in seconds.
 PERIOD_S = 0.05
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -92,7 +92,7 @@ class Hanging:
         return jobs_pb2_grpc.JobsStub(self.channel)
 
     def health(self, service: str = "") -> int:
-        """Return what it says of a service, or of itself."""
+        """Return the health of a gRPC service, or of the whole server."""
         request = health_pb2.HealthCheckRequest(service=service)
         return int(health_pb2_grpc.HealthStub(self.channel).Check(request, timeout=5).status)
 
@@ -111,7 +111,7 @@ class Hanging:
 
     @contextmanager
     def waiting_for_blobs(self) -> Iterator[list[grpc.StatusCode]]:
-        """Have many calls need the artifact store until the end of the block; yields how they end."""
+        """Make many calls that need the artifact store, and yield the codes with which they end."""
         name, codes = self.ended(), list[grpc.StatusCode]()
 
         def get() -> None:
@@ -143,7 +143,7 @@ def hanging_service(folder: Path) -> Iterator[Hanging]:
 
 @contextmanager
 def silent_store() -> Iterator[dict[str, str]]:
-    """Listen within a ``with`` block; yields the environment variables that make it the artifact store."""
+    """Listen within a ``with`` block, and yield the environment variables that make it the artifact store."""
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:  # the kernel accepts on its behalf
         yield {
             "CONVSCOPE_ARTIFACTS_URL": "s3://bucket/artifacts",
@@ -157,7 +157,7 @@ def silent_store() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def frozen(process: psutil.Process) -> Iterator[None]:
-    """Have a process stand still within a ``with`` block."""
+    """Suspend a process within a ``with`` block."""
     process.suspend()
     try:
         yield
@@ -196,7 +196,7 @@ def seconds_of_calls(hanging: Hanging) -> float:
 
 
 def seconds_to_not_serving(hanging: Hanging) -> float:
-    """Return the seconds from the moment in which Redis stands still, and wait until it serves again."""
+    """Return the seconds from the suspension of Redis to NOT_SERVING, and wait until it serves again."""
     while hanging.health() != SERVING:
         time.sleep(PERIOD_S)
     with frozen(hanging.redis_process):
@@ -210,12 +210,33 @@ def seconds_to_not_serving(hanging: Hanging) -> float:
 
 
 def seconds_to_exit(hanging: Hanging) -> float:
-    """End the service while Redis stands still and calls wait for the artifact store; returns the seconds."""
+    """End the service while Redis is suspended and calls wait for the artifact store.
+
+    Returns:
+        The seconds, but for those in which its threads could have gone on and others had the processors.
+    """
     with hanging.waiting_for_blobs(), frozen(hanging.redis_process):
         while psutil.Process(hanging.process.pid).num_threads() < CALLERS // 2:
             time.sleep(PERIOD_S)
+        before = seconds_without_processor(hanging.process.pid)
+        started = time.monotonic()
         hanging.process.send_signal(signal.SIGTERM)
-        return took(lambda: hanging.process.wait(120))
+        kept_waiting = dict(before)
+        while hanging.process.poll() is None:
+            assert time.monotonic() - started < 120
+            kept_waiting |= seconds_without_processor(hanging.process.pid)
+            time.sleep(0.01)
+        seconds = time.monotonic() - started
+        return seconds - sum(each - before.get(thread, 0.0) for thread, each in kept_waiting.items())
+
+
+def seconds_without_processor(pid: int) -> dict[str, float]:
+    """Return how long each thread of a process has waited for a processor so far; nothing where that is not told."""
+    found = {}
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):  # it has ended
+            found[path.parent.name] = int(path.read_text().split()[1]) / 1e9
+    return found
 
 
 FAMILY = Family(figures=(CALLS, HEALTH, EXIT), measure=measure, rounds=2)

@@ -1,4 +1,4 @@
-"""What it costs to compute a visualization in parts, and what it gains on two workers."""
+"""Cost of computing a visualization in parts, and its gain on two workers."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ print(time.perf_counter() - started)
 
 
 def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Measure on systems of their own, in turns that favour neither on a machine that drifts."""
+    """Measure on separate systems, in an order that favours neither on a machine that drifts."""
     if IN_PARTS.name in names:
         with model_on() as (client, model):
             yield IN_PARTS.name, overhead_of_parts(client, model)
@@ -73,7 +73,7 @@ def overhead_of_parts(client: Client, model: str) -> float:
 
 
 def seconds_for_all(client: Client, model: str) -> float:
-    """Return the seconds from submit to the result of everything, computed anew."""
+    """Return the seconds from submit to the result of everything, without cached images."""
     started = time.perf_counter()
     result = client.visualize(model, restarts=RESTARTS, recompute=True).result()
     assert len(result.images) == 190, f"{len(result.images)} images instead of 190"
@@ -81,7 +81,7 @@ def seconds_for_all(client: Client, model: str) -> float:
 
 
 def seconds_in_process(client: Client, model: str) -> float:
-    """Return the seconds that the same takes in a process of its own, from the model's file to the last image."""
+    """Return the seconds of the same in a separate process, from the model's file to the last image."""
     with tempfile.TemporaryDirectory(prefix="convscope-bench-") as folder:
         file = client.export_model(model, Path(folder) / "model.keras")
         answer = subprocess.run(

@@ -1,4 +1,4 @@
-"""The whole system as a user runs it: a private Redis, the service and one worker, in a folder of its own."""
+"""The whole system as a user runs it: a private Redis, the service and workers, in a temporary folder."""
 
 import os
 import subprocess
@@ -21,10 +21,10 @@ def run_stack(workers: int = 1, threads: int | None = None) -> Iterator[str]:
 
     Args:
         workers: how many.
-        threads: of each worker; default one per processor.
+        threads: of each worker; by default one per processor.
 
     Raises:
-        RuntimeError: if it ends before it is ready, with the end of its log.
+        RuntimeError: if it ends before it is ready; the message has the end of its log.
     """
     with tempfile.TemporaryDirectory(prefix="convscope-bench-") as folder, (Path(folder) / "log").open("w+") as log:
         command = [sys.executable, "-m", "convscope.service.up", "--listen", f"unix:{folder}/front.sock"]
@@ -40,13 +40,13 @@ def run_stack(workers: int = 1, threads: int | None = None) -> Iterator[str]:
 
 @contextmanager
 def model_on(*, threads: int | None = None, workers: int = 1) -> Iterator[tuple[Client, str]]:
-    """Start a system that has a model."""
+    """Start a system, and yield a client of it and the name of a model."""
     with run_stack(workers, threads=threads) as address, Client(address) as client:
         yield client, client.train(iterations=100).result().model
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment without settings that would lead to somebody else's Redis or artifacts."""
+    """Return this process's environment without settings that would lead to another Redis or artifact store."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CONVSCOPE_")}
 
 

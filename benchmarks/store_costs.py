@@ -1,4 +1,4 @@
-"""What the store costs where there is much in it: claims, listings, and looking after jobs that wait."""
+"""Costs of a store with many jobs: claims, listings, and idle processes while jobs wait."""
 
 import tempfile
 import time
@@ -63,7 +63,7 @@ WAITING, IDLE_S = 4_000, 20.0
 
 
 def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Fill a Redis, and look."""
+    """Fill a Redis, and measure."""
     if CLAIM.name in names:
         yield CLAIM.name, claim_microseconds()
     if LISTING.name in names:
@@ -140,24 +140,24 @@ def idle_shares() -> Iterator[tuple[str, float]]:
                 jobs.create(spec, request_digest="d", model=Model(), device=Device.DEVICE_GPU)
         time.sleep(5.0)
         groups = {IDLE_SERVICE.name: "convscope.service", IDLE_WORKER.name: "convscope.worker"}
-        found = {name: processes(module, str(home.parent)) for name, module in groups.items()}
-        assert all(found.values()), "there is no service or no worker"
-        before = {name: busy_seconds(group) for name, group in found.items()}
+        running = {name: processes(module, str(home.parent)) for name, module in groups.items()}
+        assert all(running.values()), "there is no service or no worker"
+        before = {name: busy_seconds(group) for name, group in running.items()}
         time.sleep(IDLE_S)
-        for name, group in found.items():
+        for name, group in running.items():
             yield name, (busy_seconds(group) - before[name]) / IDLE_S * 100
 
 
 def processes(module: str, folder: str) -> list[psutil.Process]:
     """Return the processes of a module that belong to the system in a folder."""
-    found = []
+    members = []
     for process in psutil.process_iter():
         try:
             if module in process.cmdline() and folder in process.environ().get("CONVSCOPE_HOME", ""):
-                found.append(process)
+                members.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
-    return found
+    return members
 
 
 def busy_seconds(group: list[psutil.Process]) -> float:

@@ -1,4 +1,4 @@
-"""How much callers without a token can make the service hold."""
+"""Memory that callers without a token can make the service hold."""
 
 import tempfile
 import time
@@ -37,13 +37,13 @@ CREATE, CHECK, WATCH = "/convscope.v1.Jobs/CreateJob", "/grpc.health.v1.Health/C
 LARGE = 120 * MIB
 AT_ONCE = {grpc.Compression.NoCompression: 6, grpc.Compression.Gzip: 4}
 
-# Connections that are held open, with as many requests each, and for how long, in seconds.
+# Connections that are held open, requests on each of them, and for how long, in seconds.
 CONNECTIONS, STREAMS = 5, 20
 HELD_S = {CHECK: 2.0, CREATE: 1.0, WATCH: 1.0}
 
 
 def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Strain a service of its own."""
+    """Strain a separate service."""
     assert names == {MEMORY.name}
     with (
         tempfile.TemporaryDirectory(prefix="cs-") as folder,
@@ -63,20 +63,20 @@ def peak_memory(pid: int) -> int:
 
 
 def strain(address: str) -> list[grpc.StatusCode]:
-    """Send large requests, and hold many that do not end; returns how those ended that were sent whole."""
+    """Send large requests, hold many that do not end, and return the codes of those that were sent whole."""
     codes = []
     with ThreadPoolExecutor(max(AT_ONCE.values())) as pool:
         for method in (CREATE, CHECK):
             for compression, count in AT_ONCE.items():
-                sent = [pool.submit(send, address, method, compression) for _ in range(count)]
-                codes += [each.result() for each in sent]
+                calls = [pool.submit(send, address, method, compression) for _ in range(count)]
+                codes += [call.result() for call in calls]
     for method, seconds in HELD_S.items():
         hold(address, method, seconds)
     return codes
 
 
 def send(address: str, method: str, compression: grpc.Compression) -> grpc.StatusCode:
-    """Send a large message; returns how the call ended."""
+    """Send a large message, and return the code of the call."""
     with grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)]) as channel:
         call: Any = channel.unary_unary(method)  # grpcio's types know only callables with serializers
         try:
@@ -88,7 +88,7 @@ def send(address: str, method: str, compression: grpc.Compression) -> grpc.Statu
 
 
 def hold(address: str, method: str, seconds: float) -> None:
-    """Send the largest messages but for their last byte, and hold the calls open."""
+    """Send the largest messages except their last byte, and hold the calls open."""
     message = b"\0" + MAX_REQUEST_BYTES.to_bytes(4) + bytes(MAX_REQUEST_BYTES - 1)
     with ExitStack() as stack:
         callers = [stack.enter_context(Caller(address)) for _ in range(CONNECTIONS)]

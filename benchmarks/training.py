@@ -28,13 +28,13 @@ OVERHEAD = Figure(
 )
 
 
-# Turns of a round of the overhead: in this order, a machine that gets slower or faster favours neither side. A few
-# percent can only be told from noise where runs that are compared follow each other closely.
+# Order of the runs of the overhead: a machine that gets slower or faster favours neither side. A few percent can only
+# be distinguished from noise where runs that are compared follow each other closely.
 TURNS = ("service", "alone", "alone", "service")
 
 
 def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Train as long as the yardstick does, in turn with it."""
+    """Train as long as the yardstick does, alternating with it."""
     if FLOAT32.name in names:
         yield FLOAT32.name, through_service(this, "float32") / this.yardstick.train_steps_per_s
     if BFLOAT16.name in names:
@@ -54,7 +54,7 @@ def overhead(this: Round) -> float:
 
 
 def through_service(this: Round, precision: str) -> float:
-    """Return the steps per second of a run, from its first step to its last, with compiling."""
+    """Return the steps per second of a run, from its first step to its last, compilation included."""
     result = this.session.client.train(iterations=TRAIN_STEPS, precision=precision).result()
     return TRAIN_STEPS / result.train_seconds
 

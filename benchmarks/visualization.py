@@ -26,7 +26,7 @@ SERVICE = Figure(
 
 
 def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Visualize what the yardstick does, in turn with it."""
+    """Visualize what the yardstick does, alternating with it."""
     if IN_PROCESS.name in names:
         yield IN_PROCESS.name, this.yardstick.visualize_s / visualize_in_process()
     if SERVICE.name in names:

@@ -1,4 +1,4 @@
-"""How soon something is there where an executor is warm: what a person waits for who tries one thing after another."""
+"""Response times of a warm executor: the waits of a person who tries one thing after another."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ NEW = _figure("new-model", "a model not seen before, executor up: submit to firs
 SAME = _figure("new-model-known", "the same, of an architecture that was seen: median of 10", 0.20, 0.2)
 EVALUATION = _figure(
     "evaluation-warm",
-    "10,000 test images, warm: submit to result, less what they take in process, in turn, median of 20 differences",
+    "10,000 test images, warm: submit to result, less their time in process, alternating, median of 20 differences",
     0.10,
     0.5,
 )
@@ -60,12 +60,12 @@ def measure(this: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
 
 
 def repeated(count: int, take: Callable[[int], float]) -> list[float]:
-    """Return what was measured so often, the first time left out, which warms."""
+    """Return ``count`` measurements, after a first one that warms up and is left out."""
     return [take(1_000 + number) for number in range(count + 1)][1:]
 
 
 def train(client: Client, *, width: int = 16, seed: int = 0) -> str:
-    """Return the name of a model that was hardly trained."""
+    """Return the name of a model that was trained for one step."""
     return client.train(iterations=1, convolutions=[width, 36], seed=seed).result().model
 
 
@@ -87,7 +87,7 @@ def first_images(client: Client, models: list[str]) -> list[float]:
 
 
 def evaluations(client: Client, model: str, count: int) -> list[float]:
-    """Return by how much longer an evaluation takes through the service than in process, measured in turn."""
+    """Return by how many seconds evaluations take longer through the service than in process, alternating."""
     evaluation(client, model)
     with evaluating_in_process() as alone:
         alone()

@@ -1,4 +1,4 @@
-"""Runs the tutorial's own way of working as a process of its own."""
+"""Run the tutorial's own way of working in a separate process."""
 
 import json
 import subprocess
@@ -13,14 +13,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YardstickTimes:
-    """What the yardstick measured of itself: training speed, and seconds for 62 features of 30 iterations each."""
+    """Training speed of the yardstick, and its seconds for 62 features in 30 iterations."""
 
     train_steps_per_s: float
     visualize_s: float
 
 
 def run_yardstick(train_steps: int) -> YardstickTimes:
-    """Run it once, with this many steps of training."""
+    """Run the yardstick once, with this many training steps."""
     command = [sys.executable, "benchmarks/tutorial.py", "--data", "data/mnist", "--iterations", str(train_steps)]
     answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     times = json.loads(answer.stdout.splitlines()[-1])

@@ -1,10 +1,10 @@
-"""Prints the part of requirements.lock, hashes included, that some of the project's extras need on this machine.
+"""Print the part of requirements.lock, hashes included, that some of the project's extras need on this machine.
 
     python deploy/requirements.py service > service.txt && pip install --require-hashes --requirement service.txt
 
-The lock answers for the whole project, tests and tools included; an image should hold only what it runs. pip resolves
-the extras under the lock's versions without installing anything, and the lock's entries for what it found are printed.
-`build` names what building the wheel needs. Needs pip and an index, nothing else.
+The lock covers the whole project, tests and tools included; an image should hold only what it runs. pip resolves the
+extras under the lock's versions without installing anything, and the lock's entries for the resolved packages are
+printed. ``build`` stands for what building the wheel needs. Needs only pip and an index.
 """
 
 import json
@@ -20,7 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def wanted(pyproject: dict[str, Any], extras: list[str]) -> list[str]:
-    """Return the requirements of the extras, and of those that they name; with the project's own but for `build`.
+    """Return the requirements of the project and of these extras, those that they refer to included.
+
+    Args:
+        pyproject: the content of pyproject.toml.
+        extras: names of extras, or just ``build`` for what building the wheel needs.
 
     Raises:
         KeyError: for an extra that the project does not have.
@@ -29,7 +33,7 @@ def wanted(pyproject: dict[str, Any], extras: list[str]) -> list[str]:
         return list(pyproject["build-system"]["requires"])
     project = pyproject["project"]
     needs, pending = list(project["dependencies"]), list(extras)
-    for extra in pending:  # which grows
+    for extra in pending:  # the list grows meanwhile
         for need in project["optional-dependencies"][extra]:
             own = re.fullmatch(rf"{project['name']}\[([\w,-]+)\]", need)
             if own:
@@ -41,11 +45,11 @@ def wanted(pyproject: dict[str, Any], extras: list[str]) -> list[str]:
 
 def entries(lock: str) -> dict[str, list[str]]:
     """Return the lock's entries by package name; a package has several where Pythons differ."""
-    found: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = {}
     for entry in re.split(r"^(?=\S)", lock, flags=re.MULTILINE):
         if entry.strip():
-            found.setdefault(entry.partition("==")[0], []).append(entry)
-    return found
+            by_name.setdefault(entry.partition("==")[0], []).append(entry)
+    return by_name
 
 
 def resolve(requirements: list[str], pins: list[str]) -> list[str]:

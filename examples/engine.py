@@ -1,11 +1,11 @@
-"""The engine by itself: trains, evaluates and visualizes in this process, without a server.
+"""Train, evaluate and visualize in this process, without a server.
 
     python examples/engine.py --steps 1000 --output figures
 
 Each part that begins with `# %%` is a cell for a notebook.
 """
 
-# %% What there is to choose
+# %% Options
 import argparse
 from pathlib import Path
 
@@ -43,14 +43,14 @@ outcome = train(
 
 # %% Evaluate
 evaluation = evaluate(outcome.model, mnist.test.images, mnist.test.labels, classes=mnist.classes)
-print(f"{evaluation.accuracy:.1%} of {evaluation.total} right, {len(evaluation.errors)} examples of the others:")
+print(f"{evaluation.accuracy:.1%} of {evaluation.total} correct, {len(evaluation.errors)} misclassified examples:")
 for error in evaluation.errors[:3]:
     print(f"  image {error.index} is a {mnist.classes[error.true]}, taken for a {mnist.classes[error.predicted]}")
 
 
 # %% Visualize
 def ready(image: FeatureImage, number: int, total: int) -> None:
-    """Tell how far it is."""
+    """Print the progress."""
     print(f"{number} of {total}: {image.item.target} {image.item.feature}, {image.verdict.outcome}")
 
 

@@ -1,4 +1,4 @@
-"""Checks offline that requirements.lock pins all that pyproject.toml asks for, with hashes and without an address."""
+"""Check offline that requirements.lock pins all requirements of pyproject.toml, with hashes and without addresses."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ LOCKED_GROUPS = ("dev",)
 
 
 def wanted(pyproject: dict[str, Any]) -> Iterator[Requirement]:
-    """Yields every requirement that the lock answers for, the project's references to its own extras resolved."""
+    """Yield every requirement that the lock must cover, with references to the project's own extras resolved."""
     project, name = pyproject["project"], pyproject["project"]["name"]
     pending = [*project["dependencies"]]
     pending += [f"{name}[{extra}]" for extra in LOCKED_EXTRAS]
@@ -34,7 +34,7 @@ def wanted(pyproject: dict[str, Any]) -> Iterator[Requirement]:
 
 
 def pins(lock: str) -> Iterator[tuple[Requirement, int]]:
-    """Yields each pin of the lock with the number of its hashes."""
+    """Yield each pin of the lock with the number of its hashes."""
     for entry in lock.replace("\\\n", " ").splitlines():
         text = entry.partition("#")[0].strip()
         if text:
@@ -43,47 +43,47 @@ def pins(lock: str) -> Iterator[tuple[Requirement, int]]:
 
 
 def applies(requirement: Requirement, python: str) -> bool:
-    """Tells whether a requirement is meant for Linux with this Python."""
+    """Return whether a requirement applies to Linux with this Python, such as "3.12"."""
     environment = {"python_version": python, "python_full_version": f"{python}.9", "sys_platform": "linux"}
     return requirement.marker is None or requirement.marker.evaluate(environment)
 
 
 def canonical(name: str) -> str:
-    """Returns the name as package indexes compare it."""
+    """Return the name as package indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def version(pin: Requirement) -> str:
-    """Returns the version that a pin allows."""
+    """Return the version that a pin allows."""
     return next(iter(pin.specifier)).version
 
 
 def faults(pyproject_text: str, lock_text: str) -> list[str]:
-    """Returns what is wrong with the lock, one line each; nothing if all is well."""
+    """Return the faults of the lock, one line for each; empty if there are none."""
     if "://" in lock_text or re.search(r"^\s*-[^-]|^--", lock_text, re.MULTILINE):
         return ["requirements.lock: has an address or an option; only pins and hashes belong there"]
     locked = list(pins(lock_text))
-    found = [f"{pin}: has no hash" for pin, hashes in locked if not hashes]
-    found += [
+    lines = [f"{pin}: has no hash" for pin, hashes in locked if not hashes]
+    lines += [
         f"{pin}: is not one exact version" for pin, _ in locked if not re.fullmatch(r"==[^,*]+", str(pin.specifier))
     ]
-    if found:
-        return found
+    if lines:
+        return lines
     for python in PYTHONS:
         here = {canonical(pin.name): version(pin) for pin, _ in locked if applies(pin, python)}
         for requirement in wanted(tomllib.loads(pyproject_text)):
             pinned = here.get(canonical(requirement.name))
             if applies(requirement, python) and (pinned is None or pinned not in requirement.specifier):
-                found.append(f"{requirement}: Python {python} gets {pinned or 'nothing'}")
-    return found
+                lines.append(f"{requirement}: Python {python} gets {pinned or 'nothing'}")
+    return lines
 
 
 def main() -> None:
-    """Prints the faults and exits with 1 if there are any."""
-    found = faults((ROOT / "pyproject.toml").read_text(), (ROOT / "requirements.lock").read_text())
-    for line in found:
+    """Print the faults, and exit with 1 if there are any."""
+    lines = faults((ROOT / "pyproject.toml").read_text(), (ROOT / "requirements.lock").read_text())
+    for line in lines:
         print(line)
-    if found:
+    if lines:
         sys.exit("Run scripts/lock.")
 
 

@@ -2,11 +2,12 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
-from convscope.store import check_layout
+from convscope.store import BlobStore, Deployment, check_layout
 from convscope.store.embedded import EmbeddedRedis
 from support.api import Api, connect
 from support.own_redis import own_redis
@@ -19,19 +20,27 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[EmbeddedRedis]:
-    """A Redis of the tests' own."""
+    """A private Redis for the tests."""
     with own_redis() as server:
         yield server
 
 
 @pytest.fixture
 def connection(redis_server: EmbeddedRedis) -> Iterator[redis.Redis]:
-    """A database on it without records, as one looks that a service has been started on."""
+    """An empty database on it, as it is when a service has started."""
     connection = redis.Redis.from_url(redis_server.url)
     connection.flushall()
     check_layout(connection)
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
+    """An empty artifact store that belongs to the Redis."""
+    blobs = BlobStore(tmp_path.as_uri())
+    Deployment(connection, blobs.objects).join()
+    return blobs
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ __all__ = ["STORES", "Artifacts", "running_artifacts"]
 # What the artifacts may be kept in.
 STORES = ("file", "s3")
 
-# Of nobody: moto takes any.
+# Credentials of no account: moto takes any.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "chaos",
     "AWS_SECRET_ACCESS_KEY": "chaos",
@@ -59,7 +59,7 @@ def running_artifacts(store: str, home: Path, hosts: Sequence[str]) -> Iterator[
     Args:
         store: one of STORES.
         home: where its data and output go.
-        hosts: the addresses of this machine at which it is to be reached, each by a link of its own.
+        hosts: the addresses of this machine at which it is to be reached, each by a separate link.
     """
     if store == "file":
         yield Artifacts(url=(home / "artifacts").as_uri())

@@ -42,7 +42,7 @@ def numbered(history: JobHistory) -> Iterator[str]:
 
 
 def watched_as_logged(history: JobHistory) -> Iterator[str]:
-    """A watcher sees what is in the log; only what came later than the earliest write that Redis has lost may be
+    """Check that a watcher saw what is in the log; only what came after the earliest write that Redis has lost may be
     another then."""
     yield from history.complaints
     for before in history.earlier:
@@ -86,24 +86,24 @@ def images_once(history: JobHistory) -> Iterator[str]:
     for (layer, feature), count in Counter(map(image_of, events)).items():
         if count > 1:
             yield f"the image of {layer} {feature} came {count} times"
-    if [each.completed_count for each in ready] != list(range(1, len(ready) + 1)):
-        yield f"its images are numbered {[each.completed_count for each in ready]}"
+    if [image.completed_count for image in ready] != list(range(1, len(ready) + 1)):
+        yield f"its images are numbered {[image.completed_count for image in ready]}"
     planned = len(history.planned)
     if history.job.state == SUCCEEDED and len(ready) != planned:
         yield f"it has {len(ready)} images, planned are {planned}"
-    if {each.total_count for each in ready} - {planned}:
-        yield f"its images say that there are {sorted({each.total_count for each in ready})}, planned are {planned}"
+    if {image.total_count for image in ready} - {planned}:
+        yield f"its images say that there are {sorted({image.total_count for image in ready})}, planned are {planned}"
 
 
 def ended_as_it_should(history: JobHistory) -> Iterator[str]:
-    """Succeeded, unless it was cancelled or the training that it needed did not succeed."""
+    """Check that it succeeded, unless it was cancelled or the training that it needed did not succeed."""
     state = history.job.state
     name = JobState.Name(state)
     requested = [n for n, event in enumerate(history.log) if kind(event) == "cancel_requested"]
     if len(requested) > 1:
         yield f"{len(requested)} requests to cancel it were noted"
     if state == CANCELLED and not requested:
-        yield "it ended as cancelled, and nobody had asked for it"
+        yield "it ended as cancelled, without a request"
     if state == FAILED and not _needed_in_vain(history):
         yield f"it failed: {history.job.failure.message}"
     if state == SUCCEEDED and history.needs_state not in {0, SUCCEEDED}:
@@ -119,16 +119,16 @@ def _needed_in_vain(history: JobHistory) -> bool:
     return history.needs_state in {CANCELLED, FAILED} and history.job.failure.reason == Failure.REASON_MODEL
 
 
-def found_the_same(history: JobHistory) -> Iterator[str]:
-    """What it found is, bit by bit, what an undisturbed job like it finds."""
+def same_outcome(history: JobHistory) -> Iterator[str]:
+    """Check that its outcome is, bit by bit, that of an undisturbed job like it."""
     if history.model_deleted:
-        return  # and with it what a training has found
-    if history.job.state == SUCCEEDED and (history.found is None or history.found != history.expected):
+        return  # and with it the outcome of a training
+    if history.job.state == SUCCEEDED and (history.outcome is None or history.outcome != history.expected):
         yield "its results are not those of an undisturbed job"
 
 
 def stopped_in_time(history: JobHistory) -> Iterator[str]:
-    """Who is asked to stop has so many seconds, besides those for which something else was wrong."""
+    """Check that it stopped in time, not counting the seconds for which something else was wrong."""
     if history.stopped_after is not None and history.stopped_after > STOPS_WITHIN_S + history.disturbed:
         yield (
             f"it ended {history.stopped_after:.1f} s after a request to cancel it was acknowledged; faults were under "
@@ -137,7 +137,7 @@ def stopped_in_time(history: JobHistory) -> Iterator[str]:
 
 
 def timed_right(history: JobHistory) -> Iterator[str]:
-    """No event is from a time when the run did not go on, whatever the clocks of processes say."""
+    """Check that every event is from the time of the run, whatever the clocks of processes say."""
     begin, end = history.ran
     for event in history.log:
         time = event.time.ToMilliseconds() / 1000
@@ -153,7 +153,7 @@ CHECKS: tuple[Callable[[JobHistory], Iterator[str]], ...] = (
     progress_rises,
     images_once,
     ended_as_it_should,
-    found_the_same,
+    same_outcome,
     stopped_in_time,
     timed_right,
     *PART_CHECKS,

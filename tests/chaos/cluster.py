@@ -1,6 +1,6 @@
-"""A convscope of separate processes: Redis, two services, two workers, each worker behind a network of its own.
+"""A convscope of separate processes: Redis, two services, two workers, each worker behind a separate network.
 
-The second worker is at the far end of a wire besides, where the machine permits it."""
+The second worker is at the far end of a wire, too, where the machine permits it."""
 
 import contextlib
 import shutil
@@ -130,13 +130,13 @@ def running_cluster(*, keep: bool = False, store: str = "file") -> Iterator[Clus
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
-    """Return every process of the cluster with this home, whoever started it; but not Redis, which hides its own."""
-    found = []
+    """Return every process of the cluster with this home, whatever started it; but not Redis, which hides its own."""
+    processes = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get("CONVSCOPE_HOME") == str(home):
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes
 
 
 def _environment(home: Path, link: Link, artifacts: Mapping[str, str]) -> dict[str, str]:

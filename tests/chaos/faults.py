@@ -1,4 +1,4 @@
-"""Things go wrong, at random, and are put right."""
+"""Faults are made at random, and repaired."""
 
 import random
 import time
@@ -22,7 +22,7 @@ __all__ = ["Blow", "Fault", "Faults"]
 
 T = TypeVar("T")
 
-# How often somebody looks whether a worker has left, in seconds.
+# How often the driver looks whether a worker has left, in seconds.
 TICK_S = 0.05
 
 # A part fails for good when attempts die five times in a row. Nothing that may cost an attempt is done while one has so
@@ -32,7 +32,7 @@ SPARED_DEATHS = 2
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault, as it is told."""
+    """One fault, as it is reported."""
 
     kind: str
     target: str
@@ -100,10 +100,10 @@ class Faults:
         """Make a fault at random, or none where there is nothing to harm."""
         fragile = self._some_part_has_died_often()
         left = {name: kind.weight for name, kind in self._kinds.items() if not fragile or kind.harmless}
-        made = {fault.kind for fault in self.made}
+        made_kinds = {fault.kind for fault in self.made}
         while left:
             new = {
-                kind: weight for kind, weight in left.items() if kind not in made
+                kind: weight for kind, weight in left.items() if kind not in made_kinds
             } or left  # so that a short run has many
             (kind,) = self.rng.choices(list(new), list(new.values()))
             if self._try(kind):
@@ -131,7 +131,7 @@ class Faults:
         return self._quietly(lambda: [job_id for job_id, _, _ in self._held_by(worker)]) or []
 
     def _may_end(self, repair: Repair) -> bool:
-        """Whether a fault may be ended: not those whose end is a check of what the others do within a time."""
+        """Return whether a fault may be ended: not those whose end is a check of what the others do within a time."""
         return repair.due <= time.monotonic() or not isinstance(repair.target, psutil.Process)
 
     def _repair(self, repairs: list[Repair]) -> None:
@@ -161,7 +161,7 @@ class Faults:
         harmed = [repair.target for repair in self._repairs]
         cluster = self.cluster
         ready = [part for part in cluster.workers if part not in harmed and part.ready]
-        found: dict[str, Sequence[object]] = {
+        targets: dict[str, Sequence[object]] = {
             "executor": [process for part in cluster.workers if part not in harmed for process in part.executors],
             "busy executor": self._busy(ready, harmed) if noun == "busy executor" else [],
             "redis": [cluster.redis],
@@ -171,7 +171,8 @@ class Faults:
             "store": cluster.artifacts.links,
             "wire": [cluster.wire] if cluster.wire else [],
         }
-        return [each for each in found[noun] if each not in harmed and (not isinstance(each, Part) or each.alive)]
+        whole = [target for target in targets[noun] if target not in harmed]
+        return [target for target in whole if not isinstance(target, Part) or target.alive]
 
     def _busy(self, workers: Sequence[Part], harmed: Sequence[object]) -> list[Busy]:
         """Return processes that compute, and what."""
@@ -199,7 +200,7 @@ class Faults:
         worker = self._worker_of(target)
         if fault.kind in {"kill executor", "kill worker"} and worker is not None:
             held = self._quietly(lambda: list(self._held_by(worker))) or []
-            self.blows += [Blow(fault, *each) for each in held]
+            self.blows += [Blow(fault, *attempt) for attempt in held]
 
     def _worker_of(self, target: object) -> Part | None:
         for worker in self.cluster.workers:

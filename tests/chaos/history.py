@@ -21,23 +21,23 @@ class Asked:
 
     @property
     def likeness(self) -> tuple[str, str]:
-        """What jobs with the same results have in common."""
+        """What jobs with the same outcome have in common."""
         return self.recipe, self.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """Writes that Redis has lost: those from `since` to `until`, in seconds since 1970."""
+    """Writes that Redis has lost: those from ``since`` to ``until``, in seconds since 1970."""
 
     since: float
     until: float
 
     def may_cover(self, since: float, until: float) -> bool:
-        """Whether what was written at some time between these two may be lost."""
+        """Return whether what was written at some time between these two may be lost."""
         return since <= self.until and until >= self.since
 
     def covers(self, time: float) -> bool:
-        """Whether what was written at a time may be lost."""
+        """Return whether what was written at a time may be lost."""
         return self.since <= time <= self.until
 
 
@@ -62,18 +62,18 @@ class JobHistory:
     earlier: list[Seen] = field(default_factory=list)
     # What Redis has lost in the course of the run.
     losses: Sequence[Loss] = ()
-    # When the run went on, in seconds since 1970; no clock that is wrong may be seen in the events.
+    # The time of the run, in seconds since 1970; no clock that is wrong may be seen in the events.
     ran: tuple[float, float] = (0.0, math.inf)
     # How long it took from the acknowledged request to cancel it to its end, in seconds, and for how long of that time
-    # faults were under way; None if nobody cancelled it, or Redis may have lost that.
+    # faults were under way; None if it was not cancelled, or Redis may have lost that.
     stopped_after: float | None = None
     disturbed: float = 0.0
     # Whether the model that it made was deleted since.
     model_deleted: bool = False
     # Whether a request to cancel it was acknowledged, and that before the job had ended.
     cancelled: bool = False
-    # A fingerprint of what it found, and that of an undisturbed job like it.
-    found: object = None
+    # A fingerprint of its outcome, and that of an undisturbed job like it.
+    outcome: object = None
     expected: object = None
     # The state in which the training that it needs ended; 0 if it needs none.
     needs_state: int = 0

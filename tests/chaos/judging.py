@@ -15,7 +15,7 @@ from convscope.v1.models_pb2 import Layer
 
 __all__ = ["Evidence", "disturbed", "may_be_lost"]
 
-# What a fault goes on to cause when it is over, in seconds: leases run out, processes start, leads change.
+# For how long a fault has effects when it is over, in seconds: leases run out, processes start, leads change.
 AFTERMATH_S = 8.0
 
 # How exactly the driver knows when something happened, in seconds.
@@ -23,7 +23,7 @@ SLACK_S = 1.0
 
 
 def may_be_lost(request: Request | None, losses: Sequence[Loss]) -> bool:
-    """Whether Redis may have lost what was asked for."""
+    """Return whether Redis may have lost what was asked for."""
     if request is None:
         return False
     until = request.acknowledged or time.time()
@@ -61,8 +61,8 @@ class Evidence:
     def histories(self, load: Load) -> Iterator[JobHistory]:
         """Yield every job of a load that is there: acknowledged, or made without the client hearing of it."""
         by_request = {job.request_id: job for job in self.jobs}
-        acknowledged = {each.asked.request_id: each for each in load.submitted}
-        states = {request_id: _seen_end(each) for request_id, each in acknowledged.items()}
+        acknowledged = {submitted.asked.request_id: submitted for submitted in load.submitted}
+        states = {request_id: _seen_end(submitted) for request_id, submitted in acknowledged.items()}
         states |= {request_id: job.state for request_id, job in by_request.items() if job.HasField("end_time")}
         self._check_refusals(load)
         for request_id in load.tried:
@@ -87,8 +87,8 @@ class Evidence:
             yield f"{name} was deleted, and is there"
         if watcher.unknown_since is not None and not may_be_lost(submitted.creation, self.losses):
             yield f"the watcher of {name} was told that it is unknown"
-        for told in watcher.told_of_loss:
-            if not any(loss.until <= told + SLACK_S for loss in self.losses):
+        for told_at in watcher.told_of_loss:
+            if not any(loss.until <= told_at + SLACK_S for loss in self.losses):
                 yield f"the watcher of {name} was told of a loss, and Redis had lost nothing"
 
     def _check_refusals(self, load: Load) -> None:
@@ -121,7 +121,7 @@ class Evidence:
             stopped_after=stopped_after,
             disturbed=of_that_disturbed,
             model_deleted=deleted,
-            found=None if deleted else results.found_by(self.calls, job, log),
+            outcome=None if deleted else results.outcome_of(self.calls, job, log),
             parts=results.parts_of(self.calls, job, self._layers_of(load)),
             needs_state=states.get(asked.needs, JobState.JOB_STATE_UNSPECIFIED),
         )
@@ -137,7 +137,7 @@ class Evidence:
         return ended - request.acknowledged, disturbed(request.acknowledged, ended, self.faults)
 
     def _layers_of(self, load: Load) -> Mapping[str, Sequence[Layer]]:
-        return {each.job.model: self.layers for each in load.submitted if each.job.model}
+        return {submitted.job.model: self.layers for submitted in load.submitted if submitted.job.model}
 
 
 def _seen_end(submitted: Submitted) -> JobState.ValueType:

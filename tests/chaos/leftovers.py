@@ -11,8 +11,9 @@ import psutil
 import redis
 
 from chaos.cluster import processes_of
-from convscope.store import BlobStore, Collector, Deployment, Sweeper, WorkerStore, read_log
+from convscope.store import BlobStore, Collector, Deployment, JobStore, Sweeper, WorkerStore, read_log
 from convscope.store.errors import BlobError
+from convscope.store.jobs.attachments import Attachments
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.records import text
 from convscope.store.redis.keys import KEYS, key
@@ -49,7 +50,7 @@ MOST_EVENTS = 10_000
 
 
 def left_in_redis(connection: redis.Redis) -> Iterator[str]:
-    """Leases, parts, candidates, jobs that have not ended, and parts that are to be had.
+    """Yield leases, parts, candidates, jobs that have not ended, and parts that can be claimed.
 
     Leases have the time that they take to run out.
     """
@@ -66,9 +67,8 @@ def left_in_redis(connection: redis.Redis) -> Iterator[str]:
 
 
 def _left_to_be_had(connection: redis.Redis) -> Iterator[str]:
-    for device, count in connection.hgetall(KEYS["ready_parts"]).items():
-        if int(count):
-            yield f"{int(count)} parts are to be had by {text(device)}"
+    for name, count in connection.hgetall(KEYS["backlog"]).items():
+        yield f"{KEYS['backlog']} has {text(count)} {text(name)}"
     for name in connection.scan_iter(match="convscope:ready:*:*", count=1000):
         yield f"{text(name)} is left"
 
@@ -81,7 +81,7 @@ def _members(connection: redis.Redis, name: str) -> list[str]:
 
 
 def unseen(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:
-    """Workers that are not known to be there, though they have had the time to say so."""
+    """Yield workers that are not registered, though they have had the time to register."""
     deadline = time.monotonic() + SEEN_S
     while True:
         seen = {worker.name for worker in WorkerStore(connection).list() if not worker.silent}
@@ -93,18 +93,20 @@ def unseen(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:
 
 
 def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
-    """Blobs that a job which has ended points to without need: what is neither in its events nor its result."""
+    """Yield blobs that an ended job points to without need: what is not in its events, result, examples and files."""
+    store = JobStore(connection)
     for job in jobs:
         job_id = job.name.removeprefix("jobs/")
         entries = read_log(connection, job_id, 0, MOST_EVENTS).entries
-        needed = {entry.blob for entry in entries}
+        attachments = Attachments(examples=store.examples(job.name), files=store.files(job.name))
+        needed = {*(entry.blob for entry in entries), *attachments.blobs}
         pointed = set(map(text, connection.smembers(key("job_blobs", job_id))))
         if needless := pointed - needed:
             yield f"{job.name} points to {len(needless)} blobs without need"
 
 
 def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
-    """After a sweep, exactly what is referenced is stored, undamaged; and references are counted right."""
+    """Check that after a sweep exactly what is referenced is stored, undamaged, and references are counted right."""
     _sweep(connection, blobs)
     stored = {blob.digest for batch in blobs.stored() for blob in batch}
     counted = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
@@ -135,9 +137,9 @@ def _sweep(connection: redis.Redis, blobs: BlobStore) -> None:
 
 
 def left_of_processes(home: Path, *, expected: Collection[int], patience: float = ENDING_S) -> Iterator[str]:
-    """Processes of the cluster with this home other than those expected, if they do not end by themselves."""
+    """Yield processes of the cluster with this home other than those expected, if they do not end by themselves."""
     deadline = time.monotonic() + patience
-    while any(each.pid not in expected for each in processes_of(home)) and time.monotonic() < deadline:
+    while any(process.pid not in expected for process in processes_of(home)) and time.monotonic() < deadline:
         time.sleep(0.1)
     for process in processes_of(home):
         if process.pid not in expected:

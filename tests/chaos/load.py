@@ -137,14 +137,14 @@ class Load(threading.Thread):
         self._due: list[tuple[float, Callable[[], object]]] = []
         self._deletes = deletes
         self._ended: set[str] = set()
-        self._told = threading.Event()
+        self._stopping = threading.Event()
 
     def run(self) -> None:
         """Submit and cancel."""
         try:
             plan = self._plan()
-            while not self._told.wait(0.1):
-                if sum(each.watcher.is_alive() for each in self.submitted) < self._open_jobs:
+            while not self._stopping.wait(0.1):
+                if sum(submitted.watcher.is_alive() for submitted in self.submitted) < self._open_jobs:
                     next(plan)
                 self._delete_some()
                 self._act_on_what_is_due()
@@ -153,20 +153,20 @@ class Load(threading.Thread):
 
     def stop(self) -> None:
         """Submit no more."""
-        self._told.set()
+        self._stopping.set()
         self.join()
         if self.failure:
             raise self.failure
 
     def close(self) -> None:
-        """End what still goes on, and the connections."""
-        self._told.set()
-        for each in self.submitted:
-            each.watcher.give_up()
+        """End what still runs, and the connections."""
+        self._stopping.set()
+        for submitted in self.submitted:
+            submitted.watcher.give_up()
         for connection in self._connections:
             connection.close()
-        for each in self.submitted:
-            each.watcher.join(10)
+        for submitted in self.submitted:
+            submitted.watcher.join(10)
 
     def submit(self, recipe: str, kind: str, training: Submitted | None = None) -> Submitted:
         """Submit a job until that is acknowledged, and watch it."""
@@ -195,9 +195,9 @@ class Load(threading.Thread):
             for kind in FOLLOWERS:
                 self.submit(recipe, kind, training)
         deadline = time.monotonic() + UNDISTURBED_S
-        for each in self.submitted:
-            each.watcher.join(deadline - time.monotonic())
-            assert not each.watcher.is_alive(), f"{each.job.name} has not ended, and nothing disturbs it"
+        for submitted in self.submitted:
+            submitted.watcher.join(deadline - time.monotonic())
+            assert not submitted.watcher.is_alive(), f"{submitted.job.name} has not ended, and nothing disturbs it"
 
     def _plan(self) -> Iterator[None]:
         while True:
@@ -242,9 +242,10 @@ class Load(threading.Thread):
         self._due.append((time.monotonic() + seconds, act))
 
     def _act_on_what_is_due(self) -> None:
-        for each in [each for each in self._due if each[0] <= time.monotonic()]:
-            self._due.remove(each)
-            each[1]()
+        for due in [due for due in self._due if due[0] <= time.monotonic()]:
+            self._due.remove(due)
+            _, act = due
+            act()
 
     def _cancel(self, submitted: Submitted) -> None:
         submitted.cancel = submitted.cancel or Request()

@@ -30,18 +30,18 @@ class Backup:
         self._folder = folder
         self._since = time.time()
         folder.mkdir()
-        for found in _files(server.directory):
-            copy = shutil.copytree if found.is_dir() else shutil.copy
-            copy(found, folder / found.name)
+        for file in _files(server.directory):
+            copy = shutil.copytree if file.is_dir() else shutil.copy
+            copy(file, folder / file.name)
 
     def bring_back(self) -> Loss:
-        """Kill Redis and start it with the copy; returns what is lost by that."""
+        """Kill Redis and start it with the copy; return what is lost by that."""
         self._server.kill()
         loss = Loss(since=self._since, until=time.time())
-        for found in _files(self._server.directory):
-            shutil.rmtree(found) if found.is_dir() else found.unlink()
-        for found in _files(self._folder):
-            shutil.move(found, self._server.directory / found.name)
+        for file in _files(self._server.directory):
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+        for file in _files(self._folder):
+            shutil.move(file, self._server.directory / file.name)
         self._folder.rmdir()
         self._server.start()
         return loss
@@ -49,7 +49,7 @@ class Backup:
 
 def _files(folder: Path) -> list[Path]:
     """Return append-only files: one, or a folder of several, as the version of Redis has it."""
-    return [each for each in folder.iterdir() if each.name.startswith("appendonly")]
+    return [path for path in folder.iterdir() if path.name.startswith("appendonly")]
 
 
 class Replica:
@@ -79,7 +79,7 @@ class Replica:
             self._stack = stack.pop_all()
 
     def promote(self) -> tuple[RedisPart, Loss]:
-        """Kill the primary and have this one take writes; returns it, and what is lost by that."""
+        """Kill the primary and have this one take writes; return it, and what is lost by that."""
         self._primary.kill()
         loss = Loss(since=self._since, until=time.time())
         self.server.connection.replicaof("NO", "ONE")
@@ -96,12 +96,12 @@ class Replica:
             stack.close()
 
     def _catch_up(self) -> float:
-        """Wait until it has everything that the primary had; returns when that was."""
+        """Wait until it has everything that the primary had; return when that was."""
         deadline = time.monotonic() + CATCH_UP_S
         while not self._is_in_step():
             if time.monotonic() > deadline:
                 raise redis.ConnectionError("the replica does not get in step")
-            time.sleep(0.02)  # Redis tells nobody
+            time.sleep(0.02)  # Redis does not tell
         since, wanted = time.time(), int(self._primary.connection.info("replication")["master_repl_offset"])
         while int(self.server.connection.info("replication")["slave_repl_offset"]) < wanted:
             if time.monotonic() > deadline:
@@ -110,7 +110,7 @@ class Replica:
         return since
 
     def _is_in_step(self) -> bool:
-        """Whether it has its first copy, and has written it down."""
-        found = self.server.connection.info("everything")
-        writes = found["aof_enabled"] and not found["aof_rewrite_in_progress"] and not found["aof_rewrite_scheduled"]
-        return found.get("master_link_status") == "up" and bool(writes)
+        """Return whether it has its first copy, and has written it down."""
+        info = self.server.connection.info("everything")
+        writes = info["aof_enabled"] and not info["aof_rewrite_in_progress"] and not info["aof_rewrite_scheduled"]
+        return info.get("master_link_status") == "up" and bool(writes)

@@ -69,7 +69,7 @@ ASKED_TO_STOP = JobEvent(cancel_requested=CancelRequested())
 
 
 def planned(*sizes: int) -> list[frozenset[tuple[str, int]]]:
-    """Parts of so many images each, one feature after the other."""
+    """Return parts of so many images each, one feature after the other."""
     starts = [sum(sizes[:number]) for number in range(len(sizes))]
     return [
         frozenset(("conv1", feature) for feature in range(start, start + size))
@@ -80,7 +80,7 @@ def planned(*sizes: int) -> list[frozenset[tuple[str, int]]]:
 def history(
     *events: JobEvent, state: int = SUCCEEDED, parts: Sequence[frozenset[tuple[str, int]]] = (), done: int | None = None
 ) -> JobHistory:
-    """A job with these events, numbered, and watched without a gap.
+    """Return a job with these events, numbered, and watched without a gap.
 
     Args:
         events: what happened.
@@ -103,7 +103,7 @@ def history(
         ),
         log=log,
         watched=list(log),
-        found="bits",
+        outcome="bits",
         expected="bits",
         parts=parts,
     )

@@ -1,4 +1,4 @@
-"""A network of a worker's own that can be cut as a cable can: packets vanish, and nobody hears of it.
+"""A private network of a worker that can be cut like a cable: packets vanish without notice.
 
 It is a network namespace, tied to this machine by a pair of virtual interfaces; it needs root. Where it cannot be made,
 runs do without: the proxy of ``network.py`` is there in any case, and does what a cable cannot.
@@ -95,7 +95,7 @@ def _wait_until_apart(holder: subprocess.Popen[bytes]) -> None:
     while Path(f"/proc/{holder.pid}/ns/net").readlink() == here:
         if holder.poll() is not None or time.monotonic() > deadline:
             raise PermissionError
-        time.sleep(0.01)  # the kernel tells nobody
+        time.sleep(0.01)  # the kernel does not tell
 
 
 def _do(*command: str) -> None:

@@ -52,7 +52,7 @@ END_OF_HEAD = b"\r\n\r\n"
 
 
 class Link:
-    """A port that leads to another port of this machine; served by a thread of its own.
+    """A port that leads to another port of this machine; served by a separate thread.
 
     Args:
         target: the port that it leads to.
@@ -67,7 +67,7 @@ class Link:
         self._cut: Cut | None = None
         self._whole = asyncio.Event()
         self._connections: set[_Connection] = set()
-        self._forgotten: list[_Connection] = []  # kept open, so that nobody hears of their end
+        self._forgotten: list[_Connection] = []  # kept open, so that their end is not noticed
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Link"]:

@@ -16,7 +16,7 @@ def kind(event: JobEvent) -> str:
     return event.WhichOneof("event") or "nothing"
 
 
-def told(history: JobHistory) -> Iterator[tuple[JobEvent, str, Mapping[int, AttemptStarted]]]:
+def with_running_attempts(history: JobHistory) -> Iterator[tuple[JobEvent, str, Mapping[int, AttemptStarted]]]:
     """Yield each event with its kind and, by part, the attempts that run before it as far as the log tells.
 
     It tells of starts and losses. It does not tell of a part's end, nor of one that is given back while others run; a
@@ -35,10 +35,10 @@ def told(history: JobHistory) -> Iterator[tuple[JobEvent, str, Mapping[int, Atte
 
 
 def attempts_in_turn(history: JobHistory) -> Iterator[str]:
-    """Attempts at a part are numbered 1, 2, 3, ..., those that are lost had started, and none starts while another
-    runs; though it may have been given back without a word if another part ran."""
+    """Check that attempts at a part are numbered 1, 2, 3, ..., that lost ones had started, and that none starts while
+    another runs; though it may have been given back without an event if another part ran."""
     latest: dict[int, int] = {}
-    for event, what, running in told(history):
+    for event, what, running in with_running_attempts(history):
         if what == "attempt_started":
             part, number = event.attempt_started.part, event.attempt_started.attempt
             if number != latest.get(part, 0) + 1 or set(running) == {part}:
@@ -50,36 +50,36 @@ def attempts_in_turn(history: JobHistory) -> Iterator[str]:
                 yield f"attempt {number} at part {part} was lost when it did not run"
 
 
-def written_by_who_runs(history: JobHistory) -> Iterator[str]:
-    """What only an attempt can cause happens while one at that part runs: nothing comes from one that is superseded."""
-    for event, what, running in told(history):
+def written_by_running_attempts(history: JobHistory) -> Iterator[str]:
+    """Check that what only an attempt can cause comes while one runs at that part, never from a superseded one."""
+    for event, what, running in with_running_attempts(history):
         if what in OF_AN_ATTEMPT and not parts_of(history, event) & running.keys():
             yield f"{what} ({event.sequence}) came when no attempt ran: a superseded one wrote it"
 
 
 def one_part_a_worker(history: JobHistory) -> Iterator[str]:
-    """A worker starts a part when it has no other: that one is complete, lost or given back; not counted
-    what it shares with others, since candidates are not told."""
+    """Check that a worker starts a part when it has no other: that one is complete, lost or given back; not counted is
+    what it shares with others, since candidates are no events."""
     ready: set[tuple[str, int]] = set()
     began: dict[int, float] = {}
-    for event, what, running in told(history):
+    for event, what, running in with_running_attempts(history):
         if what == "image_ready":
             ready.add(image_of(event))
         if what != "attempt_started":
             continue
         started, now = event.attempt_started, event.time.ToMilliseconds() / 1000
-        for each in running.values():
-            if any(loss.may_cover(began[each.part], now) for loss in history.losses):
+        for held in running.values():
+            if any(loss.may_cover(began[held.part], now) for loss in history.losses):
                 continue  # it had ended that one, and Redis does not know
-            if each.worker == started.worker and not ready.issuperset(history.features_of(each.part) - history.shared):
-                yield f"{each.worker} started part {started.part} while it had part {each.part}"
+            if held.worker == started.worker and not ready.issuperset(history.features_of(held.part) - history.shared):
+                yield f"{held.worker} started part {started.part} while it had part {held.part}"
         began[started.part] = now
 
 
 def queued_before_started(history: JobHistory) -> Iterator[str]:
-    """When no part runs, a part starts only after the job was queued."""
+    """Check that a part starts only after the job was queued, when no other part runs."""
     queued = False
-    for event, what, running in told(history):
+    for event, what, running in with_running_attempts(history):
         if what == "attempt_started" and not (queued or running):
             yield f"attempt {event.attempt_started.attempt} at part {event.attempt_started.part} was not queued"
         if what in {"queued", "attempt_started"}:
@@ -87,8 +87,8 @@ def queued_before_started(history: JobHistory) -> Iterator[str]:
 
 
 def resumes_with_what_is_stored(history: JobHistory) -> Iterator[str]:
-    """An attempt goes on from just those images that are stored, up to the last one that was computed; besides, from
-    any number of candidates for images that the part shares."""
+    """Check that an attempt resumes from just those images that are stored, up to the last one that was computed, and
+    from any number of candidates for images that the part shares."""
     ready: Counter[int] = Counter()
     kept: Counter[int] = Counter()
     for event in history.log if history.parts else ():
@@ -106,7 +106,7 @@ def resumes_with_what_is_stored(history: JobHistory) -> Iterator[str]:
 
 
 def parts_done(history: JobHistory) -> Iterator[str]:
-    """A job that succeeded has done all of its parts, those that were planned; no job has done more than it has."""
+    """Check that a job that succeeded has done all planned parts, and that no job has done more than it has."""
     job = history.job
     planned = len(history.parts) or 1
     parts, done = job.estimate.part_count, job.ended_part_count
@@ -136,7 +136,7 @@ def image_of(event: JobEvent) -> tuple[str, int]:
 
 PART_CHECKS = (
     attempts_in_turn,
-    written_by_who_runs,
+    written_by_running_attempts,
     one_part_a_worker,
     queued_before_started,
     resumes_with_what_is_stored,

@@ -81,7 +81,7 @@ class Part:
 
     @property
     def died_by_itself(self) -> bool:
-        """Whether it ended although nobody had ended it."""
+        """Whether it ended although the driver had not ended it."""
         return not self.alive and not self._excused and not self.frail
 
     @property
@@ -196,12 +196,12 @@ class RedisPart(Part):
         return self.directory.with_name(f"{self.directory.name}-{self.restarts}.{kind}")
 
 
-# Ports that the system gives to nobody; each is handed out once.
+# Ports that the system does not assign; each is handed out once.
 PORTS = iter(range(20_000 + os.getpid() % 10_000, 32_000))
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on, and that the system gives to nobody while its owner is away."""
+    """Return a port without a listener that the system does not assign while its owner is away."""
     for port in PORTS:
         with socket.socket() as taken, contextlib.suppress(OSError):
             taken.bind(("127.0.0.1", port))

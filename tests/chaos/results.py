@@ -1,4 +1,4 @@
-"""What jobs found, in a form that two jobs can be compared by, bit by bit."""
+"""Outcomes of jobs, in a form that two jobs can be compared by, bit by bit."""
 
 import hashlib
 import io
@@ -14,12 +14,13 @@ from convscope.client.connection import Connection
 from convscope.planning import plan_visualization, targets
 from convscope.store import layer_shapes, visualization_request
 from convscope.v1.evaluations_pb2 import ListExamplesRequest
+from convscope.v1.files_pb2 import ListFilesRequest
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, JobView, ListJobsRequest, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, ListTrainReportsRequest, Model
 from convscope.v1.train_pb2 import TrainProgress
 from convscope.v1.visualize_pb2 import Image
 
-__all__ = ["found_by", "layers", "list_jobs", "parts_of", "read_job", "read_log", "weights_digest"]
+__all__ = ["layers", "list_jobs", "outcome_of", "parts_of", "read_job", "read_log", "weights_digest"]
 
 
 def read_job(calls: Calls, name: str) -> Job:
@@ -52,15 +53,15 @@ def list_jobs(calls: Calls) -> list[Job]:
             return jobs
 
 
-def found_by(calls: Calls, job: Job, log: list[JobEvent]) -> object:
-    """Return what a job found; None if it did not succeed."""
+def outcome_of(calls: Calls, job: Job, log: list[JobEvent]) -> object:
+    """Return a fingerprint of a job's outcome; None if it did not succeed."""
     if job.state != JobState.JOB_STATE_SUCCEEDED:
         return None
     match job.spec.WhichOneof("kind"):
         case "train":
             return _training(calls, job, log)
         case "evaluate":
-            return job.result.evaluate.SerializeToString(deterministic=True), _examples(calls, job)
+            return job.result.evaluate.SerializeToString(deterministic=True), _examples(calls, job), _files(calls, job)
     return {image_of(event): _image(event) for event in log if event.HasField("image_ready")}
 
 
@@ -68,6 +69,13 @@ def _examples(calls: Calls, job: Job) -> bytes:
     request = ListExamplesRequest(parent=job.name, page_size=1000)
     page = calls.until_answered(lambda connection: connection.call(connection.evaluations.ListExamples, request))
     return page.SerializeToString(deterministic=True)
+
+
+def _files(calls: Calls, job: Job) -> list[tuple[str, bytes]]:
+    """Return name and digest of each file."""
+    request = ListFilesRequest(parent=job.name)
+    page = calls.until_answered(lambda connection: connection.call(connection.files.ListFiles, request))
+    return [(file.name.rpartition("/")[2], file.digest.SerializeToString()) for file in page.files]
 
 
 def _image(event: JobEvent) -> bytes:
@@ -79,7 +87,7 @@ def _image(event: JobEvent) -> bytes:
 
 
 def parts_of(calls: Calls, job: Job, layers_of: Mapping[str, Sequence[Layer]]) -> list[frozenset[tuple[str, int]]]:
-    """Return layer and feature of every image of each part of a visualization, planned anew; none for other jobs.
+    """Return layer and feature of every image of each part of a visualization, planned again; none for other jobs.
 
     Args:
         calls: the services.
@@ -91,12 +99,12 @@ def parts_of(calls: Calls, job: Job, layers_of: Mapping[str, Sequence[Layer]]) -
     spec = job.effective_spec.visualize
     layers = layer_shapes(layers_of[spec.model] if spec.model in layers_of else _model(calls, spec.model).layers)
     request = visualization_request(spec)
-    found = targets(request, layers)
+    all_targets = targets(request, layers)
     return [
         frozenset(
-            (found[each.target].name, feature)
-            for each in part
-            for feature in found[each.target].features[each.start : each.start + each.count]
+            (all_targets[segment.target].name, feature)
+            for segment in part
+            for feature in all_targets[segment.target].features[segment.start : segment.start + segment.count]
         )
         for part in plan_visualization(request, layers, PART_S).parts
     ]
@@ -129,7 +137,7 @@ def _training(calls: Calls, job: Job, log: list[JobEvent]) -> object:
     reports = [event.train_progress for event in log if event.HasField("train_progress")]
     curve = _curve(calls, job.model)
     consistent = curve[-len(reports) :] == reports and job.result.train.step == model.step
-    figures = [(each.step, each.loss, each.batch_accuracy, each.validation_accuracy) for each in curve]
+    figures = [(report.step, report.loss, report.batch_accuracy, report.validation_accuracy) for report in curve]
     return weights_digest(file), figures, model.step, consistent
 
 

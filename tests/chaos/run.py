@@ -1,4 +1,4 @@
-"""A run: an undisturbed round of jobs, then faults while jobs go on, then healing, then every check."""
+"""A run: an undisturbed round of jobs, then faults while jobs run, then healing, then every check."""
 
 import random
 import time
@@ -80,16 +80,16 @@ class Outcome:
 
 
 def run(plan: Plan, tell: Callable[[str], object], *, keep: bool = False) -> Outcome:
-    """Do it all; ``tell`` is called with a line for each thing that happens."""
+    """Run everything; ``tell`` is called with a line for each event of the run."""
     with ExitStack() as stack:
         cluster = stack.enter_context(running_cluster(keep=keep, store=plan.artifacts))
         started = time.monotonic()
 
-        def told(text: str) -> None:
+        def report(text: str) -> None:
             tell(f"{time.monotonic() - started:7.1f} s  {text}")
 
-        told(f"seed {plan.seed}; everything runs in {cluster.home}, with artifacts at {cluster.artifacts_url}")
-        told("worker 2 is at the end of a wire" if cluster.wire else "no wire: network namespaces are not permitted")
+        report(f"seed {plan.seed}; everything runs in {cluster.home}, with artifacts at {cluster.artifacts_url}")
+        report("worker 2 is at the end of a wire" if cluster.wire else "no wire: network namespaces are not permitted")
         loads = [
             Load(
                 cluster.addresses,
@@ -100,13 +100,13 @@ def run(plan: Plan, tell: Callable[[str], object], *, keep: bool = False) -> Out
             )
             for name in ROUNDS
         ]
-        undisturbed, load = (stack.enter_context(closing(each)) for each in loads)
+        undisturbed, load = (stack.enter_context(closing(round_load)) for round_load in loads)
         undisturbed.submit_each()
-        told(f"{len(undisturbed.submitted)} jobs undisturbed")
+        report(f"{len(undisturbed.submitted)} jobs undisturbed")
         faults = Faults(
             cluster,
             random.Random(f"{plan.seed} faults"),
-            lambda fault: told(f"{fault.kind}: {fault.target}" + (f", {fault.seconds} s" if fault.seconds else "")),
+            lambda fault: report(f"{fault.kind}: {fault.target}" + (f", {fault.seconds} s" if fault.seconds else "")),
             load.cancel,
             {name: KINDS[name] for name in plan.kinds},
         )
@@ -114,9 +114,9 @@ def run(plan: Plan, tell: Callable[[str], object], *, keep: bool = False) -> Out
         _disturb(plan, cluster, faults)
         faults.repair_all()  # first: what the load has under way may wait for it
         load.stop()
-        told(f"healed; {sum(each.watcher.is_alive() for each in load.submitted)} jobs have not ended")
+        report(f"healed; {sum(submitted.watcher.is_alive() for submitted in load.submitted)} jobs have not ended")
         _settle(cluster, [undisturbed, load], lost=bool(faults.losses))
-        told("settled")
+        report("settled")
         return _judge(plan, cluster, undisturbed, load, faults)
 
 
@@ -134,13 +134,13 @@ def _disturb(plan: Plan, cluster: Cluster, faults: Faults) -> None:
 
 
 def _settle(cluster: Cluster, loads: list[Load], *, lost: bool) -> None:
-    """Wait until all jobs have ended and all parts work, within bounds; who has not ended by then is told later."""
+    """Wait until all jobs have ended and all parts work, within bounds; what has not ended then is reported later."""
     deadline = time.monotonic() + SETTLE_S
     for load in loads:
-        for each in load.submitted:
-            while each.watcher.is_alive() and time.monotonic() < deadline:
+        for submitted in load.submitted:
+            while submitted.watcher.is_alive() and time.monotonic() < deadline:
                 cluster.note_deaths()
-                each.watcher.join(0.5)
+                submitted.watcher.join(0.5)
     cluster.wait_until_ready()
     if lost:  # jobs whose end Redis has forgotten run again, and their watchers have gone
         _wait_until_all_have_ended(cluster, deadline)
@@ -170,18 +170,22 @@ def _judge(plan: Plan, cluster: Cluster, undisturbed: Load, load: Load, faults: 
         layers=results.layers(calls, undisturbed.submitted[0].job.model),
         violations=violations,
     )
-    histories = [history for each in (load, undisturbed) for history in evidence.histories(each)]
-    expected = {each.asked.likeness: each.found for each in histories if each.asked.request_id in undisturbed.tried}
-    histories = [replace(each, expected=expected[each.asked.likeness]) for each in histories]
+    histories = [history for round_load in (load, undisturbed) for history in evidence.histories(round_load)]
+    expected = {
+        history.asked.likeness: history.outcome
+        for history in histories
+        if history.asked.request_id in undisturbed.tried
+    }
+    histories = [replace(history, expected=expected[history.asked.likeness]) for history in histories]
     checks = 0
     for history in histories:
         for check in CHECKS:
             checks += 1
-            violations += [f"{history.job.name} ({history.asked.kind}): {each}" for each in check(history)]
+            violations += [f"{history.job.name} ({history.asked.kind}): {violation}" for violation in check(history)]
     violations += uninvited(jobs, {**undisturbed.tried, **load.tried})
     violations += _leftovers(cluster, jobs)
-    for each in (undisturbed, load):
-        each.close()
+    for round_load in (undisturbed, load):
+        round_load.close()
     for connection in connections:
         connection.close()
     violations += _after_the_end(cluster)
@@ -191,20 +195,20 @@ def _judge(plan: Plan, cluster: Cluster, undisturbed: Load, load: Load, faults: 
         blows=faults.blows,
         losses=faults.losses,
         deleted={
-            "jobs": sum(bool(each.deletion) for each in load.submitted),
-            "models": sum(bool(each.model_deletion) for each in load.submitted),
+            "jobs": sum(bool(submitted.deletion) for submitted in load.submitted),
+            "models": sum(bool(submitted.model_deletion) for submitted in load.submitted),
         },
         histories=histories,
-        resumed_watches=sum(each.watcher.resumed for each in load.submitted),
+        resumed_watches=sum(submitted.watcher.resumed for submitted in load.submitted),
         checks=checks + 7,
         violations=violations,
     )
 
 
 def uninvited(jobs: Sequence[Job], asked: Collection[str]) -> list[str]:
-    """Jobs that nobody asked for, and requests that made two."""
+    """Return a line for each job that was not requested, and for each request that made two."""
     requests = [job.request_id for job in jobs]
-    return [f"nobody asked for {job.name}" for job in jobs if job.request_id not in asked] + [
+    return [f"{job.name} was not requested" for job in jobs if job.request_id not in asked] + [
         f"request {request} made {requests.count(request)} jobs"
         for request in set(requests)
         if requests.count(request) > 1
@@ -223,7 +227,7 @@ def _leftovers(cluster: Cluster, jobs: list[Job]) -> list[str]:
 
 
 def _after_the_end(cluster: Cluster) -> list[str]:
-    """Stop everything in order; nothing remains, and every part ends well."""
+    """Stop everything in order; return what remains, and which parts end badly."""
     stopped = [*cluster.services, *cluster.workers]
     for part in stopped:
         part.terminate()

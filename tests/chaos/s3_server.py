@@ -1,4 +1,4 @@
-"""An artifact store as a program of its own: moto's S3 server. Says its port when it is ready."""
+"""An artifact store as a separate program: moto's S3 server. Prints its port when it is ready."""
 
 import http.client
 import signal
@@ -15,8 +15,8 @@ BUCKET = "chaos"
 
 def main() -> None:
     """Serve until SIGTERM."""
-    told = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: told.set())
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -26,7 +26,7 @@ def main() -> None:
     client.close()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    told.wait()
+    stopped.wait()
     server.stop()
 
 

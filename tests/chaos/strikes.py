@@ -1,4 +1,4 @@
-"""What is done to a process, a network or a server, and how it is put right."""
+"""What is done to a process, a network or a server, and how it is repaired."""
 
 import contextlib
 import random
@@ -21,7 +21,7 @@ from convscope.store.failpoints import VARIABLE
 
 __all__ = ["CRASHES", "SLOW_GAPS", "SWEEP_CRASHES", "Busy", "Scene"]
 
-# How often somebody looks whether what was waited for has come, in seconds.
+# How often a strike looks whether what it waits for has come, in seconds.
 TICK_S = 0.05
 
 # Between two blows at the same connections, in seconds.
@@ -83,7 +83,7 @@ class Scene(Protocol):
         """Return the ids of the jobs of which a worker computes parts."""
 
     def cancel(self, job_id: str) -> None:
-        """Have somebody cancel a job."""
+        """Have the load cancel a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ def _restart(
     scene: Scene, part: Part, seconds: float, points: str, *, deadly: bool = False, frail: bool = False
 ) -> None:
     own = part.environment.get(VARIABLE, "")
-    both = {each.partition("=")[0]: each for each in (*own.split(";"), *points.split(";")) if each}
+    both = {point.partition("=")[0]: point for point in (*own.split(";"), *points.split(";")) if point}
     part.kill()
     part.start({VARIABLE: ";".join(both.values())}, frail=frail)
     scene.later(seconds, part, lambda: _plain(part), deadly=deadly)

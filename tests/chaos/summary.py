@@ -19,17 +19,17 @@ def summary(outcome: Outcome) -> Iterator[str]:
         yield f"Redis lost its last writes {len(outcome.losses)} times, {lost:.1f} s in all"
     yield f"{outcome.deleted['jobs']} jobs and {outcome.deleted['models']} models were deleted"
     ends = (
-        f"{each.asked.kind} {JobState.Name(each.job.state).removeprefix('JOB_STATE_').lower()}"
-        for each in outcome.histories
+        f"{history.asked.kind} {JobState.Name(history.job.state).removeprefix('JOB_STATE_').lower()}"
+        for history in outcome.histories
     )
     yield f"{len(outcome.histories)} jobs: {_counts(ends)}"
     attempts = Counter(
-        (each.job.name, event.attempt_started.part)
-        for each in outcome.histories
-        for event in each.log
+        (history.job.name, event.attempt_started.part)
+        for history in outcome.histories
+        for event in history.log
         if event.HasField("attempt_started")
     )
-    events = sum(len(each.log) for each in outcome.histories)
+    events = sum(len(history.log) for history in outcome.histories)
     most = max(attempts.values(), default=0)
     yield f"{attempts.total()} attempts at {len(attempts)} parts, at most {most} at one; {events} events"
     yield f"watches were taken up again {outcome.resumed_watches} times"
@@ -38,7 +38,7 @@ def summary(outcome: Outcome) -> Iterator[str]:
         if queued:
             yield f"{kind}: its part was queued again after {_spread(queued)}, and ran after {_spread(running)}"
     yield f"{outcome.checks} checks, {len(outcome.violations)} violations"
-    yield from (f"  VIOLATION {each}" for each in outcome.violations)
+    yield from (f"  VIOLATION {violation}" for violation in outcome.violations)
     yield f"seed {outcome.plan.seed}"
 
 
@@ -47,7 +47,7 @@ def recovery_times(outcome: Outcome, kind: str) -> tuple[list[float], list[float
 
     The second includes the time for which no worker was free, and other faults that came in between.
     """
-    logs = {each.job.name: each.log for each in outcome.histories}
+    logs = {history.job.name: history.log for history in outcome.histories}
     queued, running = [], []
     for blow in outcome.blows:
         log = logs.get(f"jobs/{blow.job_id}", [])

@@ -30,9 +30,9 @@ def good() -> JobHistory:
     return history(QUEUED, started(1), step(1), lost(1), QUEUED, started(2), step(10), finished())
 
 
-def seen(count: int, *further: JobEvent, made: JobHistory | None = None) -> Seen:
-    """What a watcher saw, an event a second: the first events of a log, and others that Redis has lost since."""
-    events = [*(made or good()).log[:count], *further]
+def seen(count: int, *further: JobEvent, logged: JobHistory | None = None) -> Seen:
+    """Return what a watcher saw, an event a second: the first events of a log, and others that Redis has lost since."""
+    events = [*(logged or good()).log[:count], *further]
     return Seen(events=events, times=[float(second) for second in range(len(events))])
 
 
@@ -45,10 +45,10 @@ LOSS = Loss(since=2.5, until=4.5)
 
 
 def timed(second: float) -> JobHistory:
-    made = good()
-    for event in made.log:
+    changed_history = good()
+    for event in changed_history.log:
         event.time.FromMilliseconds(round(second * 1000))
-    return replace(made, ran=(1000.0, 1100.0))
+    return replace(changed_history, ran=(1000.0, 1100.0))
 
 
 GOOD = [
@@ -64,7 +64,7 @@ GOOD = [
     replace(good(), stopped_after=29.0),
     replace(good(), stopped_after=39.0, disturbed=12.0),
     timed(1050),
-    replace(good(), model_deleted=True, found=None),
+    replace(good(), model_deleted=True, outcome=None),
 ]
 
 
@@ -74,9 +74,9 @@ def test_what_may_happen_is_accepted(accepted: JobHistory) -> None:
 
 
 def in_vain(reason: Failure.Reason.ValueType) -> JobHistory:
-    made = history(QUEUED, finished(checks.FAILED), state=checks.FAILED)
-    made.job.failure.reason = reason
-    return replace(made, needs_state=checks.CANCELLED)
+    failed = history(QUEUED, finished(checks.FAILED), state=checks.FAILED)
+    failed.job.failure.reason = reason
+    return replace(failed, needs_state=checks.CANCELLED)
 
 
 def test_a_job_fails_whose_model_was_not_made() -> None:
@@ -85,9 +85,9 @@ def test_a_job_fails_whose_model_was_not_made() -> None:
 
 
 def changed(change: Callable[[JobHistory], object]) -> JobHistory:
-    made = good()
-    change(made)
-    return made
+    changed_history = good()
+    change(changed_history)
+    return changed_history
 
 
 BAD = [
@@ -95,14 +95,14 @@ BAD = [
     (checks.ended_once, history(QUEUED, finished(), finished())),
     (checks.ended_once, history(finished(), QUEUED)),
     (checks.ended_once, history(QUEUED, finished(), state=checks.FAILED)),
-    (checks.numbered, changed(lambda made: made.log.pop(2))),
-    (checks.numbered, changed(lambda made: made.log.insert(2, made.log[2]))),
-    (checks.numbered, changed(lambda made: made.log.reverse())),
-    (checks.numbered, changed(lambda made: made.log.pop())),
-    (checks.watched_as_logged, changed(lambda made: made.watched.pop(2))),
-    (checks.watched_as_logged, changed(lambda made: made.watched.pop())),
-    (checks.watched_as_logged, changed(lambda made: made.watched.insert(2, made.watched[2]))),
-    (checks.watched_as_logged, changed(lambda made: made.complaints.append("a gap"))),
+    (checks.numbered, changed(lambda job: job.log.pop(2))),
+    (checks.numbered, changed(lambda job: job.log.insert(2, job.log[2]))),
+    (checks.numbered, changed(lambda job: job.log.reverse())),
+    (checks.numbered, changed(lambda job: job.log.pop())),
+    (checks.watched_as_logged, changed(lambda job: job.watched.pop(2))),
+    (checks.watched_as_logged, changed(lambda job: job.watched.pop())),
+    (checks.watched_as_logged, changed(lambda job: job.watched.insert(2, job.watched[2]))),
+    (checks.watched_as_logged, changed(lambda job: job.complaints.append("a gap"))),
     (checks.watched_as_logged, watched(seen(2, step(2), finished()), losses=[LOSS])),
     (checks.watched_as_logged, watched(seen(3, step(2), finished()), losses=[Loss(since=0.0, until=-1.0)])),
     (checks.watched_as_logged, watched(seen(3), losses=[Loss(since=9.0, until=9.5)])),
@@ -126,8 +126,8 @@ BAD = [
     (checks.ended_as_it_should, replace(good(), cancelled=True)),
     (checks.ended_as_it_should, history(QUEUED, started(1), ASKED_TO_STOP, QUEUED, started(2), finished())),
     (checks.ended_as_it_should, history(QUEUED, started(1), ASKED_TO_STOP, ASKED_TO_STOP, finished())),
-    (checks.found_the_same, replace(good(), found="other bits")),
-    (checks.found_the_same, replace(good(), found=None, expected=None)),
+    (checks.same_outcome, replace(good(), outcome="other bits")),
+    (checks.same_outcome, replace(good(), outcome=None, expected=None)),
 ]
 
 

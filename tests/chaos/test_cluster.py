@@ -14,7 +14,7 @@ from chaos.parts import Part, RedisPart
 
 @pytest.fixture
 def cluster() -> Cluster:
-    """A Redis, and a part that has a child and that nobody has told to end."""
+    """A Redis, and a part that has a child and that has not been asked to end."""
     home = Path(tempfile.mkdtemp(prefix="cs-"))
     stubborn = Part(
         "stubborn", ["sh", "-c", "trap '' TERM; sleep 1001 & echo up; wait"], {"CONVSCOPE_HOME": str(home)}, home
@@ -28,12 +28,12 @@ def cluster() -> Cluster:
 
 
 def test_neither_process_nor_zombie_stays(cluster: Cluster) -> None:
-    started = {cluster.redis.pid, *(each.pid for each in processes_of(cluster.home))}
+    started = {cluster.redis.pid, *(process.pid for process in processes_of(cluster.home))}
     assert len(started) == 3
     clear(cluster, keep=False)
     assert processes_of(cluster.home) == []
     assert not cluster.home.exists()
-    children = {each.pid for each in psutil.Process(os.getpid()).children()}
+    children = {child.pid for child in psutil.Process(os.getpid()).children()}
     assert not children & started, "a zombie is a child still"
 
 

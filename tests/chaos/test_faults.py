@@ -42,7 +42,7 @@ class Strikes:
 
 
 def kinds(*strikes: Callable[[Scene, object, float], None], harmless: bool = False) -> dict[str, Kind]:
-    return {f"kind {n}": Kind(on="redis", strike=each, harmless=harmless) for n, each in enumerate(strikes)}
+    return {f"kind {n}": Kind(on="redis", strike=strike, harmless=harmless) for n, strike in enumerate(strikes)}
 
 
 def made(cluster: Cluster, seed: int) -> list[tuple[str, float]]:
@@ -100,10 +100,10 @@ def test_what_cannot_be_done_is_not_counted(cluster: Cluster, error: Exception) 
     def fail(*_: object) -> None:
         raise error
 
-    told: list[object] = []
-    faults = Faults(cluster, random.Random(1), told.append, kinds=kinds(fail))
+    reported: list[object] = []
+    faults = Faults(cluster, random.Random(1), reported.append, kinds=kinds(fail))
     faults.make()
-    assert (faults.made, told) == ([], [])
+    assert (faults.made, reported) == ([], [])
 
 
 @pytest.mark.parametrize("kind", ["redis back", "promote replica"])

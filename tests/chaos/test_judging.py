@@ -22,7 +22,7 @@ ACROSS = Request(began=9.5, acknowledged=10.5)
     ("request_made", "may"),
     [(None, False), (BEFORE, False), (WITHIN, True), (AFTER, False), (ACROSS, True), (Request(began=19.0), True)],
 )
-def test_what_may_be_lost(request_made: Request | None, may: bool) -> None:
+def test_requests_that_may_be_lost(request_made: Request | None, may: bool) -> None:
     assert may_be_lost(request_made, [LOSS]) is may
     assert not may_be_lost(request_made, [])
 
@@ -31,7 +31,7 @@ def fault(at: float, seconds: float) -> Fault:
     return Fault("kill worker", "worker 1", seconds, at)
 
 
-def test_for_how_long_something_was_wrong() -> None:
+def test_disturbed_seconds_are_counted_by_fault() -> None:
     assert disturbed(100, 110, []) == 0
     assert disturbed(100, 110, [fault(50, 2)]) == 0
     assert disturbed(100, 110, [fault(99, 2)]) == 9  # and what comes of it
@@ -42,37 +42,37 @@ def test_for_how_long_something_was_wrong() -> None:
 def submitted(creation: Request = BEFORE, **more: object) -> Submitted:
     watcher = Watcher([], "jobs/j", None)  # type: ignore[arg-type]  # it is not started
     watcher.seen = Seen()
-    made = Submitted(
+    job = Submitted(
         asked=Asked(request_id="r", recipe="a", kind="train"),
         job=Job(name="jobs/j", request_id="r", model="models/j"),
         watcher=watcher,
         creation=creation,
     )
-    return replace(made, **more)  # type: ignore[arg-type]  # mypy does not look into it
+    return replace(job, **more)  # type: ignore[arg-type]  # mypy does not look into it
 
 
-def violations(made: Submitted, jobs: Sequence[Job], losses: Sequence[Loss] = (LOSS,)) -> list[str]:
+def violations(job: Submitted, jobs: Sequence[Job], losses: Sequence[Loss] = (LOSS,)) -> list[str]:
     evidence = Evidence(calls=Calls([]), jobs=jobs, faults=[], losses=losses, began=0.0, layers=[])
-    return list(evidence._contradictions(made, next(iter(jobs), None)))
+    return list(evidence._contradictions(job, next(iter(jobs), None)))
 
 
 JOB = Job(name="jobs/j", request_id="r")
 
 
 def told_of_loss(at: float) -> Submitted:
-    made = submitted()
-    made.watcher.told_of_loss.append(at)
-    return made
+    job = submitted()
+    job.watcher.told_of_loss.append(at)
+    return job
 
 
 def unknown(creation: Request) -> Submitted:
-    made = submitted(creation)
-    made.watcher.unknown_since = 30.0
-    return made
+    job = submitted(creation)
+    job.watcher.unknown_since = 30.0
+    return job
 
 
 @pytest.mark.parametrize(
-    ("made", "jobs"),
+    ("job", "jobs"),
     [
         (submitted(), [JOB]),
         (submitted(WITHIN), []),
@@ -83,12 +83,12 @@ def unknown(creation: Request) -> Submitted:
         (unknown(WITHIN), []),
     ],
 )
-def test_what_may_be_is_accepted(made: Submitted, jobs: list[Job]) -> None:
-    assert violations(made, jobs) == []
+def test_possible_losses_are_accepted(job: Submitted, jobs: list[Job]) -> None:
+    assert violations(job, jobs) == []
 
 
 @pytest.mark.parametrize(
-    ("made", "jobs", "losses"),
+    ("job", "jobs", "losses"),
     [
         (submitted(), [], [LOSS]),
         (submitted(WITHIN), [], []),
@@ -102,12 +102,12 @@ def test_what_may_be_is_accepted(made: Submitted, jobs: list[Job]) -> None:
         (unknown(WITHIN), [JOB], []),
     ],
 )
-def test_what_must_not_be_is_found(made: Submitted, jobs: list[Job], losses: list[Loss]) -> None:
-    assert violations(made, jobs, losses)
+def test_contradictions_are_found(job: Submitted, jobs: list[Job], losses: list[Loss]) -> None:
+    assert violations(job, jobs, losses)
 
 
 @pytest.mark.parametrize(
-    ("training", "found"),
+    ("training", "count"),
     [
         (submitted(), 1),
         (submitted(WITHIN), 0),
@@ -115,9 +115,9 @@ def test_what_must_not_be_is_found(made: Submitted, jobs: list[Job], losses: lis
         (submitted(deletion=BEFORE), 1),
     ],
 )
-def test_a_model_that_is_unknown(training: Submitted, found: int) -> None:
+def test_a_model_that_is_unknown(training: Submitted, count: int) -> None:
     load = Load([], None)  # type: ignore[arg-type]  # it does not run
     load.refused.append(training)
     evidence = Evidence(calls=Calls([]), jobs=[], faults=[], losses=[LOSS], began=0.0, layers=[])
     evidence._check_refusals(load)
-    assert len(evidence.violations) == found
+    assert len(evidence.violations) == count

@@ -15,13 +15,13 @@ from convscope.store import (
     BlobStore,
     Checkpoint,
     Claimant,
-    Deployment,
     JobStore,
     Sweeper,
     WorkerReport,
     WorkerStore,
     settle_waiters,
 )
+from convscope.store.jobs.attachments import Attachments, ExamplesBlob, StoredFile
 from convscope.store.redis.keys import KEYS
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
@@ -33,14 +33,6 @@ from convscope.v1.train_pb2 import TrainSpec
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leftovers, "LEASE_MS", -1000)
-
-
-@pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
 
 
 @pytest.fixture
@@ -79,21 +71,31 @@ def test_a_running_job_its_lease_and_its_parts_are_found(connection: redis.Redis
 
 
 def test_a_queued_job_is_found(connection: redis.Redis, job: Job) -> None:
-    found = list(leftovers.left_in_redis(connection))
-    assert any("state:queued has" in line and job.name.removeprefix("jobs/") in line for line in found)
-    assert any("1 parts are to be had" in line for line in found)
-    assert any(line.startswith("convscope:ready:") for line in found)
+    left = list(leftovers.left_in_redis(connection))
+    assert any("state:queued has" in line and job.name.removeprefix("jobs/") in line for line in left)
+    assert any("1 parts can be claimed" in line for line in left)
+    assert any(line.startswith("convscope:ready:") for line in left)
 
 
 def test_a_job_that_waits_is_found(connection: redis.Redis, job: Job) -> None:
     JobStore(connection).create(JobSpec(evaluate=EvaluateSpec(model=job.model)), request_digest="d", needs=job.model)
-    assert any("waiters is left" in each for each in leftovers.left_in_redis(connection))
+    assert any("waiters is left" in line for line in leftovers.left_in_redis(connection))
 
 
 def test_a_needless_blob_is_found(connection: redis.Redis, job: Job) -> None:
     claim(connection, job).save_checkpoint(Checkpoint(25, "state"))
-    (found,) = leftovers.needless_blobs(connection, [job])
-    assert "1 blobs without need" in found
+    (line,) = leftovers.needless_blobs(connection, [job])
+    assert "1 blobs without need" in line
+
+
+def test_blobs_of_examples_and_files_are_needed(connection: redis.Redis, blobs: BlobStore) -> None:
+    job, _ = JobStore(connection).create(JobSpec(evaluate=EvaluateSpec(model="models/m")), request_digest="d")
+    attachments = Attachments(
+        examples=[ExamplesBlob(3, blobs.put(b"examples"))],
+        files=[StoredFile("matrix.npy", "application/x-npy", blobs.put(b"matrix"), 6)],
+    )
+    claim(connection, job).succeed(blobs.put(b"result"), attachments=attachments)
+    assert not list(leftovers.needless_blobs(connection, [job]))
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
@@ -106,16 +108,16 @@ def test_a_blob_that_cannot_be_read_is_found(
         file.unlink()
     else:
         file.write_bytes(b"other")
-    (found,) = leftovers.left_in_blobs(connection, blobs)
-    assert f"{file.name} " in found
-    assert damage in found
+    (line,) = leftovers.left_in_blobs(connection, blobs)
+    assert f"{file.name} " in line
+    assert damage in line
 
 
 def test_a_miscounted_reference_is_found(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
     succeed(connection, job, blobs)
     connection.hset(KEYS["references"], blobs.put(b"another"), 1)
-    (found,) = leftovers.left_in_blobs(connection, blobs)
-    assert "miscounted" in found
+    (line,) = leftovers.left_in_blobs(connection, blobs)
+    assert "miscounted" in line
 
 
 def test_a_blob_that_a_sweep_leaves_is_found(
@@ -134,8 +136,8 @@ def orphan(tmp_path: Path) -> Iterator[int]:
 
 
 def test_a_process_is_found(orphan: int, tmp_path: Path) -> None:
-    (found,) = leftovers.left_of_processes(tmp_path, expected=[], patience=0.2)
-    assert f"process {orphan} is left: sleep 60" in found
+    (line,) = leftovers.left_of_processes(tmp_path, expected=[], patience=0.2)
+    assert f"process {orphan} is left: sleep 60" in line
     assert list(leftovers.left_of_processes(tmp_path, expected=[orphan])) == []
     assert list(leftovers.left_of_processes(tmp_path / "another", expected=[])) == []
 
@@ -146,8 +148,8 @@ def test_a_worker_that_is_not_seen_is_found(connection: redis.Redis, monkeypatch
     assert list(leftovers.unseen(connection, ["seen", "silent"])) == ["silent is not seen"]
 
 
-def test_jobs_that_nobody_asked_for_and_twins_are_found() -> None:
+def test_jobs_without_a_request_and_twins_are_found() -> None:
     jobs = [Job(name="jobs/a", request_id="1"), Job(name="jobs/b", request_id="2")]
     assert uninvited(jobs, ["1", "2"]) == []
-    assert uninvited(jobs, ["1"]) == ["nobody asked for jobs/b"]
+    assert uninvited(jobs, ["1"]) == ["jobs/b was not requested"]
     assert uninvited([*jobs, Job(name="jobs/c", request_id="2")], ["1", "2"]) == ["request 2 made 2 jobs"]

@@ -90,7 +90,7 @@ def test_an_end_is_no_surprise(server: RedisPart, link: Link, far: redis.Redis) 
 
 
 def test_a_job_is_made_once(server: RedisPart, link: Link, far: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Job] = []
+    created: list[Job] = []
     # The reply that gets lost must be neither that to asking for the script nor that to asking for the time.
     create(JobStore(far))
     monkeypatch.setattr(far, "time", server.connection.time)
@@ -98,13 +98,13 @@ def test_a_job_is_made_once(server: RedisPart, link: Link, far: redis.Redis, mon
     near = JobStore(server.connection)
 
     def cancel_it() -> bool:
-        """Wait until it is there, and have it go on meanwhile."""
+        """Wait until it is there, and have the attempt continue meanwhile."""
         if server.connection.zcard(KEYS["jobs"]) == before:
             return False
         near.request_cancel(next(near.walk()).name)
         return True
 
-    with_its_reply_lost(link, cancel_it, lambda: made.append(create(JobStore(far))))
-    (job,) = made
+    with_its_reply_lost(link, cancel_it, lambda: created.append(create(JobStore(far))))
+    (job,) = created
     assert near.get(job.name).state == JobState.JOB_STATE_CANCELLED
     assert kinds(server.connection, job) == ["queued", "cancel_requested", "finished"]

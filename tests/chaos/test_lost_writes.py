@@ -1,4 +1,4 @@
-"""Redis forgets what was written within the time that is told, and nothing before it."""
+"""Redis forgets what was written within the time that is reported, and nothing before it."""
 
 import time
 from pathlib import Path

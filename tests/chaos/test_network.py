@@ -54,7 +54,7 @@ def test_what_was_frozen_arrives_later(server: RedisPart, link: Link) -> None:
         patient.connection_pool.release(sender)
 
 
-def test_who_was_silenced_never_hears_of_it(server: RedisPart, link: Link) -> None:
+def test_a_silenced_connection_never_hears_of_it(server: RedisPart, link: Link) -> None:
     with redis.Redis(port=link.port, socket_timeout=SHORT_S) as patient:
         sender = patient.connection_pool.get_connection()
         link.cut(Cut.SILENT)

@@ -134,11 +134,11 @@ BAD = [
     (part_checks.attempts_in_turn, parted(*ONE_LOST, lost(1))),
     (part_checks.attempts_in_turn, parted(QUEUED, started(1), lost(1, part=1))),
     (part_checks.attempts_in_turn, parted(*ONE_LOST, started(2, part=1))),
-    (part_checks.written_by_who_runs, history(QUEUED, started(1), lost(1), step(1), finished())),
-    (part_checks.written_by_who_runs, history(QUEUED, started(1), QUEUED, step(1), finished())),
-    (part_checks.written_by_who_runs, parted(*ONE_LOST, FIRST[0])),
-    (part_checks.written_by_who_runs, parted(QUEUED, started(1), SECOND[0])),
-    (part_checks.written_by_who_runs, parted(QUEUED, started(1), started(1, part=1), image(4, 1, 4))),
+    (part_checks.written_by_running_attempts, history(QUEUED, started(1), lost(1), step(1), finished())),
+    (part_checks.written_by_running_attempts, history(QUEUED, started(1), QUEUED, step(1), finished())),
+    (part_checks.written_by_running_attempts, parted(*ONE_LOST, FIRST[0])),
+    (part_checks.written_by_running_attempts, parted(QUEUED, started(1), SECOND[0])),
+    (part_checks.written_by_running_attempts, parted(QUEUED, started(1), started(1, part=1), image(4, 1, 4))),
     (part_checks.one_part_a_worker, parted(QUEUED, started(1, worker="v"), FIRST[0], started(1, part=1, worker="v"))),
     (
         part_checks.one_part_a_worker,
@@ -153,7 +153,7 @@ BAD = [
     (part_checks.resumes_with_what_is_stored, parted(*FIRST_LOST, started(2))),
     (part_checks.resumes_with_what_is_stored, parted(*FIRST_LOST, started(2, resumed=2))),
     (part_checks.resumes_with_what_is_stored, parted(QUEUED, started(1), *FIRST, started(1, part=1, resumed=2))),
-    (part_checks.written_by_who_runs, sharing(QUEUED, started(1), image(0, 1, 3), lost(1), image(1, 2, 3))),
+    (part_checks.written_by_running_attempts, sharing(QUEUED, started(1), image(0, 1, 3), lost(1), image(1, 2, 3))),
     (part_checks.one_part_a_worker, sharing(QUEUED, started(1, worker="v"), started(1, part=1, worker="v"))),
     (part_checks.resumes_with_what_is_stored, sharing(QUEUED, started(1), image(0, 1, 3), lost(1), started(2))),
     (part_checks.resumes_with_what_is_stored, sharing(QUEUED, started(1), lost(1), started(2, resumed=2))),
@@ -169,9 +169,9 @@ def test_what_must_not_happen_is_found(check: Callable[[JobHistory], Iterator[st
 
 
 def test_another_number_of_parts_than_planned_is_found() -> None:
-    made = parted(QUEUED, started(1), *FIRST, started(1, part=1), *SECOND)
-    made.job.estimate.part_count = made.job.ended_part_count = 1
-    assert list(part_checks.parts_done(made))
+    history = parted(QUEUED, started(1), *FIRST, started(1, part=1), *SECOND)
+    history.job.estimate.part_count = history.job.ended_part_count = 1
+    assert list(part_checks.parts_done(history))
 
 
 def test_every_check_is_shown_to_fail() -> None:

@@ -37,7 +37,7 @@ def outcome(plan: Plan, violations: list[str]) -> Outcome:
 
 
 @pytest.mark.parametrize(("violations", "code"), [([], 0), (["jobs/j finished 2 times"], 1)])
-def test_violations_are_told_and_fail(
+def test_violations_are_reported_and_fail(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], violations: list[str], code: int
 ) -> None:
     plans: list[Plan] = []
@@ -49,11 +49,11 @@ def test_violations_are_told_and_fail(
     monkeypatch.setattr(script, "run", run)
     assert script.main(["--minutes", "2", "--seed", "5"]) == code
     assert (plans[0].seed, plans[0].seconds) == (5, 120)
-    told = capsys.readouterr().out.splitlines()
-    assert told[0] == "2 faults of 2 kinds: 1 kill redis, 1 stop executor"
-    assert told[1] == "Redis lost its last writes 1 times, 2.5 s in all"
-    assert told[2] == "2 jobs and 1 models were deleted"
-    assert told[3] == "1 jobs: 1 train succeeded"
-    assert f"17 checks, {len(violations)} violations" in told
-    assert told[-1] == "seed 5"
-    assert [line for line in told if "VIOLATION" in line] == [f"  VIOLATION {each}" for each in violations]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "2 faults of 2 kinds: 1 kill redis, 1 stop executor"
+    assert lines[1] == "Redis lost its last writes 1 times, 2.5 s in all"
+    assert lines[2] == "2 jobs and 1 models were deleted"
+    assert lines[3] == "1 jobs: 1 train succeeded"
+    assert f"17 checks, {len(violations)} violations" in lines
+    assert lines[-1] == "seed 5"
+    assert [line for line in lines if "VIOLATION" in line] == [f"  VIOLATION {violation}" for violation in violations]

@@ -1,4 +1,4 @@
-"""Somebody who follows a job all the while, now at this service and now at the other."""
+"""A watcher that follows a job all the while, now at this service and now at the other."""
 
 import random
 import threading
@@ -14,7 +14,7 @@ from convscope.v1.jobs_pb2 import JobEvent
 
 __all__ = ["Watcher"]
 
-# A watcher leaves after at most so many events, and goes on at another service.
+# A watcher leaves after at most so many events, and resumes at another service.
 LONGEST_STAY = 40
 
 
@@ -32,7 +32,7 @@ class Watcher(threading.Thread):
         told_of_loss: when it was told so, in seconds since 1970.
         unknown_since: when it was told that there is no such job, if it was.
         complaints: anything else that it was told.
-        resumed: how often it went on after an event.
+        resumed: how often it resumed after an event.
     """
 
     def __init__(self, connections: Sequence[Connection], name: str, rng: random.Random) -> None:

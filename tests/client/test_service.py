@@ -4,7 +4,6 @@ import io
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -36,12 +35,6 @@ from convscope.client import (
 from support.stack import Stack
 
 STEPS = 30
-
-
-@pytest.fixture(scope="module")
-def real(stack: Stack) -> Iterator[Client]:
-    with Client(stack.address) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +108,7 @@ def test_very_many_errors_are_all_there(real: Client, training: Job[TrainResult]
     np.testing.assert_array_equal([example.pixels for example in examples[-9:]], errors.images[-9:])
     picture = next(job.examples(image_format="png"))
     assert (picture.index, picture.png[:4], picture.pixels.size) == (errors.index[0], b"\x89PNG", 0)
-    with pytest.raises(InvalidArgument, match="is not an evaluation"):
+    with pytest.raises(InvalidArgument, match="not an evaluation"):
         next(training.examples())
 
 
@@ -147,6 +140,7 @@ def test_visualization(real: Client, training: Job[TrainResult]) -> None:
     assert stack.final.iteration.tolist() == [6, 6, 6]
     trace = result.images[-1].trace
     assert trace is not None
+    assert trace.predicted_class is not None
     assert {array.shape for array in (trace.objective, trace.step_size, trace.predicted_class)} == {(6,)}
 
 
@@ -211,6 +205,7 @@ def test_jobs_are_listed(real: Client, training: Job[TrainResult]) -> None:
 
 def test_datasets_are_described(real: Client) -> None:
     (dataset,) = real.datasets()
+    assert dataset.owner == "local"
     assert dataset == real.dataset("mnist")
     assert dataset.image_shape == (28, 28, 1)
     assert dict(dataset.splits) == {Split.TRAIN: 55_000, Split.VALIDATION: 5_000, Split.TEST: 10_000}

@@ -64,11 +64,11 @@ def with_layers(*names: str) -> keras.Model:
 
 def weighted() -> list[str]:
     """Return the allowed layers that have weights."""
-    found = [(name, made(name)) for name in sorted(LAYERS - {"InputLayer"})]
-    for _, layer in found:
+    built = [(name, made(name)) for name in sorted(LAYERS - {"InputLayer"})]
+    for _, layer in built:
         with contextlib.suppress(ValueError, TypeError, IndexError):  # of layers for several inputs or other shapes
             layer.build((None, SIDE, SIDE, 3))
-    return [name for name, layer in found if layer.trainable_weights or isinstance(layer, layers.Normalization)]
+    return [name for name, layer in built if layer.trainable_weights or isinstance(layer, layers.Normalization)]
 
 
 def with_weights(model: keras.Model, seed: int) -> bytes:
@@ -118,9 +118,9 @@ def tutorial(learning_rate: float = 1e-3, seed: int = 0) -> keras.Model:
 
 
 def test_neither_seed_nor_training_is_part_of_the_architecture() -> None:
-    one, other = config_of(tutorial()), config_of(tutorial(learning_rate=0.5, seed=9))
-    assert one != other
-    assert architecture_key(one, "a") == architecture_key(other, "b")
+    first, other = config_of(tutorial()), config_of(tutorial(learning_rate=0.5, seed=9))
+    assert first != other
+    assert architecture_key(first, "a") == architecture_key(other, "b")
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -128,8 +128,8 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     if not inner:
         yield path
-    for name, each in inner:
-        yield from leaves(each, (*path, name))
+    for name, content in inner:
+        yield from leaves(content, (*path, name))
 
 
 def test_everything_else_in_a_configuration_is() -> None:

@@ -10,10 +10,10 @@ import tensorflow as tf
 from keras import layers
 
 from convscope.engine.models.graph import Graph
-from convscope.engine.render_settings import RenderSettings
 from convscope.engine.visualization import Feature, Layer, Neuron, Objective
 from convscope.engine.visualization.objective.bounds import Bounds
 from convscope.engine.visualization.target import layer_target, objective_target
+from convscope.planning import RenderSettings
 from support.ascents import Image
 
 
@@ -44,21 +44,21 @@ def objectives(model: keras.Model, layer: str) -> Callable[[Any], Any]:
     return compiled
 
 
-def climbed(model: keras.Model, layer: str, images: Image, steps: int = 40) -> Image:
-    """Return objectives, [features], that an ascent with steps of the sign of the gradient reaches."""
+def reached_objectives(model: keras.Model, layer: str, images: Image, steps: int = 40) -> Image:
+    """Return the objectives, [features], that an ascent with steps of the sign of the gradient reaches."""
     values = objectives(model, layer)
     features = values(tf.zeros([1, *images.shape[1:]])).shape[-1]
-    found = np.full(features, -np.inf, np.float32)
+    reached = np.full(features, -np.inf, np.float32)
     for feature in range(features):
         image = tf.constant(images)
         for step in range(steps):
             with tf.GradientTape() as tape:
                 tape.watch(image)
                 value = values(image)[:, feature]
-            found[feature] = max(found[feature], value.numpy().max())
+            reached[feature] = max(reached[feature], value.numpy().max())
             rate = 0.3 * 0.9**step
             image = tf.clip_by_value(image + rate * tf.sign(tape.gradient(value, image)), 0.0, 1.0)
-    return found
+    return reached
 
 
 def scrambled(model: keras.Model, seed: int) -> keras.Model:
@@ -96,7 +96,7 @@ def test_no_image_exceeds_its_bound(model: keras.Model, layer: str) -> None:
     extremes = np.round(images)
     for tried in (images, extremes, np.zeros_like(images), np.ones_like(images)):
         assert np.all(objectives(model, layer)(tried).numpy() <= upper + 1e-4)
-    reached = climbed(model, layer, images[:4])
+    reached = reached_objectives(model, layer, images[:4])
     assert np.all(reached <= upper + 1e-4)
     # a bound that is far from everything says nothing
     assert np.all(upper - reached < 50)
@@ -111,7 +111,7 @@ def test_transposed_convolutions_and_minima_are_understood() -> None:
     images = np.random.default_rng(0).random((100, 5, 4, 2), np.float32)
     for tried in (images, np.round(images)):
         assert np.all(objectives(model, "last")(tried).numpy() <= upper + 1e-4)
-    assert np.all(climbed(model, "last", images[:2], steps=20) <= upper + 1e-4)
+    assert np.all(reached_objectives(model, "last", images[:2], steps=20) <= upper + 1e-4)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -137,7 +137,9 @@ def test_a_convolution_of_the_image_reaches_its_bound(padding: str, strides: int
 
 def test_the_bound_after_a_rescaling_is_exact_too(model: keras.Model) -> None:
     upper = np.array(bounds(model, "first"), np.float64)
-    np.testing.assert_allclose(climbed(model, "first", np.full((1, 9, 8, 2), 0.5, np.float32)), upper, rtol=1e-4)
+    np.testing.assert_allclose(
+        reached_objectives(model, "first", np.full((1, 9, 8, 2), 0.5, np.float32)), upper, rtol=1e-4
+    )
 
 
 def test_a_bound_does_not_depend_on_what_is_asked_for(model: keras.Model) -> None:
@@ -168,9 +170,9 @@ def test_whatever_is_linear_in_one_layer_has_a_bound(model: keras.Model) -> None
     neuron = bound_of(model, Neuron("first", 0))
     assert neuron is not None
     images = np.round(np.random.default_rng(3).random((200, 9, 8, 2), np.float32))
-    found = keras.Model(model.inputs[0], model.get_layer("first").input)(images)
+    features = keras.Model(model.inputs[0], model.get_layer("first").input)(images)
     first = model.get_layer("first")
-    middle = tf.nn.conv2d(found, first.kernel.value, 2, "SAME")[:, 2, 2, 0]
+    middle = tf.nn.conv2d(features, first.kernel.value, 2, "SAME")[:, 2, 2, 0]
     assert zero < middle.numpy().max() <= neuron + 1e-5
 
 
@@ -200,7 +202,7 @@ def test_layers_that_are_not_understood_have_no_bound() -> None:
     assert None not in bounds(model, "first")  # its own activation comes after the objective
 
 
-def test_weights_that_are_no_numbers_leave_no_bound_to_what_uses_them(model: keras.Model) -> None:
+def test_layers_that_use_nan_weights_have_no_bound(model: keras.Model) -> None:
     broken = branched()
     kernel = broken.get_layer("first").kernel
     kernel.assign(np.where(np.arange(4) == 2, np.nan, kernel.numpy()))

@@ -1,4 +1,4 @@
-"""Parts of one feature: whoever comes last chooses among the candidates, whatever dies on the way."""
+"""Parts of one feature: the last attempt chooses among the candidates, whatever dies on the way."""
 
 from itertools import permutations
 from pathlib import Path
@@ -39,7 +39,7 @@ BEST = 4
 
 
 class System:
-    """A job that has each run of restarts of one feature in a part of its own."""
+    """A job that has each run of restarts of one feature in a separate part."""
 
     def __init__(self, connection: redis.Redis, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.redis = connection
@@ -56,7 +56,7 @@ class System:
         self.job_id = self.job.name.removeprefix("jobs/")
 
     def reporter(self, part: int) -> AttemptContext:
-        """That of a horse which has just claimed a part."""
+        """Return the context of an executor that has just claimed a part."""
         attempt = claim(self.redis, self.job, part, f"w{part}", blobs=self.blobs)
         return AttemptContext(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), StopRequest())
 
@@ -71,7 +71,7 @@ class System:
         mark_holder_lost(self.redis, f"w{attempt.part}", "cpu", "SIGKILL")
 
     def resumed(self) -> list[int]:
-        """From how many images each attempt went on, in the order in which they started."""
+        """Return from how many images each attempt resumed, in the order in which they started."""
         events = [JobEvent.FromString(entry.event) for entry in read_log(self.redis, self.job_id, 0, 100).entries]
         return [event.attempt_started.image_count for event in events if event.HasField("attempt_started")]
 
@@ -82,7 +82,7 @@ class System:
 
 
 def of_restarts(restarts: range, name: str = "named") -> Image:
-    """What a part that computes these restarts finds."""
+    """Return the images of a part that computes these restarts."""
     objectives = OBJECTIVES[restarts.start : restarts.stop]
     best = restarts.start + int(np.nanargmax(objectives))
     return Image(
@@ -112,7 +112,7 @@ def test_the_last_one_chooses_what_one_part_would_have(system: System, order: tu
     assert best.SerializeToString(deterministic=True) == WHOLE.SerializeToString(deterministic=True)
 
 
-def test_a_horse_that_dies_before_it_chooses_is_made_up_for_without_computing(system: System) -> None:
+def test_an_executor_that_dies_before_it_chooses_costs_no_computation(system: System) -> None:
     first, second, third = (system.reporter(part) for part in range(3))
     for reporter in (third, first):
         system.add(reporter)
@@ -176,6 +176,6 @@ def test_a_candidate_that_is_lost_is_a_fault_of_the_storage(system: System) -> N
     for reporter in reporters:
         candidates = system.add(reporter)
     system.blobs.delete([read_candidates(system.redis, system.job_id, 0)[1].blob])
-    with pytest.raises(BlobError, match="is missing from") as caught:
+    with pytest.raises(BlobError, match="missing") as caught:
         candidates.best(0)
     assert type(caught.value) is BlobError

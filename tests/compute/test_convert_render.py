@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from convscope.engine.render_settings import ROBUST, TUTORIAL
+from convscope.planning import ROBUST, TUTORIAL
 from convscope.service.validation.presets import preset_render
 from convscope.v1.render_pb2 import AdamStep, Fourier, NormalizedStep, Pixels, Preset, Regularizers, Render, Transforms
 from convscope.worker.executor.convert_render import render_settings
@@ -42,8 +42,8 @@ def with_shared(**choices: Any) -> Render:
     ],
 )
 def test_every_field(render: Render, parameterization: dict[str, float], optimizer: dict[str, float]) -> None:
-    found = dataclasses.asdict(render_settings(render))
-    assert found == {**SHARED_FIELDS, "parameterization": parameterization, "optimizer": optimizer}
+    converted = dataclasses.asdict(render_settings(render))
+    assert converted == {**SHARED_FIELDS, "parameterization": parameterization, "optimizer": optimizer}
 
 
 def test_presets_arrive() -> None:

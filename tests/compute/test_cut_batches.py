@@ -1,4 +1,4 @@
-"""Images whose batches were cut for want of memory have no name: nobody takes them for what others computed."""
+"""Images of cut batches have no cache key, so they are not taken for images of whole batches."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from convscope.worker.executor import visualize
 from convscope.worker.executor.context import AttemptContext, StopRequest
 from convscope.worker.executor.lease import LeaseKeeper
 from convscope.worker.executor.visualize import VisualizeRunner
-from convscope.worker.variables import MEMORY_VARIABLE
+from convscope.worker.settings import WorkerSettings
 from support.part_jobs import claim
 
 
@@ -40,7 +40,7 @@ class Worker:
         claim(connection, job).succeed("", Model(digest=Digest(sha256=self.blobs.put(model_to_bytes(wide())))))
         self.model = job.model
 
-    def names(self, keep: Restarts.ValueType) -> list[str]:
+    def names(self, keep: Restarts.ValueType, memory: int | None = None) -> list[str]:
         """Return the names of the images of two features with two restarts each."""
         selection = LayerSelection(name="wide", list=FeatureList(indices=[0, 1]))
         render, _ = preset_render(Preset.PRESET_TUTORIAL)
@@ -50,10 +50,17 @@ class Worker:
         job, _ = JobStore(self.redis).create(JobSpec(visualize=spec), request_digest="d", needs=self.model)
         attempt = claim(self.redis, job, blobs=self.blobs)
         VisualizeRunner()(
-            AttemptContext(self.redis, attempt, self.blobs, LeaseKeeper(attempt, Scripts(self.redis)), StopRequest())
+            AttemptContext(
+                self.redis,
+                attempt,
+                self.blobs,
+                LeaseKeeper(attempt, Scripts(self.redis)),
+                StopRequest(),
+                settings=WorkerSettings(memory=memory),
+            )
         )
-        found = ready_images(self.redis, attempt.job_id, range(4))
-        return [Image.FromString(self.blobs.get(digest)).cache_key for _, digest in found]
+        images = ready_images(self.redis, attempt.job_id, range(4))
+        return [Image.FromString(self.blobs.get(digest)).cache_key for _, digest in images]
 
     @property
     def known(self) -> set[str]:
@@ -62,23 +69,20 @@ class Worker:
 
 
 def wide() -> keras.Model:
-    """A model of which two images take more than a mebibyte, and one with its bounds does not."""
+    """Return a model of which two images take more than a mebibyte, and one with its bounds does not."""
     image = keras.Input((80, 80, 1))
     values = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 1, name="wide")(image))
     return keras.Model(image, layers.Dense(2)(values))
 
 
 @pytest.mark.parametrize("keep", [Restarts.RESTARTS_BEST, Restarts.RESTARTS_ALL])
-def test_images_of_cut_batches_have_no_name(
+def test_images_of_cut_batches_have_no_cache_key(
     connection: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: Restarts.ValueType
 ) -> None:
     worker = Worker(connection, tmp_path, monkeypatch)
-    monkeypatch.setenv(MEMORY_VARIABLE, "4MiB")
-    assert set(worker.names(keep)) == {""}
+    assert set(worker.names(keep, 4 * 2**20)) == {""}
     assert worker.known == set()
-    monkeypatch.delenv(MEMORY_VARIABLE)
     names = worker.names(keep)
     assert len(set(names)) == len(names) == (2 if keep == Restarts.RESTARTS_BEST else 4)
     assert worker.known == set(names)
-    monkeypatch.setenv(MEMORY_VARIABLE, "4MiB")
-    assert worker.names(keep) == names
+    assert worker.names(keep, 4 * 2**20) == names

@@ -1,4 +1,4 @@
-"""Starts without a gradient, and what is done and told about them."""
+"""Starts without a gradient: how they are rescued, and what is reported about them."""
 
 import keras
 import numpy as np
@@ -7,16 +7,16 @@ import tensorflow as tf
 from keras import layers
 
 from convscope.engine.models.graph import Graph
-from convscope.engine.render_settings import RenderSettings
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization import Feature, FeatureImage, Layer, Visualizer
 from convscope.engine.visualization.ascent.ascent import Ascent
 from convscope.engine.visualization.objective.below import Below
 from convscope.engine.visualization.objective.taps import Tap
+from convscope.planning import RenderSettings
 
 
 def dead_network() -> keras.Model:
-    """Its hidden units are all inactive for grey images; the last is inactive for any."""
+    """Return a network whose hidden units are inactive for grey images; the last one is inactive for any."""
     image = keras.Input((4, 4, 1))
     hidden = layers.Dense(3, activation="relu", name="hidden")
     model = keras.Model(image, layers.Dense(2, name="scores")(hidden(layers.Flatten()(image))))
@@ -27,14 +27,14 @@ def dead_network() -> keras.Model:
 
 
 @pytest.mark.parametrize("rescue", [0, 8])
-def test_a_dead_start_is_rescued_and_told(rescue: int) -> None:
+def test_a_dead_start_is_rescued_and_reported(rescue: int) -> None:
     visualizer = Visualizer(dead_network())
-    found: list[FeatureImage] = []
+    images: list[FeatureImage] = []
     settings = VisualizeSettings(iterations=12, render=RenderSettings(rescue=rescue))
     for feature in (0, 2):
         objective = Feature("hidden", feature, post=True)
-        visualizer.run_objective("mine", objective, settings, rows=2, ready=found.append)
-    alive, never = found
+        visualizer.run_objective("mine", objective, settings, rows=2, ready=images.append)
+    alive, never = images
     assert alive.verdict.rescued == never.verdict.rescued == bool(rescue)
     assert alive.verdict.outcome == ("normal" if rescue else "unreachable")
     assert alive.best.objective == pytest.approx(6 if rescue else 0, abs=0.5)
@@ -56,11 +56,11 @@ def test_a_layer_that_is_called_twice_is_tapped_at_its_first_call_in_a_rescue_to
 
 
 def test_one_function_serves_all_features_and_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[int] = []
+    traced: list[int] = []
     climb = Ascent._climb
 
     def counted(*arguments: object) -> object:
-        made.append(1)
+        traced.append(1)
         return climb(*arguments)  # type: ignore[arg-type]  # its own
 
     monkeypatch.setattr(Ascent, "_climb", counted)
@@ -68,7 +68,7 @@ def test_one_function_serves_all_features_and_requests(monkeypatch: pytest.Monke
     for features, seed, iterations in (([0], 0, 3), ([2, 1], 0, 2), (range(3), 5, 4)):
         settings = VisualizeSettings(iterations=iterations, seed=seed)
         visualizer.run("hidden", features, settings, rows=2, ready=lambda _: None)
-    assert made == [1]
+    assert traced == [1]
 
 
 def test_a_start_that_is_the_best_already_had_a_gradient() -> None:
@@ -76,10 +76,10 @@ def test_a_start_that_is_the_best_already_had_a_gradient() -> None:
     image = keras.Input((4, 4, 1))
     around = layers.Rescaling(1.0, offset=-0.5, name="around")(image)
     model = keras.Model(image, layers.Dense(2, name="scores")(layers.Flatten()(around)))
-    found: list[FeatureImage] = []
+    images: list[FeatureImage] = []
     visualizer, settings = Visualizer(model), VisualizeSettings(iterations=5)
-    visualizer.run_objective("grey", -1 * Layer("around"), settings, rows=2, ready=found.append)
-    (only,) = found
+    visualizer.run_objective("grey", -1 * Layer("around"), settings, rows=2, ready=images.append)
+    (only,) = images
     assert (only.verdict.outcome, only.best.iteration) == ("unreachable", 0)
     assert not only.verdict.without_gradient
 
@@ -93,13 +93,13 @@ def test_a_rescue_changes_no_bit_of_images_that_need_none() -> None:
     visualizer = Visualizer(model)
     scores = model.get_layer("scores")
     scores.set_weights([np.array([[1, 0], [0, 1], [0, 0]], np.float32), np.zeros(2, np.float32)])
-    found: dict[int, list[FeatureImage]] = {0: [], 8: []}
-    for rescue, images in found.items():
+    by_rescue: dict[int, list[FeatureImage]] = {0: [], 8: []}
+    for rescue, images in by_rescue.items():
         settings = VisualizeSettings(iterations=5, render=RenderSettings(rescue=rescue))
         visualizer.run("scores", [0, 1], settings, rows=2, ready=images.append)
-    assert [image.verdict.rescued for image in found[8]] == [True, False]
-    assert found[8][1].final.pixels.tobytes() == found[0][1].final.pixels.tobytes()
-    assert found[8][0].best.objective > found[0][0].best.objective
+    assert [image.verdict.rescued for image in by_rescue[8]] == [True, False]
+    assert by_rescue[8][1].final.pixels.tobytes() == by_rescue[0][1].final.pixels.tobytes()
+    assert by_rescue[8][0].best.objective > by_rescue[0][0].best.objective
     assert bias.shape == (3,)
 
 
@@ -112,8 +112,8 @@ def test_whatever_relu_is_redirected(maker: object) -> None:
     model = keras.Model(image, layers.Dense(1, name="after")(outputs))
     model.get_layer("before").set_weights([np.ones((16, 1), np.float32), np.array([-12], np.float32)])
     model.get_layer("after").set_weights([np.ones((1, 1), np.float32), np.zeros(1, np.float32)])
-    found: list[FeatureImage] = []
+    images: list[FeatureImage] = []
     settings = VisualizeSettings(iterations=12, render=RenderSettings(rescue=8))
-    Visualizer(model).run("after", [0], settings, rows=2, ready=found.append)
-    assert found[0].verdict.rescued
-    assert found[0].best.objective > 1
+    Visualizer(model).run("after", [0], settings, rows=2, ready=images.append)
+    assert images[0].verdict.rescued
+    assert images[0].best.objective > 1

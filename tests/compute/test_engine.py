@@ -84,11 +84,12 @@ def test_arrays_go_in_and_figures_come_out(digits: Dataset, small_settings: Trai
     outcome = train(digits, replace(small_settings, iterations=3), progress=lambda report: steps.append(report.step))
     assert (outcome.step, steps) == (3, [1, 3])
     assert (digits.image_shape, digits.classes) == ((12, 12, 1), ("0", "1", "2"))
-    told: list[tuple[int, int]] = []
-    found = evaluate(outcome.model, digits.test.images, digits.test.labels, progress=lambda *done: told.append(done))
-    assert told == [(20, 20)]
-    assert found.confusion.shape == (3, 3)
-    assert found.accuracy == found.correct / 20
+    progress: list[tuple[int, int]] = []
+    test = digits.test
+    evaluation = evaluate(outcome.model, test.images, test.labels, progress=lambda *done: progress.append(done))
+    assert progress == [(20, 20)]
+    assert evaluation.confusion.shape == (3, 3)
+    assert evaluation.accuracy == evaluation.correct / 20
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_arrays_go_in_and_figures_come_out(digits: Dataset, small_settings: Trai
         (lambda: VisualizeSettings(seed=2**64), "seed"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(make: Callable[[], object], name: str) -> None:
+def test_invalid_settings_are_refused(make: Callable[[], object], name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name} must be"):
         make()
 
@@ -136,23 +137,23 @@ def test_examples_that_do_not_fit_a_model_are_refused(model: keras.Model, digits
 
 
 def test_images_come_in_the_order_that_is_asked_for(model: keras.Model) -> None:
-    told: list[tuple[Item, int, int]] = []
+    reported: list[tuple[Item, int, int]] = []
     images = visualize(
         model,
         {"logits": None, "conv1": [2, 0, 2], "dense1": 5},
         LOOK,
         objectives={"mine": Feature("conv1", 1) + 0.5 * Layer("conv2")},
-        progress=lambda image, number, total: told.append((image.item, number, total)),
+        progress=lambda image, number, total: reported.append((image.item, number, total)),
     )
     items = [*(Item("logits", feature) for feature in range(3)), Item("conv1", 0), Item("conv1", 2), Item("dense1", 5)]
     assert [image.item for image in images] == [*items, Item("mine", 0)]
-    assert told == [(image.item, number, 7) for number, image in enumerate(images, 1)]
+    assert reported == [(image.item, number, 7) for number, image in enumerate(images, 1)]
 
 
 def test_everything_is_the_default_and_objectives_stand_alone(model: keras.Model) -> None:
     once = replace(LOOK, iterations=1)
-    found = {image.item for image in visualize(model, settings=once)}
-    assert len(found) == 4 + 6 + 16 + 3
+    items = {image.item for image in visualize(model, settings=once)}
+    assert len(items) == 4 + 6 + 16 + 3
     only = visualize(model, settings=replace(once, restarts=2, keep_all=True), objectives=[Feature("logits", 1)])
     assert [image.item for image in only] == [Item("objectives[0]", 0, 0), Item("objectives[0]", 0, 1)]
     (named,) = visualize(model, "conv1", once, objectives=())[:1]
@@ -182,7 +183,7 @@ def test_what_a_model_lacks_is_named(model: keras.Model, arguments: dict[str, ob
         (Direction("logits", (0.1, 1, 0)), Direction("logits", (float(np.float32(0.1)), 1.0, 0.0))),
     ],
 )
-def test_an_objective_has_the_same_image_however_it_is_spelled(
+def test_an_objective_has_the_same_image_however_it_is_written(
     model: keras.Model, short: Objective, long: Objective
 ) -> None:
     first, other = visualize(model, settings=LOOK, objectives={"short": short, "long": long})
@@ -192,12 +193,12 @@ def test_an_objective_has_the_same_image_however_it_is_spelled(
 @pytest.mark.parametrize("restarts", [1, 7])
 def test_chunks_are_those_that_are_planned(model: keras.Model, restarts: int) -> None:
     settings = replace(LOOK, restarts=restarts)
-    visualizer, found = Visualizer(model), list[FeatureImage]()
+    visualizer, images = Visualizer(model), list[FeatureImage]()
     request = VisualizationRequest(
         layers=(LayerTarget(name="conv2", features=(4,)),), iterations=settings.iterations, restarts=restarts
     )
     (rows,) = plan_visualization(request, visualizer.layers).rows
     assert rows == {1: 3, 7: 11}[restarts]
-    visualizer.run("conv2", [4], settings, rows=rows, ready=found.append)
+    visualizer.run("conv2", [4], settings, rows=rows, ready=images.append)
     (image,) = visualize(model, {"conv2": 4}, settings)
-    assert same(image, found[0])
+    assert same(image, images[0])

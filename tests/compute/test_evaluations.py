@@ -19,25 +19,25 @@ def run(model: keras.Model, dataset: Dataset, count: int = 1000, **settings: int
 
 
 def test_figures_agree_with_plain_keras(trained: keras.Model, mnist: Dataset) -> None:
-    found = run(trained, mnist)
+    evaluation = run(trained, mnist)
     logits = trained.predict(scaled(mnist.test.images[:1000]), verbose=0)
     predicted, labels = logits.argmax(1), mnist.test.labels[:1000]
     confusion = np.zeros((10, 10), np.int64)
     np.add.at(confusion, (labels, predicted), 1)
-    assert np.array_equal(found.confusion, confusion)
-    assert (found.total, found.correct) == (1000, np.trace(confusion))
-    np.testing.assert_allclose(found.recall, np.diag(confusion) / confusion.sum(1))
-    np.testing.assert_allclose(found.precision, np.diag(confusion) / confusion.sum(0))
-    np.testing.assert_allclose(found.f1, 2 / (1 / found.precision + 1 / found.recall))
-    assert np.array_equal(found.support, np.bincount(labels, minlength=10))
+    assert np.array_equal(evaluation.confusion, confusion)
+    assert (evaluation.total, evaluation.correct) == (1000, np.trace(confusion))
+    np.testing.assert_allclose(evaluation.recall, np.diag(confusion) / confusion.sum(1))
+    np.testing.assert_allclose(evaluation.precision, np.diag(confusion) / confusion.sum(0))
+    np.testing.assert_allclose(evaluation.f1, 2 / (1 / evaluation.precision + 1 / evaluation.recall))
+    assert np.array_equal(evaluation.support, np.bincount(labels, minlength=10))
 
 
 def test_the_first_errors_are_kept_with_their_images(trained: keras.Model, mnist: Dataset) -> None:
-    found = run(trained, mnist, max_errors=4)
+    evaluation = run(trained, mnist, max_errors=4)
     logits = trained.predict(scaled(mnist.test.images[:1000]), verbose=0)
     wrong = np.flatnonzero(logits.argmax(1) != mnist.test.labels[:1000])[:4]
-    assert [error.index for error in found.errors] == wrong.tolist()
-    for error in found.errors:
+    assert [error.index for error in evaluation.errors] == wrong.tolist()
+    for error in evaluation.errors:
         assert np.array_equal(error.image, scaled(mnist.test.images[error.index]))
         assert (error.true, error.predicted) == (mnist.test.labels[error.index], logits[error.index].argmax())
         shares = np.exp(logits[error.index]) / np.exp(logits[error.index]).sum()
@@ -46,24 +46,24 @@ def test_the_first_errors_are_kept_with_their_images(trained: keras.Model, mnist
 
 @pytest.mark.parametrize("batch_size", [1, 7, 300, 8192])
 def test_no_figure_depends_on_the_batch_size(trained: keras.Model, mnist: Dataset, batch_size: int) -> None:
-    found, expected = run(trained, mnist, 301, batch_size=batch_size), run(trained, mnist, 301, batch_size=256)
-    assert np.array_equal(found.confusion, expected.confusion)
-    assert [error.index for error in found.errors] == [error.index for error in expected.errors]
+    evaluation, expected = run(trained, mnist, 301, batch_size=batch_size), run(trained, mnist, 301, batch_size=256)
+    assert np.array_equal(evaluation.confusion, expected.confusion)
+    assert [error.index for error in evaluation.errors] == [error.index for error in expected.errors]
 
 
 def test_classes_without_examples_or_predictions_have_no_score(trained: keras.Model, mnist: Dataset) -> None:
     ones = mnist.test.images[mnist.test.labels == 1][:50]
     labels = np.full(50, 1)
-    found = evaluate(trained, ones, labels, EvaluateSettings(), classes=mnist.classes)
-    assert found.confusion.shape == (10, 10)
-    assert found.support.tolist() == [0, 50, 0, 0, 0, 0, 0, 0, 0, 0]
-    assert np.array_equal(np.isnan(found.recall), found.support == 0)
-    assert np.array_equal(np.isnan(found.precision), found.confusion.sum(axis=0) == 0)
-    assert np.array_equal(np.isnan(found.f1), np.isnan(found.recall) | np.isnan(found.precision))
+    evaluation = evaluate(trained, ones, labels, EvaluateSettings(), classes=mnist.classes)
+    assert evaluation.confusion.shape == (10, 10)
+    assert evaluation.support.tolist() == [0, 50, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert np.array_equal(np.isnan(evaluation.recall), evaluation.support == 0)
+    assert np.array_equal(np.isnan(evaluation.precision), evaluation.confusion.sum(axis=0) == 0)
+    assert np.array_equal(np.isnan(evaluation.f1), np.isnan(evaluation.recall) | np.isnan(evaluation.precision))
 
 
 def test_progress_counts_up_to_all_images(trained: keras.Model, mnist: Dataset) -> None:
-    seen: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     images, labels = mnist.test.images[:300], mnist.test.labels[:300]
     evaluate(
         trained,
@@ -71,9 +71,9 @@ def test_progress_counts_up_to_all_images(trained: keras.Model, mnist: Dataset) 
         labels,
         EvaluateSettings(batch_size=128, max_errors=0),
         classes=mnist.classes,
-        progress=lambda done, total: seen.append((done, total)),
+        progress=lambda done, total: progress.append((done, total)),
     )
-    assert seen == [(128, 300), (256, 300), (300, 300)]
+    assert progress == [(128, 300), (256, 300), (300, 300)]
 
 
 def test_a_pulse_that_raises_ends_evaluation(trained: keras.Model, mnist: Dataset) -> None:
@@ -94,7 +94,7 @@ def test_a_pulse_that_raises_ends_evaluation(trained: keras.Model, mnist: Datase
 @pytest.mark.parametrize(("count", "sent"), [(256, True), (257, False)])
 def test_a_large_confusion_matrix_is_not_in_the_result(count: int, sent: bool) -> None:
     column = np.ones(count)
-    found = Evaluation(
+    evaluation = Evaluation(
         correct=count,
         total=count,
         confusion=np.eye(count, dtype=np.int64),
@@ -104,6 +104,6 @@ def test_a_large_confusion_matrix_is_not_in_the_result(count: int, sent: bool) -
         support=column.astype(np.int64),
         errors=(),
     )
-    result = convert.evaluate_result(found, "test", [str(number) for number in range(count)])
+    result = convert.evaluate_result(evaluation, "test", [str(number) for number in range(count)])
     assert (result.HasField("confusion_matrix"), len(result.classes)) == (sent, count)
     assert result.ByteSize() < 2**20

@@ -1,4 +1,4 @@
-"""What a failed job says of an error that nobody foresaw."""
+"""What a failed job says of an unforeseen error."""
 
 import pytest
 

@@ -17,7 +17,7 @@ def visualizer(trained: keras.Model) -> Model:
 def ascend(
     model: keras.Model, layer: str, feature: int, iterations: int, seed: int
 ) -> list[tuple[Image, float, Image]]:
-    """The tutorial's loop, one image at a time; returns image, objective and gradient before each update and after."""
+    """Run the tutorial's loop on one image; return image, objective and gradient before each update and at the end."""
     image = starting_images((28, 28, 1), seed=seed, layer=layer, features=[feature])[0]
     way = []
     for _ in range(iterations + 1):
@@ -48,12 +48,12 @@ def test_units_and_classes_agree_with_one_image_at_a_time(
 def assert_agrees(visualizer: Model, trained: keras.Model, layer: str, feature: int) -> None:
     way = ascend(trained, layer, feature, 30, seed=4)
     for iteration in (1, 2, 3):
-        found = run(visualizer, layer, [feature], iterations=iteration, seed=4)[feature].final
-        # a gradient of nearly nil may go either way: all but a few pixels agree
-        assert np.mean(np.abs(found.pixels - way[iteration][0]) < 1e-4) > 0.995
-        assert found.objective == pytest.approx(way[iteration][1], rel=1e-3, abs=1e-4)
-    final = run(visualizer, layer, [feature], iterations=30, seed=4)[feature].final
-    assert final.objective == pytest.approx(way[30][1], rel=0.05)
+        final = run(visualizer, layer, [feature], iterations=iteration, seed=4)[feature].final
+        # a gradient of nearly 0 may have either sign: all but a few pixels agree
+        assert np.mean(np.abs(final.pixels - way[iteration][0]) < 1e-4) > 0.995
+        assert final.objective == pytest.approx(way[iteration][1], rel=1e-3, abs=1e-4)
+    last = run(visualizer, layer, [feature], iterations=30, seed=4)[feature].final
+    assert last.objective == pytest.approx(way[30][1], rel=0.05)
 
 
 def test_the_trace_tells_each_iteration_before_its_update(visualizer: Model, trained: keras.Model) -> None:
@@ -82,9 +82,9 @@ def test_tracing_changes_no_bit(visualizer: Model, layer: str) -> None:
 
 
 def test_conv1_reaches_the_closed_form_wherever_it_saturates(visualizer: Model, trained: keras.Model) -> None:
-    found = run(visualizer, "conv1", range(16), iterations=30)
+    images = run(visualizer, "conv1", range(16), iterations=30)
     matching, arriving = [], []
-    for feature, image in found.items():
+    for feature, image in images.items():
         ((_, _, gradient),) = ascend(trained, "conv1", feature, 0, seed=0)
         optimum = (gradient > 0).astype(np.float32)
         # in 30 steps of 1 / std: pixels with enough gradient to cross the range must have arrived
@@ -146,42 +146,42 @@ def test_another_seed_gives_another_image(visualizer: Model) -> None:
 
 def test_figures_are_those_of_the_very_image(visualizer: Model, trained: keras.Model) -> None:
     for image in run(visualizer, "logits", range(10), iterations=30).values():
-        for found in (image.final, image.best):
-            logits = trained(found.pixels[np.newaxis])[0].numpy()
-            assert found.objective == pytest.approx(logits[image.item.feature], rel=1e-4)
-            assert found.predicted_class == logits.argmax()
-            assert found.probability == pytest.approx(tf.nn.softmax(logits).numpy().max(), rel=1e-4)
-            assert found.pixels.shape == (28, 28, 1)
-            assert 0 <= found.pixels.min() <= found.pixels.max() <= 1
+        for snapshot in (image.final, image.best):
+            logits = trained(snapshot.pixels[np.newaxis])[0].numpy()
+            assert snapshot.objective == pytest.approx(logits[image.item.feature], rel=1e-4)
+            assert snapshot.predicted_class == logits.argmax()
+            assert snapshot.probability == pytest.approx(tf.nn.softmax(logits).numpy().max(), rel=1e-4)
+            assert snapshot.pixels.shape == (28, 28, 1)
+            assert 0 <= snapshot.pixels.min() <= snapshot.pixels.max() <= 1
 
 
 def test_the_objective_rises_and_the_best_is_kept(visualizer: Model) -> None:
     for layer, count in LAYERS.items():
         for image in run(visualizer, layer, range(min(count, 10)), iterations=8, trace=True).values():
             assert image.trace is not None
-            seen = [*image.trace.objective.tolist(), image.final.objective]
-            assert image.best.objective == max(seen)
-            assert image.best.iteration == seen.index(max(seen))
-            assert image.best.objective > seen[0]
+            objectives = [*image.trace.objective.tolist(), image.final.objective]
+            assert image.best.objective == max(objectives)
+            assert image.best.iteration == objectives.index(max(objectives))
+            assert image.best.objective > objectives[0]
             assert image.final.iteration == 8
 
 
 @pytest.mark.parametrize("layer_name", ["conv2", "logits"])
-def test_a_gradient_that_is_no_number_spoils_no_other_image(trained_file: bytes, layer_name: str) -> None:
+def test_a_nan_gradient_spoils_no_other_image(trained_file: bytes, layer_name: str) -> None:
     model = model_from_bytes(trained_file)
     healthy = run(Model(model), layer_name, range(10), iterations=5)
     layer = model.get_layer(layer_name)
     kernel = layer.kernel.numpy()
     kernel[..., 0, 3] = np.inf
     layer.kernel.assign(kernel)
-    found = run(Model(model), layer_name, range(10), iterations=5)
-    assert np.isnan(found[3].final.objective)
-    assert np.isnan(found[3].best.objective)
+    images = run(Model(model), layer_name, range(10), iterations=5)
+    assert np.isnan(images[3].final.objective)
+    assert np.isnan(images[3].best.objective)
     start = starting_images((28, 28, 1), seed=0, layer=layer_name, features=[3])[0]
-    assert np.array_equal(found[3].final.pixels, start)
-    assert np.array_equal(found[3].best.pixels, start)
+    assert np.array_equal(images[3].final.pixels, start)
+    assert np.array_equal(images[3].best.pixels, start)
     for feature in set(range(10)) - {3}:
-        assert found[feature].final.pixels.tobytes() == healthy[feature].final.pixels.tobytes()
+        assert images[feature].final.pixels.tobytes() == healthy[feature].final.pixels.tobytes()
 
 
 def test_a_visualizer_follows_the_models_weights(trained_file: bytes) -> None:

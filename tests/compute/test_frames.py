@@ -1,4 +1,4 @@
-"""Images of the way: what they show, and that keeping them changes nothing else."""
+"""Frames of an ascent: what they show, and that keeping them changes nothing else."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -26,15 +26,15 @@ def visualizer(trained: keras.Model) -> Model:
 
 
 def run(visualizer: Model, layer: str = "conv2", **settings: Any) -> list[FeatureImage]:
-    """The images of three features."""
-    found: list[FeatureImage] = []
+    """Return the images of three features."""
+    images: list[FeatureImage] = []
     chosen = VisualizeSettings(**{"iterations": ITERATIONS, **settings})
-    visualizer.run(layer, range(3), chosen, rows=visualizer.rows(layer, chosen.restarts), ready=found.append)
-    return found
+    visualizer.run(layer, range(3), chosen, rows=visualizer.rows(layer, chosen.restarts), ready=images.append)
+    return images
 
 
 def bits(image: FeatureImage) -> bytes:
-    """All of an image but its frames."""
+    """Return all of an image but its frames."""
     message = convert.image(image)
     message.ClearField("frames")
     return message.SerializeToString(deterministic=True)
@@ -43,9 +43,9 @@ def bits(image: FeatureImage) -> bytes:
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(2, min(256, n + 1)), st.just(n))))
 def test_frames_are_evenly_spaced_from_the_start_to_the_end(chosen: tuple[int, int]) -> None:
     frames, iterations = chosen
-    found = frame_iterations(frames, iterations)
-    assert (len(found), found[0], found[-1]) == (frames, 0, iterations)
-    gaps = np.diff(found)
+    kept = frame_iterations(frames, iterations)
+    assert (len(kept), kept[0], kept[-1]) == (frames, 0, iterations)
+    gaps = np.diff(kept)
     assert gaps.min() >= 1
     assert gaps.max() - gaps.min() <= 1
 
@@ -81,7 +81,7 @@ def test_the_frames_are_those_of_the_best_restart(visualizer: Model) -> None:
 
 
 def test_what_frames_take_of_the_memory_is_counted() -> None:
-    """Fewer batches climb side by side before one is cut: their bits are the same."""
+    """Fewer batches are computed side by side before one is cut: their bits are the same."""
     target: Any = SimpleNamespace(name="t", features=64, divisible=True, bytes_per_image=1000, image_bytes=100)
     fitting = Fitting(threads=4, limit=35_000)
     assert fitting(target, rows=8, restarts=1) == Fit(rows=8, lanes=4)
@@ -101,8 +101,8 @@ def test_an_ascent_that_broke_off_stays_where_it_was() -> None:
             iteration=iteration, image=image, objective=tf.constant([0, np.inf if iteration > 2 else 1.0])
         )
         frames.look(state)
-    found = frames.of(1, final_iteration=3)
-    assert [frame.iteration for frame in found] == [0, 2, 3]
-    assert [frame.predicted_class for frame in found] == [1, 1, 1]
-    assert found[1].objective == 1
-    assert np.isnan(found[2].objective)
+    kept = frames.of(1, final_iteration=3)
+    assert [frame.iteration for frame in kept] == [0, 2, 3]
+    assert [frame.predicted_class for frame in kept] == [1, 1, 1]
+    assert kept[1].objective == 1
+    assert np.isnan(kept[2].objective)

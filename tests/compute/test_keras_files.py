@@ -35,7 +35,7 @@ def file() -> bytes:
 
 
 def rewritten(file: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
-    """The file with one member changed."""
+    """Return the file with one member changed."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(file)) as old, zipfile.ZipFile(buffer, "w") as new:
         for member in old.namelist():
@@ -72,9 +72,7 @@ def test_what_is_rewritten_without_a_change_loads(file: bytes) -> None:
 def test_a_lambda_is_refused() -> None:
     image = keras.Input((4, 4, 1))
     model = keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(keras.layers.Lambda(abs)(image))))
-    with pytest.raises(
-        ModelFileError, match=r"keras\.layers\.Lambda, which is not allowed; layers may be Activation, "
-    ):
+    with pytest.raises(ModelFileError, match=r"keras\.layers\.Lambda.* Activation, "):
         model_from_bytes(model_to_bytes(model))
 
 
@@ -108,7 +106,7 @@ def test_a_layer_larger_than_the_weights_is_refused(file: bytes) -> None:
     def grow(config: Any) -> None:
         config["config"]["layers"][3]["config"]["units"] = 10**9
 
-    with pytest.raises(ModelFileError, match=r"'classes' needs .* weights, and the file has"):
+    with pytest.raises(ModelFileError, match=r"'classes' needs .* weights"):
         model_from_bytes(configured(file, grow))
 
 
@@ -119,7 +117,7 @@ def test_a_multiplier_larger_than_the_weights_is_refused() -> None:
     image = keras.Input((4, 4, 2))
     values = keras.layers.DepthwiseConv2D(3, name="deep")(image)
     model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(values)))
-    with pytest.raises(ModelFileError, match="'deep' needs 18000000000 weights, and the file has"):
+    with pytest.raises(ModelFileError, match="'deep' needs 18000000000 weights"):
         model_from_bytes(configured(model_to_bytes(model), grow))
 
 
@@ -139,7 +137,7 @@ def soft(weights: h5py.File) -> None:
 
 
 def doubling(weights: h5py.File) -> None:
-    """Sixty groups that are more than can ever be walked through."""
+    """Write sixty groups that are more than can ever be walked through."""
     group = weights.create_group("evil")
     for _ in range(60):
         inner = group.create_group("a")
@@ -164,7 +162,7 @@ def text(weights: h5py.File) -> None:
 
 
 @pytest.mark.parametrize("change", [external, soft, doubling, huge, packed, outside, text])
-def test_weights_that_are_no_plain_arrays_are_refused(file: bytes, change: Callable[[h5py.File], None]) -> None:
+def test_weights_other_than_plain_arrays_are_refused(file: bytes, change: Callable[[h5py.File], None]) -> None:
     with pytest.raises(ModelFileError, match="weights"):
         model_from_bytes(weighted(file, change))
 

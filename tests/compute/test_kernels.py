@@ -21,7 +21,7 @@ for _ in range({COMPILATIONS}):
 
 
 def test_every_compilation_takes_onednns_gradient_of_max_pooling() -> None:
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env={**os.environ, "ONEDNN_VERBOSE": "1"},
         capture_output=True,
@@ -29,7 +29,7 @@ def test_every_compilation_takes_onednns_gradient_of_max_pooling() -> None:
         timeout=100,
         check=True,
     )
-    done = [line for line in found.stdout.splitlines() if ",exec," in line and ",pooling," in line]
+    done = [line for line in process.stdout.splitlines() if ",exec," in line and ",pooling," in line]
     if not done:
         pytest.skip("TensorFlow does not compute with oneDNN on this machine")
     evaluations = COMPILATIONS * (ITERATIONS + 1)

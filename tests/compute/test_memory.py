@@ -1,4 +1,4 @@
-"""A worker takes no more memory than it may: sizes are read, limits are found, batches are fitted."""
+"""A worker stays within its memory: sizes are read, limits are found, batches are fitted."""
 
 import logging
 import subprocess
@@ -36,18 +36,18 @@ def test_fractions(tenths: int) -> None:
 @given(text=st.text())
 def test_anything_else_is_refused(text: str) -> None:
     try:
-        found = parse_memory(text)
+        size = parse_memory(text)
     except ValueError as error:
         assert repr(text) in str(error)  # noqa: PT017 - most texts are refused, not all
     else:
-        assert found >= MIB
+        assert size >= MIB
 
 
 @pytest.mark.parametrize(
     "text", ["", "0", "-1", "2GB", "GiB", "1.5", "1e9", "1048575", "0.5MiB", "2 G iB", "٣GiB", "nan"]
 )
 def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no amount of memory|less than 1MiB"):
+    with pytest.raises(ValueError, match=r"not an amount of memory|less than 1MiB"):
         parse_memory(text)
 
 
@@ -59,7 +59,7 @@ def written(root: Path, files: dict[str, str]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("groups", "files", "found"),
+    ("groups", "files", "limit"),
     [
         ("0::/\n", {"memory.max": "33554432\n"}, 32 * MIB),
         ("0::/a/b\n", {"memory.max": "max\n", "a/memory.max": "33554432\n", "a/b/memory.max": "67108864\n"}, 32 * MIB),
@@ -71,11 +71,11 @@ def written(root: Path, files: dict[str, str]) -> Path:
         ("", {}, None),
     ],
 )
-def test_the_limits_of_groups_count(tmp_path: Path, groups: str, files: dict[str, str], found: int | None) -> None:
+def test_the_limits_of_groups_count(tmp_path: Path, groups: str, files: dict[str, str], limit: int | None) -> None:
     here = {"proc/self/cgroup": groups, **{f"sys/fs/cgroup/{name}": text for name, text in files.items()}}
     whole = machine_memory(tmp_path / "nothing")
     assert whole > 2**28
-    assert machine_memory(written(tmp_path, here)) == (found or whole)
+    assert machine_memory(written(tmp_path, here)) == (limit or whole)
 
 
 def test_half_of_the_machine_is_taken() -> None:
@@ -88,20 +88,20 @@ counts = st.integers(1, 20)
 
 @given(rows=counts, chunks=counts, threads=counts, most=st.integers(0, 500), divisible=st.booleans())
 def test_what_fits(rows: int, chunks: int, threads: int, most: int, divisible: bool) -> None:
-    found = fit(rows=rows, items=rows * chunks, threads=threads, divisible=divisible, most=most)
-    if found is None:
+    fitted = fit(rows=rows, items=rows * chunks, threads=threads, divisible=divisible, most=most)
+    if fitted is None:
         assert most < (1 if divisible else rows)
         return
-    assert 1 <= found.lanes <= threads
-    assert found.rows * found.lanes <= most
+    assert 1 <= fitted.lanes <= threads
+    assert fitted.rows * fitted.lanes <= most
     if most >= rows:  # whole batches, whose bits are those of any other machine
-        assert found.rows == rows
-        assert found.lanes == min(threads, chunks, most // rows)
+        assert fitted.rows == rows
+        assert fitted.lanes == min(threads, chunks, most // rows)
         return
     allowed = rows
     while allowed > most:
         allowed = halved(allowed)
-    assert found.rows == allowed
+    assert fitted.rows == allowed
 
 
 def two_layers() -> keras.Model:
@@ -112,7 +112,7 @@ def two_layers() -> keras.Model:
     return keras.Model(image, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(values)))
 
 
-def found(memory: int | None, caplog: pytest.LogCaptureFixture) -> tuple[list[FeatureImage], list[str]]:
+def computed(memory: int | None, caplog: pytest.LogCaptureFixture) -> tuple[list[FeatureImage], list[str]]:
     images: list[FeatureImage] = []
     caplog.clear()
     with caplog.at_level(logging.WARNING):
@@ -124,29 +124,29 @@ def found(memory: int | None, caplog: pytest.LogCaptureFixture) -> tuple[list[Fe
     return images, [record.getMessage() for record in caplog.records]
 
 
-def test_batches_that_do_not_fit_are_cut_and_it_is_said_once(
+def test_batches_that_do_not_fit_are_cut_with_one_warning(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convscope.engine.visualization.visualizer.thread_count", lambda: 2)
-    usual, said = found(None, caplog)
-    assert said == []
+    usual, warnings = computed(None, caplog)
+    assert warnings == []
     assert len(usual) == 12
-    enough, said = found(8 * MIB, caplog)  # an image takes 0.8 MiB: 8 and the bounds fit, not 12
-    assert said == [
+    enough, warnings = computed(8 * MIB, caplog)  # an image takes 0.8 MiB: 8 and the bounds fit, not 12
+    assert warnings == [
         "2 x 6 images of second would take 11 MiB of memory, more than the 8 MiB of this worker; going on with 1 x 6"
     ]
     pixels = [image.best.pixels.tobytes() for image in usual]
     assert [image.best.pixels.tobytes() for image in enough] == pixels, "the batches are the same"
     assert not any(image.cut for image in (*usual, *enough))
-    few, said = found(4 * MIB, caplog)
-    assert [each.rpartition("; ")[2] for each in said] == ["going on with 1 x 3"]
+    few, warnings = computed(4 * MIB, caplog)
+    assert [warning.rpartition("; ")[2] for warning in warnings] == ["going on with 1 x 3"]
     assert all(image.cut for image in few)
     assert [image.item for image in few] == [image.item for image in usual]
     for image, other in zip(few, usual, strict=True):
         assert image.best.objective == pytest.approx(other.best.objective, rel=1e-3)
 
 
-def test_one_image_that_does_not_fit_is_told_with_what_it_needs() -> None:
+def test_an_image_that_does_not_fit_is_reported_with_the_memory_that_it_needs() -> None:
     visualizer = Visualizer(two_layers(), MIB)
     settings = VisualizeSettings(iterations=1, restarts=3)
     with pytest.raises(ComputationError) as error:
@@ -155,11 +155,11 @@ def test_one_image_that_does_not_fit_is_told_with_what_it_needs() -> None:
         "an image needs 2 MiB of memory to climb towards 'second', and the worker may take 1 MiB (CONVSCOPE_MEMORY)"
     )
     diverse = Feature("second", 0) + Diversity("second")
-    with pytest.raises(ComputationError, match=r"^the 3 images of 'mine', which look at each other, need 3 MiB of"):
+    with pytest.raises(ComputationError, match=r"^the 3 images of 'mine'.* 3 MiB"):
         Visualizer(two_layers(), 2 * MIB).run_objective("mine", diverse, settings, rows=3, ready=lambda _: None)
 
 
-# What climbs takes no more than the limit, in a process of its own: 32 images of 256 pixels would take ten times that.
+# An ascent takes no more than the limit, in a separate process: 32 images of 256 pixels would take ten times that.
 BOUNDED = """
 import sys
 import keras
@@ -193,6 +193,6 @@ def test_a_process_stays_within_its_limit() -> None:
         [sys.executable, "-c", BOUNDED, str(limit)], capture_output=True, text=True, check=False, timeout=100
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    images, grown = (int(each) for each in done.stdout.split())
+    images, grown = (int(count) for count in done.stdout.split())
     assert images == 32
     assert grown < limit + 128 * MIB  # what TensorFlow itself grows by when it first computes

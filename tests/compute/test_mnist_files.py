@@ -52,7 +52,7 @@ def labels() -> Archive:
 
 def test_splits_are_those_of_the_tutorial(mnist: Dataset) -> None:
     assert [len(mnist.split(name).labels) for name in ("train", "validation", "test")] == [55_000, 5_000, 10_000]
-    with pytest.raises(DatasetError, match="no split 'exam'; it has train, validation, test"):
+    with pytest.raises(DatasetError, match=r"'exam'.* train, validation, test"):
         mnist.split("exam")
     assert mnist.train.images.shape == (55_000, *mnist.image_shape)
     assert mnist.train.images.dtype == np.uint8
@@ -64,7 +64,7 @@ def test_splits_are_those_of_the_tutorial(mnist: Dataset) -> None:
     assert np.bincount(mnist.train.labels).sum() + 5_000 == 60_000
 
 
-def test_a_process_loads_a_dataset_once_and_nobody_can_change_it(mnist: Dataset) -> None:
+def test_a_process_loads_a_dataset_once_and_it_cannot_be_changed(mnist: Dataset) -> None:
     assert load_dataset("datasets/mnist") is mnist
     with pytest.raises(ValueError, match="read-only"):
         mnist.test.images[0] = 0
@@ -88,12 +88,12 @@ def test_the_recorded_sums_are_those_of_the_files() -> None:
 
 
 def test_the_given_folder_comes_first(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = tmp_path / "given" / "mnist"
-    given.mkdir(parents=True)
-    shutil.copy(CHECKOUT / LABELS, given)
+    given_folder = tmp_path / "given" / "mnist"
+    given_folder.mkdir(parents=True)
+    shutil.copy(CHECKOUT / LABELS, given_folder)
     home.mkdir(parents=True)
     (home / LABELS).write_bytes(b"damaged")
-    monkeypatch.setenv("CONVSCOPE_DATA", str(given.parent))
+    monkeypatch.setenv("CONVSCOPE_DATA", str(given_folder.parent))
     assert len(read_archive(labels())) == labels().size
 
 
@@ -141,7 +141,7 @@ def test_a_bad_download_is_refused_by_name_and_not_kept(home: Path, mirror: Path
 
 def test_only_web_addresses_are_mirrors(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVSCOPE_MNIST_URL", CHECKOUT.as_uri())
-    with pytest.raises(DatasetError, match="only http and https"):
+    with pytest.raises(DatasetError, match="CONVSCOPE_MNIST_URL must be http://HOST/PATH or https"):
         read_archive(labels())
     assert not home.exists()
 
@@ -150,5 +150,5 @@ def test_a_home_that_cannot_be_written_is_named(home: Path, mirror: Path) -> Non
     shutil.copy(CHECKOUT / LABELS, mirror)
     home.parent.parent.mkdir(parents=True)
     home.parent.write_bytes(b"a file where a folder should be")
-    with pytest.raises(DatasetError, match=f"{LABELS} cannot be written"):
+    with pytest.raises(DatasetError, match=f"{LABELS}.*written"):
         read_archive(labels())

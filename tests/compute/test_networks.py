@@ -20,8 +20,8 @@ def weights(model: keras.Model) -> dict[str, bytes]:
 
 def test_the_tutorials_network_is_described_layer_by_layer() -> None:
     assert [
-        (each.name, each.kind, each.output_shape, each.feature_count, each.parameter_count)
-        for each in describe(build())
+        (layer.name, layer.kind, layer.output_shape, layer.feature_count, layer.parameter_count)
+        for layer in describe(build())
     ] == [
         ("conv1", "convolution", (28, 28, 16), 16, 25 * 16 + 16),
         ("pool1", "pooling", (14, 14, 16), 0, 0),
@@ -38,7 +38,7 @@ def test_pools_of_one_are_left_out_and_windows_that_do_not_fit_are_dropped() -> 
         convolutions=(ConvolutionSettings(filters=2, pool_size=1), ConvolutionSettings(filters=3, pool_size=3)),
         dense=(),
     )
-    shapes = {each.name: each.output_shape for each in describe(build(network))}
+    shapes = {layer.name: layer.output_shape for layer in describe(build(network))}
     assert shapes == {
         "conv1": (28, 28, 2),
         "conv2": (28, 28, 3),
@@ -50,11 +50,12 @@ def test_pools_of_one_are_left_out_and_windows_that_do_not_fit_are_dropped() -> 
 
 def test_a_model_that_is_only_an_activation_has_no_logits() -> None:
     model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Softmax(name="shares")])
-    assert [(each.name, each.kind) for each in describe(model)] == [("shares", "other")]
+    assert [(layer.name, layer.kind) for layer in describe(model)] == [("shares", "other")]
 
 
 def test_without_any_hidden_layer_there_are_still_logits() -> None:
-    assert [each.name for each in describe(build(NetworkSettings(convolutions=(), dense=())))] == ["flatten", "logits"]
+    model = build(NetworkSettings(convolutions=(), dense=()))
+    assert [layer.name for layer in describe(model)] == ["flatten", "logits"]
 
 
 def test_pooling_the_image_to_nothing_is_refused_by_layer() -> None:

@@ -30,13 +30,13 @@ def visualizer(trained: keras.Model) -> Visualizer:
     return Visualizer(trained)
 
 
-def climb(
+def ascend(
     visualizer: Visualizer, objective: Objective, *, iterations: int = 2, restarts: int = 2
 ) -> list[FeatureImage]:
-    found: list[FeatureImage] = []
+    images: list[FeatureImage] = []
     settings = VisualizeSettings(iterations=iterations, restarts=restarts, keep_all=True, trace=iterations > 0)
-    visualizer.run_objective("mine", objective, settings, rows=restarts, ready=found.append)
-    return found
+    visualizer.run_objective("mine", objective, settings, rows=restarts, ready=images.append)
+    return images
 
 
 def trace_of(image: FeatureImage) -> list[float]:
@@ -45,20 +45,20 @@ def trace_of(image: FeatureImage) -> list[float]:
 
 
 def test_weights_do_not_compound_and_operands_do_not_change() -> None:
-    one, two = Feature("conv1", 1), Neuron("conv2", 2)
-    total = one + two * 3
+    first, two = Feature("conv1", 1), Neuron("conv2", 2)
+    total = first + two * 3
     for objective, expected in (
-        (total * 2, [(2, one), (6, two)]),
-        (-total - one, [(-1, one), (-3, two), (-1, one)]),
-        (2 * one, [(2, one)]),
-        (total, [(1, one), (3, two)]),
+        (total * 2, [(2, first), (6, two)]),
+        (-total - first, [(-1, first), (-3, two), (-1, first)]),
+        (2 * first, [(2, first)]),
+        (total, [(1, first), (3, two)]),
     ):
         assert list(objective.summands) == expected
     assert hash(total) == hash(Feature("conv1", 1) + 3 * Neuron("conv2", 2))
 
 
 def values(model: keras.Model, layer: str, *, post: bool, images: Any) -> Any:
-    """What a layer gives before bias (of convolutions) and activation, or after, by Keras alone."""
+    """Return what a layer gives before bias (of convolutions) and activation, or after, by Keras alone."""
     target = model.get_layer(layer)
     inputs = keras.Model(model.inputs[0], target.input)(images)
     if post:
@@ -81,17 +81,17 @@ def test_each_term_is_what_it_says_of_the_image_that_is_returned(
         Direction("conv2", DIRECTION, post=post): lambda v: (v @ np.array(DIRECTION)).mean(axis=(1, 2)),
     }
     for term, expected in terms.items():
-        found = climb(visualizer, term)
-        best = np.stack([image.best.pixels for image in found])
+        images = ascend(visualizer, term)
+        best = np.stack([image.best.pixels for image in images])
         tapped = values(trained, term.layer, post=post, images=best).numpy()
-        np.testing.assert_allclose([image.best.objective for image in found], expected(tapped), rtol=1e-3, atol=1e-5)
-        assert all(image.best.objective == max([*trace_of(image), image.final.objective]) for image in found)
+        np.testing.assert_allclose([image.best.objective for image in images], expected(tapped), rtol=1e-3, atol=1e-5)
+        assert all(image.best.objective == max([*trace_of(image), image.final.objective]) for image in images)
 
 
-def test_a_sum_is_the_weighted_sum_and_climbs_by_its_own_gradient(visualizer: Visualizer, trained: keras.Model) -> None:
+def test_a_sum_is_the_weighted_sum_and_rises_by_its_own_gradient(visualizer: Visualizer, trained: keras.Model) -> None:
     objective = 2 * Feature("logits", 2) - 3 * Neuron("conv1", 1) + 0.5 * Layer("conv2", post=True)
-    image = climb(visualizer, objective, iterations=1)[0]
-    start = climb(visualizer, objective, iterations=0)[0].final.pixels
+    image = ascend(visualizer, objective, iterations=1)[0]
+    start = ascend(visualizer, objective, iterations=0)[0].final.pixels
     with tf.GradientTape() as tape:
         watched = tf.constant(start[np.newaxis])
         tape.watch(watched)
@@ -108,7 +108,7 @@ def test_a_sum_is_the_weighted_sum_and_climbs_by_its_own_gradient(visualizer: Vi
 
 
 def test_the_negative_of_a_feature_falls(visualizer: Visualizer) -> None:
-    for image in climb(visualizer, -Feature("conv2", 3), iterations=8):
+    for image in ascend(visualizer, -Feature("conv2", 3), iterations=8):
         assert image.trace
         assert image.best.objective > image.trace.objective[0]
 
@@ -116,7 +116,7 @@ def test_the_negative_of_a_feature_falls(visualizer: Visualizer) -> None:
 def test_a_feature_is_the_same_by_the_short_way_and_the_general_one(visualizer: Visualizer) -> None:
     """A term of another layer forces the general way; its weight is too small to count."""
     short, general = (
-        climb(visualizer, objective, iterations=2)[0]
+        ascend(visualizer, objective, iterations=2)[0]
         for objective in (Feature("conv2", 3) * 1, Feature("conv2", 3) + 1e-30 * Feature("conv1", 0))
     )
     # a different objective has different starts: only how far it gets can be compared
@@ -135,8 +135,8 @@ def test_the_name_changes_no_bit(visualizer: Visualizer) -> None:
 
 def test_diversity_makes_restarts_differ(visualizer: Visualizer, trained: keras.Model) -> None:
     def likeness(objective: Objective) -> float:
-        found = climb(visualizer, objective, iterations=12, restarts=3)
-        tapped = values(trained, "conv2", post=True, images=np.stack([image.final.pixels for image in found])).numpy()
+        images = ascend(visualizer, objective, iterations=12, restarts=3)
+        tapped = values(trained, "conv2", post=True, images=np.stack([image.final.pixels for image in images])).numpy()
         flat = tapped.reshape(3, -1, 36)
         grams = (flat.transpose(0, 2, 1) @ flat).reshape(3, -1)
         units = grams / np.linalg.norm(grams, axis=1, keepdims=True)
@@ -148,14 +148,14 @@ def test_diversity_makes_restarts_differ(visualizer: Visualizer, trained: keras.
 
 def test_the_value_of_diversity_is_the_mean_over_all_pairs() -> None:
     tapped = np.random.default_rng(0).standard_normal((3, 4, 4, 5)).astype(np.float32)
-    grams = [each.reshape(-1, 5).T @ each.reshape(-1, 5) for each in tapped]
+    grams = [tapped_image.reshape(-1, 5).T @ tapped_image.reshape(-1, 5) for tapped_image in tapped]
     cosine = [
         float((grams[i] * grams[j]).sum() / np.linalg.norm(grams[i]) / np.linalg.norm(grams[j]))
         for i, j in ((0, 1), (0, 2), (1, 2))
     ]
     term = Diversity("any")
-    found = term.value({term.tap: tf.constant(tapped)}).numpy()
-    np.testing.assert_allclose(found.mean(), -np.mean(cosine), rtol=1e-5)
+    diversity = term.value({term.tap: tf.constant(tapped)}).numpy()
+    np.testing.assert_allclose(diversity.mean(), -np.mean(cosine), rtol=1e-5)
 
 
 def test_a_feature_is_chosen_without_an_array_as_large_as_the_layer() -> None:
@@ -180,11 +180,11 @@ def test_a_feature_is_chosen_without_an_array_as_large_as_the_layer() -> None:
 )
 def test_what_the_model_does_not_have_is_refused(visualizer: Visualizer, objective: Objective, message: str) -> None:
     with pytest.raises(ComputationError, match=message):
-        climb(visualizer, objective)
+        ascend(visualizer, objective)
 
 
 def test_diverse_restarts_must_be_one_batch(visualizer: Visualizer) -> None:
     objective = Feature("conv2", 0) + Diversity("conv2")
     settings = VisualizeSettings(iterations=1, restarts=4)
-    with pytest.raises(ComputationError, match="4 diverse restarts need a batch of as many rows, not 2"):
+    with pytest.raises(ComputationError, match=r"4 diverse restarts.* 2"):
         visualizer.run_objective("mine", objective, settings, rows=2, ready=lambda _: None)

@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.engine.render_settings import AdamSettings, NormalizedStepSettings, OptimizerSettings
 from convscope.engine.visualization.ascent.optimizers import make_optimizer
+from convscope.planning import AdamSettings, NormalizedStepSettings, OptimizerSettings
 from support.ascents import Image
 
 KINDS: list[OptimizerSettings] = [
@@ -51,7 +51,7 @@ def test_a_normalized_step_is_the_gradient_over_its_deviation_in_each_image() ->
     way = steps(NormalizedStepSettings(size=0.5, decay=0.9), start, lambda _: gradient, 3)
     unit = gradient / (gradient.std(axis=(1, 2, 3), keepdims=True) + 1e-8)
     for number, after in enumerate(way):
-        expected = start + 0.5 * sum(0.9**each for each in range(number + 1)) * unit
+        expected = start + 0.5 * sum(0.9**step for step in range(number + 1)) * unit
         np.testing.assert_allclose(after, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -72,8 +72,8 @@ def test_adam_by_its_own_formulas() -> None:
 def test_adam_does_not_mind_the_scale_of_the_objective(scale: float) -> None:
     start, goal = random(2, 5, 4, 1), 3 * random(2, 5, 4, 1)[::-1]
     expected = steps(AdamSettings(), start, lambda values: goal - values, 5)[-1]
-    found = steps(AdamSettings(), start, lambda values: np.float32(scale) * (goal - values), 5)[-1]
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    moved = steps(AdamSettings(), start, lambda values: np.float32(scale) * (goal - values), 5)[-1]
+    np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_adam_starts_when_there_is_a_gradient() -> None:
@@ -87,14 +87,14 @@ def test_adam_starts_when_there_is_a_gradient() -> None:
 @given(kind=st.sampled_from(KINDS), row=st.integers(0, 3), broken=st.integers(0, 3))
 @settings(max_examples=25, deadline=None)
 def test_an_image_does_not_depend_on_the_others(kind: OptimizerSettings, row: int, broken: int) -> None:
-    start, slope = random(4, 3, 5, 2), 5 * random(4, 3, 5, 2)
-    together = steps(kind, start, lambda values: slope - values, 3)[-1]
+    start, gradient = random(4, 3, 5, 2), 5 * random(4, 3, 5, 2)
+    together = steps(kind, start, lambda values: gradient - values, 3)[-1]
     own = slice(row, row + 1)
-    alone = steps(kind, start[own], lambda values: slope[own] - values, 3)[-1]
+    alone = steps(kind, start[own], lambda values: gradient[own] - values, 3)[-1]
     np.testing.assert_allclose(alone[0], together[row], rtol=1e-4, atol=1e-5)
     if broken != row:
-        slope[broken] = np.nan
-        assert np.array_equal(steps(kind, start, lambda values: slope - values, 3)[-1][row], together[row])
+        gradient[broken] = np.nan
+        assert np.array_equal(steps(kind, start, lambda values: gradient - values, 3)[-1][row], together[row])
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=repr)

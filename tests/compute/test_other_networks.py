@@ -9,6 +9,7 @@ from convscope.engine.errors import ComputationError
 from convscope.engine.models.network import build_network
 from convscope.engine.settings import ConvolutionSettings, DenseSettings, NetworkSettings, VisualizeSettings
 from convscope.engine.visualization import FeatureImage
+from convscope.worker.executor import convert
 from support.ascents import Model, objective, run, starting_images
 
 
@@ -69,11 +70,26 @@ def test_a_layer_with_one_feature_and_branches_and_a_softmax() -> None:
     model = keras.Model(image, keras.layers.Dense(3, activation="softmax", name="classes")(flat))
     visualizer = Model(model)
     assert list(run(visualizer, "left", [0], iterations=2)) == [0]
-    found = run(visualizer, "classes", [1], iterations=4)[1].final
-    shares = model(found.pixels[np.newaxis])[0].numpy()
-    assert found.predicted_class == shares.argmax()
-    assert found.probability == pytest.approx(shares.max(), rel=1e-5)
-    assert found.objective == pytest.approx(float(objective(model, "classes", 1, found.pixels[np.newaxis])), rel=1e-4)
+    final = run(visualizer, "classes", [1], iterations=4)[1].final
+    shares = model(final.pixels[np.newaxis])[0].numpy()
+    assert final.predicted_class == shares.argmax()
+    assert final.probability == pytest.approx(shares.max(), rel=1e-5)
+    assert final.objective == pytest.approx(float(objective(model, "classes", 1, final.pixels[np.newaxis])), rel=1e-4)
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_images_of_a_network_without_classes_are_taken_for_none(restarts: int) -> None:
+    image = keras.Input((6, 6, 1))
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(image))
+    settings = VisualizeSettings(iterations=3, trace=True, frames=2, restarts=restarts)
+    images: list[FeatureImage] = []
+    Model(model).run("conv", [0, 1], settings, ready=images.append)
+    assert [shown.final.iteration for shown in images] == [3, 3]
+    for shown in images:
+        sent = convert.image(shown)
+        assert (len(sent.frames), sent.trace.HasField("objective")) == (2, True)
+        for message in (sent.best, sent.final, *sent.frames, sent.trace):
+            assert {field.name for field, _ in message.ListFields()}.isdisjoint({"predicted_class", "probability"})
 
 
 @pytest.mark.parametrize("layer", ["pool1", "flatten", "conv3", ""])
@@ -84,7 +100,7 @@ def test_a_layer_without_features_is_refused_with_those_that_have(visualizer: Mo
 
 @pytest.mark.parametrize("feature", [-1, 16])
 def test_a_feature_that_the_layer_lacks_is_refused(visualizer: Model, feature: int) -> None:
-    with pytest.raises(ComputationError, match=f"'conv1' has no feature {feature}; it has 0 to 15"):
+    with pytest.raises(ComputationError, match=f"'conv1' has no feature {feature};.* 0 to 15"):
         run(visualizer, "conv1", [0, feature])
 
 
@@ -103,12 +119,12 @@ def test_a_pulse_that_raises_ends_a_long_ascent(visualizer: Model) -> None:
 
 
 def test_what_ready_raises_ends_the_run(visualizer: Model) -> None:
-    found: list[FeatureImage] = []
+    images: list[FeatureImage] = []
 
     def ready(image: FeatureImage) -> None:
-        found.append(image)
+        images.append(image)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         visualizer.run("dense1", range(128), VisualizeSettings(iterations=2), rows=16, ready=ready)
-    assert len(found) == 1
+    assert len(images) == 1

@@ -9,10 +9,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.engine.render_settings import FourierSettings, ParameterizationSettings, PixelSettings
 from convscope.engine.runtime.randomness import generator
 from convscope.engine.visualization.image.parameterization import Parameterization, make_parameterization
 from convscope.engine.visualization.random_keys import RandomKey
+from convscope.planning import FourierSettings, ParameterizationSettings, PixelSettings
 
 SHAPES = [(28, 28, 1), (17, 23, 2), (96, 64, 3), (1, 5, 4), (1, 1, 1)]
 KINDS: list[ParameterizationSettings] = [PixelSettings(), FourierSettings()]
@@ -37,7 +37,9 @@ def make(
 @pytest.mark.parametrize("kind", KINDS, ids=["pixels", "fourier"])
 def test_images_of_any_shape(kind: ParameterizationSettings, shape: tuple[int, ...]) -> None:
     parameterization = make(kind, shape)
-    parameters = tf.constant(parameterization.start([RandomKey(seed=1, target="a", feature=each) for each in range(3)]))
+    parameters = tf.constant(
+        parameterization.start([RandomKey(seed=1, target="a", feature=number) for number in range(3)])
+    )
     with tf.GradientTape() as tape:
         tape.watch(parameters)
         images = parameterization.images(parameters * 100)
@@ -57,7 +59,7 @@ def test_an_image_does_not_depend_on_the_others(
     alone, together = parameterization.start(some), parameterization.start([*others, *some])
     assert alone.dtype == np.float32
     assert alone.tobytes() == together[len(others) :].tobytes()
-    assert len({each.tobytes() for each in alone}) == len(some)
+    assert len({values.tobytes() for values in alone}) == len(some)
     images = parameterization.images(tf.constant(together))[len(others) :]
     np.testing.assert_allclose(parameterization.images(tf.constant(alone)), images, atol=1e-6)
 
@@ -70,15 +72,17 @@ def test_pixels_start_as_the_tutorials() -> None:
 
 def test_a_restart_starts_elsewhere() -> None:
     for kind in KINDS:
-        first, second = make(kind).start([RandomKey(seed=7, target="a", feature=3, restart=each) for each in range(2)])
+        first, second = make(kind).start(
+            [RandomKey(seed=7, target="a", feature=3, restart=number) for number in range(2)]
+        )
         assert not np.array_equal(first, second)
 
 
 def test_pixels_are_clipped_when_constrained() -> None:
     pixels = make(PixelSettings(), (1, 3, 1))
-    given = tf.reshape(tf.constant([-0.5, 0.25, 7.0]), [1, 1, 3, 1])
-    assert np.ravel(pixels.constrained(given)).tolist() == [0, 0.25, 1]
-    assert np.array_equal(pixels.images(given), given)
+    values = tf.reshape(tf.constant([-0.5, 0.25, 7.0]), [1, 1, 3, 1])
+    assert np.ravel(pixels.constrained(values)).tolist() == [0, 0.25, 1]
+    assert np.array_equal(pixels.images(values), values)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (6, 5)])
@@ -89,7 +93,7 @@ def test_a_coefficient_is_a_wave_whose_height_falls_with_its_frequency(size: tup
     for row, column in [(0, 1), (1, 0), (2, 2), (height - 1, 1)]:
         parameters = np.zeros((1, 2, 1, height, width // 2 + 1), np.float32)
         parameters[0, 0, 0, row, column] = 0.5
-        found = logit(fourier.images(tf.constant(parameters)))[0, :, :, 0]
+        wave_image = logit(fourier.images(tf.constant(parameters)))[0, :, :, 0]
         down, right = np.fft.fftfreq(height)[row], column / width
         rows, columns = np.arange(height)[:, np.newaxis], np.arange(width)
         wave = np.cos(2 * math.pi * (down * rows + right * columns))
@@ -97,17 +101,17 @@ def test_a_coefficient_is_a_wave_whose_height_falls_with_its_frequency(size: tup
         amplitude = 0.5 * twice / np.hypot(down, right) ** decay / math.sqrt(height * width) / 4
         if column == 0:  # of a column that is its own mirror image the mirrored coefficient is left out
             wave = np.cos(2 * math.pi * down * rows) * np.ones(width)
-        np.testing.assert_allclose(found, amplitude * wave, atol=2e-5)
+        np.testing.assert_allclose(wave_image, amplitude * wave, atol=2e-5)
 
 
 def test_the_mean_has_the_amplitude_of_the_lowest_frequency() -> None:
     parameters = np.zeros((1, 2, 1, 6, 6), np.float32)
     parameters[0, 0, 0, 0, 0] = 1
-    found = logit(make(FourierSettings(decay=1), (6, 10, 1)).images(tf.constant(parameters)))
-    np.testing.assert_allclose(found, 10 / math.sqrt(60) / 4, rtol=1e-4)
+    mean_image = logit(make(FourierSettings(decay=1), (6, 10, 1)).images(tf.constant(parameters)))
+    np.testing.assert_allclose(mean_image, 10 / math.sqrt(60) / 4, rtol=1e-4)
 
 
-def test_starts_deviate_as_told() -> None:
+def test_starts_have_the_given_deviation() -> None:
     start = make(FourierSettings(deviation=0.3), (32, 32, 3)).start([RandomKey(seed=0, target="a", feature=0)])
     assert start.std() == pytest.approx(0.3, rel=0.05)
     assert abs(start.mean()) < 0.02

@@ -9,10 +9,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.engine.render_settings import AdamSettings, RegularizerSettings, RenderSettings
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization import FeatureImage, Visualizer
 from convscope.engine.visualization.image.regularizers import penalty
+from convscope.planning import AdamSettings, RegularizerSettings, RenderSettings
 from support.ascents import Image
 
 weights = st.sampled_from([0.0, 0.5, 3.0])
@@ -33,8 +33,8 @@ def one(values: list[list[float]]) -> Image:
     ],
 )
 def test_by_hand(kind: RegularizerSettings, expected: float) -> None:
-    found = penalty(one([[0, 0.25], [0.5, 1]]), kind)
-    np.testing.assert_allclose(found, [expected], rtol=1e-6)
+    penalties = penalty(one([[0, 0.25], [0.5, 1]]), kind)
+    np.testing.assert_allclose(penalties, [expected], rtol=1e-6)
 
 
 def test_blur_is_against_the_binomial_kernel() -> None:
@@ -60,18 +60,18 @@ def test_an_image_does_not_depend_on_the_others(
     np.testing.assert_allclose(penalty(np.full((2, *size), level, np.float32), flat), 0, atol=1e-6)
 
 
-def test_a_penalty_holds_back_what_climbs_and_is_no_part_of_what_is_told() -> None:
+def test_a_penalty_holds_back_the_ascent_and_is_no_part_of_what_is_reported() -> None:
     keras.utils.set_random_seed(2)
     image = keras.Input((8, 8, 1))
     values = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3, name="conv")(image))
     model = keras.Model(image, keras.layers.Dense(2)(values))
-    visualizer, found = Visualizer(model), list[FeatureImage]()
+    visualizer, images = Visualizer(model), list[FeatureImage]()
     kinds = [RegularizerSettings(**{field.name: 1000.0}) for field in fields(RegularizerSettings)]
     for kind in (RegularizerSettings(), *kinds):
         how = RenderSettings(optimizer=AdamSettings(learning_rate=0.02), regularizers=kind)
-        visualizer.run("conv", [0], VisualizeSettings(render=how), rows=2, ready=found.append)
-    pixels = np.stack([each.final.pixels for each in found])
+        visualizer.run("conv", [0], VisualizeSettings(render=how), rows=2, ready=images.append)
+    pixels = np.stack([image.final.pixels for image in images])
     for number, kind in enumerate(kinds, 1):
         assert penalty(pixels, kind)[number] < penalty(pixels, kind)[0] / 2
     expected = tf.nn.conv2d(pixels, model.get_layer("conv").kernel.value, 1, "VALID").numpy()[..., 0].mean(axis=(1, 2))
-    np.testing.assert_allclose([each.final.objective for each in found], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose([image.final.objective for image in images], expected, rtol=1e-4, atol=1e-6)

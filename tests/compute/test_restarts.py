@@ -29,14 +29,14 @@ def run(
     some: Mapping[int, range] | None = None,
     **settings: object,
 ) -> list[FeatureImage]:
-    found: list[FeatureImage] = []
+    images: list[FeatureImage] = []
     chosen = VisualizeSettings(iterations=6, **settings)  # type: ignore[arg-type]  # each test's own
-    visualizer.run("conv2", features, chosen, rows=rows, restarts=some or {}, ready=found.append)
-    return found
+    visualizer.run("conv2", features, chosen, rows=rows, restarts=some or {}, ready=images.append)
+    return images
 
 
 def bits(image: FeatureImage) -> bytes:
-    """Everything about an image."""
+    """Return everything about an image."""
     return message(image).SerializeToString(deterministic=True)
 
 
@@ -46,7 +46,7 @@ def test_the_best_of_the_restarts_is_kept_with_the_spread_of_all(visualizer: Vis
     assert all(image.spread is None for image in every)
     for number, image in enumerate(run(visualizer, [7, 1], restarts=5)):
         of_feature = every[5 * number : 5 * number + 5]
-        objectives = [each.best.objective for each in of_feature]
+        objectives = [image.best.objective for image in of_feature]
         assert image.item.restart == int(np.argmax(objectives))
         same = of_feature[image.item.restart]
         assert image.best.pixels.tobytes() == same.best.pixels.tobytes()
@@ -65,11 +65,13 @@ def test_restarts_that_are_computed_apart_are_those_computed_together(
 ) -> None:
     runs = [range(start, stop) for start, stop in pairwise((0, *cuts, 10))]
     # Item 70 is in the middle of a chunk, so the first cuts are between chunks.
-    apart = [run(visualizer, [7], restarts=10, some={7: each}, keep_all=True, trace=True) for each in runs]
+    apart = [run(visualizer, [7], restarts=10, some={7: restarts}, keep_all=True, trace=True) for restarts in runs]
     together = run(visualizer, [7], restarts=10, keep_all=True, trace=True)
     assert [bits(image) for images in apart for image in images] == [bits(image) for image in together]
-    candidates = [run(visualizer, [7], restarts=10, some={7: each})[0] for each in runs]
-    assert [image.spread.objectives.shape for image in candidates if image.spread] == [(len(each),) for each in runs]
+    candidates = [run(visualizer, [7], restarts=10, some={7: restarts})[0] for restarts in runs]
+    assert [image.spread.objectives.shape for image in candidates if image.spread] == [
+        (len(restarts),) for restarts in runs
+    ]
     chosen, spread = best_of_runs([image.spread.objectives for image in candidates if image.spread])
     (best,) = run(visualizer, [7], restarts=10)
     assert bits(replace(candidates[chosen], spread=spread)) == bits(best)
@@ -79,8 +81,8 @@ def test_some_restarts_of_one_feature_and_all_of_the_next_share_chunks(visualize
     every = run(visualizer, [7, 8], restarts=3, keep_all=True)
     some = run(visualizer, [7, 8], restarts=3, some={7: range(2, 3)}, keep_all=True)
     assert [bits(image) for image in some] == [bits(image) for image in every[2:]]
-    asked = chunks([7, 8], of=36, restarts=3, rows=4, some={7: range(2, 3)})
-    assert [chunk.wanted for chunk in asked] == [(23,), (24, 25, 26)]
+    planned = chunks([7, 8], of=36, restarts=3, rows=4, some={7: range(2, 3)})
+    assert [chunk.wanted for chunk in planned] == [(23,), (24, 25, 26)]
 
 
 NAN = float("nan")
@@ -125,9 +127,9 @@ def test_every_item_has_one_place_whatever_is_asked_for(features: int, restarts:
     everything = chunks(range(features), of=features, restarts=restarts, rows=rows)
     assert [item for chunk in everything for item in chunk.wanted] == list(range(features * restarts))
     for feature in {0, features // 2, features - 1}:
-        asked = chunks([feature, feature], of=features, restarts=restarts, rows=rows)
-        assert [item for chunk in asked for item in chunk.wanted] == [feature * restarts + r for r in range(restarts)]
-        assert {chunk.first for chunk in asked} <= {chunk.first for chunk in everything}
+        planned = chunks([feature, feature], of=features, restarts=restarts, rows=rows)
+        assert [item for chunk in planned for item in chunk.wanted] == [feature * restarts + r for r in range(restarts)]
+        assert {chunk.first for chunk in planned} <= {chunk.first for chunk in everything}
     for chunk in everything:
         assert len(chunk.items) == rows
         assert chunk.first % rows == 0

@@ -1,4 +1,4 @@
-"""The preset `robust` works on images of any kind, and its images are better than the tutorial's."""
+"""The preset ``robust`` works on images of any kind, and its images are better than the tutorial's."""
 
 import keras
 import numpy as np
@@ -19,9 +19,9 @@ def run(
 ) -> list[FeatureImage]:
     render, usual = preset_render(PRESETS[preset])
     settings = VisualizeSettings(iterations=iterations or usual, seed=1, render=render_settings(render))
-    found: list[FeatureImage] = []
-    Visualizer(model).run(layer, features, settings, rows=rows, ready=found.append)
-    return found
+    images: list[FeatureImage] = []
+    Visualizer(model).run(layer, features, settings, rows=rows, ready=images.append)
+    return images
 
 
 def variation(image: FeatureImage) -> float:

@@ -18,7 +18,7 @@ def stop_now() -> None:
     raise StopNow
 
 
-def test_results_come_in_order_whoever_finishes_first() -> None:
+def test_results_come_in_order_whichever_finishes_first() -> None:
     second_done = threading.Event()
 
     def work(item: int, _: threading.Event) -> int:
@@ -114,6 +114,6 @@ def test_the_caller_has_something_to_do_once_while_the_first_items_are_worked_on
         calls.append(threading.current_thread().name)
         done.set()
 
-    found = in_order(work, range(items), threads=2, pulse=no_pulse, meanwhile=meanwhile)
-    assert list(found) == list(range(items))
+    results = in_order(work, range(items), threads=2, pulse=no_pulse, meanwhile=meanwhile)
+    assert list(results) == list(range(items))
     assert calls == [threading.current_thread().name]

@@ -29,13 +29,13 @@ def bits(model: keras.Model) -> list[bytes]:
 
 
 def reports(dataset: Dataset, settings: TrainSettings) -> list[TrainReport]:
-    found: list[TrainReport] = []
-    train(dataset, settings, progress=found.append)
-    return found
+    collected: list[TrainReport] = []
+    train(dataset, settings, progress=collected.append)
+    return collected
 
 
 def plain_step(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> float:
-    """One step as the Keras documentation writes it."""
+    """Return one step as the Keras documentation writes it."""
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
@@ -72,19 +72,19 @@ def test_steps_are_those_of_plain_keras(mnist: Dataset, activation: Activation, 
 
 
 def test_reports_come_at_first_multiples_and_last(mnist: Dataset, small_settings: TrainSettings) -> None:
-    found = reports(mnist, replace(small_settings, iterations=25, validation_interval=15))
-    assert [each.step for each in found] == [1, 10, 15, 20, 25]
-    assert [each.validation_accuracy is not None for each in found] == [False, False, True, False, False]
-    assert {each.last_step for each in found} == {25}
-    assert (found[0].steps_per_second, found[0].remaining_seconds) == (None, None)
-    assert all(each.steps_per_second and each.steps_per_second > 0 for each in found[1:])
-    assert found[-1].remaining_seconds == 0.0
-    assert all(0 <= each.batch_accuracy <= 1 for each in found)
+    curve = reports(mnist, replace(small_settings, iterations=25, validation_interval=15))
+    assert [report.step for report in curve] == [1, 10, 15, 20, 25]
+    assert [report.validation_accuracy is not None for report in curve] == [False, False, True, False, False]
+    assert {report.last_step for report in curve} == {25}
+    assert (curve[0].steps_per_second, curve[0].remaining_seconds) == (None, None)
+    assert all(report.steps_per_second and report.steps_per_second > 0 for report in curve[1:])
+    assert curve[-1].remaining_seconds == 0.0
+    assert all(0 <= report.batch_accuracy <= 1 for report in curve)
 
 
 def test_training_learns(mnist: Dataset, trained: keras.Model) -> None:
-    found = evaluate(trained, mnist.test.images, mnist.test.labels, EvaluateSettings(), classes=mnist.classes)
-    assert found.correct > 8_500
+    evaluation = evaluate(trained, mnist.test.images, mnist.test.labels, EvaluateSettings(), classes=mnist.classes)
+    assert evaluation.correct > 8_500
 
 
 def test_reported_loss_is_before_and_accuracy_after_the_update(mnist: Dataset) -> None:
@@ -92,18 +92,18 @@ def test_reported_loss_is_before_and_accuracy_after_the_update(mnist: Dataset) -
     untrained = train(mnist, replace(settings, iterations=0)).model
     batch = BatchStream(55_000, 64, 0).batches(0, 1)[0]
     images, labels = mnist.train.images[batch], mnist.train.labels[batch]
-    found: list[TrainReport] = []
-    after = train(mnist, settings, progress=found.append).model
-    assert found[0].loss == pytest.approx(untrained.evaluate(scaled(images), labels, verbose=0)[0], rel=1e-4)
+    curve: list[TrainReport] = []
+    after = train(mnist, settings, progress=curve.append).model
+    assert curve[0].loss == pytest.approx(untrained.evaluate(scaled(images), labels, verbose=0)[0], rel=1e-4)
     predicted = after.predict(scaled(images), verbose=0).argmax(1)
-    assert found[0].batch_accuracy == np.mean(predicted == labels)
-    assert np.mean(untrained.predict(scaled(images), verbose=0).argmax(1) == labels) != found[0].batch_accuracy
+    assert curve[0].batch_accuracy == np.mean(predicted == labels)
+    assert np.mean(untrained.predict(scaled(images), verbose=0).argmax(1) == labels) != curve[0].batch_accuracy
 
 
 def test_no_iterations_give_the_model_as_initialized(mnist: Dataset, small_settings: TrainSettings) -> None:
-    found: list[TrainReport] = []
-    outcome = train(mnist, replace(small_settings, iterations=0), progress=found.append)
-    assert (outcome.step, outcome.steps_per_second, found) == (0, None, [])
+    curve: list[TrainReport] = []
+    outcome = train(mnist, replace(small_settings, iterations=0), progress=curve.append)
+    assert (outcome.step, outcome.steps_per_second, curve) == (0, None, [])
     fresh = build_network(
         small_settings.network, image_shape=(28, 28, 1), classes=10, learning_rate=1e-3, seed=small_settings.seed
     )
@@ -125,22 +125,22 @@ def test_another_seed_gives_another_model(mnist: Dataset, small_settings: TrainS
     assert bits(train(mnist, settings).model) != bits(train(mnist, replace(settings, seed=4)).model)
 
 
-def test_a_model_goes_on_from_its_file_as_if_it_had_never_stopped(
+def test_a_model_resumes_from_its_file_as_if_it_had_never_stopped(
     mnist: Dataset, small_settings: TrainSettings
 ) -> None:
     whole = train(mnist, small_settings)
     first = train(mnist, replace(small_settings, iterations=17))
-    found: list[TrainReport] = []
+    curve: list[TrainReport] = []
     second = train(
         mnist,
         replace(small_settings, iterations=23),
         model=model_from_bytes(model_to_bytes(first.model)),
         start_step=first.step,
-        progress=found.append,
+        progress=curve.append,
     )
     assert second.step == whole.step == 40
     assert bits(second.model) == bits(whole.model)
-    assert [each.step for each in found] == [18, 20, 30, 40]
+    assert [report.step for report in curve] == [18, 20, 30, 40]
 
 
 def test_bfloat16_stays_close_to_float32(mnist: Dataset, small_settings: TrainSettings) -> None:
@@ -150,7 +150,7 @@ def test_bfloat16_stays_close_to_float32(mnist: Dataset, small_settings: TrainSe
     assert rough[-1].loss != exact[-1].loss
 
 
-def test_a_loss_that_is_no_number_names_step_and_rate(mnist: Dataset, small_settings: TrainSettings) -> None:
+def test_a_nan_loss_names_step_and_rate(mnist: Dataset, small_settings: TrainSettings) -> None:
     settings = replace(small_settings, learning_rate=1e38, iterations=50, report_interval=50)
     with pytest.raises(ComputationError, match=r"at step [1-9]\d*, with learning rate 1e\+38"):
         train(mnist, settings)
@@ -160,13 +160,13 @@ def test_weights_that_the_last_update_spoilt_are_noticed(mnist: Dataset, small_s
     model = train(mnist, replace(small_settings, iterations=0)).model
     unused = model.optimizer.variables[2]
     unused.assign(np.full(unused.shape, np.nan, np.float32))
-    with pytest.raises(ComputationError, match=f"{model.trainable_variables[0].path} is no finite number after step 1"):
+    with pytest.raises(ComputationError, match=f"{model.trainable_variables[0].path} .* step 1"):
         train(mnist, replace(small_settings, iterations=1), model=model)
 
 
 def test_a_pulse_that_raises_ends_training(mnist: Dataset, small_settings: TrainSettings) -> None:
     pulses: list[None] = []
-    found: list[TrainReport] = []
+    curve: list[TrainReport] = []
 
     def pulse() -> None:
         pulses.append(None)
@@ -174,11 +174,11 @@ def test_a_pulse_that_raises_ends_training(mnist: Dataset, small_settings: Train
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(mnist, small_settings, progress=found.append, pulse=pulse)
-    assert len(found) < 4
+        train(mnist, small_settings, progress=curve.append, pulse=pulse)
+    assert len(curve) < 4
 
 
-def test_a_model_with_another_optimizer_cannot_go_on(mnist: Dataset, small_settings: TrainSettings) -> None:
+def test_a_model_with_another_optimizer_cannot_be_resumed(mnist: Dataset, small_settings: TrainSettings) -> None:
     model = train(mnist, replace(small_settings, iterations=0)).model
     model.compile(optimizer="sgd")
     with pytest.raises(ModelFileError, match="Adam"):
@@ -217,8 +217,8 @@ def test_shards_cover_the_batch(batch: int, threads: int, expected: int) -> None
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_ten_thousand_steps_reach_the_tutorials_accuracy(mnist: Dataset, precision: Precision) -> None:
     settings = TrainSettings(precision=precision, report_interval=1000, validation_interval=5000)
-    found: list[TrainReport] = []
-    model = train(mnist, settings, progress=found.append).model
+    curve: list[TrainReport] = []
+    model = train(mnist, settings, progress=curve.append).model
     result = evaluate(model, mnist.test.images, mnist.test.labels, EvaluateSettings(), classes=mnist.classes)
     assert result.correct >= 9_850
-    assert (found[-1].validation_accuracy or 0) >= 0.98
+    assert (curve[-1].validation_accuracy or 0) >= 0.98

@@ -9,9 +9,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convscope.engine.render_settings import TransformSettings
 from convscope.engine.visualization.image.transforms import transform_seeds, transformed
 from convscope.engine.visualization.random_keys import RandomKey
+from convscope.planning import TransformSettings
 
 ALL = TransformSettings(pad=0.1, jitter=0.1, scale=0.2, rotate=20, noise=0.1)
 GEOMETRY = TransformSettings(pad=0.1, jitter=0.1, scale=0.2, rotate=20)
@@ -55,12 +55,12 @@ def test_each_image_and_iteration_has_a_draw_of_its_own(kind: TransformSettings)
     images = np.repeat(random_images(1, 12, 12, 1), 8, axis=0)
     drawn = [transformed(images, kind, seeds(8), iteration).numpy() for iteration in (0, 0, 1)]
     assert np.array_equal(drawn[0], drawn[1])
-    assert len({each.tobytes() for batch in drawn[1:] for each in batch}) == 16
+    assert len({seed.tobytes() for batch in drawn[1:] for seed in batch}) == 16
 
 
 def test_seeds_are_functions_of_the_item() -> None:
     assert np.array_equal(seeds(9)[3:], seeds(9)[3:])
-    assert len({each.tobytes() for each in (*seeds(9), *seeds(9, seed=2**64 - 1))}) == 18
+    assert len({seed.tobytes() for seed in (*seeds(9), *seeds(9, seed=2**64 - 1))}) == 18
     assert seeds(1).dtype == np.int32
 
 
@@ -76,18 +76,18 @@ def test_the_gradient_is_that_of_a_linear_map(shape: tuple[int, int, int]) -> No
     images, upstream = tf.constant(random_images(4, *shape)), random_images(4, *shape)[::-1]
     with tf.GradientTape() as tape:
         tape.watch(images)
-        seen = transformed(images, kind, seeds(4), 5)
-    gradient = tape.gradient(seen, images, output_gradients=tf.constant(upstream.copy()))
+        output = transformed(images, kind, seeds(4), 5)
+    gradient = tape.gradient(output, images, output_gradients=tf.constant(upstream.copy()))
     np.testing.assert_allclose(
-        tf.reduce_sum(seen * upstream, [1, 2, 3]), tf.reduce_sum(images * gradient, [1, 2, 3]), rtol=1e-5
+        tf.reduce_sum(output * upstream, [1, 2, 3]), tf.reduce_sum(images * gradient, [1, 2, 3]), rtol=1e-5
     )
 
 
 def moved(kind: TransformSettings, image: Any, count: int = 200) -> npt.NDArray[np.float32]:
     """Return one image transformed in many ways, [count, h, w]."""
     images = np.repeat(image[np.newaxis, ..., np.newaxis], count, axis=0).astype(np.float32)
-    found: npt.NDArray[np.float32] = transformed(images, kind, seeds(count), 0).numpy()
-    return found[..., 0]
+    transformed_images: npt.NDArray[np.float32] = transformed(images, kind, seeds(count), 0).numpy()
+    return transformed_images[..., 0]
 
 
 def centres(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -129,13 +129,13 @@ def test_rotation_turns_about_the_middle() -> None:
 
 
 def test_padding_adds_a_grey_border_and_shows_the_whole() -> None:
-    (seen,) = moved(TransformSettings(pad=0.5), np.ones((20, 20)), count=1)
-    np.testing.assert_allclose(seen[6:14, 6:14], 1, atol=1e-5)
-    np.testing.assert_allclose(seen[:4], 0.5, atol=1e-5)
-    np.testing.assert_allclose(seen[:, 16:], 0.5, atol=1e-5)
+    (padded,) = moved(TransformSettings(pad=0.5), np.ones((20, 20)), count=1)
+    np.testing.assert_allclose(padded[6:14, 6:14], 1, atol=1e-5)
+    np.testing.assert_allclose(padded[:4], 0.5, atol=1e-5)
+    np.testing.assert_allclose(padded[:, 16:], 0.5, atol=1e-5)
 
 
-def test_without_padding_the_edge_goes_on() -> None:
+def test_without_padding_the_edge_is_repeated() -> None:
     ones = np.ones((10, 10))
     np.testing.assert_allclose(moved(TransformSettings(jitter=0.5, scale=0.5, rotate=180), ones), 1, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Every ascent is judged by what came of it."""
+"""Every ascent is judged by its outcome."""
 
 from math import inf, nan
 
@@ -31,14 +31,14 @@ def test_outcomes(start: float, best: float, pixels: Image, outcome: str) -> Non
     assert judge(start=start, best=best, pixels=pixels).outcome == outcome
 
 
-def test_a_break_is_told_with_its_iteration() -> None:
-    found = judge(start=1.0, best=2.0, pixels=PATTERN, broken_at=7)
-    assert (found.outcome, found.iteration) == ("not_a_number", 7)
+def test_a_break_is_reported_with_its_iteration() -> None:
+    verdict = judge(start=1.0, best=2.0, pixels=PATTERN, broken_at=7)
+    assert (verdict.outcome, verdict.iteration) == ("not_a_number", 7)
     assert judge(start=nan, best=-inf, pixels=PATTERN).iteration == 0
     assert judge(start=1.0, best=2.0, pixels=PATTERN).iteration is None
 
 
-def test_a_rescue_is_told() -> None:
+def test_a_rescue_is_reported() -> None:
     assert judge(start=1.0, best=2.0, pixels=PATTERN, rescued=True).rescued
     assert not judge(start=1.0, best=2.0, pixels=PATTERN).rescued
 
@@ -54,7 +54,7 @@ def test_the_way_to_the_bound() -> None:
 @given(start=st.floats(-1e6, 1e6), rise=st.floats(0, 1e6), beyond=st.floats(0, 1e6))
 def test_the_share_is_a_share(start: float, rise: float, beyond: float) -> None:
     bound = start + rise + beyond
-    found = judge(start=start, best=start + rise, pixels=PATTERN, upper_bound=bound)
-    assert found.upper_bound == bound
-    assert found.reached is not None
-    assert 0 <= found.reached <= 1
+    verdict = judge(start=start, best=start + rise, pixels=PATTERN, upper_bound=bound)
+    assert verdict.upper_bound == bound
+    assert verdict.reached is not None
+    assert 0 <= verdict.reached <= 1

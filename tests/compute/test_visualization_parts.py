@@ -1,4 +1,4 @@
-"""What a horse computes of a visualization: only what is missing, and with what it has loaded and compiled already."""
+"""What an executor computes of a visualization: only what is missing, with what it has loaded and compiled already."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,17 +34,17 @@ ONE_PART: Parts = ((Segment(0, 0, 2),),)
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[int, range]]:
-    """Which restarts are computed."""
-    found: list[Mapping[int, range]] = []
+def computed_restarts(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[int, range]]:
+    """The restarts that are computed."""
+    computed: list[Mapping[int, range]] = []
     run = Visualizer.run
 
     def spied(self: Visualizer, *args: Any, restarts: Mapping[int, range], **settings: Any) -> None:
-        found.append(dict(restarts))
+        computed.append(dict(restarts))
         run(self, *args, restarts=restarts, **settings)
 
     monkeypatch.setattr(Visualizer, "run", spied)
-    return found
+    return computed
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def blobs(tmp_path: Path) -> BlobStore:
 
 
 def visualize(connection: redis.Redis, blobs: BlobStore, model: str, parts: Parts = ONE_PART) -> Job:
-    """All of six restarts of two features by one horse; the images are numbered from 0 to 11."""
+    """Compute all six restarts of two features in one executor; the images are numbered from 0 to 11."""
     selection = LayerSelection(name="conv1", list=FeatureList(indices=[3, 4]))
     render, _ = preset_render(Preset.PRESET_TUTORIAL)
     spec = VisualizeSpec(
@@ -77,12 +77,12 @@ def visualize(connection: redis.Redis, blobs: BlobStore, model: str, parts: Part
 
 
 def images(connection: redis.Redis, job: Job) -> dict[int, bytes]:
-    found: Any = connection.hgetall(key("images", job.name.removeprefix("jobs/")))
-    return {int(number): digest for number, digest in found.items()}
+    digests: Any = connection.hgetall(key("images", job.name.removeprefix("jobs/")))
+    return {int(number): digest for number, digest in digests.items()}
 
 
 def test_only_restarts_that_are_missing_are_computed(
-    connection: redis.Redis, blobs: BlobStore, model: str, asked: list[Mapping[int, range]]
+    connection: redis.Redis, blobs: BlobStore, model: str, computed_restarts: list[Mapping[int, range]]
 ) -> None:
     whole = images(connection, visualize(connection, blobs, model))
     assert set(whole) == set(range(12))
@@ -93,21 +93,21 @@ def test_only_restarts_that_are_missing_are_computed(
         connection.hdel(known_key, name)
     again = visualize(connection, blobs, model)
     assert images(connection, again) == whole
-    assert asked[0] == {3: range(6), 4: range(6)}
-    assert asked[1] == {3: range(2, 5), 4: range(5, 6)}
+    assert computed_restarts[0] == {3: range(6), 4: range(6)}
+    assert computed_restarts[1] == {3: range(2, 5), 4: range(5, 6)}
     assert kinds(connection, again).count("image_ready") == 12
 
 
 def test_the_next_part_finds_the_model_loaded_and_its_ascent_compiled(
     connection: redis.Redis, blobs: BlobStore, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[str] = []
+    built: list[str] = []
 
     def count(owner: Any, name: str) -> None:
         original = getattr(owner, name)
 
         def counted(*args: Any, **settings: Any) -> Any:
-            made.append(name)
+            built.append(name)
             return original(*args, **settings)
 
         monkeypatch.setattr(owner, name, counted)
@@ -115,4 +115,4 @@ def test_the_next_part_finds_the_model_loaded_and_its_ascent_compiled(
     count(module, "open_model")
     count(Ascent, "__init__")
     visualize(connection, blobs, model, parts=((Segment(0, 0, 1),), (Segment(0, 1, 1),)))
-    assert sorted(made) == ["__init__", "open_model"]
+    assert sorted(built) == ["__init__", "open_model"]

@@ -33,15 +33,15 @@ print(json.dumps(cold))
 @pytest.fixture
 def traces(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of all graphs that TensorFlow makes."""
-    found: list[str] = []
+    names: list[str] = []
     make = FuncGraph.__init__
 
     def noted(self: Any, name: str, *args: Any, **kwargs: Any) -> None:
-        found.append(name)
+        names.append(name)
         make(self, name, *args, **kwargs)
 
     monkeypatch.setattr(FuncGraph, "__init__", noted)
-    return found
+    return names
 
 
 @pytest.mark.slow
@@ -98,14 +98,14 @@ def test_an_ascent_that_is_warm_knows_how_much_to_do_in_a_call(monkeypatch: pyte
 
 
 def test_a_model_whose_weights_changed_places_with_anothers_has_its_own_images_and_bounds() -> None:
-    caches, found = Caches(), dict[int, list[FeatureImage]]()
+    caches, by_seed = Caches(), dict[int, list[FeatureImage]]()
     visualizers = {seed: Visualizer(opened(small_file(seed), caches)) for seed in (1, 2)}
     for seed in (1, 2, 1, 2):
-        visualizers[seed].run("conv1", [0], LOOK, rows=2, ready=found.setdefault(seed, []).append)
-    for first, again in found.values():
+        visualizers[seed].run("conv1", [0], LOOK, rows=2, ready=by_seed.setdefault(seed, []).append)
+    for first, again in by_seed.values():
         assert first.best.pixels.tobytes() == again.best.pixels.tobytes()
         assert first.verdict == again.verdict
-    assert found[1][0].verdict.upper_bound != found[2][0].verdict.upper_bound
+    assert by_seed[1][0].verdict.upper_bound != by_seed[2][0].verdict.upper_bound
 
 
 def test_caches_are_emptied_before_a_chunk_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from contract.conftest import DRAFT, PROTOS, Draft
-from contract.scripted import scripted_server
+from contract.conftest import PROTOS
 from support.stack import Stack
 
 HERE = Path(__file__).parent / "node"
@@ -49,14 +48,14 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def drive(program: Path, address: str) -> Any:
     environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-    command: list[str | Path] = ["node", program, address, DRAFT, PROTOS]
+    command: list[str | Path] = ["node", program, address, PROTOS]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, env=environment)
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)
 
 
 def check(seen: Any) -> None:
-    """What a training of three steps and a visualization of three images have in common on any server."""
+    """Check what a training of three steps and a visualization of three images looked like."""
     assert seen["contract"]["major"] == 1
     for job in (seen["training"], seen["showing"]):
         assert job["same"]
@@ -83,12 +82,6 @@ def check(seen: Any) -> None:
     assert "convolutions[0].filters" in seen["refused"]["details"]
 
 
-def test_the_program_runs_against_a_server_that_is_scripted(program: Path, draft: Draft) -> None:
-    with scripted_server(draft) as address:
-        check(drive(program, address))
-
-
-@pytest.mark.skipif(DRAFT.is_dir(), reason="the service does not speak this contract yet")
 def test_the_program_runs_against_convscope(program: Path, stack: Stack) -> None:
     check(drive(program, stack.address))
 

@@ -11,20 +11,20 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract.conftest import Draft
+from contract.conftest import Contract
 from convscope.v1.rules import Violation, allowed_text, default_text, field_rules, fill_defaults, violations
-from support.ruled_messages import REAL, WHOLE, ends, fill_rightly
+from support.ruled_messages import REAL, WHOLE, ends, fill_validly
 
 # How deep messages are in messages at most; deeper ones are left out.
 DEPTH = 5
 
 
-def found(message: Message) -> dict[str, str]:
+def faults_of(message: Message) -> dict[str, str]:
     return {violation.field: violation.description for violation in violations(message)}
 
 
 def scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
-    """Any value of a field's type, right or wrong."""
+    """Return any value of a field's type, right or wrong."""
     if field.cpp_type in WHOLE:
         low, high = WHOLE[field.cpp_type]
         return st.one_of(st.integers(low, high), st.integers(max(low, -3), 100))
@@ -71,7 +71,7 @@ def fill_messages(data: st.DataObject, field: FieldDescriptor, value: Any, depth
 
 
 def resolves(descriptor: Descriptor, path: str) -> bool:
-    """Whether a violation's path leads to a field or oneof of the message."""
+    """Return whether a violation's path leads to a field or oneof of the message."""
     name, _, rest = path.partition(".") if not path.startswith("labels[") else (path, "", "")
     name = re.sub(r"\[.*\]$", "", name, flags=re.DOTALL)
     if not rest:
@@ -82,8 +82,8 @@ def resolves(descriptor: Descriptor, path: str) -> bool:
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_any_request_gets_paths_of_its_own_and_defaults_do_no_harm(draft: Draft, data: st.DataObject) -> None:
-    request = draft.make(data.draw(st.sampled_from(["JobSpec", "ListJobsRequest", "CreateJobRequest"])))
+def test_any_request_gets_paths_of_its_own_and_defaults_do_no_harm(contract: Contract, data: st.DataObject) -> None:
+    request = contract.make(data.draw(st.sampled_from(["JobSpec", "ListJobsRequest", "CreateJobRequest"])))
     fill(data, request)
     before = list(violations(request))
     assert all(
@@ -112,45 +112,45 @@ REQUESTS = [
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_a_request_that_keeps_the_rules_has_no_violation(draft: Draft, data: st.DataObject) -> None:
-    request = draft.make(data.draw(st.sampled_from(REQUESTS)))
-    fill_rightly(data, request)
-    assert found(request) == {}
+def test_a_request_that_keeps_the_rules_has_no_violation(contract: Contract, data: st.DataObject) -> None:
+    request = contract.make(data.draw(st.sampled_from(REQUESTS)))
+    fill_validly(data, request)
+    assert faults_of(request) == {}
     fill_defaults(request)
-    assert found(request) == {}
+    assert faults_of(request) == {}
 
 
-def bounded(draft: Draft) -> Iterator[FieldDescriptor]:
-    for message in draft.messages:
+def bounded(contract: Contract) -> Iterator[FieldDescriptor]:
+    for message in contract.messages:
         for field in message.fields:
             if field_rules(field).WhichOneof("lower") or field_rules(field).WhichOneof("upper"):
                 yield field
 
 
-def said_of(field: FieldDescriptor, draft: Draft, value: float) -> str:
-    """What is said of one field that has a value, whatever else its message lacks."""
-    message = draft.make(field.full_name.removeprefix("convscope.v1.").rpartition(".")[0])
+def fault_of(field: FieldDescriptor, contract: Contract, value: float) -> str:
+    """Return the fault of one field that has a value, whatever else its message lacks; empty if there is none."""
+    message = contract.make(field.full_name.removeprefix("convscope.v1.").rpartition(".")[0])
     if field.is_repeated:
         getattr(message, field.name).append(value)
-        return found(message).get(f"{field.name}[0]", "")
+        return faults_of(message).get(f"{field.name}[0]", "")
     if field.message_type is not None:
         getattr(message, field.name).seconds = int(value)
     else:
         setattr(message, field.name, value)
-    return found(message).get(field.name, "")
+    return faults_of(message).get(field.name, "")
 
 
-def test_every_bound_is_allowed_and_nothing_beyond(draft: Draft) -> None:
-    fields = list(bounded(draft))
+def test_every_bound_is_allowed_and_nothing_beyond(contract: Contract) -> None:
+    fields = list(bounded(contract))
     assert len(fields) >= 50
     for field in fields:
         coerced = field_rules(field).strictness != 0
         for allowed, refused in ends(field):
-            assert said_of(field, draft, allowed) == "", field.full_name
+            assert fault_of(field, contract, allowed) == "", field.full_name
             if not coerced and field.message_type is None:
-                assert allowed_text(field).split(";")[0] in said_of(field, draft, refused)
+                assert allowed_text(field).split(";")[0] in fault_of(field, contract, refused)
         if field.cpp_type in REAL:
-            assert "not nan" in said_of(field, draft, math.nan), field.full_name
+            assert "not nan" in fault_of(field, contract, math.nan), field.full_name
 
 
 @pytest.mark.parametrize(
@@ -166,15 +166,15 @@ def test_every_bound_is_allowed_and_nothing_beyond(draft: Draft) -> None:
         (10**12, 0, "not a duration"),
     ],
 )
-def test_durations(draft: Draft, seconds: int, nanos: int, fault: str) -> None:
-    job = draft.make("Job", spec={"train": {}})
+def test_durations(contract: Contract, seconds: int, nanos: int, fault: str) -> None:
+    job = contract.make("Job", spec={"train": {}})
     job.timeout.seconds, job.timeout.nanos = seconds, nanos
-    assert fault in found(job).get("timeout", "")
-    assert bool(fault) == bool(found(job))
+    assert fault in faults_of(job).get("timeout", "")
+    assert bool(fault) == bool(faults_of(job))
 
 
 @pytest.mark.parametrize(
-    ("fields", "path", "told"),
+    ("fields", "path", "reported"),
     [
         ({}, "job", "is required"),
         ({"job": {"spec": {}}}, "job.spec.kind", "train, evaluate, visualize"),
@@ -217,18 +217,18 @@ def test_durations(draft: Draft, seconds: int, nanos: int, fault: str) -> None:
         ),
     ],
 )
-def test_faults_are_found_where_they_are(draft: Draft, fields: dict[str, Any], path: str, told: str) -> None:
-    faults = found(draft.make("CreateJobRequest", **fields))
+def test_faults_are_found_where_they_are(contract: Contract, fields: dict[str, Any], path: str, reported: str) -> None:
+    faults = faults_of(contract.make("CreateJobRequest", **fields))
     assert list(faults) == [path]
-    assert told in faults[path]
+    assert reported in faults[path]
 
 
 @pytest.mark.parametrize("name", ["...", ".", "a b", "a" * 65, "ä"])
-def test_names_of_objectives(draft: Draft, name: str) -> None:
+def test_names_of_objectives(contract: Contract, name: str) -> None:
     terms = [{"feature": {"layer": "conv1"}}]
-    assert list(found(draft.make("Objective", name=name, terms=terms))) == ["name"]
-    assert found(draft.make("Objective", name="..a.", terms=terms)) == {}
-    assert found(draft.make("Objective", terms=terms)) == {}
+    assert list(faults_of(contract.make("Objective", name=name, terms=terms))) == ["name"]
+    assert faults_of(contract.make("Objective", name="..a.", terms=terms)) == {}
+    assert faults_of(contract.make("Objective", terms=terms)) == {}
 
 
 @pytest.mark.parametrize(
@@ -244,28 +244,30 @@ def test_names_of_objectives(draft: Draft, name: str) -> None:
         ("xjobs/a/images/0", False),
     ],
 )
-def test_names_of_images(draft: Draft, name: str, *, right: bool) -> None:
-    assert (found(draft.make("GetImageRequest", name=name)) == {}) == right
+def test_names_of_images(contract: Contract, name: str, *, right: bool) -> None:
+    assert (faults_of(contract.make("GetImageRequest", name=name)) == {}) == right
 
 
 @pytest.mark.parametrize(
     ("name", "right"), [("confusion-matrix.npy", True), ("a%2Fb", True), ("a/b", False), ("a%2", False), ("a b", False)]
 )
-def test_names_of_files(draft: Draft, name: str, *, right: bool) -> None:
-    assert (found(draft.make("ReadFileRequest", name=f"jobs/a/files/{name}")) == {}) == right
+def test_names_of_files(contract: Contract, name: str, *, right: bool) -> None:
+    assert (faults_of(contract.make("ReadFileRequest", name=f"jobs/a/files/{name}")) == {}) == right
 
 
 @pytest.mark.parametrize(("given_size", "taken"), [(0, 50), (-7, 1), (1, 1), (1000, 1000), (2**31 - 1, 1000)])
-def test_page_sizes_are_coerced(draft: Draft, given_size: int, taken: int) -> None:
-    request = draft.make("ListJobsRequest", page_size=given_size)
-    assert found(request) == {}
+def test_page_sizes_are_coerced(contract: Contract, given_size: int, taken: int) -> None:
+    request = contract.make("ListJobsRequest", page_size=given_size)
+    assert faults_of(request) == {}
     fill_defaults(request)
     assert request.page_size == taken
     assert request.order_by == "create_time desc"
 
 
-def test_defaults_are_filled_in(draft: Draft) -> None:
-    request = draft.make("CreateJobRequest", job={"spec": {"train": {"network": {"convolutions": [{"filters": 8}]}}}})
+def test_defaults_are_filled_in(contract: Contract) -> None:
+    request = contract.make(
+        "CreateJobRequest", job={"spec": {"train": {"network": {"convolutions": [{"filters": 8}]}}}}
+    )
     fill_defaults(request)
     train = request.job.spec.train
     assert train.adam.learning_rate == 1e-4
@@ -276,28 +278,28 @@ def test_defaults_are_filled_in(draft: Draft) -> None:
     assert not request.job.HasField("timeout")
 
 
-def test_lists_that_are_too_long_are_left_alone(draft: Draft) -> None:
-    network = draft.make("Network", convolutions=[{"filters": 1}] * 65, dense=[{"units": 1}] * 64)
+def test_lists_that_are_too_long_are_left_alone(contract: Contract) -> None:
+    network = contract.make("Network", convolutions=[{"filters": 1}] * 65, dense=[{"units": 1}] * 64)
     fill_defaults(network)
     assert not network.convolutions[0].HasField("kernel_size")
     assert network.dense[63].activation
 
 
-def test_what_is_set_stays(draft: Draft) -> None:
-    spec = draft.make(
+def test_what_is_set_stays(contract: Contract) -> None:
+    spec = contract.make(
         "TrainSpec", validation_interval=0, batch_size=7, continue_from="models/a", adam={"learning_rate": 1}
     )
     fill_defaults(spec)
     assert (spec.batch_size, spec.adam.learning_rate, spec.WhichOneof("architecture")) == (7, 1, "continue_from")
 
 
-def test_descriptions(draft: Draft) -> None:
-    fields = draft.descriptor("TrainSpec").fields_by_name
+def test_descriptions(contract: Contract) -> None:
+    fields = contract.descriptor("TrainSpec").fields_by_name
     assert (allowed_text(fields["batch_size"]), default_text(fields["batch_size"])) == ("1 to 8,192", "64")
     assert default_text(fields["dataset"]).startswith("`datasets/mnist`")
-    term = draft.descriptor("Term").fields_by_name
+    term = contract.descriptor("Term").fields_by_name
     assert allowed_text(term["weight"]) == "1e-06 to 1,000,000, or the same below 0"
-    assert default_text(draft.descriptor("EvaluateSpec").fields_by_name["split"]) == "test"
+    assert default_text(contract.descriptor("EvaluateSpec").fields_by_name["split"]) == "test"
 
 
 def test_a_violation_is_a_value() -> None:

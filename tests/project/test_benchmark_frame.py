@@ -35,11 +35,11 @@ def test_every_figure_states_its_noise() -> None:
 def test_the_last_line_is_one_object_of_all_figures_asked_for() -> None:
     command = [sys.executable, "-m", "benchmarks", "client-import", "accuracy-float32", "--quick", "--json"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    found = json.loads(answer.stdout.splitlines()[-1])
-    assert list(found) == ["accuracy-float32", "client-import"]
-    assert all(set(figure) == {"value", "spread", "noise", "target", "unit", "met"} for figure in found.values())
-    assert found["client-import"]["value"] > 0
-    assert found["accuracy-float32"]["value"] is None  # takes too long for --quick
+    figures = json.loads(answer.stdout.splitlines()[-1])
+    assert list(figures) == ["accuracy-float32", "client-import"]
+    assert all(set(figure) == {"value", "spread", "noise", "target", "unit", "met"} for figure in figures.values())
+    assert figures["client-import"]["value"] > 0
+    assert figures["accuracy-float32"]["value"] is None  # takes too long for --quick
 
 
 def test_names_are_unique() -> None:
@@ -112,8 +112,8 @@ def test_value_is_the_median_of_all_values_of_a_round(monkeypatch: pytest.Monkey
 
 
 def test_quick_is_one_round_with_fewer_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    def measure(this: Round, _names: frozenset[str]) -> Iterator[tuple[str, float]]:
-        yield from (("speed", 1.0) for _ in range(this.session.times(20)))
+    def measure(round_: Round, _names: frozenset[str]) -> Iterator[tuple[str, float]]:
+        yield from (("speed", 1.0) for _ in range(round_.session.times(20)))
 
     family = Family(figures=(AT_LEAST,), measure=measure, rounds=2)
     assert len(measured(monkeypatch, family, quick=True)["speed"].values) == 5

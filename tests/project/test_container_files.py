@@ -11,7 +11,7 @@ IMAGES = ("service", "worker")
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_image_runs_as_nobody_special_and_is_watched(image: str) -> None:
+def test_image_runs_without_privileges_and_is_watched(image: str) -> None:
     assert int(last(image, "USER")) >= 1000
     assert healthcheck(image)[:2] == ["python", "-m"]
 

@@ -148,7 +148,7 @@ def service_container(host: Host, built: Path, redis_container: redis.Redis) -> 
 @pytest.fixture(scope="module")
 def worker_container(host: Host, redis_container: redis.Redis) -> Iterator[None]:
     assert redis_container.ping()
-    assert not healthy("worker", host, BIN), "nobody works yet"
+    assert not healthy("worker", host, BIN), "no worker runs yet"
     with running(command("worker"), host.environment("worker", BIN), "is ready"):
         yield
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from support.stack import Stack
@@ -21,9 +22,9 @@ SOURCES = ("client", "store", "service", "worker", "scripts")
 def block(heading: str, language: str = "") -> str:
     """Return the first block of code of this language under a heading of the readme."""
     section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    found = re.search(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    assert found is not None
-    return found[1]
+    code = re.search(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert code is not None
+    return code[1]
 
 
 def run(words: list[str], stack: Stack, folder: Path) -> str:
@@ -41,13 +42,17 @@ def short(text: str) -> str:
 
 
 def test_python_session(stack: Stack, tmp_path: Path) -> None:
-    session = short(block("From Python", "python")) + block("Every feature of a whole model", "python")
+    more = ("Every feature of a whole model", "What jobs leave")
+    session = short(block("From Python", "python")) + "".join(block(heading, "python") for heading in more)
     output = run([sys.executable, "-W", "error", "-c", session], stack, tmp_path)
     assert re.search(r"^\d+\.\d% \(\d+ / 10000\)$", output, re.MULTILINE)
     assert "(16, 28, 28, 1)" in output
     assert (tmp_path / "conv2.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "classes" / "logits").glob("*.png"))) == 10
     assert "('conv1', 'conv2', 'dense1', 'logits')" in output
+    assert len(re.findall(r"^\d+ \d \d \d+%$", output, re.MULTILINE)) == 9
+    assert "confusion-matrix.npy application/x-npy" in output
+    assert np.load(tmp_path / "confusion.npy").sum() == 10_000
     assert len(list((tmp_path / "everything").rglob("*.png"))) == 16 + 36 + 128 + 10
 
 
@@ -59,11 +64,27 @@ def test_shell_session(stack: Stack, tmp_path: Path) -> None:
     for words in lines[1:]:
         output = run([str(BIN / "convscope"), *(names.get(word, word) for word in words[1:])], stack, tmp_path)
         names |= {"JOB": output.strip()} if "--detach" in words else {}
-    assert {path.name for path in tmp_path.iterdir()} == {"everything", "figures", "mixed", "model.keras"}
+    saved = {"everything", "figures", "mixed", "model.keras", "confusion-matrix.npy"}
+    assert {path.name for path in tmp_path.iterdir()} == saved
     assert len(list((tmp_path / "everything").rglob("*.png"))) == 16 + 36 + 128 + 10
     assert {"confusion-matrix.png", "conv2.png", "logits.png"} <= {
         path.name for path in (tmp_path / "figures").iterdir()
     }
+
+
+def test_asyncio_page(stack: Stack, tmp_path: Path) -> None:
+    found = re.search(r"^```python\n(.*?)^```$", (ROOT / "docs/asyncio.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert found is not None
+    output = run([sys.executable, "-W", "error", "-c", short(found[1])], stack, tmp_path)
+    assert len(re.findall(r"^\d+\.\d% \(\d+ / 10000\)$", output, re.MULTILINE)) == 3
+    assert re.search(r"^\d+ Finished$", output, re.MULTILINE)
+
+
+def test_asyncio_example(stack: Stack, tmp_path: Path) -> None:
+    example = [sys.executable, "-W", "error", str(ROOT / "examples/async_client.py")]
+    output = run([*example, "--seeds", "2", "--iterations", "20"], stack, tmp_path)
+    assert len(re.findall(r"^models/\w+: \d+\.\d% ", output, re.MULTILINE)) == 2
+    assert len(list((tmp_path / "best" / "logits").glob("*.png"))) == 10
 
 
 def test_first_screen_has_the_two_commands_and_a_picture() -> None:

@@ -41,12 +41,12 @@ def modules() -> list[str]:
 
 @pytest.fixture(scope="module")
 def exports() -> dict[str, tuple[list[str] | None, list[str], bool]]:
-    """What all modules export, found in a process of its own, since it imports everything there is."""
+    """What all modules export, found in a separate process, since it imports everything there is."""
     command = [sys.executable, "-c", PROGRAM, *modules()]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
-    found: dict[str, tuple[list[str] | None, list[str], bool]] = json.loads(answer.stdout.splitlines()[-1])
-    return found
+    exported: dict[str, tuple[list[str] | None, list[str], bool]] = json.loads(answer.stdout.splitlines()[-1])
+    return exported
 
 
 def test_exported_names_resolve(exports: dict[str, tuple[list[str] | None, list[str], bool]]) -> None:

@@ -60,4 +60,5 @@ def test_continuous_integration_runs_the_local_scripts_and_nothing_else() -> Non
         'cd "$(dirname "$0")/.."',
         "scripts/check",
         "scripts/test",
+        "scripts/test --only-slow",
     ]

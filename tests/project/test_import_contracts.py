@@ -49,8 +49,8 @@ def forbidden_imports() -> Iterator[tuple[str, str]]:
 def module_path(root: Path, module: str) -> Path:
     """Return the folder of a package or the file of a module."""
     parts = module.split(".")
-    found = [path for portion in PORTIONS for path in (root / portion).glob("/".join(parts) + "*")]
-    exact = [path for path in found if path.name in {parts[-1], f"{parts[-1]}.py"}]
+    paths = [path for portion in PORTIONS for path in (root / portion).glob("/".join(parts) + "*")]
+    exact = [path for path in paths if path.name in {parts[-1], f"{parts[-1]}.py"}]
     assert len(exact) == 1, f"{module} is not one module: {exact}"
     return exact[0]
 

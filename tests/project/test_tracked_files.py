@@ -32,8 +32,8 @@ def tracked_texts() -> dict[str, str]:
 
 
 def test_no_file_is_tied_to_a_machine_or_an_index() -> None:
-    found = {name: faults(text) for name, text in tracked_texts().items() if name not in SPEAKS_OF_THEM}
-    assert {name: lines for name, lines in found.items() if lines} == {}
+    faulty = {name: faults(text) for name, text in tracked_texts().items() if name not in SPEAKS_OF_THEM}
+    assert {name: lines for name, lines in faulty.items() if lines} == {}
 
 
 @pytest.mark.parametrize(

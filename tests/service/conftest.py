@@ -16,7 +16,7 @@ from support.stored_images import Store
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[EmbeddedRedis]:
-    """A Redis of these tests alone: the service below settles what it finds there for as long as the session lasts."""
+    """A Redis for these tests alone: the service below settles what it finds there while the session lasts."""
     with own_redis() as server:
         yield server
 
@@ -32,9 +32,9 @@ def api(redis_server: EmbeddedRedis, image_home: Path) -> Iterator[Api]:
     """The stubs of a service that lets a visualization cost two minutes."""
     with (
         service_alone(redis_server.url, image_home, CONVSCOPE_MAX_COST="120") as (address, _),
-        connect(address) as found,
+        connect(address) as connected,
     ):
-        yield found
+        yield connected
 
 
 @pytest.fixture

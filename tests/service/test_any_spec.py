@@ -1,4 +1,4 @@
-"""Specs of anything that messages can hold: refused by fields that there are, or as good as any other."""
+"""Specs of anything that messages can hold: refused by fields that exist, or planned like any other."""
 
 import re
 from typing import Any
@@ -31,22 +31,22 @@ VALUES: dict[int, st.SearchStrategy[Any]] = {
 
 @st.composite
 def messages(draw: st.DrawFn, kind: Descriptor) -> Message:
-    """A message with some of its fields set."""
-    made = GetMessageClass(kind)()
+    """Draw a message with some of its fields set."""
+    message = GetMessageClass(kind)()
     for number in sorted(draw(st.sets(st.sampled_from([0, *kind.fields_by_number]), max_size=6)) - {0}):
         field = kind.fields_by_number[number]
         values = messages(field.message_type) if field.message_type else VALUES[field.type]
         if field.is_repeated:
-            getattr(made, field.name).extend(draw(st.lists(values, max_size=3)))
+            getattr(message, field.name).extend(draw(st.lists(values, max_size=3)))
         elif field.message_type:
-            getattr(made, field.name).CopyFrom(draw(values))
+            getattr(message, field.name).CopyFrom(draw(values))
         else:
-            setattr(made, field.name, draw(values))
-    return made
+            setattr(message, field.name, draw(values))
+    return message
 
 
 def exists(path: str, message: Message) -> bool:
-    """Whether a path leads to a field of a message, or to a choice of fields."""
+    """Return whether a path leads to a field of a message, or to a choice of fields."""
     name, _, rest = path.partition(".")
     field, index = re.fullmatch(r"(\w+)(?:\[(\d+)\])?", name).groups()  # type: ignore[union-attr]
     if field in message.DESCRIPTOR.oneofs_by_name:
@@ -58,15 +58,15 @@ def exists(path: str, message: Message) -> bool:
 
 @settings(max_examples=80, deadline=None)
 @given(messages(VisualizeSpec.DESCRIPTOR))
-def test_any_spec_is_refused_by_fields_that_there_are_or_can_be_planned(spec: VisualizeSpec) -> None:
+def test_any_spec_is_refused_by_existing_fields_or_can_be_planned(spec: VisualizeSpec) -> None:
     try:
-        found = checked(spec, max_cost=1e9)
+        complete = checked(spec, max_cost=1e9)
     except InvalidRequestError as error:
-        for each in error.violations:
-            assert exists(each.field.removeprefix("job.spec.visualize."), spec), each
-            assert len(each.description) > 10
+        for violation in error.violations:
+            assert exists(violation.field.removeprefix("job.spec.visualize."), spec), violation
+            assert len(violation.description) > 10
         return
-    assert checked(found, max_cost=1e9) == found
-    request = visualization_request(found)
+    assert checked(complete, max_cost=1e9) == complete
+    request = visualization_request(complete)
     assert plan_visualization(request, layer_shapes(LAYERS)).parts
     assert ImageOrder(request).total

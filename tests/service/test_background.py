@@ -1,4 +1,4 @@
-"""What a service does besides answering: when it breaks, the log says so, and it goes on."""
+"""What a service does besides answering: when it breaks, the log says so, and it continues."""
 
 import asyncio
 import contextlib
@@ -47,7 +47,7 @@ async def test_news_that_cannot_be_read_end_no_watch(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convscope.service.tasks.RESTART_PAUSE_S", 0.0)
-    monkeypatch.setattr("convscope.service.watch.IDLE_S", 0.2)  # news may come while nobody reads them
+    monkeypatch.setattr("convscope.service.watch.IDLE_S", 0.2)  # news may come while no watch reads them
     backend = Backend(StoreSettings(home=tmp_path, redis_url=redis_server.url, artifacts_url=tmp_path.as_uri()))
     hub, broken = NotifyHub(redis_server.url), asyncio.Event()
 
@@ -64,8 +64,8 @@ async def test_news_that_cannot_be_read_end_no_watch(
         task = asyncio.create_task(keep_running("the reading", read))
         watch = watch_job(backend, hub, job.name.removeprefix("jobs/"), 0)
         assert (await anext(watch)).HasField("queued")
-        while not broken.is_set():  # the first may come before anybody reads
-            connection.xadd(KEYS["notify"], {"nobody": "understands this"})
+        while not broken.is_set():  # the first may come before a watch reads
+            connection.xadd(KEYS["notify"], {"unknown": "field"})
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(broken.wait(), 0.1)
         jobs.request_cancel(job.name)
@@ -75,7 +75,7 @@ async def test_news_that_cannot_be_read_end_no_watch(
     backend.close()
 
 
-def test_a_record_that_cannot_be_looked_after_is_told(
+def test_a_record_that_cannot_be_looked_after_is_reported(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
 ) -> None:
     connection.set(KEYS["leases"], "not a sorted set")

@@ -24,8 +24,8 @@ IMAGE = 28 * 28 * 4
 @pytest.fixture(scope="module")
 def api(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     home: Path = tmp_path_factory.mktemp("home")
-    with service_alone(redis_server.url, home) as (address, _), connect(address) as found:
-        yield found
+    with service_alone(redis_server.url, home) as (address, _), connect(address) as connected:
+        yield connected
 
 
 @pytest.fixture(scope="module")
@@ -46,33 +46,34 @@ def jobs(api: Api) -> list[str]:
     return [job.name for job in api.jobs.ListJobs(ListJobsRequest(page_size=1000)).jobs]
 
 
-def test_a_job_that_is_only_validated_is_told_and_not_made(api: Api) -> None:
+def test_a_job_that_is_only_validated_is_returned_and_not_created(api: Api) -> None:
     before = jobs(api)
-    found = validate(api, TrainSpec(iterations=3), labels={"a": "1"}, display_name="x", request_id="v")
-    assert (found.name, found.model, found.sequence, found.HasField("create_time")) == ("", "", 0, False)
-    assert (found.state, found.kind) == (JobState.JOB_STATE_QUEUED, JobKind.JOB_KIND_TRAIN)
-    assert (dict(found.labels), found.display_name, found.owner) == ({"a": "1"}, "x", "local")
-    assert found.spec.train == TrainSpec(iterations=3)
-    assert found.effective_spec.train.batch_size == 64
+    job = validate(api, TrainSpec(iterations=3), labels={"a": "1"}, display_name="x", request_id="v")
+    assert (job.name, job.model, job.sequence, job.HasField("create_time")) == ("", "", 0, False)
+    assert (job.state, job.kind) == (JobState.JOB_STATE_QUEUED, JobKind.JOB_KIND_TRAIN)
+    assert (dict(job.labels), job.display_name, job.owner) == ({"a": "1"}, "x", "local")
+    assert job.spec.train == TrainSpec(iterations=3)
+    assert job.effective_spec.train.batch_size == 64
     assert jobs(api) == before
-    made = api.create(TrainSpec(iterations=4), request_id="v")  # the id is still free
+    job = api.create(TrainSpec(iterations=4), request_id="v")  # the id is still free
     again = validate(api, TrainSpec(iterations=5), request_id="v")
-    assert (made.name != "", again.name) == (True, "")
+    assert (job.name != "", again.name) == (True, "")
 
 
-def test_what_is_told_is_what_is_made(api: Api, model: str) -> None:
+def test_a_job_is_created_as_it_was_validated(api: Api, model: str) -> None:
     for spec in (TrainSpec(iterations=7), EvaluateSpec(model=model), VisualizeSpec(model=model, iterations=5)):
-        told, made = validate(api, spec), api.create(spec)
-        assert (told.effective_spec, told.estimate, told.state) == (made.effective_spec, made.estimate, made.state)
-        assert told.estimate.part_count >= 1
-        assert told.estimate.compute_duration.ToMilliseconds() > 0
+        validated, created = validate(api, spec), api.create(spec)
+        assert validated.effective_spec == created.effective_spec
+        assert (validated.estimate, validated.state) == (created.estimate, created.state)
+        assert validated.estimate.part_count >= 1
+        assert validated.estimate.compute_duration.ToMilliseconds() > 0
 
 
 def test_it_waits_where_it_would(api: Api, model: str) -> None:
     assert validate(api, EvaluateSpec(model=model)).state == JobState.JOB_STATE_WAITING
 
 
-def test_faults_are_those_of_a_job_that_is_made(api: Api, redis_server: EmbeddedRedis) -> None:
+def test_faults_are_those_of_a_job_that_is_created(api: Api, redis_server: EmbeddedRedis) -> None:
     error: Any = refused(lambda: validate(api, TrainSpec(batch_size=-1)))
     assert list(violations(error)) == ["job.spec.train.batch_size"]
     error = refused(lambda: validate(api, EvaluateSpec(model="models/none")))
@@ -85,24 +86,24 @@ def test_faults_are_those_of_a_job_that_is_made(api: Api, redis_server: Embedded
 
 
 def test_estimates_grow_with_what_is_asked_for(api: Api, model: str) -> None:
-    few, many = (validate(api, TrainSpec(iterations=each)).estimate for each in (100, 10_000))
+    few, many = (validate(api, TrainSpec(iterations=iterations)).estimate for iterations in (100, 10_000))
     assert few.compute_duration.ToMilliseconds() * 10 < many.compute_duration.ToMilliseconds()
-    batch, large = (validate(api, TrainSpec(batch_size=each)).estimate for each in (64, 640))
+    batch, large = (validate(api, TrainSpec(batch_size=batch_size)).estimate for batch_size in (64, 640))
     assert batch.compute_duration.ToMilliseconds() * 2 < large.compute_duration.ToMilliseconds()
-    small, whole = (validate(api, EvaluateSpec(model=model, max_errors=each)).estimate for each in (0, 100))
+    small, whole = (validate(api, EvaluateSpec(model=model, max_errors=max_errors)).estimate for max_errors in (0, 100))
     assert whole.stored_bytes - small.stored_bytes >= 100 * IMAGE
 
 
 def test_a_visualizations_images_are_counted(api: Api, model: str) -> None:
     features = 16 + 36 + 128 + 10
-    one = validate(api, VisualizeSpec(model=model)).estimate.stored_bytes
-    assert features * 2 * IMAGE <= one <= features * (2 * IMAGE + BESIDES)
+    usual = validate(api, VisualizeSpec(model=model)).estimate.stored_bytes
+    assert features * 2 * IMAGE <= usual <= features * (2 * IMAGE + BESIDES)
     best, every = (
         validate(api, VisualizeSpec(model=model, restarts=5, keep=keep)).estimate.stored_bytes
         for keep in (Restarts.RESTARTS_BEST, Restarts.RESTARTS_ALL)
     )
     assert every == 5 * best
     framed = validate(api, VisualizeSpec(model=model, frames=3)).estimate.stored_bytes
-    assert framed == one + features * 3 * IMAGE
+    assert framed == usual + features * 3 * IMAGE
     traced = validate(api, VisualizeSpec(model=model, trace=True)).estimate.stored_bytes
-    assert traced >= one + features * 6 * 4 * 31
+    assert traced >= usual + features * 6 * 4 * 31

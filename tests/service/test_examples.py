@@ -8,12 +8,11 @@ import redis
 from convscope.store import JobStore
 from convscope.store.jobs.attachments import Attachments, ExamplesBlob
 from convscope.store.redis.keys import KEYS
-from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.evaluations_pb2 import Example, ListExamplesRequest, ListExamplesResponse
 from convscope.v1.image_format_pb2 import ImageFormat
-from convscope.v1.jobs_pb2 import Job, JobSpec
+from convscope.v1.jobs_pb2 import Job
 from convscope.v1.tensor_pb2 import ElementType, Tensor
-from support.api import PATIENCE_S, Api, refused, violations
+from support.api import Api, pages_of, refused, violations
 from support.part_jobs import claim, take_apart
 from support.stored_images import Store
 
@@ -31,8 +30,8 @@ def example(index: int, shape: tuple[int, ...] = (6, 5, 1)) -> Example:
 
 
 def evaluated(store: Store, blobs: list[list[Example]]) -> Job:
-    """An evaluation that kept these examples."""
-    job, _ = JobStore(store.connection).create(JobSpec(evaluate=EvaluateSpec(model="models/m")), request_digest="d")
+    """Return an evaluation that kept these examples."""
+    job = store.evaluation()
     kept = [
         ExamplesBlob(blob[0].index, store.blobs.put(ListExamplesResponse(examples=blob).SerializeToString()))
         for blob in blobs
@@ -47,38 +46,33 @@ def job(store: Store) -> Job:
 
 
 def pages(api: Api, job: Job, **fields: object) -> list[list[Example]]:
-    request, found = ListExamplesRequest(parent=job.name, **fields), []  # type: ignore[arg-type]
-    while True:
-        page = api.evaluations.ListExamples(request, timeout=PATIENCE_S)
-        found.append(list(page.examples))
-        if not page.next_page_token:
-            return found
-        request.page_token = page.next_page_token
+    request = ListExamplesRequest(parent=job.name, **fields)  # type: ignore[arg-type]
+    return [list(page.examples) for page in pages_of(api.evaluations.ListExamples, request)]
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 6, 7, -9, 5000])
 def test_every_example_is_on_one_page(api: Api, job: Job, size: int) -> None:
-    found = pages(api, job, page_size=size)
-    assert [each for page in found for each in page] == [example(index) for index in WANTED]
+    listed = pages(api, job, page_size=size)
+    assert [listed_example for page in listed for listed_example in page] == [example(index) for index in WANTED]
     most = {0: 50, -9: 1}.get(size, size)
-    assert max(map(len, found)) <= most
-    assert len(found) == -(-len(WANTED) // most)
+    assert max(map(len, listed)) <= most
+    assert len(listed) == -(-len(WANTED) // most)
 
 
 def test_large_examples_come_in_pages_that_every_client_takes(api: Api, store: Store) -> None:
     shape = (300, 300, 3)  # a MiB
     large = evaluated(store, [[example(index, shape)] for index in range(5)])
-    found = pages(api, large)
-    assert [each.index for page in found for each in page] == [0, 1, 2, 3, 4]
-    assert len(found) == 5  # two would take more than 2 MiB
+    listed = pages(api, large)
+    assert [listed_example.index for page in listed for listed_example in page] == [0, 1, 2, 3, 4]
+    assert len(listed) == 5  # two would take more than 2 MiB
 
 
 def test_examples_as_pictures_or_without(api: Api, job: Job) -> None:
     (pictures,) = pages(api, job, image_format=ImageFormat.IMAGE_FORMAT_PNG)
-    assert {each.png[:4] for each in pictures} == {PNG}
-    assert not any(each.HasField("pixels") for each in pictures)
+    assert {picture.png[:4] for picture in pictures} == {PNG}
+    assert not any(picture.HasField("pixels") for picture in pictures)
     (figures,) = pages(api, job, image_format=ImageFormat.IMAGE_FORMAT_NONE)
-    assert [(each.index, each.png, each.HasField("pixels")) for each in figures] == [(i, b"", False) for i in WANTED]
+    assert [(item.index, item.png, item.HasField("pixels")) for item in figures] == [(i, b"", False) for i in WANTED]
 
 
 def test_two_channels_are_no_picture(api: Api, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Exports of layers whose names are odd: nothing is lost to another of nearly the same name, nor leads elsewhere."""
+"""Exports of layers with unusual names: no file replaces another of nearly the same name, or leaves its folder."""
 
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -29,7 +29,7 @@ def test_no_picture_is_in_the_way_of_another(layers: set[str]) -> None:
 
 
 @given(NAMES)
-def test_the_name_can_be_had_back(layer: str) -> None:
+def test_the_name_can_be_restored(layer: str) -> None:
     assert unquote(array_name(layer), errors="strict") == layer
     folder = folder_name(layer)
     assert "/" not in folder

@@ -1,4 +1,4 @@
-"""The files of a job, and of a model: listed, and read from an offset on."""
+"""The files of a job and of a model are listed, and read from an offset on."""
 
 from datetime import timedelta
 
@@ -10,11 +10,10 @@ import redis
 from convscope.store import JobStore, ModelStore
 from convscope.store.jobs.attachments import Attachments, StoredFile
 from convscope.store.redis.keys import KEYS
-from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.files_pb2 import File, ListFilesRequest, ReadFileRequest
-from convscope.v1.jobs_pb2 import Job, JobSpec
+from convscope.v1.jobs_pb2 import Job
 from convscope.v1.models_pb2 import ExportModelRequest
-from support.api import PATIENCE_S, Api, refused
+from support.api import PATIENCE_S, Api, pages_of, refused
 from support.part_jobs import claim, take_apart
 from support.stored_images import Store
 from support.trained_models import train_model
@@ -22,26 +21,21 @@ from support.trained_models import train_model
 # Several pieces, and a bit of a second range.
 LARGE = np.random.default_rng(0).bytes(8 * 2**20 + 2**20 + 5)
 
-CONTENTS = {"matrix.npy": LARGE, "empty.json": b"", "a b/\u00e4.txt": b"odd"}
+CONTENTS = {"matrix.npy": LARGE, "empty.json": b"", "a b/\u00e4.txt": b"abc"}
 
 
 @pytest.fixture
 def job(store: Store) -> Job:
     """A job with three files."""
-    made, _ = JobStore(store.connection).create(JobSpec(evaluate=EvaluateSpec(model="models/m")), request_digest="d")
+    evaluation = store.evaluation()
     files = [StoredFile(name, "text/plain", store.blobs.put(data), len(data)) for name, data in CONTENTS.items()]
-    claim(store.connection, made).succeed("", attachments=Attachments(files=files))
-    return JobStore(store.connection).get(made.name)
+    claim(store.connection, evaluation).succeed("", attachments=Attachments(files=files))
+    return JobStore(store.connection).get(evaluation.name)
 
 
 def listed(api: Api, job: Job, page_size: int = 0) -> list[list[File]]:
-    request, found = ListFilesRequest(parent=job.name, page_size=page_size), []
-    while True:
-        page = api.files.ListFiles(request, timeout=PATIENCE_S)
-        found.append(list(page.files))
-        if not page.next_page_token:
-            return found
-        request.page_token = page.next_page_token
+    request = ListFilesRequest(parent=job.name, page_size=page_size)
+    return [list(page.files) for page in pages_of(api.files.ListFiles, request)]
 
 
 def read(api: Api, name: str, offset: int = 0) -> list[bytes]:
@@ -62,15 +56,15 @@ def test_files_are_listed_by_name(api: Api, job: Job) -> None:
 
 
 def test_a_job_without_files(api: Api, store: Store) -> None:
-    made, _ = JobStore(store.connection).create(JobSpec(evaluate=EvaluateSpec(model="models/m")), request_digest="d")
-    assert listed(api, made) == [[]]
+    evaluation = store.evaluation()
+    assert listed(api, evaluation) == [[]]
 
 
 def test_files_are_read_in_pieces(api: Api, job: Job) -> None:
-    odd, empty, large = (file.name for file in listed(api, job)[0])
-    assert read(api, odd) == [b"odd"]
-    assert read(api, odd, 1) == [b"dd"]
-    assert read(api, odd, 3) == read(api, empty) == []
+    short, empty, large = (file.name for file in listed(api, job)[0])
+    assert read(api, short) == [b"abc"]
+    assert read(api, short, 1) == [b"bc"]
+    assert read(api, short, 3) == read(api, empty) == []
     for offset in (0, 1, 2**20, 8 * 2**20, 8 * 2**20 + 1, len(LARGE) - 1):
         pieces = read(api, large, offset)
         assert b"".join(pieces) == LARGE[offset:]

@@ -1,4 +1,4 @@
-"""A Redis or an artifact store that hangs takes nothing along that could do without it."""
+"""A Redis or an artifact store that hangs takes nothing down that does not need it."""
 
 import tempfile
 import time
@@ -33,8 +33,8 @@ from support.service_alone import NOT_SERVING, SERVING
 
 @pytest.fixture
 def hanging() -> Iterator[Hanging]:
-    with tempfile.TemporaryDirectory(prefix="cs-") as folder, hanging_service(Path(folder)) as found:
-        yield found
+    with tempfile.TemporaryDirectory(prefix="cs-") as folder, hanging_service(Path(folder)) as hanging_redis:
+        yield hanging_redis
 
 
 def test_calls_that_need_only_redis_do_not_wait_for_the_store(hanging: Hanging) -> None:
@@ -62,8 +62,8 @@ def test_images_that_cannot_be_read_are_unavailable(hanging: Hanging) -> None:
     job, _ = JobStore(hanging.redis).create(JobSpec(visualize=spec), request_digest="d")
     hanging.redis.hset(key("images", job.name.removeprefix("jobs/")), "0", DIGEST)
     request = ListImagesRequest(parent=job.name)
-    found = code_of(lambda: ImagesStub(hanging.channel).ListImages(request, timeout=20))
-    assert found is grpc.StatusCode.UNAVAILABLE
+    code = code_of(lambda: ImagesStub(hanging.channel).ListImages(request, timeout=20))
+    assert code is grpc.StatusCode.UNAVAILABLE
 
 
 def test_health_tells_which_services_need_the_store(hanging: Hanging) -> None:
@@ -73,7 +73,7 @@ def test_health_tells_which_services_need_the_store(hanging: Hanging) -> None:
         assert hanging.health(f"convscope.v1.{name}") == NOT_SERVING
 
 
-def test_the_reconciler_goes_on_while_a_sweep_hangs(hanging: Hanging) -> None:
+def test_the_reconciler_continues_while_a_sweep_hangs(hanging: Hanging) -> None:
     name = hanging.running()  # the service has begun to look after the store when it began to serve
     for lease in cast("list[bytes]", hanging.redis.zrange(KEYS["leases"], 0, -1)):
         hanging.redis.zadd(KEYS["leases"], {lease: 1})
@@ -91,6 +91,23 @@ def test_health_notices_a_redis_that_died(hanging: Hanging) -> None:
     start = time.monotonic()
     while hanging.health() == SERVING:
         assert time.monotonic() - start < 2
+        time.sleep(0.05)
+
+
+def test_health_notices_a_redis_that_may_throw_jobs_away(hanging: Hanging) -> None:
+    hanging.redis.config_set("maxmemory-policy", "allkeys-lru")
+    await_health(hanging, NOT_SERVING)
+    for _ in range(20):  # several probes later, too
+        assert hanging.health() == NOT_SERVING
+        time.sleep(0.05)
+    hanging.redis.config_set("maxmemory-policy", "noeviction")
+    await_health(hanging, SERVING)
+
+
+def await_health(hanging: Hanging, wanted: object) -> None:
+    start = time.monotonic()
+    while hanging.health() != wanted:
+        assert time.monotonic() - start < 10
         time.sleep(0.05)
 
 

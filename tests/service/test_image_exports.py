@@ -1,4 +1,4 @@
-"""Images of a job as files: what a service sends, and what others make of it."""
+"""Images of a job as files: what a service sends, and what other programs read from it."""
 
 import io
 import json
@@ -32,7 +32,7 @@ from convscope.v1.jobs_pb2 import Failure, Job, JobState
 from convscope.v1.objective_pb2 import Objective
 from convscope.v1.visualize_pb2 import Image
 from support.api import Api, refused, violations
-from support.stored_images import Store, pixels
+from support.stored_images import Store, image, pixels
 
 LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
 
@@ -54,7 +54,7 @@ def exported(api: Api, job: Job, file_format: ExportFormat.ValueType) -> dict[st
     width=st.integers(1, 40),
     seed=st.integers(0, 1000),
 )
-def test_pngs_are_read_by_others(channels: int, height: int, width: int, seed: int) -> None:
+def test_pngs_are_read_by_other_programs(channels: int, height: int, width: int, seed: int) -> None:
     array = np.random.default_rng(seed).random((height, width, channels), np.float32)
     array.flat[0], array.flat[-1] = 0, 1
     with Picture.open(io.BytesIO(png(array))) as picture:
@@ -114,6 +114,16 @@ def test_pictures_lie_in_folders(api: Api, store: Store) -> None:
         np.testing.assert_array_equal(np.asarray(picture), np.rint(pixels(1)[..., 0] * 255))
 
 
+def test_what_an_image_without_classes_is_taken_for_is_null(api: Api, store: Store) -> None:
+    job = store.job({"conv1": [4]})
+    shown = image(job.effective_spec.visualize, 0)
+    shown.best.ClearField("predicted_class")
+    shown.best.ClearField("probability")
+    store.put(job, 0, shown)
+    (entry,) = json.loads(exported(api, job, ExportFormat.EXPORT_FORMAT_PNG)["index.json"])["images"]
+    assert (entry["predicted_class"], entry["probability"]) == (None, None)
+
+
 def test_restarts_are_in_the_names_of_pictures(api: Api, store: Store) -> None:
     job = store.job({"conv1": [4]}, restarts=2, every=True)
     assert list(exported(api, job, ExportFormat.EXPORT_FORMAT_PNG)) == [
@@ -141,7 +151,7 @@ def test_pictures_stay_in_their_folder(api: Api, store: Store, layer: str, path:
     assert list(exported(api, job, ExportFormat.EXPORT_FORMAT_PNG)) == [path, "index.json"]
 
 
-def test_exports_that_cannot_be(api: Api, store: Store) -> None:
+def test_invalid_exports(api: Api, store: Store) -> None:
     nothing: Any = refused(lambda: exported(api, store.job({"c": [0]}, missing=[0]), ExportFormat.EXPORT_FORMAT_PNG))
     assert nothing.code() == grpc.StatusCode.FAILED_PRECONDITION
     assert "no image of jobs/" in nothing.details()
@@ -164,7 +174,7 @@ ENDS: dict[str, Callable[[Attempt], object]] = {
 
 
 @pytest.mark.parametrize("state", ENDS)
-def test_what_is_ready_can_be_had_whatever_becomes_of_the_job(api: Api, store: Store, state: str) -> None:
+def test_what_is_ready_is_exported_whatever_becomes_of_the_job(api: Api, store: Store, state: str) -> None:
     job = store.job(LAYERS, missing=[3])
     attempt = Attempt.claim(store.connection, Claimant(worker="w"))
     assert attempt is not None
@@ -176,7 +186,7 @@ def test_what_is_ready_can_be_had_whatever_becomes_of_the_job(api: Api, store: S
 
 
 def images_of(job: Job, store: Store, get: Callable[[str], bytes] | None = None) -> JobImages:
-    """The images of a job; ``get`` reads their files in the store's place."""
+    """Return the images of a job; ``get`` reads their files in the store's place."""
     blobs = SimpleNamespace(get=get or store.blobs.get)
     backend: Any = SimpleNamespace(jobs=JobStore(store.connection), redis=store.connection, blobs=blobs)
     return JobImages(backend, job.name)
@@ -202,14 +212,14 @@ def test_what_becomes_ready_meanwhile_is_left_to_the_next_export(store: Store) -
 def test_a_deletion_meanwhile_ends_an_export(store: Store, *, as_pictures: bool) -> None:
     job = store.job({"a": range(3), "b": range(3)})
     images = images_of(job, store)
-    found = images.ready
+    all_ready = images.ready
 
     def ready(numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
-        yield from found(numbers)
+        yield from all_ready(numbers)
         store.connection.delete(key("images", job.name.removeprefix("jobs/")))  # after all were found to be ready
 
     images.ready = ready  # type: ignore[method-assign]  # to be at the right time
-    with pytest.raises(NotFoundError, match=f"{job.name} was deleted meanwhile"):
+    with pytest.raises(NotFoundError, match=f"{job.name}.*deleted"):
         list(export_files(images, as_pictures=as_pictures))
 
 
@@ -221,7 +231,7 @@ def test_files_of_a_job_deleted_meanwhile_are_no_loss(store: Store) -> None:
         store.blobs.delete([digest])
         return store.blobs.get(digest)
 
-    with pytest.raises(NotFoundError, match=f"{job.name} was deleted meanwhile"):
+    with pytest.raises(NotFoundError, match=f"{job.name}.*deleted"):
         list(export_files(images_of(job, store, get), as_pictures=False))
 
 
@@ -238,7 +248,7 @@ async def test_a_deletion_meanwhile_is_not_the_end_of_a_listing(
     url = (image_home / "artifacts").as_uri()
     backend = Backend(StoreSettings(home=image_home, redis_url=redis_server.url, artifacts_url=url))
     context: Any = None
-    with pytest.raises(NotFoundError, match=f"{job.name} was deleted meanwhile"):
+    with pytest.raises(NotFoundError, match=f"{job.name}.*deleted"):
         await ImagesService(backend).ListImages(ListImagesRequest(parent=job.name), context)
     backend.close()
 

@@ -30,7 +30,7 @@ def last(**changes: Any) -> int:
     "changes",
     [{}, {"filter": chosen("conv2", 3, 8, 3)}, {"page_size": 7}, {"image_format": ImageFormat.IMAGE_FORMAT_PNG}],
 )
-def test_a_token_tells_where_its_listing_goes_on(changes: dict[str, Any]) -> None:
+def test_a_token_tells_where_its_listing_resumes(changes: dict[str, Any]) -> None:
     assert last(**changes) == 105
     assert last(**changes, page_token="") == -1
 
@@ -47,7 +47,7 @@ def test_a_token_tells_where_its_listing_goes_on(changes: dict[str, Any]) -> Non
     ],
 )
 def test_a_token_of_another_listing_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(InvalidRequestError, match="page_token: is not a token that this listing returned"):
+    with pytest.raises(InvalidRequestError, match="page_token"):
         last(**changes)
 
 

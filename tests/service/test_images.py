@@ -27,7 +27,7 @@ from convscope.v1.jobs_pb2 import Job
 from convscope.v1.objective_pb2 import Objective
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import Image, VisualizeSpec
-from support.api import Api, refused, violations
+from support.api import Api, pages_of, refused, violations
 from support.stored_images import Store, pixels
 from support.subjects import subject
 
@@ -35,26 +35,20 @@ LAYERS = {"conv2": [3, 5, 8], "logits": [0, 1]}
 
 
 def listed(api: Api, job: Job, **request: Any) -> list[Image]:
-    """All pages of a listing."""
-    found: list[Image] = []
-    token = ""
-    while True:
-        page = api.images.ListImages(ListImagesRequest(parent=job.name, page_token=token, **request), timeout=30)
-        found += page.images
-        token = page.next_page_token
-        if not token:
-            return found
-        assert page.images, "an empty page that is not the last"
+    """Return the images of all pages of a listing."""
+    pages = list(pages_of(api.images.ListImages, ListImagesRequest(parent=job.name, **request)))
+    assert all(page.images for page in pages[:-1]), "an empty page that is not the last"
+    return [image for page in pages for image in page.images]
 
 
-def names(found: Collection[Image]) -> list[tuple[str, int, int]]:
-    return [(*subject(each), each.restart) for each in found]
+def names(images: Collection[Image]) -> list[tuple[str, int, int]]:
+    return [(*subject(image), image.restart) for image in images]
 
 
 def test_images_are_listed_in_the_order_of_the_spec(api: Api, store: Store) -> None:
     job = store.job(LAYERS, missing=[1], objectives=[Objective(name="mine"), Objective()])
-    found = listed(api, job)
-    assert names(found) == [
+    images = listed(api, job)
+    assert names(images) == [
         ("conv2", 3, 0),
         ("conv2", 8, 0),
         ("logits", 0, 0),
@@ -62,15 +56,15 @@ def test_images_are_listed_in_the_order_of_the_spec(api: Api, store: Store) -> N
         ("mine", 0, 0),
         ("objectives[1]", 0, 0),
     ]
-    assert found[0].best.pixels.data == pixels(0).tobytes()
-    assert found[0].HasField("trace")
-    assert not found[0].png
+    assert images[0].best.pixels.data == pixels(0).tobytes()
+    assert images[0].HasField("trace")
+    assert not images[0].png
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 1000])
 def test_pages_meet_without_gap_or_repeat(api: Api, store: Store, size: int) -> None:
     job = store.job(LAYERS, restarts=2, every=True, missing=[0, 4, 9])
-    assert [each.cache_key for each in listed(api, job, page_size=size)] == [
+    assert [image.cache_key for image in listed(api, job, page_size=size)] == [
         f"{number:064x}" for number in (1, 2, 3, 5, 6, 7, 8)
     ]
 
@@ -101,72 +95,72 @@ def test_layers_and_features_are_chosen(api: Api, store: Store) -> None:
 
 def test_a_png_is_the_best_image(api: Api, store: Store) -> None:
     job = store.job({"conv1": [0]}, shape=(4, 7, 3))
-    (found,) = listed(api, job, image_format=ImageFormat.IMAGE_FORMAT_PNG)
-    with Picture.open(io.BytesIO(found.png)) as picture:
+    (image,) = listed(api, job, image_format=ImageFormat.IMAGE_FORMAT_PNG)
+    with Picture.open(io.BytesIO(image.png)) as picture:
         assert picture.mode == "RGB"
         np.testing.assert_array_equal(np.asarray(picture), np.rint(pixels(0, (4, 7, 3)) * 255))
-    assert not found.HasField("trace")
-    assert not found.best.HasField("pixels")
-    assert found.best.objective == 0.5
-    assert found.verdict.upper_bound == 1
+    assert not image.HasField("trace")
+    assert not image.best.HasField("pixels")
+    assert image.best.objective == 0.5
+    assert image.verdict.upper_bound == 1
 
 
-def test_what_is_known_of_an_image_can_be_had_without_pixels(api: Api, store: Store) -> None:
+def test_an_image_can_be_listed_without_pixels(api: Api, store: Store) -> None:
     job = store.job({"conv1": [0]}, shape=(4, 7, 2))
-    (found,) = listed(api, job, image_format=ImageFormat.IMAGE_FORMAT_NONE)
-    assert not found.png
-    assert not found.final.HasField("pixels")
-    assert not found.HasField("trace")
-    assert found.best.objective == 0.5
+    (image,) = listed(api, job, image_format=ImageFormat.IMAGE_FORMAT_NONE)
+    assert not image.png
+    assert not image.final.HasField("pixels")
+    assert not image.HasField("trace")
+    assert image.best.objective == 0.5
 
 
 def test_frames_are_sent_with_float32_alone(api: Api, store: Store) -> None:
     job = store.job({"conv1": [0]})
-    found = listed(api, job)[0]
-    found.frames.add(iteration=3, objective=0.5)
-    store.put(job, 0, found)
+    image = listed(api, job)[0]
+    image.frames.add(iteration=3, objective=0.5)
+    store.put(job, 0, image)
     for image_format in ImageFormat.values():
-        shown = image_format in {ImageFormat.IMAGE_FORMAT_UNSPECIFIED, ImageFormat.IMAGE_FORMAT_FLOAT32}
-        assert len(listed(api, job, image_format=image_format)[0].frames) == shown
-        request = GetImageRequest(name=found.name, image_format=image_format)
-        assert len(api.images.GetImage(request, timeout=30).frames) == shown
+        has_frames = image_format in {ImageFormat.IMAGE_FORMAT_UNSPECIFIED, ImageFormat.IMAGE_FORMAT_FLOAT32}
+        assert len(listed(api, job, image_format=image_format)[0].frames) == has_frames
+        request = GetImageRequest(name=image.name, image_format=image_format)
+        assert len(api.images.GetImage(request, timeout=30).frames) == has_frames
 
 
 def test_an_image_is_fetched_by_its_name(api: Api, store: Store) -> None:
     job = store.job(LAYERS, restarts=3, every=True)
     request = GetImageRequest(name=f"{job.name}/images/5")
-    found = api.images.GetImage(request, timeout=30)
-    assert names([found]) == [("conv2", 5, 2)]
-    assert found.name == request.name
-    assert found.best.pixels.data == pixels(5).tobytes()
+    image = api.images.GetImage(request, timeout=30)
+    assert names([image]) == [("conv2", 5, 2)]
+    assert image.name == request.name
+    assert image.best.pixels.data == pixels(5).tobytes()
     request.image_format = ImageFormat.IMAGE_FORMAT_PNG
     assert api.images.GetImage(request, timeout=30).png.startswith(b"\x89PNG")
 
 
 def test_every_image_has_the_name_by_which_it_is_fetched(api: Api, store: Store) -> None:
     job = store.job(LAYERS, restarts=2, every=True, missing=[4], objectives=[Objective(name="mine")])
-    found = listed(api, job, page_size=5)
-    assert [each.name for each in found] == [f"{job.name}/images/{number}" for number in range(12) if number != 4]
-    for each in found:
-        assert api.images.GetImage(GetImageRequest(name=each.name), timeout=30) == each
+    images = listed(api, job, page_size=5)
+    assert [image.name for image in images] == [f"{job.name}/images/{number}" for number in range(12) if number != 4]
+    for image in images:
+        assert api.images.GetImage(GetImageRequest(name=image.name), timeout=30) == image
 
 
-def test_objectives_are_told_by_index_and_name(api: Api, store: Store) -> None:
+def test_objectives_are_reported_by_index_and_name(api: Api, store: Store) -> None:
     """Also where the blob is that of another job, in which the objective has another place."""
     job = store.job({"conv2": [1]}, objectives=[Objective(name="mine"), Objective()])
-    found = listed(api, job, filter=ImageFilter(objectives=["objectives[1]", "mine"]))
-    assert [(each.objective.index, each.objective.name) for each in found] == [(0, "mine"), (1, "objectives[1]")]
-    assert not any(each.HasField("feature") for each in found)
+    images = listed(api, job, filter=ImageFilter(objectives=["objectives[1]", "mine"]))
+    assert [(image.objective.index, image.objective.name) for image in images] == [(0, "mine"), (1, "objectives[1]")]
+    assert not any(image.HasField("feature") for image in images)
     other = store.job({}, objectives=[Objective(name="first"), Objective(name="mine")], missing=[1])
-    store.put(other, 1, found[0])
+    store.put(other, 1, images[0])
     assert listed(api, other)[1].objective.index == 1
 
 
 def test_the_best_restart_keeps_its_number(api: Api, store: Store) -> None:
     job = store.job(LAYERS, restarts=9)
-    found = listed(api, job)[0]
-    found.restart = 7
-    store.put(job, 0, found)
+    image = listed(api, job)[0]
+    image.restart = 7
+    store.put(job, 0, image)
     assert api.images.GetImage(GetImageRequest(name=f"{job.name}/images/0"), timeout=30).restart == 7
 
 
@@ -186,7 +180,7 @@ def test_a_filter_is_the_union_of_what_it_names(api: Api, store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "code", "field", "said"),
+    ("request_", "code", "field", "expected"),
     [
         ({"parent": "models/x"}, "INVALID_ARGUMENT", "parent", "jobs/JOB"),
         ({"parent": "jobs/none"}, "NOT_FOUND", "", "jobs/none does not exist"),
@@ -203,8 +197,8 @@ def test_a_filter_is_the_union_of_what_it_names(api: Api, store: Store) -> None:
         ({"image_format": 9}, "INVALID_ARGUMENT", "image_format", "IMAGE_FORMAT_PNG, IMAGE_FORMAT_NONE"),
     ],
 )
-def test_listings_that_cannot_be_right(
-    *, api: Api, store: Store, request_: dict[str, Any], code: str, field: str, said: str
+def test_invalid_listings(
+    *, api: Api, store: Store, request_: dict[str, Any], code: str, field: str, expected: str
 ) -> None:
     job = store.job(LAYERS, objectives=[Objective(name="mine")])
     fields = {name: value for name, value in request_.items() if name in ImageFilter.DESCRIPTOR.fields_by_name}
@@ -212,16 +206,16 @@ def test_listings_that_cannot_be_right(
     request = ListImagesRequest(parent=plain.pop("parent", job.name), filter=ImageFilter(**fields), **plain)
     error: Any = refused(lambda: api.images.ListImages(request, timeout=30))
     assert error.code().name == code
-    assert said in error.details()
+    assert expected in error.details()
     if field:
         assert list(violations(error)) == [field]
 
 
-def test_features_that_follow_each_other_are_said_at_once(api: Api, store: Store) -> None:
+def test_consecutive_features_are_reported_as_a_range(api: Api, store: Store) -> None:
     job = store.job({"conv2": [1, *range(3, 30)]})
     request = ListImagesRequest(parent=job.name, filter=ImageFilter(features=features("conv2", 2)))
-    found = violations(refused(lambda: api.images.ListImages(request, timeout=30)))
-    assert found == {"filter.features[0].index": f"2 of conv2 is not in {job.name}; there is 1, 3 to 29"}
+    faults = violations(refused(lambda: api.images.ListImages(request, timeout=30)))
+    assert faults == {"filter.features[0].index": f"2 of conv2 is not in {job.name}; there is 1, 3 to 29"}
 
 
 def test_a_job_without_images_is_named(api: Api, store: Store) -> None:
@@ -236,12 +230,12 @@ def test_a_job_without_images_is_named(api: Api, store: Store) -> None:
     assert "is not a visualization" in violations(exported)["parent"]
 
 
-@pytest.mark.parametrize(("number", "said"), [(1, "is not ready yet"), (10, "is none of them"), (10**11, "")])
-def test_images_that_are_not_there(api: Api, store: Store, number: int, said: str) -> None:
+@pytest.mark.parametrize(("number", "expected"), [(1, "is not ready yet"), (10, "is none of them"), (10**11, "")])
+def test_missing_images(api: Api, store: Store, number: int, expected: str) -> None:
     job = store.job(LAYERS, restarts=2, every=True, missing=[1])
     error: Any = refused(lambda: api.images.GetImage(GetImageRequest(name=f"{job.name}/images/{number}"), timeout=30))
     assert error.code() == grpc.StatusCode.NOT_FOUND
-    assert said in error.details()
+    assert expected in error.details()
 
 
 @pytest.mark.parametrize(
@@ -288,10 +282,10 @@ def test_numbers_and_places_are_one_to_one(
         )
     )
     items = [order.item(number) for number in range(order.total)]
-    each = restarts if every else 1
+    count = restarts if every else 1
     wanted = [(f"layer{i}", feature) for i, features in enumerate(layers) for feature in sorted(features)]
     wanted += [(f"objectives[{i}]", 0) for i in range(objectives)]
-    assert items == [Item(target, feature, restart) for target, feature in wanted for restart in range(each)]
+    assert items == [Item(target, feature, restart) for target, feature in wanted for restart in range(count)]
     assert [order.number(item) for item in items] == list(range(order.total))
     assert order.number(Item("layer0", 31)) is None
     for number in (-1, order.total):
@@ -303,5 +297,5 @@ def test_numbers_and_places_are_one_to_one(
 def test_a_visualization_that_costs_too_much_is_refused(api: Api) -> None:
     model = api.create(TrainSpec(iterations=1)).model
     assert api.create(VisualizeSpec(model=model)).effective_spec.visualize.iterations == 30
-    found = violations(refused(lambda: api.create(VisualizeSpec(model=model, restarts=1_000, iterations=10_000))))
-    assert "more than the 2 minutes that are allowed (CONVSCOPE_MAX_COST)" in found["job.spec.visualize.restarts"]
+    faults = violations(refused(lambda: api.create(VisualizeSpec(model=model, restarts=1_000, iterations=10_000))))
+    assert "more than the 2 minutes that are allowed (CONVSCOPE_MAX_COST)" in faults["job.spec.visualize.restarts"]

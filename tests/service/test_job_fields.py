@@ -1,4 +1,4 @@
-"""What a request says of a job beside its spec: kept as it was sent, or refused."""
+"""What a request gives for a job besides its spec: kept as it was sent, or refused."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,18 +25,19 @@ def api(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -
     home: Path = tmp_path_factory.mktemp("home")
     with redis.Redis.from_url(redis_server.url) as connection:
         connection.flushall()
-    with service_alone(redis_server.url, home) as (address, _), connect(address) as found:
-        yield found
+    with service_alone(redis_server.url, home) as (address, _), connect(address) as connected:
+        yield connected
 
 
 def test_a_job_is_kept_as_it_was_sent(api: Api) -> None:
     spec = TrainSpec(iterations=3)
     job = api.create(spec, display_name="first try", labels=LABELS, timeout=Duration(seconds=90))
-    for found in (job, api.get(job), *api.jobs.ListJobs(ListJobsRequest(view=JobView.JOB_VIEW_FULL, page_size=1)).jobs):
-        assert (found.name, found.display_name, dict(found.labels)) == (job.name, "first try", LABELS)
-        assert (found.owner, found.kind, found.timeout.seconds) == ("local", JobKind.JOB_KIND_TRAIN, 90)
-        assert found.spec.train == spec
-        assert (found.effective_spec.train.iterations, found.effective_spec.train.batch_size) == (3, 64)
+    listed = api.jobs.ListJobs(ListJobsRequest(view=JobView.JOB_VIEW_FULL, page_size=1)).jobs
+    for answer in (job, api.get(job), *listed):
+        assert (answer.name, answer.display_name, dict(answer.labels)) == (job.name, "first try", LABELS)
+        assert (answer.owner, answer.kind, answer.timeout.seconds) == ("local", JobKind.JOB_KIND_TRAIN, 90)
+        assert answer.spec.train == spec
+        assert (answer.effective_spec.train.iterations, answer.effective_spec.train.batch_size) == (3, 64)
 
 
 def test_what_is_left_out_stays_empty(api: Api) -> None:

@@ -12,7 +12,7 @@ MIB = 2**20
 
 
 def write(writer: NpzWriter, path: Path) -> None:
-    """Append what a writer has; zeros take no room on the disk."""
+    """Append what a writer has; zeros take no space on the disk."""
     data = writer.take()
     with path.open("ab") as file:
         if data.count(0) == len(data):

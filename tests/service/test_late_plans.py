@@ -23,13 +23,13 @@ from support.service_alone import service_alone
 
 @pytest.fixture
 def api(connection: redis.Redis, redis_server: EmbeddedRedis, tmp_path: Path) -> Iterator[Api]:
-    with service_alone(redis_server.url, tmp_path) as (address, _), connect(address) as found:
-        yield found
+    with service_alone(redis_server.url, tmp_path) as (address, _), connect(address) as connected:
+        yield connected
 
 
 @pytest.fixture
 def parent(connection: redis.Redis) -> Job:
-    """The job that makes a model of which nothing is known before."""
+    """A job that makes a model of which nothing is known before."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     return job
 
@@ -63,7 +63,7 @@ def test_jobs_are_planned_when_their_model_is_made(connection: redis.Redis, api:
     visualize, evaluate, train = map(api.get, jobs)
     assert visualize.spec.visualize == specs[0]
     chosen = visualize.effective_spec.visualize.selections
-    assert [each.name for each in chosen] == ["conv1", "conv2", "dense1", "logits"]
+    assert [selection.name for selection in chosen] == ["conv1", "conv2", "dense1", "logits"]
     assert visualize.estimate.stored_bytes > 0
     assert evaluate.effective_spec.evaluate.batch_size == 256
     assert (train.effective_spec.train.dataset, train.effective_spec.train.batch_size) == ("datasets/mnist", 64)
@@ -78,11 +78,11 @@ def test_faults_that_are_found_then_are_the_failure(connection: redis.Redis, api
     make(connection, parent)
     failure = wait_for(api, job, "finished").finished.failure
     assert failure.reason == Failure.REASON_INVALID
-    assert [each.field for each in failure.violations] == ["job.spec.visualize.selections[1].name"]
+    assert [violation.field for violation in failure.violations] == ["job.spec.visualize.selections[1].name"]
     assert failure == api.get(job).failure
     known = refused(lambda: api.create(VisualizeSpec(model=parent.model, selections=selections)))
-    told = {each.field: each.description for each in failure.violations}
-    assert violations(known) == told  # as if the model had been there from the beginning
+    faults = {violation.field: violation.description for violation in failure.violations}
+    assert violations(known) == faults  # as if the model had been there from the beginning
 
 
 def test_the_form_is_checked_at_once(api: Api, parent: Job) -> None:
@@ -90,8 +90,8 @@ def test_the_form_is_checked_at_once(api: Api, parent: Job) -> None:
     assert list(violations(error)) == ["job.spec.train.batch_size"]
     request = creating(VisualizeSpec(model=parent.model))
     request.validate_only = True
-    told = api.jobs.CreateJob(request)
-    assert (told.state, told.HasField("effective_spec"), told.HasField("estimate")) == (
+    job = api.jobs.CreateJob(request)
+    assert (job.state, job.HasField("effective_spec"), job.HasField("estimate")) == (
         JobState.JOB_STATE_WAITING,
         False,
         False,

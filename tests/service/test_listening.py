@@ -22,11 +22,11 @@ WILDCARD = "0.0.0.0"
 
 @contextlib.contextmanager
 def serving(server: EmbeddedRedis, home: Path, address: str, **environment: str) -> Iterator[Callable[[], str]]:
-    """A service that listens there; gives what waits for its announcement: services start side by side."""
-    given = {"CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": str(home), "CONVSCOPE_INSECURE": "1", **environment}
+    """Run a service; yield a function that waits for its announcement, so that services start side by side."""
+    variables = {"CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": str(home), "CONVSCOPE_INSECURE": "1"}
     with subprocess.Popen(
         [sys.executable, "-m", "convscope.service", "--listen", address],
-        env={**os.environ, **given},
+        env={**os.environ, **variables, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -41,7 +41,7 @@ def serving(server: EmbeddedRedis, home: Path, address: str, **environment: str)
 
 @contextlib.contextmanager
 def taken(host: str) -> Iterator[int]:
-    """Another server on some port of an address; it even shares its port."""
+    """Run another server on some port of an address; it even shares its port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as other:
         if family == socket.AF_INET6:
@@ -61,12 +61,12 @@ def test_what_is_announced_leads_to_the_service(redis_server: EmbeddedRedis, tmp
         f"unix:{tmp_path}/s": f"unix:{tmp_path}/s",
     }
     with contextlib.ExitStack() as stack:
-        started = {given: stack.enter_context(serving(redis_server, tmp_path, given)) for given in announced}
-        for given, announcement in started.items():
-            found = announcement()
-            assert found.startswith(announced[given])
-            assert not found.endswith(":0")
-            assert is_serving(found)
+        started = {listen: stack.enter_context(serving(redis_server, tmp_path, listen)) for listen in announced}
+        for listen, announcement in started.items():
+            address = announcement()
+            assert address.startswith(announced[listen])
+            assert not address.endswith(":0")
+            assert is_serving(address)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_another_server_is_not_ours() -> None:
 
 
 def signed(folder: Path, subject: str, *names: str) -> tuple[Path, Path]:
-    """A self-signed certificate and its key."""
+    """Return a self-signed certificate and its key."""
     folder.mkdir()
     pair = folder / "cert.pem", folder / "key.pem"
     more = ["-addext", f"subjectAltName={','.join(names)}"] if names else []
@@ -149,7 +149,7 @@ def test_health_of_a_certificate_of_any_name(redis_server: EmbeddedRedis, tmp_pa
 
 
 def signed_by_authority(folder: Path) -> tuple[Path, Path]:
-    """A certificate without that of the authority which signed it, and its key."""
+    """Return a certificate without that of the authority which signed it, and its key."""
     authority, secret = signed(folder / "authority", "/CN=Some authority")
     key, request, certificate = (folder / name for name in ("key.pem", "request.pem", "cert.pem"))
     new = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-addext", "subjectAltName=DNS:x.test"]

@@ -34,7 +34,7 @@ from convscope.v1.models_pb2 import (
     ModelView,
 )
 from convscope.v1.train_pb2 import TrainSpec
-from support.api import PATIENCE_S, Api
+from support.api import PATIENCE_S, Api, pages_of
 
 MNIST, OTHER = "datasets/mnist", "datasets/other"
 
@@ -58,18 +58,13 @@ def models(connection: redis.Redis, api: Api) -> list[str]:
     return [job.model for job in jobs]
 
 
-def pages(api: Api, request: ListModelsRequest) -> Iterator[ListModelsResponse]:
-    while True:
-        page = api.models.ListModels(request, timeout=PATIENCE_S)
-        yield page
-        if not page.next_page_token:
-            return
-        request.page_token = page.next_page_token
+def model_pages(api: Api, request: ListModelsRequest) -> Iterator[ListModelsResponse]:
+    return pages_of(api.models.ListModels, request)
 
 
 def names(api: Api, **request: object) -> list[str]:
-    found = pages(api, ListModelsRequest(**request))  # type: ignore[arg-type]
-    return [model.name for page in found for model in page.models]
+    pages = model_pages(api, ListModelsRequest(**request))  # type: ignore[arg-type]
+    return [model.name for page in pages for model in page.models]
 
 
 def test_models_come_in_the_order_of_their_creation(api: Api, models: list[str]) -> None:
@@ -77,13 +72,13 @@ def test_models_come_in_the_order_of_their_creation(api: Api, models: list[str])
         assert names(api, page_size=size) == models[::-1]
         assert names(api, page_size=size, order_by="create_time desc") == models[::-1]
         assert names(api, page_size=size, order_by="create_time") == models
-    assert [len(page.models) for page in pages(api, ListModelsRequest(page_size=3))] == [3, 1]
-    assert [len(page.models) for page in pages(api, ListModelsRequest(page_size=-5))] == [1] * 4
+    assert [len(page.models) for page in model_pages(api, ListModelsRequest(page_size=3))] == [3, 1]
+    assert [len(page.models) for page in model_pages(api, ListModelsRequest(page_size=-5))] == [1] * 4
 
 
 def test_models_are_filtered(api: Api, models: list[str]) -> None:
     pending, failed = ModelState.MODEL_STATE_PENDING, ModelState.MODEL_STATE_FAILED
-    found = {
+    filtered = {
         name: names(api, filter=filter_, order_by="create_time", page_size=1)
         for name, filter_ in {
             "failed": ModelFilter(states=[failed]),
@@ -93,7 +88,7 @@ def test_models_are_filtered(api: Api, models: list[str]) -> None:
             "none": ModelFilter(states=[failed], datasets=[OTHER]),
         }.items()
     }
-    assert found == {
+    assert filtered == {
         "failed": [models[1]],
         "any state": models,
         "other": [models[2]],
@@ -135,14 +130,8 @@ def jobs(connection: redis.Redis, api: Api, models: list[str]) -> list[str]:
 
 
 def listed_jobs(api: Api, **fields: object) -> list[Job]:
-    found: list[Job] = []
     request = ListJobsRequest(**fields)  # type: ignore[arg-type]
-    while True:
-        page = api.jobs.ListJobs(request, timeout=PATIENCE_S)
-        found += page.jobs
-        if not page.next_page_token:
-            return found
-        request.page_token = page.next_page_token
+    return [job for page in pages_of(api.jobs.ListJobs, request) for job in page.jobs]
 
 
 def test_jobs_come_in_the_order_of_their_creation(api: Api, jobs: list[str]) -> None:
@@ -155,15 +144,15 @@ def test_jobs_are_filtered(api: Api, jobs: list[str]) -> None:
     queued, cancelled = JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_CANCELLED
     train, evaluate = JobKind.JOB_KIND_TRAIN, JobKind.JOB_KIND_EVALUATE
 
-    def found(**filter_: object) -> list[str]:
+    def names_of(**filter_: object) -> list[str]:
         wanted = JobFilter(**filter_)  # type: ignore[arg-type]
         return [job.name for job in listed_jobs(api, filter=wanted, order_by="create_time", page_size=1)]
 
-    assert found(states=[cancelled]) == [jobs[1]]
-    assert found(states=[queued, cancelled]) == jobs
-    assert found(kinds=[evaluate]) == jobs[4:]
-    assert found(kinds=[train], states=[queued]) == [jobs[0], *jobs[2:4]]
-    assert found(kinds=[evaluate], states=[cancelled]) == []
+    assert names_of(states=[cancelled]) == [jobs[1]]
+    assert names_of(states=[queued, cancelled]) == jobs
+    assert names_of(kinds=[evaluate]) == jobs[4:]
+    assert names_of(kinds=[train], states=[queued]) == [jobs[0], *jobs[2:4]]
+    assert names_of(kinds=[evaluate], states=[cancelled]) == []
 
 
 def test_jobs_are_found_by_their_labels(connection: redis.Redis, api: Api) -> None:
@@ -175,19 +164,19 @@ def test_jobs_are_found_by_their_labels(connection: redis.Redis, api: Api) -> No
         for labels in labelled
     ]
 
-    def found(labels: dict[str, str], **more: object) -> list[str]:
+    def names_of(labels: dict[str, str], **more: object) -> list[str]:
         wanted = JobFilter(labels=labels, **more)  # type: ignore[arg-type]
         return [job.name for job in listed_jobs(api, filter=wanted, order_by="create_time", page_size=1)]
 
-    assert found({"by": "ann"}) == names[:2]
-    assert found({"by": "ann", "run": "2"}) == [names[1]]
-    assert found({"by": "bob", "run": "2"}) == found({"by": "an"}) == found({"run": ""}) == []
+    assert names_of({"by": "ann"}) == names[:2]
+    assert names_of({"by": "ann", "run": "2"}) == [names[1]]
+    assert names_of({"by": "bob", "run": "2"}) == names_of({"by": "an"}) == names_of({"run": ""}) == []
     api.jobs.CancelJob(CancelJobRequest(name=names[0]), timeout=PATIENCE_S)
-    assert found({"by": "ann"}, states=[JobState.JOB_STATE_CANCELLED]) == [names[0]]
-    assert found({"by": "ann"}, kinds=[JobKind.JOB_KIND_EVALUATE]) == []
+    assert names_of({"by": "ann"}, states=[JobState.JOB_STATE_CANCELLED]) == [names[0]]
+    assert names_of({"by": "ann"}, kinds=[JobKind.JOB_KIND_EVALUATE]) == []
     store.delete(names[0])
-    assert found({"by": "ann"}) == [names[1]]
-    assert connection.exists(key("jobs_labelled", "run", "1")) == 0
+    assert names_of({"by": "ann"}) == [names[1]]
+    assert connection.exists(key("jobs_labelled", "local", "run", "1")) == 0
 
 
 def test_a_basic_job_is_short(connection: redis.Redis, api: Api, jobs: list[str], image_home: Path) -> None:
@@ -217,7 +206,7 @@ def test_a_basic_job_is_short(connection: redis.Redis, api: Api, jobs: list[str]
     assert job == got(basic)
 
 
-def test_a_job_that_is_asked_to_stop_is_told_in_short(api: Api, jobs: list[str]) -> None:
+def test_a_basic_job_tells_that_it_is_asked_to_stop(api: Api, jobs: list[str]) -> None:
     job = api.jobs.CancelJob(CancelJobRequest(name=jobs[-1]), timeout=PATIENCE_S)
     assert (job.state, job.HasField("spec"), job.HasField("effective_spec")) == (
         JobState.JOB_STATE_CANCELLED,

@@ -1,6 +1,6 @@
-"""No listing has a page that a client does not take which nobody has set a limit for: 4 MiB in every language."""
+"""No listing has a page that a client with default limits refuses: 4 MiB in every language."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import redis
 from convscope.store import JobStore
 from convscope.store.jobs.attachments import Attachments, ExamplesBlob
 from convscope.store.redis.keys import key
-from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult, EvaluateSpec
+from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult
 from convscope.v1.evaluations_pb2 import Example, ListExamplesRequest, ListExamplesResponse
 from convscope.v1.images_pb2 import ListImagesRequest
 from convscope.v1.jobs_pb2 import Job, JobResult, JobSpec, JobView, ListJobsRequest
@@ -26,7 +26,7 @@ from convscope.v1.objective_pb2 import DirectionTerm, Objective, Term
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
-from support.api import PATIENCE_S, Api, refused, violations
+from support.api import PATIENCE_S, Api, pages_of, refused, violations
 from support.part_jobs import claim
 from support.stored_images import Store
 from support.trained_models import train_model
@@ -35,25 +35,15 @@ from support.trained_models import train_model
 MOST = 4 * 2**20
 
 
-def sizes(method: Callable[..., Any], request: Any) -> Iterator[int]:
-    """The bytes of each page."""
-    while True:
-        page = method(request, timeout=PATIENCE_S)
-        yield page.ByteSize()
-        if not page.next_page_token:
-            return
-        request.page_token = page.next_page_token
-
-
 def check(method: Callable[..., Any], request: Any, *, whole: int) -> None:
-    """All pages fit, though what is listed does not fit in one."""
-    found = list(sizes(method, request))
-    assert max(found) <= MOST
-    assert sum(found) >= whole > MOST
+    """Check that all pages fit, though what is listed does not fit in one."""
+    sizes = [page.ByteSize() for page in pages_of(method, request)]
+    assert max(sizes) <= MOST
+    assert sum(sizes) >= whole > MOST
 
 
 def large_spec(model: str, count: int) -> VisualizeSpec:
-    """A spec of so many times 256 KiB."""
+    """Return a spec of so many times 256 KiB."""
     term = Term(weight=1, direction=DirectionTerm(layer="dense", vector=[1] * 65_536))
     return VisualizeSpec(model=model, objectives=[Objective(terms=[term])] * count)
 
@@ -65,20 +55,20 @@ def test_jobs(api: Api, store: Store, connection: redis.Redis) -> None:
     result = JobResult(evaluate=EvaluateResult(confusion_matrix=matrix, classes=classes))
     digest = store.blobs.put(result.SerializeToString())
     for _ in range(3):
-        made, _ = JobStore(connection).create(spec, sent=Job(spec=spec), request_digest="d")
-        connection.hset(key("job", made.name.removeprefix("jobs/")), "result", digest)
+        job, _ = JobStore(connection).create(spec, sent=Job(spec=spec), request_digest="d")
+        connection.hset(key("job", job.name.removeprefix("jobs/")), "result", digest)
     request = ListJobsRequest(view=JobView.JOB_VIEW_FULL, page_size=1000)
     check(api.jobs.ListJobs, request, whole=3 * 2 * 5 * 2**18)
-    assert api.get(made).ByteSize() <= MOST
+    assert api.get(job).ByteSize() <= MOST
 
 
 def test_a_job_that_would_not_fit_is_refused(api: Api, connection: redis.Redis) -> None:
     layers = [Layer(name="dense", kind=4, output_shape=[65_536], feature_count=65_536)]  # type: ignore[arg-type]
     shape = {"shape": [28, 28, 1]}
     model = Model(interpretation=Interpretation(input=shape, classes=["0", "1"]), layers=layers)  # type: ignore[arg-type]
-    made, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=model)
-    assert api.create(large_spec(made.model, 5)).name
-    error = refused(lambda: api.create(large_spec(made.model, 7)))
+    training, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=model)
+    assert api.create(large_spec(training.model, 5)).name
+    error = refused(lambda: api.create(large_spec(training.model, 7)))
     assert list(violations(error)) == ["job.spec"]
 
 
@@ -95,8 +85,8 @@ def test_train_reports(api: Api, store: Store, connection: redis.Redis) -> None:
     model = train_model(connection, store.blobs)
     report = TrainProgress(last_step=2**60, loss=1, batch_accuracy=1, steps_per_second=1, validation_accuracy=1)
     reports = ListTrainReportsResponse(reports=[report] * 100_000)
-    for step, each in enumerate(reports.reports):
-        each.step = 2**50 + step
+    for step, report in enumerate(reports.reports):
+        report.step = 2**50 + step
     digest = store.blobs.put(reports.SerializeToString())
     connection.hset(key("model", model.name.removeprefix("models/")), "history", digest)
     request = ListTrainReportsRequest(parent=model.name, page_size=10_000)
@@ -105,14 +95,14 @@ def test_train_reports(api: Api, store: Store, connection: redis.Redis) -> None:
 
 def test_examples(api: Api, store: Store) -> None:
     pixels = Tensor(element_type=ElementType.ELEMENT_TYPE_FLOAT32, shape=[128, 128, 3], data=bytes(4 * 128 * 128 * 3))
-    made, _ = JobStore(store.connection).create(JobSpec(evaluate=EvaluateSpec(model="models/m")), request_digest="d")
+    evaluation = store.evaluation()
     blobs = [
-        ListExamplesResponse(examples=[Example(index=10 * number + each, pixels=pixels) for each in range(10)])
+        ListExamplesResponse(examples=[Example(index=10 * number + index, pixels=pixels) for index in range(10)])
         for number in range(5)
     ]
     kept = [ExamplesBlob(blob.examples[0].index, store.blobs.put(blob.SerializeToString())) for blob in blobs]
-    claim(store.connection, made).succeed("", attachments=Attachments(examples=kept))
-    request = ListExamplesRequest(parent=made.name, page_size=1000)
+    claim(store.connection, evaluation).succeed("", attachments=Attachments(examples=kept))
+    request = ListExamplesRequest(parent=evaluation.name, page_size=1000)
     check(api.evaluations.ListExamples, request, whole=50 * len(pixels.data))
 
 
@@ -124,12 +114,12 @@ def test_images(api: Api, store: Store) -> None:
 
 @pytest.mark.parametrize("pixels", [3 * 2**20 // 4, 2 * 2**20])
 def test_a_page_holds_one_large_example_at_least(api: Api, store: Store, pixels: int) -> None:
-    """Only those that hold one image are as large as the image."""
+    """Only pages that hold one image are as large as the image."""
     image = Tensor(element_type=ElementType.ELEMENT_TYPE_FLOAT32, shape=[pixels, 1, 1], data=bytes(4 * pixels))
-    made, _ = JobStore(store.connection).create(JobSpec(evaluate=EvaluateSpec(model="models/m")), request_digest="d")
+    evaluation = store.evaluation()
     blob = store.blobs.put(ListExamplesResponse(examples=[Example(index=7, pixels=image)]).SerializeToString())
-    claim(store.connection, made).succeed("", attachments=Attachments(examples=[ExamplesBlob(7, blob)]))
-    request = ListExamplesRequest(parent=made.name)
+    claim(store.connection, evaluation).succeed("", attachments=Attachments(examples=[ExamplesBlob(7, blob)]))
+    request = ListExamplesRequest(parent=evaluation.name)
     if 4 * pixels < MOST:
         assert len(api.evaluations.ListExamples(request, timeout=PATIENCE_S).examples) == 1
     else:

@@ -16,7 +16,7 @@ LISTING = ListModelsRequest(filter=ModelFilter(states=[READY]), order_by="create
 
 
 def next_page(request: ListModelsRequest) -> str:
-    """The token of the page after the one that ends with `jobs/a-1`."""
+    """Return the token of the page after the one that ends with ``jobs/a-1``."""
     _, token = cut_page(request, iter([Job(name="jobs/a-1"), Job(name="jobs/b")]))
     return token
 
@@ -48,7 +48,7 @@ def test_pages_of_large_items_meet_and_are_short(monkeypatch: pytest.MonkeyPatch
     assert seen == jobs
 
 
-def test_a_token_tells_where_its_listing_goes_on() -> None:
+def test_a_token_tells_where_its_listing_resumes() -> None:
     token = next_page(LISTING)
     assert place(token) == "a-1"
     assert place(token, page_size=7, view=ModelView.MODEL_VIEW_FULL) == "a-1"

@@ -36,7 +36,7 @@ def model(connection: redis.Redis, plan: Planner) -> str:
 
 
 def effective(planned: Plan) -> JobSpec:
-    """The spec with every default filled in."""
+    """Return the spec with every default filled in."""
     assert planned.spec is not None
     return planned.spec
 
@@ -44,7 +44,7 @@ def effective(planned: Plan) -> JobSpec:
 def refused(plan: Planner, spec: JobSpec) -> dict[str, str]:
     with pytest.raises(InvalidRequestError) as caught:
         plan(spec)
-    return {each.field: each.description for each in caught.value.violations}
+    return {violation.field: violation.description for violation in caught.value.violations}
 
 
 def test_the_default_is_the_tutorial(plan: Planner) -> None:
@@ -67,10 +67,11 @@ def test_the_default_is_the_tutorial(plan: Planner) -> None:
         ("dense1", "Dense", ["flatten"], [128], 128),
         ("logits", "Dense", ["dense1"], [10], 10),
     ]
-    shown = planned.model.interpretation
-    assert (list(shown.input.shape), shown.input.black, shown.input.white) == ([28, 28, 1], 0, 1)
-    assert (shown.head.kind, shown.head.layer) == (ModelHead.KIND_LOGITS, "logits")
-    assert (planned.model.revision, len(shown.classes)) == (1, 10)
+    interpretation = planned.model.interpretation
+    pixels = interpretation.input
+    assert (list(pixels.shape), pixels.black, pixels.white) == ([28, 28, 1], 0, 1)
+    assert (interpretation.head.kind, interpretation.head.layer) == (ModelHead.KIND_LOGITS, "logits")
+    assert (planned.model.revision, len(interpretation.classes)) == (1, 10)
     assert planned.model.parameter_count == 5 * 5 * 16 + 16 + 5 * 5 * 16 * 36 + 36 + 1764 * 128 + 128 + 1280 + 10
 
 
@@ -146,7 +147,7 @@ def test_training_specs_that_cannot_be_right(plan: Planner, spec: TrainSpec, fie
     assert allowed in violations[field]
 
 
-def test_all_violations_are_told_at_once(plan: Planner) -> None:
+def test_all_violations_are_reported_at_once(plan: Planner) -> None:
     spec = TrainSpec(batch_size=0, iterations=-1, network=Network(convolutions=[Convolution(), Convolution()]))
     assert set(refused(plan, JobSpec(train=spec))) == {
         "job.spec.train.batch_size",
@@ -156,16 +157,16 @@ def test_all_violations_are_told_at_once(plan: Planner) -> None:
     }
 
 
-def test_what_breaks_a_rule_and_what_does_not_fit_the_model_are_told_together(
+def test_broken_rules_and_what_does_not_fit_the_model_are_reported_together(
     connection: redis.Redis, model: str
 ) -> None:
     selections = [LayerSelection(name="conv9"), LayerSelection(name="conv1", list=FeatureList(indices=[-1]))]
     spec = VisualizeSpec(model=model, iterations=0, selections=selections, seed=3)
-    spec.MergeFromString(b"\xf8\x7f\x01")  # a field that there is not
+    spec.MergeFromString(b"\xf8\x7f\x01")  # a field that does not exist
     request = creating(spec, "ü", priority=9)
     with pytest.raises(InvalidRequestError) as caught:
         plan_job(request, ModelStore(connection))
-    assert {each.field for each in caught.value.violations} == {
+    assert {violation.field for violation in caught.value.violations} == {
         "request_id",
         "job.priority",
         "job.spec.visualize",
@@ -175,7 +176,7 @@ def test_what_breaks_a_rule_and_what_does_not_fit_the_model_are_told_together(
     }
 
 
-def test_what_is_wrong_is_told_before_what_is_missing(plan: Planner) -> None:
+def test_what_is_wrong_is_reported_before_what_is_missing(plan: Planner) -> None:
     assert list(refused(plan, JobSpec(evaluate=EvaluateSpec(model="models/none", batch_size=0)))) == [
         "job.spec.evaluate.batch_size"
     ]
@@ -191,7 +192,7 @@ def test_a_name_that_breaks_a_rule_is_not_looked_for(plan: Planner) -> None:
 
 
 def test_unknown_resources_are_not_found(plan: Planner) -> None:
-    with pytest.raises(NotFoundError, match="datasets/cifar does not exist; there is datasets/mnist"):
+    with pytest.raises(NotFoundError, match=r"datasets/cifar.*datasets/mnist"):
         plan(JobSpec(train=TrainSpec(dataset="datasets/cifar")))
     with pytest.raises(NotFoundError, match="models/none"):
         plan(JobSpec(evaluate=EvaluateSpec(model="models/none")))
@@ -238,13 +239,13 @@ def test_an_evaluation_batch_must_fit_in_memory(connection: redis.Redis, plan: P
     wide = Network(convolutions=[Convolution(filters=4096, kernel_size=1)])
     planned = plan(JobSpec(train=TrainSpec(network=wide)))
     job, _ = JobStore(connection).create(planned.spec, request_digest="d", model=planned.model)
-    found = refused(plan, JobSpec(evaluate=EvaluateSpec(model=job.model, batch_size=8192)))
-    assert "do not fit in memory" in found["job.spec.evaluate.batch_size"]
+    faults = refused(plan, JobSpec(evaluate=EvaluateSpec(model=job.model, batch_size=8192)))
+    assert "do not fit in memory" in faults["job.spec.evaluate.batch_size"]
 
 
 def selected(plan: Planner, model: str, *selections: LayerSelection) -> dict[str, list[int]]:
     planned = plan(JobSpec(visualize=VisualizeSpec(model=model, selections=selections)))
-    return {each.name: list(each.list.indices) for each in effective(planned).visualize.selections}
+    return {selection.name: list(selection.list.indices) for selection in effective(planned).visualize.selections}
 
 
 def test_everything_is_visualized_by_default(plan: Planner, model: str) -> None:
@@ -256,7 +257,7 @@ def test_everything_is_visualized_by_default(plan: Planner, model: str) -> None:
     }
 
 
-def test_selections_are_spelled_out_and_merged(plan: Planner, model: str) -> None:
+def test_selections_are_completed_and_merged(plan: Planner, model: str) -> None:
     assert selected(
         plan,
         model,
@@ -302,7 +303,7 @@ def test_request_ids(connection: redis.Redis, request_id: str) -> None:
     request = creating(TrainSpec(), request_id)
     with pytest.raises(InvalidRequestError) as caught:
         plan_job(request, ModelStore(connection))
-    assert [each.field for each in caught.value.violations] == ["request_id"]
+    assert [violation.field for violation in caught.value.violations] == ["request_id"]
 
 
 sizes = st.integers(-10, 100)
@@ -335,9 +336,9 @@ def test_a_spec_is_either_refused_by_name_or_complete(
     try:
         planned = plan(spec)
     except InvalidRequestError as error:
-        assert all(each.field.startswith("job.spec.train.") for each in error.violations)  # noqa: PT017
+        assert all(violation.field.startswith("job.spec.train.") for violation in error.violations)  # noqa: PT017
         return
-    assert all(1 <= each.filters <= 4096 for each in effective(planned).train.network.convolutions)
+    assert all(1 <= convolution.filters <= 4096 for convolution in effective(planned).train.network.convolutions)
     assert planned.model is not None
     assert all(size >= 1 for layer in planned.model.layers for size in layer.output_shape)
     assert planned.model.layers[-1].kind == LayerKind.LAYER_KIND_LOGITS
@@ -356,8 +357,8 @@ def test_the_digest_tells_jobs_apart() -> None:
 
 
 def test_a_model_of_another_shape_is_described(connection: redis.Redis, plan: Planner) -> None:
-    shown = Interpretation(input=ModelInput(shape=[7, 7, 3]))
-    described = Model(dataset="datasets/mnist", interpretation=shown)
+    interpretation = Interpretation(input=ModelInput(shape=[7, 7, 3]))
+    described = Model(dataset="datasets/mnist", interpretation=interpretation)
     described.layers.add(
         name="block/conv", kind=LayerKind.LAYER_KIND_CONVOLUTION, feature_count=3, output_shape=[5, 5, 3]
     )

@@ -53,7 +53,7 @@ def test_without_a_preset_it_is_the_tutorials() -> None:
     assert preset_render(Preset.PRESET_TUTORIAL)[1] == 30
 
 
-def test_a_preset_is_nobodys_to_change() -> None:
+def test_a_preset_cannot_be_changed() -> None:
     preset_render(Preset.PRESET_ROBUST)[0].rescue = 999
     assert preset_render(Preset.PRESET_ROBUST)[0].rescue != 999
 
@@ -83,7 +83,7 @@ def test_a_presets_setting_gives_way_where_it_would_contradict_the_request() -> 
     assert not merged(Preset.PRESET_ROBUST, Render(pixels=Pixels())).decorrelate
 
 
-def test_a_contradiction_within_the_request_is_kept_for_whoever_checks_it() -> None:
+def test_a_contradiction_within_the_request_is_kept_for_validation() -> None:
     render = merged(Preset.PRESET_ROBUST, Render(pixels=Pixels(), decorrelate=True))
     assert render.HasField("pixels")
     assert render.decorrelate

@@ -1,4 +1,4 @@
-"""A request that is sent again makes no second job, and its parts are to be had once."""
+"""A request that is sent again makes no second job, and its parts can be claimed once."""
 
 from pathlib import Path
 

@@ -18,8 +18,8 @@ from convscope.v1 import datasets_pb2, images_pb2, jobs_pb2, models_pb2, server_
 from convscope.v1.jobs_pb2 import CreateJobRequest, JobFilter, ListJobsRequest
 from convscope.v1.rules import field_rules, violations
 from support.api import Api, refused
-from support.api import violations as told
-from support.ruled_messages import breakages, fill_rightly
+from support.api import violations as violations_of
+from support.ruled_messages import breakages, fill_validly
 
 MODULES = (datasets_pb2, images_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2)
 METHODS: list[MethodDescriptor] = [
@@ -38,7 +38,7 @@ patient = settings(
 
 
 def broken(data: st.DataObject, request: Message) -> str:
-    """Break one rule of a request that kept them all; what is named then."""
+    """Break one rule of a request that keeps them all; return what is named then."""
     path, spoil = data.draw(st.sampled_from(list(breakages(request))))
     spoil()
     return path
@@ -48,7 +48,7 @@ def broken(data: st.DataObject, request: Message) -> str:
 @given(data=st.data())
 def test_what_keeps_the_rules_passes_with_its_defaults(data: st.DataObject) -> None:
     request: Any = data.draw(st.sampled_from([kind for kind in REQUESTS if kind is not CreateJobRequest]))()
-    fill_rightly(data, request)
+    fill_validly(data, request)
     check_request(request)
     unset = [
         field.name
@@ -64,7 +64,7 @@ def test_what_keeps_the_rules_passes_with_its_defaults(data: st.DataObject) -> N
 def test_what_breaks_a_rule_is_named(data: st.DataObject) -> None:
     kinds = [kind for kind in REQUESTS if kind is not CreateJobRequest and kind.DESCRIPTOR.fields]
     request = data.draw(st.sampled_from(kinds))()
-    fill_rightly(data, request)
+    fill_validly(data, request)
     path = broken(data, request)
     with pytest.raises(InvalidRequestError) as caught:
         check_request(request)
@@ -75,7 +75,7 @@ def test_what_breaks_a_rule_is_named(data: st.DataObject) -> None:
 @given(data=st.data())
 def test_a_job_that_breaks_a_rule_is_not_planned(connection: redis.Redis, data: st.DataObject) -> None:
     request = CreateJobRequest()
-    fill_rightly(data, request)
+    fill_validly(data, request)
     assert not list(violations(request))
     path = broken(data, request)
     with pytest.raises(InvalidRequestError) as caught:
@@ -84,14 +84,15 @@ def test_a_job_that_breaks_a_rule_is_not_planned(connection: redis.Redis, data: 
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
-def test_no_call_forgets_the_rules(api: Api, method: MethodDescriptor) -> None:
+def test_every_call_checks_the_rules(api: Api, method: MethodDescriptor) -> None:
     call: Any = api.channel.unary_stream(f"/{method.containing_service.full_name}/{method.name}")
     kind = GetMessageClass(method.input_type)
     for number in range(len(list(breakages(kind())))):
         request = kind()
         path, spoil = list(breakages(request))[number]
         spoil()
-        assert path in told(refused(lambda request=request: list(call(request.SerializeToString(), timeout=30))))  # type: ignore[misc]
+        error = refused(lambda request=request: list(call(request.SerializeToString(), timeout=30)))  # type: ignore[misc]
+        assert path in violations_of(error)
 
 
 def test_a_request_with_too_many_elements_is_refused_before_they_are_looked_at() -> None:

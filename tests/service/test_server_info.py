@@ -27,8 +27,8 @@ MAX_PAGE_SIZE = 1000
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service without Redis."""
     folder = tmp_path_factory.mktemp("n")
-    with service_alone(f"unix://{folder}/none", folder, CONVSCOPE_MAX_COST="90.5") as (found, _):
-        yield found
+    with service_alone(f"unix://{folder}/none", folder, CONVSCOPE_MAX_COST="90.5") as (address, _):
+        yield address
 
 
 def test_a_server_tells_what_it_is(address: str) -> None:
@@ -41,7 +41,7 @@ def test_a_server_tells_what_it_is(address: str) -> None:
     assert info.limits.max_compute_seconds == 90.5
 
 
-def test_the_largest_cost_there_is_can_be_told(tmp_path: Path) -> None:
+def test_the_largest_cost_is_reported(tmp_path: Path) -> None:
     with (
         service_alone(f"unix://{tmp_path}/none", tmp_path, CONVSCOPE_MAX_COST="1e300") as (address, _),
         Client(address) as client,
@@ -57,7 +57,7 @@ def test_it_serves_without_redis(address: str) -> None:
     assert states == [SERVING, NOT_SERVING]
 
 
-def test_a_client_of_another_contract_is_told_both(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_of_another_contract_is_given_both_versions(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "VERSION", "2.3")
     with Client(address) as client:
         with pytest.raises(FailedPrecondition) as caught:

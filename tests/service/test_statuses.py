@@ -25,7 +25,6 @@ from convscope.v1 import (
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import (
-    CancelJobRequest,
     GetJobRequest,
 )
 from convscope.v1.models_pb2 import (
@@ -43,7 +42,7 @@ PROTOS = Path(__file__).resolve().parents[2] / "protos" / "convscope" / "v1"
 # A call that is not refused would last; in seconds.
 TIMEOUT_S = 30
 
-# The name of a blob that nobody stored.
+# The name of a blob that was never stored.
 MISSING = "0" * 64
 
 # Of a job: a file that is missing.
@@ -69,8 +68,8 @@ def api(redis_server: EmbeddedRedis, home: Path) -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def world(redis_server: EmbeddedRedis, api: Api) -> World:
-    queued, trimmed, damaged, failed, odd = (
-        api.create(TrainSpec(), request_id=request).name.removeprefix("jobs/") for request in ("known", *"abcd")
+    queued, damaged, failed, unreadable = (
+        api.create(TrainSpec(), request_id=request).name.removeprefix("jobs/") for request in ("known", *"abc")
     )
     drawing = VisualizeSpec(model=f"models/{queued}")
     drawn, undrawn = (api.create(drawing).name.removeprefix("jobs/") for _ in range(2))
@@ -81,15 +80,13 @@ def world(redis_server: EmbeddedRedis, api: Api) -> World:
         connection.hset(
             key("job", evaluated), mapping={"state": "succeeded", "examples": f"0:{MISSING}", "files": FILES}
         )
-        api.jobs.CancelJob(CancelJobRequest(name=f"jobs/{trimmed}"), timeout=TIMEOUT_S)
-        connection.xtrim(key("events", trimmed), maxlen=1, approximate=False)
         connection.hset(key("job", damaged), "result", MISSING)
         ready = Model(digest=Digest(sha256=MISSING)).SerializeToString()
         connection.hset(key("model", damaged), mapping={"state": "ready", "model": ready, "history": MISSING})
         connection.hset(key("model", failed), "state", "failed")
-        for name in (key("job", odd), key("model", odd)):
+        for name in (key("job", unreadable), key("model", unreadable)):
             connection.set(name, "not a hash")
-    return World(queued, trimmed, damaged, failed, odd, drawn, undrawn, evaluated, unevaluated)
+    return World(queued, damaged, failed, unreadable, drawn, undrawn, evaluated, unevaluated)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +97,7 @@ def without_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 def answer(api: Api, rpc: str, request: bytes, *metadata: tuple[str, str]) -> str:
-    """The name of the status that a call ends with. A stream of one answer is what any answer looks like."""
+    """Return the name of the status that a call ends with; any answer is taken as a stream of one."""
     call: Any = api.channel.unary_stream(f"/convscope.v1.{rpc.replace('.', '/')}")
     try:
         list(call(request, timeout=TIMEOUT_S, metadata=metadata))
@@ -128,18 +125,15 @@ def test_an_artifact_store_that_cannot_be_read(api: Api, world: World, home: Pat
 
 
 @pytest.fixture
-def odd_worker(redis_server: EmbeddedRedis) -> Iterator[None]:
-    """A worker whose record is none, for a while: what is asked of a waiting job looks at the workers, too."""
+def unreadable_workers(redis_server: EmbeddedRedis) -> Iterator[None]:
+    """A register of workers that cannot be read, for a while."""
     with redis.Redis.from_url(redis_server.url) as connection:
-        seconds, _ = connection.time()
-        connection.zadd(KEYS["workers"], {"odd": seconds * 1000})
-        connection.set(key("worker", "odd"), "not a hash")
+        connection.set(KEYS["workers"], "not a sorted set")
         yield
-        connection.zrem(KEYS["workers"], "odd")
-        connection.delete(key("worker", "odd"))
+        connection.delete(KEYS["workers"])
 
 
-@pytest.mark.usefixtures("odd_worker")
+@pytest.mark.usefixtures("unreadable_workers")
 @pytest.mark.parametrize("service", ALWAYS)
 def test_an_error_of_every_call(api: Api, world: World, service: str) -> None:
     for code, requests in ALWAYS[service].items():
@@ -156,9 +150,9 @@ def test_many_long_faults_fit_in_a_status(api: Api, world: World, letter: str) -
     for _ in range(20):
         spec = VisualizeSpec(model=f"models/{world.queued}", selections=selections)
         error: Any = refused(lambda spec=spec: api.create(spec))  # type: ignore[misc]
-        found = violations(error)
-        assert "job.spec.visualize.selections[0].name" in found
-        assert f"; and {40 - len(found)} more" in error.details()
+        faults = violations(error)
+        assert "job.spec.visualize.selections[0].name" in faults
+        assert f"; and {40 - len(faults)} more" in error.details()
 
 
 @pytest.mark.parametrize("rpc", TABLE)
@@ -173,7 +167,7 @@ def test_every_call_wants_the_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["2.0", "0.9", "11.0", "next"])
-def test_another_contract_is_refused_but_where_it_is_told(without_redis: Api, version: str) -> None:
+def test_another_contract_is_refused_but_where_it_is_reported(without_redis: Api, version: str) -> None:
     answers = {rpc: answer(without_redis, rpc, b"\xff", (CONTRACT_KEY, version)) for rpc in TABLE}
     assert answers.pop("Server.GetServerInfo") == "INVALID_ARGUMENT"
     assert set(answers.values()) == {"FAILED_PRECONDITION"}
@@ -207,13 +201,13 @@ def test_no_call_is_left_out() -> None:
 
 
 def listed(keyword: str, heading: str) -> dict[str, set[str]]:
-    """The statuses that comments name after a heading, for each service or call."""
-    found = {}
+    """Return the statuses that comments name after a heading, for each service or call."""
+    statuses = {}
     for file in PROTOS.glob("*.proto"):
         text = file.read_text(encoding="utf-8")
         services = re.findall(r"^service (\w+)", text, re.MULTILINE)
         for comment, name in re.findall(rf"((?:^ *//.*\n)+) *{keyword} (\w+)", text, re.MULTILINE):
             owner = f"{services[0]}.{name}" if keyword == "rpc" else name
             words = set(re.findall(r"[A-Z_]+", comment.partition(heading)[2]))
-            found[owner] = words & {code.name for code in grpc.StatusCode}
-    return found
+            statuses[owner] = words & {code.name for code in grpc.StatusCode}
+    return statuses

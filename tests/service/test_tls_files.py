@@ -1,4 +1,4 @@
-"""A certificate or key that cannot be used is told in one line that names the variable and the file."""
+"""A certificate or key that cannot be used is reported in one line that names the variable and the file."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from convscope.service.tls import server_credentials
 
 
 def generate(folder: Path, name: str, *options: str) -> tuple[Path, Path]:
-    """A self-signed certificate and its key."""
+    """Return a self-signed certificate and its key."""
     pair = folder / f"{name}-cert.pem", folder / f"{name}-key.pem"
     outputs = ["-out", str(pair[0]), "-keyout", str(pair[1])]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-days", "2", "-subj", "/CN=localhost", *outputs]
@@ -35,7 +35,7 @@ def test_a_certificate_with_its_key(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("certificate", "key", "said"),
+    ("certificate", "key", "expected"),
     [
         ("text", "a-key.pem", r"CONVSCOPE_TLS_CERT is .*/text, which is not a certificate in PEM form"),
         ("bytes", "a-key.pem", r"CONVSCOPE_TLS_CERT is .*/bytes, which is not a certificate"),
@@ -47,8 +47,8 @@ def test_a_certificate_with_its_key(folder: Path) -> None:
         ("a-cert.pem", "/proc/self/mem", "CONVSCOPE_TLS_KEY is /proc/self/mem, which cannot be read: Input/output"),
     ],
 )
-def test_what_cannot_be_used_is_named(folder: Path, certificate: str, key: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_cannot_be_used_is_named(folder: Path, certificate: str, key: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
         server_credentials(folder / certificate, folder / key)
 
 

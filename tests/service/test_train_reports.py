@@ -7,7 +7,7 @@ import redis
 from convscope.store.redis.keys import key
 from convscope.v1.models_pb2 import GetModelRequest, ListTrainReportsRequest, ListTrainReportsResponse, Model
 from convscope.v1.train_pb2 import TrainProgress
-from support.api import PATIENCE_S, Api, refused
+from support.api import PATIENCE_S, Api, pages_of, refused
 from support.stored_images import Store
 from support.trained_models import train_model
 
@@ -29,20 +29,15 @@ def keep(store: Store, connection: redis.Redis, model: Model, reports: list[Trai
 
 
 def pages(api: Api, model: Model, page_size: int = 0) -> list[list[TrainProgress]]:
-    request, found = ListTrainReportsRequest(parent=model.name, page_size=page_size), []
-    while True:
-        page = api.models.ListTrainReports(request, timeout=PATIENCE_S)
-        found.append(list(page.reports))
-        if not page.next_page_token:
-            return found
-        request.page_token = page.next_page_token
+    request = ListTrainReportsRequest(parent=model.name, page_size=page_size)
+    return [list(page.reports) for page in pages_of(api.models.ListTrainReports, request)]
 
 
 @pytest.mark.parametrize(("size", "sizes"), [(0, [5]), (2, [2, 2, 1]), (5, [5]), (-1, [1] * 5), (99_999, [5])])
 def test_pages_hold_each_step_once(api: Api, model: Model, size: int, sizes: list[int]) -> None:
-    found = pages(api, model, size)
-    assert [len(page) for page in found] == sizes
-    reports = [report for page in found for report in page]
+    listed = pages(api, model, size)
+    assert [len(page) for page in listed] == sizes
+    reports = [report for page in listed for report in page]
     assert [report.step for report in reports] == STEPS
     assert [report.loss for report in reports] == [1 / step for step in STEPS]  # of two of a step, the last
 
@@ -52,9 +47,9 @@ def test_a_long_curve_comes_in_pages_that_every_client_takes(
 ) -> None:
     reports = [TrainProgress(step=step, last_step=2**40, loss=0.1, batch_accuracy=0.1) for step in range(1, 120_001)]
     keep(store, connection, model, reports)
-    found = pages(api, model, 10_000)
-    assert [report.step for page in found for report in page] == list(range(1, 120_001))
-    assert max(sum(report.ByteSize() for report in page) for page in found) <= 2 * 2**20
+    listed = pages(api, model, 10_000)
+    assert [report.step for page in listed for report in page] == list(range(1, 120_001))
+    assert max(sum(report.ByteSize() for report in page) for page in listed) <= 2 * 2**20
 
 
 def test_a_token_is_of_one_model(api: Api, model: Model, store: Store, connection: redis.Redis) -> None:
@@ -64,7 +59,7 @@ def test_a_token_is_of_one_model(api: Api, model: Model, store: Store, connectio
     assert refused(lambda: api.models.ListTrainReports(taken)).code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_model_is_told_without_its_curve(api: Api, model: Model, connection: redis.Redis) -> None:
+def test_a_model_comes_without_its_curve(api: Api, model: Model, connection: redis.Redis) -> None:
     connection.hset(key("model", model.name.removeprefix("models/")), "history", "0" * 64)  # which is missing
     assert api.models.GetModel(GetModelRequest(name=model.name), timeout=PATIENCE_S).step == model.step
     assert refused(lambda: pages(api, model)).code() == grpc.StatusCode.DATA_LOSS

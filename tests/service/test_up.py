@@ -22,7 +22,7 @@ exec sleep 600
 
 
 def described(*users: str) -> set[str]:
-    """The variables that the readme describes as theirs."""
+    """Return the variables that the readme describes as theirs."""
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     rows = [line.split("|")[1:3] for line in readme.splitlines() if line.startswith("| `CONVSCOPE_")]
     return {
@@ -67,20 +67,20 @@ def test_a_redis_that_does_not_answer_can_be_given_up(number: signal.Signals) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["--home", "{file}/home"], "convscope up: {file}/home/redis: Not a directory"),
-        (["--workers", "many"], "argument --workers: many is not a positive whole number"),
-        (["--threads", "0"], "argument --threads: 0 is not a positive whole number"),
+        (["--workers", "many"], "argument --workers: 'many' is not a whole number"),
+        (["--threads", "0"], "argument --threads: '0' is not a whole number"),
     ],
 )
-def test_arguments_that_cannot_be_right_are_named(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_arguments_that_cannot_be_right_are_named(tmp_path: Path, arguments: list[str], expected: str) -> None:
     file = tmp_path / "file"
     file.touch()
-    given = [each.format(file=file) for each in arguments]
-    command = [sys.executable, "-m", "convscope.service.up", "--listen", f"unix:{tmp_path}/s", *given]
+    options = [argument.format(file=file) for argument in arguments]
+    command = [sys.executable, "-m", "convscope.service.up", "--listen", f"unix:{tmp_path}/s", *options]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CONVSCOPE_")}
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
     assert ended.returncode == 2
-    assert said.format(file=file) in ended.stderr
+    assert expected.format(file=file) in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -31,11 +31,12 @@ DIVERSITY = Term(diversity=DiversityTerm(layer="conv2"))
 def refused(spec: VisualizeSpec, **settings: Any) -> dict[str, str]:
     with pytest.raises(InvalidRequestError) as caught:
         checked(spec, **settings)
-    return {each.field.removeprefix("job.spec.visualize."): each.description for each in caught.value.violations}
+    violations = caught.value.violations
+    return {violation.field.removeprefix("job.spec.visualize."): violation.description for violation in violations}
 
 
 def complete(spec: VisualizeSpec) -> None:
-    """Every default is filled in."""
+    """Check that every default is filled in."""
     render = spec.render
     assert spec.preset
     assert spec.keep
@@ -49,7 +50,7 @@ def complete(spec: VisualizeSpec) -> None:
     assert render.HasField("rescue")
     chosen = [render.WhichOneof("parameterization"), render.WhichOneof("optimizer")]
     assert None not in chosen
-    for part in ("transforms", "regularizers", *(each for each in chosen if each)):
+    for part in ("transforms", "regularizers", *(choice for choice in chosen if choice)):
         message = getattr(render, part)
         assert all(message.HasField(field.name) for field in message.DESCRIPTOR.fields)
     for objective in spec.objectives:
@@ -66,51 +67,51 @@ def complete(spec: VisualizeSpec) -> None:
 @given(data=st.data(), channels=st.sampled_from([1, 3]))
 def test_what_is_right_is_completed_once(data: st.DataObject, channels: int) -> None:
     spec = data.draw(specs(channels))
-    found = checked(spec, channels=channels)
-    complete(found)
-    assert checked(found, channels=channels) == found
+    completed = checked(spec, channels=channels)
+    complete(completed)
+    assert checked(completed, channels=channels) == completed
 
 
 @settings(max_examples=60, deadline=None)
 @given(spec=specs())
 def test_what_was_asked_for_stays(spec: VisualizeSpec) -> None:
-    found = checked(spec)
+    completed = checked(spec)
     optional: tuple[Literal["iterations", "restarts"], ...] = ("iterations", "restarts")
     for name in optional:
         if spec.HasField(name):
-            assert getattr(found, name) == getattr(spec, name)
-    assert (found.seed, found.trace, found.recompute) == (spec.seed, spec.trace, spec.recompute)
+            assert getattr(completed, name) == getattr(spec, name)
+    assert (completed.seed, completed.trace, completed.recompute) == (spec.seed, spec.trace, spec.recompute)
     merged = Render()
-    merged.CopyFrom(found.render)
+    merged.CopyFrom(completed.render)
     merged.MergeFrom(spec.render)
-    assert merged == found.render
+    assert merged == completed.render
 
 
 def test_the_default_is_the_tutorial() -> None:
-    found = checked(VisualizeSpec())
-    assert [selection.name for selection in found.selections] == ["conv1", "conv2", "dense1", "logits"]
-    assert (found.iterations, found.restarts, found.keep) == (30, 1, Restarts.RESTARTS_BEST)
-    assert found.preset == Preset.PRESET_TUTORIAL
-    assert found.render.HasField("pixels")
-    assert (found.render.normalized.size, found.render.normalized.decay, found.render.rescue) == (1, 1, 0)
+    completed = checked(VisualizeSpec())
+    assert [selection.name for selection in completed.selections] == ["conv1", "conv2", "dense1", "logits"]
+    assert (completed.iterations, completed.restarts, completed.keep) == (30, 1, Restarts.RESTARTS_BEST)
+    assert completed.preset == Preset.PRESET_TUTORIAL
+    assert completed.render.HasField("pixels")
+    assert (completed.render.normalized.size, completed.render.normalized.decay, completed.render.rescue) == (1, 1, 0)
 
 
 def test_objectives_alone_are_all() -> None:
-    found = checked(VisualizeSpec(objectives=[Objective(terms=[FEATURE]), Objective(name="b", terms=[FEATURE])]))
-    assert not found.selections
-    assert [objective.name for objective in found.objectives] == ["objectives[0]", "b"]
-    assert found.objectives[0].terms[0].tap == Tap.TAP_PRE_ACTIVATION
-    assert found.objectives[0].terms[0].weight == 1
+    completed = checked(VisualizeSpec(objectives=[Objective(terms=[FEATURE]), Objective(name="b", terms=[FEATURE])]))
+    assert not completed.selections
+    assert [objective.name for objective in completed.objectives] == ["objectives[0]", "b"]
+    assert completed.objectives[0].terms[0].tap == Tap.TAP_PRE_ACTIVATION
+    assert completed.objectives[0].terms[0].weight == 1
 
 
 def test_an_objective_may_have_the_name_that_it_has_by_default() -> None:
-    given = VisualizeSpec(objectives=[Objective(terms=[FEATURE]), Objective(name="objectives[1]", terms=[FEATURE])])
-    assert [objective.name for objective in checked(given).objectives] == ["objectives[0]", "objectives[1]"]
+    spec = VisualizeSpec(objectives=[Objective(terms=[FEATURE]), Objective(name="objectives[1]", terms=[FEATURE])])
+    assert [objective.name for objective in checked(spec).objectives] == ["objectives[0]", "objectives[1]"]
 
 
 def test_a_neuron_is_in_the_middle() -> None:
-    found = checked(VisualizeSpec(objectives=[Objective(terms=[Term(neuron=NeuronTerm(feature=CONV2))])]))
-    neuron = found.objectives[0].terms[0].neuron
+    completed = checked(VisualizeSpec(objectives=[Objective(terms=[Term(neuron=NeuronTerm(feature=CONV2))])]))
+    neuron = completed.objectives[0].terms[0].neuron
     assert (neuron.row, neuron.column) == (7, 6)
 
 
@@ -244,22 +245,22 @@ FAULTS: list[tuple[VisualizeSpec, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "field", "said"), FAULTS, ids=[field for _, field, _ in FAULTS])
-def test_every_fault_is_refused_by_name(spec: VisualizeSpec, field: str, said: str) -> None:
-    found = refused(spec)
-    assert list(found) == [field]
-    assert said in found[field]
+@pytest.mark.parametrize(("spec", "field", "expected"), FAULTS, ids=[field for _, field, _ in FAULTS])
+def test_every_fault_is_refused_by_name(spec: VisualizeSpec, field: str, expected: str) -> None:
+    faults = refused(spec)
+    assert list(faults) == [field]
+    assert expected in faults[field]
 
 
 @pytest.mark.parametrize("largest", [1e-6, -1e-6, 1e6])
-def test_a_direction_may_be_as_short_and_as_long_as_told(largest: float) -> None:
+def test_a_direction_may_have_the_shortest_and_the_longest_length(largest: float) -> None:
     """Although the float32 nearest to 1e-6 is below it."""
     assert checked(direction(0, largest, 0))
 
 
 def test_decorrelation_needs_fourier() -> None:
-    found = refused(VisualizeSpec(render=Render(decorrelate=True)), channels=3)
-    assert "needs a Fourier parameterization" in found["render.decorrelate"]
+    faults = refused(VisualizeSpec(render=Render(decorrelate=True)), channels=3)
+    assert "needs a Fourier parameterization" in faults["render.decorrelate"]
 
 
 def test_a_preset_is_named_in_what_contradicts_it() -> None:
@@ -286,25 +287,25 @@ BREAKS: list[tuple[str, Callable[[VisualizeSpec], Any]]] = [
 def test_one_fault_spoils_any_spec(spec: VisualizeSpec, fault: tuple[str, Callable[[VisualizeSpec], Any]]) -> None:
     field, spoil = fault
     spoil(spec)
-    found = refused(spec)
-    named = [each for each in found if each.startswith(field)]
+    faults = refused(spec)
+    named = [faulty for faulty in faults if faulty.startswith(field)]
     assert named
-    assert len(named) == len(found) or (field, set(found) - set(named)) == ("restarts", {"restarts"})
+    assert len(named) == len(faults) or (field, set(faults) - set(named)) == ("restarts", {"restarts"})
 
 
-def test_frames_are_not_measured_by_the_iterations_of_a_preset_that_there_is_not() -> None:
+def test_frames_are_not_measured_by_the_iterations_of_an_unknown_preset() -> None:
     assert list(refused(VisualizeSpec(preset=7, frames=2))) == ["preset"]  # type: ignore[arg-type]
 
 
 def test_what_costs_too_much_is_refused() -> None:
     assert "(CONVSCOPE_MAX_COST)" in refused(VisualizeSpec(iterations=10_000), max_cost=1)["iterations"]
-    found = refused(VisualizeSpec(iterations=10_000, restarts=1_000), max_cost=120)
-    assert "more than the 2 minutes that are allowed" in found["restarts"]
+    faults = refused(VisualizeSpec(iterations=10_000, restarts=1_000), max_cost=120)
+    assert "more than the 2 minutes that are allowed" in faults["restarts"]
     assert checked(VisualizeSpec(iterations=10_000))
 
 
 @pytest.mark.parametrize(
-    ("spec", "channels", "said"),
+    ("spec", "channels", "expected"),
     [
         (VisualizeSpec(frames=-1), 1, "must be 0 to 256"),
         (VisualizeSpec(frames=32), 1, "must be at most 31"),
@@ -312,10 +313,10 @@ def test_what_costs_too_much_is_refused() -> None:
         (VisualizeSpec(iterations=300, frames=200), 1000, "must be at most 38 for images of this size"),
     ],
 )
-def test_frames_that_there_cannot_be(spec: VisualizeSpec, channels: int, said: str) -> None:
-    found = refused(spec, channels=channels)
-    assert said in found.pop("frames")
-    assert not found
+def test_invalid_frames(spec: VisualizeSpec, channels: int, expected: str) -> None:
+    faults = refused(spec, channels=channels)
+    assert expected in faults.pop("frames")
+    assert not faults
 
 
 def test_there_may_be_a_frame_for_each_iteration_and_the_start() -> None:

@@ -63,7 +63,7 @@ def last_token(connection: redis.Redis, attempt: Attempt) -> str:
     return read_log(connection, attempt.job_id, 0, 100).entries[-1].token
 
 
-async def sequences(backend: Backend, hub: NotifyHub, attempt: Attempt, after: int = 0) -> list[int]:
+async def watched_sequences(backend: Backend, hub: NotifyHub, attempt: Attempt, after: int = 0) -> list[int]:
     async with asyncio.timeout(PATIENCE_S):
         watch = watch_job(backend, hub, attempt.job_id, after)
         return [event.sequence async for event in watch if not event.HasField("bookmark")]
@@ -72,7 +72,7 @@ async def sequences(backend: Backend, hub: NotifyHub, attempt: Attempt, after: i
 async def test_events_that_happen_while_watching_arrive(connection: redis.Redis, backend: Backend) -> None:
     async with running_hub(backend) as hub:
         attempt = start_job(connection)
-        watches = [asyncio.create_task(sequences(backend, hub, attempt, after)) for after in (0, 1)]
+        watches = [asyncio.create_task(watched_sequences(backend, hub, attempt, after)) for after in (0, 1)]
         for step in range(200):
             await asyncio.to_thread(attempt.report, progress(step))
         await asyncio.to_thread(attempt.cancelled)
@@ -86,13 +86,13 @@ async def test_a_watcher_that_falls_behind_reads_the_log(
     async with running_hub(backend) as hub:
         attempt = start_job(connection)
         watch = watch_job(backend, hub, attempt.job_id, 0)
-        seen = [(await anext(watch)).sequence]
+        sequences = [(await anext(watch)).sequence]
         for step in range(50):
             await asyncio.to_thread(attempt.report, progress(step))
         await asyncio.to_thread(attempt.cancelled)
         async with asyncio.timeout(PATIENCE_S):
-            seen += [event.sequence async for event in watch if not event.HasField("bookmark")]
-        assert seen == list(range(1, 54))
+            sequences += [event.sequence async for event in watch if not event.HasField("bookmark")]
+        assert sequences == list(range(1, 54))
 
 
 async def test_a_silent_watch_gives_signs_of_life(
@@ -102,9 +102,9 @@ async def test_a_silent_watch_gives_signs_of_life(
     async with running_hub(backend) as hub:
         attempt = start_job(connection)
         watch = watch_job(backend, hub, attempt.job_id, 0)
-        seen = [await anext(watch) for _ in range(5)]
-        assert [event.sequence for event in seen] == [1, 2, 2, 2, 2]
-        assert [event.HasField("bookmark") for event in seen] == [False, False, True, True, True]
+        events = [await anext(watch) for _ in range(5)]
+        assert [event.sequence for event in events] == [1, 2, 2, 2, 2]
+        assert [event.HasField("bookmark") for event in events] == [False, False, True, True, True]
         await asyncio.to_thread(attempt.cancelled)
         async with asyncio.timeout(PATIENCE_S):
             rest = [event async for event in watch if not event.HasField("bookmark")]
@@ -117,7 +117,7 @@ async def test_news_that_the_stream_lost_are_found_in_the_log(
     monkeypatch.setattr("convscope.service.watch.IDLE_S", 0.2)
     async with running_hub(backend) as hub:
         attempt = start_job(connection)
-        watch = asyncio.create_task(sequences(backend, hub, attempt))
+        watch = asyncio.create_task(watched_sequences(backend, hub, attempt))
         # An event that is in the log and never was in the notify stream, as if trimmed before the hub could read it.
         event = progress(1).SerializeToString()
         with connection.pipeline(transaction=True) as pipeline:
@@ -153,7 +153,7 @@ async def test_news_with_a_gap_within_are_not_passed_on(connection: redis.Redis,
 async def test_many_watchers_of_many_jobs(connection: redis.Redis, backend: Backend) -> None:
     async with running_hub(backend) as hub:
         attempts = [start_job(connection) for _ in range(5)]
-        watches = [asyncio.create_task(sequences(backend, hub, attempt)) for attempt in attempts * 20]
+        watches = [asyncio.create_task(watched_sequences(backend, hub, attempt)) for attempt in attempts * 20]
         for step in range(20):
             for attempt in attempts:
                 await asyncio.to_thread(attempt.report, progress(step))
@@ -180,19 +180,24 @@ async def test_an_image_has_name_subject_and_format(connection: redis.Redis, bac
     stored = Image(restart=4, best=OptimizedImage(pixels=tensor(pixels(0)), objective=2.5), cache_key="k")
     stored.frames.add(iteration=1)
     digest = backend.blobs.put(stored.SerializeToString())
-    told = Image(name="jobs/j/images/0", objective=ObjectiveRef(index=1, name="mine"))
+    reported = Image(name="jobs/j/images/0", objective=ObjectiveRef(index=1, name="mine"))
     async with running_hub(backend) as hub:
         attempt = start_job(connection)
-        attempt.report(JobEvent(image_ready=ImageReady(image=told, total_count=1)), digest)
-        seen = {
+        attempt.report(JobEvent(image_ready=ImageReady(image=reported, total_count=1)), digest)
+        watched = {
             image_format: (
                 await anext(watch_job(backend, hub, attempt.job_id, 2, image_format=image_format))
             ).image_ready
             for image_format in ImageFormat.values()[1:]
         }
-    for image_format, ready in seen.items():
+    for image_format, ready in watched.items():
         image = ready.image
-        assert (image.name, image.objective.name, image.restart, image.best.objective) == (told.name, "mine", 4, 2.5)
+        assert (image.name, image.objective.name, image.restart, image.best.objective) == (
+            reported.name,
+            "mine",
+            4,
+            2.5,
+        )
         assert not image.frames
         whole = image_format == ImageFormat.IMAGE_FORMAT_FLOAT32
         assert image.best.HasField("pixels") == whole
@@ -215,30 +220,30 @@ async def nothing_but_bookmarks(watch: AsyncIterator[JobEvent]) -> None:
         assert event.HasField("bookmark")
 
 
-async def test_a_log_that_grew_anew_is_no_continuation(
+async def test_a_log_that_grew_again_is_no_continuation(
     connection: redis.Redis, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether the watch goes on by news, by what the log has, or is taken up again."""
+    """Whether the watch continues by news, by what the log has, or is resumed."""
     monkeypatch.setattr("convscope.service.watch.IDLE_S", 0.2)
     async with running_hub(backend) as hub:
         attempt = start_job(connection)
         attempt.report(progress(1))
         watch = watch_job(backend, hub, attempt.job_id, 0)
-        seen = [await anext(watch) for _ in range(3)]
-        assert [bool(event.log_token) for event in seen] == [True] * 3
+        events = [await anext(watch) for _ in range(3)]
+        assert [bool(event.log_token) for event in events] == [True] * 3
         forget_the_last(connection, attempt)
         for step in (2, 3):
             await asyncio.to_thread(attempt.report, progress(step))
         async with asyncio.timeout(PATIENCE_S):
-            with pytest.raises(LogLostError, match="is not the one that was seen"):
+            with pytest.raises(LogLostError, match="not the one"):
                 await nothing_but_bookmarks(watch)
-            with pytest.raises(LogLostError, match="is not the one that was seen"):
-                await anext(watch_job(backend, hub, attempt.job_id, 3, seen[2].log_token))
-            again = watch_job(backend, hub, attempt.job_id, 2, seen[1].log_token)
+            with pytest.raises(LogLostError, match="not the one"):
+                await anext(watch_job(backend, hub, attempt.job_id, 3, events[2].log_token))
+            again = watch_job(backend, hub, attempt.job_id, 2, events[1].log_token)
             assert [(await anext(again)).train_progress.step for _ in range(2)] == [2, 3]
 
 
-async def test_a_job_that_waits_for_its_next_event_can_be_taken_up(connection: redis.Redis, backend: Backend) -> None:
+async def test_a_watch_of_a_job_without_news_can_be_resumed(connection: redis.Redis, backend: Backend) -> None:
     async with running_hub(backend) as hub:
         attempt = start_job(connection)
         with pytest.raises(LogLostError):

@@ -1,13 +1,13 @@
 """A Redis takes a store over: models are known again, and what is not understood is left alone."""
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import redis
 
-from convscope.store import BlobStore, Deployment, ModelManifests, ModelStore, Sweeper
+from convscope.store import BlobStore, Collector, Deployment, ModelManifests, ModelStore, Sweeper
 from convscope.store.errors import AdoptionError, LayoutError
 from convscope.store.manifests import Manifest, Manifests
 from convscope.store.redis.keys import KEYS
@@ -16,14 +16,6 @@ from convscope.store.upkeep.overview import survey_deployment
 from support.trained_models import train_model
 
 NOW = timedelta(0)
-
-
-@pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
 
 
 def files(folder: Path) -> dict[Path, bytes]:
@@ -39,7 +31,7 @@ def test_models_are_known_again_and_deleted_ones_are_not(
     connection.flushdb()
     before = files(tmp_path)
     plan = Adoption(connection, blobs).plan()
-    assert [each.name for each in plan.restored] == [kept.name]
+    assert [manifest.name for manifest in plan.restored] == [kept.name]
     assert plan.deleted == [deleted.name]
     assert files(tmp_path) == before
     assert not connection.keys("*")  # a plan changes nothing
@@ -52,7 +44,7 @@ def test_models_are_known_again_and_deleted_ones_are_not(
     assert {key: value for key, value in files(tmp_path).items() if "blobs" in key.parts} == {
         key: value for key, value in before.items() if "blobs" in key.parts
     }
-    assert Sweeper(connection, blobs).sweep(NOW) == 0  # what was there before is left to `admin sweep --all`
+    assert Sweeper(connection, blobs).sweep(NOW) == 0  # what was there before is left to ``admin sweep --all``
     assert Sweeper(connection, blobs).sweep(NOW, all_ages=True) == 4  # two results, and the deleted model
     assert blobs.get(kept.digest.sha256)
     ModelManifests(connection, blobs).delete(kept.name)
@@ -87,7 +79,7 @@ def test_an_adoption_that_was_broken_off_is_done_again(
     assert Deployment(connection, blobs.objects).standing().deletes
 
 
-def test_what_is_not_understood_is_left_alone_and_said(
+def test_what_is_not_understood_is_left_alone_and_reported(
     connection: redis.Redis, blobs: BlobStore, tmp_path: Path
 ) -> None:
     damaged, newer, fileless, whole = (train_model(connection, blobs) for _ in range(4))
@@ -105,7 +97,7 @@ def test_what_is_not_understood_is_left_alone_and_said(
     connection.flushdb()
     before = files(folder)
     plan = Adoption(connection, blobs).plan()
-    assert [each.name for each in plan.restored] == [whole.name]
+    assert [manifest.name for manifest in plan.restored] == [whole.name]
     left = dict(plan.left)
     assert left.keys() == {damaged.name, newer.name, fileless.name, "plates/some", "manifests/models/notes.txt"}
     assert "newer" in left[newer.name]
@@ -159,21 +151,46 @@ def test_adopting_clears_notes_of_guests(connection: redis.Redis, blobs: BlobSto
 
 def test_the_overview_tells_what_belongs_to_whom(connection: redis.Redis, blobs: BlobStore, tmp_path: Path) -> None:
     whole, bare = train_model(connection, blobs), train_model(connection, blobs, manifest=False)
-    found = survey_deployment(connection, blobs)
-    assert found.deletes
-    assert found.redis["deployment"] == found.store["deployment"]
-    assert (found.redis["jobs"], found.redis["models"]) == (2, 2)
-    assert (found.store["files"], found.store["manifests"]) == (6, 1)
-    assert found.store["bytes"] == sum(path.stat().st_size for path in (tmp_path / "blobs").rglob("*/*"))
-    assert found.models_without_manifest == [bare.name]
+    survey = survey_deployment(connection, blobs)
+    assert survey.deletes
+    assert survey.redis["deployment"] == survey.store["deployment"]
+    assert (survey.redis["jobs"], survey.redis["models"]) == (2, 2)
+    assert (survey.store["files"], survey.store["manifests"]) == (6, 1)
+    assert survey.store["bytes"] == sum(path.stat().st_size for path in (tmp_path / "blobs").rglob("*/*"))
+    assert survey.models_without_manifest == [bare.name]
     connection.flushdb()
-    found = survey_deployment(connection, blobs)
-    assert not found.deletes
-    assert found.code == "redis_new"
-    assert found.advice
-    assert found.manifests_without_record == [whole.name]
+    survey = survey_deployment(connection, blobs)
+    assert not survey.deletes
+    assert survey.code == "redis_new"
+    assert survey.advice
+    assert survey.manifests_without_record == [whole.name]
     assert not connection.keys("*")
     connection.zadd(KEYS["jobs"], {"some": 0})
     assert survey_deployment(connection, blobs).code == "layout"
     (tmp_path / "manifests" / f"{whole.name}.json").write_bytes(os.urandom(9))
     assert survey_deployment(connection, blobs).unreadable
+
+
+def test_a_model_whose_file_is_deleted_while_it_is_restored_is_not_made_again(
+    connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = train_model(connection, blobs)
+    manifest = Manifests(blobs.objects).read(model.name)
+    assert manifest is not None
+    data = blobs.get(model.digest.sha256)
+    connection.flushdb()
+    written = BlobStore.written
+
+    def see_and_lose(store: BlobStore, digest: str) -> datetime | None:
+        time = written(store, digest)
+        if digest == model.digest.sha256:
+            assert Collector(connection, store).collect([digest]) == 1
+        return time
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BlobStore, "written", see_and_lose)
+        assert ModelManifests(connection, blobs).restore(manifest)
+    assert not list(ModelStore(connection).walk())
+    blobs.put(data)
+    assert not ModelManifests(connection, blobs).restore(manifest)
+    assert ModelStore(connection).ready(model.name) == model

@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order: what is to be had, what runs and what is kept stays in agreement."""
+"""Whatever happens, in any order: records of what can be claimed, what runs and what is kept stay in agreement."""
 
 import itertools
 import secrets
@@ -77,12 +77,12 @@ class Snapshot:
         return self._values.get(key(name, *ids), default)
 
     def names(self, name: str) -> set[tuple[str, ...]]:
-        """What there is of this name: the ids of each."""
+        """Return the ids of every key of this name."""
         start, *rest = KEYS[name].split("%s")
-        found = (each.removeprefix(start) for each in self._values if each.startswith(start))
+        middles = (key.removeprefix(start) for key in self._values if key.startswith(start))
         if rest[-1]:
-            return {(each.removesuffix(rest[-1]),) for each in found if each.endswith(rest[-1])}
-        return {tuple(each.split(":")) for each in found if each.count(":") == len(rest) - 1}
+            return {(middle.removesuffix(rest[-1]),) for middle in middles if middle.endswith(rest[-1])}
+        return {tuple(middle.split(":")) for middle in middles if middle.count(":") == len(rest) - 1}
 
     def jobs(self) -> dict[str, dict[str, str]]:
         return {job: self.of("job", job) for job, _ in self.of("jobs")}
@@ -95,27 +95,27 @@ def _text(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, dict):
-        return {_text(name): _text(each) for name, each in value.items()}
+        return {_text(name): _text(content) for name, content in value.items()}
     if isinstance(value, (list, tuple, set)):
         return type(value)(map(_text, value))
     return value
 
 
-def left(found: Snapshot, job: str, record: dict[str, str]) -> int:
-    """How many parts of a job are to be had."""
+def claimable(snapshot: Snapshot, job: str, record: dict[str, str]) -> int:
+    """Return how many parts of a job can be claimed."""
     if record["state"] not in {"queued", "running"} or "cancel" in record:
         return 0
-    return int(record["parts"]) - int(record["next"]) + len(found.of("returned", job))
+    return int(record["parts"]) - int(record["next"]) + len(snapshot.of("returned", job))
 
 
-def blobs_of_job(found: Snapshot, job: str, record: dict[str, str]) -> set[str]:
-    """What a job's record, log, images and candidates refer to."""
-    blobs = {fields["blob"] for _, fields in found.of("events", job)} | {record.get("result", "")}
+def blobs_of_job(snapshot: Snapshot, job: str, record: dict[str, str]) -> set[str]:
+    """Return the blobs that a job's record, log, images and candidates refer to."""
+    blobs = {fields["blob"] for _, fields in snapshot.of("events", job)} | {record.get("result", "")}
     blobs |= {blob.digest for blob in read_examples(record.get("examples", ""))}
     blobs |= {file.digest for file in read_files(record.get("files", "[]"))}
-    blobs |= set(found.of("images", job, default={}).values())
-    for noted in found.of("candidates", job, default={}).values():
-        blobs |= {each.split(":")[2] for each in noted.split()}
+    blobs |= set(snapshot.of("images", job, default={}).values())
+    for noted in snapshot.of("candidates", job, default={}).values():
+        blobs |= {note.split(":")[2] for note in noted.split()}
     if record["state"] in OPEN:
         blobs |= {record.get(name, "") for name in ("model_file", "model_history")}
         blobs |= {record.get(name, "").rpartition(":")[2] for name in ("checkpoint", "checkpoint_before")}
@@ -137,10 +137,10 @@ class Books(RuleBasedStateMachine):
         self.attempts: list[tuple[str, Attempt]] = []
         self.computed: Counter[tuple[str, int]] = Counter()
         self.numbers = itertools.count()
-        self.begin_amid_work()
+        self.begin_with_open_jobs()
 
-    def begin_amid_work(self) -> None:
-        """A model that is made, jobs that work on it, and one that waits for another; some of it runs."""
+    def begin_with_open_jobs(self) -> None:
+        """Create a model in training, jobs that work on it, and one that waits for another model; start some of it."""
         training, _ = self.jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
         self.claim("cpu", wait=False, warm=False, again=False)
         self._end(*self.attempts.pop(), "finish", "a")
@@ -168,7 +168,7 @@ class Books(RuleBasedStateMachine):
     def create(
         self, *, parts: int, priority: Any, device: Any, owner: str, cost: float, timeout: bool, data: st.DataObject
     ) -> None:
-        model = data.draw(st.sampled_from(["", *(each.name for each in ModelStore(self.connection).walk())]))
+        model = data.draw(st.sampled_from(["", *(model.name for model in ModelStore(self.connection).walk())]))
         trains = data.draw(st.booleans())
         planned = not model or data.draw(st.booleans())
         spec = JobSpec(train=TrainSpec(continue_from=model))
@@ -276,13 +276,13 @@ class Books(RuleBasedStateMachine):
     @rule(again=st.booleans(), fits=st.booleans(), parts=st.integers(1, 3))
     def plan(self, *, again: bool, fits: bool, parts: int) -> None:
         late = LatePlans(self.connection)
-        for each in late.waiting():
+        for waiting in late.waiting():
             for call in range(1 + again):  # a second service plans as well
                 if fits:
-                    count = 1 if each.job.spec.HasField("train") else parts
-                    done = late.plan(each.job, each.job.spec, parts=count, part_seconds=1.0)
+                    count = 1 if waiting.job.spec.HasField("train") else parts
+                    done = late.plan(waiting.job, waiting.job.spec, parts=count, part_seconds=1.0)
                 else:
-                    done = late.fail(each.job, Failure(message="x"))
+                    done = late.fail(waiting.job, Failure(message="x"))
                 assert done == (call == 0)
 
     @precondition(lambda self: self.connection.zcard(KEYS["deadlines"]))
@@ -308,10 +308,10 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self.names())
     @rule(data=st.data(), is_ended=st.booleans())
     def delete(self, data: st.DataObject, is_ended: bool) -> None:
-        found = [job for job in self.jobs.walk() if job.HasField("end_time") == is_ended]
-        if not found:
+        jobs = [job for job in self.jobs.walk() if job.HasField("end_time") == is_ended]
+        if not jobs:
             return
-        name, ended = data.draw(st.sampled_from([(job.name, job.HasField("end_time")) for job in found]))
+        name, ended = data.draw(st.sampled_from([(job.name, job.HasField("end_time")) for job in jobs]))
         try:
             self.jobs.delete(name)
             assert ended
@@ -337,87 +337,93 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def books_balance(self) -> None:
         if hasattr(self, "jobs"):
-            found = Snapshot(self.connection)
-            self.ready_set_holds_what_is_to_be_had(found)
-            self.leases_are_of_what_runs(found)
-            self.deadlines_are_of_what_has_begun(found)
-            self.what_is_not_planned_waits(found)
-            self.indexes_agree(found)
-            self.references_are_counted(found)
+            snapshot = Snapshot(self.connection)
+            self.ready_set_holds_what_is_to_be_had(snapshot)
+            self.leases_are_of_what_runs(snapshot)
+            self.deadlines_are_of_what_has_begun(snapshot)
+            self.what_is_not_planned_waits(snapshot)
+            self.indexes_agree(snapshot)
+            self.references_are_counted(snapshot)
 
-    def ready_set_holds_what_is_to_be_had(self, found: Snapshot) -> None:
-        ready, parts, backlog = set[tuple[str, ...]](), Counter[str](), Counter[str]()
-        for job, record in found.jobs().items():
-            if count := left(found, job, record):
+    def ready_set_holds_what_is_to_be_had(self, snapshot: Snapshot) -> None:
+        ready, backlog = set[tuple[str, ...]](), Counter[str]()
+        for job, record in snapshot.jobs().items():
+            if count := claimable(snapshot, job, record):
                 ready.add((record["priority"], record["device"], record["owner"], job))
-                parts[record["device"]] += count
                 backlog[f"parts:{record['priority']}:{record['device']}"] += count
-        listed = found.names("ready_jobs")
-        assert {(*ids, job) for ids in listed for job, _ in found.of("ready_jobs", *ids)} == ready
-        owners = {(*ids, owner) for ids in found.names("ready_owners") for owner, _ in found.of("ready_owners", *ids)}
+        listed = snapshot.names("ready_jobs")
+        assert {(*ids, job) for ids in listed for job, _ in snapshot.of("ready_jobs", *ids)} == ready
+        owners = {
+            (*ids, owner) for ids in snapshot.names("ready_owners") for owner, _ in snapshot.of("ready_owners", *ids)
+        }
         assert owners == {ids[:3] for ids in ready}
-        counts = found.of("ready_parts", default={})
-        assert {device: int(count) for device, count in counts.items() if int(count)} == dict(parts)
-        stored = found.of("backlog", default={})
+        stored = snapshot.of("backlog", default={})
         assert {name: int(count) for name, count in stored.items() if name.startswith("parts:")} == dict(backlog)
         assert {name.removeprefix("seconds") for name in stored if name.startswith("seconds")} == {
             name.removeprefix("parts") for name in backlog
         }
 
-    def leases_are_of_what_runs(self, found: Snapshot) -> None:
-        held, open_jobs = Counter[str](), {job for job, record in found.jobs().items() if record["state"] == "running"}
-        for lease, _ in found.of("leases"):
+    def leases_are_of_what_runs(self, snapshot: Snapshot) -> None:
+        held, open_jobs = (
+            Counter[str](),
+            {job for job, record in snapshot.jobs().items() if record["state"] == "running"},
+        )
+        for lease, _ in snapshot.of("leases"):
             job, _, part = lease.partition("|")
-            assert f"nonce:{part}" in found.of("parts", job)
+            assert f"nonce:{part}" in snapshot.of("parts", job)
             held[job] += 1
         for job in open_jobs:
-            record = found.of("job", job)
+            record = snapshot.of("job", job)
             assert held[job] == int(record["running"])
-            assert held[job] == sum(name.startswith("nonce:") for name in found.of("parts", job, default={}))
+            assert held[job] == sum(name.startswith("nonce:") for name in snapshot.of("parts", job, default={}))
         assert set(held) <= open_jobs
-        for job, record in found.jobs().items():
-            assert record["state"] in {"queued", "running"} or not found.of("parts", job)
+        for job, record in snapshot.jobs().items():
+            assert record["state"] in {"queued", "running"} or not snapshot.of("parts", job)
             done = sum(count for (of, _), count in self.computed.items() if of == job)
             assert int(record["done"]) == done
             assert record["state"] != "succeeded" or done == int(record["parts"])
         assert set(self.computed.values()) <= {1}
 
-    def deadlines_are_of_what_has_begun(self, found: Snapshot) -> None:
-        begun = {job for job, record in found.jobs().items() if {"timeout", "started"} <= record.keys()}
-        active = {job for job, record in found.jobs().items() if record["state"] in OPEN}
-        assert {job for job, _ in found.of("deadlines")} == begun & active
+    def deadlines_are_of_what_has_begun(self, snapshot: Snapshot) -> None:
+        begun = {job for job, record in snapshot.jobs().items() if {"timeout", "started"} <= record.keys()}
+        active = {job for job, record in snapshot.jobs().items() if record["state"] in OPEN}
+        assert {job for job, _ in snapshot.of("deadlines")} == begun & active
 
-    def what_is_not_planned_waits(self, found: Snapshot) -> None:
-        waiting = {job for job, record in found.jobs().items() if record["state"] == "waiting"}
-        unplanned = {job for job, record in found.jobs().items() if "spec" not in record}
-        assert {job for job in unplanned if found.jobs()[job]["state"] in OPEN} <= waiting
-        assert found.of("unplanned", default=set()) <= unplanned & waiting
+    def what_is_not_planned_waits(self, snapshot: Snapshot) -> None:
+        waiting = {job for job, record in snapshot.jobs().items() if record["state"] == "waiting"}
+        unplanned = {job for job, record in snapshot.jobs().items() if "spec" not in record}
+        assert {job for job in unplanned if snapshot.jobs()[job]["state"] in OPEN} <= waiting
+        assert snapshot.of("unplanned", default=set()) <= unplanned & waiting
 
-    def indexes_agree(self, found: Snapshot) -> None:
-        jobs = found.jobs()
-        for job, _ in found.of("ended"):
+    def indexes_agree(self, snapshot: Snapshot) -> None:
+        jobs = snapshot.jobs()
+        for job, _ in snapshot.of("ended"):
             assert jobs[job]["state"] not in OPEN
-        by_state = {(ids[0], job) for ids in found.names("jobs_in_state") for job, _ in found.of("jobs_in_state", *ids)}
+        by_state = {
+            (ids[0], job) for ids in snapshot.names("jobs_in_state") for job, _ in snapshot.of("jobs_in_state", *ids)
+        }
         assert by_state == {(record["state"], job) for job, record in jobs.items()}
-        by_kind = {(*ids, job) for ids in found.names("jobs_of_kind") for job, _ in found.of("jobs_of_kind", *ids)}
+        by_kind = {
+            (*ids, job) for ids in snapshot.names("jobs_of_kind") for job, _ in snapshot.of("jobs_of_kind", *ids)
+        }
         assert by_kind == {(record["kind"], record["state"], job) for job, record in jobs.items()}
-        assert len(found.of("ended")) == sum(record["state"] not in OPEN for record in jobs.values())
-        for model, _ in found.of("models"):
-            if found.of("model", model)["state"] == "pending":
+        assert len(snapshot.of("ended")) == sum(record["state"] not in OPEN for record in jobs.values())
+        for model, _ in snapshot.of("models"):
+            if snapshot.of("model", model)["state"] == "pending":
                 assert jobs[model]["state"] in OPEN  # a training's model has its id
 
-    def references_are_counted(self, found: Snapshot) -> None:
-        owners = found.trash()
-        for job, record in found.jobs().items():
-            owners.append(set(found.of("job_blobs", job)))
-            assert owners[-1] == blobs_of_job(found, job, record)
-        for model, _ in found.of("models"):
-            record = found.of("model", model)
-            owners.append(set(found.of("model_blobs", model)))
+    def references_are_counted(self, snapshot: Snapshot) -> None:
+        owners = snapshot.trash()
+        for job, record in snapshot.jobs().items():
+            owners.append(set(snapshot.of("job_blobs", job)))
+            assert owners[-1] == blobs_of_job(snapshot, job, record)
+        for model, _ in snapshot.of("models"):
+            record = snapshot.of("model", model)
+            owners.append(set(snapshot.of("model_blobs", model)))
             assert owners[-1] == {record.get("file", ""), record.get("history", "")} - {""}
         counts = Counter(digest for blobs in owners for digest in blobs)
-        assert {name: int(count) for name, count in found.of("references", default={}).items()} == dict(counts)
-        once_referred = {digest for digest, _ in found.of("unreferenced")}
+        assert {name: int(count) for name, count in snapshot.of("references", default={}).items()} == dict(counts)
+        once_referred = {digest for digest, _ in snapshot.of("unreferenced")}
         assert {"a", "b", "history", "file"} >= once_referred
 
 

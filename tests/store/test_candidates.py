@@ -1,4 +1,4 @@
-"""Candidates for images are kept for as long as somebody may choose among them, and no longer."""
+"""Candidates for images are kept for as long as an attempt may choose among them, and no longer."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,7 @@ def candidate(number: int, first: int, restarts: int = 4) -> Candidate:
 
 
 def references(connection: redis.Redis) -> dict[str, int]:
-    """How often each blob is referred to, but for models."""
+    """Return how often each blob is referred to, except by models."""
     counts = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
     return {digest: count for digest, count in counts.items() if digest != "file"}
 
@@ -50,8 +50,8 @@ def test_candidates_are_found_by_image_in_the_order_of_restarts(connection: redi
 
 def test_an_image_takes_the_place_of_its_candidates(connection: redis.Redis, job: Job) -> None:
     first, second = claim(connection, job, 0, "a"), claim(connection, job, 1, "b")
-    for each in (candidate(7, 0), candidate(7, 4), candidate(8, 0)):
-        first.report_candidate(each, 1)
+    for progress in (candidate(7, 0), candidate(7, 4), candidate(8, 0)):
+        first.report_candidate(progress, 1)
     for attempt in (first, second):  # both have chosen
         attempt.report_images([image(7, "image")], 1)
     second.report_candidate(candidate(7, 8), 1)  # too late
@@ -65,7 +65,7 @@ def test_candidates_may_be_equal_to_others_and_to_the_image(connection: redis.Re
     for number in (7, 8):
         attempt.report_candidate(replace(candidate(number, 0), blob="same"), 1)
     attempt.report_images([image(7, "same"), image(9, "same")], 1)
-    assert [found.blob for found in read_candidates(connection, attempt.job_id, 8)] == ["same"]
+    assert [candidate_.blob for candidate_ in read_candidates(connection, attempt.job_id, 8)] == ["same"]
     assert references(connection) == {"same": 1}
     attempt.report_images([image(8, "another")], 1)
     assert references(connection) == {"same": 1, "another": 1}
@@ -77,7 +77,7 @@ def test_candidates_may_be_equal_to_others_and_to_the_image(connection: redis.Re
     assert not connection.keys("*:further")
 
 
-def test_a_known_image_takes_their_place_too(connection: redis.Redis, job: Job, model: str) -> None:
+def test_a_cached_image_takes_their_place_too(connection: redis.Redis, job: Job, model: str) -> None:
     first = claim(connection, job, 0, "a")
     first.report_candidate(candidate(7, 0), 1)
     claim(connection, create(connection, 1, model=model)).report_images([image(7, "image")], 1)
@@ -125,8 +125,8 @@ def test_nothing_is_left_when_the_job_ends(
     connection: redis.Redis, job: Job, end: Callable[[redis.Redis, Attempt], None]
 ) -> None:
     attempt = claim(connection, job)
-    for each in (candidate(7, 0), candidate(7, 4), candidate(8, 0)):
-        attempt.report_candidate(each, 1)
+    for progress in (candidate(7, 0), candidate(7, 4), candidate(8, 0)):
+        attempt.report_candidate(progress, 1)
     end(connection, attempt)
     assert JobStore(connection).get(job.name).HasField("end_time")
     assert references(connection) == {}

@@ -1,4 +1,4 @@
-"""Checkpoints are kept for as long as somebody may go on from them, and no longer, however the job ends."""
+"""Checkpoints are kept for as long as an attempt may resume from them, and no longer, however the job ends."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from convscope.v1.train_pb2 import TrainSpec
 
 
 def started(connection: redis.Redis) -> tuple[Job, Attempt]:
-    """A training with three checkpoints, of which two are kept."""
+    """Start a training with three checkpoints, of which two are kept."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     attempt = Attempt.claim(connection, Claimant(worker="w"))
     assert attempt is not None

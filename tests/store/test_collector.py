@@ -21,8 +21,10 @@ class Slow(BlobStore):
 
     before: Callable[[], object] = staticmethod(lambda: None)
     after: Callable[[], object] = staticmethod(lambda: None)
+    deleting: Sequence[str] = ()
 
     def delete(self, digests: Sequence[str]) -> None:
+        self.deleting = digests
         self.before()
         super().delete(digests)
         self.after()
@@ -41,12 +43,12 @@ def claim(connection: redis.Redis, blobs: BlobStore | None) -> Attempt:
 
 
 def condemn(connection: redis.Redis, *orphans: str) -> list[str]:
-    found: list[bytes] = Scripts(connection).run("condemn", 0, 100, *listed(orphans))
-    return [digest.decode() for digest in found]
+    _, *condemned = Scripts(connection).run("condemn", 0, 100, *listed(orphans))
+    return [digest.decode() for digest in condemned]
 
 
 def unreferenced(connection: redis.Redis, blobs: BlobStore, data: bytes = DATA) -> str:
-    """A blob that has lost its last reference."""
+    """Return the digest of a blob that has lost its last reference."""
     attempt = claim(connection, blobs)
     digest = attempt.put(data)
     attempt.report(JobEvent(), digest)
@@ -170,12 +172,12 @@ def test_nothing_is_deleted_that_another_collector_took_over(connection: redis.R
     """It was so slow that another one has struck it off, and a job refers to it again."""
     digest = unreferenced(connection, blobs)
     writer = claim(connection, blobs)
-    asked = 0
+    calls = 0
 
     def permit() -> None:
-        nonlocal asked
-        asked += 1
-        if asked == 2:  # it has condemned the batch
+        nonlocal calls
+        calls += 1
+        if calls == 2:  # it has condemned the batch
             assert Collector(connection, blobs).collect(patience_ms=0) == 1
             writer.report(JobEvent(), writer.put(DATA))
             raise DeletionOffError("the lock ran out")
@@ -183,6 +185,45 @@ def test_nothing_is_deleted_that_another_collector_took_over(connection: redis.R
     with pytest.raises(DeletionOffError):
         Collector(connection, blobs, permit).collect(patience_ms=0)
     assert blobs.get(digest) == DATA
+
+
+def test_a_collector_that_is_stopped_amid_a_deletion_deletes_nothing_more_once_it_is_replaced(
+    connection: redis.Redis, blobs: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convscope.store.upkeep.collector.CHUNK", 1)
+    stored = {unreferenced(connection, blobs, data): data for data in (b"one", b"two", b"three")}
+    first, second = claim(connection, blobs), claim(connection, blobs)
+    late: list[str] = []
+
+    def stop() -> None:
+        blobs.before = lambda: None
+        late.extend(blobs.deleting)
+        assert Collector(connection, blobs).collect(patience_ms=0) == 3
+        first.report(JobEvent())  # both know that these are struck off
+        second.report(JobEvent())
+        second.put(stored[late[0]])  # and refers to it later
+        for digest in stored.keys() - set(late):
+            first.report(JobEvent(), first.put(stored[digest]))
+
+    blobs.before = stop
+    with pytest.raises(DeletionOffError):
+        Collector(connection, blobs).collect(patience_ms=0)
+    second.report(JobEvent(), late[0])
+    assert [blobs.get(digest) for digest in stored] == list(stored.values())
+
+
+def test_a_collector_that_comes_late_strikes_off_nothing_of_another(connection: redis.Redis, blobs: Slow) -> None:
+    digest = unreferenced(connection, blobs)
+
+    def stop() -> None:
+        blobs.after = lambda: None
+        assert Collector(connection, blobs).collect(patience_ms=0) == 1
+        unreferenced(connection, blobs)
+        assert condemn(connection) == [digest]
+
+    blobs.after = stop
+    Collector(connection, blobs).collect(patience_ms=0)
+    assert connection.hexists(KEYS["condemned"], digest)  # a third one is about to delete it
 
 
 def test_what_deleted_jobs_leave_is_taken_apart_in_slices(connection: redis.Redis) -> None:

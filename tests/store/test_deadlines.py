@@ -20,7 +20,7 @@ TIMEOUT_S = 60
 
 
 def create(connection: redis.Redis, *, needs: str = "", parts: int = 1, seconds: float = TIMEOUT_S) -> Job:
-    """A training with a timeout."""
+    """Create a training with a timeout."""
     timeout = Duration()
     timeout.FromMilliseconds(round(seconds * 1000))
     spec = JobSpec(train=TrainSpec(continue_from=needs))
@@ -31,7 +31,7 @@ def create(connection: redis.Redis, *, needs: str = "", parts: int = 1, seconds:
 
 
 def deadline(connection: redis.Redis, job: Job) -> float | None:
-    """When a job fails, in seconds since 1970."""
+    """Return when a job fails, in seconds since 1970."""
     score = connection.zscore(KEYS["deadlines"], job.name.removeprefix("jobs/"))
     return None if score is None else score / 1000
 
@@ -98,7 +98,7 @@ def test_a_deadline_of_a_job_that_is_gone_is_forgotten(connection: redis.Redis) 
     assert connection.zcard(KEYS["deadlines"]) == 0
 
 
-def test_those_that_wait_for_its_model_fail_too(connection: redis.Redis) -> None:
+def test_jobs_that_wait_for_its_model_fail_too(connection: redis.Redis) -> None:
     job = create(connection)
     waiting = create(connection, needs=job.model)
     part_jobs.claim(connection, job)
@@ -109,10 +109,10 @@ def test_those_that_wait_for_its_model_fail_too(connection: redis.Redis) -> None
 
 
 def killed(connection: redis.Redis, workers: str) -> list[bool]:
-    """Which workers are told to kill their executors, after those that time out have had the time to stop."""
+    """Return which workers are told to kill their executors once those that time out have had the time to stop."""
     outrun: Any = connection.zrange(KEYS["outrun"], 0, -1)
-    for each in outrun:
-        connection.zadd(KEYS["outrun"], {each: 1})
+    for job in outrun:
+        connection.zadd(KEYS["outrun"], {job: 1})
     Reconciler(connection, period_s=0).tick()
     return [part_jobs.is_to_be_killed(connection, worker) for worker in workers]
 

@@ -34,9 +34,9 @@ DAY_S = 86_400
 @pytest.fixture
 def other(redis_server: EmbeddedRedis, connection: redis.Redis) -> redis.Redis:
     """Another empty Redis: another database of the same server."""
-    found = redis.Redis.from_url(f"{redis_server.url}?db=1")
-    found.flushdb()
-    return found
+    database = redis.Redis.from_url(f"{redis_server.url}?db=1")
+    database.flushdb()
+    return database
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def age(folder: Path, seconds: float = DAY_S) -> None:
 
 
 def state(connection: redis.Redis) -> bytes:
-    found = connection.dump(KEYS["deployment"])
-    assert isinstance(found, bytes)
-    return found
+    dump = connection.dump(KEYS["deployment"])
+    assert isinstance(dump, bytes)
+    return dump
 
 
 def set_back(connection: redis.Redis, backup: bytes) -> None:
@@ -67,12 +67,12 @@ def set_back(connection: redis.Redis, backup: bytes) -> None:
 
 def test_an_empty_redis_and_an_empty_store_belong_together(connection: redis.Redis, blobs: BlobStore) -> None:
     assert deployment(connection, blobs).standing().code == "unused"
-    found = deployment(connection, blobs).join()
-    assert found.deletes
-    assert found.store.marker
-    assert found.redis.deployment == found.store.marker.deployment
-    assert found.redis.epoch == found.store.epoch == 1
-    assert deployment(connection, blobs).join() == found
+    state = deployment(connection, blobs).join()
+    assert state.deletes
+    assert state.store.marker
+    assert state.redis.deployment == state.store.marker.deployment
+    assert state.redis.epoch == state.store.epoch == 1
+    assert deployment(connection, blobs).join() == state
 
 
 def test_both_sides_advance(connection: redis.Redis, blobs: BlobStore) -> None:
@@ -80,9 +80,9 @@ def test_both_sides_advance(connection: redis.Redis, blobs: BlobStore) -> None:
     whole.join()
     for _ in range(12):
         assert whole.advance()
-    found = whole.may_delete()
-    assert found.redis.epoch == found.store.epoch == 13
-    assert len([each for batch in blobs.objects.list("deployment") for each in batch]) < 12  # old markers are gone
+    epochs = whole.may_delete()
+    assert epochs.redis.epoch == epochs.store.epoch == 13
+    assert len([marker for batch in blobs.objects.list("deployment") for marker in batch]) < 12  # old markers are gone
 
 
 def test_an_epoch_is_used_once_redis_may_have_written_it_down(connection: redis.Redis, blobs: BlobStore) -> None:
@@ -96,8 +96,8 @@ def test_an_epoch_is_used_once_redis_may_have_written_it_down(connection: redis.
 
 
 def with_files(connection: redis.Redis, blobs: BlobStore) -> Standing:
-    """A deployment that has a job, a model, and a blob that nothing points to."""
-    found = deployment(connection, blobs).join()
+    """Join a deployment and give it a job, a model, and a blob that nothing points to."""
+    joined = deployment(connection, blobs).join()
     train_model(connection, blobs)
     blobs.put(b"an orphan")
     deleted = train_model(connection, blobs)
@@ -105,8 +105,8 @@ def with_files(connection: redis.Redis, blobs: BlobStore) -> Standing:
     Scripts(connection).run("take_apart", 100)
     for digest in cast("list[bytes]", connection.zrange(KEYS["unreferenced"], 0, -1)):
         connection.zadd(KEYS["unreferenced"], {digest: 1})  # for long
-    Scripts(connection).run("condemn", 0, 1, 0)  # a collector has died amid its work
-    return found
+    Scripts(connection).run("condemn", 0, 1, 0)  # a collector has died during its work
+    return joined
 
 
 def lose_redis(connection: redis.Redis, blobs: BlobStore, folder: Path) -> None:
@@ -297,7 +297,7 @@ def test_a_sweep_stops_when_redis_is_set_back_or_the_store_adopted(
     whole.advance()
     begun = whole.may_delete()
     whole.advance()
-    assert whole.may_delete(begun).redis.epoch == 3  # another leader goes on
+    assert whole.may_delete(begun).redis.epoch == 3  # another leader continues
     after = state(connection)
     set_back(connection, backup)
     with pytest.raises(DeletionOffError):
@@ -335,7 +335,7 @@ def test_the_store_is_judged_by_its_own_clock(
     age(tmp_path, 2 * DAY_S)
     assert blobs.objects.now().timestamp() > 0
     monkeypatch.setattr(
-        type(blobs.objects), "now", lambda self: next(each.written for batch in blobs.stored() for each in batch)
+        type(blobs.objects), "now", lambda self: next(blob.written for batch in blobs.stored() for blob in batch)
     )
     assert Sweeper(connection, blobs).sweep() == 0
     assert Sweeper(connection, blobs).sweep(NOW) == 1
@@ -381,7 +381,7 @@ def test_records_of_another_layout_are_refused(connection: redis.Redis) -> None:
     check_layout(connection)
 
 
-def test_records_tell_their_layout_whoever_made_them(connection: redis.Redis) -> None:
+def test_every_record_tells_its_layout(connection: redis.Redis) -> None:
     check_layout(connection)
     connection.flushdb()  # it lost its volume while a service runs
     JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())

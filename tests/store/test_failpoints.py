@@ -1,4 +1,4 @@
-"""Failpoints do nothing unless they are set; what is set is done as often and as likely as it says."""
+"""Failpoints do nothing unless they are set; what is set is done as often, and with the probability, that it says."""
 
 import os
 import random
@@ -78,7 +78,7 @@ def test_anything_else_is_refused_by_the_name_of_the_variable(text: str) -> None
         "claim.after=sleep(soon)",
         "claim.after=sleep(-1)",
         "claim.after=sleep(1)(2)",
-        "claim.after=error(odd)",
+        "claim.after=error(unknown)",
         "claim.after=exit(256)",
         "claim.after=kill(9)",
         "claim.after=hang(all)",
@@ -98,15 +98,15 @@ def test_settings_refuse_it_at_start(text: str) -> None:
 
 
 def raised(times: int, rng: random.Random | None = None, *, text: str) -> list[bool]:
-    found = []
+    outcomes = []
     with active(text, rng):
         for _ in range(times):
             try:
                 failpoint(POINT)
-                found.append(False)
+                outcomes.append(False)
             except FailpointError:
-                found.append(True)
-    return found
+                outcomes.append(True)
+    return outcomes
 
 
 def test_terms_are_used_up_one_after_the_other() -> None:
@@ -116,9 +116,9 @@ def test_terms_are_used_up_one_after_the_other() -> None:
 
 
 def test_chance_is_decided_by_the_seed() -> None:
-    found = raised(2000, random.Random(1), text=f"{POINT}=25%error")
-    assert 400 < sum(found) < 600
-    assert found == raised(2000, random.Random(1), text=f"{POINT}=25%error")
+    outcomes = raised(2000, random.Random(1), text=f"{POINT}=25%error")
+    assert 400 < sum(outcomes) < 600
+    assert outcomes == raised(2000, random.Random(1), text=f"{POINT}=25%error")
     assert not any(raised(100, text=f"{POINT}=0%error"))
     assert sum(raised(500, text=f"{POINT}=50%3*error")) == 3
 

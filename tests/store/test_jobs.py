@@ -1,4 +1,4 @@
-"""Job records: created once, changed only by who may, listed newest first."""
+"""Job records: created once, changed only by the attempt that holds them, listed newest first."""
 
 from typing import Any
 
@@ -62,6 +62,35 @@ def test_a_new_job_is_queued_and_its_model_pending(connection: redis.Redis, jobs
     model = ModelStore(connection).get(job.model)
     assert model.state == ModelState.MODEL_STATE_PENDING
     assert model.lineage.job == job.name
+    assert model.owner == job.owner == "local"
+
+
+def test_a_model_is_its_jobs_owners(connection: redis.Redis, jobs: JobStore) -> None:
+    job, _ = jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model(), owner="ann")
+    claim(connection, job).succeed("result", Model(digest=Digest(sha256="file")))
+    models = ModelStore(connection)
+    model = models.get(job.model)
+    assert (model.owner, model.state) == ("ann", ModelState.MODEL_STATE_READY)
+    models.delete(job.model)
+    assert models.restore(model, since=0)
+    assert models.get(job.model) == model
+
+
+def test_a_model_that_is_deleted_stays_with_the_jobs_that_are_queued_for_it_and_not_with_those_that_wait(
+    connection: redis.Redis, jobs: JobStore
+) -> None:
+    training = train(jobs)
+    waits = evaluate(jobs, training.model)
+    claim(connection, training).succeed("result", Model(digest=Digest(sha256="file"), dataset="datasets/mnist"))
+    queued = evaluate(jobs, training.model)
+    ModelStore(connection).delete(training.model)  # before the jobs that wait for it are told
+    settle_all(connection)
+    ended = jobs.get(waits.name)
+    assert (ended.state, ended.failure.reason) == (JobState.JOB_STATE_FAILED, Failure.REASON_MODEL)
+    attempt = claim(connection, queued)
+    assert (attempt.model_file, attempt.model.dataset) == ("file", "datasets/mnist")
+    with pytest.raises(NotFoundError):
+        evaluate(jobs, training.model)
 
 
 def test_a_request_id_makes_one_job(jobs: JobStore) -> None:
@@ -130,14 +159,14 @@ def test_a_queued_job_is_cancelled_at_once(connection: redis.Redis, jobs: JobSto
     assert ModelStore(connection).get(job.model).state == ModelState.MODEL_STATE_FAILED
 
 
-def test_a_running_job_is_told_once_to_stop(connection: redis.Redis, jobs: JobStore) -> None:
+def test_a_running_job_is_asked_once_to_stop(connection: redis.Redis, jobs: JobStore) -> None:
     job = train(jobs)
     attempt = claim(connection, job)
     assert not attempt.renew()
     for _ in range(2):
-        told = jobs.request_cancel(job.name)
-        assert told.state == JobState.JOB_STATE_RUNNING
-        assert told.cancel_requested
+        cancelled = jobs.request_cancel(job.name)
+        assert cancelled.state == JobState.JOB_STATE_RUNNING
+        assert cancelled.cancel_requested
     assert attempt.renew()
     attempt.cancelled()
     assert jobs.get(job.name).state == JobState.JOB_STATE_CANCELLED
@@ -153,15 +182,17 @@ def test_a_part_of_a_job_that_is_asked_to_stop_is_not_given_back(connection: red
     assert kinds(connection, job) == ["queued", "attempt_started", "cancel_requested", "finished"]
 
 
-def test_request_ids_are_an_owners_own(connection: redis.Redis, jobs: JobStore) -> None:
+def test_request_ids_belong_to_an_owner(connection: redis.Redis, jobs: JobStore) -> None:
     spec = JobSpec(train=TrainSpec())
-    made = {owner: jobs.create(spec, request_digest="d", request_id="same", owner=owner)[0] for owner in ("ann", "bob")}
-    assert made["ann"].name != made["bob"].name
-    assert {owner: job.owner for owner, job in made.items()} == {"ann": "ann", "bob": "bob"}
-    jobs.request_cancel(made["ann"].name)
-    jobs.delete(made["ann"].name)
+    created = {
+        owner: jobs.create(spec, request_digest="d", request_id="same", owner=owner)[0] for owner in ("ann", "bob")
+    }
+    assert created["ann"].name != created["bob"].name
+    assert {owner: job.owner for owner, job in created.items()} == {"ann": "ann", "bob": "bob"}
+    jobs.request_cancel(created["ann"].name)
+    jobs.delete(created["ann"].name)
     assert jobs.of_request("same", "d", "ann") is None
-    assert jobs.of_request("same", "d", "bob") == jobs.get(made["bob"].name)
+    assert jobs.of_request("same", "d", "bob") == jobs.get(created["bob"].name)
 
 
 def test_cancelling_an_ended_job_changes_nothing(connection: redis.Redis, jobs: JobStore) -> None:
@@ -255,20 +286,20 @@ def test_models_are_listed_by_time_whatever_their_ids(
     connection: redis.Redis, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "BATCH", 3)
-    made = [train(jobs, model_id=model_id).model for model_id in ("m", "z", "a", "b", "y", "c", "x")]
-    for place, name in enumerate(made):  # five of the same time
+    names = [train(jobs, model_id=model_id).model for model_id in ("m", "z", "a", "b", "y", "c", "x")]
+    for place, name in enumerate(names):  # five are created at the same time
         created = 1_000 + max(0, place - 4)
         connection.hset(key("model", name.removeprefix("models/")), "created", created)
         connection.zadd(KEYS["models"], {name.removeprefix("models/"): created})
     models = ModelStore(connection)
     expected = ["x", "c", "z", "y", "m", "b", "a"]
     for newest_first, order in ((True, expected), (False, expected[::-1])):
-        found = list(models.walk(newest_first=newest_first))
-        assert [model.name.removeprefix("models/") for model in found] == order
-        for place, model in enumerate(found):
+        listed = list(models.walk(newest_first=newest_first))
+        assert [model.name.removeprefix("models/") for model in listed] == order
+        for place, model in enumerate(listed):
             after = model.create_time.ToMilliseconds(), model.name.removeprefix("models/")
             rest = models.walk(after=after, newest_first=newest_first)
-            assert [each.name.removeprefix("models/") for each in rest] == order[place + 1 :]
+            assert [model.name.removeprefix("models/") for model in rest] == order[place + 1 :]
 
 
 def test_models_that_cannot_be_used_are_refused(jobs: JobStore) -> None:
@@ -282,18 +313,38 @@ def test_models_that_cannot_be_used_are_refused(jobs: JobStore) -> None:
 
 
 def test_listing_is_newest_first_and_resumes(jobs: JobStore) -> None:
-    made = [train(jobs).name for _ in range(5)]
-    assert [job.name for job in jobs.walk()] == made[::-1]
-    assert [job.name for job in jobs.walk(after=made[2].removeprefix("jobs/"))] == made[1::-1]
-    assert [job.name for job in jobs.walk(newest_first=False)] == made
-    assert [job.name for job in jobs.walk(after=made[2].removeprefix("jobs/"), newest_first=False)] == made[3:]
-    jobs.request_cancel(made[3])
-    assert [job.name for job in jobs.walk(states=[JobState.JOB_STATE_CANCELLED])] == [made[3]]
-    assert [job.name for job in jobs.walk(kinds=["train", "evaluate"])] == made[::-1]
+    created = [train(jobs).name for _ in range(5)]
+    assert [job.name for job in jobs.walk()] == created[::-1]
+    assert [job.name for job in jobs.walk(after=created[2].removeprefix("jobs/"))] == created[1::-1]
+    assert [job.name for job in jobs.walk(newest_first=False)] == created
+    assert [job.name for job in jobs.walk(after=created[2].removeprefix("jobs/"), newest_first=False)] == created[3:]
+    jobs.request_cancel(created[3])
+    assert [job.name for job in jobs.walk(states=[JobState.JOB_STATE_CANCELLED])] == [created[3]]
+    assert [job.name for job in jobs.walk(kinds=["train", "evaluate"])] == created[::-1]
     queued = jobs.walk(kinds=["train"], states=[JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING])
-    assert [job.name for job in queued] == [*made[4:], *made[2::-1]]
+    assert [job.name for job in queued] == [*created[4:], *created[2::-1]]
     states = [JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_CANCELLED]
-    assert [job.name for job in jobs.walk(states=states, newest_first=False)] == made
+    assert [job.name for job in jobs.walk(states=states, newest_first=False)] == created
+
+
+def test_listings_are_of_one_owner(connection: redis.Redis, jobs: JobStore) -> None:
+    def labelled(owner: str, run: str) -> str:
+        sent = Job(spec=JobSpec(train=TrainSpec()), labels={"run": run, "by": owner})
+        return jobs.create(sent.spec, request_digest="d", sent=sent, owner=owner)[0].name
+
+    first, second, third = labelled("ann", "1"), labelled("bob", "1"), labelled("bob", "2")
+    for owner, created in (("ann", [first]), ("bob", [third, second]), ("local", [])):
+        assert [job.name for job in jobs.walk(owner=owner)] == created
+        queued = jobs.walk(owner=owner, kinds=["train"], states=[JobState.JOB_STATE_QUEUED])
+        assert [job.name for job in queued] == created
+    assert [job.name for job in jobs.walk(owner="ann", labels={"run": "1"})] == [first]
+    assert [job.name for job in jobs.walk(owner="bob", labels={"run": "1"})] == [second]
+    assert list(jobs.walk(owner="ann", labels={"by": "bob"})) == []
+    assert connection.zrange(key("jobs_labelled", "ann", "run", "1"), 0, -1) == [first.removeprefix("jobs/").encode()]
+    jobs.request_cancel(first)
+    jobs.delete(first)
+    assert not connection.exists(key("jobs_labelled", "ann", "run", "1"))
+    assert [job.name for job in jobs.walk(owner="bob", labels={"run": "1"})] == [second]
 
 
 def test_only_ended_jobs_are_deleted(connection: redis.Redis, jobs: JobStore) -> None:
@@ -325,7 +376,7 @@ def test_a_pending_model_is_not_deleted(connection: redis.Redis, jobs: JobStore)
     assert list(models.walk()) == []
 
 
-def test_a_waiter_that_is_deleted_strands_nobody(connection: redis.Redis, jobs: JobStore) -> None:
+def test_a_waiter_that_is_deleted_strands_no_other(connection: redis.Redis, jobs: JobStore) -> None:
     training = train(jobs)
     waiters = [evaluate(jobs, training.model) for _ in range(3)]
     jobs.request_cancel(waiters[0].name)
@@ -333,7 +384,7 @@ def test_a_waiter_that_is_deleted_strands_nobody(connection: redis.Redis, jobs: 
     attempt = claim(connection, training)
     attempt.succeed("", Model())
     settle_waiters(connection, attempt.makes)
-    assert [jobs.get(each.name).state for each in waiters[1:]] == [JobState.JOB_STATE_QUEUED] * 2
+    assert [jobs.get(waiter.name).state for waiter in waiters[1:]] == [JobState.JOB_STATE_QUEUED] * 2
 
 
 def test_a_request_is_known_when_its_model_is_gone(connection: redis.Redis, jobs: JobStore) -> None:

@@ -21,7 +21,7 @@ PLANNED = JobSpec(visualize=VisualizeSpec(iterations=30))
 
 @pytest.fixture
 def parent(connection: redis.Redis) -> Job:
-    """The job that makes a model of which nothing is known before."""
+    """A job that makes a model of which nothing is known before."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     return job
 
@@ -32,7 +32,7 @@ def late(connection: redis.Redis) -> LatePlans:
 
 
 def create(connection: redis.Redis, parent: Job, *, trains: bool = False) -> Job:
-    """A job that is not planned."""
+    """Create a job that is not planned."""
     spec = JobSpec(visualize=VisualizeSpec(model=parent.model))
     if trains:
         spec = JobSpec(train=TrainSpec(continue_from=parent.model))
@@ -56,12 +56,12 @@ def test_it_waits_for_its_model_and_then_for_its_plan(connection: redis.Redis, p
     assert not list(late.waiting())
     make(connection, parent)
     assert part_jobs.take(connection) is None
-    (found,) = late.waiting()
-    assert (found.job.name, found.job.state, found.job.spec) == (job.name, WAITING, job.spec)
-    assert (found.needed.name, found.needed.state) == (parent.model, ModelState.MODEL_STATE_READY)
-    assert list(found.needed.layers) == LAYERS
+    (waiting,) = late.waiting()
+    assert (waiting.job.name, waiting.job.state, waiting.job.spec) == (job.name, WAITING, job.spec)
+    assert (waiting.needed.name, waiting.needed.state) == (parent.model, ModelState.MODEL_STATE_READY)
+    assert list(waiting.needed.layers) == LAYERS
 
-    assert late.plan(found.job, PLANNED, parts=3, part_seconds=5.0, part_cost_s=2.0, stored_bytes=7)
+    assert late.plan(waiting.job, PLANNED, parts=3, part_seconds=5.0, part_cost_s=2.0, stored_bytes=7)
     planned = JobStore(connection).get(job.name)
     assert (planned.state, planned.effective_spec, planned.spec) == (QUEUED, PLANNED, job.spec)
     assert (planned.estimate.part_count, planned.estimate.stored_bytes) == (3, 7)
@@ -103,7 +103,7 @@ def test_a_model_that_was_made_just_now_is_planned_for_at_once(
     make(connection, parent)
     job = create(connection, parent)
     assert job.state == WAITING
-    assert [found.job.name for found in late.waiting()] == [job.name]
+    assert [waiting.job.name for waiting in late.waiting()] == [job.name]
     assert late.plan(job, PLANNED, part_seconds=1.0)
     assert part_jobs.claim(connection, job).model_file == "file"
 
@@ -117,10 +117,12 @@ def test_a_model_that_is_not_made_fails_it(connection: redis.Redis, parent: Job,
     assert not list(late.waiting())
 
 
-@pytest.mark.parametrize("made", [False, True])
-def test_it_can_be_cancelled_and_deleted(connection: redis.Redis, parent: Job, late: LatePlans, *, made: bool) -> None:
+@pytest.mark.parametrize("is_made", [False, True])
+def test_it_can_be_cancelled_and_deleted(
+    connection: redis.Redis, parent: Job, late: LatePlans, *, is_made: bool
+) -> None:
     job = create(connection, parent)
-    if made:
+    if is_made:
         make(connection, parent)
     assert JobStore(connection).request_cancel(job.name).state == JobState.JOB_STATE_CANCELLED
     assert connection.scard(KEYS["unplanned"]) == 0
@@ -135,8 +137,8 @@ def test_a_model_that_is_deleted_meanwhile_is_kept_for_it(
     make(connection, parent)
     ModelStore(connection).delete(parent.model)
     Reconciler(connection, period_s=0).tick()
-    (found,) = late.waiting()
-    assert late.plan(found.job, PLANNED, part_seconds=1.0)
+    (waiting,) = late.waiting()
+    assert late.plan(waiting.job, PLANNED, part_seconds=1.0)
     assert part_jobs.claim(connection, job).model_file == "file"
 
 
@@ -144,7 +146,7 @@ def test_the_model_that_it_makes_is_described_then(connection: redis.Redis, pare
     job = create(connection, parent, trains=True)
     further = create(connection, job)
     make(connection, parent)
-    assert [found.job.name for found in late.waiting()] == [job.name]
+    assert [waiting.job.name for waiting in late.waiting()] == [job.name]
     spec = JobSpec(train=TrainSpec(iterations=1))
     assert late.plan(job, spec, model=Model(dataset="datasets/mnist", layers=LAYERS), part_seconds=1.0)
     model = ModelStore(connection).get(job.model)
@@ -153,4 +155,4 @@ def test_the_model_that_it_makes_is_described_then(connection: redis.Redis, pare
     attempt: Any = part_jobs.claim(connection, job)
     attempt.succeed("", Model(digest=Digest(sha256="other"), layers=LAYERS))
     settle_waiters(connection, job.model.removeprefix("models/"))
-    assert [found.job.name for found in late.waiting()] == [further.name]
+    assert [waiting.job.name for waiting in late.waiting()] == [further.name]

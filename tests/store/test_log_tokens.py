@@ -1,4 +1,4 @@
-"""A log that lost its end and grew anew is told from the one that was read, wherever the reader had come."""
+"""A log that lost its end and grew again differs from the one that was read, wherever the reader was."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -68,21 +68,21 @@ def test_each_token_is_a_link_of_a_chain(connection: redis.Redis) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(kept=st.integers(0, 5), lost=st.integers(0, 5), anew=st.integers(0, 10), data=st.data())
-def test_a_reader_goes_on_if_what_was_read_is_still_there_and_only_then(
-    connection: redis.Redis, kept: int, lost: int, anew: int, data: st.DataObject
+@given(kept=st.integers(0, 5), lost=st.integers(0, 5), rerun=st.integers(0, 10), data=st.data())
+def test_a_reader_resumes_only_if_what_it_read_is_still_there(
+    connection: redis.Redis, kept: int, lost: int, rerun: int, data: st.DataObject
 ) -> None:
     attempt = running_job(connection)
     report(attempt, kept)
     snapshot = Snapshot.of(connection, attempt)
     report(attempt, lost)
-    seen = entries(connection, attempt)
+    log = entries(connection, attempt)
     snapshot.restore(connection, attempt)
-    report(attempt, anew, loss=1.0)
+    report(attempt, rerun, loss=1.0)
     now = entries(connection, attempt)
-    after = data.draw(st.integers(1, len(seen)), label="after")
+    after = data.draw(st.integers(1, len(log)), label="after")
     page = data.draw(st.integers(1, 5), label="page")
-    token = seen[after - 1].token
+    token = log[after - 1].token
     if after <= snapshot.length:
         assert read_log(connection, attempt.job_id, after, page, token).entries == now[after : after + page]
     else:
@@ -92,7 +92,7 @@ def test_a_reader_goes_on_if_what_was_read_is_still_there_and_only_then(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.integers(0, 12), page=st.integers(1, 7))
-def test_a_reader_who_shows_tokens_reads_to_the_end(connection: redis.Redis, events: int, page: int) -> None:
+def test_a_reader_that_sends_tokens_reads_to_the_end(connection: redis.Redis, events: int, page: int) -> None:
     attempt = running_job(connection)
     report(attempt, events)
     read: list[LogEntry] = []
@@ -102,7 +102,7 @@ def test_a_reader_who_shows_tokens_reads_to_the_end(connection: redis.Redis, eve
     assert read_log(connection, attempt.job_id, len(read), page, read[-1].token).entries == []
 
 
-def test_a_trimmed_log_can_be_read_on_with_a_token(connection: redis.Redis) -> None:
+def test_a_log_without_its_first_events_can_be_read_on_with_a_token(connection: redis.Redis) -> None:
     attempt = running_job(connection)
     report(attempt, 4)
     log = entries(connection, attempt)

@@ -49,14 +49,6 @@ MANIFESTS = st.builds(
 )
 
 
-@pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
-
-
 @given(MANIFESTS)
 def test_manifests_are_read_as_they_are_written(manifest: Manifest) -> None:
     assert Manifest.from_bytes(manifest.name, manifest.to_bytes()) == manifest
@@ -72,14 +64,14 @@ def test_a_manifest_that_is_cut_off_cannot_be_read(manifest: Manifest, data: st.
 
 
 @given(MANIFESTS)
-def test_a_newer_manifest_is_told(manifest: Manifest) -> None:
+def test_a_newer_manifest_is_reported(manifest: Manifest) -> None:
     newer = manifest.to_bytes().replace(b'"format": 1', b'"format": 2', 1)
     with pytest.raises(ManifestError, match="newer"):
         Manifest.from_bytes(manifest.name, newer)
 
 
 @given(st.binary(max_size=60) | st.sampled_from([b"[]", b"{}", b'{"format": 1}', b'{"format": "1"}', b"[" * 100_000]))
-def test_what_is_no_manifest_cannot_be_read(data: bytes) -> None:
+def test_other_data_cannot_be_read_as_a_manifest(data: bytes) -> None:
     with pytest.raises(ManifestError):
         Manifest.from_bytes("models/some", data)
 
@@ -99,12 +91,12 @@ def test_a_store_has_manifests_of_any_collection(blobs: BlobStore) -> None:
 
 def test_a_model_that_is_ready_has_a_manifest(connection: redis.Redis, blobs: BlobStore) -> None:
     model = train_model(connection, blobs)
-    found = Manifests(blobs.objects).read(model.name)
-    assert found
-    assert not found.deleted
-    assert Model.FromString(found.record).digest.sha256 == model.digest.sha256 == found.files["file"]
-    assert found.files["history"] == ModelStore(connection).history_digest(model.name)
-    assert found.deployment == Deployment(connection, blobs.objects).standing().redis.deployment
+    manifest = Manifests(blobs.objects).read(model.name)
+    assert manifest
+    assert not manifest.deleted
+    assert Model.FromString(manifest.record).digest.sha256 == model.digest.sha256 == manifest.files["file"]
+    assert manifest.files["history"] == ModelStore(connection).history_digest(model.name)
+    assert manifest.deployment == Deployment(connection, blobs.objects).standing().redis.deployment
 
 
 def test_a_stale_attempt_writes_what_is_true(connection: redis.Redis, blobs: BlobStore) -> None:
@@ -121,12 +113,12 @@ def test_a_stale_attempt_writes_what_is_true(connection: redis.Redis, blobs: Blo
         stale.succeed(blobs.put(b"result"), Model(digest=Digest(sha256=wrong)))
     for _ in range(2):
         manifests.keep(job.model)
-        found = manifests.manifests.read(job.model)
-        assert found
-        assert found.files == {"file": right}
+        manifest = manifests.manifests.read(job.model)
+        assert manifest
+        assert manifest.files == {"file": right}
 
 
-def test_missing_manifests_are_written_by_whoever_looks_after_the_store(
+def test_missing_manifests_are_written_by_the_process_that_tends_the_store(
     connection: redis.Redis, blobs: BlobStore
 ) -> None:
     model = train_model(connection, blobs, manifest=False)
@@ -140,22 +132,22 @@ def test_a_model_that_was_made_again_has_the_manifest_of_that(connection: redis.
     model.digest.sha256 = blobs.put(b"trained again, after Redis had lost the first end")
     connection.hset(key("model", model.name.removeprefix("models/")), "model", model.SerializeToString())
     ModelManifests(connection, blobs).keep(model.name)
-    found = Manifests(blobs.objects).read(model.name)
-    assert found
-    assert found.files["file"] == model.digest.sha256
+    manifest = Manifests(blobs.objects).read(model.name)
+    assert manifest
+    assert manifest.files["file"] == model.digest.sha256
 
 
 def test_deleting_a_model_leaves_a_tombstone(connection: redis.Redis, blobs: BlobStore) -> None:
     model = train_model(connection, blobs, manifest=False)
     manifests = ModelManifests(connection, blobs)
     manifests.delete(model.name)
-    found = manifests.manifests.read(model.name)
-    assert found
-    assert found.deleted
+    manifest = manifests.manifests.read(model.name)
+    assert manifest
+    assert manifest.deleted
     with pytest.raises(NotFoundError):
         manifests.delete(model.name)
     manifests.keep(model.name)
-    assert manifests.manifests.read(model.name) == found
+    assert manifests.manifests.read(model.name) == manifest
     assert Sweeper(connection, blobs).sweep(NOW) == 2  # its file, its history
 
 
@@ -169,9 +161,9 @@ def test_another_model_of_a_name_has_a_manifest_of_its_own(connection: redis.Red
         file = blobs.put(f"file {number}".encode())
         attempt.succeed(blobs.put(b"result"), Model(digest=Digest(sha256=file), lineage=Lineage(job=job.name)))
         manifests.keep("models/mine")
-        found = manifests.manifests.read("models/mine")
-        assert found
-        assert (found.deleted, found.files) == (False, {"file": file})
+        manifest = manifests.manifests.read("models/mine")
+        assert manifest
+        assert (manifest.deleted, manifest.files) == (False, {"file": file})
         assert list(sweeper.named_files(sweeper.names())) == [(file, "models/mine")]
         manifests.delete("models/mine")
         manifests.keep("models/mine")

@@ -11,11 +11,11 @@ from convscope.store.names import new_id, parse_name
 
 
 def test_ids_are_unique_and_sort_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    moments = iter([1_000_000_000_000, 1_000_000_001_000, 33_000_000_000_000 * 10**6])
-    monkeypatch.setattr("time.time_ns", lambda: next(moments))
-    made = [new_id() for _ in range(3)]
-    assert made == sorted(made)
-    assert {len(each) for each in made} == {16}
+    times = iter([1_000_000_000_000, 1_000_000_001_000, 33_000_000_000_000 * 10**6])
+    monkeypatch.setattr("time.time_ns", lambda: next(times))
+    ids = [new_id() for _ in range(3)]
+    assert ids == sorted(ids)
+    assert {len(identifier) for identifier in ids} == {16}
     monkeypatch.undo()
     assert len({new_id() for _ in range(1000)}) == 1000
 
@@ -53,5 +53,5 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
     [("CONVSCOPE_REDIS_URL", "http://x"), ("CONVSCOPE_REDIS_URL", "redis"), ("CONVSCOPE_ARTIFACTS_URL", "/tmp/x")],
 )
 def test_other_schemes_are_refused(variable: str, value: str) -> None:
-    with pytest.raises(ValueError, match=f"{variable} is '{value}'; it must start with one of"):
+    with pytest.raises(ValueError, match=f"{variable} is '{value}'"):
         StoreSettings.from_environment({variable: value})

@@ -43,7 +43,7 @@ def test_the_last_part_ends_the_job_with_its_result(connection: redis.Redis) -> 
     assert 3500 < connection.ttl(key("written", job_id)) <= 3600  # a reply may have been lost
 
 
-def test_parts_are_fenced_one_by_one(connection: redis.Redis) -> None:
+def test_parts_are_fenced_independently(connection: redis.Redis) -> None:
     job = create(connection, 2)
     first, other = claim(connection, job, 0), claim(connection, job, 1)
     first.release()
@@ -63,7 +63,7 @@ def test_parts_are_fenced_one_by_one(connection: redis.Redis) -> None:
     assert state(connection, job) == SUCCEEDED
 
 
-def test_a_job_runs_until_nobody_computes_it_any_more(connection: redis.Redis) -> None:
+def test_a_job_runs_until_no_attempt_computes_it(connection: redis.Redis) -> None:
     job = create(connection, 3)
     first, second = claim(connection, job, 0, "a"), claim(connection, job, 1, "b")
     first.release()

@@ -33,7 +33,7 @@ from support.planning_requests import FEATURES, LAYERS, objective, requests, row
 
 
 def wanted(request: VisualizationRequest) -> list[Item]:
-    """Everything, in order."""
+    """Return every item, in order."""
     return [
         Item(target.name, feature, restart)
         for target in targets(request, LAYERS)
@@ -43,14 +43,14 @@ def wanted(request: VisualizationRequest) -> list[Item]:
 
 
 def planned(request: VisualizationRequest, plan: VisualizationPlan) -> list[list[Item]]:
-    """What each part computes."""
-    found = targets(request, LAYERS)
+    """Return what each part computes."""
+    by_number = targets(request, LAYERS)
     return [
         [
-            Item(found[segment.target].name, feature, number - found[segment.target].items(feature).start)
+            Item(by_number[segment.target].name, feature, number - by_number[segment.target].items(feature).start)
             for segment in part
             for feature, run in zip(
-                segment.features(found[segment.target]), segment.runs(found[segment.target]), strict=True
+                segment.features(by_number[segment.target]), segment.runs(by_number[segment.target]), strict=True
             )
             for number in run
         ]
@@ -59,7 +59,7 @@ def planned(request: VisualizationRequest, plan: VisualizationPlan) -> list[list
 
 
 def chunks(target: Target, features: Iterable[int], restarts: Iterable[int] = range(1000)) -> set[int]:
-    """The chunks that have ascents of features, counted one by one."""
+    """Return the chunks that have ascents of features, counted one by one."""
     return {
         (feature * target.restarts + restart) // target.rows
         for feature in features
@@ -69,7 +69,7 @@ def chunks(target: Target, features: Iterable[int], restarts: Iterable[int] = ra
 
 
 def small(request: VisualizationRequest) -> VisualizationRequest:
-    """The same with less to count."""
+    """Return the same request with less to count."""
     return replace(request, layers=tuple(replace(layer, features=layer.features[:3]) for layer in request.layers))
 
 
@@ -85,17 +85,17 @@ def test_parts_have_everything_once_and_in_order(request: VisualizationRequest) 
 @given(requests(), st.sampled_from([0.05, 0.5, PART_S, 30.0]))
 def test_a_chunk_is_not_computed_twice_for_the_sake_of_a_feature(request: VisualizationRequest, seconds: float) -> None:
     request = small(request)
-    found = {target.name: target for target in targets(request, LAYERS)}
+    by_name = {target.name: target for target in targets(request, LAYERS)}
     counted = Counter(
         (name, chunk)
         for part in planned(request, plan_visualization(request, LAYERS, seconds))
         for name, chunk in {
             (item.target, chunk)
             for item in part
-            for chunk in chunks(found[item.target], [item.feature], [item.restart])
+            for chunk in chunks(by_name[item.target], [item.feature], [item.restart])
         }
     )
-    for name, target in found.items():
+    for name, target in by_name.items():
         twice = {chunk for (other, chunk), times in counted.items() if other == name and times > 1}
         dear = -(-target.restarts // target.rows) * Costs(request.iterations).chunk(target) > seconds
         if target.restarts == 1 or (dear and target.rows < target.restarts):
@@ -105,15 +105,15 @@ def test_a_chunk_is_not_computed_twice_for_the_sake_of_a_feature(request: Visual
 @given(requests(), st.sampled_from([0.05, 0.5, PART_S, 30.0]))
 def test_parts_cost_little_more_than_aimed_at(request: VisualizationRequest, seconds: float) -> None:
     request = small(request)
-    costs, found = Costs(request.iterations), targets(request, LAYERS)
-    once = sum(costs.compiling(each) for each in found)
+    costs, all_targets = Costs(request.iterations), targets(request, LAYERS)
+    once = sum(costs.compiling(target) for target in all_targets)
     aimed = max(seconds, 1.2 * estimate_seconds(request, LAYERS) / MAX_PARTS)
     # A chunk that is dearer than a part cannot be parted, nor can a few features that share all of their chunks.
-    indivisible = max((2 * costs.chunk(each) for each in found), default=0.0)
+    indivisible = max((2 * costs.chunk(target) for target in all_targets), default=0.0)
     for part in plan_visualization(request, LAYERS, seconds).parts:
         cost = sum(
-            price(target, [each for each in part if each.target == number], costs)
-            for number, target in enumerate(found)
+            price(target, [segment for segment in part if segment.target == number], costs)
+            for number, target in enumerate(all_targets)
         )
         assert cost <= 1.5 * max(1.5 * aimed, indivisible) + once + 1e-6
 
@@ -122,12 +122,12 @@ def test_parts_cost_little_more_than_aimed_at(request: VisualizationRequest, sec
 @pytest.mark.parametrize("restarts", [50, 200])
 def test_workers_that_share_a_job_end_together(workers: int, restarts: int) -> None:
     request = VisualizationRequest(layers=tuple(map(select, FEATURES)), iterations=30, restarts=restarts)
-    costs, found = Costs(request.iterations), targets(request, LAYERS)
+    costs, all_targets = Costs(request.iterations), targets(request, LAYERS)
     parts = plan_visualization(request, LAYERS).parts
-    prices = [sum(price(found[segment.target], [segment], costs) for segment in part) for part in parts]
+    prices = [sum(price(all_targets[segment.target], [segment], costs) for segment in part) for part in parts]
     ends = [0.0] * workers
-    for each in prices:  # whoever is free first takes the next
-        ends[ends.index(min(ends))] += each
+    for seconds in prices:  # the worker that is free first takes the next
+        ends[ends.index(min(ends))] += seconds
     assert max(ends) - sum(prices) / workers < PART_S / 3
 
 
@@ -150,7 +150,7 @@ def test_diverse_restarts_are_not_parted() -> None:
 
 def test_a_feature_that_is_no_dearer_than_a_part_is_not_parted() -> None:
     request = VisualizationRequest(layers=(select("conv2"),), iterations=30, restarts=50)
-    assert {each.restarts for part in plan_visualization(request, LAYERS).parts for each in part} == {None}
+    assert {segment.restarts for part in plan_visualization(request, LAYERS).parts for segment in part} == {None}
 
 
 @given(requests())
@@ -219,7 +219,7 @@ def test_parts_do_not_grow_without_end() -> None:
     request = VisualizationRequest(layers=(select("dense1"),), iterations=10_000, restarts=200)
     plan = plan_visualization(request, LAYERS)
     assert MAX_PARTS / 2 <= len(plan.parts) <= MAX_PARTS
-    assert [each for part in planned(request, plan) for each in part] == wanted(request)
+    assert [segment for part in planned(request, plan) for segment in part] == wanted(request)
 
 
 def test_what_is_deeper_or_longer_costs_more() -> None:

@@ -20,7 +20,7 @@ from convscope.store.redis.policy import _numbers
 
 @contextlib.contextmanager
 def server(folder: Path, *options: str, database: int = 0) -> Iterator[redis.Redis]:
-    """A Redis with options of its own."""
+    """Run a Redis with options."""
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1] % 50_000 + 1_024  # a cluster's bus takes the port 10,000 above
     command = [find_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", *options]
@@ -63,8 +63,8 @@ def test_a_redis_that_may_evict_is_refused(tmp_path: Path) -> None:
         assert refusal(connection) == ""
 
 
-class Told:
-    """A Redis that tells a version of itself."""
+class OldRedis:
+    """A Redis that reports a version."""
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -79,7 +79,7 @@ class Told:
 
 
 def test_a_redis_that_is_too_old_is_refused() -> None:
-    connection: Any = Told("6.0.16")
+    connection: Any = OldRedis("6.0.16")
     with pytest.raises(PolicyError, match=r"6\.0\.16.*6\.2"):
         check_policy(connection)
     connection.version = "6.2.0"
@@ -88,7 +88,7 @@ def test_a_redis_that_is_too_old_is_refused() -> None:
 
 @pytest.mark.parametrize("module", ["convscope.service", "convscope.service.up", "convscope.worker"])
 @pytest.mark.parametrize(
-    ("options", "database", "said"),
+    ("options", "database", "expected"),
     [
         (["--cluster-enabled", "yes"], 0, "cluster"),
         (["--maxmemory-policy", "allkeys-lru"], 0, "maxmemory-policy"),
@@ -96,7 +96,7 @@ def test_a_redis_that_is_too_old_is_refused() -> None:
     ],
 )
 def test_every_program_refuses_at_start(
-    tmp_path: Path, module: str, options: list[str], database: int, said: str
+    tmp_path: Path, module: str, options: list[str], database: int, expected: str
 ) -> None:
     with server(tmp_path, *options, database=database) as connection:
         assert refusal(connection)
@@ -107,7 +107,7 @@ def test_every_program_refuses_at_start(
         command = [sys.executable, "-m", module, *listen]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert said in done.stderr.splitlines()[-1]
+    assert expected in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 

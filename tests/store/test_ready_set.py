@@ -1,4 +1,4 @@
-"""Which part is next: by priority, then owners by fair share, then jobs in turn; and who is woken for it."""
+"""Which part is next: by priority, then owners by fair share, then jobs in turn; and which executor is woken for it."""
 
 from collections import Counter
 from itertools import pairwise
@@ -33,9 +33,9 @@ def name(attempt: Attempt | None) -> str:
     return f"jobs/{attempt.job_id}" if attempt else ""
 
 
-def takes(connection: redis.Redis, count: int, **asked: Any) -> list[str]:
-    """Names of the jobs of the parts that come next, while none of them ends."""
-    return [name(take(connection, f"w{number}", **asked)) for number in range(count)]
+def takes(connection: redis.Redis, count: int, **claimant: Any) -> list[str]:
+    """Return the names of the jobs of the parts that come next, while none of them ends."""
+    return [name(take(connection, f"w{number}", **claimant)) for number in range(count)]
 
 
 def woken(connection: redis.Redis, worker: str) -> bool:
@@ -53,7 +53,7 @@ def test_parts_come_in_order_and_those_that_came_back_first(connection: redis.Re
 
 
 def test_the_more_urgent_job_is_first(connection: redis.Redis) -> None:
-    low, normal, high = (create(connection, 1, priority=each) for each in (LOW, NORMAL, HIGH))
+    low, normal, high = (create(connection, 1, priority=priority) for priority in (LOW, NORMAL, HIGH))
     assert takes(connection, 3) == [high.name, normal.name, low.name]
 
 
@@ -66,7 +66,7 @@ def test_a_device_takes_its_own_and_what_any_takes(connection: redis.Redis) -> N
 def test_owners_get_equal_shares_however_many_jobs_they_have(connection: redis.Redis) -> None:
     many = {create(connection, 10, owner="ann").name for _ in range(5)}
     create(connection, 30, owner="bob")
-    counts = Counter(found in many for found in takes(connection, 20))
+    counts = Counter(taken in many for taken in takes(connection, 20))
     assert counts == {True: 10, False: 10}
 
 
@@ -77,17 +77,17 @@ def test_shares_are_of_work_not_of_parts(connection: redis.Redis) -> None:
     assert counts[long.name] == pytest.approx(10, abs=1)
 
 
-def test_an_owner_who_comes_new_neither_waits_nor_makes_wait(connection: redis.Redis) -> None:
+def test_a_new_owner_neither_waits_nor_makes_others_wait(connection: redis.Redis) -> None:
     old = create(connection, 100, owner="ann")
     takes(connection, 50)
     new = create(connection, 100, owner="bob")
-    found = takes(connection, 20)
-    assert new.name in found[:2]
-    assert Counter(found)[old.name] == pytest.approx(10, abs=1)
+    taken = takes(connection, 20)
+    assert new.name in taken[:2]
+    assert Counter(taken)[old.name] == pytest.approx(10, abs=1)
 
 
 @pytest.mark.parametrize("owners", [("ann", "bob", "carol"), ("ann", "ann", "ann")])
-def test_who_comes_new_is_not_put_ahead_by_what_runs_on_another_device(
+def test_a_new_owner_is_not_put_ahead_by_what_runs_on_another_device(
     connection: redis.Redis, owners: tuple[str, str, str]
 ) -> None:
     cpu, gpu = Device.DEVICE_CPU, Device.DEVICE_GPU
@@ -96,12 +96,12 @@ def test_who_comes_new_is_not_put_ahead_by_what_runs_on_another_device(
     takes(connection, 100)
     take(connection, "g", "gpu")  # which has had far less
     new = create(connection, 100, device=cpu, owner=owners[2])
-    found = Counter(takes(connection, 20))
-    assert found[old.name] == pytest.approx(10, abs=1)
-    assert found[new.name] == pytest.approx(10, abs=1)
+    taken = Counter(takes(connection, 20))
+    assert taken[old.name] == pytest.approx(10, abs=1)
+    assert taken[new.name] == pytest.approx(10, abs=1)
 
 
-def test_who_comes_back_gets_nothing_for_the_time_away(connection: redis.Redis) -> None:
+def test_an_owner_that_comes_back_gets_nothing_for_the_time_away(connection: redis.Redis) -> None:
     first = create(connection, 1, owner="ann")
     create(connection, 200, owner="bob")
     assert first.name in takes(connection, 2)
@@ -110,7 +110,7 @@ def test_who_comes_back_gets_nothing_for_the_time_away(connection: redis.Redis) 
     assert Counter(takes(connection, 20))[back.name] == pytest.approx(10, abs=1)
 
 
-def test_an_owner_who_has_had_much_does_not_lose_it_by_a_pause(connection: redis.Redis) -> None:
+def test_an_owner_that_has_had_much_still_has_after_a_pause(connection: redis.Redis) -> None:
     ann, bob = create(connection, 1, owner="ann", cost_s=50.0), create(connection, 200, owner="bob")
     assert ann.name in takes(connection, 2)
     create(connection, 100, owner="ann")
@@ -127,14 +127,14 @@ def test_a_warm_model_is_preferred_of_one_owner_only(connection: redis.Redis) ->
     model = ready_model(connection)
     other, warm = create(connection, 9, owner="ann"), create(connection, 9, owner="bob", model=model)
     takes(connection, 2)  # both have begun
-    found = takes(connection, 8, loaded=["file"])
-    assert Counter(found) == {other.name: 4, warm.name: 4}
+    taken = takes(connection, 8, loaded=["file"])
+    assert Counter(taken) == {other.name: 4, warm.name: 4}
 
 
 def test_jobs_of_an_owner_take_turns(connection: redis.Redis) -> None:
     jobs = [create(connection, 10).name for _ in range(3)]
-    found = takes(connection, 9)
-    assert Counter(found) == dict.fromkeys(jobs, 3)
+    taken = takes(connection, 9)
+    assert Counter(taken) == dict.fromkeys(jobs, 3)
 
 
 def test_what_a_part_really_took_is_charged(connection: redis.Redis) -> None:
@@ -148,25 +148,25 @@ def test_what_a_part_really_took_is_charged(connection: redis.Redis) -> None:
 def test_an_executor_stays_with_its_job_for_a_turn(connection: redis.Redis) -> None:
     first, second = create(connection, 50, cost_s=3.0), create(connection, 50, cost_s=3.0)
     takes(connection, 2)
-    found, last = [], first.name.removeprefix("jobs/")
+    taken, last = [], first.name.removeprefix("jobs/")
     for number in range(20):
         attempt = take(connection, f"x{number}", last_job=last)
         assert attempt is not None
         last = attempt.job_id
-        found.append(name(attempt))
-    changes = sum(before != after for before, after in pairwise(found))
+        taken.append(name(attempt))
+    changes = sum(before != after for before, after in pairwise(taken))
     assert 1 <= changes <= 7  # of 19, were it not for the turn
-    assert abs(Counter(found)[first.name] - Counter(found)[second.name]) * 3.0 <= 2 * SLACK_S
+    assert abs(Counter(taken)[first.name] - Counter(taken)[second.name]) * 3.0 <= 2 * SLACK_S
 
 
 def test_a_job_that_has_had_nothing_is_not_kept_waiting_by_turns(connection: redis.Redis) -> None:
     large = create(connection, 50)
     last = claim(connection, large).job_id
     small = [create(connection, 1).name for _ in range(3)]
-    found = [name(take(connection, f"x{number}", last_job=last)) for number in range(6)]
-    assert found[0] == small[0]
-    assert found[1] == large.name  # nor do newcomers keep the other one waiting for ever
-    assert set(found[:5]) == {large.name, *small}
+    taken = [name(take(connection, f"x{number}", last_job=last)) for number in range(6)]
+    assert taken[0] == small[0]
+    assert taken[1] == large.name  # nor do newcomers keep the other one waiting without end
+    assert set(taken[:5]) == {large.name, *small}
 
 
 def test_a_model_that_is_loaded_is_preferred_within_the_slack(connection: redis.Redis) -> None:
@@ -175,9 +175,9 @@ def test_a_model_that_is_loaded_is_preferred_within_the_slack(connection: redis.
         connection.hset(key("model", model.removeprefix("models/")), "file", file)
     jobs = [create(connection, 30, model=model, cost_s=4.0).name for model in models]
     takes(connection, 2)  # both have begun
-    found = takes(connection, 10, loaded=["file-b"])
-    assert found[:2] == [jobs[1]] * 2
-    assert jobs[0] in found[:5]  # and not beyond it
+    taken = takes(connection, 10, loaded=["file-b"])
+    assert taken[:2] == [jobs[1]] * 2
+    assert jobs[0] in taken[:5]  # and not beyond it
 
 
 def test_a_claim_that_is_sent_again_is_answered_alike(connection: redis.Redis) -> None:
@@ -200,7 +200,7 @@ def test_a_claim_that_is_sent_again_after_the_attempt_was_lost_finds_nothing(con
     assert scripts.claim(claimant, nonce="n", lease_ms=5000, slack_s=0) is None
 
 
-def test_who_finds_nothing_waits_and_is_woken(connection: redis.Redis) -> None:
+def test_an_executor_without_a_part_waits_and_is_woken(connection: redis.Redis) -> None:
     assert take(connection, "w", wait_ms=10_000) is None
     assert not woken(connection, "w")
     create(connection, 1)
@@ -216,14 +216,14 @@ def test_as_many_are_woken_as_there_are_parts(connection: redis.Redis) -> None:
     assert sum(woken(connection, worker) for worker in workers) == 3
 
 
-def test_only_those_whose_device_it_is_are_woken(connection: redis.Redis) -> None:
+def test_only_executors_of_the_device_are_woken(connection: redis.Redis) -> None:
     take(connection, "c", wait_ms=10_000)
     take(connection, "g", "gpu", wait_ms=10_000)
     create(connection, 1, device=Device.DEVICE_GPU)
     assert (woken(connection, "c"), woken(connection, "g")) == (False, True)
 
 
-def test_who_has_the_model_loaded_is_woken_first(connection: redis.Redis) -> None:
+def test_the_executor_with_the_model_loaded_is_woken_first(connection: redis.Redis) -> None:
     model = ready_model(connection)
     take(connection, "cold", wait_ms=10_000)
     take(connection, "warm", wait_ms=10_000, loaded=["file"])
@@ -232,7 +232,7 @@ def test_who_has_the_model_loaded_is_woken_first(connection: redis.Redis) -> Non
     assert [worker for worker in ("cold", "warm", "other") if woken(connection, worker)] == ["warm"]
 
 
-def test_of_all_devices_who_has_the_model_loaded_is_woken_first(connection: redis.Redis) -> None:
+def test_of_all_devices_the_executor_with_the_model_loaded_is_woken_first(connection: redis.Redis) -> None:
     model = ready_model(connection)
     take(connection, "cold", "cpu", wait_ms=10_000)
     take(connection, "warm", "gpu", wait_ms=10_000, loaded=["file"])
@@ -248,7 +248,7 @@ def test_an_executor_that_is_called_is_not_called_again(connection: redis.Redis)
     assert [connection.llen(key("wake", worker)) for worker in "ab"] == [1, 1]
 
 
-def test_who_finds_nothing_is_noted_as_waiting_in_the_same_step(connection: redis.Redis) -> None:
+def test_an_executor_without_a_part_is_noted_as_waiting_in_the_same_step(connection: redis.Redis) -> None:
     take(connection, "waits", wait_ms=10_000, loaded=["f"])
     take(connection, "does not")
     assert connection.zrange(key("waiting", "cpu"), 0, -1) == [b"waits"]
@@ -262,7 +262,7 @@ def test_who_finds_nothing_is_noted_as_waiting_in_the_same_step(connection: redi
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
-def test_a_call_that_was_heard_by_one_who_dies_is_passed_on(connection: redis.Redis, device: str) -> None:
+def test_a_call_that_was_heard_by_an_executor_that_dies_is_passed_on(connection: redis.Redis, device: str) -> None:
     model = ready_model(connection)
     take(connection, "other", device, wait_ms=10_000)
     take(connection, "dies", "cpu", wait_ms=10_000, loaded=["file"])
@@ -273,7 +273,7 @@ def test_a_call_that_was_heard_by_one_who_dies_is_passed_on(connection: redis.Re
     assert woken(connection, "other")
 
 
-def test_who_waited_too_long_is_not_counted_on(connection: redis.Redis) -> None:
+def test_an_executor_that_waited_too_long_is_not_counted_on(connection: redis.Redis) -> None:
     take(connection, "gone", wait_ms=10_000)
     connection.zadd(key("waiting", "cpu"), {"gone": 1})
     take(connection, "there", wait_ms=10_000)
@@ -291,11 +291,11 @@ def test_a_part_that_comes_back_wakes_another(connection: redis.Redis) -> None:
 
 
 @pytest.mark.parametrize("how", ["leaves", "dies"])
-def test_a_call_for_who_is_gone_is_passed_on(connection: redis.Redis, how: str) -> None:
+def test_a_call_for_an_executor_that_is_gone_is_passed_on(connection: redis.Redis, how: str) -> None:
     for worker in ("other", "was"):
         take(connection, worker, wait_ms=10_000)
     create(connection, 1)
-    assert woken(connection, "was")  # who came last is warmest
+    assert woken(connection, "was")  # the executor that came last is warmest
     if how == "leaves":
         Scripts(connection).run("leave", "was", "cpu")
     else:
@@ -309,7 +309,7 @@ def idle(connection: redis.Redis, *workers: str, device: str = "cpu") -> None:
         WorkerStore(connection).report(WorkerReport(name=worker, device=device, idle=True))
 
 
-def test_tickets_are_for_what_is_ready_and_who_is_idle(connection: redis.Redis) -> None:
+def test_tickets_are_for_ready_parts_and_idle_workers(connection: redis.Redis) -> None:
     create(connection, 5)
     assert top_up_tickets(connection) == 0
     idle(connection, "a", "b")

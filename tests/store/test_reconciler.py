@@ -1,4 +1,4 @@
-"""What deaths leave behind is put right, by one of many, and at a cost that follows from what runs."""
+"""What deaths leave behind is repaired, by one of many, and at a cost that follows from what runs."""
 
 import time
 from typing import Any
@@ -32,7 +32,7 @@ from support.part_jobs import ready
 
 @pytest.fixture
 def reconciler(connection: redis.Redis) -> Reconciler:
-    """One that leads, and has looked a moment ago."""
+    """A reconciler that leads, and has just looked."""
     reconciler = Reconciler(connection, period_s=0)
     reconciler.tick()
     return reconciler
@@ -59,7 +59,7 @@ def let_leases_run_out(connection: redis.Redis) -> None:
 
 
 def forget_last_look(connection: redis.Redis, seconds: float) -> None:
-    """Have the last look be so long ago, as if Redis or all leaders had been away since."""
+    """Put the last look so far back as if Redis or all leaders had been away since."""
     connection.set(KEYS["looked"], int(connection.get(KEYS["looked"]) or 0) - int(seconds * 1000))
 
 
@@ -94,7 +94,7 @@ def test_a_lease_that_is_renewed_in_time_saves_the_attempt(connection: redis.Red
     assert events(connection, job_id) == ["queued", "attempt_started"]
 
 
-def test_after_an_outage_who_computes_gets_the_time_of_a_lease(connection: redis.Redis, reconciler: Reconciler) -> None:
+def test_after_an_outage_an_attempt_gets_the_time_of_a_lease(connection: redis.Redis, reconciler: Reconciler) -> None:
     job_id = create(connection)
     attempt = take(connection, job_id)
     let_leases_run_out(connection)
@@ -129,7 +129,7 @@ def test_the_executor_of_a_silent_attempt_is_killed(connection: redis.Redis, rec
     assert not part_jobs.is_to_be_killed(connection, "hangs")
 
 
-def test_a_kill_record_goes_with_the_executor_though_nobody_could_tell_its_end(
+def test_a_kill_record_goes_with_an_executor_whose_end_is_unknown(
     connection: redis.Redis, reconciler: Reconciler
 ) -> None:
     take(connection, create(connection), "hangs")
@@ -139,7 +139,9 @@ def test_a_kill_record_goes_with_the_executor_though_nobody_could_tell_its_end(
     assert not part_jobs.is_to_be_killed(connection, "hangs")
 
 
-def test_who_stopped_by_itself_in_the_end_is_not_killed(connection: redis.Redis, reconciler: Reconciler) -> None:
+def test_an_executor_that_stopped_by_itself_in_the_end_is_not_killed(
+    connection: redis.Redis, reconciler: Reconciler
+) -> None:
     job_id = create(connection)
     attempt = take(connection, job_id, "late")
     JobStore(connection).request_cancel(f"jobs/{job_id}")
@@ -149,7 +151,9 @@ def test_who_stopped_by_itself_in_the_end_is_not_killed(connection: redis.Redis,
     assert not part_jobs.is_to_be_killed(connection, "late")
 
 
-def test_whose_job_is_asked_to_stop_alone_is_killed(connection: redis.Redis, reconciler: Reconciler) -> None:
+def test_only_the_executor_whose_job_is_asked_to_stop_is_killed(
+    connection: redis.Redis, reconciler: Reconciler
+) -> None:
     first = part_jobs.create(connection, 2, priority=Priority.PRIORITY_HIGH)
     held = [part_jobs.claim(connection, first, part, worker) for part, worker in enumerate("ab")]
     other = part_jobs.create(connection, 1)
@@ -176,7 +180,7 @@ def test_an_executor_that_has_another_part_by_now_is_not_killed(
     assert not part_jobs.is_to_be_killed(connection, "slow")
 
 
-def test_who_does_not_stop_when_asked_is_killed(connection: redis.Redis, reconciler: Reconciler) -> None:
+def test_an_executor_that_does_not_stop_when_asked_is_killed(connection: redis.Redis, reconciler: Reconciler) -> None:
     job_id = create(connection)
     attempt = take(connection, job_id, "w")
     JobStore(connection).request_cancel(f"jobs/{job_id}")
@@ -234,10 +238,20 @@ def test_only_the_holder_can_lose_a_part(connection: redis.Redis) -> None:
 def test_waiters_that_were_not_settled_are(connection: redis.Redis, reconciler: Reconciler) -> None:
     job_id = create(connection)
     waiter = create(connection, needs=f"models/{job_id}")
-    take(connection, job_id).succeed("", Model())  # and the executor died before it could release who waits
+    take(connection, job_id).succeed("", Model())  # and the executor died before it could release the jobs that wait
     reconciler.tick()
     assert take(connection, waiter).needs == job_id
     assert connection.scard(KEYS["unsettled"]) == 0
+
+
+def test_those_that_wait_for_a_model_of_a_chosen_id_fail_with_its_last_attempt(connection: redis.Redis) -> None:
+    jobs = JobStore(connection)
+    training, _ = jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model(), model_id="mine")
+    waiter = create(connection, needs="models/mine")
+    for _ in range(MAX_DEATHS):
+        take(connection, training.name.removeprefix("jobs/"))
+        mark_holder_lost(connection, "w", "cpu", "SIGKILL")
+    assert jobs.get(f"jobs/{waiter}").state == JobState.JOB_STATE_FAILED
 
 
 def test_one_leads_and_another_takes_over(connection: redis.Redis, reconciler: Reconciler) -> None:
@@ -286,7 +300,15 @@ def test_a_look_costs_the_same_however_many_jobs_wait(connection: redis.Redis, r
     assert commands() == few
 
 
-def test_ended_jobs_are_in_no_index_of_those_that_are_looked_after(connection: redis.Redis) -> None:
+def test_a_look_that_finds_nothing_is_a_single_call(connection: redis.Redis, reconciler: Reconciler) -> None:
+    take(connection, create(connection))  # it runs
+    WorkerStore(connection).report(WorkerReport(name="idle", device="cpu", idle=True))
+    connection.config_resetstat()
+    reconciler.tick()
+    assert connection.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
+
+
+def test_ended_jobs_are_in_no_index_that_the_reconciler_reads(connection: redis.Redis) -> None:
     job_id = create(connection)
     take(connection, job_id).cancelled()
     for state in ("waiting", "queued", "running"):
@@ -294,15 +316,15 @@ def test_ended_jobs_are_in_no_index_of_those_that_are_looked_after(connection: r
     assert connection.zrange(key("jobs_in_state", "cancelled"), 0, -1) == [job_id.encode()]
 
 
-def test_blobs_are_counted_by_who_refers_to_them(connection: redis.Redis) -> None:
+def test_blobs_are_counted_by_what_refers_to_them(connection: redis.Redis) -> None:
     first, second = create(connection), create(connection)
     for job_id, own in ((first, "a"), (second, "b")):
         attempt = take(connection, job_id)
         attempt.report(JobEvent(), "shared")
         attempt.report(JobEvent(), "shared")
         attempt.succeed(own, Model(digest=Digest(sha256=f"model {own}")), history="history")
-    found: Any = connection.hgetall(KEYS["references"])
-    counts = {name.decode(): int(count) for name, count in found.items()}
+    counted: Any = connection.hgetall(KEYS["references"])
+    counts = {name.decode(): int(count) for name, count in counted.items()}
     assert counts == {"shared": 2, "a": 1, "b": 1, "model a": 1, "model b": 1, "history": 2}
     for name in (first, second):
         JobStore(connection).delete(f"jobs/{name}")

@@ -1,11 +1,12 @@
-"""The scripts inside Redis: told to it once, and again when it has forgotten them."""
+"""The scripts inside Redis: sent once, and again when it has forgotten them."""
 
 import redis
 
+from convscope.store.redis import lua
 from support.part_jobs import create, take
 
 
-def test_a_redis_that_forgot_its_scripts_is_told_them_again(connection: redis.Redis) -> None:
+def test_a_redis_that_forgot_its_scripts_gets_them_again(connection: redis.Redis) -> None:
     create(connection, 2)
     assert take(connection, "w") is not None
     connection.script_flush()
@@ -14,7 +15,7 @@ def test_a_redis_that_forgot_its_scripts_is_told_them_again(connection: redis.Re
     assert again.part == 1
 
 
-def test_a_script_is_told_to_redis_only_once(connection: redis.Redis) -> None:
+def test_a_script_is_sent_to_redis_only_once(connection: redis.Redis) -> None:
     create(connection, 10)
     take(connection, "w")
     connection.config_resetstat()
@@ -23,3 +24,11 @@ def test_a_script_is_told_to_redis_only_once(connection: redis.Redis) -> None:
     calls = connection.info("commandstats")
     assert calls["cmdstat_evalsha"]["calls"] == 5
     assert not {"cmdstat_eval", "cmdstat_script"} & set(calls)
+
+
+def test_a_script_brings_the_shared_functions_and_keys_that_it_uses_and_no_others() -> None:
+    text = lua.source("job", "renew")
+    for used in ("function holds(", "function open_job(", "function key(", "  leases = ", "  written = "):
+        assert used in text
+    for unused in ("function append(", "function add_ref(", "  condemned = "):
+        assert unused not in text

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from convscope.store import BlobStore, Collector, Deployment, JobStore, PolicyError, Sweeper, check_policy
+from convscope.store import BlobStore, Collector, JobStore, PolicyError, Sweeper, check_policy
 from convscope.store.errors import BlobDamagedError, DeletionOffError
 from convscope.store.redis.keys import KEYS
 from convscope.v1.digest_pb2 import Digest
@@ -18,16 +18,8 @@ from support.part_jobs import claim
 NOW = timedelta(0)
 
 
-@pytest.fixture
-def blobs(tmp_path: Path, connection: redis.Redis) -> BlobStore:
-    """An empty artifact store that belongs to the Redis."""
-    found = BlobStore(tmp_path.as_uri())
-    Deployment(connection, found.objects).join()
-    return found
-
-
 def train(connection: redis.Redis, blobs: BlobStore) -> tuple[str, list[str], list[str]]:
-    """Run a job that leaves blobs; returns its name, the digests that it points to, and those of its model."""
+    """Run a job that leaves blobs; return its name, the digests that it points to, and those of its model."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     attempt = claim(connection, job)
     image, result, file, history = (blobs.put(f"{kind} {job.name}".encode()) for kind in "irfh")

@@ -1,4 +1,4 @@
-"""What is foretold to be claimed before a job is what then is claimed before it."""
+"""What is predicted to be claimed before a job is what then is claimed before it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ HIGH, LOW = Priority.PRIORITY_HIGH, Priority.PRIORITY_LOW
 
 
 def claimed_before(connection: redis.Redis, job: Job, device: str = "cpu") -> int:
-    """How many parts executors without a memory claim before the job's first."""
+    """Return how many parts executors without a memory claim before the job's first."""
     for count in range(1_000):
         attempt = take(connection, f"w{count}", device)
         assert attempt is not None
@@ -26,20 +26,20 @@ def claimed_before(connection: redis.Redis, job: Job, device: str = "cpu") -> in
     raise AssertionError(job.name)
 
 
-def foretold(connection: redis.Redis, job: Job) -> int:
+def parts_ahead(connection: redis.Redis, job: Job) -> int:
     return ahead_of(connection, JobStore(connection).get(job.name)).parts
 
 
-def test_a_job_that_comes_new_does_not_wait_for_all_of_a_large_one(connection: redis.Redis) -> None:
+def test_a_new_job_does_not_wait_for_all_of_a_large_one(connection: redis.Redis) -> None:
     large = create(connection, 1_000)
     for part in range(3):
         claim(connection, large, part, f"large{part}")
     job = create(connection, 2)
     assert ahead_of(connection, JobStore(connection).get(job.name)) in {Ahead(0, 0.0), Ahead(1, 1.0)}
-    assert foretold(connection, job) == claimed_before(connection, job)
+    assert parts_ahead(connection, job) == claimed_before(connection, job)
 
 
-def test_those_that_came_before_get_their_turns(connection: redis.Redis) -> None:
+def test_earlier_jobs_get_their_turns(connection: redis.Redis) -> None:
     for _ in range(4):
         create(connection, 5, cost_s=2.0)
     job = create(connection, 1)
@@ -52,7 +52,7 @@ def test_all_that_is_more_urgent_comes_first(connection: redis.Redis) -> None:
     create(connection, 9, priority=LOW)
     create(connection, 9, priority=HIGH, device=Device.DEVICE_GPU)
     job = create(connection, 1, device=Device.DEVICE_CPU)
-    assert foretold(connection, job) == claimed_before(connection, job) == 9
+    assert parts_ahead(connection, job) == claimed_before(connection, job) == 9
 
 
 @given(
@@ -69,14 +69,14 @@ def test_all_that_is_more_urgent_comes_first(connection: redis.Redis) -> None:
     cost=st.sampled_from([0.5, 2.0]),
 )
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_foretold_comes_true(connection: redis.Redis, others: Any, begun: int, cost: float) -> None:
+def test_predictions_come_true(connection: redis.Redis, others: Any, begun: int, cost: float) -> None:
     connection.flushall()
-    for owner, priority, parts, each in others:
-        create(connection, parts, owner=owner, priority=priority, cost_s=each)
+    for owner, priority, parts, cost_s in others:
+        create(connection, parts, owner=owner, priority=priority, cost_s=cost_s)
     for number in range(begun):
         take(connection, f"begun{number}")
     job = create(connection, 3, cost_s=cost)
-    told = foretold(connection, job)
+    predicted = parts_ahead(connection, job)
     # Shares are in seconds: where parts last longer than what an owner lags behind, one more or less comes first.
     owners = {owner for owner, *_ in others}
-    assert told == pytest.approx(claimed_before(connection, job), abs=2 * len(owners) + 1)
+    assert predicted == pytest.approx(claimed_before(connection, job), abs=2 * len(owners) + 1)

@@ -13,22 +13,22 @@ from convscope.v1.train_pb2 import TrainSpec
 from support import part_jobs
 
 
-@pytest.mark.parametrize(("deleted", "said"), [(False, "did not succeed"), (True, "was deleted before")])
-def test_what_became_of_the_model_is_told(connection: redis.Redis, deleted: bool, said: str) -> None:
+@pytest.mark.parametrize(("deleted", "reason"), [(False, "did not succeed"), (True, "was deleted before")])
+def test_what_became_of_the_model_is_reported(connection: redis.Redis, deleted: bool, reason: str) -> None:
     jobs = JobStore(connection)
     training, _ = jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     spec = JobSpec(evaluate=EvaluateSpec(model=training.model))
     waiting, _ = jobs.create(spec, request_digest="e", needs=training.model)
     assert waiting.state == JobState.JOB_STATE_WAITING
     model_id = training.model.removeprefix("models/")
-    if deleted:  # its training was ready, and whoever should have told those who wait died before
+    if deleted:  # its training was ready, and the process that should have told the waiting jobs died before
         connection.delete(key("model", model_id))
     else:
         connection.hset(key("model", model_id), "state", "failed")
     settle_waiters(connection, model_id)
     failed = jobs.get(waiting.name)
     assert (failed.state, failed.failure.reason) == (JobState.JOB_STATE_FAILED, Failure.REASON_MODEL)
-    assert said in failed.failure.message
+    assert reason in failed.failure.message
     assert training.model in failed.failure.message
 
 
@@ -45,13 +45,13 @@ def test_a_job_that_waits_for_a_model_names_it_in_listings_too(connection: redis
     assert waiting_reason(connection, waiting) == waiting.waiting
 
 
-def test_what_an_attempt_resumes_from_is_told_by_kind(connection: redis.Redis) -> None:
+def test_what_an_attempt_resumes_from_is_reported_by_kind(connection: redis.Redis) -> None:
     job = part_jobs.create(connection, 1)
     first = part_jobs.claim(connection, job)
     first.report_images([part_jobs.image(0), part_jobs.image(1)], kept=2)
     first.release()
     part_jobs.claim(connection, job)
-    begun, again = (each for each in started(connection, job))
+    begun, again = started(connection, job)
     assert (begun.worker, begun.WhichOneof("resumed")) == ("workers/w", None)
     assert (again.WhichOneof("resumed"), again.image_count) == ("image_count", 2)
 

@@ -1,9 +1,10 @@
-"""The register of workers: who is there, and what each of them does."""
+"""The register of workers: which there are, and what each of them does."""
 
 import pytest
 import redis
 
 from convscope.store import Attempt, WorkerReport, WorkerStore, mark_holder_lost
+from convscope.store.jobs.waiting import waiting_reason
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.workers import GONE_MS, SILENT_MS
 from support.part_jobs import claim, create, take
@@ -31,7 +32,7 @@ def test_workers_tell_of_themselves(connection: redis.Redis, workers: WorkerStor
     first, second = workers.list()
     assert (first.name, first.device, first.executor, first.silent) == ("a", "cpu", True, False)
     assert (second.name, second.device, second.executor, second.silent) == ("b", "gpu", False, False)
-    assert first.fields == {"host": "here", "pid": "7"}
+    assert (first.host, first.process_id, first.thread_count, first.version) == ("here", 7, 0, "")
     assert (first.draining, first.started_ms) == (False, 0)
     assert abs(first.seen_ms / 1000 - connection.time()[0]) < 5
 
@@ -40,12 +41,12 @@ def test_a_worker_that_is_to_stop_tells_so(workers: WorkerStore) -> None:
     started_ms = workers.now_ms()
     for draining in (False, True):
         workers.report(WorkerReport(name="w", device="cpu", idle=False, draining=draining, started_ms=started_ms))
-        (found,) = workers.list()
-        assert (found.draining, found.started_ms, found.fields) == (draining, started_ms, {})
+        (worker,) = workers.list()
+        assert (worker.draining, worker.started_ms) == (draining, started_ms)
 
 
 @pytest.mark.parametrize("end", [Attempt.finish, Attempt.release, lambda _: None])
-def test_what_a_worker_computes_is_told_while_it_does(
+def test_what_a_worker_computes_is_reported_while_it_does(
     connection: redis.Redis, workers: WorkerStore, end: object
 ) -> None:
     report(workers, "w")
@@ -59,7 +60,7 @@ def test_what_a_worker_computes_is_told_while_it_does(
     assert workers.list()[0].job_id == ""
 
 
-def test_who_is_not_seen_is_silent_then_gone(connection: redis.Redis, workers: WorkerStore) -> None:
+def test_a_worker_without_heartbeats_is_silent_then_gone(connection: redis.Redis, workers: WorkerStore) -> None:
     for name in ("there", "silent", "gone"):
         report(workers, name)
     seen_ago(connection, "silent", SILENT_MS + 1000)
@@ -68,7 +69,67 @@ def test_who_is_not_seen_is_silent_then_gone(connection: redis.Redis, workers: W
     assert 0 < connection.pttl(key("worker", "there")) <= GONE_MS
 
 
-def test_nothing_is_left_of_who_stops(connection: redis.Redis, workers: WorkerStore) -> None:
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((field, "many") for field in ("seen", "started", "pid", "threads")),
+        *((field, "-1") for field in ("seen", "started", "pid", "threads")),
+        *((field, str(2**63)) for field in ("seen", "started", "pid", "threads")),
+        ("device", "tpu"),
+        ("host", b"\xff"),
+        (b"\xff", "x"),
+    ],
+)
+def test_a_damaged_record_is_left_out_and_logged(
+    connection: redis.Redis,
+    workers: WorkerStore,
+    caplog: pytest.LogCaptureFixture,
+    field: str | bytes,
+    value: str | bytes,
+) -> None:
+    for name in ("sound", "damaged"):
+        report(workers, name)
+    connection.hset(key("worker", "damaged"), field, value)
+    job = create(connection, 1)
+    assert [worker.name for worker in workers.list()] == ["sound"]
+    assert "b'damaged'" in caplog.text
+    reason = waiting_reason(connection, job)
+    assert reason is not None
+    assert reason.message == "is next"
+
+
+@pytest.mark.parametrize("damage", ["type", "device", "seen", "holder", "name", "gone"])
+def test_a_record_that_is_none_is_left_out(connection: redis.Redis, workers: WorkerStore, damage: str) -> None:
+    for name in ("sound", "damaged"):
+        report(workers, name)
+    record = key("worker", "damaged")
+    match damage:
+        case "type":
+            connection.set(record, "not a hash")
+        case "holder":
+            connection.hset(KEYS["holders"], "damaged", "job|part|nonce")
+            connection.set(key("parts", "job"), "not a hash")
+        case "name":
+            connection.zadd(KEYS["workers"], {b"\xff": workers.now_ms()})
+            connection.rename(record, record.replace("damaged", "").encode() + b"\xff")
+        case "gone":
+            connection.delete(record)
+        case field:
+            connection.hdel(record, field)
+    assert [worker.name for worker in workers.list()] == ["sound"]
+
+
+def test_a_redis_that_refuses_to_tell_is_not_a_damaged_record(
+    connection: redis.Redis, workers: WorkerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report(workers, "w")
+    refused = [redis.ResponseError("MASTERDOWN Link with MASTER is down"), None]
+    monkeypatch.setattr(redis.client.Pipeline, "execute", lambda *_, **__: refused)
+    with pytest.raises(redis.ResponseError, match="MASTERDOWN"):
+        workers.list()
+
+
+def test_nothing_is_left_of_a_worker_that_stops(connection: redis.Redis, workers: WorkerStore) -> None:
     names = set(connection.keys("*"))
     report(workers, "w", idle=True)
     take(connection, "w", wait_ms=10_000)
@@ -77,7 +138,7 @@ def test_nothing_is_left_of_who_stops(connection: redis.Redis, workers: WorkerSt
     assert set(connection.keys("*")) == names
 
 
-def test_what_workers_leave_who_died_goes_in_time(connection: redis.Redis, workers: WorkerStore) -> None:
+def test_what_dead_workers_leave_goes_in_time(connection: redis.Redis, workers: WorkerStore) -> None:
     create(connection, 2)
     for name in ("dead", "lives"):
         report(workers, name)

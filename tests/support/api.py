@@ -22,7 +22,15 @@ from convscope.v1 import (
     workers_pb2_grpc,
 )
 from convscope.v1.evaluate_pb2 import EvaluateSpec
-from convscope.v1.jobs_pb2 import CreateJobRequest, GetJobRequest, Job, JobEvent, JobSpec, WatchJobRequest
+from convscope.v1.jobs_pb2 import (
+    CancelJobRequest,
+    CreateJobRequest,
+    GetJobRequest,
+    Job,
+    JobEvent,
+    JobSpec,
+    WatchJobRequest,
+)
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
 
@@ -75,11 +83,17 @@ class Api:
             pass
         return self.get(job)
 
+    def cancel(self, job: Job) -> Job:
+        """Ask a job to stop, and return it."""
+        cancelled = self.jobs.CancelJob(CancelJobRequest(name=job.name), timeout=PATIENCE_S)
+        assert isinstance(cancelled, Job)
+        return cancelled
+
     def get(self, job: Job) -> Job:
         """Return how a job stands."""
-        found = self.jobs.GetJob(GetJobRequest(name=job.name), timeout=PATIENCE_S)
-        assert isinstance(found, Job)
-        return found
+        current = self.jobs.GetJob(GetJobRequest(name=job.name), timeout=PATIENCE_S)
+        assert isinstance(current, Job)
+        return current
 
 
 @contextlib.contextmanager
@@ -99,6 +113,16 @@ def connect(address: str) -> Iterator[Api]:
         )
 
 
+def pages_of(method: Callable[..., Any], request: Any) -> Iterator[Any]:
+    """Yield the pages of a listing, of which ``request`` asks for the first."""
+    while True:
+        page = method(request, timeout=PATIENCE_S)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token
+
+
 def refused(call: Callable[[], object]) -> grpc.RpcError:
     """Return the error that a call ends with."""
     with pytest.raises(grpc.RpcError) as caught:
@@ -113,7 +137,7 @@ def violations(error: grpc.RpcError) -> dict[str, str]:
     assert status is not None
     details = BadRequest()
     assert status.details[0].Unpack(details)
-    return {each.field: each.description for each in details.field_violations}
+    return {violation.field: violation.description for violation in details.field_violations}
 
 
 def wait_for(api: Api, job: Job, kind: str) -> JobEvent:

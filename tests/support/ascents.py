@@ -9,12 +9,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from convscope.engine.models.network import describe
-from convscope.engine.render_settings import PixelSettings
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization import FeatureImage, Visualizer
 from convscope.engine.visualization.image.parameterization import make_parameterization
 from convscope.engine.visualization.random_keys import RandomKey
-from convscope.planning import chunk_rows
+from convscope.planning import PixelSettings, chunk_rows
 
 LAYERS = {"conv1": 16, "conv2": 36, "dense1": 128, "logits": 10}
 Image = npt.NDArray[np.float32]
@@ -28,7 +27,7 @@ class Model(Visualizer):
         self._layers = {layer.name: layer for layer in describe(model)}
 
     def rows(self, layer: str, restarts: int = 1) -> int:
-        values = sum(math.prod(each.output_shape) for each in self._layers.values())
+        values = sum(math.prod(layer.output_shape) for layer in self._layers.values())
         return chunk_rows(values, max(1, self._layers[layer].feature_count if layer in self._layers else 1) * restarts)
 
 
@@ -41,21 +40,21 @@ def run(
     seed: int = 0,
     trace: bool = False,
 ) -> dict[int, FeatureImage]:
-    found: list[FeatureImage] = []
+    images: list[FeatureImage] = []
     settings = VisualizeSettings(iterations=iterations, seed=seed, trace=trace)
-    visualizer.run(layer, features, settings, rows=visualizer.rows(layer), ready=found.append)
-    assert {image.item.target for image in found} <= {layer}
-    return {image.item.feature: image for image in found}
+    visualizer.run(layer, features, settings, rows=visualizer.rows(layer), ready=images.append)
+    assert {image.item.target for image in images} <= {layer}
+    return {image.item.feature: image for image in images}
 
 
 def starting_images(shape: Sequence[int], *, seed: int, layer: str, features: Iterable[int]) -> Image:
-    """The tutorial's starts, [features, *shape]."""
+    """Return the tutorial's starts, [features, *shape]."""
     items = [RandomKey(seed=seed, target=layer, feature=feature) for feature in features]
     return make_parameterization(PixelSettings(), shape, decorrelate=False).start(items)
 
 
 def objective(model: keras.Model, layer: str, feature: int, image: tf.Tensor) -> tf.Tensor:
-    """What the layer's feature makes of one image, [1, 28, 28, 1], by Keras alone."""
+    """Return what the layer's feature makes of one image, [1, 28, 28, 1], by Keras alone."""
     target = model.get_layer(layer)
     inputs = image if target.input is model.inputs[0] else keras.Model(model.inputs[0], target.input)(image)
     if isinstance(target, keras.layers.Conv2D):

@@ -22,28 +22,28 @@ class Stage:
 @cache
 def stages() -> dict[str, Stage]:
     """Return the stages by name."""
-    found: dict[str, Stage] = {}
+    by_name: dict[str, Stage] = {}
     text = (ROOT / "Dockerfile").read_text()
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     for instruction in "\n".join(lines).replace("\\\n", " ").splitlines():
         name, _, arguments = instruction.partition(" ")
         if name == "FROM":
             base, _, stage = arguments.partition(" AS ")
-            found[stage] = Stage(base)
+            by_name[stage] = Stage(base)
         elif name:
-            list(found.values())[-1].instructions.append((name, arguments.strip()))
-    return found
+            list(by_name.values())[-1].instructions.append((name, arguments.strip()))
+    return by_name
 
 
 def instructions(stage: str) -> list[tuple[str, str]]:
     """Return all instructions that make a stage, those of the stages it is based on first."""
-    this = stages()[stage]
-    return [*(instructions(this.base) if this.base in stages() else []), *this.instructions]
+    described = stages()[stage]
+    return [*(instructions(described.base) if described.base in stages() else []), *described.instructions]
 
 
 def last(stage: str, name: str) -> str:
-    """Return the arguments of the last such instruction: the one that counts for CMD, USER and the like."""
-    return [arguments for each, arguments in instructions(stage) if each == name][-1]
+    """Return the arguments of the last instruction of a name: the one that counts for CMD and USER."""
+    return [arguments for instruction, arguments in instructions(stage) if instruction == name][-1]
 
 
 def command(stage: str) -> list[str]:

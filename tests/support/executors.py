@@ -11,16 +11,17 @@ __all__ = ["busy_executor", "executor_of"]
 
 
 def executor_of(stack: Stack, worker: str) -> psutil.Process:
-    """The executor of a worker, ``workers/NAME`` or the bare name."""
+    """Return the executor of a worker, ``workers/NAME`` or the bare name."""
     bare = worker.removeprefix("workers/")
     with redis.Redis.from_url(stack.redis_url) as connection:
-        (found,) = [each for each in Worker.all(connection=connection, serializer="json") if each.name == bare]
-    (executor,) = psutil.Process(found.pid).children()
+        workers = Worker.all(connection=connection, serializer="json")
+        (registered,) = [worker for worker in workers if worker.name == bare]
+    (executor,) = psutil.Process(registered.pid).children()
     return executor
 
 
 def busy_executor(stack: Stack) -> psutil.Process:
-    """The one executor that computes; others may wait."""
+    """Return the one executor that computes; others may wait."""
     with redis.Redis.from_url(stack.redis_url) as connection:
         workers = WorkerStore(connection).list()
     busy = [worker.name for worker in workers if worker.job_id]

@@ -23,7 +23,7 @@ Handler = Callable[[Any, grpc.ServicerContext], Any]
 
 
 class FakeService(JobsServicer, ModelsServicer, ImagesServicer, EvaluationsServicer, FilesServicer):
-    """Answers each method with the handler of that name; `requests` are those received, in order."""
+    """Answers each method with the handler of that name; ``requests`` are those received, in order."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -95,11 +95,14 @@ class FakeService(JobsServicer, ModelsServicer, ImagesServicer, EvaluationsServi
 
 @contextlib.contextmanager
 def running_fake(
-    address: str | None = None, credentials: grpc.ServerCredentials | None = None
+    address: str | None = None, credentials: grpc.ServerCredentials | None = None, *, threads: int = 8
 ) -> Iterator[FakeService]:
-    """A running fake, on a unix socket unless an address is given; port 0 takes a free one."""
+    """Run a fake, on a unix socket unless an address is given; port 0 takes a free one.
+
+    It answers as many calls at a time as it has threads.
+    """
     folder = Path(tempfile.mkdtemp(prefix="cs-"))
-    server = grpc.server(ThreadPoolExecutor(8))
+    server = grpc.server(ThreadPoolExecutor(threads))
     wanted = address or f"unix:{folder}/fake.sock"
     port = server.add_secure_port(wanted, credentials) if credentials else server.add_insecure_port(wanted)
     fake = FakeService(wanted.replace(":0", f":{port}") if wanted.endswith(":0") else wanted)
@@ -117,7 +120,7 @@ def running_fake(
 
 
 def job(kind: str = "train", state: str = "RUNNING", **fields: Any) -> jobs_pb2.Job:
-    """A job of this kind."""
+    """Return a job of this kind."""
     message = jobs_pb2.Job(
         name="jobs/j",
         kind=jobs_pb2.JobKind.Value(f"JOB_KIND_{kind.upper()}"),
@@ -130,11 +133,11 @@ def job(kind: str = "train", state: str = "RUNNING", **fields: Any) -> jobs_pb2.
 
 
 def event(sequence: int, **kind: Any) -> jobs_pb2.JobEvent:
-    """An event; queued unless told otherwise."""
+    """Return an event; queued unless told otherwise."""
     return jobs_pb2.JobEvent(sequence=sequence, **(kind or {"queued": jobs_pb2.JobQueued()}))
 
 
 def finished(sequence: int, state: str = "SUCCEEDED", **fields: Any) -> jobs_pb2.JobEvent:
-    """The last event of a job."""
+    """Return the last event of a job."""
     ended = jobs_pb2.JobFinished(state=jobs_pb2.JobState.Value(f"JOB_STATE_{state}"), **fields)
     return jobs_pb2.JobEvent(sequence=sequence, finished=ended)

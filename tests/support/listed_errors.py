@@ -42,13 +42,12 @@ class World:
     """What a service knows: ids of jobs, each with the model of the same id."""
 
     queued: str  # its model is PENDING
-    trimmed: str  # its first events are gone
     damaged: str  # the job's result and the model's file and history are missing
     failed: str  # its model is FAILED
-    odd: str  # its records are none
+    unreadable: str  # its records cannot be read
     drawn: str  # a visualization one of whose images is ready, but missing
     undrawn: str  # a visualization without an image
-    evaluated: str  # an evaluation whose examples and whose file `a.npy` are missing
+    evaluated: str  # an evaluation whose examples and whose file ``a.npy`` are missing
     unevaluated: str  # an evaluation that waits for its model
 
 
@@ -60,7 +59,7 @@ def evaluating(model: str) -> JobSpec:
 
 
 def by_name(kind: type[Message], collection: str) -> dict[str, list[Request]]:
-    """What all requests have in common that name a job, model or dataset."""
+    """Return what all requests have in common that name a job, model or dataset."""
     return {
         "INVALID_ARGUMENT": [lambda _: kind(name="x"), lambda _: kind(), lambda _: kind(name=f"{collection}/X")],
         "NOT_FOUND": [lambda _: kind(name=f"{collection}/none")],
@@ -68,14 +67,14 @@ def by_name(kind: type[Message], collection: str) -> dict[str, list[Request]]:
 
 
 def by_page(kind: type[Message], **bad: Any) -> dict[str, list[Request]]:
-    """What all listings have in common, and what else is wrong by itself."""
+    """Return what all listings have in common, and what else is wrong by itself."""
     wrong = [{"page_token": "?"}, {"page_token": "a" * 513}]
     wrong += [{name: value} for name, values in bad.items() for value in values]
     return {"INVALID_ARGUMENT": [lambda _, fields=fields: kind(**fields) for fields in wrong]}  # type: ignore[misc]
 
 
 def by_job(kind: type[Message], form: str) -> dict[str, list[Request]]:
-    """What requests for all images of a job have in common; ``form`` is the field of the format."""
+    """Return what requests for all images of a job have in common; ``form`` is the field of the format."""
     return {
         "INVALID_ARGUMENT": [
             lambda _: kind(parent="x"),
@@ -129,7 +128,6 @@ TABLE: dict[str, dict[str, list[Request]]] = {
     },
     "Jobs.WatchJob": {
         **by_name(WatchJobRequest, "jobs"),
-        "OUT_OF_RANGE": [lambda world: WatchJobRequest(name=f"jobs/{world.trimmed}")],
         "DATA_LOSS": [lambda world: WatchJobRequest(name=f"jobs/{world.queued}", after_sequence=99)],
         "UNAVAILABLE": [lambda _: WatchJobRequest(name="jobs/none")],
     },
@@ -268,12 +266,12 @@ TABLE: dict[str, dict[str, list[Request]]] = {
 
 # The same for faults of each service, which every call of it can be answered with.
 ALWAYS: dict[str, dict[str, list[Request]]] = {
-    "Jobs": {"INTERNAL": [lambda world: GetJobRequest(name=f"jobs/{world.odd}")]},
-    "Models": {"INTERNAL": [lambda world: GetModelRequest(name=f"models/{world.odd}")]},
+    "Jobs": {"INTERNAL": [lambda world: GetJobRequest(name=f"jobs/{world.unreadable}")]},
+    "Models": {"INTERNAL": [lambda world: GetModelRequest(name=f"models/{world.unreadable}")]},
     "Datasets": {},  # they are in its memory
     "Server": {},  # as above
     "Workers": {"INTERNAL": [lambda _: ListWorkersRequest()]},
-    "Evaluations": {"INTERNAL": [lambda world: ListExamplesRequest(parent=f"jobs/{world.odd}")]},
-    "Files": {"INTERNAL": [lambda world: ListFilesRequest(parent=f"jobs/{world.odd}")]},
-    "Images": {"INTERNAL": [lambda world: ListImagesRequest(parent=f"jobs/{world.odd}")]},
+    "Evaluations": {"INTERNAL": [lambda world: ListExamplesRequest(parent=f"jobs/{world.unreadable}")]},
+    "Files": {"INTERNAL": [lambda world: ListFilesRequest(parent=f"jobs/{world.unreadable}")]},
+    "Images": {"INTERNAL": [lambda world: ListImagesRequest(parent=f"jobs/{world.unreadable}")]},
 }

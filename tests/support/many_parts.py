@@ -1,4 +1,4 @@
-"""Visualizations in parts that are shorter than the service would make them."""
+"""Visualizations in parts that are shorter than those of the service."""
 
 from collections.abc import Iterable
 
@@ -35,12 +35,12 @@ def create_parts(stack: Stack, api: Api, spec: VisualizeSpec, seconds: float) ->
 
 
 def images(events: Iterable[JobEvent]) -> list[ImageReady]:
-    """The images among events, whose count must go up by one each time."""
-    found = [event.image_ready for event in events if event.HasField("image_ready")]
-    assert [each.completed_count for each in found] == list(range(1, len(found) + 1))
-    return found
+    """Return the images among events, whose count must go up by one each time."""
+    ready = [event.image_ready for event in events if event.HasField("image_ready")]
+    assert [event.completed_count for event in ready] == list(range(1, len(ready) + 1))
+    return ready
 
 
-def by_feature(found: Iterable[ImageReady]) -> dict[tuple[str, int], Image]:
-    """The images, without their names, by what they are of."""
-    return {subject(each.image): unnamed(each.image) for each in found}
+def by_feature(ready: Iterable[ImageReady]) -> dict[tuple[str, int], Image]:
+    """Return the images, without their names, by what they are of."""
+    return {subject(event.image): unnamed(event.image) for event in ready}

@@ -1,4 +1,4 @@
-"""A Redis of some tests' own."""
+"""A private Redis for tests."""
 
 import contextlib
 import tempfile

@@ -18,7 +18,7 @@ __all__ = ["claim", "create", "image", "kinds", "ready", "ready_model", "state",
 
 
 def ready_model(connection: redis.Redis) -> str:
-    """A model that can be used."""
+    """Return a model that can be used."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     claim(connection, job).succeed("", Model(digest=Digest(sha256="file")))
     return job.model
@@ -34,7 +34,7 @@ def create(
     owner: str = "local",
     cost_s: float = 1.0,
 ) -> Job:
-    """A job of many parts."""
+    """Create a job of many parts."""
     job, _ = JobStore(connection).create(
         JobSpec(visualize=VisualizeSpec(model=model)),
         request_digest="d",
@@ -49,10 +49,10 @@ def create(
 
 
 def take(
-    connection: redis.Redis, worker: str = "w", device: str = "cpu", *, blobs: BlobStore | None = None, **asked: Any
+    connection: redis.Redis, worker: str = "w", device: str = "cpu", *, blobs: BlobStore | None = None, **claimant: Any
 ) -> Attempt | None:
-    """Take whatever part is next for an executor."""
-    return Attempt.claim(connection, Claimant(worker=worker, device=device, **asked), blobs)
+    """Claim the part that is next for an executor."""
+    return Attempt.claim(connection, Claimant(worker=worker, device=device, **claimant), blobs)
 
 
 def claim(
@@ -64,7 +64,7 @@ def claim(
     *,
     blobs: BlobStore | None = None,
 ) -> Attempt:
-    """Take the part that is next, which must be this one."""
+    """Claim the part that is next, which must be this one."""
     attempt = take(connection, worker, device, blobs=blobs)
     assert attempt is not None
     assert (f"jobs/{attempt.job_id}", attempt.part) == (job.name, part)
@@ -72,7 +72,7 @@ def claim(
 
 
 def image(number: int, blob: str = "", *, cached: bool = False) -> Image:
-    """An image, named by its number."""
+    """Return an image, named by its number."""
     event = ImageReady(image=feature("conv1", number), total_count=100, cached=cached)
     return Image(number=number, name=f"name{number}", event=JobEvent(image_ready=event), blob=blob)
 
@@ -84,8 +84,9 @@ def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
 
 
 def ready(connection: redis.Redis, device: str = "any") -> int:
-    """Return how many parts are to be had by workers with a device."""
-    return int(connection.hget(KEYS["ready_parts"], device) or 0)
+    """Return how many parts workers with a device can claim."""
+    names = [f"parts:{priority}:{device}" for priority in ("high", "normal", "low")]
+    return sum(int(count or 0) for count in connection.hmget(KEYS["backlog"], names))
 
 
 def is_to_be_killed(connection: redis.Redis, worker: str) -> bool:
@@ -94,7 +95,7 @@ def is_to_be_killed(connection: redis.Redis, worker: str) -> bool:
 
 
 def take_apart(connection: redis.Redis) -> int:
-    """Take a slice off what deleted records left behind; returns how many references were taken back."""
+    """Take a slice off what deleted records left behind and return how many references were dropped."""
     return int(Scripts(connection).run("take_apart", 1000))
 
 

@@ -34,7 +34,7 @@ def objective(*layers: str, name: str = "objectives[0]", diverse: bool = False) 
 
 @st.composite
 def requests(draw: st.DrawFn) -> VisualizationRequest:
-    """Some features of some layers, and objectives."""
+    """Draw some features of some layers, and objectives."""
     names = draw(st.lists(st.sampled_from(sorted(FEATURES)), unique=True, max_size=4))
     chosen = [(name, draw(st.sets(st.integers(0, FEATURES[name] - 1), min_size=1))) for name in names]
     objectives = [objective("conv1", "dense1", name=f"objectives[{index}]") for index in range(draw(st.integers(0, 3)))]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from convscope.v1.field_options_pb2 import STRICTNESS_COERCED, FieldRules
 from convscope.v1.rules import field_rules, oneof_rules
 
-__all__ = ["REAL", "WHOLE", "breakages", "ends", "fill_rightly"]
+__all__ = ["REAL", "WHOLE", "breakages", "ends", "fill_validly"]
 
 WHOLE = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
@@ -45,8 +45,8 @@ def right_numbers(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     return numbers.flatmap(lambda number: st.sampled_from([number, -number])) if rules.magnitude else numbers
 
 
-def right_scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
-    """Values of a field that its rules allow."""
+def valid_scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    """Return values of a field that its rules allow."""
     rules = field_rules(field)
     if field.enum_type is not None:
         return st.sampled_from([value.number for value in field.enum_type.values if value.number])
@@ -67,7 +67,7 @@ def right_texts(rules: FieldRules) -> st.SearchStrategy[str]:
     return texts.filter(lambda text: re.fullmatch(rules.pattern, text) is not None)
 
 
-def fill_rightly(data: st.DataObject, message: Any) -> None:
+def fill_validly(data: st.DataObject, message: Any) -> None:
     """Set what is required, and any other fields, to values that are allowed."""
     choices = {
         oneof.name: data.draw(st.sampled_from(list(oneof.fields))).name
@@ -83,7 +83,7 @@ def fill_rightly(data: st.DataObject, message: Any) -> None:
 
 
 def is_needed(field: FieldDescriptor) -> bool:
-    """Whether a field that is not set breaks a rule."""
+    """Return whether a field that is not set breaks a rule."""
     rules = field_rules(field)
     zero_is_wrong = rules.minimum > 0 and not field.has_presence and rules.WhichOneof("default") is None
     return rules.required or rules.min_items > 0 or (zero_is_wrong and not field.is_repeated)
@@ -92,9 +92,9 @@ def is_needed(field: FieldDescriptor) -> bool:
 def set_rightly(data: st.DataObject, message: Any, field: FieldDescriptor) -> None:
     value, rules = getattr(message, field.name), field_rules(field)
     if field.message_type is None and field.is_repeated:
-        value.extend(data.draw(st.lists(right_scalars(field), min_size=max(1, rules.min_items), max_size=4)))
+        value.extend(data.draw(st.lists(valid_scalars(field), min_size=max(1, rules.min_items), max_size=4)))
     elif field.message_type is None:
-        setattr(message, field.name, data.draw(right_scalars(field)))
+        setattr(message, field.name, data.draw(valid_scalars(field)))
     elif field.message_type.GetOptions().map_entry:
         value[data.draw(st.from_regex(rules.pattern or "[a-z]", fullmatch=True))] = data.draw(st.text(max_size=9))
     elif field.message_type.full_name == "google.protobuf.Duration":
@@ -102,11 +102,11 @@ def set_rightly(data: st.DataObject, message: Any, field: FieldDescriptor) -> No
     else:
         inner = value.add() if field.is_repeated else value
         inner.SetInParent()
-        fill_rightly(data, inner)
+        fill_validly(data, inner)
 
 
 def neighbour(field: FieldDescriptor, number: float, direction: int) -> float:
-    """The next value of the field's type."""
+    """Return the next value of the field's type."""
     if field.cpp_type in WHOLE:
         return int(number) + direction
     if REAL.get(field.cpp_type) == 32:
@@ -115,7 +115,7 @@ def neighbour(field: FieldDescriptor, number: float, direction: int) -> float:
 
 
 def ends(field: FieldDescriptor) -> Iterator[tuple[float, float]]:
-    """Pairs of the outermost value that a field's rules allow, and the next one, which they do not."""
+    """Yield pairs of the outermost value that a field's rules allow, and the next one, which they do not."""
     rules = field_rules(field)
     for end, direction in ((rules.WhichOneof("lower"), -1), (rules.WhichOneof("upper"), 1)):
         if end in {"minimum", "maximum"}:

@@ -12,6 +12,7 @@ from convscope.planning import ImageOrder
 from convscope.store import BlobStore, JobStore, visualization_request
 from convscope.store.jobs.images import addressed
 from convscope.store.redis.keys import key
+from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import TrainSpec
@@ -48,7 +49,7 @@ class Store:
         shape: tuple[int, int, int] = SHAPE,
         **spec: Any,
     ) -> Job:
-        """A visualization with all its images, but for those with the numbers `missing`."""
+        """Create a visualization with all its images, but for those with the numbers ``missing``."""
         wanted = VisualizeSpec(
             model="models/m",
             selections=[LayerSelection(name=name, list=FeatureList(indices=chosen)) for name, chosen in layers.items()],
@@ -56,25 +57,29 @@ class Store:
             keep=Restarts.RESTARTS_ALL if every else Restarts.RESTARTS_BEST,
             **spec,
         )
-        made, _ = JobStore(self.connection).create(JobSpec(visualize=wanted), request_digest="d")
+        job, _ = JobStore(self.connection).create(JobSpec(visualize=wanted), request_digest="d")
         for number in range(ImageOrder(visualization_request(wanted)).total):
             if number not in missing:
-                self.put(made, number, image(wanted, number, shape))
-        return made
+                self.put(job, number, image(wanted, number, shape))
+        return job
 
     def put(self, job: Job, number: int, stored: Image) -> str:
-        """Store an image of a job; returns its blob's digest."""
+        """Store an image of a job and return its blob's digest."""
         digest = self.blobs.put(stored.SerializeToString())
         self.connection.hset(key("images", job.name.removeprefix("jobs/")), str(number), digest)
         return digest
 
+    def evaluation(self) -> Job:
+        """Create an evaluation."""
+        return JobStore(self.connection).create(JobSpec(evaluate=EvaluateSpec(model="models/m")), request_digest="d")[0]
+
     def training(self) -> Job:
-        """A job that has no images."""
+        """Create a job that has no images."""
         return JobStore(self.connection).create(JobSpec(train=TrainSpec()), request_digest="d")[0]
 
 
 def pixels(number: int, shape: tuple[int, int, int] = SHAPE, *, final: bool = False) -> NDArray[np.float32]:
-    """What image `number` shows."""
+    """Return what image ``number`` shows."""
     return np.random.default_rng([number, final]).random(shape, np.float32)
 
 
@@ -83,9 +88,9 @@ def tensor(array: NDArray[np.float32]) -> Tensor:
 
 
 def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE) -> Image:
-    """An image as a worker would store it: without name and subject; see `sent`."""
+    """Return an image as a worker would store it: without name and subject; see ``sent``."""
     item = ImageOrder(visualization_request(spec)).item(number)
-    found = [
+    snapshots = [
         OptimizedImage(
             pixels=tensor(pixels(number, shape, final=final)),
             objective=number + 0.5,
@@ -97,8 +102,8 @@ def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE)
     ]
     return Image(
         restart=item.restart,
-        final=found[0],
-        best=found[1],
+        final=snapshots[0],
+        best=snapshots[1],
         trace=Trace(**dict.fromkeys(TRACED, tensor(np.zeros(3, np.float32)))),
         verdict=Verdict(outcome=Verdict.OUTCOME_NORMAL, upper_bound=2.0 * number + 1, reached=0.5),
         cache_key=f"{number:064x}",
@@ -106,7 +111,7 @@ def image(spec: VisualizeSpec, number: int, shape: tuple[int, int, int] = SHAPE)
 
 
 def sent(spec: VisualizeSpec, number: int) -> Image:
-    """An image of `jobs/j` as the service sends it."""
-    made = addressed("j", ImageOrder(visualization_request(spec)), number)
-    made.MergeFrom(image(spec, number))
-    return made
+    """Return an image of ``jobs/j`` as the service sends it."""
+    sent = addressed("j", ImageOrder(visualization_request(spec)), number)
+    sent.MergeFrom(image(spec, number))
+    return sent

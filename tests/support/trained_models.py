@@ -12,7 +12,7 @@ __all__ = ["train_model"]
 
 
 def train_model(connection: redis.Redis, blobs: BlobStore, *, manifest: bool = True) -> Model:
-    """Run a job that leaves a model; its manifest is written as an executor does it, unless it dies before."""
+    """Run a job that leaves a model; its manifest is written as an executor writes it, unless it dies before."""
     job, _ = JobStore(connection).create(
         JobSpec(train=TrainSpec()), request_digest="d", model=Model(interpretation=Interpretation(classes=["0", "1"]))
     )

@@ -1,4 +1,4 @@
-"""Visualization specs that are right, for tests of what becomes of them."""
+"""Valid visualization specs, for tests of what becomes of them."""
 
 from collections.abc import Sequence
 
@@ -46,25 +46,25 @@ MAPS = {layer.name: tuple(layer.output_shape) for layer in LAYERS if layer.kind 
 
 
 def model(channels: int = 1) -> Model:
-    """A network of two convolutions, a dense layer and three classes."""
-    shown = Interpretation(input=ModelInput(shape=[28, 28, channels]))
-    return Model(name="models/m", interpretation=shown, layers=LAYERS)
+    """Return a network of two convolutions, a dense layer and three classes."""
+    interpretation = Interpretation(input=ModelInput(shape=[28, 28, channels]))
+    return Model(name="models/m", interpretation=interpretation, layers=LAYERS)
 
 
 def checked(spec: VisualizeSpec, *, channels: int = 1, max_cost: float = 1e12) -> VisualizeSpec:
-    """The spec as it would be stored.
+    """Return the spec as it would be stored.
 
     Raises:
         InvalidRequestError: if there is anything wrong with it.
     """
-    found = VisualizeSpec()
-    found.CopyFrom(spec)
-    found.model = "models/m"
-    checks = Checks("job.spec.visualize", violations(found, "job.spec.visualize"))
-    fill_defaults(found)
-    check_visualize(found, model(channels), max_cost, checks)
+    complete = VisualizeSpec()
+    complete.CopyFrom(spec)
+    complete.model = "models/m"
+    checks = Checks("job.spec.visualize", violations(complete, "job.spec.visualize"))
+    fill_defaults(complete)
+    check_visualize(complete, model(channels), max_cost, checks)
     checks.finish()
-    return found
+    return complete
 
 
 def maybe(values: st.SearchStrategy[float]) -> st.SearchStrategy[float | None]:
@@ -81,19 +81,19 @@ def features(layer: str) -> st.SearchStrategy[int]:
 
 @st.composite
 def selections(draw: st.DrawFn) -> LayerSelection:
-    """A layer by name or by index, with all features, some, or a range."""
+    """Draw a layer by name or by index, with all features, some, or a range."""
     name = draw(st.sampled_from(list(FEATURES)))
-    made = LayerSelection(name=name)
+    selection = LayerSelection(name=name)
     if name in MAPS and draw(st.booleans()):
-        made = LayerSelection(convolution=list(MAPS).index(name))
+        selection = LayerSelection(convolution=list(MAPS).index(name))
     match draw(st.sampled_from(["all", "list", "range"])):
         case "list":
-            made.list.CopyFrom(FeatureList(indices=draw(st.lists(features(name), min_size=1, max_size=5))))
+            selection.list.CopyFrom(FeatureList(indices=draw(st.lists(features(name), min_size=1, max_size=5))))
         case "range":
             start = draw(features(name))
             stop = draw(st.integers(start + 1, FEATURES[name]))
-            made.range.CopyFrom(FeatureRange(start=start, stop=stop))
-    return made
+            selection.range.CopyFrom(FeatureRange(start=start, stop=stop))
+    return selection
 
 
 magnitudes = st.floats(1e-6, 1e6) | st.floats(-1e6, -1e-6)
@@ -127,60 +127,60 @@ def single_features(draw: st.DrawFn) -> Feature:
 
 @st.composite
 def terms(draw: st.DrawFn) -> Term:
-    """Any term but diversity."""
-    made = Term(weight=draw(st.none() | magnitudes), tap=draw(st.sampled_from(Tap.values())))
+    """Draw any term but diversity."""
+    term = Term(weight=draw(st.none() | magnitudes), tap=draw(st.sampled_from(Tap.values())))
     match draw(st.sampled_from(["feature", "neuron", "layer", "direction"])):
         case "feature":
-            made.feature.CopyFrom(draw(single_features()))
+            term.feature.CopyFrom(draw(single_features()))
         case "neuron":
-            made.neuron.CopyFrom(draw(neurons()))
+            term.neuron.CopyFrom(draw(neurons()))
         case "layer":
-            made.layer.CopyFrom(LayerTerm(layer=draw(st.sampled_from(list(FEATURES)))))
+            term.layer.CopyFrom(LayerTerm(layer=draw(st.sampled_from(list(FEATURES)))))
         case "direction":
-            made.direction.CopyFrom(draw(directions()))
-    return made
+            term.direction.CopyFrom(draw(directions()))
+    return term
 
 
 @st.composite
 def objectives(draw: st.DrawFn, names: Sequence[str], restarts: int) -> list[Objective]:
-    """Some objectives with different names or none; with diversity where there are restarts for it."""
-    found = [Objective(name=name, terms=draw(st.lists(terms(), min_size=1, max_size=4))) for name in names]
-    for each in found:
+    """Draw some objectives with different names or none; with diversity where there are restarts for it."""
+    drawn = [Objective(name=name, terms=draw(st.lists(terms(), min_size=1, max_size=4))) for name in names]
+    for objective in drawn:
         if 2 <= restarts <= 16 and draw(st.booleans()):
             diversity = DiversityTerm(layer=draw(st.sampled_from(list(MAPS))))
-            each.terms.append(Term(weight=draw(st.none() | magnitudes), diversity=diversity))
-    return found
+            objective.terms.append(Term(weight=draw(st.none() | magnitudes), diversity=diversity))
+    return drawn
 
 
 @st.composite
 def renders(draw: st.DrawFn, preset: Preset.ValueType, channels: int) -> Render:
-    """Settings that go together."""
-    made = Render(rescue=draw(st.none() | st.integers(0, 1000)))
+    """Draw settings that go together."""
+    render = Render(rescue=draw(st.none() | st.integers(0, 1000)))
     fourier = preset == Preset.PRESET_ROBUST
     match draw(st.sampled_from(["preset", "pixels", "fourier"])):
         case "pixels":
-            made.pixels.CopyFrom(Pixels())
+            render.pixels.CopyFrom(Pixels())
             fourier = False
         case "fourier":
-            made.fourier.CopyFrom(Fourier(decay=draw(reals(0, 4)), deviation=draw(reals(0, 10, above=True))))
+            render.fourier.CopyFrom(Fourier(decay=draw(reals(0, 4)), deviation=draw(reals(0, 10, above=True))))
             fourier = True
     match draw(st.sampled_from(["preset", "normalized", "adam"])):
         case "normalized" if not fourier:
             steps = NormalizedStep(size=draw(reals(0, 1000, above=True)), decay=draw(reals(0, 1, above=True)))
-            made.normalized.CopyFrom(steps)
+            render.normalized.CopyFrom(steps)
         case "adam":
-            made.adam.CopyFrom(AdamStep(learning_rate=draw(reals(0, 1000, above=True))))
+            render.adam.CopyFrom(AdamStep(learning_rate=draw(reals(0, 1000, above=True))))
     if draw(st.booleans()):
-        made.decorrelate = draw(st.booleans()) and fourier and channels == 3
+        render.decorrelate = draw(st.booleans()) and fourier and channels == 3
     if draw(st.booleans()):
         shares = {name: draw(reals(0, 0.5)) for name in ("pad", "jitter")}
-        made.transforms.CopyFrom(
+        render.transforms.CopyFrom(
             Transforms(**shares, scale=draw(reals(0, 0.9)), rotate=draw(reals(0, 180)), noise=draw(reals(0, 1)))
         )
     if draw(st.booleans()):
         weights = {name: draw(reals(0, 1e6)) for name in ("l1", "l2", "total_variation", "blur")}
-        made.regularizers.CopyFrom(Regularizers(**weights))
-    return made
+        render.regularizers.CopyFrom(Regularizers(**weights))
+    return render
 
 
 names = st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True).filter(
@@ -190,7 +190,7 @@ names = st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True).filter(
 
 @st.composite
 def specs(draw: st.DrawFn, channels: int = 1) -> VisualizeSpec:
-    """A whole spec with any of its fields left out."""
+    """Draw a whole spec with any of its fields left out."""
     preset = draw(st.sampled_from(Preset.values()))
     restarts = draw(st.none() | st.integers(1, 1000) | st.integers(1, 16))
     called = draw(st.lists(names | st.just(""), max_size=3, unique_by=lambda name: name or object()))

@@ -15,13 +15,6 @@ from convscope.engine.evaluation.evaluation import evaluate
 from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
 from convscope.engine.models.model_file import ModelFile
 from convscope.engine.models.network import build_network
-from convscope.engine.render_settings import (
-    AdamSettings,
-    FourierSettings,
-    RegularizerSettings,
-    RenderSettings,
-    TransformSettings,
-)
 from convscope.engine.runtime.caches import Caches
 from convscope.engine.settings import (
     ConvolutionSettings,
@@ -33,6 +26,13 @@ from convscope.engine.settings import (
 )
 from convscope.engine.training import train
 from convscope.engine.visualization import Diversity, Feature, FeatureImage, Visualizer
+from convscope.planning import (
+    AdamSettings,
+    FourierSettings,
+    RegularizerSettings,
+    RenderSettings,
+    TransformSettings,
+)
 
 __all__ = [
     "KINDS",
@@ -73,8 +73,8 @@ def opened(data: bytes, caches: Caches) -> ModelFile:
 
 
 def _digest(value: Any) -> str:
-    def plain(each: Any) -> Any:
-        return [str(each.dtype), each.tobytes().hex()] if isinstance(each, np.ndarray) else repr(each)
+    def plain(value: Any) -> Any:
+        return [str(value.dtype), value.tobytes().hex()] if isinstance(value, np.ndarray) else repr(value)
 
     return hashlib.sha256(json.dumps(value, default=plain).encode()).hexdigest()
 
@@ -85,20 +85,20 @@ def train_digest(seed: int, caches: Caches, *, settings: TrainSettings = TRAININ
     model = model_from_bytes(small_file(seed)) if continued else None
     chosen = replace(settings, seed=seed)
     outcome = train(load_dataset("datasets/mnist"), chosen, model=model, progress=reports.append, caches=caches)
-    told = [(each.step, each.loss, each.batch_accuracy, each.validation_accuracy) for each in reports]
-    return _digest([hashlib.sha256(model_to_bytes(outcome.model)).hexdigest(), told])
+    figures = [(report.step, report.loss, report.batch_accuracy, report.validation_accuracy) for report in reports]
+    return _digest([hashlib.sha256(model_to_bytes(outcome.model)).hexdigest(), figures])
 
 
 def _evaluate(seed: int, caches: Caches) -> str:
     test = load_dataset("datasets/mnist").test
-    found = evaluate(
+    evaluation = evaluate(
         opened(small_file(seed), caches),
         test.images[:700],
         test.labels[:700],
         EvaluateSettings(),
         classes=load_dataset("datasets/mnist").classes,
     )
-    return _digest(asdict(found))
+    return _digest(asdict(evaluation))
 
 
 def _visualize(seed: int, caches: Caches, settings: VisualizeSettings, layer: str, rows: int) -> str:
@@ -135,7 +135,7 @@ KINDS: Final[Mapping[str, Callable[[int, Caches], str]]] = {
 
 
 def every_kind_cold() -> dict[str, str]:
-    """Return the digest of each kind, computed in a process of its own."""
+    """Return the digest of each kind, computed in a separate process."""
     return {name: in_a_child(lambda kind=kind: kind(1, Caches())) for name, kind in KINDS.items()}  # type: ignore[misc]
 
 
@@ -144,11 +144,11 @@ def every_kind_warm() -> dict[str, list[str]]:
     caches = Caches()
     for name in reversed(list(KINDS)):
         KINDS[name](2, caches)
-    found: dict[str, list[str]] = {name: [kind(1, caches)] for name, kind in KINDS.items()}
+    digests: dict[str, list[str]] = {name: [kind(1, caches)] for name, kind in KINDS.items()}
     caches.trim(caches.size_bytes // 2)
     for name in reversed(list(KINDS)):
-        found[name].append(KINDS[name](1, caches))
-    return found
+        digests[name].append(KINDS[name](1, caches))
+    return digests
 
 
 def in_a_child(compute: Callable[[], Any]) -> Any:

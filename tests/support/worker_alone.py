@@ -1,4 +1,4 @@
-"""``convscope worker`` by itself, on a Redis of the test's own, without a service."""
+"""``convscope worker`` by itself, on a private Redis, without a service."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ PATIENCE_S = 60.0
 
 
 def eventually(what: Callable[[], object], within_s: float = PATIENCE_S) -> float:
-    """Wait until something is true of processes, which say nothing themselves; returns the seconds that it took."""
+    """Wait until something is true of processes, which report nothing themselves; return the seconds that it took."""
     started = time.monotonic()
     while not what():
         assert time.monotonic() < started + within_s, "it did not come true"
@@ -60,13 +60,14 @@ class WorkerAlone:
     @property
     def executors(self) -> list[psutil.Process]:
         """The executors, at most one."""
-        return [each for each in psutil.Process(self.process.pid).children() if each.status() != psutil.STATUS_ZOMBIE]
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
 
     @property
     def executor(self) -> psutil.Process:
         """The executor, which must be there."""
-        (found,) = self.executors
-        return found
+        (executor,) = self.executors
+        return executor
 
     def create(self, iterations: int = 0) -> Job:
         """Create a training."""

@@ -1,4 +1,4 @@
-"""A convscope to be harmed: it heals by itself, and the next test goes on with it."""
+"""A convscope to be harmed: it heals by itself, and the next test uses it."""
 
 import signal
 from collections.abc import Iterator

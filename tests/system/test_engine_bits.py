@@ -1,4 +1,4 @@
-"""The engine by itself gives what the service gives, bit by bit, without being told of any chunk."""
+"""The engine by itself gives what the service gives, bit by bit, without knowing of any chunk."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -91,10 +91,10 @@ def test_training(both: Both, tmp_path: Path) -> None:
 def test_evaluation(both: Both) -> None:
     expected = both.client.evaluate(both.job, max_errors=3).result()
     test = load_dataset("mnist").test
-    found = evaluate(both.model, test.images, test.labels)
-    np.testing.assert_array_equal(found.confusion, expected.confusion_matrix)
-    assert found.accuracy == expected.accuracy
-    errors = found.errors[:3]
+    evaluation = evaluate(both.model, test.images, test.labels)
+    np.testing.assert_array_equal(evaluation.confusion, expected.confusion_matrix)
+    assert evaluation.accuracy == expected.accuracy
+    errors = evaluation.errors[:3]
     assert [error.index for error in errors] == list(expected.errors.index)
     assert [error.predicted for error in errors] == list(expected.errors.predicted)
     assert [error.probability for error in errors] == list(expected.errors.probability)
@@ -111,14 +111,14 @@ def test_the_tutorials_images_and_the_best_of_several_restarts(both: Both) -> No
         seed=3,
         trace=True,
     )
-    found = visualize(
+    images = visualize(
         both.model,
         {"conv2": [4, 1], "logits": None},
         VisualizeSettings(iterations=5, restarts=3, seed=3, trace=True),
         objectives={"mixed": Feature("conv2", 3) - 0.3 * Layer("conv1")},
     )
-    assert len(found) == 2 + 10 + 1
-    assert_same(found, expected.result().images)
+    assert len(images) == 2 + 10 + 1
+    assert_same(images, expected.result().images)
 
 
 def test_robust_images_all_of_them(both: Both) -> None:
@@ -131,18 +131,18 @@ def test_robust_images_all_of_them(both: Both) -> None:
         restarts=3,
         keep="all",
     )
-    found = visualize(
+    images = visualize(
         both.model,
         {"conv1": 2},
         VisualizeSettings(iterations=4, restarts=3, keep_all=True, render=ROBUST),
         objectives=[Neuron("conv2", 2) + Diversity("conv1")],
     )
-    assert len(found) == 3 + 3
-    assert_same(found, expected.result().images)
+    assert len(images) == 3 + 3
+    assert_same(images, expected.result().images)
 
 
-def assert_same(found: Sequence[FeatureImage], expected: Sequence[Any]) -> None:
-    for image, other in zip(found, expected, strict=True):
+def assert_same(images: Sequence[FeatureImage], expected: Sequence[Any]) -> None:
+    for image, other in zip(images, expected, strict=True):
         assert_same_image(image, other)
 
 

@@ -64,7 +64,7 @@ def warm(stack: Stack, api: Api, whole: Job) -> None:
     spec.CopyFrom(whole.effective_spec.visualize)
     spec.iterations = 1_000
     started = attempts(list(api.watch(create_parts(stack, api, spec, SHORT))))
-    assert len({each.worker for each in started}) == 2
+    assert len({attempt.worker for attempt in started}) == 2
 
 
 @pytest.fixture(scope="module")
@@ -77,16 +77,16 @@ def attempts(events: list[JobEvent]) -> list[AttemptStarted]:
 
 
 def check(api: Api, job: Job, expected: dict[tuple[str, int], Image]) -> list[JobEvent]:
-    """The job ended well, and has just the images that one worker computes, each once."""
+    """Check that the job ended well, and has just the images that one worker computes, once each; return its events."""
     ended = api.finish(job)
     assert ended.state == JobState.JOB_STATE_SUCCEEDED, ended.failure.message
     assert ended.ended_part_count == ended.estimate.part_count == job.estimate.part_count
     assert ended.result.visualize.image_count == TOTAL
     events = list(api.watch(job))
-    found = images(events)
-    assert len(found) == TOTAL
-    assert {each.total_count for each in found} == {TOTAL}
-    assert by_feature(found) == expected
+    ready = images(events)
+    assert len(ready) == TOTAL
+    assert {event.total_count for event in ready} == {TOTAL}
+    assert by_feature(ready) == expected
     return events
 
 
@@ -97,8 +97,8 @@ def test_two_workers_give_what_one_gives(
     job = create_parts(stack, api, whole.effective_spec.visualize, SHORT)
     assert job.estimate.part_count >= 4
     started = attempts(check(api, job, expected))
-    assert sorted(each.part for each in started) == list(range(job.estimate.part_count))
-    assert len({each.worker for each in started}) == 2
+    assert sorted(attempt.part for attempt in started) == list(range(job.estimate.part_count))
+    assert len({attempt.worker for attempt in started}) == 2
 
 
 @pytest.mark.slow
@@ -109,7 +109,7 @@ def test_four_workers_of_another_system_give_what_one_gives(whole: Job, expected
         spec.model = train(api)  # the same bytes
         job = create_parts(stack, api, spec, SHORT)
         started = attempts(check(api, job, expected))
-        assert len({each.worker for each in started}) == 4
+        assert len({attempt.worker for attempt in started}) == 4
 
 
 def test_a_worker_that_is_killed_is_made_up_for(
@@ -147,7 +147,7 @@ def test_an_executor_that_is_to_take_up_no_more_ends_after_its_part(stack: Stack
         if event.HasField("attempt_started"):
             executor = executor_of(stack, event.attempt_started.worker)
             break
-    executor.send_signal(signal.SIGUSR1)  # as `convscope worker --finish` does when it is stopped
+    executor.send_signal(signal.SIGUSR1)  # as ``convscope worker --finish`` does when it is stopped
     executor.wait(60)
     assert api.get(job).state == JobState.JOB_STATE_RUNNING
     api.jobs.CancelJob(CancelJobRequest(name=job.name))
@@ -167,12 +167,12 @@ def test_the_last_part_may_be_lost_too(
 
 
 def wait_for_workers(stack: Stack, count: int) -> None:
-    """Those that were killed are started again."""
+    """Wait until those that were killed are started again."""
     deadline = time.monotonic() + PATIENCE_S
     with redis.Redis.from_url(stack.redis_url) as connection:
-        while sum(psutil.pid_exists(each.pid) for each in Worker.all(connection=connection)) < count:
+        while sum(psutil.pid_exists(worker.pid) for worker in Worker.all(connection=connection)) < count:
             assert time.monotonic() < deadline
-            time.sleep(0.05)  # they tell nobody
+            time.sleep(0.05)  # they do not tell
 
 
 @contextlib.contextmanager
@@ -226,7 +226,7 @@ def test_a_job_of_many_parts_is_cancelled(stack: Stack, api: Api, whole: Job) ->
     assert [event.WhichOneof("event") for event in api.watch(job)][-1] == "finished"
 
 
-def test_a_job_goes_on_when_its_model_is_deleted(stack: Stack, api: Api) -> None:
+def test_a_job_continues_when_its_model_is_deleted(stack: Stack, api: Api) -> None:
     doomed = api.finish(api.create(TrainSpec(iterations=0, seed=5))).model
     spec = VisualizeSpec(model=doomed, selections=LAYERS, iterations=100)
     job = create_parts(stack, api, api.create(spec).effective_spec.visualize, SHORT)
@@ -238,7 +238,7 @@ def test_a_job_goes_on_when_its_model_is_deleted(stack: Stack, api: Api) -> None
     )
 
 
-def test_what_is_known_needs_no_model(
+def test_cached_images_need_no_model(
     stack: Stack, api: Api, whole: Job, expected: dict[tuple[str, int], Image]
 ) -> None:
     model = api.models.GetModel(GetModelRequest(name=whole.effective_spec.visualize.model))
@@ -251,9 +251,9 @@ def test_what_is_known_needs_no_model(
         spec = VisualizeSpec(model=model.name, selections=LAYERS, iterations=40)
         again = api.finish(api.create(spec))
         assert (again.result.visualize.image_count, again.result.visualize.cached_image_count) == (TOTAL, TOTAL)
-        found = images(api.watch(again))
-        assert all(each.cached for each in found)
-        assert by_feature(found) == expected
+        ready = images(api.watch(again))
+        assert all(event.cached for event in ready)
+        assert by_feature(ready) == expected
         spec.recompute = True
         failed = api.finish(api.create(spec))
         assert failed.failure.reason == Failure.REASON_MODEL
@@ -266,6 +266,6 @@ def test_overlapping_requests_compute_what_is_missing(
 ) -> None:
     selection = LayerSelection(name="conv2", list=FeatureList(indices=[4, 5]))
     spec = VisualizeSpec(model=whole.effective_spec.visualize.model, selections=[selection], iterations=40)
-    found = images(api.watch(api.create(spec)))
-    assert {each.image.feature.index: each.cached for each in found} == {4: True, 5: False}
-    assert by_feature(found)["conv2", 4] == expected["conv2", 4]
+    ready = images(api.watch(api.create(spec)))
+    assert {event.image.feature.index: event.cached for event in ready} == {4: True, 5: False}
+    assert by_feature(ready)["conv2", 4] == expected["conv2", 4]

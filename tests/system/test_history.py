@@ -1,4 +1,4 @@
-"""Watching over the network what Redis no longer has: an error that says so and how to go on, never a gap."""
+"""Watching over the network what Redis no longer has: an error that says so and how to resume, never a gap."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import grpc
 import pytest
 import redis
 
-from convscope.client import Client, DataLoss, OutOfRange
+from convscope.client import Client, DataLoss
 from convscope.store import Attempt, Claimant, JobStore
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.redis.keys import KEYS, key
@@ -70,16 +70,16 @@ def cut_out(connection: redis.Redis, attempt: Attempt) -> None:
 
 
 @pytest.mark.parametrize("lose", [trim, cut_out])
-def test_history_that_is_gone_is_out_of_range_with_a_way_on(
+def test_history_that_is_gone_is_data_loss_with_a_way_on(
     connection: redis.Redis, api: Api, attempt: Attempt, lose: Callable[[redis.Redis, Attempt], None]
 ) -> None:
     lose(connection, attempt)
     for after in (0, 2, 4):
         code, message = refusal(watch(api, attempt, after))
-        assert code is grpc.StatusCode.OUT_OF_RANGE
-        assert message == (
-            f"event {after + 1} of jobs/{attempt.job_id} has been trimmed; GetJob tells how the job stands"
-        )
+        assert code is grpc.StatusCode.DATA_LOSS
+        assert message is not None
+        assert message.startswith(f"event {after + 1} of jobs/{attempt.job_id} is missing")
+        assert "GetJob tells how the job stands" in message
     job = api.jobs.GetJob(GetJobRequest(name=f"jobs/{attempt.job_id}"), timeout=PATIENCE_S)
     assert job.sequence == EVENTS
     attempt.cancelled()
@@ -89,18 +89,18 @@ def test_history_that_is_gone_is_out_of_range_with_a_way_on(
 
 def test_everything_is_gone(connection: redis.Redis, api: Api, attempt: Attempt) -> None:
     connection.xtrim(key("events", attempt.job_id), maxlen=0, approximate=False)
-    assert refusal(watch(api, attempt, EVENTS - 1))[0] is grpc.StatusCode.OUT_OF_RANGE
+    assert refusal(watch(api, attempt, EVENTS - 1))[0] is grpc.StatusCode.DATA_LOSS
     following = watch(api, attempt, EVENTS)
     attempt.cancelled()
     assert next(following).HasField("finished")
 
 
-def test_a_gap_is_told_when_the_watch_comes_to_it(connection: redis.Redis, api: Api, attempt: Attempt) -> None:
+def test_a_gap_is_reported_when_the_watch_comes_to_it(connection: redis.Redis, api: Api, attempt: Attempt) -> None:
     connection.xdel(key("events", attempt.job_id), "4-0")
     following = watch(api, attempt, 0)
     assert [next(following).sequence for _ in range(3)] == [1, 2, 3]
     code, message = refusal(following)
-    assert code is grpc.StatusCode.OUT_OF_RANGE
+    assert code is grpc.StatusCode.DATA_LOSS
     assert message is not None
     assert message.startswith("event 4 of")
 
@@ -109,7 +109,7 @@ def test_the_client_says_it_in_its_own_words(connection: redis.Redis, address: s
     trim(connection, attempt)
     with Client(address) as client:
         job = client.job(f"jobs/{attempt.job_id}")
-        with pytest.raises(OutOfRange, match="GetJob tells how the job stands"):
+        with pytest.raises(DataLoss, match="GetJob tells how the job stands"):
             next(job.watch())
         assert job.refresh().sequence == EVENTS
         assert next(job.watch(5)).sequence == 6

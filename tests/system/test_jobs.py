@@ -1,4 +1,4 @@
-"""Jobs as clients see them: watched from anywhere, cancelled, listed, deleted, asked for twice."""
+"""Jobs as clients see them: watched from anywhere, cancelled, listed, deleted, requested twice."""
 
 import itertools
 import threading
@@ -11,7 +11,6 @@ import pytest
 from convscope.v1.datasets_pb2 import GetDatasetRequest, ListDatasetsRequest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import (
-    CancelJobRequest,
     CreateJobRequest,
     DeleteJobRequest,
     GetJobRequest,
@@ -38,12 +37,6 @@ from support.api import Api, violations
 ENDLESS = TrainSpec(iterations=10_000_000, report_interval=1_000)
 
 
-def cancel(api: Api, job: Job) -> Job:
-    found = api.jobs.CancelJob(CancelJobRequest(name=job.name))
-    assert isinstance(found, Job)
-    return found
-
-
 def wait_until_it_computes(api: Api, job: Job) -> None:
     watch = api.watch(job)
     for event in watch:
@@ -65,21 +58,21 @@ def test_a_watch_resumes_anywhere(api: Api) -> None:
 
 def test_many_watchers_see_the_same(api: Api) -> None:
     job = api.create(TrainSpec(iterations=30, report_interval=1))
-    seen: list[list[int]] = []
+    watched: list[list[int]] = []
 
     def watch() -> None:
-        seen.append([event.sequence for event in api.watch(job)])
+        watched.append([event.sequence for event in api.watch(job)])
 
     watchers = [threading.Thread(target=watch) for _ in range(8)]
     for watcher in watchers:
         watcher.start()
     for watcher in watchers:
         watcher.join()
-    assert len(seen) == 8
-    assert all(each == list(range(1, 34)) for each in seen)  # queued, started, 30 steps, finished
+    assert len(watched) == 8
+    assert all(sequences == list(range(1, 34)) for sequences in watched)  # queued, started, 30 steps, finished
 
 
-def test_a_sequence_ahead_of_the_log_is_told(api: Api) -> None:
+def test_a_sequence_ahead_of_the_log_is_reported(api: Api) -> None:
     job = api.finish(api.create(TrainSpec(iterations=0)))
     assert list(api.watch(job, job.sequence)) == []
     with pytest.raises(grpc.RpcError) as caught:
@@ -91,7 +84,7 @@ def test_a_running_job_is_cancelled_and_its_waiters_end(api: Api) -> None:
     job = api.create(ENDLESS)
     waiter = api.create(EvaluateSpec(model=job.model))
     wait_until_it_computes(api, job)
-    assert cancel(api, job).cancel_requested
+    assert api.cancel(job).cancel_requested
     ended = api.finish(job)
     assert ended.state == JobState.JOB_STATE_CANCELLED
     assert not ended.HasField("failure")
@@ -105,7 +98,7 @@ def test_a_running_job_is_cancelled_and_its_waiters_end(api: Api) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         api.create(EvaluateSpec(model=job.model))
     assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
-    again = cancel(api, job)  # without its specs
+    again = api.cancel(job)  # without its specs
     assert (again.name, again.state, again.sequence) == (ended.name, ended.state, ended.sequence)
 
 
@@ -114,7 +107,7 @@ def test_a_long_visualization_is_cancelled(api: Api) -> None:
     spec = VisualizeSpec(model=trained.model, iterations=10_000, selections=[LayerSelection(name="dense1")])
     job = api.create(spec)
     next(event for event in api.watch(job) if event.HasField("attempt_started"))
-    cancel(api, job)
+    api.cancel(job)
     assert api.finish(job).state == JobState.JOB_STATE_CANCELLED
 
 
@@ -122,8 +115,8 @@ def test_a_queued_job_is_cancelled_at_once(api: Api) -> None:
     busy = api.create(ENDLESS)
     wait_until_it_computes(api, busy)
     queued = api.create(TrainSpec(iterations=0))
-    assert cancel(api, queued).state == JobState.JOB_STATE_CANCELLED
-    cancel(api, busy)
+    assert api.cancel(queued).state == JobState.JOB_STATE_CANCELLED
+    api.cancel(busy)
     api.finish(busy)
     events = [event.WhichOneof("event") for event in api.watch(queued)]
     assert events == ["queued", "cancel_requested", "finished"]
@@ -144,7 +137,7 @@ def test_a_request_id_makes_one_job(api: Api) -> None:
 
 
 def test_jobs_are_listed_in_pages(api: Api) -> None:
-    made = [api.finish(api.create(TrainSpec(iterations=0))).name for _ in range(3)]
+    jobs = [api.finish(api.create(TrainSpec(iterations=0))).name for _ in range(3)]
     names, token = [], ""
     for _ in itertools.count():
         page = api.jobs.ListJobs(ListJobsRequest(page_size=2, page_token=token))
@@ -154,7 +147,7 @@ def test_jobs_are_listed_in_pages(api: Api) -> None:
         token = page.next_page_token
         if not token:
             break
-    assert names[:3] == made[::-1]
+    assert names[:3] == jobs[::-1]
     assert len(set(names)) == len(names)
     wanted = JobFilter(kinds=[JobKind.JOB_KIND_EVALUATE], states=[JobState.JOB_STATE_SUCCEEDED])
     filtered = api.jobs.ListJobs(ListJobsRequest(filter=wanted, view=JobView.JOB_VIEW_FULL, page_size=1000))
@@ -170,7 +163,7 @@ def test_a_job_is_deleted_after_its_end(api: Api) -> None:
         lambda: api.get(job),
         lambda: list(api.watch(job)),
         lambda: api.jobs.DeleteJob(DeleteJobRequest(name=job.name)),
-        lambda: cancel(api, job),
+        lambda: api.cancel(job),
     ):
         with pytest.raises(grpc.RpcError) as caught:
             call()
@@ -183,7 +176,7 @@ def test_an_unfinished_job_is_not_deleted(api: Api) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         api.jobs.DeleteJob(DeleteJobRequest(name=job.name))
     assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
-    cancel(api, job)
+    api.cancel(job)
     api.finish(job)
 
 
@@ -217,7 +210,7 @@ def test_datasets(api: Api) -> None:
 @pytest.mark.parametrize(
     ("name", "code"), [("none", grpc.StatusCode.NOT_FOUND), ("No Name", grpc.StatusCode.INVALID_ARGUMENT)]
 )
-def test_names_that_lead_nowhere(api: Api, collection: str, name: str, code: grpc.StatusCode) -> None:
+def test_unknown_and_malformed_names(api: Api, collection: str, name: str, code: grpc.StatusCode) -> None:
     calls: dict[str, tuple[Any, Any]] = {
         "jobs": (api.jobs.GetJob, GetJobRequest),
         "models": (api.models.GetModel, GetModelRequest),
@@ -249,7 +242,7 @@ def test_bad_pages_are_refused(api: Api) -> None:
     assert list(violations(caught.value)) == ["after_sequence"]
 
 
-def test_sizes_of_pages_are_brought_within_what_is_allowed(api: Api) -> None:
+def test_sizes_of_pages_are_brought_within_the_limits(api: Api) -> None:
     assert len(api.jobs.ListJobs(ListJobsRequest(page_size=-1)).jobs) == 1
     assert api.jobs.ListJobs(ListJobsRequest(page_size=2**31 - 1)).jobs
 
@@ -274,7 +267,7 @@ def test_a_bad_spec_is_refused_and_nothing_is_queued(api: Api) -> None:
     assert newest() == before
 
 
-def test_many_or_long_faults_still_arrive_as_what_they_are(api: Api) -> None:
+def test_many_or_long_faults_keep_their_status(api: Api) -> None:
     model = api.finish(api.create(TrainSpec(iterations=0))).model
     wrong = LayerSelection(name="conv1", list=FeatureList(indices=range(1000, 2000)))
     calls: list[Callable[[], object]] = [

@@ -1,4 +1,4 @@
-"""An executor that waits for parts is there in milliseconds, and in nobody's way."""
+"""An executor that waits for parts is there in milliseconds, and holds nothing up."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,7 +127,7 @@ def test_warm_and_cold_executors_give_the_same_bits(pair: Stack, pair_api: Api) 
 
 
 def outcome(api: Api, seed: int) -> dict[str, object]:
-    """What a training, an evaluation and a visualization come to."""
+    """Return the outcomes of a training, an evaluation and a visualization."""
     trained = api.finish(api.create(TrainSpec(iterations=20, seed=seed)))
     evaluated = api.finish(api.create(EvaluateSpec(model=trained.model)))
     spec = VisualizeSpec(

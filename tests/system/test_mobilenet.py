@@ -1,4 +1,4 @@
-"""A model that nobody had in mind: every feature of a MobileNetV2, over two workers, without a setting changed."""
+"""A large model that was not designed for: every feature of a MobileNetV2, over two workers, with default settings."""
 
 from collections.abc import Iterator
 
@@ -44,8 +44,8 @@ def test_every_feature_of_a_large_model(stack: Stack, placed: Model) -> None:
         started = [event for event in job.watch() if isinstance(event, AttemptStarted)]
     assert len({event.part for event in started}) > 10
     assert len({event.worker for event in started}) == 2
-    found = [(image.layer, image.feature) for image in result.images]
-    assert found == [(name, feature) for name, count in features.items() for feature in range(count)]
+    subjects = [(image.layer, image.feature) for image in result.images]
+    assert subjects == [(name, feature) for name, count in features.items() for feature in range(count)]
     for image in result.images:
         pixels = image.best.pixels
         assert pixels.shape == (96, 96, 3)

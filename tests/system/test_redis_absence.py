@@ -1,4 +1,4 @@
-"""While Redis is away nothing is lost, and everybody says so."""
+"""While Redis is away nothing is lost, and services and clients say so."""
 
 import contextlib
 import os
@@ -58,13 +58,13 @@ def test_a_redis_that_takes_no_writes_is_like_none(tmp_path_factory: pytest.Temp
     ):
         job = api.create(TrainSpec(iterations=0))
         await_health(api, SERVING)
-        admin.replicaof("127.0.0.1", 1)  # where nobody is
+        admin.replicaof("127.0.0.1", 1)  # where no server is
         await_health(api, NOT_SERVING)
         with pytest.raises(grpc.RpcError) as caught:
             api.create(TrainSpec(iterations=0))
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
         assert "Redis cannot be used right now: it takes no writes: READONLY" in (caught.value.details() or "")
-        assert api.get(job).state == JobState.JOB_STATE_QUEUED  # reading goes on
+        assert api.get(job).state == JobState.JOB_STATE_QUEUED  # reading continues
         admin.replicaof("no", "one")
         await_health(api, SERVING)
         assert api.create(TrainSpec(iterations=0)).state == JobState.JOB_STATE_QUEUED

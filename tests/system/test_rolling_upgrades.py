@@ -18,7 +18,7 @@ NEW = b"\x98\x06\x01"
 
 
 def create(stack: Stack, spec: JobSpec, stored: dict[str, bytes | int]) -> Job:
-    """A job as a newer service would store it."""
+    """Return a job as a newer service would store it."""
     with redis.Redis.from_url(stack.redis_url) as connection:
         creating = mock.patch(
             "convscope.store.jobs.jobs.counted", lambda pairs: counted((dict(pairs) | stored).items())

@@ -34,8 +34,8 @@ def get_model(api: Api, name: str) -> Model:
 
 
 def reports(api: Api, model: Model) -> Sequence[TrainProgress]:
-    found: Sequence[TrainProgress] = api.models.ListTrainReports(ListTrainReportsRequest(parent=model.name)).reports
-    return found
+    curve: Sequence[TrainProgress] = api.models.ListTrainReports(ListTrainReportsRequest(parent=model.name)).reports
+    return curve
 
 
 def images(api: Api, spec: VisualizeSpec) -> list[Image]:
@@ -45,8 +45,8 @@ def images(api: Api, spec: VisualizeSpec) -> list[Image]:
     return [event.image for event in events]
 
 
-def by_feature(found: Sequence[Image]) -> dict[tuple[str, int], Image]:
-    return {subject(image): image for image in found}
+def by_feature(images: Sequence[Image]) -> dict[tuple[str, int], Image]:
+    return {subject(image): image for image in images}
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,9 @@ def test_training_reports_and_leaves_a_model(api: Api, trained: Job) -> None:
     assert trained.state == JobState.JOB_STATE_SUCCEEDED
     assert trained.result.train.step == 400
     progress = [event.train_progress for event in api.watch(trained) if event.HasField("train_progress")]
-    assert [each.step for each in progress] == [1, 100, 200, 300, 400]
-    assert {each.last_step for each in progress} == {400}
-    assert [each.HasField("validation_accuracy") for each in progress] == [False, False, True, False, True]
+    assert [report.step for report in progress] == [1, 100, 200, 300, 400]
+    assert {report.last_step for report in progress} == {400}
+    assert [report.HasField("validation_accuracy") for report in progress] == [False, False, True, False, True]
     assert progress[-1].loss < 0.5 < progress[0].loss
     assert progress[-1].validation_accuracy > 0.88
     model = get_model(api, trained.model)
@@ -130,10 +130,10 @@ def test_the_confusion_matrix_adds_up(api: Api, model: str, split: str, size: in
 
 
 def test_figures_do_not_depend_on_the_batch_size(api: Api, model: str) -> None:
-    one, other = (
+    first, other = (
         api.finish(api.create(EvaluateSpec(model=model, batch_size=size))).result.evaluate for size in (256, 999)
     )
-    assert one.confusion_matrix == other.confusion_matrix
+    assert first.confusion_matrix == other.confusion_matrix
 
 
 def test_an_untrained_model_guesses(api: Api) -> None:
@@ -149,16 +149,16 @@ def test_continuing_counts_on_and_equals_one_run(api: Api) -> None:
     second = api.create(TrainSpec(iterations=20, report_interval=20, seed=5, continue_from=first.model))
     whole = api.create(TrainSpec(iterations=50, report_interval=20, seed=5))
     progress = [event.train_progress for event in api.watch(second) if event.HasField("train_progress")]
-    assert [each.step for each in progress] == [31, 40, 50]
+    assert [report.step for report in progress] == [31, 40, 50]
     api.finish(whole)
     models = [get_model(api, job.model) for job in (second, whole)]
-    assert [each.step for each in models] == [50, 50]
+    assert [model.step for model in models] == [50, 50]
     assert models[0].lineage.parent == first.model
-    curves = [reports(api, each) for each in models]
-    assert [each.step for each in curves[0]] == [1, 20, 30, 31, 40, 50]
+    curves = [reports(api, model) for model in models]
+    assert [report.step for report in curves[0]] == [1, 20, 30, 31, 40, 50]
     assert curves[0][-1].loss == curves[1][-1].loss
     confusions = [
-        api.finish(api.create(EvaluateSpec(model=each.name))).result.evaluate.confusion_matrix for each in models
+        api.finish(api.create(EvaluateSpec(model=model.name))).result.evaluate.confusion_matrix for model in models
     ]
     assert confusions[0] == confusions[1]
 
@@ -179,10 +179,10 @@ def test_bfloat16_trains_float32_weights(api: Api) -> None:
 
 
 def test_every_feature_of_every_layer_by_default(api: Api, model: str) -> None:
-    found = by_feature(images(api, VisualizeSpec(model=model, iterations=5)))
+    by_subject = by_feature(images(api, VisualizeSpec(model=model, iterations=5)))
     sizes = {"conv1": 16, "conv2": 36, "dense1": 128, "logits": 10}
-    assert set(found) == {(layer, feature) for layer, size in sizes.items() for feature in range(size)}
-    for image in found.values():
+    assert set(by_subject) == {(layer, feature) for layer, size in sizes.items() for feature in range(size)}
+    for image in by_subject.values():
         assert not image.HasField("trace")
         assert image.final.iteration == 5
         assert image.best.objective >= image.final.objective

@@ -19,7 +19,7 @@ LATE_S = 8.0
 
 
 def hang(worker: WorkerAlone) -> tuple[str, psutil.Process]:
-    """Create a job whose executor hangs before it asks whether to stop; returns the job's name and the executor."""
+    """Create a job whose executor hangs before it asks whether to stop; return the job's name and the executor."""
     job = worker.create(1_000_000)
     worker.await_event(job, "attempt_started")
     return job.name, worker.executor
@@ -54,10 +54,10 @@ def test_a_job_whose_executor_lives_and_does_not_hear_is_cancelled(
 ) -> None:
     with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS="executor.pulse=hang") as worker:
         name, executor = hang(worker)
-        time.sleep(LEASE_MS / 1000 + 1)  # its lease is renewed for as long as nobody wants it to stop
+        time.sleep(LEASE_MS / 1000 + 1)  # its lease is renewed for as long as no request to stop is made
         assert executor == worker.executor
-        asked = time.monotonic()
+        asked_at = time.monotonic()
         job = JobStore(connection).request_cancel(name)
         assert worker.finish(job, CANCEL_GRACE_MS / 1000 + LATE_S).state == JobState.JOB_STATE_CANCELLED
-        assert time.monotonic() - asked > CANCEL_GRACE_MS / 1000 - 1  # it was given the time to stop by itself
+        assert time.monotonic() - asked_at > CANCEL_GRACE_MS / 1000 - 1  # it was given the time to stop by itself
         executor.wait(LATE_S)

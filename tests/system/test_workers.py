@@ -1,4 +1,4 @@
-"""Who computes, and why a job waits, as callers are told."""
+"""Which workers compute, and why a job waits, as callers see it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -31,8 +31,8 @@ def only(api: Api) -> Worker:
 
 
 def executor(worker: Worker) -> psutil.Process:
-    (found,) = psutil.Process(worker.process_id).children()
-    return found
+    (executor,) = psutil.Process(worker.process_id).children()
+    return executor
 
 
 def test_a_worker_is_listed_with_what_it_does(api: Api) -> None:
@@ -75,7 +75,7 @@ def waiting(api: Api, job: Job) -> Waiting:
     return api.get(job).waiting
 
 
-def test_of_a_silent_worker_nothing_is_told_that_may_be_no_more(connection: redis.Redis, lone_api: Api) -> None:
+def test_a_silent_worker_is_listed_without_what_may_be_outdated(connection: redis.Redis, lone_api: Api) -> None:
     job = create(connection, 3)
     for name in ("computes", "waits"):
         report(connection, name)
@@ -84,9 +84,9 @@ def test_of_a_silent_worker_nothing_is_told_that_may_be_no_more(connection: redi
     assert (computes.state, computes.warm, computes.job) == (WorkerState.WORKER_STATE_BUSY, False, job.name)
     assert (waits.state, waits.warm, waits.job) == (WorkerState.WORKER_STATE_IDLE, True, "")
     for name in ("computes", "waits"):
-        seen = int(connection.hget(key("worker", name), "seen") or 0) - SILENT_MS - 1000
-        connection.hset(key("worker", name), "seen", seen)
-        connection.zadd(KEYS["workers"], {name: seen})
+        last_seen = int(connection.hget(key("worker", name), "seen") or 0) - SILENT_MS - 1000
+        connection.hset(key("worker", name), "seen", last_seen)
+        connection.zadd(KEYS["workers"], {name: last_seen})
     for worker in listed(lone_api):
         assert (worker.state, worker.warm, worker.job) == (WorkerState.WORKER_STATE_SILENT, False, "")
 
@@ -108,13 +108,13 @@ def test_workers_are_filtered(connection: redis.Redis, lone_api: Api) -> None:
     for name, device, draining in (("a", "cpu", False), ("b", "gpu", False), ("c", "gpu", True)):
         report(connection, name, device, draining=draining)
 
-    def found(devices: Sequence[Device.ValueType], states: Sequence[WorkerState.ValueType]) -> str:
+    def names_of(devices: Sequence[Device.ValueType], states: Sequence[WorkerState.ValueType]) -> str:
         request = ListWorkersRequest(filter=WorkerFilter(devices=devices, states=states))
         workers = lone_api.workers.ListWorkers(request, timeout=PATIENCE_S).workers
         return "".join(worker.name.removeprefix("workers/") for worker in workers)
 
-    assert [found([], []), found([gpu], []), found([cpu, gpu], [])] == ["abc", "bc", "abc"]
-    assert [found([], [idle]), found([gpu], [idle]), found([cpu], [stops])] == ["ab", "b", ""]
+    assert [names_of([], []), names_of([gpu], []), names_of([cpu, gpu], [])] == ["abc", "bc", "abc"]
+    assert [names_of([], [idle]), names_of([gpu], [idle]), names_of([cpu], [stops])] == ["ab", "b", ""]
 
 
 def test_workers_are_listed_in_pages(connection: redis.Redis, lone_api: Api) -> None:
@@ -122,27 +122,27 @@ def test_workers_are_listed_in_pages(connection: redis.Redis, lone_api: Api) -> 
     names = ["workers/of%20any.Name%2F%25", *(f"workers/w{number}" for number in range(5))]
     for name in names[1:]:
         report(connection, name.removeprefix("workers/"))
-    found: list[str] = []
+    listed: list[str] = []
     token = ""
-    while token or not found:
+    while token or not listed:
         page = lone_api.workers.ListWorkers(ListWorkersRequest(page_size=2, page_token=token), timeout=PATIENCE_S)
         assert 1 <= len(page.workers) <= 2
-        found += [worker.name for worker in page.workers]
+        listed += [worker.name for worker in page.workers]
         token = page.next_page_token
-    assert found == names
+    assert listed == names
 
 
 def test_a_job_waits_for_a_worker_that_is_not_there(connection: redis.Redis, lone_api: Api) -> None:
     job = create(connection, 1, device=Device.DEVICE_GPU)
     anywhere = create(connection, 1)
-    for each in (job, anywhere):
-        assert waiting(lone_api, each).WhichOneof("reason") == "no_worker"
-        assert "no worker is alive" in waiting(lone_api, each).message
+    for waiting_job in (job, anywhere):
+        assert waiting(lone_api, waiting_job).WhichOneof("reason") == "no_worker"
+        assert "no worker is alive" in waiting(lone_api, waiting_job).message
     for name in ("a", "b"):
         report(connection, name, idle=True)
-    found = waiting(lone_api, job)
-    assert (found.no_worker.cpu_worker_count, found.no_worker.gpu_worker_count) == (2, 0)
-    assert found.message == "no worker takes gpu jobs: 2 alive, both cpu"
+    reason = waiting(lone_api, job)
+    assert (reason.no_worker.cpu_worker_count, reason.no_worker.gpu_worker_count) == (2, 0)
+    assert reason.message == "no worker takes gpu jobs: 2 alive, both cpu"
     assert waiting(lone_api, anywhere).WhichOneof("reason") == "backlog"
     report(connection, "c", "gpu", idle=True)
     assert waiting(lone_api, job).WhichOneof("reason") == "backlog"
@@ -157,8 +157,8 @@ def test_a_job_waits_behind_others(connection: redis.Redis, lone_api: Api) -> No
     assert take(connection) is not None
     assert waiting(lone_api, job).backlog.part_count == 2
     assert not lone_api.get(ahead[0]).HasField("waiting")
-    for each in ahead:
-        lone_api.jobs.CancelJob(CancelJobRequest(name=each.name))
+    for job_ahead in ahead:
+        lone_api.jobs.CancelJob(CancelJobRequest(name=job_ahead.name))
     assert (waiting(lone_api, job).backlog.part_count, waiting(lone_api, job).message) == (0, "is next")
 
 

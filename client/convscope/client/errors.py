@@ -11,7 +11,7 @@ ConvscopeError
 │   ├── NotFound                       no such job, model or dataset
 │   ├── AlreadyExists                  the request id was used with another job, or a model has the id
 │   ├── FailedPrecondition             not in this state: cancel, wait or choose another
-│   ├── OutOfRange                     events that have been trimmed were asked for
+│   ├── OutOfRange                     bytes beyond the end of a file were asked for
 │   ├── DataLoss                       something stored is missing or damaged
 │   ├── Unauthenticated                no token, or a wrong one
 │   ├── PermissionDenied               the token does not allow this
@@ -114,7 +114,7 @@ class FailedPrecondition(ServiceError):
 
 
 class OutOfRange(ServiceError):
-    """Events that have been trimmed were asked for; `Job.refresh` tells how the job stands."""
+    """Bytes beyond the end of a file were asked for."""
 
 
 class DataLoss(ServiceError):

@@ -49,15 +49,15 @@ class OptimizedImage:
         pixels: float32 [height, width, channels], 0 to 1; [0, 0, 0] where the image was fetched as PNG or without
             pixels.
         objective: Value of the objective at this very image.
-        predicted_class: The class the model takes it for.
-        probability: The model's softmax probability of that class, 0 to 1.
+        predicted_class: The class that the model takes it for; None where the model has no classes.
+        probability: The model's probability of that class, 0 to 1; None where the model has no classes.
         iteration: Number of updates made to reach it; 0 is the starting image.
     """
 
     pixels: NDArray[np.float32]
     objective: float
-    predicted_class: int
-    probability: float
+    predicted_class: int | None
+    probability: float | None
     iteration: int
 
     @classmethod
@@ -66,8 +66,8 @@ class OptimizedImage:
         return cls(
             pixels=tensors.decode(message.pixels) if message.HasField("pixels") else _NO_PIXELS,
             objective=message.objective,
-            predicted_class=message.predicted_class,
-            probability=message.probability,
+            predicted_class=message.predicted_class if message.HasField("predicted_class") else None,
+            probability=message.probability if message.HasField("probability") else None,
             iteration=message.iteration,
         )
 
@@ -77,16 +77,16 @@ class Trace:
     """What happened at each of the n iterations, all before the iteration's update.
 
     Attributes:
-        predicted_class: int32 [n], the class the model takes the image for.
-        probability: float32 [n], the softmax probability of that class, 0 to 1.
+        predicted_class: int32 [n], the class that the model takes the image for; None where the model has no classes.
+        probability: float32 [n], the probability of that class, 0 to 1; None where the model has no classes.
         gradient_min: float32 [n], smallest element of the gradient of the objective by the image.
         gradient_max: float32 [n], largest element of that gradient.
         step_size: float32 [n], 1 / (population standard deviation of that gradient + 1e-8).
         objective: float32 [n], value of the objective.
     """
 
-    predicted_class: NDArray[np.int32]
-    probability: NDArray[np.float32]
+    predicted_class: NDArray[np.int32] | None
+    probability: NDArray[np.float32] | None
     gradient_min: NDArray[np.float32]
     gradient_max: NDArray[np.float32]
     step_size: NDArray[np.float32]
@@ -95,7 +95,15 @@ class Trace:
     @classmethod
     def from_wire(cls, message: visualize_pb2.Trace) -> "Trace":
         """The trace of a message."""
-        return cls(**{name: tensors.decode(getattr(message, name)) for name in cls.__dataclass_fields__})
+        with_classes = message.HasField("predicted_class") and message.HasField("probability")
+        return cls(
+            predicted_class=tensors.decode(message.predicted_class) if with_classes else None,
+            probability=tensors.decode(message.probability) if with_classes else None,
+            gradient_min=tensors.decode(message.gradient_min),
+            gradient_max=tensors.decode(message.gradient_max),
+            step_size=tensors.decode(message.step_size),
+            objective=tensors.decode(message.objective),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from convscope.client import checks
 from convscope.client.enums import Device, HeadKind, LayerKind, ModelState, WorkerState, from_wire
 from convscope.client.times import time_from_wire
 from convscope.v1 import datasets_pb2, device_pb2, digest_pb2, models_pb2, workers_pb2
@@ -22,6 +23,7 @@ __all__ = [
     "ModelHead",
     "ModelInput",
     "Worker",
+    "dataset_name",
 ]
 
 
@@ -123,6 +125,7 @@ class Model:
     Attributes:
         name: `models/{id}`.
         state: Where it is in its life.
+        owner: Whose it is.
         dataset: `datasets/{id}` that it was trained on.
         digest: Its file; None unless it is ready.
         revision: Number of its interpretation, from 1.
@@ -136,6 +139,7 @@ class Model:
 
     name: str
     state: ModelState
+    owner: str
     dataset: str
     digest: Digest | None
     revision: int
@@ -162,6 +166,7 @@ class Model:
         return cls(
             name=message.name,
             state=from_wire(ModelState, models_pb2.ModelState.Name, message.state),
+            owner=message.owner,
             dataset=message.dataset,
             digest=_digest(message.digest) if message.HasField("digest") else None,
             revision=message.revision,
@@ -181,6 +186,7 @@ class Dataset:
     Attributes:
         name: `datasets/{id}`.
         title: What it is, in one line.
+        owner: Whose it is.
         image_shape: (height, width, channels) of every image, in pixels; values span 0 to 1.
         classes: Names of the classes, by class number.
         splits: Number of examples of each split, by its name.
@@ -189,6 +195,7 @@ class Dataset:
 
     name: str
     title: str
+    owner: str
     image_shape: tuple[int, ...]
     classes: tuple[str, ...]
     splits: Mapping[str, int]
@@ -200,6 +207,7 @@ class Dataset:
         return cls(
             name=message.name,
             title=message.title,
+            owner=message.owner,
             image_shape=tuple(message.image_shape),
             classes=tuple(message.classes),
             splits=MappingProxyType({split.name: split.example_count for split in message.splits}),
@@ -256,6 +264,15 @@ class Worker:
             process_id=message.process_id,
             thread_count=message.thread_count,
         )
+
+
+def dataset_name(dataset: object) -> str:
+    """The name of a dataset.
+
+    Raises:
+        InvalidValue, InvalidType: It names none.
+    """
+    return dataset.name if isinstance(dataset, Dataset) else checks.resource_name("datasets", dataset)
 
 
 def _digest(message: digest_pb2.Digest) -> Digest:

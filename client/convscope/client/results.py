@@ -55,8 +55,8 @@ class ImageStack:
     Attributes:
         pixels: float32 [n, height, width, channels], 0 to 1.
         objective: float64 [n], value of the objective at the very image.
-        predicted_class: int32 [n], the class the model takes it for.
-        probability: float64 [n], the softmax probability of that class, 0 to 1.
+        predicted_class: int32 [n], the class that the model takes it for; -1 where the model has no classes.
+        probability: float64 [n], the probability of that class, 0 to 1; NaN where the model has no classes.
         iteration: int32 [n], number of updates made to reach it.
     """
 
@@ -72,8 +72,10 @@ class ImageStack:
         return cls(
             pixels=np.stack([image.pixels for image in images]),
             objective=np.array([image.objective for image in images], np.float64),
-            predicted_class=np.array([image.predicted_class for image in images], np.int32),
-            probability=np.array([image.probability for image in images], np.float64),
+            predicted_class=np.array(
+                [-1 if image.predicted_class is None else image.predicted_class for image in images], np.int32
+            ),
+            probability=np.array([image.probability for image in images], np.float64),  # None becomes NaN
             iteration=np.array([image.iteration for image in images], np.int32),
         )
 

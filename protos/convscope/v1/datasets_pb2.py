@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from convscope.v1 import field_options_pb2 as convscope_dot_v1_dot_field__options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63onvscope/v1/datasets.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\",\n\x05Split\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rexample_count\x18\x02 \x01(\x03\"\x81\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0bimage_shape\x18\x03 \x03(\x05\x12\x0f\n\x07\x63lasses\x18\x04 \x03(\t\x12#\n\x06splits\x18\x05 \x03(\x0b\x32\x13.convscope.v1.Split\x12\x0e\n\x06source\x18\x06 \x01(\t\"h\n\x13ListDatasetsRequest\x12\x34\n\tpage_size\x18\x01 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@@\x02I\x00\x00\x00\x00\x00\x00I@\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\"X\n\x14ListDatasetsResponse\x12\'\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x15.convscope.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x11GetDatasetRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xf2\x81\x19\x17\x08\x01\x92\x01\x12\x64\x61tasets/{dataset}2\xa7\x01\n\x08\x44\x61tasets\x12U\n\x0cListDatasets\x12!.convscope.v1.ListDatasetsRequest\x1a\".convscope.v1.ListDatasetsResponse\x12\x44\n\nGetDataset\x12\x1f.convscope.v1.GetDatasetRequest\x1a\x15.convscope.v1.Datasetb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x63onvscope/v1/datasets.proto\x12\x0c\x63onvscope.v1\x1a convscope/v1/field_options.proto\",\n\x05Split\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rexample_count\x18\x02 \x01(\x03\"\x90\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x13\n\x0bimage_shape\x18\x04 \x03(\x05\x12\x0f\n\x07\x63lasses\x18\x05 \x03(\t\x12#\n\x06splits\x18\x06 \x03(\x0b\x32\x13.convscope.v1.Split\x12\x0e\n\x06source\x18\x07 \x01(\t\"h\n\x13ListDatasetsRequest\x12\x34\n\tpage_size\x18\x01 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@@\x02I\x00\x00\x00\x00\x00\x00I@\x12\x1b\n\npage_token\x18\x02 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\"X\n\x14ListDatasetsResponse\x12\'\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x15.convscope.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x11GetDatasetRequest\x12)\n\x04name\x18\x01 \x01(\tB\x1b\xf2\x81\x19\x17\x08\x01\x92\x01\x12\x64\x61tasets/{dataset}2\xa7\x01\n\x08\x44\x61tasets\x12U\n\x0cListDatasets\x12!.convscope.v1.ListDatasetsRequest\x1a\".convscope.v1.ListDatasetsResponse\x12\x44\n\nGetDataset\x12\x1f.convscope.v1.GetDatasetRequest\x1a\x15.convscope.v1.Datasetb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,13 +41,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SPLIT']._serialized_start=79
   _globals['_SPLIT']._serialized_end=123
   _globals['_DATASET']._serialized_start=126
-  _globals['_DATASET']._serialized_end=255
-  _globals['_LISTDATASETSREQUEST']._serialized_start=257
-  _globals['_LISTDATASETSREQUEST']._serialized_end=361
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=363
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=451
-  _globals['_GETDATASETREQUEST']._serialized_start=453
-  _globals['_GETDATASETREQUEST']._serialized_end=515
-  _globals['_DATASETS']._serialized_start=518
-  _globals['_DATASETS']._serialized_end=685
+  _globals['_DATASET']._serialized_end=270
+  _globals['_LISTDATASETSREQUEST']._serialized_start=272
+  _globals['_LISTDATASETSREQUEST']._serialized_end=376
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=378
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=466
+  _globals['_GETDATASETREQUEST']._serialized_start=468
+  _globals['_GETDATASETREQUEST']._serialized_end=530
+  _globals['_DATASETS']._serialized_start=533
+  _globals['_DATASETS']._serialized_end=700
 # @@protoc_insertion_point(module_scope)

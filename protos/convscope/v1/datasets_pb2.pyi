@@ -44,20 +44,26 @@ Global___Split: typing_extensions.TypeAlias = Split
 
 @typing.final
 class Dataset(google.protobuf.message.Message):
-    """A labelled set of images, all of one shape."""
+    """A labelled set of images, all of one shape.
+
+    Later: 8 to 29, for datasets that are imported: state, digest, who made it and when, figures of its images.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     TITLE_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
     IMAGE_SHAPE_FIELD_NUMBER: builtins.int
     CLASSES_FIELD_NUMBER: builtins.int
     SPLITS_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """Resource name, `datasets/{id}`."""
+    """Resource name, `datasets/{dataset}`."""
     title: builtins.str
     """What it is, in one line."""
+    owner: builtins.str
+    """Whose it is; `local`."""
     source: builtins.str
     """Where it comes from and under which licence."""
     @property
@@ -77,12 +83,13 @@ class Dataset(google.protobuf.message.Message):
         *,
         name: builtins.str = ...,
         title: builtins.str = ...,
+        owner: builtins.str = ...,
         image_shape: collections.abc.Iterable[builtins.int] | None = ...,
         classes: collections.abc.Iterable[builtins.str] | None = ...,
         splits: collections.abc.Iterable[Global___Split] | None = ...,
         source: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["classes", b"classes", "image_shape", b"image_shape", "name", b"name", "source", b"source", "splits", b"splits", "title", b"title"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["classes", b"classes", "image_shape", b"image_shape", "name", b"name", "owner", b"owner", "source", b"source", "splits", b"splits", "title", b"title"]) -> None: ...
 
 Global___Dataset: typing_extensions.TypeAlias = Dataset
 

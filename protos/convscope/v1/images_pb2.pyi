@@ -202,7 +202,7 @@ class ExportImagesResponse(google.protobuf.message.Message):
     `row`, its place in `{layer}/best`, `{layer}/final`, `{layer}/features` and `{layer}/restarts`; then `name`, `layer`
     and `feature`, or `objective`; `restart`; of the best image `value`, `predicted_class`, `probability` and `iteration`;
     `verdict`, an object with `outcome` (`normal`, `constant`, `unreachable`, `not_a_number`) and the fields of Verdict
-    that are set; and `cache_key`. What is NaN is null.
+    that are set; and `cache_key`. What is NaN or absent is null.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

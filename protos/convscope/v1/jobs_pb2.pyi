@@ -374,7 +374,7 @@ class Waiting(google.protobuf.message.Message):
     message: builtins.str
     """For people: `no worker takes gpu jobs: 2 alive, both cpu`."""
     resource: builtins.str
-    """`models/{model}` or `datasets/{dataset}` that it waits for."""
+    """What it waits for: `models/{model}`."""
     @property
     def no_worker(self) -> Global___NoWorker:
         """No worker can take it."""
@@ -580,13 +580,13 @@ Global___Job: typing_extensions.TypeAlias = Job
 
 @typing.final
 class JobWaiting(google.protobuf.message.Message):
-    """The job waits for a model or dataset that another job makes."""
+    """The job waits for something that another job makes."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     RESOURCE_FIELD_NUMBER: builtins.int
     resource: builtins.str
-    """`models/{model}` or `datasets/{dataset}` that it waits for."""
+    """What it waits for: `models/{model}`."""
     def __init__(
         self,
         *,
@@ -721,8 +721,8 @@ Global___CheckpointUnreadable: typing_extensions.TypeAlias = CheckpointUnreadabl
 @typing.final
 class Bookmark(google.protobuf.message.Message):
     """Nothing has happened, and the connection works. Not part of the log: it has the sequence of the last event sent,
-    and may be ignored. Sent by WatchJob after every ten seconds of silence, and sooner where a job waits for another reason
-    than before.
+    and may be ignored. Sent by WatchJob after every ten seconds of silence, and after three where a job has just begun to
+    wait.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

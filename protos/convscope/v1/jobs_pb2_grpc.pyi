@@ -125,7 +125,7 @@ _JobsDeleteJobType = typing_extensions.TypeVar(
 class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobsType, _JobsWatchJobType, _JobsCancelJobType, _JobsDeleteJobType]):
     """Training, evaluation and visualization jobs.
 
-    A request that cannot be right is refused with a status, and nothing is queued; the status carries a
+    A request that cannot be right is refused with a status, and nothing is stored; the status carries a
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
@@ -202,7 +202,7 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
     this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would
     take longer than the server allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose
-    training failed; ALREADY_EXISTS if `request_id` was used with another job, or if there is a model of the chosen id;
+    job failed; ALREADY_EXISTS if `request_id` was used with another job, or if there is a model of the chosen id;
     UNAVAILABLE while Redis is away (retry with the same `request_id`).
     """
 
@@ -224,26 +224,25 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
 
     WatchJob: _JobsWatchJobType
     """Sends the job's events in order, first those after `after_sequence` that have happened, then those to come, and
-    ends after the event `finished`. A watch that broke is taken up by asking for what follows the last event seen,
-    with its token.
+    ends after the event `finished`. A watch that broke is resumed by asking for what follows the last event seen, with
+    its token.
 
     Errors: INVALID_ARGUMENT for a malformed name, a negative sequence, or an unknown format or one that the images
-    cannot have; NOT_FOUND for an unknown job; OUT_OF_RANGE
-    if events after `after_sequence` have been trimmed (GetJob tells how the job stands); DATA_LOSS if
-    `after_sequence` lies beyond the log, if the log up to it is not the one that `after_token` stands for, or if a
-    stored image or result is missing or damaged; UNAVAILABLE while Redis or the artifact store is away or the service
-    shuts down (watch again).
+    cannot have; NOT_FOUND for an unknown job; DATA_LOSS if `after_sequence` lies beyond the log, if the log up to it is
+    not the one that `after_token` stands for, if the next event is missing, or if a stored image or result is missing
+    or damaged; UNAVAILABLE while Redis or the artifact store is away or the service shuts down (watch again).
     """
 
     CancelJob: _JobsCancelJobType
-    """Asks a job to stop: a queued one is CANCELLED at once, a running one when its worker sees the request.
+    """Asks a job to stop: one that waits is CANCELLED at once, a running one when its workers see the request.
     A job that has ended already is left as it is. Answers with the job as it now stands, in JOB_VIEW_BASIC.
 
-    Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
+    Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away
+    (retry).
     """
 
     DeleteJob: _JobsDeleteJobType
-    """Deletes a job that has ended, with its events. The model that it made stays.
+    """Deletes a job that has ended, with its events, images and files. The model that it made stays.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it has not
     ended (cancel it first); UNAVAILABLE while Redis is away (retry).
@@ -279,7 +278,7 @@ JobsAsyncStub: typing_extensions.TypeAlias = JobsStub[
 class JobsServicer(metaclass=abc.ABCMeta):
     """Training, evaluation and visualization jobs.
 
-    A request that cannot be right is refused with a status, and nothing is queued; the status carries a
+    A request that cannot be right is refused with a status, and nothing is stored; the status carries a
     google.rpc.BadRequest naming each field. What goes wrong later is in the job: its state, its failure, its events.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
@@ -305,7 +304,7 @@ class JobsServicer(metaclass=abc.ABCMeta):
         Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
         this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would
         take longer than the server allows; NOT_FOUND for an unknown dataset or model; FAILED_PRECONDITION for a model whose
-        training failed; ALREADY_EXISTS if `request_id` was used with another job, or if there is a model of the chosen id;
+        job failed; ALREADY_EXISTS if `request_id` was used with another job, or if there is a model of the chosen id;
         UNAVAILABLE while Redis is away (retry with the same `request_id`).
         """
 
@@ -342,15 +341,13 @@ class JobsServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[convscope.v1.jobs_pb2.JobEvent], collections.abc.AsyncIterator[convscope.v1.jobs_pb2.JobEvent]]:
         """Sends the job's events in order, first those after `after_sequence` that have happened, then those to come, and
-        ends after the event `finished`. A watch that broke is taken up by asking for what follows the last event seen,
-        with its token.
+        ends after the event `finished`. A watch that broke is resumed by asking for what follows the last event seen, with
+        its token.
 
         Errors: INVALID_ARGUMENT for a malformed name, a negative sequence, or an unknown format or one that the images
-        cannot have; NOT_FOUND for an unknown job; OUT_OF_RANGE
-        if events after `after_sequence` have been trimmed (GetJob tells how the job stands); DATA_LOSS if
-        `after_sequence` lies beyond the log, if the log up to it is not the one that `after_token` stands for, or if a
-        stored image or result is missing or damaged; UNAVAILABLE while Redis or the artifact store is away or the service
-        shuts down (watch again).
+        cannot have; NOT_FOUND for an unknown job; DATA_LOSS if `after_sequence` lies beyond the log, if the log up to it is
+        not the one that `after_token` stands for, if the next event is missing, or if a stored image or result is missing
+        or damaged; UNAVAILABLE while Redis or the artifact store is away or the service shuts down (watch again).
         """
 
     @abc.abstractmethod
@@ -359,10 +356,11 @@ class JobsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.jobs_pb2.CancelJobRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.jobs_pb2.Job, collections.abc.Awaitable[convscope.v1.jobs_pb2.Job]]:
-        """Asks a job to stop: a queued one is CANCELLED at once, a running one when its worker sees the request.
+        """Asks a job to stop: one that waits is CANCELLED at once, a running one when its workers see the request.
         A job that has ended already is left as it is. Answers with the job as it now stands, in JOB_VIEW_BASIC.
 
-        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away (retry).
+        Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; UNAVAILABLE while Redis is away
+        (retry).
         """
 
     @abc.abstractmethod
@@ -371,7 +369,7 @@ class JobsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.jobs_pb2.DeleteJobRequest,
         context: _ServicerContext,
     ) -> typing.Union[google.protobuf.empty_pb2.Empty, collections.abc.Awaitable[google.protobuf.empty_pb2.Empty]]:
-        """Deletes a job that has ended, with its events. The model that it made stays.
+        """Deletes a job that has ended, with its events, images and files. The model that it made stays.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION if it has not
         ended (cancel it first); UNAVAILABLE while Redis is away (retry).

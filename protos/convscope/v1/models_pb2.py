@@ -29,7 +29,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63onvscope/v1/models.proto\x12\x0c\x63onvscope.v1\x1a\x19\x63onvscope/v1/digest.proto\x1a convscope/v1/field_options.proto\x1a\x18\x63onvscope/v1/train.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x01\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02op\x18\x02 \x01(\t\x12\x0e\n\x06inputs\x18\x03 \x03(\t\x12%\n\x04kind\x18\x04 \x01(\x0e\x32\x17.convscope.v1.LayerKind\x12\x14\n\x0coutput_shape\x18\x05 \x03(\x05\x12\x15\n\rfeature_count\x18\x06 \x01(\x05\x12\x17\n\x0fparameter_count\x18\x07 \x01(\x03\"9\n\nModelInput\x12\r\n\x05shape\x18\x01 \x03(\x05\x12\r\n\x05\x62lack\x18\x02 \x01(\x01\x12\r\n\x05white\x18\x03 \x01(\x01\"\x87\x01\n\tModelHead\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.convscope.v1.ModelHead.Kind\x12\r\n\x05layer\x18\x02 \x01(\t\"?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_LOGITS\x10\x01\x12\x10\n\x0cKIND_SOFTMAX\x10\x02\"q\n\x0eInterpretation\x12\'\n\x05input\x18\x01 \x01(\x0b\x32\x18.convscope.v1.ModelInput\x12%\n\x04head\x18\x02 \x01(\x0b\x32\x17.convscope.v1.ModelHead\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\"\xbe\x01\n\x07Lineage\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06parent\x18\x02 \x01(\t\x12%\n\x04spec\x18\x03 \x01(\x0b\x32\x17.convscope.v1.TrainSpec\x12;\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32&.convscope.v1.Lineage.EnvironmentEntry\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe2\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.convscope.v1.ModelState\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64\x61taset\x18\x05 \x01(\t\x12$\n\x06\x64igest\x18\x06 \x01(\x0b\x32\x14.convscope.v1.Digest\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x34\n\x0einterpretation\x18\x08 \x01(\x0b\x32\x1c.convscope.v1.Interpretation\x12#\n\x06layers\x18\t \x03(\x0b\x32\x13.convscope.v1.Layer\x12\x17\n\x0fparameter_count\x18\n \x01(\x03\x12\x0c\n\x04step\x18\x0b \x01(\x03\x12&\n\x07lineage\x18\x0c \x01(\x0b\x32\x15.convscope.v1.Lineage\"p\n\x0bModelFilter\x12\x31\n\x06states\x18\x01 \x03(\x0e\x32\x18.convscope.v1.ModelStateB\x07\xf2\x81\x19\x03\xa0\x01\x10\x12.\n\x08\x64\x61tasets\x18\x02 \x03(\tB\x1c\xf2\x81\x19\x18\x92\x01\x12\x64\x61tasets/{dataset}\xa0\x01\x64\"\xa6\x02\n\x11ListModelsRequest\x12=\n\x04view\x18\x01 \x01(\x0e\x32\x17.convscope.v1.ModelViewB\x16\xf2\x81\x19\x12R\x10MODEL_VIEW_BASIC\x12\x34\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x19.convscope.v1.ModelFilterB\t\xf2\x81\x19\x05\x62\x03\x61ll\x12I\n\x08order_by\x18\x03 \x01(\tB7\xf2\x81\x19\x33R\x10\x63reate_time desc\x8a\x01\x10\x63reate_time desc\x8a\x01\x0b\x63reate_time\x12\x34\n\tpage_size\x18\x04 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@@\x02I\x00\x00\x00\x00\x00\x00I@\x12\x1b\n\npage_token\x18\x05 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.convscope.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x0fGetModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\x12<\n\x04view\x18\x02 \x01(\x0e\x32\x17.convscope.v1.ModelViewB\x15\xf2\x81\x19\x11R\x0fMODEL_VIEW_FULL\"\x95\x01\n\x17ListTrainReportsRequest\x12\'\n\x06parent\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\x12\x34\n\tpage_size\x18\x02 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x88\xc3@@\x02I\x00\x00\x00\x00\x00@\x8f@\x12\x1b\n\npage_token\x18\x03 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\"a\n\x18ListTrainReportsResponse\x12,\n\x07reports\x18\x01 \x03(\x0b\x32\x1b.convscope.v1.TrainProgress\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12\x44\x65leteModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\"Z\n\x12\x45xportModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\x12\x1d\n\x06offset\x18\x02 \x01(\x03\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\x00\x00\"#\n\x13\x45xportModelResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*q\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_PENDING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03*R\n\tModelView\x12\x1a\n\x16MODEL_VIEW_UNSPECIFIED\x10\x00\x12\x14\n\x10MODEL_VIEW_BASIC\x10\x01\x12\x13\n\x0fMODEL_VIEW_FULL\x10\x02*\xb6\x01\n\tLayerKind\x12\x1a\n\x16LAYER_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16LAYER_KIND_CONVOLUTION\x10\x01\x12\x16\n\x12LAYER_KIND_POOLING\x10\x02\x12\x16\n\x12LAYER_KIND_FLATTEN\x10\x03\x12\x14\n\x10LAYER_KIND_DENSE\x10\x04\x12\x15\n\x11LAYER_KIND_LOGITS\x10\x05\x12\x14\n\x10LAYER_KIND_OTHER\x10\x06\x32\x9b\x03\n\x06Models\x12O\n\nListModels\x12\x1f.convscope.v1.ListModelsRequest\x1a .convscope.v1.ListModelsResponse\x12>\n\x08GetModel\x12\x1d.convscope.v1.GetModelRequest\x1a\x13.convscope.v1.Model\x12\x61\n\x10ListTrainReports\x12%.convscope.v1.ListTrainReportsRequest\x1a&.convscope.v1.ListTrainReportsResponse\x12G\n\x0b\x44\x65leteModel\x12 .convscope.v1.DeleteModelRequest\x1a\x16.google.protobuf.Empty\x12T\n\x0b\x45xportModel\x12 .convscope.v1.ExportModelRequest\x1a!.convscope.v1.ExportModelResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63onvscope/v1/models.proto\x12\x0c\x63onvscope.v1\x1a\x19\x63onvscope/v1/digest.proto\x1a convscope/v1/field_options.proto\x1a\x18\x63onvscope/v1/train.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x01\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02op\x18\x02 \x01(\t\x12\x0e\n\x06inputs\x18\x03 \x03(\t\x12%\n\x04kind\x18\x04 \x01(\x0e\x32\x17.convscope.v1.LayerKind\x12\x14\n\x0coutput_shape\x18\x05 \x03(\x05\x12\x15\n\rfeature_count\x18\x06 \x01(\x05\x12\x17\n\x0fparameter_count\x18\x07 \x01(\x03\"9\n\nModelInput\x12\r\n\x05shape\x18\x01 \x03(\x05\x12\r\n\x05\x62lack\x18\x02 \x01(\x01\x12\r\n\x05white\x18\x03 \x01(\x01\"\x87\x01\n\tModelHead\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.convscope.v1.ModelHead.Kind\x12\r\n\x05layer\x18\x02 \x01(\t\"?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_LOGITS\x10\x01\x12\x10\n\x0cKIND_SOFTMAX\x10\x02\"q\n\x0eInterpretation\x12\'\n\x05input\x18\x01 \x01(\x0b\x32\x18.convscope.v1.ModelInput\x12%\n\x04head\x18\x02 \x01(\x0b\x32\x17.convscope.v1.ModelHead\x12\x0f\n\x07\x63lasses\x18\x03 \x03(\t\"\xbe\x01\n\x07Lineage\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06parent\x18\x02 \x01(\t\x12%\n\x04spec\x18\x03 \x01(\x0b\x32\x17.convscope.v1.TrainSpec\x12;\n\x0b\x65nvironment\x18\x04 \x03(\x0b\x32&.convscope.v1.Lineage.EnvironmentEntry\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf1\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.convscope.v1.ModelState\x12\r\n\x05owner\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x64\x61taset\x18\x05 \x01(\t\x12$\n\x06\x64igest\x18\x06 \x01(\x0b\x32\x14.convscope.v1.Digest\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x34\n\x0einterpretation\x18\x08 \x01(\x0b\x32\x1c.convscope.v1.Interpretation\x12#\n\x06layers\x18\t \x03(\x0b\x32\x13.convscope.v1.Layer\x12\x17\n\x0fparameter_count\x18\n \x01(\x03\x12\x0c\n\x04step\x18\x0b \x01(\x03\x12&\n\x07lineage\x18\x0c \x01(\x0b\x32\x15.convscope.v1.Lineage\"p\n\x0bModelFilter\x12\x31\n\x06states\x18\x01 \x03(\x0e\x32\x18.convscope.v1.ModelStateB\x07\xf2\x81\x19\x03\xa0\x01\x10\x12.\n\x08\x64\x61tasets\x18\x02 \x03(\tB\x1c\xf2\x81\x19\x18\x92\x01\x12\x64\x61tasets/{dataset}\xa0\x01\x64\"\xa6\x02\n\x11ListModelsRequest\x12=\n\x04view\x18\x01 \x01(\x0e\x32\x17.convscope.v1.ModelViewB\x16\xf2\x81\x19\x12R\x10MODEL_VIEW_BASIC\x12\x34\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x19.convscope.v1.ModelFilterB\t\xf2\x81\x19\x05\x62\x03\x61ll\x12I\n\x08order_by\x18\x03 \x01(\tB7\xf2\x81\x19\x33R\x10\x63reate_time desc\x8a\x01\x10\x63reate_time desc\x8a\x01\x0b\x63reate_time\x12\x34\n\tpage_size\x18\x04 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00@\x8f@@\x02I\x00\x00\x00\x00\x00\x00I@\x12\x1b\n\npage_token\x18\x05 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\"R\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.convscope.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x0fGetModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\x12<\n\x04view\x18\x02 \x01(\x0e\x32\x17.convscope.v1.ModelViewB\x15\xf2\x81\x19\x11R\x0fMODEL_VIEW_FULL\"\x95\x01\n\x17ListTrainReportsRequest\x12\'\n\x06parent\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\x12\x34\n\tpage_size\x18\x02 \x01(\x05\x42!\xf2\x81\x19\x1d\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x88\xc3@@\x02I\x00\x00\x00\x00\x00@\x8f@\x12\x1b\n\npage_token\x18\x03 \x01(\tB\x07\xf2\x81\x19\x03p\x80\x04\"a\n\x18ListTrainReportsResponse\x12,\n\x07reports\x18\x01 \x03(\x0b\x32\x1b.convscope.v1.TrainProgress\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x12\x44\x65leteModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\"Z\n\x12\x45xportModelRequest\x12%\n\x04name\x18\x01 \x01(\tB\x17\xf2\x81\x19\x13\x08\x01\x92\x01\x0emodels/{model}\x12\x1d\n\x06offset\x18\x02 \x01(\x03\x42\r\xf2\x81\x19\t\x19\x00\x00\x00\x00\x00\x00\x00\x00\"#\n\x13\x45xportModelResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*q\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_PENDING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03*R\n\tModelView\x12\x1a\n\x16MODEL_VIEW_UNSPECIFIED\x10\x00\x12\x14\n\x10MODEL_VIEW_BASIC\x10\x01\x12\x13\n\x0fMODEL_VIEW_FULL\x10\x02*\xb6\x01\n\tLayerKind\x12\x1a\n\x16LAYER_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16LAYER_KIND_CONVOLUTION\x10\x01\x12\x16\n\x12LAYER_KIND_POOLING\x10\x02\x12\x16\n\x12LAYER_KIND_FLATTEN\x10\x03\x12\x14\n\x10LAYER_KIND_DENSE\x10\x04\x12\x15\n\x11LAYER_KIND_LOGITS\x10\x05\x12\x14\n\x10LAYER_KIND_OTHER\x10\x06\x32\x9b\x03\n\x06Models\x12O\n\nListModels\x12\x1f.convscope.v1.ListModelsRequest\x1a .convscope.v1.ListModelsResponse\x12>\n\x08GetModel\x12\x1d.convscope.v1.GetModelRequest\x1a\x13.convscope.v1.Model\x12\x61\n\x10ListTrainReports\x12%.convscope.v1.ListTrainReportsRequest\x1a&.convscope.v1.ListTrainReportsResponse\x12G\n\x0b\x44\x65leteModel\x12 .convscope.v1.DeleteModelRequest\x1a\x16.google.protobuf.Empty\x12T\n\x0b\x45xportModel\x12 .convscope.v1.ExportModelRequest\x1a!.convscope.v1.ExportModelResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,12 +68,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPORTMODELREQUEST'].fields_by_name['name']._serialized_options = b'\362\201\031\023\010\001\222\001\016models/{model}'
   _globals['_EXPORTMODELREQUEST'].fields_by_name['offset']._loaded_options = None
   _globals['_EXPORTMODELREQUEST'].fields_by_name['offset']._serialized_options = b'\362\201\031\t\031\000\000\000\000\000\000\000\000'
-  _globals['_MODELSTATE']._serialized_start=2271
-  _globals['_MODELSTATE']._serialized_end=2384
-  _globals['_MODELVIEW']._serialized_start=2386
-  _globals['_MODELVIEW']._serialized_end=2468
-  _globals['_LAYERKIND']._serialized_start=2471
-  _globals['_LAYERKIND']._serialized_end=2653
+  _globals['_MODELSTATE']._serialized_start=2286
+  _globals['_MODELSTATE']._serialized_end=2399
+  _globals['_MODELVIEW']._serialized_start=2401
+  _globals['_MODELVIEW']._serialized_end=2483
+  _globals['_LAYERKIND']._serialized_start=2486
+  _globals['_LAYERKIND']._serialized_end=2668
   _globals['_LAYER']._serialized_start=193
   _globals['_LAYER']._serialized_end=351
   _globals['_MODELINPUT']._serialized_start=353
@@ -89,25 +89,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_start=806
   _globals['_LINEAGE_ENVIRONMENTENTRY']._serialized_end=856
   _globals['_MODEL']._serialized_start=859
-  _globals['_MODEL']._serialized_end=1213
-  _globals['_MODELFILTER']._serialized_start=1215
-  _globals['_MODELFILTER']._serialized_end=1327
-  _globals['_LISTMODELSREQUEST']._serialized_start=1330
-  _globals['_LISTMODELSREQUEST']._serialized_end=1624
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1626
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1708
-  _globals['_GETMODELREQUEST']._serialized_start=1710
-  _globals['_GETMODELREQUEST']._serialized_end=1828
-  _globals['_LISTTRAINREPORTSREQUEST']._serialized_start=1831
-  _globals['_LISTTRAINREPORTSREQUEST']._serialized_end=1980
-  _globals['_LISTTRAINREPORTSRESPONSE']._serialized_start=1982
-  _globals['_LISTTRAINREPORTSRESPONSE']._serialized_end=2079
-  _globals['_DELETEMODELREQUEST']._serialized_start=2081
-  _globals['_DELETEMODELREQUEST']._serialized_end=2140
-  _globals['_EXPORTMODELREQUEST']._serialized_start=2142
-  _globals['_EXPORTMODELREQUEST']._serialized_end=2232
-  _globals['_EXPORTMODELRESPONSE']._serialized_start=2234
-  _globals['_EXPORTMODELRESPONSE']._serialized_end=2269
-  _globals['_MODELS']._serialized_start=2656
-  _globals['_MODELS']._serialized_end=3067
+  _globals['_MODEL']._serialized_end=1228
+  _globals['_MODELFILTER']._serialized_start=1230
+  _globals['_MODELFILTER']._serialized_end=1342
+  _globals['_LISTMODELSREQUEST']._serialized_start=1345
+  _globals['_LISTMODELSREQUEST']._serialized_end=1639
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1641
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1723
+  _globals['_GETMODELREQUEST']._serialized_start=1725
+  _globals['_GETMODELREQUEST']._serialized_end=1843
+  _globals['_LISTTRAINREPORTSREQUEST']._serialized_start=1846
+  _globals['_LISTTRAINREPORTSREQUEST']._serialized_end=1995
+  _globals['_LISTTRAINREPORTSRESPONSE']._serialized_start=1997
+  _globals['_LISTTRAINREPORTSRESPONSE']._serialized_end=2094
+  _globals['_DELETEMODELREQUEST']._serialized_start=2096
+  _globals['_DELETEMODELREQUEST']._serialized_end=2155
+  _globals['_EXPORTMODELREQUEST']._serialized_start=2157
+  _globals['_EXPORTMODELREQUEST']._serialized_end=2247
+  _globals['_EXPORTMODELRESPONSE']._serialized_start=2249
+  _globals['_EXPORTMODELRESPONSE']._serialized_end=2284
+  _globals['_MODELS']._serialized_start=2671
+  _globals['_MODELS']._serialized_end=3082
 # @@protoc_insertion_point(module_scope)

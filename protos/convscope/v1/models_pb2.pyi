@@ -31,11 +31,11 @@ class _ModelStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     MODEL_STATE_UNSPECIFIED: _ModelState.ValueType  # 0
     """Not set; never sent."""
     MODEL_STATE_PENDING: _ModelState.ValueType  # 1
-    """Its name is allotted; its training job has not ended."""
+    """Its name is allotted; the job that makes it has not ended."""
     MODEL_STATE_READY: _ModelState.ValueType  # 2
     """It can be used."""
     MODEL_STATE_FAILED: _ModelState.ValueType  # 3
-    """Its training job failed or was cancelled; it never became usable."""
+    """The job that was to make it failed or was cancelled; it never became usable."""
 
 class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
     """Where a model is in its life."""
@@ -43,11 +43,11 @@ class ModelState(_ModelState, metaclass=_ModelStateEnumTypeWrapper):
 MODEL_STATE_UNSPECIFIED: ModelState.ValueType  # 0
 """Not set; never sent."""
 MODEL_STATE_PENDING: ModelState.ValueType  # 1
-"""Its name is allotted; its training job has not ended."""
+"""Its name is allotted; the job that makes it has not ended."""
 MODEL_STATE_READY: ModelState.ValueType  # 2
 """It can be used."""
 MODEL_STATE_FAILED: ModelState.ValueType  # 3
-"""Its training job failed or was cancelled; it never became usable."""
+"""The job that was to make it failed or was cancelled; it never became usable."""
 Global___ModelState: typing_extensions.TypeAlias = ModelState
 
 class _ModelView:
@@ -283,7 +283,10 @@ Global___Interpretation: typing_extensions.TypeAlias = Interpretation
 
 @typing.final
 class Lineage(google.protobuf.message.Message):
-    """Where a model comes from."""
+    """Where a model comes from.
+
+    Later: 5 to 19, of models that are imported.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -308,17 +311,17 @@ class Lineage(google.protobuf.message.Message):
     SPEC_FIELD_NUMBER: builtins.int
     ENVIRONMENT_FIELD_NUMBER: builtins.int
     job: builtins.str
-    """`jobs/{id}` that made it."""
+    """`jobs/{job}` that made it."""
     parent: builtins.str
-    """`models/{id}` that it continues; empty if it started anew."""
+    """`models/{model}` that it continues; empty if it started from new weights."""
     @property
     def spec(self) -> convscope.v1.train_pb2.TrainSpec:
-        """The spec that it was made with, every default filled in."""
+        """The effective spec that it was made with."""
 
     @property
     def environment(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """Versions and settings of the machine that decide the exact bits: TensorFlow, NumPy, processor, thread count.
-        What changed on the way, because an attempt went on from a checkpoint of another, has all values: `2, then 1`.
+        """Versions and settings of the machine that decide the exact bits: TensorFlow, NumPy, processor, thread count. What
+        changed on the way, because an attempt resumed from a checkpoint of another, has all values: `2, then 1`.
         """
 
     def __init__(
@@ -345,6 +348,7 @@ class Model(google.protobuf.message.Message):
 
     NAME_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
+    OWNER_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     DATASET_FIELD_NUMBER: builtins.int
     DIGEST_FIELD_NUMBER: builtins.int
@@ -358,6 +362,8 @@ class Model(google.protobuf.message.Message):
     """Resource name, `models/{model}`."""
     state: Global___ModelState.ValueType
     """Where it is in its life."""
+    owner: builtins.str
+    """Whose it is; `local`."""
     dataset: builtins.str
     """`datasets/{dataset}` that it was trained on."""
     revision: builtins.int
@@ -391,6 +397,7 @@ class Model(google.protobuf.message.Message):
         *,
         name: builtins.str = ...,
         state: Global___ModelState.ValueType = ...,
+        owner: builtins.str = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         dataset: builtins.str = ...,
         digest: convscope.v1.digest_pb2.Digest | None = ...,
@@ -402,7 +409,7 @@ class Model(google.protobuf.message.Message):
         lineage: Global___Lineage | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["create_time", b"create_time", "digest", b"digest", "interpretation", b"interpretation", "lineage", b"lineage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "dataset", b"dataset", "digest", b"digest", "interpretation", b"interpretation", "layers", b"layers", "lineage", b"lineage", "name", b"name", "parameter_count", b"parameter_count", "revision", b"revision", "state", b"state", "step", b"step"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "dataset", b"dataset", "digest", b"digest", "interpretation", b"interpretation", "layers", b"layers", "lineage", b"lineage", "name", b"name", "owner", b"owner", "parameter_count", b"parameter_count", "revision", b"revision", "state", b"state", "step", b"step"]) -> None: ...
 
 Global___Model: typing_extensions.TypeAlias = Model
 

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class ModelsStub(object):
-    """The models that training jobs made.
+    """The models that jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
@@ -68,7 +68,7 @@ class ModelsStub(object):
 
 
 class ModelsServicer(object):
-    """The models that training jobs made.
+    """The models that jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
@@ -108,7 +108,8 @@ class ModelsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """Deletes a model. Jobs that run on it go on; those queued for it fail; naming it is NOT_FOUND from now on.
+        """Deletes a model. Jobs that were accepted for it keep what they need of it, but for those that are WAITING still: they
+        fail with REASON_MODEL. Naming it is NOT_FOUND from now on, until a job makes another of its name.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
         PENDING (cancel its job instead), or while the server deletes nothing, because its Redis and its artifact store do
@@ -168,7 +169,7 @@ def add_ModelsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Models(object):
-    """The models that training jobs made.
+    """The models that jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;

@@ -107,7 +107,7 @@ _ModelsExportModelType = typing_extensions.TypeVar(
 )
 
 class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _ModelsListTrainReportsType, _ModelsDeleteModelType, _ModelsExportModelType]):
-    """The models that training jobs made.
+    """The models that jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
@@ -186,7 +186,8 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
     """
 
     DeleteModel: _ModelsDeleteModelType
-    """Deletes a model. Jobs that run on it go on; those queued for it fail; naming it is NOT_FOUND from now on.
+    """Deletes a model. Jobs that were accepted for it keep what they need of it, but for those that are WAITING still: they
+    fail with REASON_MODEL. Naming it is NOT_FOUND from now on, until a job makes another of its name.
 
     Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
     PENDING (cancel its job instead), or while the server deletes nothing, because its Redis and its artifact store do
@@ -227,7 +228,7 @@ ModelsAsyncStub: typing_extensions.TypeAlias = ModelsStub[
 ]
 
 class ModelsServicer(metaclass=abc.ABCMeta):
-    """The models that training jobs made.
+    """The models that jobs made.
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
@@ -278,7 +279,8 @@ class ModelsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.models_pb2.DeleteModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[google.protobuf.empty_pb2.Empty, collections.abc.Awaitable[google.protobuf.empty_pb2.Empty]]:
-        """Deletes a model. Jobs that run on it go on; those queued for it fail; naming it is NOT_FOUND from now on.
+        """Deletes a model. Jobs that were accepted for it keep what they need of it, but for those that are WAITING still: they
+        fail with REASON_MODEL. Naming it is NOT_FOUND from now on, until a job makes another of its name.
 
         Errors: INVALID_ARGUMENT for a malformed name, NOT_FOUND for an unknown one; FAILED_PRECONDITION while it is
         PENDING (cancel its job instead), or while the server deletes nothing, because its Redis and its artifact store do

@@ -221,6 +221,8 @@ Global___AdamStep: typing_extensions.TypeAlias = AdamStep
 class Render(google.protobuf.message.Message):
     """How an image is optimized. What is left out is the preset's, unless that contradicts what is not: then pixels are not
     decorrelated, nor are images that have not 3 channels, and Fourier coefficients are optimized by Adam.
+
+    Later: 9 to 29, an image to start from, the magnitudes of natural images.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

@@ -59,7 +59,7 @@ class Limits(google.protobuf.message.Message):
     """Items on a page of any listing."""
     @property
     def max_compute_duration(self) -> google.protobuf.duration_pb2.Duration:
-        """Time that one worker may need for a job, by estimate."""
+        """Time that one worker may need for a visualization, by estimate."""
 
     def __init__(
         self,

@@ -213,7 +213,7 @@ class TrainSpec(google.protobuf.message.Message):
     VALIDATION_INTERVAL_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
     dataset: builtins.str
-    """`datasets/{dataset}`. With `continue_from` it must be that model's. A pending job may be making it still."""
+    """`datasets/{dataset}`. With `continue_from` it must be that model's."""
     model_id: builtins.str
     """Id of the model that it makes: it is `models/{model_id}`."""
     continue_from: builtins.str
@@ -325,7 +325,7 @@ Global___TrainProgress: typing_extensions.TypeAlias = TrainProgress
 
 @typing.final
 class TrainResult(google.protobuf.message.Message):
-    """Outcome of a training run."""
+    """What a training run made, in short. The training curve is in Models.ListTrainReports."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -334,7 +334,7 @@ class TrainResult(google.protobuf.message.Message):
     TRAIN_DURATION_FIELD_NUMBER: builtins.int
     STEPS_PER_SECOND_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """`models/{id}` of the model it made."""
+    """`models/{model}` that it made."""
     step: builtins.int
     """The model's step count, including the steps of the models that it continues."""
     steps_per_second: builtins.float

@@ -38,7 +38,7 @@ class _RestartsEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumT
     """All, in order."""
 
 class Restarts(_Restarts, metaclass=_RestartsEnumTypeWrapper):
-    """Which restarts of a feature to return."""
+    """Which restarts of a subject to return."""
 
 RESTARTS_UNSPECIFIED: Restarts.ValueType  # 0
 """Not set; stands for RESTARTS_BEST."""
@@ -57,7 +57,7 @@ class FeatureList(google.protobuf.message.Message):
     INDICES_FIELD_NUMBER: builtins.int
     @property
     def indices(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """From 0 to below the layer's number of features; duplicates are computed once."""
+        """From 0 to below the layer's `feature_count`; duplicates are computed once."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class FeatureRange(google.protobuf.message.Message):
     start: builtins.int
     """First feature."""
     stop: builtins.int
-    """One past the last feature, greater than `start` and at most the layer's number of features."""
+    """One past the last feature, greater than `start` and at most the layer's `feature_count`."""
     def __init__(
         self,
         *,
@@ -162,9 +162,9 @@ class VisualizeSpec(google.protobuf.message.Message):
     preset: convscope.v1.render_pb2.Preset.ValueType
     """Where every setting comes from that `render` leaves out."""
     iterations: builtins.int
-    """Ascent steps per image. What would take one worker longer, by estimate, than the server's limit
-    (`CONVSCOPE_MAX_COST`, a week unless it is set) is refused; this is the field that is named then, or `restarts` if
-    there are several.
+    """Ascent steps per image. What would take one worker longer than the server allows, by estimate
+    (`Limits.max_compute_duration`), is refused; this is the field that is named then, or `restarts` if there are
+    several.
     """
     restarts: builtins.int
     """Ascents per feature or objective, each from a start of its own; 2 to 16 if there is an objective with diversity."""
@@ -231,13 +231,13 @@ class OptimizedImage(google.protobuf.message.Message):
     PROBABILITY_FIELD_NUMBER: builtins.int
     ITERATION_FIELD_NUMBER: builtins.int
     objective: builtins.float
-    """Value of the objective at this very image; no number only with OUTCOME_NOT_A_NUMBER."""
+    """Value of the objective at this very image; is NaN only with OUTCOME_NOT_A_NUMBER."""
     predicted_class: builtins.int
-    """The class the model takes it for."""
+    """The class that the model takes it for; absent where the model has no classes."""
     probability: builtins.float
-    """The model's softmax probability of that class, 0 to 1."""
+    """The model's probability of that class, 0 to 1; absent where the model has no classes."""
     iteration: builtins.int
-    """Number of updates made to reach it: 0 is the starting image."""
+    """After how many updates it is reached: 0 is the starting image."""
     @property
     def pixels(self) -> convscope.v1.tensor_pb2.Tensor:
         """float32 [height, width, channels], 0 to 1; left out where the pixels are sent in another way, or not at all."""
@@ -247,12 +247,16 @@ class OptimizedImage(google.protobuf.message.Message):
         *,
         pixels: convscope.v1.tensor_pb2.Tensor | None = ...,
         objective: builtins.float = ...,
-        predicted_class: builtins.int = ...,
-        probability: builtins.float = ...,
+        predicted_class: builtins.int | None = ...,
+        probability: builtins.float | None = ...,
         iteration: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["pixels", b"pixels"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["iteration", b"iteration", "objective", b"objective", "pixels", b"pixels", "predicted_class", b"predicted_class", "probability", b"probability"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_predicted_class", b"_predicted_class", "_probability", b"_probability", "pixels", b"pixels", "predicted_class", b"predicted_class", "probability", b"probability"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_predicted_class", b"_predicted_class", "_probability", b"_probability", "iteration", b"iteration", "objective", b"objective", "pixels", b"pixels", "predicted_class", b"predicted_class", "probability", b"probability"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_predicted_class", b"_predicted_class"]) -> typing.Literal["predicted_class"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_probability", b"_probability"]) -> typing.Literal["probability"] | None: ...
 
 Global___OptimizedImage: typing_extensions.TypeAlias = OptimizedImage
 
@@ -260,7 +264,7 @@ Global___OptimizedImage: typing_extensions.TypeAlias = OptimizedImage
 class Trace(google.protobuf.message.Message):
     """What happened at each iteration, all before the iteration's update. Each tensor is [iterations].
 
-    The gradient is that of what is climbed: of the objective through the transforms, less the penalties. The start's is
+    The gradient is that of what is maximized: of the objective through the transforms, less the penalties. The start's is
     its own, also before a rescue; while one goes on it is the redirected one.
     """
 
@@ -274,11 +278,11 @@ class Trace(google.protobuf.message.Message):
     OBJECTIVE_FIELD_NUMBER: builtins.int
     @property
     def predicted_class(self) -> convscope.v1.tensor_pb2.Tensor:
-        """int32: the class the model takes the image for."""
+        """int32: the class that the model takes the image for; absent where the model has no classes."""
 
     @property
     def probability(self) -> convscope.v1.tensor_pb2.Tensor:
-        """float32: the softmax probability of that class, 0 to 1."""
+        """float32: the probability of that class, 0 to 1; absent where the model has no classes."""
 
     @property
     def gradient_min(self) -> convscope.v1.tensor_pb2.Tensor:
@@ -313,7 +317,7 @@ Global___Trace: typing_extensions.TypeAlias = Trace
 
 @typing.final
 class Verdict(google.protobuf.message.Message):
-    """Whether an image can be believed to show what its feature likes."""
+    """Whether an image can be believed to show what maximizes its subject."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -335,7 +339,7 @@ class Verdict(google.protobuf.message.Message):
         gradient helped, because the start was the best already or the steps were too long.
         """
         OUTCOME_NOT_A_NUMBER: Verdict._Outcome.ValueType  # 4
-        """The gradient or the objective was no number, at `iteration`; the image is the best one until then."""
+        """The gradient or the objective was NaN or infinite, at `iteration`; the image is the best one until then."""
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
         """Kinds of outcome."""
@@ -352,7 +356,7 @@ class Verdict(google.protobuf.message.Message):
     gradient helped, because the start was the best already or the steps were too long.
     """
     OUTCOME_NOT_A_NUMBER: Verdict.Outcome.ValueType  # 4
-    """The gradient or the objective was no number, at `iteration`; the image is the best one until then."""
+    """The gradient or the objective was NaN or infinite, at `iteration`; the image is the best one until then."""
 
     OUTCOME_FIELD_NUMBER: builtins.int
     ITERATION_FIELD_NUMBER: builtins.int
@@ -400,7 +404,7 @@ Global___Verdict: typing_extensions.TypeAlias = Verdict
 
 @typing.final
 class Spread(google.protobuf.message.Message):
-    """How the restarts of a feature ended."""
+    """How the restarts of a subject ended."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -557,7 +561,7 @@ Global___ImageReady: typing_extensions.TypeAlias = ImageReady
 
 @typing.final
 class VisualizeResult(google.protobuf.message.Message):
-    """Outcome of a visualization; the images themselves are in the events, and in Images."""
+    """What a visualization made, in short; the images are in Images."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

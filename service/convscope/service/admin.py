@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -47,7 +46,7 @@ def _settings() -> StoreSettings:
     """Read the environment; where it names no Redis, the private one of a ``convscope up`` in this home is meant."""
     settings = StoreSettings.from_environment()
     private = EmbeddedRedis(settings.home / "redis")
-    if os.environ.get("CONVSCOPE_REDIS_URL") or not private.socket.exists():
+    if settings.is_redis_given or not private.socket.exists():
         return settings
     return replace(settings, redis_url=private.url)
 

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import redis
 
+from convscope.service.deletions import unless_deleted
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.threads import DaemonThreads, run_within
 from convscope.store import (
@@ -92,16 +93,31 @@ class Backend:
         """
         return await self._run_blobs(BLOBS_DEADLINE_S, function, *args, **kwargs)
 
-    async def read(self, digest: str, size: int, offset: int = 0) -> AsyncIterator[bytes]:
+    async def read(
+        self, digest: str, size: int, offset: int, *, look_up: Callable[[str], object], name: str
+    ) -> AsyncIterator[bytes]:
         """Yield an artifact from an offset on, in pieces of at most a MiB; see ``BlobStore.pieces``.
+
+        Args:
+            digest: SHA-256 of the whole.
+            size: bytes of the whole.
+            offset: how many to leave out at the start.
+            look_up: finds what the artifact belongs to by its resource name, or raises NotFoundError.
+            name: this resource name.
 
         Raises:
             OffsetError: if the offset lies beyond the end.
             BlobDamagedError: if it is missing or damaged.
             BlobError: if it cannot be read, or a piece takes too long.
+            NotFoundError: if what it belongs to was deleted meanwhile.
         """
         pieces = self.blobs.pieces(digest, size, offset)
-        while (data := await self.run_blob(next, pieces, None)) is not None:
+
+        def read_piece() -> bytes | None:
+            with unless_deleted(look_up, name):
+                return next(pieces, None)
+
+        while (data := await self.run_blob(read_piece)) is not None:
             if data:
                 yield data
 

@@ -1,12 +1,14 @@
 """The datasets that workers know, described without reading them."""
 
 from convscope.store.errors import NotFoundError
+from convscope.store.jobs.jobs import LOCAL_OWNER
 from convscope.v1.datasets_pb2 import Dataset, Split
 
 __all__ = ["DATASETS", "find_dataset"]
 
 MNIST = Dataset(
     name="datasets/mnist",
+    owner=LOCAL_OWNER,
     title="MNIST: 70,000 hand-written digits, grey, 28x28 pixels",
     image_shape=[28, 28, 1],
     classes=[str(digit) for digit in range(10)],

@@ -1,23 +1,24 @@
-"""Child processes that are started together, started again when they die, and stopped together."""
+"""Modules run as child processes of one that has an event loop, which say when they are ready."""
 
 import asyncio
 import contextlib
-import logging
-import os
-import signal
+import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from typing import IO
 
-from convscope.store.processes import die_with_parent
+from convscope.store.processes import Child
 
-__all__ = ["Child", "ChildError"]
-
-log = logging.getLogger(__name__)
+__all__ = ["ChildError", "ModuleProcess"]
 
 # A worker imports TensorFlow before it is ready: seconds, on a busy machine many.
 READY_TIMEOUT_S = 180.0
 
 # How long a child may take to end what it is doing after SIGTERM, in seconds.
 STOP_TIMEOUT_S = 15.0
+
+# How often a child is looked after, in seconds.
+PERIOD_S = 0.2
 
 # Pause before a child that died is started again, in seconds.
 RESTART_PAUSE_S = 1.0
@@ -27,25 +28,37 @@ class ChildError(RuntimeError):
     """A child process cannot be started."""
 
 
-class Child:
+class ModuleProcess:
     """A Python module run as a process, which prints one line on its standard output when it is ready.
 
     Args:
         title: what to call it in messages.
-        command: module and arguments; those of the next start may be set meanwhile.
+        command: module and arguments.
         environment: its environment variables.
+        ready_timeout_s: how long a start may take, in seconds.
 
     Attributes:
         line: what it printed when it was ready.
     """
 
-    def __init__(self, title: str, command: list[str], environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        title: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        ready_timeout_s: float = READY_TIMEOUT_S,
+    ) -> None:
         self._title = title
-        self.command = command
-        self._environment = environment
-        self._process: asyncio.subprocess.Process | None = None
+        self._ready_timeout_s = ready_timeout_s
+        self._child = Child(title, [], environment, stop_timeout_s=STOP_TIMEOUT_S)
+        self._output: asyncio.BaseTransport | None = None
         self.line = ""
-        self._stopping = False
+        self.run_next(command)
+
+    def run_next(self, command: Sequence[str]) -> None:
+        """Set the module and arguments of the next start."""
+        self._child.command = [sys.executable, "-m", *command]
 
     async def start(self) -> None:
         """Start it and wait until it is ready.
@@ -53,54 +66,39 @@ class Child:
         Raises:
             ChildError: if it ends or stays silent instead.
         """
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            *self.command,
-            env=self._environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # a terminal's Ctrl-C reaches the parent alone, which stops all in order
-            preexec_fn=die_with_parent,
-        )
+        self._close()
+        self._child.start(stdout=subprocess.PIPE)
         try:
-            line = await asyncio.wait_for(_first_line(self._process), READY_TIMEOUT_S)
+            line = await asyncio.wait_for(self._first_line(), self._ready_timeout_s)
         except TimeoutError:
             line = b""
         if not line:
-            raise ChildError(f"the {self._title} did not start; its messages are above")
+            raise ChildError(f"{self._title} did not start; its messages are above")
         self.line = line.decode(errors="replace").strip()
 
     async def keep(self) -> None:
-        """Start it again whenever it dies, until it is told to stop."""
-        while self._process is not None:
-            code = await self._process.wait()
-            if self._stopping:
-                return
-            log.error("the %s died (exit code %s) and is started again", self._title, code)
-            await asyncio.sleep(RESTART_PAUSE_S)
-            with contextlib.suppress(ChildError):  # its own messages say why; try again
-                await self.start()
+        """Start it again whenever it dies, until that is cancelled."""
+        while True:
+            await asyncio.sleep(PERIOD_S)
+            if self._child.has_died():
+                await asyncio.sleep(RESTART_PAUSE_S)
+                with contextlib.suppress(ChildError):  # its own messages say why; try again
+                    await self.start()
 
     async def stop(self) -> None:
         """Tell it to stop, wait for its end, and kill it if it takes too long."""
-        self._stopping = True
-        if self._process is None or self._process.returncode is not None:
-            return
-        self._signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
-        except TimeoutError:
-            log.warning("the %s takes too long to stop and is killed", self._title)
-            self._signal(signal.SIGKILL)
-            await self._process.wait()
+        self._child.terminate()
+        await asyncio.to_thread(self._child.stop)
+        self._close()
 
-    def _signal(self, number: signal.Signals) -> None:
-        # Not by the process object: it would look for the child's end on the way, and asyncio would miss that end.
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, number)
+    async def _first_line(self) -> bytes:
+        reader = asyncio.StreamReader()
+        pipe: IO[bytes] | None = self._child.output
+        protocol = asyncio.StreamReaderProtocol(reader)
+        self._output, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
+        return await reader.readline()
 
-
-async def _first_line(process: asyncio.subprocess.Process) -> bytes:
-    return await process.stdout.readline() if process.stdout else b""
+    def _close(self) -> None:
+        if self._output:
+            self._output.close()
+            self._output = None

@@ -37,7 +37,6 @@ CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
     (store.RequestConflictError, Code.ALREADY_EXISTS),
     (store.ModelExistsError, Code.ALREADY_EXISTS),
     (store.StateError, Code.FAILED_PRECONDITION),
-    (store.LogTrimmedError, Code.OUT_OF_RANGE),
     (store.OffsetError, Code.OUT_OF_RANGE),
     (store.LogLostError, Code.DATA_LOSS),
     (store.BlobDamagedError, Code.DATA_LOSS),

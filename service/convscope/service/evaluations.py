@@ -7,10 +7,11 @@ from typing import Any, TypeAlias
 import grpc  # noqa: TC002 - named in an alias
 
 from convscope.service.backend import Backend
+from convscope.service.deletions import unless_deleted
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.image_formats import tensor_as_png
 from convscope.service.paging import cut_page, place_before
-from convscope.store.errors import BlobDamagedError, StateError
+from convscope.store.errors import StateError
 from convscope.v1 import evaluations_pb2_grpc
 from convscope.v1.evaluations_pb2 import Example, ListExamplesRequest, ListExamplesResponse
 from convscope.v1.image_format_pb2 import ImageFormat
@@ -68,11 +69,8 @@ def _examples(backend: Backend, name: str, *, after: int) -> Iterator[Example]:
     blobs = backend.jobs.examples(name)
     start = bisect_right([blob.first for blob in blobs], after)
     for blob in blobs[max(0, start - 1) :]:
-        try:
+        with unless_deleted(backend.jobs.get, name):
             data = backend.blobs.get(blob.digest)
-        except BlobDamagedError:
-            backend.jobs.get(name)  # what is missing of a job that was deleted is no loss
-            raise
         yield from (each for each in ListExamplesResponse.FromString(data).examples if each.index > after)
 
 

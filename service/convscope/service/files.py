@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from convscope.service.backend import Backend
 from convscope.service.paging import cut_page, place_before
-from convscope.store.errors import BlobDamagedError, NotFoundError
+from convscope.store.errors import NotFoundError
 from convscope.store.jobs.attachments import StoredFile
 from convscope.store.names import file_name, parse_file_name
 from convscope.v1 import files_pb2_grpc
@@ -35,13 +35,11 @@ class FilesService(files_pb2_grpc.FilesServicer):
         self, request: ReadFileRequest, context: Context
     ) -> AsyncIterator[ReadFileResponse]:
         """Send a file."""
+        job, _ = parse_file_name(request.name)
         file = await self._backend.run(_find, self._backend, request.name)
-        try:
-            async for data in self._backend.read(file.digest, file.size, request.offset):
-                yield ReadFileResponse(data=data)
-        except BlobDamagedError:
-            await self._backend.run(_find, self._backend, request.name)  # of a job that was deleted it is no loss
-            raise
+        pieces = self._backend.read(file.digest, file.size, request.offset, look_up=self._backend.jobs.get, name=job)
+        async for data in pieces:
+            yield ReadFileResponse(data=data)
 
 
 def _list(backend: Backend, request: ListFilesRequest) -> ListFilesResponse:

@@ -1,6 +1,5 @@
 """``python -m convscope.service.health ADDRESS``: exits 0 exactly if the convscope service there is SERVING."""
 
-import os
 import socket
 import ssl
 import sys
@@ -12,6 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convscope.service.tls import read_certificate
+from convscope.store.environment import Variables
 
 __all__ = ["is_serving", "main"]
 
@@ -50,9 +50,8 @@ def main() -> int:
     if len(sys.argv) != 2:
         print("usage: python -m convscope.service.health ADDRESS", file=sys.stderr)  # noqa: T201
         return 2
-    certificate = os.environ.get("CONVSCOPE_TLS_CERT")
     try:
-        return 0 if is_serving(sys.argv[1], Path(certificate) if certificate else None) else 1
+        return 0 if is_serving(sys.argv[1], Variables().path("CONVSCOPE_TLS_CERT")) else 1
     except ValueError as error:
         print(f"convscope: {error}", file=sys.stderr)  # noqa: T201 - for whoever asked
         return 1

@@ -5,10 +5,11 @@ from itertools import zip_longest
 
 from convscope.planning import ImageOrder
 from convscope.service.backend import Backend
+from convscope.service.deletions import check_kept, unless_deleted
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.image_formats import send_as
 from convscope.store import visualization_request
-from convscope.store.errors import BlobDamagedError, NotFoundError
+from convscope.store.errors import NotFoundError
 from convscope.store.jobs.images import addressed, ready_images
 from convscope.store.names import parse_name
 from convscope.v1.image_format_pb2 import ImageFormat
@@ -64,10 +65,7 @@ class JobImages:
         Raises:
             NotFoundError: if it was deleted meanwhile.
         """
-        try:
-            self._backend.jobs.get(self.name)
-        except NotFoundError as error:
-            raise NotFoundError(f"{self.name} was deleted meanwhile") from error
+        check_kept(self._backend.jobs.get, self.name)
 
     def image(self, number: int, digest: str, image_format: ImageFormat.ValueType) -> Image:
         """Return an image as a request wants it.
@@ -83,9 +81,6 @@ class JobImages:
 
     def _load(self, number: int, digest: str) -> Image:
         image = addressed(self._job_id, self.order, number)
-        try:
+        with unless_deleted(self._backend.jobs.get, self.name):
             image.MergeFromString(self._backend.blobs.get(digest))
-        except BlobDamagedError:
-            self.check_kept()
-            raise
         return image

@@ -8,13 +8,14 @@ import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
+from convscope.service.deletions import unless_deleted
 from convscope.service.hub import NotifyHub
 from convscope.service.paging import cut_page, is_newest_first, place_before
 from convscope.service.validation import Plan, plan_job, request_digest
 from convscope.service.validation.estimates import estimated
 from convscope.service.watch import watch_job
 from convscope.store import settle_waiters
-from convscope.store.errors import BlobDamagedError, ModelFailedError
+from convscope.store.errors import BlobDamagedError, ModelFailedError, NotFoundError
 from convscope.store.jobs.jobs import LOCAL_OWNER
 from convscope.store.jobs.records import spec_kind
 from convscope.store.jobs.waiting import waiting_reason
@@ -59,7 +60,7 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
         """Describe a job."""
         job, digest = await self._backend.run(_get, self._backend, request)
         if digest:
-            job.result.ParseFromString(await self._backend.run_blob(self._backend.blobs.get, digest))
+            await self._backend.run_blob(_read_result, self._backend, job, digest)
         return job
 
     async def ListJobs(self, request: ListJobsRequest, context: Context) -> ListJobsResponse:  # noqa: N802
@@ -168,9 +169,14 @@ def _basic(job: Job) -> Job:
 def _with_result(backend: Backend, job: Job) -> Job:
     """Add a job's result; one that is damaged leaves the others of its page alone."""
     if digest := backend.jobs.result_digest(job.name):
-        with contextlib.suppress(BlobDamagedError):
-            job.result.ParseFromString(backend.blobs.get(digest))
+        with contextlib.suppress(BlobDamagedError, NotFoundError):
+            _read_result(backend, job, digest)
     return job
+
+
+def _read_result(backend: Backend, job: Job, digest: str) -> None:
+    with unless_deleted(backend.jobs.get, job.name):
+        job.result.ParseFromString(backend.blobs.get(digest))
 
 
 def _cancel(backend: Backend, name: str) -> Job:

@@ -7,6 +7,7 @@ import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
+from convscope.service.deletions import unless_deleted
 from convscope.service.paging import cut_page, is_newest_first, place_before
 from convscope.store.names import parse_name
 from convscope.v1 import models_pb2_grpc
@@ -60,7 +61,14 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
     ) -> AsyncIterator[ExportModelResponse]:
         """Send a model's file."""
         model = await self._backend.run(self._backend.models.ready, request.name)
-        async for data in self._backend.read(model.digest.sha256, model.digest.size_bytes, request.offset):
+        pieces = self._backend.read(
+            model.digest.sha256,
+            model.digest.size_bytes,
+            request.offset,
+            look_up=self._backend.models.get,
+            name=request.name,
+        )
+        async for data in pieces:
             yield ExportModelResponse(data=data)
 
 
@@ -80,7 +88,8 @@ def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
 def _list_reports(backend: Backend, request: ListTrainReportsRequest) -> ListTrainReportsResponse:
     last = int(place_before(request) or 0)
     digest = backend.models.history_digest(request.parent)
-    stored = ListTrainReportsResponse.FromString(backend.blobs.get(digest)).reports if digest else ()
+    with unless_deleted(backend.models.get, request.parent):
+        stored = ListTrainReportsResponse.FromString(backend.blobs.get(digest)).reports if digest else ()
     by_step = {report.step: report for report in stored}  # of reports at one step the last
     reports, token = cut_page(
         request, (by_step[step] for step in sorted(by_step) if step > last), lambda report: str(report.step)

@@ -1,12 +1,12 @@
 """How the service listens, read from the environment once."""
 
-import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from convscope.service.addresses import parse_listen
+from convscope.store.environment import Variables
 
 __all__ = ["DEFAULT_LISTEN", "DEFAULT_MAX_COST", "ServiceSettings"]
 
@@ -36,7 +36,7 @@ class ServiceSettings:
     listen: str = DEFAULT_LISTEN
     certificate: Path | None = None
     key: Path | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     insecure: bool = False
     max_cost: float = DEFAULT_MAX_COST
 
@@ -48,8 +48,6 @@ class ServiceSettings:
         for variable, path in (("CONVSCOPE_TLS_CERT", self.certificate), ("CONVSCOPE_TLS_KEY", self.key)):
             if path is not None and not path.is_file():
                 raise ValueError(f"{variable} is {path}, which is not a file")
-        if not 0 < self.max_cost < math.inf:
-            raise ValueError(f"CONVSCOPE_MAX_COST must be a number of seconds above 0, not {self.max_cost:g}")
         protected = self.certificate is not None and self.token
         if not (self.is_local or protected or self.insecure):
             raise ValueError(
@@ -67,22 +65,12 @@ class ServiceSettings:
         cls, listen: str | None = None, environment: Mapping[str, str] = os.environ
     ) -> "ServiceSettings":
         """Read the environment; an address given here comes first."""
+        variables = Variables(environment)
         return cls(
-            listen=listen or environment.get("CONVSCOPE_LISTEN") or DEFAULT_LISTEN,
-            certificate=_path(environment.get("CONVSCOPE_TLS_CERT")),
-            key=_path(environment.get("CONVSCOPE_TLS_KEY")),
-            token=environment.get("CONVSCOPE_TOKEN") or None,
-            insecure=environment.get("CONVSCOPE_INSECURE") == "1",
-            max_cost=_seconds("CONVSCOPE_MAX_COST", environment.get("CONVSCOPE_MAX_COST")),
+            listen=listen or variables.text("CONVSCOPE_LISTEN") or DEFAULT_LISTEN,
+            certificate=variables.path("CONVSCOPE_TLS_CERT"),
+            key=variables.path("CONVSCOPE_TLS_KEY"),
+            token=variables.secret("CONVSCOPE_TOKEN"),
+            insecure=variables.is_on("CONVSCOPE_INSECURE"),
+            max_cost=variables.seconds("CONVSCOPE_MAX_COST", DEFAULT_MAX_COST),
         )
-
-
-def _path(value: str | None) -> Path | None:
-    return Path(value) if value else None
-
-
-def _seconds(variable: str, value: str | None) -> float:
-    try:
-        return float(value) if value else DEFAULT_MAX_COST
-    except ValueError:
-        raise ValueError(f"{variable} must be a number of seconds above 0, not {value!r}") from None

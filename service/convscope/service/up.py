@@ -13,11 +13,12 @@ from typing import Any
 import redis
 
 from convscope.service.announcing import ANNOUNCED
-from convscope.service.children import Child, ChildError
+from convscope.service.children import ChildError, ModuleProcess
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
 from convscope.service.signals import STOP_SIGNALS, breaking_off
 from convscope.store import PolicyError, StoreSettings, check_layout, check_policy, connect_promptly
 from convscope.store.embedded import EmbeddedRedis, EmbeddedRedisError
+from convscope.store.environment import argument, positive
 from convscope.store.errors import LayoutError
 from convscope.store.processes import die_with_parent
 
@@ -62,9 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         "CONVSCOPE_DEVICE, CONVSCOPE_CHECKPOINT_STEPS, CONVSCOPE_KEEP_WARM.",
     )
     parser.add_argument("--listen", help=f"HOST:PORT or unix:/PATH (default: CONVSCOPE_LISTEN, else {DEFAULT_LISTEN})")
-    parser.add_argument("--workers", type=_positive, default=1, metavar="N", help="number of workers (default: 1)")
     parser.add_argument(
-        "--threads", type=_positive, metavar="N", help="threads of each worker (default: one per processor)"
+        "--workers", type=argument(positive), default=1, metavar="N", help="number of workers (default: 1)"
+    )
+    parser.add_argument(
+        "--threads", type=argument(positive), metavar="N", help="threads of each worker (default: one per processor)"
     )
     parser.add_argument("--gpus", choices=["all"], help="run a worker for each GPU instead, if this machine has any")
     parser.add_argument(
@@ -88,7 +91,7 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: list[lis
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         environment = {**os.environ, "CONVSCOPE_HOME": str(store.home)}
-        private = None if os.environ.get("CONVSCOPE_REDIS_URL") else EmbeddedRedis(store.home / "redis")
+        private = None if store.is_redis_given else EmbeddedRedis(store.home / "redis")
         if private:
             stack.callback(private.stop)
             environment["CONVSCOPE_REDIS_URL"] = private.url
@@ -96,7 +99,7 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: list[lis
                 private.start()
             if stop.is_set():
                 return
-        await asyncio.to_thread(_check_redis, environment.get("CONVSCOPE_REDIS_URL", ""))
+        await asyncio.to_thread(_check_redis, private.url if private else store.redis_url)
         children = _children(service, environment, workers)
         for child in children:
             stack.push_async_callback(child.stop)
@@ -124,22 +127,22 @@ async def _keep(private: EmbeddedRedis | None, stop: asyncio.Event) -> None:
         await asyncio.sleep(REDIS_PERIOD_S)
 
 
-def _children(service: ServiceSettings, environment: dict[str, str], workers: list[list[str]]) -> list[Child]:
+def _children(service: ServiceSettings, environment: dict[str, str], workers: list[list[str]]) -> list[ModuleProcess]:
     return [
-        Child("service", _service_command(service.listen), environment),
+        ModuleProcess("the service", _service_command(service.listen), environment),
         *(
-            Child(f"worker {number}", ["convscope.worker", *arguments], environment)
+            ModuleProcess(f"worker {number}", ["convscope.worker", *arguments], environment)
             for number, arguments in enumerate(workers, 1)
         ),
     ]
 
 
-def _keep_port(service: Child, listen: str) -> str:
+def _keep_port(service: ModuleProcess, listen: str) -> str:
     """Return the address that the service announced; started again, it listens on the same port."""
     address = service.line.removeprefix(ANNOUNCED)
     if listen.endswith(":0") and not listen.startswith("unix"):
         listen = f"{listen.rpartition(':')[0]}:{address.rpartition(':')[2]}"
-    service.command = _service_command(listen)
+    service.run_next(_service_command(listen))
     return address
 
 
@@ -157,12 +160,6 @@ async def _unless_stopped(work: "asyncio.Future[Any]", stop: asyncio.Event) -> N
         for future in (waiting, work):
             future.cancel()
         await asyncio.gather(waiting, work, return_exceptions=True)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
-    return int(text)
 
 
 if __name__ == "__main__":

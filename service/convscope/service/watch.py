@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from convscope.service.backend import Backend
+from convscope.service.deletions import unless_deleted
 from convscope.service.hub import NotifyHub, Subscription
 from convscope.service.image_formats import send_as
 from convscope.store import LogEntry, hydrate, read_log
@@ -44,8 +45,7 @@ async def watch_job(
     Raises:
         InvalidRequestError: if an image cannot be had in this format.
         NotFoundError: if there is no such job.
-        LogTrimmedError: if event ``after + 1`` is gone.
-        LogLostError: if the log ends before ``after``, or is no longer the one that was seen.
+        LogLostError: if the log ends before ``after``, is no longer the one that was seen, or lacks an event.
         BlobDamagedError: if an image or result is missing or damaged.
     """
     watch = _Watch(backend, job_id, after, token, image_format)
@@ -113,7 +113,8 @@ class _Watch:
 
     def _completed(self, entry: LogEntry) -> JobEvent:
         """Return an event with its image or result."""
-        event = hydrate(entry, self._backend.blobs)
+        with unless_deleted(self._backend.jobs.get, f"jobs/{self._job_id}"):
+            event = hydrate(entry, self._backend.blobs)
         if event.HasField("image_ready"):
             event.image_ready.image.ClearField("frames")  # an event would be as large as all of them
             send_as(self._image_format, event.image_ready.image)

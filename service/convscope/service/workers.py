@@ -47,15 +47,15 @@ def _message(record: WorkerRecord) -> Worker:
     computes = bool(record.job_id) and not record.silent
     worker = Worker(
         name=f"workers/{quote(record.name, safe='')}",
-        host=record.fields.get("host", ""),
+        host=record.host,
         device=Device.Value(f"DEVICE_{record.device.upper()}"),
         state=state,
         warm=state == WorkerState.WORKER_STATE_IDLE and record.executor,
         job=f"jobs/{record.job_id}" if computes else "",
         part=record.part if computes else 0,
-        version=record.fields.get("version", ""),
-        process_id=int(record.fields.get("pid", "0")),
-        thread_count=int(record.fields.get("threads", "0")),
+        version=record.version,
+        process_id=record.process_id,
+        thread_count=record.thread_count,
     )
     worker.heartbeat_time.FromMilliseconds(record.seen_ms)
     if record.started_ms:

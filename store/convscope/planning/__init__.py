@@ -1,4 +1,4 @@
-"""How a visualization is cut up: chunks, parts, image numbers and cache keys, and what it will cost.
+"""How a visualization is cut up: chunks, parts, image numbers and cache keys, what it will cost, and its presets.
 
 All of it is a pure function of what is asked for and the sizes of the model's layers, so that service and workers agree
 without TensorFlow, and a notebook gets the same images without either.
@@ -11,6 +11,21 @@ from convscope.planning.items import Item
 from convscope.planning.order import ImageOrder, ImageTarget
 from convscope.planning.parts import PART_S
 from convscope.planning.plan import PLANNING_VERSION, VisualizationPlan, check_planning, plan_visualization
+from convscope.planning.render_settings import (
+    ROBUST,
+    ROBUST_ITERATIONS,
+    TUTORIAL,
+    TUTORIAL_ITERATIONS,
+    AdamSettings,
+    FourierSettings,
+    NormalizedStepSettings,
+    OptimizerSettings,
+    ParameterizationSettings,
+    PixelSettings,
+    RegularizerSettings,
+    RenderSettings,
+    TransformSettings,
+)
 from convscope.planning.requests import (
     LayerShape,
     LayerTarget,
@@ -27,17 +42,30 @@ __all__ = [
     "ENGINE_VERSION",
     "PART_S",
     "PLANNING_VERSION",
+    "ROBUST",
+    "ROBUST_ITERATIONS",
+    "TUTORIAL",
+    "TUTORIAL_ITERATIONS",
+    "AdamSettings",
     "CacheKeys",
+    "FourierSettings",
     "ImageOrder",
     "ImageTarget",
     "Item",
     "LayerShape",
     "LayerTarget",
+    "NormalizedStepSettings",
     "ObjectiveTarget",
+    "OptimizerSettings",
     "OtherPlanningError",
+    "ParameterizationSettings",
+    "PixelSettings",
+    "RegularizerSettings",
+    "RenderSettings",
     "Segment",
     "Target",
     "TargetRequest",
+    "TransformSettings",
     "VisualizationPlan",
     "VisualizationRequest",
     "check_planning",

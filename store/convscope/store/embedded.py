@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import logging
 import os
 import re
 import shutil
@@ -17,12 +16,10 @@ from urllib.parse import quote
 
 import redis
 
-from convscope.store.processes import die_with_parent
+from convscope.store.processes import Child
 from convscope.store.redis_log import explain
 
 __all__ = ["EmbeddedRedis", "EmbeddedRedisError", "find_server"]
-
-log = logging.getLogger(__name__)
 
 # How long a server may be silent while it starts, in seconds; one that says that it reads its files is waited for.
 START_TIMEOUT_S = 60.0
@@ -52,7 +49,7 @@ class EmbeddedRedis:
         self.directory = directory
         self.socket = directory / "redis.sock"
         self.log = directory / "redis.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._held: IO[str] | None = None
         self._loading = False
 
@@ -64,7 +61,7 @@ class EmbeddedRedis:
     @property
     def pid(self) -> int | None:
         """Its process id while it runs."""
-        return self._process.pid if self._process else None
+        return self._child.pid if self._child else None
 
     def start(self) -> None:
         """Start the server and wait until it answers.
@@ -88,23 +85,18 @@ class EmbeddedRedis:
             check_files(server, self.directory)
             begin = self.log.stat().st_size if self.log.exists() else 0
             with self.log.open("ab") as output:  # before it has read its options it writes there
-                self._process = self._launch(server, output)
-        self._wait_until_it_answers(self._process, server, begin)
+                self._child = self._launch(server, output)
+        self._wait_until_it_answers(self._child, server, begin)
 
-    def _launch(self, server: str, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+    def _launch(self, server: str, output: IO[bytes]) -> Child:
+        child = Child("Redis", [server, *_options(self.directory, self.socket)], stop_timeout_s=STOP_TIMEOUT_S)
         try:
-            return subprocess.Popen(  # noqa: S603 - the program is a Redis server found on this machine
-                [server, *_options(self.directory, self.socket)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # a terminal's Ctrl-C must not end it before those who write to it
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - a single system call, safe after a fork
-            )
+            child.start(stdout=output, stderr=output)
         except OSError as error:
             raise EmbeddedRedisError(
                 f"{server} cannot be run: {error.strerror}; install another redis-server or valkey-server"
             ) from error
+        return child
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -123,16 +115,11 @@ class EmbeddedRedis:
 
     def stop(self) -> None:
         """Stop the server after it has written everything down; harmless if it does not run."""
-        if self._process is None:
+        if self._child is None:
             self._unlock()
             return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
+        self._child.stop()
+        self._child = None
         with contextlib.suppress(OSError):  # something else may be there
             self.socket.unlink()
         self._unlock()
@@ -143,9 +130,8 @@ class EmbeddedRedis:
         Raises:
             EmbeddedRedisError: if it cannot be started.
         """
-        if self._process is not None and self._process.poll() is not None:
-            log.error("Redis died (exit code %s) and is started again", self._process.returncode)
-            self._process = None
+        if self._child is not None and self._child.has_died():
+            self._child = None
             self.start()
 
     @contextlib.contextmanager
@@ -178,10 +164,10 @@ class EmbeddedRedis:
             self._held.close()
             self._held = None
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes], server: str, begin: int) -> None:
+    def _wait_until_it_answers(self, child: Child, server: str, begin: int) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
-            code = process.poll()
+            code = child.exit_code
             if code is not None or time.monotonic() > deadline:
                 self.stop()
                 raise EmbeddedRedisError(self._why_not(code, server, begin))

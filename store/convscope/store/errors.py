@@ -9,8 +9,7 @@ StoreError
 │   └── DeletionOffError     nothing may be deleted: see ``convscope.store.deployment``
 ├── StaleAttemptError        a newer attempt has taken over: the writer must stop
 ├── TooNewError              a newer version of the software made the job: this one would do something else
-├── LogTrimmedError          events after the asked-for sequence are gone
-├── LogLostError             the asked-for sequence lies beyond the log
+├── LogLostError             the log is not, or not up to there, the one that was seen, or it has a gap
 ├── OffsetError              the asked-for bytes lie beyond a file's end
 ├── PolicyError              Redis may throw records away (see ``convscope.store.redis.policy``)
 └── BlobError                an artifact cannot be read or written
@@ -26,7 +25,6 @@ __all__ = [
     "DeletionOffError",
     "LayoutError",
     "LogLostError",
-    "LogTrimmedError",
     "ManifestError",
     "ModelExistsError",
     "ModelFailedError",
@@ -93,16 +91,12 @@ class TooNewError(StoreError):
     """A newer version of the software made the job; names what this one does not know."""
 
 
-class LogTrimmedError(StoreError):
-    """Events after the asked-for sequence are gone."""
-
-
 class OffsetError(StoreError):
     """The asked-for bytes lie beyond a file's end."""
 
 
 class LogLostError(StoreError):
-    """The asked-for sequence lies beyond the log, or the log up to there is not the one that was seen."""
+    """The asked-for sequence lies beyond the log, the log up to there is not the one that was seen, or it has a gap."""
 
 
 class BlobError(StoreError):

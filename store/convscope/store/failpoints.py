@@ -36,6 +36,7 @@ from typing import Final
 
 import redis
 
+from convscope.store.environment import Variables
 from convscope.store.errors import BlobError
 
 __all__ = ["POINTS", "VARIABLE", "FailpointError", "Term", "active", "failpoint", "parse", "value"]
@@ -197,7 +198,7 @@ def _points(text: str, rng: random.Random) -> dict[str, _Point]:
 
 def _of_environment() -> dict[str, _Point]:
     try:
-        return _points(os.environ.get(VARIABLE, ""), random.Random())  # noqa: S311 - no secret
+        return _points(Variables().text(VARIABLE) or "", random.Random())  # noqa: S311 - no secret
     except ValueError:
         return {}  # whatever reads the settings refuses to start: see StoreSettings
 

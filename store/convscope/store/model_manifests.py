@@ -127,14 +127,15 @@ class ModelManifests:
             redis.RedisError: if Redis does not answer.
             BlobError: if the artifact store does not.
         """
+        since = int(self._redis.get(KEYS["batch"]) or 0)
         if fault := self.check(manifest):
             return fault
         history = manifest.files.get("history", "")
         if history and self._blobs.written(history) is None:
             log.warning("%s: its training curve %s is missing", manifest.name, history)
             history = ""
-        made = self._models.restore(Model.FromString(manifest.record), history=history)
-        return "" if made else "its file is about to be deleted"
+        made = self._models.restore(Model.FromString(manifest.record), since=since, history=history)
+        return "" if made else "its file is being deleted"
 
     def _of_record(self, name: str) -> Manifest | None:
         model_id = parse_name(COLLECTION, name)

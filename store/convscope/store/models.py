@@ -79,21 +79,23 @@ class ModelStore:
         found = walk_times(self._redis, KEYS["models"], "model", after, newest_first=newest_first)
         return filter(matches, (records.model_from_fields(model_id, fields) for model_id, fields in found))
 
-    def restore(self, model: Model, *, history: str = "") -> bool:
+    def restore(self, model: Model, *, since: int, history: str = "") -> bool:
         """Make the record of a ready model again that was lost, unless there is one.
 
         Args:
             model: as ``get`` returned it.
+            since: number of the newest batch of condemned blobs, as it was before its files were looked for.
             history: digest of its history, or ``""``.
 
         Returns:
-            Whether there is a record now; there is none if one of its files is about to be deleted.
+            Whether there is a record now; there is none if one of its files is about to be deleted, or has been since.
         """
-        fields: dict[str, Value] = {"state": "ready", "model": model.SerializeToString(deterministic=True)}
+        fields: dict[str, Value] = {"state": "ready", "owner": model.owner}
+        fields["model"] = model.SerializeToString(deterministic=True)
         fields |= {"file": model.digest.sha256, "history": history, "created": model.create_time.ToMilliseconds()}
         blobs = [digest for digest in (model.digest.sha256, history) if digest]
         model_id = parse_name("models", model.name)
-        return bool(self._scripts.run("restore_model", model_id, *counted(fields.items()), *listed(blobs)))
+        return bool(self._scripts.run("restore_model", model_id, since, *counted(fields.items()), *listed(blobs)))
 
     def delete(self, name: str) -> None:
         """Delete a model; files that nothing else refers to go a little later.

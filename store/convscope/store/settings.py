@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convscope.store import failpoints
+from convscope.store.environment import Variables
 from convscope.store.urls import redact, require_artifacts_url, require_redis_url
 
 __all__ = ["StoreSettings"]
@@ -25,6 +26,7 @@ class StoreSettings:
         home: directory for everything that convscope keeps on this machine (``CONVSCOPE_HOME``, ``~/.convscope``).
         redis_url: ``redis://``, ``rediss://`` or ``unix://`` (``CONVSCOPE_REDIS_URL``).
         artifacts_url: ``file://``, ``s3://``, ``gs://`` or ``az://`` (``CONVSCOPE_ARTIFACTS_URL``, a folder of home).
+        is_redis_given: whether the environment names a Redis; else its URL is the default.
 
     Raises:
         ValueError: for a URL that cannot be used, naming the variable.
@@ -33,6 +35,7 @@ class StoreSettings:
     home: Path
     redis_url: str
     artifacts_url: str
+    is_redis_given: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what nothing here can open."""
@@ -50,11 +53,14 @@ class StoreSettings:
 
         A malformed ``CONVSCOPE_FAILPOINTS`` is refused here, too, and a good one told.
         """
-        if set_points := failpoints.parse(environment.get(failpoints.VARIABLE, "")):
+        variables = Variables(environment)
+        if set_points := failpoints.parse(variables.text(failpoints.VARIABLE) or ""):
             log.warning("%s is set, for tests: %s have failpoints", failpoints.VARIABLE, ", ".join(set_points))
-        home = Path(environment.get("CONVSCOPE_HOME") or "~/.convscope").expanduser().absolute()
+        home = (variables.path("CONVSCOPE_HOME") or Path.home() / ".convscope").absolute()
+        redis_url = variables.text("CONVSCOPE_REDIS_URL")
         return cls(
             home=home,
-            redis_url=environment.get("CONVSCOPE_REDIS_URL") or DEFAULT_REDIS_URL,
-            artifacts_url=environment.get("CONVSCOPE_ARTIFACTS_URL") or (home / "artifacts").as_uri(),
+            redis_url=redis_url or DEFAULT_REDIS_URL,
+            artifacts_url=variables.text("CONVSCOPE_ARTIFACTS_URL") or (home / "artifacts").as_uri(),
+            is_redis_given=redis_url is not None,
         )

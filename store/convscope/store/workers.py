@@ -1,8 +1,10 @@
 """Who computes: the workers that are alive, and what each of them does."""
 
-from collections.abc import Mapping
+import logging
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import redis
 
@@ -13,11 +15,17 @@ from convscope.store.redis.scripts import Scripts, counted
 
 __all__ = ["WorkerRecord", "WorkerReport", "WorkerStore"]
 
+log = logging.getLogger(__name__)
+
 # A worker that has not been seen for so long is believed to be gone, in milliseconds. It is seen every second.
 GONE_MS: Final = 60_000
 
 # One that has not been seen for so long is not counted on, in milliseconds: it may have lost its connection.
 SILENT_MS: Final = 10_000
+
+# The largest numbers that a record may have: 31 bits, and the last millisecond of the year 9999.
+LARGEST: Final = 2**31 - 1
+LATEST_MS: Final = 253_402_300_799_999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +65,10 @@ class WorkerRecord:
         executor: whether it has an executor, which may wait for parts.
         draining: whether it was told to stop, and takes nothing more.
         started_ms: when it started, in milliseconds since 1970; 0 if it did not tell.
-        fields: what else it told of itself.
+        host: the name of its machine; it may tell none, nor any of the following.
+        process_id: of its supervisor.
+        thread_count: how many threads its executors compute with.
+        version: of its software.
     """
 
     name: str
@@ -69,7 +80,10 @@ class WorkerRecord:
     executor: bool = False
     draining: bool = False
     started_ms: int = 0
-    fields: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
+    process_id: int = 0
+    thread_count: int = 0
+    version: str = ""
 
 
 class WorkerStore:
@@ -96,33 +110,67 @@ class WorkerStore:
         return seconds * 1000 + microseconds // 1000
 
     def list(self) -> list[WorkerRecord]:
-        """Return the workers that were seen in the last minute, by name."""
+        """Return the workers that were seen in the last minute, by name; without those whose records are damaged."""
         now = self.now_ms()
-        found = cast("list[bytes]", self._redis.zrangebyscore(KEYS["workers"], now - GONE_MS, "+inf"))
-        names = sorted(map(text, found))
+        names = sorted(cast("list[bytes]", self._redis.zrangebyscore(KEYS["workers"], now - GONE_MS, "+inf")))
         with self._redis.pipeline(transaction=False) as pipeline:
             for name in names:
-                pipeline.hgetall(key("worker", name))
+                pipeline.hgetall(os.fsencode(key("worker", os.fsdecode(name))))  # whatever bytes it has
                 pipeline.hget(KEYS["holders"], name)
-            replies = pipeline.execute()
-        pairs = zip(names, replies[::2], replies[1::2], strict=True)
-        return [self._record(name, fields, text(held or b""), now) for name, fields, held in pairs if fields]
+            replies = pipeline.execute(raise_on_error=False)
+        records = zip(names, replies[::2], replies[1::2], strict=True)
+        return [record for name, *told in records if (record := self._record_if_readable(name, told, now))]
+
+    def _record_if_readable(self, name: bytes, replies: Sequence[Any], now_ms: int) -> WorkerRecord | None:
+        """Return what is known of a worker; None if there is no record, or none that can be read, which is logged."""
+        try:
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+            fields, held = replies
+            return self._record(name.decode(), fields, text(held or b""), now_ms) if fields else None
+        except (ValueError, KeyError, redis.ResponseError) as error:
+            if isinstance(error, redis.ResponseError) and not str(error).startswith("WRONGTYPE"):
+                raise
+            log.warning("the record of worker %r cannot be read: %r", name, error)
+            return None
 
     def _record(self, name: str, fields: Fields, held: str, now_ms: int) -> WorkerRecord:
         told = {text(field): text(value) for field, value in fields.items()}
-        device, seen, idle = told.pop("device"), int(told.pop("seen")), told.pop("idle", "") == "1"
+        job_id, part = self._held(held)
+        seen_ms = _number(told, "seen", LATEST_MS)
+        return WorkerRecord(
+            name=name,
+            device=_device(told),
+            seen_ms=seen_ms,
+            silent=now_ms - seen_ms > SILENT_MS,
+            job_id=job_id,
+            part=part,
+            executor=told.get("idle") != "1",
+            draining=told.get("draining") == "1",
+            started_ms=_number(told, "started", LATEST_MS, 0),
+            host=told.get("host", ""),
+            process_id=_number(told, "pid", LARGEST, 0),
+            thread_count=_number(told, "threads", LARGEST, 0),
+            version=told.get("version", ""),
+        )
+
+    def _held(self, held: str) -> tuple[str, int]:
+        """Return job and part of the attempt that a worker took last, if it has not ended; else no job."""
         job_id, _, rest = held.partition("|")
         part, _, nonce = rest.partition("|")
         holds = bool(held) and self._redis.hget(key("parts", job_id), f"nonce:{part}") == nonce.encode()
-        return WorkerRecord(
-            name=name,
-            device=device,
-            seen_ms=seen,
-            silent=now_ms - seen > SILENT_MS,
-            job_id=job_id if holds else "",
-            part=int(part) if holds else -1,
-            executor=not idle,
-            draining=told.pop("draining", "") == "1",
-            started_ms=int(told.pop("started", "0")),
-            fields=told,
-        )
+        return (job_id, int(part)) if holds else ("", -1)
+
+
+def _device(told: Mapping[str, str]) -> str:
+    if told["device"] not in {"cpu", "gpu"}:
+        raise ValueError(f"its device is {told['device']!r}")
+    return told["device"]
+
+
+def _number(told: Mapping[str, str], name: str, largest: int, default: int | None = None) -> int:
+    number = int(told[name]) if default is None else int(told.get(name, default))
+    if not 0 <= number <= largest:
+        raise ValueError(f"{name} is {number}")
+    return number

@@ -1,8 +1,8 @@
 // Drives a server from the .proto files alone: a training and a visualization, as a program in another language would.
 //
-//   node drive.mjs ADDRESS FOLDER...
+//   node drive.mjs ADDRESS FOLDER
 //
-// The folders hold the .proto files, those of the contract first. Prints what it saw, as JSON.
+// The folder holds the .proto files of the contract. Prints what it saw, as JSON.
 
 import grpc from "@grpc/grpc-js";
 import protoLoader from "@grpc/proto-loader";
@@ -12,8 +12,8 @@ const FILES = ["server", "jobs", "images", "models"].map((name) => `convscope/v1
 // Milliseconds that any one call may take.
 const PATIENCE = 100_000;
 
-const [address, ...includeDirs] = process.argv.slice(2);
-const definition = protoLoader.loadSync(FILES, { includeDirs, keepCase: true, longs: Number, enums: String, oneofs: true });
+const [address, folder] = process.argv.slice(2);
+const definition = protoLoader.loadSync(FILES, { includeDirs: [folder], keepCase: true, longs: Number, enums: String, oneofs: true });
 const contract = grpc.loadPackageDefinition(definition).convscope.v1;
 
 const clients = {};

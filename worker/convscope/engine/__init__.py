@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from convscope.engine.evaluation.evaluation import Evaluation, Misclassified, evaluate
     from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
     from convscope.engine.models.network import LayerDescription, describe
-    from convscope.engine.render_settings import (
-        ROBUST,
-        AdamSettings,
-        FourierSettings,
-        NormalizedStepSettings,
-        PixelSettings,
-        RegularizerSettings,
-        RenderSettings,
-        TransformSettings,
-    )
     from convscope.engine.runtime.environment import environment
     from convscope.engine.runtime.pulse import Interruption
     from convscope.engine.runtime.threads import configure_threads
@@ -57,7 +47,17 @@ if TYPE_CHECKING:
     from convscope.engine.visualization.verdicts import Verdict
     from convscope.engine.visualization.visualize import visualize
     from convscope.engine.visualization.visualizer import Visualizer
-    from convscope.planning import Item
+    from convscope.planning import (
+        ROBUST,
+        AdamSettings,
+        FourierSettings,
+        Item,
+        NormalizedStepSettings,
+        PixelSettings,
+        RegularizerSettings,
+        RenderSettings,
+        TransformSettings,
+    )
 
 __all__ = [
     "ROBUST",
@@ -115,7 +115,7 @@ __all__ = [
 
 # The module that each name comes from, as above.
 _MODULES = {
-    "AdamSettings": "convscope.engine.render_settings",
+    "AdamSettings": "convscope.planning",
     "CheckpointError": "convscope.engine.errors",
     "Checkpoints": "convscope.engine.training.checkpoints",
     "ComputationError": "convscope.engine.errors",
@@ -130,7 +130,7 @@ _MODULES = {
     "Evaluation": "convscope.engine.evaluation.evaluation",
     "Feature": "convscope.engine.visualization.objective.objectives",
     "FeatureImage": "convscope.engine.visualization.images",
-    "FourierSettings": "convscope.engine.render_settings",
+    "FourierSettings": "convscope.planning",
     "Interruption": "convscope.engine.runtime.pulse",
     "Item": "convscope.planning",
     "Layer": "convscope.engine.visualization.objective.objectives",
@@ -139,20 +139,20 @@ _MODULES = {
     "ModelFileError": "convscope.engine.errors",
     "NetworkSettings": "convscope.engine.settings",
     "Neuron": "convscope.engine.visualization.objective.objectives",
-    "NormalizedStepSettings": "convscope.engine.render_settings",
+    "NormalizedStepSettings": "convscope.planning",
     "Objective": "convscope.engine.visualization.objective.objectives",
     "OptimizedImage": "convscope.engine.visualization.images",
-    "PixelSettings": "convscope.engine.render_settings",
-    "ROBUST": "convscope.engine.render_settings",
-    "RegularizerSettings": "convscope.engine.render_settings",
-    "RenderSettings": "convscope.engine.render_settings",
+    "PixelSettings": "convscope.planning",
+    "ROBUST": "convscope.planning",
+    "RegularizerSettings": "convscope.planning",
+    "RenderSettings": "convscope.planning",
     "Split": "convscope.engine.data.dataset",
     "Spread": "convscope.engine.visualization.images",
     "Trace": "convscope.engine.visualization.images",
     "TrainOutcome": "convscope.engine.training.run",
     "TrainReport": "convscope.engine.training.run",
     "TrainSettings": "convscope.engine.settings",
-    "TransformSettings": "convscope.engine.render_settings",
+    "TransformSettings": "convscope.planning",
     "Verdict": "convscope.engine.visualization.verdicts",
     "VisualizeSettings": "convscope.engine.settings",
     "Visualizer": "convscope.engine.visualization.visualizer",

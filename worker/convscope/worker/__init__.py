@@ -1,8 +1,7 @@
-"""RQ workers and everything TensorFlow: training, evaluation and visualization.
+"""RQ workers: ``supervisor`` is the process that waits for tickets, ``executor`` the one that it forks to compute.
 
-The modules that compute take plain dataclasses and arrays and report through callbacks; ``horse`` runs them for a job,
-``parent`` is the process that takes parts off the queue and forks horses.
+What they compute is in ``convscope.engine``, which knows neither Redis nor the contract.
 """
 
-# Nothing is offered here: importing the package must not import TensorFlow.
+# Nothing is exported: importing the package must not import TensorFlow.
 __all__: list[str] = []

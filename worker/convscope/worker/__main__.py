@@ -1,4 +1,4 @@
-"""``convscope worker``: takes parts of jobs off the queue and computes them."""
+"""``convscope worker``: computes parts of jobs."""
 
 import argparse
 import contextlib
@@ -7,10 +7,12 @@ import os
 import re
 import socket
 import sys
+from dataclasses import replace
 from importlib import import_module
 
 import redis
 
+from convscope.engine.data.settings import DataSettings
 from convscope.engine.runtime.memory import parse_memory
 from convscope.store import (
     PolicyError,
@@ -21,20 +23,18 @@ from convscope.store import (
     connect_patiently,
     connect_promptly,
 )
+from convscope.store.environment import argument, positive
 from convscope.store.errors import LayoutError
 from convscope.store.names import new_id
-from convscope.worker.supervisor.gpu_workers import run_gpu_workers
-from convscope.worker.supervisor.gpus import find_gpus
-from convscope.worker.variables import (
+from convscope.worker.settings import (
     DEVICE_VARIABLE,
     KEEP_WARM_VARIABLE,
     MEMORY_VARIABLE,
     THREADS_VARIABLE,
-    check_variables,
-    device,
-    number_in,
-    positive,
+    WorkerSettings,
 )
+from convscope.worker.supervisor.gpu_workers import run_gpu_workers
+from convscope.worker.supervisor.gpus import find_gpus
 
 __all__ = ["main"]
 
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="convscope worker",
         description="Run a worker. Any number, on any machine, can share one Redis and one artifact store. "
-        "When told to stop, it gives the job that it computes back to the queue.",
+        "When told to stop, it gives its part of a job back to the queue.",
         epilog="Environment: CONVSCOPE_REDIS_URL, CONVSCOPE_ARTIFACTS_URL, CONVSCOPE_HOME, CONVSCOPE_DATA, "
         "CONVSCOPE_MNIST_URL, CONVSCOPE_THREADS, CONVSCOPE_MEMORY, CONVSCOPE_DEVICE, "
         "CONVSCOPE_CHECKPOINT_STEPS, CONVSCOPE_KEEP_WARM.",
@@ -54,73 +54,67 @@ def _parser() -> argparse.ArgumentParser:
     on.add_argument("--device", choices=["cpu", "gpu"], help="what to compute on (default: CONVSCOPE_DEVICE, else cpu)")
     on.add_argument("--gpus", choices=["all"], help="run one worker for each GPU of this machine")
     parser.add_argument(
-        "--threads", type=positive, metavar="N", help="threads to compute with (default: one per processor)"
+        "--threads", type=argument(positive), metavar="N", help="threads to compute with (default: one per processor)"
     )
     parser.add_argument(
         "--memory",
-        type=memory,
+        type=argument(parse_memory),
         metavar="SIZE",
-        help="memory for images while they are computed, such as 2GiB or 512MiB (default: half of the machine's)",
+        help="memory of the process that computes, such as 2GiB or 512MiB (default: half of the machine's)",
     )
-    parser.add_argument(
-        "--finish", action="store_true", help="when told to stop, finish the job that it computes instead"
-    )
+    parser.add_argument("--finish", action="store_true", help="when told to stop, finish the part of a job instead")
     parser.add_argument("--burst", action="store_true", help="stop as soon as the queue is empty")
     return parser
 
 
-def memory(text: str) -> int:
-    """Read an amount of memory from the command line."""
-    try:
-        return parse_memory(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
 def main() -> int:
-    """Run a worker until SIGINT or SIGTERM; returns the exit code."""
+    """Run a worker until SIGINT or SIGTERM, and return the exit code."""
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    if arguments.device:
-        os.environ[DEVICE_VARIABLE] = arguments.device
-    if arguments.memory:
-        os.environ[MEMORY_VARIABLE] = str(arguments.memory)
+    _set_variables(arguments)
     try:
-        settings = StoreSettings.from_environment()
-        check_variables()
+        store, settings = StoreSettings.from_environment(), WorkerSettings.from_environment()
+        DataSettings.from_environment()  # read by the executors
     except ValueError as error:
         return _refuse(error)
-    gpus = find_gpus() if arguments.gpus or device() == "gpu" else []
+    gpus = find_gpus() if arguments.gpus or settings.device == "gpu" else []
     if gpus and arguments.gpus:
         return run_gpu_workers(gpus, _passed_on(arguments))
     if arguments.gpus:
-        log.warning("there is no GPU on this machine: going on as one worker on its processors")
+        log.warning("there is no GPU on this machine: continuing as one worker on its processors")
         os.environ[DEVICE_VARIABLE] = "cpu"
-    elif device() == "gpu" and not gpus:
+        settings = replace(settings, device="cpu")
+    elif settings.device == "gpu" and not gpus:
         return _refuse(ValueError("there is no GPU on this machine; use --device cpu"))
-    with contextlib.suppress(redis.RedisError):  # it may come later: then it is looked at before the first part
+    with contextlib.suppress(redis.RedisError):  # it may come later: it is checked again before the first part
         try:
-            _check_redis(connect_promptly(settings.redis_url))
+            _check_redis(connect_promptly(store.redis_url))
         except (PolicyError, LayoutError) as error:
             return _refuse(error)
-    _prepare(arguments.threads)
-    return _work(settings, burst=arguments.burst, finish=arguments.finish)
+    _prepare(settings.device)
+    return _work(store, settings, burst=arguments.burst, finish=arguments.finish)
+
+
+def _set_variables(arguments: argparse.Namespace) -> None:
+    """Put the command line's settings into the environment, where this process and its children read them."""
+    given = {DEVICE_VARIABLE: arguments.device, MEMORY_VARIABLE: arguments.memory, THREADS_VARIABLE: arguments.threads}
+    if arguments.burst:
+        given[KEEP_WARM_VARIABLE] = 0
+    os.environ.update({variable: str(value) for variable, value in given.items() if value is not None})
 
 
 def _passed_on(arguments: argparse.Namespace) -> list[str]:
-    """Return the arguments that each GPU's worker gets."""
+    """Return the arguments for the worker of a GPU."""
     flags = [f"--{name}" for name in ("finish", "burst") if getattr(arguments, name)]
     return [*flags, *(["--threads", str(arguments.threads)] if arguments.threads else [])]
 
 
-def _prepare(threads: int | None) -> None:
-    """Import what the horses need: they are forked from this process and start in milliseconds."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong reaches us as exceptions
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever else this user uses Keras with
-    if device() == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before TensorFlow is imported: others may have the GPU
-    if threads:
-        os.environ[THREADS_VARIABLE] = str(threads)
+def _prepare(device: str) -> None:
+    """Import what the executors need: they are forked from this process and start in milliseconds."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # errors come as exceptions
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever backend the user has chosen
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before TensorFlow is imported: other programs may use the GPU
     import_module("convscope.worker.executor.warm").warm()
 
 
@@ -129,21 +123,26 @@ def _check_redis(connection: redis.Redis) -> None:
     check_layout(connection)
 
 
-def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
+def _work(store: StoreSettings, settings: WorkerSettings, *, burst: bool, finish: bool) -> int:
     from convscope.engine.runtime.threads import default_threads  # noqa: PLC0415 - TensorFlow, imported by now
-    from convscope.worker.supervisor.rq_worker import Supervisor  # noqa: PLC0415 - RQ, only where work is done
+    from convscope.worker.supervisor.rq_worker import Supervisor  # noqa: PLC0415 - RQ, needed only here
 
-    connection = connect_patiently(settings.redis_url)
+    connection = connect_patiently(store.redis_url)
     try:
-        await_redis(settings.redis_url)
+        await_redis(store.redis_url)
         _check_redis(connection)
     except (PolicyError, LayoutError) as error:
         return _refuse(error)
     name = f"{worker_host()}-{new_id()}"
-    threads = number_in(THREADS_VARIABLE) or default_threads()
-    supervisor = Supervisor(connection, connect_promptly(settings.redis_url), name, finish=finish, threads=threads)
+    supervisor = Supervisor(
+        connection,
+        connect_promptly(store.redis_url),
+        name,
+        device=settings.device,
+        finish=finish,
+        threads=settings.threads or default_threads(),
+    )
     if burst:
-        os.environ[KEEP_WARM_VARIABLE] = "0"
         supervisor.work_in_burst()
     else:
         supervisor.work(logging_level="WARNING")
@@ -151,7 +150,7 @@ def _work(settings: StoreSettings, *, burst: bool, finish: bool) -> int:
 
 
 def worker_host() -> str:
-    """Return this machine's name as a worker's name begins with it: lower-case letters, digits and hyphens."""
+    """Return the prefix of workers' names on this machine: lower-case letters, digits and hyphens, 40 at most."""
     return re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower()).strip("-")[:40] or "worker"
 
 

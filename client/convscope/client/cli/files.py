@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from convscope.client import plots
 from convscope.client.evaluation import EvaluateResult
-from convscope.client.exporting import written
 from convscope.client.images import Image, OptimizedImage, Trace
 from convscope.client.results import ImageStack, LayerImages, VisualizeResult
+from convscope.client.saving import written
 
 __all__ = ["Step", "check_folder", "has_grids", "save_evaluation", "save_grids", "save_images"]
 
@@ -152,4 +152,5 @@ def _traces(traces: list[Trace | None]) -> dict[str, NDArray[Any]]:
     found = [trace for trace in traces if trace is not None]
     if not found:
         return {}
-    return {name: np.stack([getattr(trace, name) for trace in found]) for name in Trace.__dataclass_fields__}
+    figures = {name: [getattr(trace, name) for trace in found] for name in Trace.__dataclass_fields__}
+    return {name: np.stack(arrays) for name, arrays in figures.items() if arrays[0] is not None}

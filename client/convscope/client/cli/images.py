@@ -12,8 +12,8 @@ from convscope.client.cli.options import Address, Json, settings_of
 from convscope.client.cli.output import console, details, print_json, table
 from convscope.client.enums import ExportFormat
 from convscope.client.errors import InvalidValue
-from convscope.client.exporting import written
-from convscope.client.images import Image
+from convscope.client.images import Image, OptimizedImage
+from convscope.client.saving import written
 from convscope.client.verdicts import Verdict
 
 __all__ = ["app"]
@@ -129,8 +129,15 @@ def _check_new(folder: Path) -> None:
 
 def _row(image: Image) -> tuple[str, ...]:
     best = image.best
-    figures = (f"{best.objective:z.3f}", str(best.predicted_class), f"{best.probability:.1%}")
+    figures = (f"{best.objective:z.3f}", *_taken_for(best))
     return image.layer, str(image.feature), str(image.restart), *figures, _said(image.verdict)
+
+
+def _taken_for(image: OptimizedImage) -> tuple[str, str]:
+    """The class that the model takes an image for and how sure it is; empty where it has no classes."""
+    if image.predicted_class is None or image.probability is None:
+        return "", ""
+    return str(image.predicted_class), f"{image.probability:.1%}"
 
 
 def _said(verdict: Verdict | None) -> str:
@@ -151,7 +158,8 @@ def _print(image: Image, file: Path | None) -> None:
     rows = details("image", f"{image.layer}:{image.feature}")
     rows.add_row("restart", str(image.restart))
     rows.add_row("objective", f"{image.best.objective:z.4f} after {image.best.iteration} steps")
-    rows.add_row("taken for", f"class {image.best.predicted_class} at {image.best.probability:.1%}")
+    if image.best.predicted_class is not None:
+        rows.add_row("taken for", "class {} at {}".format(*_taken_for(image.best)))
     if verdict := image.verdict:
         rows.add_row("verdict", _said(verdict))
         if verdict.upper_bound is not None:

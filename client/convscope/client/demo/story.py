@@ -104,14 +104,13 @@ class Demo:
 
     def _print_ascent(self, image: Image) -> None:
         trace = image.trace
-        if trace is None:
+        if trace is None or trace.predicted_class is None or trace.probability is None:
             return
+        classes, shares = trace.predicted_class, trace.probability
         rows = table(">iteration", ">class", ">score", ">gradient", ">to", ">step size", ">logit")
         for i in range(len(trace.objective)):
             figures = (trace.gradient_min[i], trace.gradient_max[i], trace.step_size[i], trace.objective[i])
-            rows.add_row(
-                str(i), str(trace.predicted_class[i]), f"{trace.probability[i]:.2%}", *(f"{f:z.3f}" for f in figures)
-            )
+            rows.add_row(str(i), str(classes[i]), f"{shares[i]:.2%}", *(f"{f:z.3f}" for f in figures))
         self._console.print(rows)
 
     def _save(

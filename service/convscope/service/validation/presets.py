@@ -1,12 +1,13 @@
 """Complete settings that are known to work, and what becomes of them where a request differs."""
 
+from dataclasses import asdict
 from typing import Final
 
+from convscope import planning
 from convscope.v1.render_pb2 import (
     AdamStep,
     Fourier,
     NormalizedStep,
-    Pixels,
     Preset,
     Regularizers,
     Render,
@@ -16,31 +17,11 @@ from convscope.v1.rules import fill_defaults
 
 __all__ = ["merged", "preset_render"]
 
-# The tutorial's algorithm, exactly.
-TUTORIAL: Final = Render(
-    pixels=Pixels(),
-    decorrelate=False,
-    transforms=Transforms(pad=0, jitter=0, scale=0, rotate=0, noise=0),
-    regularizers=Regularizers(l1=0, l2=0, total_variation=0, blur=0),
-    normalized=NormalizedStep(size=1, decay=1),
-    rescue=0,
-)
-# In the manner of Lucid, with sizes at which a digit of 28 pixels stays whole. The noise is what makes other networks
-# recognize the images. Penalties stay out: objectives of different layers differ by orders of magnitude, so that a
-# weight that smooths the image of a class flattens that of a filter to one grey.
-ROBUST: Final = Render(
-    fourier=Fourier(decay=1, deviation=0.01),
-    decorrelate=True,
-    transforms=Transforms(pad=0, jitter=0.06, scale=0.1, rotate=10, noise=0.2),
-    regularizers=Regularizers(l1=0, l2=0, total_variation=0, blur=0),
-    adam=AdamStep(learning_rate=0.05),
-    rescue=16,
-)
 # Settings and ascent steps.
 PRESETS: Final = {
-    Preset.PRESET_UNSPECIFIED: (TUTORIAL, 30),
-    Preset.PRESET_TUTORIAL: (TUTORIAL, 30),
-    Preset.PRESET_ROBUST: (ROBUST, 128),
+    Preset.PRESET_UNSPECIFIED: (planning.TUTORIAL, planning.TUTORIAL_ITERATIONS),
+    Preset.PRESET_TUTORIAL: (planning.TUTORIAL, planning.TUTORIAL_ITERATIONS),
+    Preset.PRESET_ROBUST: (planning.ROBUST, planning.ROBUST_ITERATIONS),
 }
 
 
@@ -53,8 +34,22 @@ def preset_render(preset: Preset.ValueType) -> tuple[Render, int]:
         KeyError: for a value that is no preset.
     """
     settings, iterations = PRESETS[preset]
-    render = Render()
-    render.CopyFrom(settings)
+    render = Render(
+        decorrelate=settings.decorrelate,
+        transforms=Transforms(**asdict(settings.transforms)),
+        regularizers=Regularizers(**asdict(settings.regularizers)),
+        rescue=settings.rescue,
+    )
+    match settings.parameterization:
+        case planning.PixelSettings():
+            render.pixels.SetInParent()
+        case planning.FourierSettings() as fourier:
+            render.fourier.CopyFrom(Fourier(**asdict(fourier)))
+    match settings.optimizer:
+        case planning.NormalizedStepSettings() as normalized:
+            render.normalized.CopyFrom(NormalizedStep(**asdict(normalized)))
+        case planning.AdamSettings() as adam:
+            render.adam.CopyFrom(AdamStep(**asdict(adam)))
     return render, iterations
 
 

@@ -62,12 +62,12 @@ class Attachments:
     @property
     def fields(self) -> dict[str, Value]:
         """Fields of the job's record."""
-        found: dict[str, Value] = {}
+        fields: dict[str, Value] = {}
         if self.examples:
-            found["examples"] = " ".join(f"{blob.first}:{blob.digest}" for blob in self.examples)
+            fields["examples"] = " ".join(f"{blob.first}:{blob.digest}" for blob in self.examples)
         if self.files:
-            found["files"] = json.dumps([astuple(file) for file in self.files])
-        return found
+            fields["files"] = json.dumps([astuple(file) for file in self.files])
+        return fields
 
 
 def read_files(field: str) -> list[StoredFile]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import redis
 
 from convscope.store.blobs import BlobStore
-from convscope.store.errors import LogLostError, LogTrimmedError, NotFoundError
+from convscope.store.errors import LogLostError, NotFoundError
 from convscope.store.jobs.records import text
 from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import JobEvent
@@ -89,8 +89,8 @@ def read_log(connection: redis.Redis, job_id: str, after: int, count: int, token
 
     Raises:
         NotFoundError: if there is no such job.
-        LogTrimmedError: if entry ``after + 1`` is gone.
-        LogLostError: if the log ends before ``after``, or is another one up to there than the token stands for.
+        LogLostError: if the log ends before ``after``, is another one up to there than the token stands for, or lacks
+            entry ``after + 1``, which has happened.
     """
     with connection.pipeline(transaction=True) as pipeline:
         pipeline.hmget(key("job", job_id), "sequence", "ended", "log_token")
@@ -103,7 +103,9 @@ def read_log(connection: redis.Redis, job_id: str, after: int, count: int, token
     numbered = (LogEntry.from_fields(int(entry.partition(b"-")[0]), fields) for entry, fields in found)
     entries = [entry for due, entry in enumerate(numbered, after + 1) if entry.sequence == due]  # up to the first gap
     if after < int(latest) and not entries:
-        raise LogTrimmedError(f"event {after + 1} of jobs/{job_id} has been trimmed; GetJob tells how the job stands")
+        raise LogLostError(
+            f"event {after + 1} of jobs/{job_id} is missing: Redis has lost events. GetJob tells how the job stands"
+        )
     if not (entries[0].follows(token) if entries else token in {"", text(newest or b"")}):
         raise LogLostError(f"event {after} of jobs/{job_id} is not the one that was seen{WHAT_TO_DO}")
     return LogPage(entries, complete=ended is not None and after + len(entries) == int(latest))

@@ -122,7 +122,7 @@ class JobStore:
             *(job_id, request_id, owner, makes, parse_name("models", needs) if needs else ""),
             *(event.SerializeToString() for event in events),
             *counted(fields.items()),
-            *counted(_new_model_fields(job_id, model).items() if model else ()),
+            *counted(_new_model_fields(job_id, owner, model).items() if model else ()),
             LAYOUT,
         )
         if status == b"exists":
@@ -187,8 +187,9 @@ class JobStore:
         states: Collection[JobState.ValueType] = (),
         kinds: Collection[str] = (),
         labels: Mapping[str, str] = MappingProxyType({}),
+        owner: str = LOCAL_OWNER,
     ) -> Iterator[Job]:
-        """Iterate over jobs in the order of their creation.
+        """Iterate over an owner's jobs in the order of their creation.
 
         Args:
             after: only those that follow the job with this id.
@@ -196,15 +197,18 @@ class JobStore:
             states: only those in one of these states; empty for all.
             kinds: only those of one of these kinds; empty for all.
             labels: only those that have all of these, with these values.
+            owner: who asked for them.
         """
         if labels:
-            return self._walk_labelled(labels, states, kinds, after=after, newest_first=newest_first)
+            return self._walk_labelled(owner, labels, states, kinds, after=after, newest_first=newest_first)
         indexes = _indexes([records.state_name(state) for state in states], kinds)
-        found = walk_ids(self._redis, indexes, "job", after, newest_first=newest_first)
-        return (records.job_from_fields(job_id, fields) for job_id, fields in found)
+        walk = walk_ids(self._redis, indexes, "job", after, newest_first=newest_first)
+        jobs = (records.job_from_fields(job_id, fields) for job_id, fields in walk)
+        return (job for job in jobs if job.owner == owner)
 
     def _walk_labelled(
         self,
+        owner: str,
         labels: Mapping[str, str],
         states: Collection[JobState.ValueType],
         kinds: Collection[str],
@@ -212,13 +216,13 @@ class JobStore:
         after: str,
         newest_first: bool,
     ) -> Iterator[Job]:
-        """Walk over the jobs that have the rarest of some labels, and leave out those that do not match otherwise."""
-        indexes = [key("jobs_labelled", name, value) for name, value in labels.items()]
+        """Walk over an owner's jobs that have the rarest of some labels, without those that do not match else."""
+        indexes = [key("jobs_labelled", owner, name, value) for name, value in labels.items()]
         index = min(indexes, key=lambda name: int(self._redis.zcard(name)))
         for job_id, fields in walk_ids(self._redis, [index], "job", after, newest_first=newest_first):
             job = records.job_from_fields(job_id, fields)
             matches = (not states or job.state in states) and (not kinds or records.text(fields[b"kind"]) in kinds)
-            if matches and labels.items() <= dict(job.labels).items():
+            if matches and job.owner == owner and labels.items() <= dict(job.labels).items():
                 yield job
 
     def request_cancel(self, name: str) -> Job:
@@ -287,9 +291,9 @@ def planned_fields(
     }
 
 
-def _new_model_fields(job_id: str, model: Model) -> dict[str, Value]:
+def _new_model_fields(job_id: str, owner: str, model: Model) -> dict[str, Value]:
     model.lineage.job = f"jobs/{job_id}"
-    return {"state": "pending", "model": model.SerializeToString()}
+    return {"state": "pending", "owner": owner, "model": model.SerializeToString()}
 
 
 def _stored(name: str) -> str:

@@ -7,7 +7,7 @@ import redis
 from convscope.store.errors import NotFoundError
 from convscope.store.jobs import records
 from convscope.store.jobs.attempts import MAX_DEATHS, outcomes
-from convscope.store.jobs.dependents import settle_waiters
+from convscope.store.jobs.dependents import settle_all
 from convscope.store.jobs.tickets import top_up_tickets
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import AttemptEnd, Fence, LateAttempt, Refused, Scripts
@@ -35,7 +35,7 @@ def mark_attempt_lost(connection: redis.Redis, late: LateAttempt, cause: str) ->
     except (Refused, NotFoundError):
         return False
     if ended.ended:
-        settle_waiters(connection, late.job_id)  # a training's model has its id
+        settle_all(connection)
     top_up_tickets(connection)
     return True
 

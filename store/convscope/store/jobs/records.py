@@ -111,6 +111,7 @@ def model_from_fields(model_id: str, fields: Fields) -> Model:
     """Make the contract's model, without its history, from its record."""
     model = Model.FromString(fields[b"model"])
     model.name = f"models/{model_id}"
+    model.owner = fields[b"owner"].decode()
     model.create_time.FromMilliseconds(int(fields[b"created"]))
     model.state = ModelState.Value(f"MODEL_STATE_{fields[b'state'].decode().upper()}")
     return model

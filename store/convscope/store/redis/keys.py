@@ -1,6 +1,6 @@
 """Names of the keys in Redis, for Python and for the scripts."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -12,8 +12,8 @@ _NAMES: Final[dict[str, str]] = {
     "jobs": "jobs",
     "jobs_in_state": "jobs:state:%s",
     "jobs_of_kind": "jobs:kind:%s:%s",
-    # Those that have a label with a value.
-    "jobs_labelled": "jobs:label:%s:%s",
+    # Those of an owner that have a label with a value.
+    "jobs_labelled": "jobs:label:%s:%s:%s",
     # Sorted set: every model by the time when its name was allotted, in milliseconds since 1970.
     "models": "models",
     # Sorted set: ended jobs by the time of their end, in milliseconds since 1970.
@@ -56,8 +56,6 @@ _NAMES: Final[dict[str, str]] = {
     "ready_jobs": "ready:%s:%s:%s",
     # Hash, of a priority: where owners and jobs begin that come new, by device, and how much each owner has had.
     "clocks": "clocks:%s",
-    # Hash: number of parts to be had, by device.
-    "ready_parts": "ready:parts",
     # Hash: ``parts:priority:device`` and ``seconds:...`` of work to be had.
     "backlog": "ready:backlog",
     # -- Executors and workers.
@@ -135,6 +133,7 @@ def key(name: str, *ids: str) -> str:
     return KEYS[name] % ids
 
 
-def lua_table() -> str:
-    """Return the templates as a table for the scripts."""
-    return "local KEY = {\n" + "".join(f"  {name} = '{text}',\n" for name, text in KEYS.items()) + "}\n"
+def lua_table(names: Container[str]) -> str:
+    """Return the templates of these names, whatever else is among them, as a table for the scripts."""
+    lines = [f"  {name} = '{text}',\n" for name, text in KEYS.items() if name in names]
+    return "".join(["local KEY = {\n", *lines, "}\n"])

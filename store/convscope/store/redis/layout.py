@@ -10,8 +10,8 @@ from convscope.store.redis.scripts import Scripts, listed
 __all__ = ["LAYOUT", "check_layout", "layout_fault"]
 
 # Number of the layout that this version reads and writes; 0.1 had the first one, and did not say so. It is raised with
-# every field that records must have, and with every change of a stored message.
-LAYOUT = 3
+# every field that records must have, and with every change of a stored message or of an index's key.
+LAYOUT = 4
 
 # Any of these is there as soon as there are records, whatever the layout.
 RECORDS = (KEYS["jobs"], KEYS["models"], KEYS["references"], "convscope:active")

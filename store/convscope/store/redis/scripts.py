@@ -48,6 +48,21 @@ JOB_SCRIPTS: Final = (
     "time_out",
 )
 
+# Fields of a job's record that an executor needs, in the order in which ``claim.lua`` returns them.
+CLAIMED: Final = (
+    b"parts",
+    b"part_seconds",
+    b"planning",
+    b"spec",
+    b"makes",
+    b"needs",
+    b"needed",
+    b"model_file",
+    b"model_history",
+    b"checkpoint",
+    b"checkpoint_before",
+)
+
 
 class Refused(Exception):  # noqa: N818 - not a fault by itself: each caller says what it means
     """The attempt does not hold its part."""
@@ -113,7 +128,7 @@ class Claim:
         number: of the attempt at it, from 1.
         kept: how much of the part is stored already.
         batch: number of the newest batch of condemned blobs.
-        fields: the job's record.
+        fields: those of the job's record that ``CLAIMED`` names, as far as it has them.
     """
 
     job_id: str
@@ -300,21 +315,18 @@ class Scripts:
             lease_ms: how long the attempt is believed to live without a sign of life, in milliseconds.
             slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
         """
-        fields = AttemptStarted.DESCRIPTOR.fields_by_name
         started = AttemptStarted(worker=f"workers/{claimant.worker}", environment=claimant.environment)
         reply = self.run(
             "claim",
             *(claimant.worker, claimant.device, nonce, lease_ms, claimant.wait_ms),
             *(claimant.last_job, ",".join(claimant.loaded), slack_s),
-            JobEvent.DESCRIPTOR.fields_by_name["attempt_started"].number,
             started.SerializeToString(deterministic=True),
-            *(fields[name].number for name in ("part", "attempt", "step", "image_count")),
         )
         if not reply:
             return None
-        job_id, part, attempt, kept, batch, _, *values = reply
-        pairs = iter(values)
-        return Claim(job_id.decode(), part, attempt, kept, batch, dict(zip(pairs, pairs, strict=True)))
+        job_id, part, attempt, kept, batch, *values = reply
+        found = {name: value for name, value in zip(CLAIMED, values, strict=True) if value is not None}
+        return Claim(job_id.decode(), part, attempt, kept, batch, found)
 
     def renew(self, job_id: str, part: int, nonce: str, lease_ms: int) -> tuple[bool, bool]:
         """Renew a lease; returns whether the attempt still holds its part, and whether the job is asked to stop."""
@@ -390,7 +402,17 @@ class Scripts:
 def _script(name: str) -> tuple[str, str]:
     """Return the text of a script, and the digest by which Redis knows it, which takes long to compute."""
     text = lua.source("job", name) if name in JOB_SCRIPTS else lua.source(name)
+    if name == "claim":
+        text = _fields_of_start() + text
     return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _fields_of_start() -> str:
+    """Return the numbers of the fields that ``claim.lua`` writes, as a table for it."""
+    names = ("part", "attempt", "step", "image_count")
+    numbers = {name: AttemptStarted.DESCRIPTOR.fields_by_name[name].number for name in names}
+    numbers["event"] = JobEvent.DESCRIPTOR.fields_by_name["attempt_started"].number
+    return "local STARTED = { " + ", ".join(f"{name} = {number}" for name, number in numbers.items()) + " }\n"
 
 
 def counted(pairs: Iterable[tuple[Value, Value]]) -> list[Value]:

@@ -5,12 +5,13 @@ which is condemned, or was struck off since it was written, is told so by the sc
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import redis
 
 from convscope.store.blobs import BlobStore
+from convscope.store.errors import DeletionOffError
 from convscope.store.failpoints import failpoint
 from convscope.store.redis.keys import KEYS
 from convscope.store.redis.scripts import Scripts, listed
@@ -25,6 +26,10 @@ PATIENCE_MS: Final = 5_000
 
 # Blobs that are condemned at once: as many as are deleted within a second, so that no writer waits for long.
 BATCH: Final = 500
+
+# Blobs that are deleted before it is asked once more whether they are still this process's. Asking and deleting
+# are two steps: a process that is stopped between them, for longer than its lock lasts, deletes so many at most.
+CHUNK: Final = 50
 
 # Struck blobs that are remembered.
 REMEMBERED: Final = 100_000
@@ -84,19 +89,42 @@ class Collector:
 
         Returns:
             How many files were deleted.
+
+        Raises:
+            DeletionOffError: if nothing may be deleted, or another process has taken that over.
+            redis.RedisError: if Redis does not answer.
+            BlobError: if the artifact store does not.
         """
         if not orphans and not self.has_garbage():
             return 0
         self._permit()
-        digests = [digest.decode() for digest in self._scripts.run("condemn", patience_ms, BATCH, *listed(orphans))]
+        batch, *digests = self._scripts.run("condemn", patience_ms, BATCH, *listed(orphans)) or [0]
         if digests:
             self._permit()  # another process may have deleted these meanwhile, and others have written them again
             failpoint("collect.before_delete")
-            self._blobs.delete(digests)
-            failpoint("collect.after_delete")
-            self._scripts.run("strike_off", self._remembered, *listed(digests))
+            self._delete(batch, [digest.decode() for digest in digests])
             log.info("deleted %d blobs that nothing refers to", len(digests))
         return len(digests)
+
+    def _delete(self, batch: int, digests: Sequence[str]) -> None:
+        """Delete the files of a batch, and strike off what is deleted.
+
+        Raises:
+            DeletionOffError: if another process takes the batch over meanwhile; it deletes what is left.
+        """
+        deleted: list[str] = []
+        while (chunk := digests[len(deleted) :][:CHUNK]) and self._holds(batch, chunk):
+            self._blobs.delete(chunk)
+            deleted += chunk
+        failpoint("collect.after_delete")
+        if in_use := self._scripts.run("strike_off", batch, self._remembered, *listed(deleted)):
+            log.error("%d files may have been deleted that are in use: this process had been stopped for long", in_use)
+        if len(deleted) < len(digests):
+            raise DeletionOffError("nothing more is deleted: another process has taken that over")
+
+    def _holds(self, batch: int, digests: Sequence[str]) -> bool:
+        """Whether no other process has taken blobs of a batch over."""
+        return set(self._redis.hmget(KEYS["condemned"], list(digests))) == {str(batch).encode()}
 
     def has_garbage(self) -> bool:
         """Whether there are blobs that have lost their last reference, or records to be taken apart."""

@@ -2,7 +2,7 @@
 
 It also fails jobs that run longer than they may.
 
-What a look costs follows from what runs, not from what waits.
+What a look costs follows from what runs, not from what waits; one that finds nothing is a single call.
 """
 
 import contextlib
@@ -67,8 +67,8 @@ class Reconciler:
         if now < self._next:
             return
         try:
-            if self._scripts.run("lead", self._token, self._lead_ms, MAX_PAUSE_MS, LEASE_MS):
-                self._look()
+            if found := self._scripts.run("lead", self._token, self._lead_ms, MAX_PAUSE_MS, LEASE_MS):
+                self._look_after(*found)
         finally:
             self._next = time.monotonic() + self._period_s
 
@@ -78,12 +78,15 @@ class Reconciler:
             if self._redis.get(KEYS["leader"]) == self._token.encode():
                 self._redis.delete(KEYS["leader"])
 
-    def _look(self) -> None:
-        for name in fail_outrun(self._redis):
+    def _look_after(self, outrun: int, unsettled: int, overdue: int, lacking: int) -> None:
+        """Look after those of which there are any; see ``lead.lua``."""
+        for name in fail_outrun(self._redis) if outrun else ():
             log.warning("%s ran longer than its timeout", name)
-        settle_all(self._redis)
-        for late in self._scripts.overdue(MOST_AT_ONCE):
+        if unsettled or outrun:  # which may have been to make models
+            settle_all(self._redis)
+        for late in self._scripts.overdue(MOST_AT_ONCE) if overdue else ():
             failpoint("reconcile.before_repair")
             if mark_attempt_lost(self._redis, late, "its worker fell silent"):
                 log.warning("jobs/%s: attempt %d at part %d fell silent", late.job_id, late.number, late.part)
-        top_up_tickets(self._redis)
+        if lacking:
+            top_up_tickets(self._redis)

@@ -2,7 +2,6 @@
 
 import http.client
 import logging
-import os
 import urllib.request
 from collections.abc import Callable
 from typing import Final
@@ -18,22 +17,29 @@ MIRRORS: Final = (
     "https://ossci-datasets.s3.amazonaws.com/mnist",
     "https://storage.googleapis.com/cvdf-datasets/mnist",
 )
-# Bounds how long a silent mirror is waited for, in seconds.
+# Bounds the wait for a silent mirror, in seconds.
 TIMEOUT_SECONDS: Final = 20.0
-# Bounds what is taken from a mirror; the largest of the files has about 10 MB.
+# Bounds a download; the largest of the files has about 10 MB.
 MAX_BYTES: Final = 64 * 2**20
 
 
-def download(name: str, *, unpack: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
-    """Return the file called `name` from the first mirror that has a good one, and what `unpack` makes of it.
+def download(name: str, *, mirror: str | None = None, unpack: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
+    """Download a file from the first mirror that has a valid one.
 
-    `unpack` raises DatasetError for a bad file. `CONVSCOPE_MNIST_URL` replaces the mirrors by one of the user's.
-    Raises DatasetError, naming the file and what went wrong at each mirror.
+    Args:
+        name: of the file.
+        mirror: an address with http or https, used instead of the public mirrors.
+        unpack: returns the content of the file; raises ``DatasetError`` for an invalid one.
+
+    Returns:
+        The file, and its content.
+
+    Raises:
+        DatasetError: naming the file and the fault of each mirror.
     """
-    override = os.environ.get("CONVSCOPE_MNIST_URL")
     faults = []
-    for mirror in [override] if override else MIRRORS:
-        address = f"{mirror.rstrip('/')}/{name}"
+    for place in [mirror] if mirror else MIRRORS:
+        address = f"{place.rstrip('/')}/{name}"
         try:
             content = _get(address)
             unpacked = unpack(content)
@@ -46,9 +52,7 @@ def download(name: str, *, unpack: Callable[[bytes], bytes]) -> tuple[bytes, byt
 
 
 def _get(address: str) -> bytes:
-    if not address.startswith(("http://", "https://")):
-        raise ValueError("only http and https addresses are allowed")
-    with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - scheme checked above
+    with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - its scheme is known
         content: bytes = response.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise ValueError(f"more than {MAX_BYTES} bytes")

@@ -1,4 +1,4 @@
-"""MNIST's gzipped files: where they are looked for, how they are checked and, where absent, downloaded."""
+"""MNIST's gzipped files: found in a folder or downloaded, and checked."""
 
 import gzip
 import hashlib
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convscope.engine.data.download import download
+from convscope.engine.data.settings import DataSettings
 from convscope.engine.errors import DatasetError
 
 __all__ = ["Archive", "read_archive"]
@@ -17,7 +18,7 @@ __all__ = ["Archive", "read_archive"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """A gzipped file: its name, and size in bytes and SHA-256 of what it holds."""
+    """A gzipped file: its name, and the size in bytes and the SHA-256 of its content."""
 
     name: str
     size: int
@@ -25,31 +26,27 @@ class Archive:
 
 
 def read_archive(archive: Archive) -> bytes:
-    """Return what the archive holds, from the first folder that has the file, else downloaded and kept.
+    """Return the content of a file from the first folder that has it; if none has, download and keep it.
 
-    Raises DatasetError, naming the file, if it is damaged or nobody has it.
+    Raises:
+        DatasetError: naming the file, if it is damaged or cannot be downloaded.
     """
-    for folder in _folders():
+    try:
+        settings = DataSettings.from_environment()
+    except ValueError as error:
+        raise DatasetError(str(error)) from error
+    kept = settings.home / "data" / "mnist"
+    for folder in [*([settings.folder / "mnist"] if settings.folder else []), *_checkout(), kept]:
         path = folder / archive.name
         if path.is_file():
             return _checked(archive, _read(path), origin=str(path))
-    return _fetched(archive)
-
-
-def _folders() -> list[Path]:
-    given = os.environ.get("CONVSCOPE_DATA")
-    return [*([Path(given) / "mnist"] if given else []), *_checkout(), _kept()]
+    return _fetched(archive, kept, settings.mirror)
 
 
 def _checkout() -> list[Path]:
-    """Return the dataset's folder in the checkout that this very file lies in; nothing for an installed package."""
+    """Return the dataset's folder in the checkout that holds this file; empty for an installed package."""
     root = Path(__file__).resolve().parents[4]
     return [root / "data" / "mnist"] if (root / "pyproject.toml").is_file() else []
-
-
-def _kept() -> Path:
-    home = os.environ.get("CONVSCOPE_HOME")
-    return (Path(home) if home else Path.home() / ".convscope") / "data" / "mnist"
 
 
 def _read(path: Path) -> bytes:
@@ -65,20 +62,22 @@ def _checked(archive: Archive, compressed: bytes, *, origin: str) -> bytes:
             content = file.read(archive.size + 1)  # no more: a wrong file may hold any amount
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{origin} is damaged: {error}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != archive.sha256:
-        raise DatasetError(f"{origin} has the wrong checksum: its content's SHA-256 is {found}, not {archive.sha256}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != archive.sha256:
+        raise DatasetError(f"{origin} has the wrong checksum: its content's SHA-256 is {digest}, not {archive.sha256}")
     return content
 
 
-def _fetched(archive: Archive) -> bytes:
-    compressed, content = download(archive.name, unpack=lambda data: _checked(archive, data, origin=archive.name))
-    _keep(_kept() / archive.name, compressed)
+def _fetched(archive: Archive, folder: Path, mirror: str | None) -> bytes:
+    compressed, content = download(
+        archive.name, mirror=mirror, unpack=lambda data: _checked(archive, data, origin=archive.name)
+    )
+    _keep(folder / archive.name, compressed)
     return content
 
 
 def _keep(path: Path, content: bytes) -> None:
-    """Write the file under a temporary name and rename it: other processes see all of it or nothing."""
+    """Write a file under a temporary name and rename it, so that other processes see all of it or nothing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:

@@ -16,14 +16,14 @@ class OptimizedImage:
     """An image at some point of its ascent.
 
     `pixels` is float32 [height, width, channels], 0 to 1. `objective` is its value at this very image, NaN if the model
-    gives no number for it. `probability` is the model's for the class it predicts. `iteration` counts the updates made
-    to reach the image: 0 is the start.
+    gives no number for it. `probability` is the model's for the class it predicts; both are None where the model has no
+    classes. `iteration` counts the updates made to reach the image: 0 is the start.
     """
 
     pixels: npt.NDArray[np.float32]
     objective: float
-    predicted_class: int
-    probability: float
+    predicted_class: int | None
+    probability: float | None
     iteration: int
 
 
@@ -32,13 +32,13 @@ class Trace:
     """What happened at each iteration, before its update; every array is [iterations].
 
     `predicted_class` is int32, the others float32: its probability, the smallest and largest element of the gradient
-    by the image, 1 / (standard deviation of that gradient + 1e-8), and the objective. The gradient is that of what is
-    climbed: the objective, through the transforms and less the penalties, if there are any; at the start its own, also
-    before a rescue, while that goes on the redirected one.
+    by the image, 1 / (standard deviation of that gradient + 1e-8), and the objective. The first two are None where the
+    model has no classes. The gradient is that of what is maximized: the objective, through the transforms and less the
+    penalties, if there are any; at the start its own, also before a rescue, while that goes on the redirected one.
     """
 
-    predicted_class: npt.NDArray[np.int32]
-    probability: npt.NDArray[np.float32]
+    predicted_class: npt.NDArray[np.int32] | None = None
+    probability: npt.NDArray[np.float32] | None = None
     gradient_min: npt.NDArray[np.float32]
     gradient_max: npt.NDArray[np.float32]
     step_size: npt.NDArray[np.float32]

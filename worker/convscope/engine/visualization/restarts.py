@@ -23,7 +23,7 @@ def all_images(found: Iterable[Result]) -> Iterator[FeatureImage]:
     return (feature_image(result) for result in found)
 
 
-def best_images(found: Iterable[Result], classify: Classifier) -> Iterator[FeatureImage]:
+def best_images(found: Iterable[Result], classify: Classifier | None) -> Iterator[FeatureImage]:
     """Yield, for each feature, the restart whose best image has the highest objective, with the spread of all.
 
     Results come feature by feature. Of equally good restarts it is the first; one without a number is the worst.
@@ -34,7 +34,8 @@ def best_images(found: Iterable[Result], classify: Classifier) -> Iterator[Featu
             objectives.append(result.best_objective)
             best = result if _best(np.array([best.best_objective, result.best_objective], np.float32)) else best
             cut |= result.cut
-        classified = _classified(replace(best, cut=cut), classify)
+        best = replace(best, cut=cut)
+        classified = _classified(best, classify) if classify else best
         yield feature_image(classified, _spread(np.array(objectives, np.float32)))
 
 

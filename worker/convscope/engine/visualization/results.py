@@ -1,6 +1,5 @@
 """What climbed, as feature images: classified, judged, traced."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -19,9 +18,9 @@ from convscope.planning import Item
 
 __all__ = ["Result", "Seen", "feature_image", "results", "seen"]
 
-# The class that the model takes an image for, and its probability.
-Seen: TypeAlias = tuple[int, float]
-UNSEEN: Final[Seen] = (-1, math.nan)
+# The class that the model takes an image for, and its probability; None for both where the model has no classes.
+Seen: TypeAlias = tuple[int | None, float | None]
+UNSEEN: Final[Seen] = (None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,7 +7,6 @@ from typing import Final
 
 from convscope.engine.errors import ComputationError
 from convscope.engine.models.graph import Graph
-from convscope.engine.render_settings import RenderSettings
 from convscope.engine.visualization.ascent.ascent import Ascent
 from convscope.engine.visualization.objective.bounds import Bounds
 from convscope.engine.visualization.objective.canonical import canonical
@@ -15,6 +14,7 @@ from convscope.engine.visualization.objective.checks import check_objective, fea
 from convscope.engine.visualization.objective.linear import linear_step
 from convscope.engine.visualization.objective.objectives import Diversity, Feature, Objective
 from convscope.engine.visualization.objective.slopes import ObjectiveOf, Slopes
+from convscope.planning import RenderSettings
 
 __all__ = ["Target", "layer_target", "objective_target"]
 

@@ -6,13 +6,13 @@ from typing import Final
 
 import keras
 
-from convscope.engine.evaluation.classification import Classifier
+from convscope.engine.evaluation.classification import Classifier, has_classes
 from convscope.engine.models.graph import Graph
 from convscope.engine.models.network import describe_layers
-from convscope.engine.render_settings import RenderSettings
 from convscope.engine.runtime.caches import COMPILED_BYTES
 from convscope.engine.visualization.objective.objectives import Objective
 from convscope.engine.visualization.target import Target, layer_target, objective_target
+from convscope.planning import RenderSettings
 
 __all__ = ["Targets"]
 
@@ -25,7 +25,7 @@ class Targets:
 
     Attributes:
         layers: those of the model, from input to output.
-        classify: tells what the model takes images for.
+        classify: tells what the model takes images for; None if the model has no classes.
 
     Raises:
         ModelFileError: if the model is not made of layers between one image and one output.
@@ -35,12 +35,13 @@ class Targets:
         self._graph = Graph(model)
         self.layers = describe_layers(self._graph)
         self._targets: OrderedDict[Hashable, Target] = OrderedDict()
-        self.classify = Classifier(model)
+        self.classify = Classifier(model) if has_classes(model) else None
 
     @property
     def size_bytes(self) -> int:
         """Memory that the compiled functions take, in bytes, by estimate."""
-        return self.classify.size_bytes + COMPILED_BYTES * sum(each.compiled for each in self._targets.values())
+        classifying = self.classify.size_bytes if self.classify else 0
+        return classifying + COMPILED_BYTES * sum(each.compiled for each in self._targets.values())
 
     def weights_changed(self) -> None:
         """Forget what follows from the weights' values."""

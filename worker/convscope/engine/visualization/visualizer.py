@@ -114,7 +114,7 @@ class Visualizer:
     def _run(
         self,
         target: Target,
-        classify: Classifier,
+        classify: Classifier | None,
         features: Iterable[int],
         settings: VisualizeSettings,
         *,
@@ -135,7 +135,8 @@ class Visualizer:
         def prepare() -> None:
             # What images are judged by; where this takes too much memory, the climb that does it again is cut.
             with suppress(tf.errors.ResourceExhaustedError, MemoryError):
-                classify.prepare()
+                if classify:
+                    classify.prepare()
                 target.upper_bounds(asked[:1])
 
         with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse, meanwhile=prepare)) as finished:

@@ -1,3 +1,3 @@
-"""The process that computes: parts of jobs, from their specs to their results."""
+"""The process that computes parts of jobs, from their specs to their results."""
 
 __all__: list[str] = []

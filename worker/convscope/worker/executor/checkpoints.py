@@ -1,4 +1,4 @@
-"""Checkpoints of a training job: where they are kept, and which one an attempt goes on from."""
+"""Checkpoints of a training job: how they are saved, and which one an attempt resumes from."""
 
 import logging
 from collections.abc import Callable
@@ -10,25 +10,21 @@ from convscope.store import Checkpoint
 from convscope.store.errors import BlobDamagedError
 from convscope.store.failpoints import failpoint
 from convscope.worker.executor.context import AttemptContext
-from convscope.worker.variables import CHECKPOINT_VARIABLE, number_in
 
 __all__ = ["environments", "train_with_checkpoints"]
 
 log = logging.getLogger(__name__)
 
-# Steps between two checkpoints; a minute is the most that can be lost besides.
-INTERVAL = 1_000
-
-# Between the values that a part of the environment had in one attempt and the next.
+# Separates the values that a property of the environment had in one attempt and the next.
 THEN = ", then "
 
 
 def train_with_checkpoints(context: AttemptContext, run: Callable[[Checkpoints], TrainOutcome]) -> TrainOutcome:
-    """Train from the latest checkpoint that can be gone on from, or anew.
+    """Train from the latest checkpoint that can be restored, or from the beginning.
 
     Args:
-        context: of the attempt, whose checkpoints are kept.
-        run: trains; must raise CheckpointError before its first step if it cannot go on from what it is given.
+        context: of the attempt.
+        run: trains; must raise ``CheckpointError`` before its first step if it cannot resume from its argument.
     """
     for checkpoint in context.attempt.checkpoints:
         try:
@@ -41,16 +37,16 @@ def train_with_checkpoints(context: AttemptContext, run: Callable[[Checkpoints],
 
 
 def environments(context: AttemptContext) -> dict[str, str]:
-    """Return what decided the bits in all attempts that the present one goes on from, itself included.
+    """Return the properties that decide the bits, of this attempt and all those that it resumes from.
 
-    What was not the same in all of them has every value, as in ``2, then 1``.
+    A property that was not the same in all of them has every value, as in ``2, then 1``.
     """
-    found: list[dict[str, str]] = []
+    attempts: list[dict[str, str]] = []
     for event in context.logged():
         if event.HasField("attempt_started"):
-            found = found if event.attempt_started.step else []
-            found.append(dict(event.attempt_started.environment))
-    return {name: THEN.join(dict.fromkeys(each.get(name, "") for each in found)) for name in environment()}
+            attempts = attempts if event.attempt_started.step else []
+            attempts.append(dict(event.attempt_started.environment))
+    return {name: THEN.join(dict.fromkeys(values.get(name, "") for values in attempts)) for name in environment()}
 
 
 def _checkpoints(context: AttemptContext, resume: tuple[int, bytes] | None) -> Checkpoints:
@@ -60,7 +56,7 @@ def _checkpoints(context: AttemptContext, resume: tuple[int, bytes] | None) -> C
         context.attempt.save_checkpoint(Checkpoint(step, blob))
         failpoint("executor.after_checkpoint")
 
-    return Checkpoints(save=save, save_interval=number_in(CHECKPOINT_VARIABLE) or INTERVAL, resume=resume)
+    return Checkpoints(save=save, save_interval=context.settings.checkpoint_steps, resume=resume)
 
 
 def _read(context: AttemptContext, checkpoint: Checkpoint) -> bytes:
@@ -74,7 +70,7 @@ def _warn_of_other_bits(context: AttemptContext, step: int) -> None:
     changed = [f"{name} {value}" for name, value in environments(context).items() if THEN in value]
     if changed:
         log.warning(
-            "jobs/%s goes on from step %d where another attempt had other conditions (%s): its weights may differ in "
+            "jobs/%s resumes from step %d, where another attempt had other conditions (%s): its weights may differ in "
             "their last bits from those of an undisturbed run",
             context.attempt.job_id,
             step,

@@ -1,4 +1,4 @@
-"""Turns the callbacks of a computation into events, and requests to stop into exceptions."""
+"""The context of an attempt: turns callbacks into events, and requests to stop into exceptions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from convscope.store.errors import StaleAttemptError
 from convscope.store.failpoints import failpoint
 from convscope.v1.jobs_pb2 import JobEvent
 from convscope.worker.executor.lease import LeaseKeeper
+from convscope.worker.settings import WorkerSettings
 
 __all__ = ["AttemptContext", "CancelledError", "DrainedError", "StopRequest"]
 
@@ -25,12 +26,12 @@ class CancelledError(Interruption):
 
 
 class DrainedError(Interruption):
-    """The worker stops; another one is to take the part up."""
+    """The worker stops; another one is to take over the part."""
 
 
 @dataclass(slots=True)
 class StopRequest:
-    """What a supervisor wants of its executor; set by signal handlers.
+    """A supervisor's request to its executor; set by signal handlers.
 
     Attributes:
         drain: give the part back at the next pulse.
@@ -47,15 +48,16 @@ class StopRequest:
 
 
 class AttemptContext:
-    """One attempt's way to the outside.
+    """The interface between a computation and its attempt.
 
     Args:
-        connection: Redis.
+        connection: to Redis.
         attempt: holds the part.
-        blobs: where images and results go.
+        blobs: store of images and results.
         lease: keeps the attempt alive.
-        stop: what the supervisor wants.
+        stop: the supervisor's request.
         caches: what the process keeps from part to part.
+        settings: of the worker.
     """
 
     def __init__(
@@ -67,16 +69,18 @@ class AttemptContext:
         stop: StopRequest,
         *,
         caches: Caches | None = None,
+        settings: WorkerSettings | None = None,
     ) -> None:
         self.redis = connection
         self.attempt = attempt
         self.blobs = blobs
         self._lease = lease
         self.caches = caches or Caches()
+        self.settings = settings or WorkerSettings()
         self._stop = stop
 
     def pulse(self) -> None:
-        """Stop the computation if somebody asked for it; to be called at least twice a second.
+        """Stop the computation if it was asked to; to be called at least twice a second.
 
         Raises:
             DrainedError: if the worker stops.
@@ -92,7 +96,7 @@ class AttemptContext:
             raise DrainedError
 
     def logged(self) -> Iterator[JobEvent]:
-        """Yield the job's events so far, those of earlier attempts included, as they are stored: without blobs."""
+        """Yield the job's events so far, those of earlier attempts included, without the content of blobs."""
         after = 0
         while entries := read_log(self.redis, self.attempt.job_id, after, LOG_PAGE).entries:
             yield from (JobEvent.FromString(entry.event) for entry in entries)

@@ -1,4 +1,4 @@
-"""Specs of the contract as settings of the computing code, and its outcomes as messages."""
+"""Conversion of the contract's specs to settings of the engine, and of its results to messages."""
 
 import math
 import sys
@@ -94,14 +94,14 @@ def tensor(array: NDArray[Any]) -> Tensor:
 
 
 def duration(seconds: float) -> Duration:
-    """Pack a length of time, to the nanosecond."""
+    """Pack a duration, to the nanosecond."""
     packed = Duration()
     packed.FromNanoseconds(round(seconds * 1e9))
     return packed
 
 
 def train_settings(spec: TrainSpec) -> settings.TrainSettings:
-    """Take the settings out of a spec whose defaults are filled in."""
+    """Convert a spec whose defaults are filled in."""
     return settings.TrainSettings(
         network=_network_settings(spec.network),
         learning_rate=spec.adam.learning_rate,
@@ -131,32 +131,32 @@ def layers(descriptions: Sequence[network.LayerDescription]) -> list[Layer]:
     """Pack the description of a model."""
     return [
         Layer(
-            name=each.name,
-            op=each.op,
-            inputs=each.inputs,
-            kind=LAYER_KINDS[each.kind],
-            output_shape=each.output_shape,
-            feature_count=each.feature_count,
-            parameter_count=each.parameter_count,
+            name=layer.name,
+            op=layer.op,
+            inputs=layer.inputs,
+            kind=LAYER_KINDS[layer.kind],
+            output_shape=layer.output_shape,
+            feature_count=layer.feature_count,
+            parameter_count=layer.parameter_count,
         )
-        for each in descriptions
+        for layer in descriptions
     ]
 
 
 def evaluate_settings(spec: EvaluateSpec) -> settings.EvaluateSettings:
-    """Take the settings out of a spec whose defaults are filled in."""
+    """Convert a spec whose defaults are filled in."""
     return settings.EvaluateSettings(batch_size=spec.batch_size, max_errors=spec.max_errors)
 
 
-def evaluate_result(found: evaluation.Evaluation, split: str, classes: Sequence[str]) -> EvaluateResult:
+def evaluate_result(outcome: evaluation.Evaluation, split: str, classes: Sequence[str]) -> EvaluateResult:
     """Pack an evaluation of a split."""
-    scores = zip(classes, found.precision, found.recall, found.f1, found.support, strict=True)
+    scores = zip(classes, outcome.precision, outcome.recall, outcome.f1, outcome.support, strict=True)
     return EvaluateResult(
         split=split,
-        correct_count=found.correct,
-        example_count=found.total,
-        accuracy=found.accuracy,
-        confusion_matrix=tensor(found.confusion) if len(classes) <= MATRIX_CLASSES else None,
+        correct_count=outcome.correct,
+        example_count=outcome.total,
+        accuracy=outcome.accuracy,
+        confusion_matrix=tensor(outcome.confusion) if len(classes) <= MATRIX_CLASSES else None,
         classes=[
             ClassScores(
                 class_name=name,
@@ -171,7 +171,7 @@ def evaluate_result(found: evaluation.Evaluation, split: str, classes: Sequence[
 
 
 def example(error: evaluation.Misclassified) -> Example:
-    """Pack an example that the model got wrong."""
+    """Pack a misclassified example."""
     return Example(
         index=error.index,
         pixels=tensor(error.image),
@@ -187,7 +187,7 @@ def _measured(score: float) -> float | None:
 
 
 def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
-    """Take the settings out of a spec whose defaults are filled in."""
+    """Convert a spec whose defaults are filled in."""
     return settings.VisualizeSettings(
         iterations=spec.iterations,
         seed=spec.seed,
@@ -200,7 +200,7 @@ def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
 
 
 def image(computed: visualization.FeatureImage) -> Image:
-    """Pack an image, but for its name and subject: see ``addressed`` of the store."""
+    """Pack an image without name and subject, which ``addressed`` of the store adds."""
     return Image(
         restart=computed.item.restart,
         best=_optimized_image(computed.best),
@@ -224,7 +224,7 @@ def _verdict(verdict: visualization.Verdict) -> Verdict:
 
 
 def spread(spread: visualization.Spread) -> Spread:
-    """Pack how the restarts of a feature ended."""
+    """Pack the spread of the restarts of a feature."""
     return Spread(objectives=tensor(spread.objectives), mean=spread.mean, deviation=spread.deviation)
 
 
@@ -240,8 +240,8 @@ def _optimized_image(image: visualization.OptimizedImage) -> OptimizedImage:
 
 def _trace(trace: visualization.Trace) -> Trace:
     return Trace(
-        predicted_class=tensor(trace.predicted_class),
-        probability=tensor(trace.probability),
+        predicted_class=None if trace.predicted_class is None else tensor(trace.predicted_class),
+        probability=None if trace.probability is None else tensor(trace.probability),
         gradient_min=tensor(trace.gradient_min),
         gradient_max=tensor(trace.gradient_max),
         step_size=tensor(trace.step_size),
@@ -253,15 +253,15 @@ def _network_settings(network_spec: Network) -> settings.NetworkSettings:
     return settings.NetworkSettings(
         convolutions=tuple(
             settings.ConvolutionSettings(
-                filters=each.filters,
-                kernel_size=each.kernel_size,
-                activation=ACTIVATIONS[each.activation],
-                pool_size=each.pool_size,
+                filters=convolution.filters,
+                kernel_size=convolution.kernel_size,
+                activation=ACTIVATIONS[convolution.activation],
+                pool_size=convolution.pool_size,
             )
-            for each in network_spec.convolutions
+            for convolution in network_spec.convolutions
         ),
         dense=tuple(
-            settings.DenseSettings(units=each.units, activation=ACTIVATIONS[each.activation])
-            for each in network_spec.dense
+            settings.DenseSettings(units=dense.units, activation=ACTIVATIONS[dense.activation])
+            for dense in network_spec.dense
         ),
     )

@@ -1,4 +1,4 @@
-"""Objectives of the contract as those of the computing code."""
+"""Conversion of the contract's objectives to those of the engine."""
 
 from typing import assert_never
 
@@ -10,7 +10,7 @@ __all__ = ["objective"]
 
 
 def objective(message: Objective) -> objectives.Objective:
-    """Take an objective out of a message whose defaults are filled in; its name is left out."""
+    """Convert a message whose defaults are filled in; its name is left out."""
     weighted = tuple((term.weight if term.HasField("weight") else 1.0, _term(term)) for term in message.terms)
     return objectives.Sum(weighted)
 

@@ -1,15 +1,15 @@
-"""Render settings of the contract as those of the computing code."""
+"""Conversion of the contract's render settings to those of the engine."""
 
 from typing import assert_never
 
-from convscope.engine import render_settings as settings
+from convscope import planning as settings
 from convscope.v1.render_pb2 import Render
 
 __all__ = ["render_settings"]
 
 
 def render_settings(render: Render) -> settings.RenderSettings:
-    """Take the settings out of a message whose every field is set."""
+    """Convert a message of which every field is set."""
     return settings.RenderSettings(
         parameterization=_parameterization(render),
         decorrelate=render.decorrelate,

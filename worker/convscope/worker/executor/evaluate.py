@@ -36,7 +36,7 @@ def run_evaluation(context: AttemptContext) -> None:
         if done > reported and (throttle.due() or done == total):
             context.event(JobEvent(evaluate_progress=EvaluateProgress(completed_count=done, total_count=total)))
 
-    found = evaluate(
+    evaluation = evaluate(
         open_model(context),
         split.images,
         split.labels,
@@ -45,10 +45,10 @@ def run_evaluation(context: AttemptContext) -> None:
         progress=progress,
         pulse=context.pulse,
     )
-    result = convert.evaluate_result(found, spec.split, dataset.classes)
+    result = convert.evaluate_result(evaluation, spec.split, dataset.classes)
     attachments = Attachments(
-        examples=_put_examples(context, map(convert.example, found.errors)),
-        files=[_put_matrix(context, found.confusion)],
+        examples=_put_examples(context, map(convert.example, evaluation.errors)),
+        files=[_put_matrix(context, evaluation.confusion)],
     )
     context.attempt.succeed(
         context.attempt.put(JobResult(evaluate=result).SerializeToString()), attachments=attachments
@@ -64,7 +64,7 @@ def _put_matrix(context: AttemptContext, confusion: NDArray[np.int64]) -> Stored
 
 
 def _put_examples(context: AttemptContext, examples: Iterable[Example]) -> list[ExamplesBlob]:
-    """Store examples, so many in a blob that one can be read at a time."""
+    """Store examples in blobs that are small enough to be read whole."""
     blobs: list[ExamplesBlob] = []
     waiting = ListExamplesResponse()
     used = 0
@@ -85,7 +85,7 @@ def _put_examples(context: AttemptContext, examples: Iterable[Example]) -> list[
 
 
 class Throttle:
-    """Says when it is time for another event of a fast computation: at first, then five times a second."""
+    """Limits the events of a fast computation: the first at once, then five a second."""
 
     PERIOD_S = 0.2
 
@@ -93,7 +93,7 @@ class Throttle:
         self._next = 0.0
 
     def due(self) -> bool:
-        """Whether it is time; if so, the next time is later."""
+        """Return whether an event is due; if so, the next one is due a period later."""
         now = perf_counter()
         if now < self._next:
             return False

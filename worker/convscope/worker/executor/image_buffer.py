@@ -1,4 +1,4 @@
-"""Images on their way from the computation to the log: those of a chunk are written together."""
+"""Buffer of computed images, so that those of a chunk are written together."""
 
 from dataclasses import replace
 
@@ -7,26 +7,26 @@ from convscope.worker.executor.context import AttemptContext, CancelledError
 
 __all__ = ["ImageBuffer"]
 
-# Images that are held back at most.
+# Images that are buffered at most.
 MOST = 64
 
 
 class ImageBuffer:
-    """Holds images back until the computation pauses: between two chunks, it does.
+    """Buffers images until the computation pauses, as it does between two chunks.
 
     Args:
-        context: where they go.
-        kept: how many images of the part are stored already.
+        context: of the attempt.
+        kept: number of the part's images that are stored already.
     """
 
     def __init__(self, context: AttemptContext, kept: int) -> None:
-        self._reporter = context
+        self._context = context
         self._kept = kept
         self._images: list[Image] = []
         self._counted = 0
 
     def count(self) -> int:
-        """Count an image that is not stored itself, but the part's candidate for it; returns how many now are."""
+        """Count an image whose candidate is stored instead of itself, and return how many are stored now."""
         self._kept += 1
         return self._kept
 
@@ -34,22 +34,22 @@ class ImageBuffer:
         """Store an image; its event follows.
 
         Args:
-            image: without its blob.
-            data: its blob.
+            image: the image without its blob.
+            data: content of its blob.
             counted: whether it was counted when its candidate was stored.
         """
-        self._images.append(replace(image, blob=self._reporter.attempt.put(data)))
+        self._images.append(replace(image, blob=self._context.attempt.put(data)))
         self._counted += counted
         if len(self._images) >= MOST:
             self.flush()
 
     def pulse(self) -> None:
-        """Write what was held back, then see whether the computation is to stop: see ``AttemptContext.pulse``."""
+        """Write the buffered images, then call ``AttemptContext.pulse``, which may stop the computation."""
         self.flush()
-        self._reporter.pulse()
+        self._context.pulse()
 
     def flush(self) -> None:
-        """Write the events of the images that were held back.
+        """Write the events of the buffered images.
 
         Raises:
             CancelledError: if the job was asked to stop.
@@ -60,5 +60,5 @@ class ImageBuffer:
             return
         self._kept += len(images) - self._counted
         self._counted = 0
-        if self._reporter.attempt.report_images(images, self._kept).cancel_requested:
+        if self._context.attempt.report_images(images, self._kept).cancel_requested:
             raise CancelledError

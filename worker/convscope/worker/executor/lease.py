@@ -1,4 +1,4 @@
-"""Keeps the lease of the attempt alive that an executor computes, and hears what the others want."""
+"""Renewal of an attempt's lease, which also returns requests to cancel."""
 
 import logging
 import threading
@@ -12,17 +12,17 @@ __all__ = ["LeaseKeeper"]
 
 log = logging.getLogger(__name__)
 
-# How often the attempt gives a sign of life, in seconds: a fifth of its lease.
+# Period of renewals, in seconds: a fifth of the lease.
 PERIOD_S = 1.0
 
 
 class LeaseKeeper(threading.Thread):
-    """A thread that renews a lease; TensorFlow computes without holding up other threads.
+    """A thread that renews a lease; TensorFlow does not block other threads while it computes.
 
     It lives in the executor, not in its supervisor: an executor that hangs or is stopped must lose its lease.
 
     Args:
-        attempt: whose lease it is.
+        attempt: the holder of the lease.
         scripts: on a connection that the computation does not use, and that does not wait for an absent Redis.
 
     Attributes:
@@ -39,7 +39,7 @@ class LeaseKeeper(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Renew until told to end, or until there is nothing to keep."""
+        """Renew until ``end`` is called or the attempt is over."""
         while not self.over and not self._ended.wait(PERIOD_S):
             try:
                 self.cancelled = self._attempt.renew(self._scripts)

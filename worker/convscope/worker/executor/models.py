@@ -1,4 +1,4 @@
-"""Models that jobs work on, from the store."""
+"""Models that jobs use, from the store."""
 
 import keras
 
@@ -10,19 +10,19 @@ __all__ = ["load_model", "open_model"]
 
 
 def open_model(context: AttemptContext) -> ModelFile:
-    """Return the file of the model that a job works on, which is read only if it is not loaded already.
+    """Return the file of a job's model, which is read only if the model is not loaded already.
 
-    What uses it raises BlobDamagedError if the file is missing or damaged, and ModelFileError if it cannot be used.
+    Using it raises ``BlobDamagedError`` if the file is missing or damaged, and ``ModelFileError`` if it is invalid.
     """
     sha256 = context.attempt.model_file
     return ModelFile(sha256, lambda: context.blobs.get(sha256), context.caches)
 
 
 def load_model(context: AttemptContext) -> keras.Model:
-    """Return the model that a job works on, to be changed.
+    """Return a copy of a job's model, for training.
 
     Raises:
         BlobDamagedError: if its file is missing or damaged.
-        ModelFileError: if it cannot be used.
+        ModelFileError: if its file is invalid.
     """
     return model_from_bytes(context.blobs.get(context.attempt.model_file))

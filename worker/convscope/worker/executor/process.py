@@ -1,4 +1,4 @@
-"""The process that computes: it claims a part, computes it, and claims again, whatever job that part belongs to."""
+"""The executor: it claims a part, computes it, and claims again, whatever job the next part belongs to."""
 
 import logging
 import os
@@ -46,15 +46,7 @@ from convscope.worker.executor.evaluate import run_evaluation
 from convscope.worker.executor.lease import LeaseKeeper
 from convscope.worker.executor.train import run_training
 from convscope.worker.executor.visualize import VisualizeRunner
-from convscope.worker.variables import (
-    MEMORY_VARIABLE,
-    THREADS_VARIABLE,
-    WORKER_VARIABLE,
-    device,
-    keep_warm,
-    memory_in,
-    number_in,
-)
+from convscope.worker.settings import WorkerSettings
 
 __all__ = ["Executor", "run_executor"]
 
@@ -63,55 +55,55 @@ log = logging.getLogger(__name__)
 # What computes a part of a kind of job.
 Runner: TypeAlias = "Callable[[AttemptContext], None]"
 
-# For how long an executor waits to be woken before it looks by itself, in seconds: what a lost call costs at most.
+# How long an executor waits to be woken before it claims by itself, in seconds: the cost of a lost wake-up.
 LOOK_S = 5
 
-# It waits for no less, in seconds: Redis takes nearly nothing for ever.
+# Shortest wait, in seconds: Redis takes a timeout near 0 as none at all.
 SHORTEST_S = 0.1
 
-# For how much longer it is believed to wait, in milliseconds: for its way back to the claim.
+# How much longer Redis lists it as waiting, in milliseconds: until its next claim arrives.
 MARGIN_MS = 2_000
 
 
-# Parts after which an executor ends, whatever it has leaked: hours of them, or some minutes of those that are stored.
+# Parts after which an executor ends, in case it leaks memory: hours of computed parts, or some minutes of cached ones.
 MOST_PARTS = 20_000
 
 
 class _Woken(BaseException):
-    """A signal has come while the executor waited."""
+    """A signal arrived while the executor waited."""
 
 
 def run_executor() -> None:
-    """Compute parts of jobs until there is nothing to be had; the only function that a ticket may name."""
+    """Compute parts of jobs until there are none; the only function that a ticket may name."""
     die_with_parent()
-    settings = StoreSettings.from_environment()
-    bound_tensorflow(memory_in(MEMORY_VARIABLE) or default_memory())
+    store, settings = StoreSettings.from_environment(), WorkerSettings.from_environment()
+    bound_tensorflow(settings.memory or default_memory())
     # Here, not in the supervisor: asking for the number of threads initializes TensorFlow's devices.
-    configure_threads(number_in(THREADS_VARIABLE))
-    Executor(settings, connect_patiently(settings.redis_url)).run()
+    configure_threads(settings.threads)
+    Executor(store, settings, connect_patiently(store.redis_url)).run()
 
 
 class Executor:
-    """A process that computes, with what it keeps from part to part.
+    """A process that computes, with the caches that it keeps from part to part.
 
     Args:
-        settings: where things are.
+        store: addresses of Redis and the artifact store.
+        settings: of the worker.
         connection: a patient connection to Redis.
     """
 
-    def __init__(self, settings: StoreSettings, connection: redis.Redis) -> None:
+    def __init__(self, store: StoreSettings, settings: WorkerSettings, connection: redis.Redis) -> None:
         self._redis = connection
-        self._worker = os.environ.get(WORKER_VARIABLE, "")
-        self._device = device()
+        self._settings = settings
+        self._worker = os.environ.get("RQ_WORKER_ID", "")  # set by RQ
         self._environment = environment()
-        self._keep_warm_s = keep_warm()
-        self._blobs = BlobStore(settings.artifacts_url)
+        self._blobs = BlobStore(store.artifacts_url)
         self._deployment = Deployment(connection, self._blobs.objects)
         self._manifests = ModelManifests(connection, self._blobs)
-        # A connection of its own: while Redis is away the computation may wait for it, the lease's thread tries again.
-        self._lease_scripts = Scripts(connect_promptly(settings.redis_url))
+        # A separate connection: while Redis is away the computation may wait for it, and the lease's thread retries.
+        self._lease_scripts = Scripts(connect_promptly(store.redis_url))
         self._caches = Caches()
-        self._memory = memory_in(MEMORY_VARIABLE) or default_memory()
+        self._memory = settings.memory or default_memory()
         self._parts = 0
         self._runners: dict[str, Runner] = {
             "train": run_training,
@@ -125,21 +117,21 @@ class Executor:
         signal.signal(signal.SIGUSR1, self._on_signal)
 
     def run(self) -> None:
-        """Claim and compute until told to stop, worn out, or idle for as long as it is to keep warm."""
+        """Claim and compute until told to stop, worn out, or idle for longer than it is to keep warm."""
         idle_since = monotonic()
         while not self._stop.any and not self._is_worn_out():
             attempt = self._claim()
             if attempt is not None:
                 self._compute(attempt)
                 idle_since = monotonic()
-            elif (left_s := idle_since + self._keep_warm_s - monotonic()) > 0:
+            elif (left_s := idle_since + self._settings.keep_warm_s - monotonic()) > 0:
                 self._wait(min(LOOK_S, max(SHORTEST_S, left_s)))
             elif not self._leave():
                 return
         self._leave()
 
     def _is_worn_out(self) -> bool:
-        """Whether another process should go on: after many parts, or where memory is not given back."""
+        """Return whether another process should take over: after many parts, or where memory is not released."""
         if self._parts >= MOST_PARTS:
             return True
         if resident_memory() <= self._memory:
@@ -158,8 +150,8 @@ class Executor:
     def _claim(self) -> Attempt | None:
         claimant = Claimant(
             worker=self._worker,
-            device=self._device,
-            wait_ms=LOOK_S * 1000 + MARGIN_MS if self._keep_warm_s else 0,
+            device=self._settings.device,
+            wait_ms=LOOK_S * 1000 + MARGIN_MS if self._settings.keep_warm_s else 0,
             last_job=self._last_job,
             loaded=loaded_models(self._caches),
             environment=self._environment,
@@ -167,7 +159,7 @@ class Executor:
         return Attempt.claim(self._redis, claimant, self._blobs)
 
     def _wait(self, seconds: float) -> None:
-        """Wait to be woken for a part, at most for so long."""
+        """Wait to be woken for a part, for ``seconds`` at most."""
         try:
             self._waiting = True
             if not self._stop.any:
@@ -178,11 +170,11 @@ class Executor:
             self._waiting = False
 
     def _leave(self) -> bool:
-        """Say that this executor takes no parts any more; returns whether it was called for one in the meantime."""
-        called = bool(self._lease_scripts.run("leave", self._worker, self._device))
-        if called:
+        """Report that this executor takes no more parts, and return whether it was woken for one meanwhile."""
+        woken = bool(self._lease_scripts.run("leave", self._worker, self._settings.device))
+        if woken:
             top_up_tickets(self._redis)
-        return called
+        return woken
 
     def _compute(self, attempt: Attempt) -> None:
         log.info("jobs/%s: %s, part %d, attempt %d", attempt.job_id, attempt.kind, attempt.part, attempt.number)
@@ -203,14 +195,16 @@ class Executor:
         try:
             check_understood(attempt.spec)
             self._deployment.ensure_joined()
-            context = AttemptContext(self._redis, attempt, self._blobs, lease, self._stop, caches=self._caches)
+            context = AttemptContext(
+                self._redis, attempt, self._blobs, lease, self._stop, caches=self._caches, settings=self._settings
+            )
             self._runners[attempt.kind](context)
             log.info("jobs/%s: part %d is done", attempt.job_id, attempt.part)
         except DrainedError:
             failpoint("executor.before_release")
             attempt.release()
             top_up_tickets(self._redis)
-            log.info("jobs/%s: part %d is given back, because its worker stops", attempt.job_id, attempt.part)
+            log.info("jobs/%s: part %d is given back, since its worker stops", attempt.job_id, attempt.part)
         except CancelledError:
             attempt.cancelled()
             log.info("jobs/%s: cancelled", attempt.job_id)
@@ -230,7 +224,7 @@ class Executor:
             log.warning("models/%s has no manifest yet: %s", attempt.makes, error)
 
 
-# The first class that an error is an instance of decides; anything else is a fault of the computation.
+# The first class that matches an error decides; any other error is a fault of the computation.
 REASONS = (
     (DatasetError, Failure.REASON_DATASET),
     ((ModelFileError, NotFoundError, StateError, BlobDamagedError), Failure.REASON_MODEL),
@@ -253,7 +247,7 @@ def _explain(error: Exception) -> str:
             f"the worker is older than the service that made the job, and does not know {error}: update the worker, "
             "then submit the job again"
         )
-    # TensorFlow's messages go on for pages; the first line says what happened, but for Keras', which says where.
+    # TensorFlow's messages fill pages; the first line says what happened, except that of Keras, which says where.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     first_line = next(
         (line for line in lines if not line.startswith("Exception encountered when calling")), "no reason"

@@ -24,9 +24,9 @@ def run_training(context: AttemptContext) -> None:
     dataset = load_dataset(spec.dataset)
     reported = max((event.train_progress.step for event in context.logged()), default=0)
 
-    def report(found: TrainReport) -> None:
-        if found.step > reported:  # an attempt before may have come further than its last checkpoint
-            context.event(JobEvent(train_progress=convert.train_progress(found)))
+    def progress(report: TrainReport) -> None:
+        if report.step > reported:  # an earlier attempt may have come further than its last checkpoint
+            context.event(JobEvent(train_progress=convert.train_progress(report)))
 
     def run(checkpoints: Checkpoints) -> TrainOutcome:
         return train(
@@ -35,7 +35,7 @@ def run_training(context: AttemptContext) -> None:
             model=load_model(context) if spec.continue_from else None,
             start_step=context.attempt.model.step,
             checkpoints=checkpoints,
-            progress=report,
+            progress=progress,
             pulse=context.pulse,
             caches=context.caches,
         )

@@ -1,4 +1,4 @@
-"""Parts of visualization jobs: what is cached is taken over, what is missing is computed."""
+"""Parts of visualization jobs: cached images are reused, missing ones are computed."""
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
@@ -20,17 +20,16 @@ from convscope.worker.executor.context import AttemptContext
 from convscope.worker.executor.convert_objective import objective
 from convscope.worker.executor.image_buffer import ImageBuffer
 from convscope.worker.executor.models import open_model
-from convscope.worker.variables import MEMORY_VARIABLE, memory_in
 
 __all__ = ["VisualizeRunner"]
 
-# Cached images that are taken over in one step of Redis, which does nothing else meanwhile.
+# Cached images that are reused in one script of Redis, which does nothing else meanwhile.
 CACHED_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """Features of one target that a part computes; of those that are `parted`, only these restarts."""
+    """Features of one target that a part computes; of those in ``parted``, only these restarts."""
 
     target: int
     layer: str
@@ -39,7 +38,7 @@ class Span:
 
 
 class VisualizeRunner:
-    """Computes parts of one job after another; what the parts of a job have in common is kept from part to part."""
+    """Computes parts of one job after another, and keeps what the parts of a job have in common."""
 
     def __init__(self) -> None:
         self._job: _Job | None = None
@@ -92,11 +91,12 @@ class _Job:
         buffer.flush()
 
     def _left(self, span: Span, have: Set[int]) -> Span:
-        """Return what of a span remains to be computed: features, and of those that lack some restarts just these."""
+        """Return the rest of a span: features with missing images, and the missing restarts where all are kept."""
         lacking = {
-            each: [number for number in self._numbers(span, each) if number not in have] for each in span.features
+            feature: [number for number in self._numbers(span, feature) if number not in have]
+            for feature in span.features
         }
-        features = tuple(each for each, missing in lacking.items() if missing)
+        features = tuple(feature for feature, missing in lacking.items() if missing)
         if not self._settings.keep_all:
             return replace(span, features=features)
         items = {feature: [self.order.item(number) for number in lacking[feature]] for feature in features}
@@ -104,36 +104,36 @@ class _Job:
         return replace(span, features=features, parted=parted)
 
     def _spans(self, part: int) -> list[Span]:
-        found = []
-        for number, group in groupby(self._plan.parts[part], key=lambda each: each.target):
+        spans = []
+        for number, group in groupby(self._plan.parts[part], key=lambda segment: segment.target):
             target, features, parted = self.order.targets[number], list[int](), dict[int, range]()
-            for each in group:
-                features += target.features[each.start : each.start + each.count]
-                if each.restarts is not None:
-                    parted[features[-1]] = range(each.first, each.first + each.restarts)
-            found.append(Span(target=number, layer=target.name, features=tuple(features), parted=parted))
-        return found
+            for segment in group:
+                features += target.features[segment.start : segment.start + segment.count]
+                if segment.restarts is not None:
+                    parted[features[-1]] = range(segment.first, segment.first + segment.restarts)
+            spans.append(Span(target=number, layer=target.name, features=tuple(features), parted=parted))
+        return spans
 
     def _numbers(self, span: Span, feature: int) -> range:
-        """Return the numbers of a feature's images that a span has to do with."""
+        """Return the numbers of a feature's images that a span computes or competes for."""
         numbers = self.order.of_feature(self.order.targets[span.target], feature)
         if self._competes(span, feature) or feature not in span.parted:
             return numbers
         return numbers[span.parted[feature].start : span.parted[feature].stop]
 
     def _competes(self, span: Span, feature: int) -> bool:
-        """Whether a span computes no more than a candidate for the image of a feature."""
+        """Return whether a span computes only a candidate for a feature's image."""
         return feature in span.parted and not self._settings.keep_all
 
     def _reuse_cached(self, context: AttemptContext, numbers: list[int]) -> set[int]:
-        found: set[int] = set()
+        reused: set[int] = set()
         for start in range(0, len(numbers), CACHED_BATCH):
             context.pulse()
             images = [
                 self._image(number, self._name(number), cached=True) for number in numbers[start : start + CACHED_BATCH]
             ]
-            found |= context.attempt.reuse_cached(images)
-        return found
+            reused |= context.attempt.reuse_cached(images)
+        return reused
 
     def _compute_span(self, context: AttemptContext, buffer: ImageBuffer, span: Span, have: Set[int]) -> None:
         candidates = Candidates(context, self._settings.restarts)
@@ -149,15 +149,17 @@ class _Job:
             if self._competes(span, feature):
                 candidates.add(number, span.parted[feature], message, kept=buffer.count())
                 choose(feature)
-            elif number not in have:  # as it may be if it is between others that are missing
+            elif number not in have:  # it may be stored if it is between missing ones
                 buffer.add(*self._stored(number, message))
 
-        competing = [each for each in span.features if self._competes(span, each)]
-        stored = {each for each in competing if candidates.has(self._numbers(span, each)[0], span.parted[each])}
+        competing = [feature for feature in span.features if self._competes(span, feature)]
+        stored = {
+            feature for feature in competing if candidates.has(self._numbers(span, feature)[0], span.parted[feature])
+        }
         for feature in stored:  # by an attempt that ended before the feature's image was stored
             buffer.count()
             choose(feature)
-        if missing := [each for each in span.features if each not in stored]:
+        if missing := [feature for feature in span.features if feature not in stored]:
             self._run(context, span, missing, ready, buffer.pulse)
 
     def _run(self, context: AttemptContext, span: Span, features: list[int], ready: Ready, pulse: Pulse) -> None:
@@ -173,11 +175,11 @@ class _Job:
 
     def _loaded(self, context: AttemptContext) -> Visualizer:
         if self._visualizer is None:
-            self._visualizer = Visualizer(open_model(context), memory_in(MEMORY_VARIABLE))
+            self._visualizer = Visualizer(open_model(context), context.settings.memory)
         return self._visualizer
 
     def _message(self, number: int, computed: ComputedImage) -> Image:
-        """Return an image with its cache key; it has none if more than the request decided its bits."""
+        """Return an image with its cache key, unless its batch was cut, which changes its bits."""
         message = convert.image(computed)
         if not computed.cut:
             message.cache_key = self._name(number)
@@ -191,7 +193,7 @@ class _Job:
     def _number(self, item: Item) -> int:
         number = self.order.number(item if self.order.per_feature > 1 else replace(item, restart=0))
         if number is None:
-            raise KeyError(f"{item.target} {item.feature} was computed, but not asked for")
+            raise KeyError(f"{item.target} {item.feature} was computed, but not requested")
         return number
 
     def _name(self, number: int) -> str:

@@ -1,3 +1,3 @@
-"""The RQ worker, which forks the processes that compute, and what it knows of its machine."""
+"""The RQ worker, which forks executors, and what it needs to know of its machine."""
 
 __all__: list[str] = []

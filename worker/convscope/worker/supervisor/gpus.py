@@ -1,4 +1,4 @@
-"""Finds the GPUs of this machine without TensorFlow, whose parent process must not touch them."""
+"""Detection of GPUs without TensorFlow, which must not touch them in the supervisor."""
 
 import re
 import shutil
@@ -7,8 +7,8 @@ from pathlib import Path
 
 __all__ = ["find_gpus"]
 
-# Where the driver shows its devices: /dev/nvidia0, /dev/nvidia1, ... A container may have the last ones only, and knows
-# them from 0 on all the same.
+# Where the driver shows its devices: /dev/nvidia0, /dev/nvidia1, ... A container may have only some of them, and still
+# counts them from 0.
 DEVICES = Path("/dev")
 
 # How long the driver's tool may take, in seconds.
@@ -22,12 +22,12 @@ def find_gpus(devices: Path = DEVICES) -> list[int]:
 
 
 def _count_of_driver() -> int:
-    """Ask the driver's tool, since containers and WSL show other device files."""
+    """Return the number of GPUs by the driver's tool, since containers and WSL show other device files."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return 0
     try:
-        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)  # noqa: S603 - no input of anybody's
+        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)  # noqa: S603 - fixed arguments
     except (OSError, subprocess.SubprocessError):
         return 0
     return len(re.findall(r"^GPU \d+:", listed.stdout, re.MULTILINE))

@@ -11,15 +11,17 @@ from convscope.store import StoreSettings, connect_promptly
 
 __all__ = ["has_live_worker", "main"]
 
-# Workers speak up every few seconds while they compute, and at least this often while they are idle.
+# Longest time between two heartbeats of a worker: they come every few seconds while it computes, less often while idle.
 SILENCE = timedelta(minutes=8)
 
 
 def has_live_worker(connection: redis.Redis, hostname: str) -> bool:
-    """Whether a worker on the machine of this name was heard of lately."""
+    """Return whether a worker on the machine of this name has sent a recent heartbeat."""
     workers = Worker.all(connection=connection, serializer="json")
     oldest = datetime.now(UTC) - SILENCE
-    return any(each.hostname == hostname and each.last_heartbeat and each.last_heartbeat > oldest for each in workers)
+    return any(
+        worker.hostname == hostname and worker.last_heartbeat and worker.last_heartbeat > oldest for worker in workers
+    )
 
 
 def main() -> int:

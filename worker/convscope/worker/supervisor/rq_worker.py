@@ -9,6 +9,7 @@ import threading
 import time
 from importlib.metadata import version
 from types import FrameType
+from typing import Any
 
 import redis
 from rq import Queue, Worker
@@ -25,20 +26,19 @@ from convscope.store import (
     queue_name,
 )
 from convscope.store.jobs.tickets import EXECUTOR_FUNCTION
-from convscope.worker.variables import device
 
 __all__ = ["Supervisor"]
 
 log = logging.getLogger(__name__)
 
-# How often the supervisor looks up while its executor lives, in seconds.
+# How often the supervisor checks its executor, in seconds.
 MONITORING_INTERVAL_S = 1
 
-# RQ waits for a ticket for this many seconds less 15 at a time, and looks up in between.
+# RQ waits for a ticket for this many seconds less 15 at a time, and sends a heartbeat in between.
 WORKER_TTL_S = 16
 
-# For how long a worker that is to stop waits for a Redis that is away, in seconds: without it no part can be
-# given back, and RQ would wait for as long as work does. With ``--finish`` it does wait for as long.
+# How long a stopping worker waits for a Redis that is away, in seconds: without Redis no part can be given back, and RQ
+# would wait as long as a working worker does. With ``--finish`` it does wait that long.
 STOP_WITHOUT_REDIS_S = 6.0
 FINISH_WITHOUT_REDIS_S = 600.0
 
@@ -48,23 +48,36 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
 
     Args:
         connection: a patient connection to Redis.
-        prompt: one that does not wait for an absent Redis.
-        name: unique among all workers; its executor goes by it as well.
+        prompt: a connection that does not wait for an absent Redis.
+        name: unique among all workers; also the name of its executor.
+        device: what its executors compute on, ``cpu`` or ``gpu``.
         finish: when told to stop, have the executor finish its part instead of giving it back.
-        threads: how many its executors compute with, which it only tells.
+        threads: number of threads of its executors, which it only reports.
     """
 
     def __init__(
-        self, connection: redis.Redis, prompt: redis.Redis, name: str, *, finish: bool = False, threads: int = 1
+        self,
+        connection: redis.Redis,
+        prompt: redis.Redis,
+        name: str,
+        *,
+        device: str = "cpu",
+        finish: bool = False,
+        threads: int = 1,
     ) -> None:
         self._prompt = prompt
         self._reconciler = Reconciler(prompt)
         self._workers = WorkerStore(prompt)
-        self._device = device()
+        self._device = device
         self._finish = finish
-        self._threads = threads
+        self._told: dict[str, str | int] = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": version("convscope"),
+            "threads": threads,
+        }
         self._begun = time.monotonic()
-        self._started_ms = 0  # by the clock of Redis, once that was asked
+        self._started_ms = 0  # by the clock of Redis, once it is known
         self._draining = False
         self._announced = False
         self._cause = ""  # how the last executor died
@@ -80,29 +93,29 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         )
 
     def work_in_burst(self) -> None:
-        """Work until there is nothing to be had."""
-        make_ticket(self.connection, self._device)  # else a worker that nobody knew to be idle would find none
+        """Work until no part is left."""
+        make_ticket(self.connection, self._device)  # else there is none for a worker that was not known to be idle
         self.work(burst=True, logging_level="WARNING")
 
     def heartbeat(self, *args: object, **kwargs: object) -> None:
-        """Say that this worker lives, and look after what others left behind; RQ calls it every second."""
+        """Report that this worker is alive, and let the reconciler run; RQ calls it every second."""
         super().heartbeat(*args, **kwargs)
         if self.is_horse:
             return
         if not self._announced:
             self._announced = True
-            print(f"convscope worker {self.name} is ready", flush=True)  # noqa: T201 - the parent process waits for this
+            print(f"convscope worker {self.name} is ready", flush=True)  # noqa: T201 - the parent process waits for this line
         if self._draining:
-            self._drain()  # again: an executor that had just been forked did not listen yet
-        with contextlib.suppress(redis.RedisError):  # who reconnects will be heard of
+            self._drain()  # again: an executor that had just been forked may have missed the signal
+        with contextlib.suppress(redis.RedisError):  # the next heartbeat tries again
             self._report()
             self._reconciler.tick()
 
     def handle_warm_shutdown_request(self) -> None:
-        """Have the executor give its part back, so that another worker takes it, or end after it.
+        """Make the executor give its part back, so that another worker takes it, or end after its part.
 
-        That is noted before anything else: RQ's alarm, by which it looks up every second, may break off the handling of
-        a signal with its exception.
+        The request is recorded before anything else: RQ's alarm, which rings every second, may interrupt the signal
+        handler with its exception.
         """
         self._draining = True
         self._stop_requested = True
@@ -114,7 +127,7 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         """Ignore repeated signals: the executor is giving its part back already."""
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Fork an executor; anything else that somebody put on the queue is refused."""
+        """Fork an executor; refuse anything else that is on the queue."""
         if self._draining:
             raise StopRequested
         if job.func_name != EXECUTOR_FUNCTION:
@@ -130,8 +143,19 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             if not self.is_horse:
                 self._mark_lost()
 
+    def wait_for_horse(self) -> Any:
+        """Wait for the executor's end, or for RQ's alarm; returns what RQ's own does.
+
+        The alarm repeats itself here: one that rings just before the process begins to wait does not interrupt it, and
+        the worker would be silent for as long as its executor lives.
+        """
+        next_s, _ = signal.getitimer(signal.ITIMER_REAL)
+        if next_s:  # else none is set, and nothing would catch it
+            signal.setitimer(signal.ITIMER_REAL, next_s, MONITORING_INTERVAL_S)
+        return super().wait_for_horse()
+
     def teardown(self) -> None:
-        """Leave."""
+        """Remove this worker from the list of workers, and resign as leader."""
         if not self.is_horse:
             with contextlib.suppress(redis.RedisError):
                 self._workers.forget(self.name, self._device)
@@ -144,7 +168,7 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
                 os.kill(self.horse_pid, signal.SIGUSR1 if self._finish else signal.SIGTERM)
 
     def _leave_without_redis(self) -> None:
-        """End this process, and its executor with it, if Redis stays away; the leases tell the others."""
+        """End this process and its executor if Redis stays away; the lease of the part then expires."""
         patience_s = FINISH_WITHOUT_REDIS_S if self._finish else STOP_WITHOUT_REDIS_S
         last = time.monotonic()
         while time.monotonic() < last + patience_s:
@@ -152,7 +176,7 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             with contextlib.suppress(redis.RedisError):
                 check_writes(self._prompt)
                 last = time.monotonic()
-        log.warning("%s stops without a word to Redis, which cannot be used", self.name)
+        log.warning("%s stops without reporting to Redis, which is away", self.name)
         os._exit(0)
 
     def _report(self, ticket: str = "") -> None:
@@ -163,15 +187,10 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             ticket=ticket,
             draining=self._draining,
             started_ms=self._started(),
-            fields={
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "version": version("convscope"),
-                "threads": self._threads,
-            },
+            fields=self._told,
         )
         if self._workers.report(report) and self.horse_pid:
-            log.warning("the executor of %s is killed: its job does not stop, or it fell silent", self.name)
+            log.warning("the executor of %s is killed: its job does not stop, or its lease expired", self.name)
             self.kill_horse()
 
     def _started(self) -> int:
@@ -184,12 +203,12 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         self._cause = _cause(status)
 
     def _mark_lost(self) -> None:
-        """Give back what the executor held, if it held anything; should Redis be away, the lease will tell."""
+        """Mark the executor's attempt as lost, if it has one; while Redis is away, the lease expires instead."""
         try:
             if mark_holder_lost(self._prompt, self.name, self._device, f"{self._cause} on {self.name}"):
                 log.error("the executor of %s ended: %s", self.name, self._cause)
         except redis.RedisError as error:
-            log.warning("the end of the executor of %s cannot be told: %s", self.name, error)
+            log.warning("the end of the executor of %s cannot be reported: %s", self.name, error)
 
 
 def _cause(status: int | None) -> str:

@@ -5,24 +5,39 @@
 -- ARGV: worker, device, nonce, milliseconds of the lease, milliseconds for which the executor will wait or 0,
 --       id of the job that it computed last or "", digests of the files of the models that it has loaded, as one text,
 --       seconds of work for which a job may be ahead of the others,
---       number of the field of JobEvent that holds the start of an attempt,
---       the start of the attempt without the fields that follow, numbers of its fields part, attempt, step that training
---       resumes from, number of images that are kept
--- Returns {} if there is nothing; else {job id, part, attempt, how much of the part is kept, newest batch, number of the
--- record's fields and values, then these}.
+--       the start of the attempt for the event, without its fields part, attempt, step and image_count
+-- `STARTED`, which scripts.py puts in front, has the numbers of these fields, and of the event's field that holds the start.
+-- Returns {} if there is nothing; else {job id, part, attempt, how much of the part is kept, newest batch, then the values of
+-- the record's fields that `CLAIMED` in scripts.py names}.
 local worker, device, nonce, lease_ms, wait_ms = take(), take(), take(), tonumber(take()), tonumber(take())
-local last, loaded, slack = take(), take(), tonumber(take())
-local event_field, start = tonumber(take()), take()
-local part_field, attempt_field = tonumber(take()), tonumber(take())
-local step_field, image_count_field = tonumber(take()), tonumber(take())
+local last, loaded, slack, start = take(), take(), tonumber(take()), take()
 
 -- Jobs that are looked through for one whose model is loaded.
 local LOOK = 16
 
-local function reply(part, attempt, kept)
-  local fields = redis.call('HGETALL', record)
+-- Number of the fields that an executor needs, which are read first.
+local NEEDED = 11
+
+-- Turns to a job; returns what decides on its place, with the other numbers of its record, and the fields that were read.
+local function read_job(job)
+  open_job(job)
+  local fields = redis.call('HMGET', record, 'parts', 'part_seconds', 'planning', 'spec', 'makes', 'needs', 'needed',
+    'model_file', 'model_history', 'checkpoint', 'checkpoint_before',
+    'priority', 'device', 'owner', 'part_cost', 'served', 'next', 'running',
+    'kind', 'state', 'started', 'timeout', 'sequence', 'log_token')
+  return {
+    parts = tonumber(fields[1]), checkpoint = fields[10],
+    priority = fields[12], device = fields[13], owner = fields[14],
+    cost = tonumber(fields[15]), served = tonumber(fields[16] or 0),
+    next = tonumber(fields[17]), running = tonumber(fields[18]),
+    kind = fields[19], state = fields[20], started = fields[21], timeout = fields[22],
+    sequence = fields[23], log_token = fields[24],
+  }, fields
+end
+
+local function reply(fields, part, attempt, kept)
   local batch = tonumber(redis.call('GET', KEY.batch) or 0)
-  return { id, tonumber(part), attempt, kept, batch, #fields, unpack(fields) }
+  return { id, tonumber(part), attempt, kept, batch, unpack(fields, 1, NEEDED) }
 end
 
 -- Numbers of the attempts at a part so far, and of what is kept of it.
@@ -80,83 +95,99 @@ local function loaded_job(priority, owner, least)
   end
 end
 
--- The job that is next. One that has had nothing yet is not kept waiting by the slack, but two such do not follow each other
--- while an older one goes on, lest they make it wait for ever.
+-- The job that is next, and whether it is preferred as a newcomer. One that has had nothing yet is not kept waiting by the
+-- slack, but two such do not follow each other while an older one goes on, lest they make it wait for ever.
 local function choose(priority)
   local owner, least = first('ready_owners', priority, '')
   if not owner then
     return
   end
   local job, behind = first('ready_jobs', priority, owner)
-  local clocks = key('clocks', priority)
   local warm = last_job(priority, least) or loaded_job(priority, owner, behind)
-  if warm and warm ~= job and is_new(job) and redis.call('HGET', clocks, device .. ':newcomer') ~= '1' then
+  if warm and warm ~= job and is_new(job) and redis.call('HGET', key('clocks', priority), device .. ':newcomer') ~= '1' then
+    return job, true
+  end
+  return warm or job, false
+end
+
+-- Takes a part of the job, and charges the job and its owner for it; returns the part, and whether it came back from another
+-- attempt. What the record is to have is changed in `job` only.
+local function take_part(job, newcomer)
+  local part, left = redis.call('LPOP', returned), 0
+  local came_back = part ~= false
+  if came_back then
+    left = redis.call('LLEN', returned)
+  else
+    part = whole(job.next)
+    job.next = job.next + 1
+  end
+  left = left + job.parts - job.next
+  count_offer(job, -1)
+  local clocks, of_job, of_owner = key('clocks', job.priority), device .. ':jobs:' .. job.owner, 'owner:' .. job.owner
+  local noted = redis.call('HMGET', clocks, of_owner, device .. ':newcomer')
+  local owner_served = tonumber(noted[1] or 0)
+  redis.call('HSET', clocks, of_job, job.served, device .. ':owners', owner_served, of_owner, owner_served + job.cost)
+  if newcomer then
     redis.call('HSET', clocks, device .. ':newcomer', '1')
-    return job
+  elseif noted[2] then
+    redis.call('HDEL', clocks, device .. ':newcomer')
   end
-  redis.call('HDEL', clocks, device .. ':newcomer')
-  return warm or job
+  job.served = job.served + job.cost
+  rank(job, job.served, owner_served + job.cost)
+  if left == 0 then
+    leave_ready(job)
+  end
+  return part, came_back
 end
 
-local function take_part()
-  local class = class_of_job()
-  local part = redis.call('LPOP', returned)
-  if not part then
-    part = whole(redis.call('HINCRBY', record, 'next', 1) - 1)
+-- Tells of the start of an attempt; returns the number and the token of the event.
+local function tell_start(job, part, attempt, kept)
+  local told = start .. number_field(STARTED.part, tonumber(part)) .. number_field(STARTED.attempt, attempt)
+  if job.kind == 'train' then
+    told = told .. number_field(STARTED.step, tonumber(string.match(job.checkpoint or '', '^(%d+):') or 0))
+  else
+    told = told .. number_field(STARTED.image_count, kept)
   end
-  count_offer(class, -1)
-  local clocks = key('clocks', class.priority)
-  redis.call('HSET', clocks, device .. ':jobs:' .. class.owner, class.served,
-    device .. ':owners', number_in(clocks, 'owner:' .. class.owner))
-  charge(class, class.cost)
-  if count_ready() == 0 then
-    leave_ready(class)
-  end
-  return part
+  return append_after(job.sequence, job.log_token, message_field(STARTED.event, told), '')
 end
 
-local function begin_attempt(part)
-  local before, kept = tried(part)
+local function begin_attempt(job, part, came_back)
+  local before, kept = 0, 0
+  if came_back then
+    before, kept = tried(part)
+  end
   local attempt = before + 1
   redis.call('HSET', parts, 'attempt:' .. part, attempt, 'nonce:' .. part, nonce, 'holder:' .. part, worker,
     'begun:' .. part, whole(NOW))
   redis.call('HSET', written, part, nonce .. '.0')
   redis.call('ZADD', KEY.leases, whole(NOW + lease_ms), id .. '|' .. part)
   redis.call('HSET', KEY.holders, worker, id .. '|' .. part .. '|' .. nonce)
-  redis.call('HINCRBY', record, 'running', 1)
-  local job = redis.call('HMGET', record, 'state', 'started', 'checkpoint', 'timeout', 'kind')
-  if job[1] ~= 'running' then
-    set_state('running')
+  if job.state ~= 'running' then
+    index_state(job.kind, job.state, 'running')
   end
-  if not job[2] then
-    redis.call('HSET', record, 'started', whole(NOW))
-    if job[4] then
-      redis.call('ZADD', KEY.deadlines, whole(NOW + tonumber(job[4])), id)
-    end
+  if not job.started and job.timeout then
+    redis.call('ZADD', KEY.deadlines, whole(NOW + tonumber(job.timeout)), id)
   end
-  local told = start .. number_field(part_field, tonumber(part)) .. number_field(attempt_field, attempt)
-  if job[5] == 'train' then
-    told = told .. number_field(step_field, tonumber(string.match(job[3] or '', '^(%d+):') or 0))
-  else
-    told = told .. number_field(image_count_field, kept)
-  end
-  append(message_field(event_field, told), '')
+  local sequence, token = tell_start(job, part, attempt, kept)
+  redis.call('HSET', record, 'next', job.next, 'served', job.served, 'running', job.running + 1, 'state', 'running',
+    'started', job.started or whole(NOW), 'sequence', sequence, 'log_token', token)
   return attempt, kept
 end
 
 redis.call('ZREM', key('waiting', device), worker)
 redis.call('ZREM', key('woken', device), worker)
-local job, part = string.match(redis.call('HGET', KEY.holders, worker) or '', '^(.*)|(.*)|' .. nonce .. '$')
-if job then -- sent again, because the reply was lost
-  open_job(job)
-  return holds(part, nonce) and reply(part, tried(part)) or {}
+local held, part = string.match(redis.call('HGET', KEY.holders, worker) or '', '^(.*)|(.*)|' .. nonce .. '$')
+if held then -- sent again, because the reply was lost
+  local _, fields = read_job(held)
+  return holds(part, nonce) and reply(fields, part, tried(part)) or {}
 end
 for _, priority in ipairs({ 'high', 'normal', 'low' }) do
-  job = choose(priority)
-  if job then
-    open_job(job)
-    part = take_part()
-    return reply(part, begin_attempt(part))
+  local next_job, newcomer = choose(priority)
+  if next_job then
+    local job, fields = read_job(next_job)
+    local came_back
+    part, came_back = take_part(job, newcomer)
+    return reply(fields, part, begin_attempt(job, part, came_back))
   end
 end
 redis.call('HDEL', KEY.holders, worker) -- the attempt before is over: it is no reason any more to kill this executor

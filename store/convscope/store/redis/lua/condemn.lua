@@ -3,23 +3,24 @@
 --
 -- ARGV: milliseconds for which a blob must have been without references, most blobs to condemn,
 --       number of further digests, which were never referred to, then each
--- Returns the digests of the batch; those of one that was not struck off come first, alone.
+-- Returns {number of the batch, digest of each in it}, or {}. What was not struck off comes first, alone, under a new number:
+-- whoever condemned it sees by that, should it still be at it, that it has been taken over.
 local patience, most = tonumber(take()), tonumber(take())
-local left = redis.call('HKEYS', KEY.condemned)
-if #left > 0 then
-  return left
+local due = redis.call('HKEYS', KEY.condemned)
+if #due == 0 then
+  due = redis.call('ZRANGEBYSCORE', KEY.unreferenced, '-inf', whole(NOW - patience), 'LIMIT', 0, most)
+  for _, digest in ipairs(take_list()) do
+    due[#due + 1] = digest
+  end
 end
-local due = redis.call('ZRANGEBYSCORE', KEY.unreferenced, '-inf', whole(NOW - patience), 'LIMIT', 0, most)
-for _, digest in ipairs(take_list()) do
-  due[#due + 1] = digest
-end
-local batch, condemned
+local batch
 for _, digest in ipairs(due) do
   if redis.call('HEXISTS', KEY.references, digest) == 1 then
     redis.call('ZREM', KEY.unreferenced, digest)
+    redis.call('HDEL', KEY.condemned, digest)
   else
     batch = batch or redis.call('INCR', KEY.batch)
     redis.call('HSET', KEY.condemned, digest, batch)
   end
 end
-return redis.call('HKEYS', KEY.condemned)
+return batch and { batch, unpack(redis.call('HKEYS', KEY.condemned)) } or {}

@@ -27,12 +27,9 @@ end
 if redis.call('HGET', written, part) == token then
   return reply() -- sent again, because the reply was lost
 end
-if not holds(part, nonce) or not follows(part, before) then
-  return { 'refused' }
-end
-local gone = gone_among(take_list(), since)
-if #gone > 0 then
-  return { 'gone', unpack(gone) }
+local refused = refusal(part, nonce, before, take_list(), since)
+if refused then
+  return refused
 end
 local how, most_deaths, lost_event = take(), tonumber(take()), take()
 local queued_event, succeeded_event, cancelled_event, failed_event = take(), take(), take(), take()

@@ -17,37 +17,49 @@ local function made_model()
   return redis.call('HGET', record, 'makes') or ''
 end
 
--- Appends an event under the next sequence number, and carries it to the watchers. An empty digest means no blob;
--- `completed` is the number of images so far, for the event of an image. Its token, `link` in events.py, is a link of a
--- chain: it depends on every event before.
-local function append(event, blob, completed)
+-- Appends an event after the one of this sequence number and token, and carries it to the watchers; returns its own, which
+-- the record is to have. An empty digest means no blob; `completed` is the number of images so far, for the event of an
+-- image. Its token, `link` in events.py, is a link of a chain: it depends on every event before.
+local function append_after(sequence, token, event, blob, completed)
   local time = whole(NOW)
-  local before = redis.call('HMGET', record, 'sequence', 'log_token')
-  local sequence = whole(tonumber(before[1] or 0) + 1)
-  local token = string.sub(redis.sha1hex((before[2] or '') .. time .. ' ' .. event .. blob), 1, 16)
-  redis.call('HSET', record, 'sequence', sequence, 'log_token', token)
+  sequence = whole(tonumber(sequence or 0) + 1)
+  token = string.sub(redis.sha1hex((token or '') .. time .. ' ' .. event .. blob), 1, 16)
   redis.call('XADD', events, sequence .. '-0',
     'time', time, 'event', event, 'blob', blob, 'token', token, 'completed', completed or 0)
   redis.call('XADD', KEY.notify, 'MAXLEN', '~', 10000, '*', 'job', id, 'sequence', sequence,
     'time', time, 'event', event, 'blob', blob, 'token', token, 'completed', completed or 0)
+  return sequence, token
+end
+
+-- Appends an event under the next sequence number, and notes that in the record.
+local function append(event, blob, completed)
+  local before = redis.call('HMGET', record, 'sequence', 'log_token')
+  local sequence, token = append_after(before[1], before[2], event, blob, completed)
+  redis.call('HSET', record, 'sequence', sequence, 'log_token', token)
+end
+
+-- Moves the job from one state to another in the indexes; from none if it is new.
+local function index_state(kind, before, state)
+  if before then
+    redis.call('ZREM', key('jobs_in_state', before), id)
+    redis.call('ZREM', key('jobs_of_kind', kind, before), id)
+  end
+  redis.call('ZADD', key('jobs_in_state', state), 0, id)
+  redis.call('ZADD', key('jobs_of_kind', kind, state), 0, id)
 end
 
 -- Sets the job's state, in its record and in the indexes.
 local function set_state(state)
   local before = redis.call('HMGET', record, 'kind', 'state')
-  if before[2] then
-    redis.call('ZREM', key('jobs_in_state', before[2]), id)
-    redis.call('ZREM', key('jobs_of_kind', before[1], before[2]), id)
-  end
   redis.call('HSET', record, 'state', state)
-  redis.call('ZADD', key('jobs_in_state', state), 0, id)
-  redis.call('ZADD', key('jobs_of_kind', before[1], state), 0, id)
+  index_state(before[1], before[2], state)
 end
 
--- Calls a command on the index of each of the job's labels.
+-- Calls a command on the index of each of the job's labels, among the jobs of its owner.
 local function for_labels(command, ...)
-  for name, value in pairs(cjson.decode(redis.call('HGET', record, 'labels') or '{}')) do
-    redis.call(command, key('jobs_labelled', name, value), ...)
+  local fields = redis.call('HMGET', record, 'owner', 'labels')
+  for name, value in pairs(cjson.decode(fields[2] or '{}')) do
+    redis.call(command, key('jobs_labelled', fields[1], name, value), ...)
   end
 end
 
@@ -164,7 +176,6 @@ end
 
 -- Counts parts that are to be had, or are so no more, and the seconds of work that they are by estimate.
 local function count_offer(class, count)
-  redis.call('HINCRBY', KEY.ready_parts, class.device, count)
   local name = class.priority .. ':' .. class.device
   if redis.call('HINCRBY', KEY.backlog, 'parts:' .. name, count) == 0 then
     redis.call('HDEL', KEY.backlog, 'parts:' .. name, 'seconds:' .. name) -- sums of fractions drift
@@ -182,16 +193,21 @@ local function withdraw()
   end
 end
 
+-- Puts the job and its owner where they belong with the seconds of work that they have had, if they are in the ready set.
+local function rank(class, served, of_owner)
+  redis.call('ZADD', key('ready_jobs', class.priority, class.device, class.owner), 'XX', served, id)
+  for _, device in ipairs(DEVICES) do
+    redis.call('ZADD', key('ready_owners', class.priority, device), 'XX', of_owner, class.owner)
+  end
+end
+
 -- Charges the job and its owner for seconds of work.
 local function charge(class, seconds)
   local clocks, served = key('clocks', class.priority), class.served + seconds
   redis.call('HSET', record, 'served', served)
-  redis.call('ZADD', key('ready_jobs', class.priority, class.device, class.owner), 'XX', served, id)
   local of_owner = number_in(clocks, 'owner:' .. class.owner) + seconds
   redis.call('HSET', clocks, 'owner:' .. class.owner, of_owner)
-  for _, device in ipairs(DEVICES) do
-    redis.call('ZADD', key('ready_owners', class.priority, device), 'XX', of_owner, class.owner)
-  end
+  rank(class, served, of_owner)
 end
 
 -- The executors that wait for parts for a device, and the device of each: those that have a model's file loaded, and the
@@ -297,13 +313,17 @@ local function let_go(part)
   return redis.call('HINCRBY', record, 'running', -1)
 end
 
--- The digests among these that have to be written again before they may be referred to; see `is_gone`.
-local function gone_among(digests, since)
+-- Why an attempt may not write, as the reply to it: {"refused"} if it has lost its part, {"gone", digest of each blob that
+-- has to be written again before it may be referred to}, see `is_gone`; nil if it may write.
+local function refusal(part, nonce, before, digests, since)
+  if not holds(part, nonce) or not follows(part, before) then
+    return { 'refused' }
+  end
   local gone = {}
   for _, digest in ipairs(digests) do
     if is_gone(digest, since) then
       gone[#gone + 1] = digest
     end
   end
-  return gone
+  return #gone > 0 and { 'gone', unpack(gone) } or nil
 end

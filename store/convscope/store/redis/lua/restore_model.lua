@@ -1,8 +1,9 @@
 -- Makes the record of a ready model again, with its references, unless there is one or a file may be gone.
 --
--- ARGV: model id, number of fields, then for each: field, value; number of blobs that it refers to, then each digest
+-- ARGV: model id, newest batch before its files were looked for, number of fields, then for each: field, value,
+--       number of blobs that it refers to, then each digest
 -- Returns 1 if there is a record now, else 0.
-local id = take()
+local id, since = take(), tonumber(take())
 local record = key('model', id)
 if redis.call('EXISTS', record) == 1 then
   return 1
@@ -13,7 +14,7 @@ for index = 1, 2 * tonumber(take()) do
 end
 local digests = take_list()
 for _, digest in ipairs(digests) do
-  if redis.call('HEXISTS', KEY.condemned, digest) == 1 then
+  if is_gone(digest, since) then
     return 0
   end
 end

@@ -24,12 +24,9 @@ end
 if redis.call('HGET', written, part) == token then
   return reply()
 end
-if not holds(part, nonce) or not follows(part, before) then
-  return { 'refused' }
-end
-local gone = gone_among(take_list(), since)
-if #gone > 0 then
-  return { 'gone', unpack(gone) }
+local refused = refusal(part, nonce, before, take_list(), since)
+if refused then
+  return refused
 end
 
 redis.call('HSET', written, part, token)

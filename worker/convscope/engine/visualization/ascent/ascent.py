@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from convscope.engine.render_settings import RenderSettings
 from convscope.engine.runtime.pace import Pace
 from convscope.engine.runtime.pulse import PULSE_SECONDS
 from convscope.engine.visualization.along import along
@@ -19,6 +18,7 @@ from convscope.engine.visualization.image.regularizers import penalty
 from convscope.engine.visualization.image.transforms import transform_seeds, transformed
 from convscope.engine.visualization.objective.slopes import Slope, Slopes
 from convscope.engine.visualization.random_keys import RandomKey
+from convscope.planning import RenderSettings
 
 __all__ = ["Ascent", "State"]
 

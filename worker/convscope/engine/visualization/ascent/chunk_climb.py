@@ -34,7 +34,7 @@ class ChunkClimb:
     Args:
         target: what is climbed.
         settings: how.
-        classify: tells what the model takes images for.
+        classify: tells what the model takes images for; None if the model has no classes.
         rows: planned for a chunk.
         most_rows: that fit in memory by estimate; larger chunks are cut.
         cuts: what was found out about memory before, and by this climb.
@@ -45,7 +45,7 @@ class ChunkClimb:
         self,
         target: Target,
         settings: VisualizeSettings,
-        classify: Classifier,
+        classify: Classifier | None,
         *,
         rows: int,
         most_rows: int,
@@ -117,8 +117,8 @@ class ChunkClimb:
         wanted = [items[row] for row in rows]
         bounds = target.upper_bounds([item.feature for item in wanted])
         found = results(climbed, wanted, rows, bounds, moments, frames=frames, cut=chunk.rows < self._rows)
-        if settings.restarts > 1 and not settings.keep_all:
-            return found  # only the best will be classified
+        if self._classify is None or (settings.restarts > 1 and not settings.keep_all):
+            return found  # of several restarts only the best will be classified
         final, best = self._classify(climbed.state.image), self._classify(climbed.state.best_image)
         return [
             replace(result, seen=(seen(final, row), seen(best, row))) for result, row in zip(found, rows, strict=True)

@@ -25,19 +25,19 @@ class Frame(NamedTuple):
     iteration: int
     pixels: npt.NDArray[np.float32]
     objectives: npt.NDArray[np.float32]
-    predictions: Predictions
+    predictions: Predictions | None
 
 
 class Frames:
     """Looks at a batch after evaluations, and keeps the images of chosen iterations.
 
     Args:
-        classify: tells what the model takes images for.
+        classify: tells what the model takes images for; None if the model has no classes.
         iterations: which ones, rising.
         rows: of the images that are wanted; the others are not kept.
     """
 
-    def __init__(self, classify: Classifier, iterations: Sequence[int], rows: Sequence[int]) -> None:
+    def __init__(self, classify: Classifier | None, iterations: Sequence[int], rows: Sequence[int]) -> None:
         self.iterations = iterations
         self._classify = classify
         self._places = {row: place for place, row in enumerate(rows)}
@@ -49,13 +49,13 @@ class Frames:
         if iteration not in self.iterations:
             return
         rows = list(self._places)
-        predicted, probability = self._classify(state.image)
+        predictions = self._classify(state.image) if self._classify else None
         self._frames.append(
             Frame(
                 iteration=iteration,
                 pixels=state.image.numpy()[rows],
                 objectives=state.objective.numpy()[rows],
-                predictions=(predicted[rows], probability[rows]),
+                predictions=predictions and (predictions[0][rows], predictions[1][rows]),
             )
         )
 
@@ -66,8 +66,8 @@ class Frames:
             OptimizedImage(
                 pixels=frame.pixels[place],
                 objective=float(frame.objectives[place]) if np.isfinite(frame.objectives[place]) else float("nan"),
-                predicted_class=int(frame.predictions[0][place]),
-                probability=float(frame.predictions[1][place]),
+                predicted_class=int(frame.predictions[0][place]) if frame.predictions else None,
+                probability=float(frame.predictions[1][place]) if frame.predictions else None,
                 iteration=min(frame.iteration, final_iteration),
             )
             for frame in self._frames

@@ -15,27 +15,29 @@ __all__ = ["Moments"]
 
 
 class Moments:
-    """Looks at a batch after each evaluation, and remembers for the traces of its images."""
+    """Looks at a batch after each evaluation, and remembers for the traces of its images.
 
-    def __init__(self, classify: Classifier) -> None:
+    Args:
+        classify: tells what the model takes images for; None if the model has no classes.
+    """
+
+    def __init__(self, classify: Classifier | None) -> None:
         self._classify = classify
         self._seen: list[dict[str, npt.NDArray[Any]]] = []
 
     def look(self, state: State) -> None:
         """Remember what traces tell, each an array [rows]."""
-        predicted, probability = self._classify(state.image)
         gradient = state.gradient.numpy()
         deviation = tf.math.reduce_std(state.gradient, axis=[1, 2, 3])
-        self._seen.append(
-            {
-                "predicted_class": predicted,
-                "probability": probability,
-                "gradient_min": gradient.min(axis=(1, 2, 3)),
-                "gradient_max": gradient.max(axis=(1, 2, 3)),
-                "step_size": (1.0 / (deviation + EPSILON)).numpy(),
-                "objective": state.objective.numpy(),
-            }
-        )
+        moment = {
+            "gradient_min": gradient.min(axis=(1, 2, 3)),
+            "gradient_max": gradient.max(axis=(1, 2, 3)),
+            "step_size": (1.0 / (deviation + EPSILON)).numpy(),
+            "objective": state.objective.numpy(),
+        }
+        if self._classify:
+            moment["predicted_class"], moment["probability"] = self._classify(state.image)
+        self._seen.append(moment)
 
     def trace(self, row: int) -> Trace:
         """Return the trace of one image; the last evaluation comes after the last update, and is left out."""

@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import tensorflow as tf
 
-from convscope.engine.render_settings import AdamSettings, NormalizedStepSettings, OptimizerSettings
+from convscope.planning import AdamSettings, NormalizedStepSettings, OptimizerSettings
 
 __all__ = ["EPSILON", "Optimizer", "Slots", "make_optimizer"]
 

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from convscope.engine.render_settings import FourierSettings, ParameterizationSettings
 from convscope.engine.runtime.randomness import generator
 from convscope.engine.visualization.random_keys import RandomKey
+from convscope.planning import FourierSettings, ParameterizationSettings
 
 __all__ = ["Parameterization", "make_parameterization"]
 

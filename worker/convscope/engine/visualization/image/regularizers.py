@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import tensorflow as tf
 
-from convscope.engine.render_settings import RegularizerSettings
+from convscope.planning import RegularizerSettings
 
 __all__ = ["penalty"]
 

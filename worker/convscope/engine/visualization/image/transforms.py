@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from convscope.engine.render_settings import TransformSettings
 from convscope.engine.runtime.randomness import generator
 from convscope.engine.visualization.random_keys import RandomKey
+from convscope.planning import TransformSettings
 
 __all__ = ["transform_seeds", "transformed"]
 
