@@ -67,9 +67,8 @@ def left_in_redis(connection: redis.Redis) -> Iterator[str]:
 
 
 def _left_to_be_had(connection: redis.Redis) -> Iterator[str]:
-    for device, count in connection.hgetall(KEYS["ready_parts"]).items():
-        if int(count):
-            yield f"{int(count)} parts can be claimed by {text(device)}"
+    for name, count in connection.hgetall(KEYS["backlog"]).items():
+        yield f"{KEYS['backlog']} has {text(count)} {text(name)}"
     for name in connection.scan_iter(match="convscope:ready:*:*", count=1000):
         yield f"{text(name)} is left"
 

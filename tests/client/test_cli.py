@@ -150,6 +150,20 @@ def test_files_of_a_job_are_listed_and_saved(run: Run, training: Job[TrainResult
     assert done(run("jobs", "files", training.name)) == "no files\n"
 
 
+def test_mistakes_of_an_evaluation_are_listed(run: Run, training: Job[TrainResult]) -> None:
+    job = json.loads(done(run("--json", "evaluate", training.model, "--max-errors", "5")))["job"]
+    lines = done(run("--json", "jobs", "examples", job)).splitlines()
+    examples = [json.loads(line) for line in lines]
+    assert len(examples) == 5
+    assert all(example["true_class"] != example["predicted_class"] for example in examples)
+    assert set(examples[0]) == {"index", "true_class", "predicted_class", "probability"}
+    first = examples[0]
+    text = done(run("jobs", "examples", job, "--limit", "1"))
+    assert re.search(rf"^ *{first['index']} +{first['true_class']} +{first['predicted_class']} ", text, re.MULTILINE)
+    assert done(run("--json", "jobs", "examples", job, "--limit", "2")).splitlines() == lines[:2]
+    assert "is not an evaluation" in run("jobs", "examples", training.name).stderr
+
+
 def test_visualization_saves_files(run: Run, training: Job[TrainResult], tmp_path: Path) -> None:
     arguments = ["visualize", training.model, "-l", "0:0-1", "-l", "logits:2,4", "-n", "3", "--trace"]
     text = done(run(*arguments, "--output", tmp_path / "found"))

@@ -61,6 +61,26 @@ def test_a_file_is_read_and_saved(client: Client, tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.usefixtures("file")
+@pytest.mark.parametrize("name", ["a b.npy", NAME])
+def test_a_file_is_saved_under_its_own_name(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert client.job("j").save_file(name) == Path("a b.npy")
+    assert (tmp_path / "a b.npy").read_bytes() == DATA
+
+
+def test_a_file_is_not_saved_elsewhere(
+    client: Client, file: files_pb2.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    file.name = "jobs/j/files/..%2Fb"  # from a server that may be anyone's
+    assert client.job("j").save_file(file.name) == Path("b")
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.usefixtures("file")
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
 def test_a_download_resumes_where_it_broke(client: Client, fake: FakeService, code: grpc.StatusCode) -> None:
     fake.handlers["ReadFile"] = breaking(files_pb2.ReadFileResponse, code, pieces=10)

@@ -5,13 +5,16 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
+from typing import Any
 
+import grpc
 import pytest
 
 from convscope.client import Client, Image, VisualizeResult, errors
 from convscope.client.cli.files import check_folder, save_images
-from convscope.client.exporting import written
-from convscope.v1 import images_pb2, visualize_pb2
+from convscope.client.saving import written
+from convscope.v1 import files_pb2, images_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
 from support.fake_service import FakeService
 from support.stored_images import image
@@ -56,6 +59,23 @@ def test_a_folder_that_did_not_fit_is_named(fake: FakeService, client: Client, t
     with pytest.raises(OSError, match="File too large") as caught, little_room(10_000):
         client.visualizations.export("j", tmp_path / "out")
     assert caught.value.filename == str(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_download_that_did_not_fit_ends_the_call(fake: FakeService, client: Client, tmp_path: Path) -> None:
+    ended = Event()
+
+    def endless(_: Any, context: grpc.ServicerContext) -> Iterator[files_pb2.ReadFileResponse]:
+        context.add_callback(ended.set)
+        while context.is_active():
+            yield files_pb2.ReadFileResponse(data=bytes(5_000))
+
+    listing = files_pb2.ListFilesResponse(files=[files_pb2.File(name="jobs/j/files/a")])
+    fake.handlers |= {"ListFiles": lambda *_: listing, "ReadFile": endless}
+    with pytest.raises(OSError, match="File too large") as caught, little_room(10_000):
+        client.job("j").save_file("a", tmp_path / "a")
+    assert ended.wait(10)  # while the error, with all that it refers to, is still there
+    assert caught.value.filename == str(tmp_path / "a")
     assert not list(tmp_path.iterdir())
 
 

@@ -346,11 +346,10 @@ class Books(RuleBasedStateMachine):
             self.references_are_counted(snapshot)
 
     def ready_set_holds_what_is_to_be_had(self, snapshot: Snapshot) -> None:
-        ready, parts, backlog = set[tuple[str, ...]](), Counter[str](), Counter[str]()
+        ready, backlog = set[tuple[str, ...]](), Counter[str]()
         for job, record in snapshot.jobs().items():
             if count := claimable(snapshot, job, record):
                 ready.add((record["priority"], record["device"], record["owner"], job))
-                parts[record["device"]] += count
                 backlog[f"parts:{record['priority']}:{record['device']}"] += count
         listed = snapshot.names("ready_jobs")
         assert {(*ids, job) for ids in listed for job, _ in snapshot.of("ready_jobs", *ids)} == ready
@@ -358,8 +357,6 @@ class Books(RuleBasedStateMachine):
             (*ids, owner) for ids in snapshot.names("ready_owners") for owner, _ in snapshot.of("ready_owners", *ids)
         }
         assert owners == {ids[:3] for ids in ready}
-        counts = snapshot.of("ready_parts", default={})
-        assert {device: int(count) for device, count in counts.items() if int(count)} == dict(parts)
         stored = snapshot.of("backlog", default={})
         assert {name: int(count) for name, count in stored.items() if name.startswith("parts:")} == dict(backlog)
         assert {name.removeprefix("seconds") for name in stored if name.startswith("seconds")} == {

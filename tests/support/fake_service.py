@@ -95,11 +95,14 @@ class FakeService(JobsServicer, ModelsServicer, ImagesServicer, EvaluationsServi
 
 @contextlib.contextmanager
 def running_fake(
-    address: str | None = None, credentials: grpc.ServerCredentials | None = None
+    address: str | None = None, credentials: grpc.ServerCredentials | None = None, *, threads: int = 8
 ) -> Iterator[FakeService]:
-    """Run a fake, on a unix socket unless an address is given; port 0 takes a free one."""
+    """Run a fake, on a unix socket unless an address is given; port 0 takes a free one.
+
+    It answers as many calls at a time as it has threads.
+    """
     folder = Path(tempfile.mkdtemp(prefix="cs-"))
-    server = grpc.server(ThreadPoolExecutor(8))
+    server = grpc.server(ThreadPoolExecutor(threads))
     wanted = address or f"unix:{folder}/fake.sock"
     port = server.add_secure_port(wanted, credentials) if credentials else server.add_insecure_port(wanted)
     fake = FakeService(wanted.replace(":0", f":{port}") if wanted.endswith(":0") else wanted)
