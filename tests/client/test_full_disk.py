@@ -22,7 +22,7 @@ from support.stored_images import image
 
 @contextmanager
 def little_room(size: int) -> Iterator[None]:
-    """Has writes beyond so many bytes of a file fail, as those on a full disk do."""
+    """Have writes beyond so many bytes of a file fail, as those on a full disk do."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -45,9 +45,9 @@ def test_an_archive_that_did_not_fit_is_named(tmp_path: Path) -> None:
     path = tmp_path / "images.npz"
     path.write_text("before")
     stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name="a")]), 0, (64, 64, 3))
-    found = VisualizeResult(images=(Image.from_wire(stored),), seconds=0.0)
+    visualized = VisualizeResult(images=(Image.from_wire(stored),), seconds=0.0)
     with pytest.raises(OSError, match="File too large") as caught, little_room(10_000):
-        save_images(found, path)
+        save_images(visualized, path)
     assert caught.value.filename == str(path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
@@ -123,7 +123,7 @@ def test_folders_are_checked_before_they_are_needed(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_told_before(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_before(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError) as caught:
         check_folder(tmp_path / "new")

@@ -32,7 +32,7 @@ def test_every_truncation_is_refused_by_name(array: npt.NDArray[np.uint8], data:
 
 @pytest.mark.parametrize("magic", [b"\0\1\x08\x01", b"\0\0\x09\x01", b"\x1f\x8b\x08\x01"])
 def test_a_wrong_magic_number_is_refused(magic: bytes) -> None:
-    with pytest.raises(DatasetError, match="no IDX file"):
+    with pytest.raises(DatasetError, match="not an IDX file"):
         decode_idx(magic + bytes(8), name="x")
 
 

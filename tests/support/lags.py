@@ -11,7 +11,7 @@ TICK, MAX_LAG = 0.01, 0.05
 
 
 async def largest_lag() -> float:
-    """How much too late a ticker is at most until it is cancelled; time that other programs had is left out."""
+    """Return how much too late a ticker is at most until it is cancelled; time that other programs had is left out."""
     largest = 0.0
     while True:
         started, waited = time.monotonic(), waited_for_processor()
@@ -26,6 +26,6 @@ async def largest_lag() -> float:
 
 
 def waited_for_processor() -> float:
-    """Seconds that all threads have been kept waiting by other programs."""
+    """Return the seconds that all threads have been kept waiting by other programs."""
     tasks = Path("/proc/self/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[1]) for task in tasks) / 1e9

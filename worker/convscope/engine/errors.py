@@ -1,10 +1,10 @@
-"""What can go wrong in a worker's computations.
+"""Errors of the engine.
 
     EngineError
-    ├── DatasetError      a dataset's file is missing, damaged or not what it should be
-    ├── ModelFileError    a model's file is damaged, or holds what this code cannot use
-    │   └── CheckpointError   a training cannot go on from this state
-    └── ComputationError  the computation itself failed, or was asked for what the model does not have
+    ├── DatasetError      a dataset's file is missing, damaged or invalid
+    ├── ModelFileError    a model's file is damaged, or holds what the engine cannot use
+    │   └── CheckpointError   a training cannot resume from this state
+    └── ComputationError  the computation failed, or was asked for something that the model does not have
 
 Each message is for the person who reads why a job failed.
 """
@@ -13,20 +13,20 @@ __all__ = ["CheckpointError", "ComputationError", "DatasetError", "EngineError",
 
 
 class EngineError(Exception):
-    """Base of all errors that the computing code raises on purpose."""
+    """Base of all errors of the engine."""
 
 
 class DatasetError(EngineError):
-    """A dataset's file is missing, damaged or not what it should be; names the file."""
+    """A dataset's file is missing, damaged or invalid; the message names the file."""
 
 
 class ModelFileError(EngineError):
-    """A model's file is damaged, or holds a model that this code cannot use."""
+    """A model's file is damaged, or holds a model that the engine cannot use."""
 
 
 class CheckpointError(ModelFileError):
-    """A training cannot go on from this state: it is damaged, or that of another step or network."""
+    """A training cannot resume from this state: it is damaged, or of another step or network."""
 
 
 class ComputationError(EngineError):
-    """The computation failed (a loss that is no number), or names what the model does not have."""
+    """The computation failed (its loss is NaN, for example), or names something that the model does not have."""

@@ -1,7 +1,7 @@
-"""What can be set in a computation, as plain values.
+"""Settings of computations, as plain values.
 
-Only what no computation can be made of is refused, with a ValueError; the narrower ranges of a service's jobs are
-written in the contract.
+Only settings that no computation can use are refused, with ``ValueError``; the contract has the narrower ranges of a
+service's jobs.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,11 @@ Precision: TypeAlias = Literal["float32", "bfloat16"]
 class ConvolutionSettings:
     """A convolution of stride 1 that keeps the size, its bias and activation, then a max-pooling.
 
-    `kernel_size` and `pool_size` are in pixels; a pool of 1 means no pooling, windows that do not fit are dropped.
+    Attributes:
+        filters: number of output channels.
+        kernel_size: side of the kernel, in pixels.
+        activation: after the bias.
+        pool_size: side of the pooling window, in pixels; 1 means no pooling. Windows that do not fit are dropped.
     """
 
     filters: int
@@ -66,11 +70,17 @@ TUTORIAL: Final = NetworkSettings(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
-    """A training run of `iterations` steps with Adam.
+    """A training run with Adam.
 
-    Reports come after the first step, at every multiple of `report_interval` steps and after the last; accuracy on
-    the validation split is measured at multiples of `validation_interval` (0: never). `network` is not looked at
-    where a model is continued. `seed` is 0 to 2**64 - 1.
+    Attributes:
+        network: layers of a new network; ignored where a model is continued.
+        learning_rate: of Adam.
+        precision: of activations and gradients.
+        batch_size: images a step, at least 1.
+        iterations: steps, at least 0.
+        report_interval: steps between two reports, at least 1; the first and the last step have reports as well.
+        validation_interval: steps between two measurements of the accuracy on the validation split; 0: never.
+        seed: 0 to 2**64 - 1.
     """
 
     network: NetworkSettings = TUTORIAL
@@ -99,11 +109,16 @@ class EvaluateSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisualizeSettings:
-    """How to visualize.
+    """A visualization.
 
-    Each feature is climbed `iterations` steps from each of `restarts` starts; the best image of them is returned, or
-    with `keep_all` all are. `seed` decides starts and transforms. `trace` records every iteration. `frames` is how many
-    images of the way are kept, at most `iterations` + 1. `render` says how an image is optimized.
+    Attributes:
+        iterations: updates of each image, at least 0.
+        seed: of starts and transforms, 0 to 2**64 - 1.
+        trace: whether to record every iteration.
+        frames: number of intermediate images to keep, at most ``iterations`` + 1.
+        restarts: ascents of each feature, from different starts, at least 1.
+        keep_all: whether to return the images of all restarts, instead of the best one.
+        render: how an image is optimized.
     """
 
     iterations: int = planning.TUTORIAL_ITERATIONS
@@ -119,7 +134,7 @@ class VisualizeSettings:
 
 
 def _check(settings: object, **least: int) -> None:
-    """Raise ValueError if a setting is less than it can be, or a seed has more than 64 bits."""
+    """Raise ``ValueError`` if a setting is below its bound, or the seed has more than 64 bits."""
     for name, bound in least.items():
         if getattr(settings, name) < bound:
             raise ValueError(f"{name} must be at least {bound}, not {getattr(settings, name)}")

@@ -1,4 +1,4 @@
-"""A labelled set of images in memory, and how to get it by name."""
+"""Labelled sets of images in memory, which can be loaded by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,9 @@ __all__ = ["Dataset", "Examples", "Split", "check_examples", "load_dataset", "sc
 class Split:
     """One part of a dataset; the arrays are read-only.
 
-    images: uint8 [n, height, width, channels], 0 to 255. labels: int64 [n], class numbers.
+    Attributes:
+        images: uint8 [n, height, width, channels], 0 to 255.
+        labels: int64 [n], class numbers.
     """
 
     images: npt.NDArray[np.uint8]
@@ -58,7 +60,7 @@ class Dataset:
                 numbers, integers [n].
             validation: the same for the validation split, which is empty by default.
             test: the same for the test split, which is empty by default.
-            classes: names of the classes; by default the numbers that there are.
+            classes: names of the classes; by default the numbers from 0 to the largest label.
             name: for messages.
 
         Raises:
@@ -86,7 +88,11 @@ class Dataset:
         )
 
     def split(self, name: str) -> Split:
-        """Return the split called `name`; raises DatasetError if there is none."""
+        """Return the split called ``name``.
+
+        Raises:
+            DatasetError: if there is none.
+        """
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
         if name not in splits:
             raise DatasetError(f"{self.name} has no split {name!r}; it has {', '.join(splits)}")
@@ -94,9 +100,13 @@ class Dataset:
 
 
 def load_dataset(name: str) -> Dataset:
-    """Return the dataset `datasets/{id}`, or of this id, from memory if this process has loaded it before.
+    """Return a dataset, from memory if this process has loaded it before.
 
-    Raises DatasetError if there is none of this name, or its files are missing or damaged.
+    Args:
+        name: ``datasets/{id}``, or the id.
+
+    Raises:
+        DatasetError: if there is none of this name, or its files are missing or damaged.
     """
     return _loaded(name if "/" in name else f"datasets/{name}")
 
@@ -109,7 +119,7 @@ def _loaded(name: str) -> Dataset:
 
 
 def scaled(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return images as networks see them: float32, 0 to 1."""
+    """Return images as networks read them: float32, 0 to 1."""
     return np.divide(images, 255, dtype=np.float32)
 
 

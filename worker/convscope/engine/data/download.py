@@ -17,17 +17,25 @@ MIRRORS: Final = (
     "https://ossci-datasets.s3.amazonaws.com/mnist",
     "https://storage.googleapis.com/cvdf-datasets/mnist",
 )
-# Bounds how long a silent mirror is waited for, in seconds.
+# Bounds the wait for a silent mirror, in seconds.
 TIMEOUT_SECONDS: Final = 20.0
-# Bounds what is taken from a mirror; the largest of the files has about 10 MB.
+# Bounds a download; the largest of the files has about 10 MB.
 MAX_BYTES: Final = 64 * 2**20
 
 
 def download(name: str, *, mirror: str | None = None, unpack: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
-    """Return the file called `name` from the first mirror that has a good one, and what `unpack` makes of it.
+    """Download a file from the first mirror that has a valid one.
 
-    `unpack` raises DatasetError for a bad file. `mirror`, an address of http or https, takes the place of all others.
-    Raises DatasetError, naming the file and what went wrong at each mirror.
+    Args:
+        name: of the file.
+        mirror: an address with http or https, used instead of the public mirrors.
+        unpack: returns the content of the file; raises ``DatasetError`` for an invalid one.
+
+    Returns:
+        The file, and its content.
+
+    Raises:
+        DatasetError: naming the file and the fault of each mirror.
     """
     faults = []
     for place in [mirror] if mirror else MIRRORS:

@@ -1,4 +1,4 @@
-"""MNIST's gzipped files: where they are looked for, how they are checked and, where absent, downloaded."""
+"""MNIST's gzipped files: found in a folder or downloaded, and checked."""
 
 import gzip
 import hashlib
@@ -18,7 +18,7 @@ __all__ = ["Archive", "read_archive"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """A gzipped file: its name, and size in bytes and SHA-256 of what it holds."""
+    """A gzipped file: its name, and the size in bytes and the SHA-256 of its content."""
 
     name: str
     size: int
@@ -26,9 +26,10 @@ class Archive:
 
 
 def read_archive(archive: Archive) -> bytes:
-    """Return what the archive holds, from the first folder that has the file, else downloaded and kept.
+    """Return the content of a file from the first folder that has it; if none has, download and keep it.
 
-    Raises DatasetError, naming the file, if it is damaged or it cannot be got.
+    Raises:
+        DatasetError: naming the file, if it is damaged or cannot be downloaded.
     """
     try:
         settings = DataSettings.from_environment()
@@ -43,7 +44,7 @@ def read_archive(archive: Archive) -> bytes:
 
 
 def _checkout() -> list[Path]:
-    """Return the dataset's folder in the checkout that this very file lies in; nothing for an installed package."""
+    """Return the dataset's folder in the checkout that holds this file; empty for an installed package."""
     root = Path(__file__).resolve().parents[4]
     return [root / "data" / "mnist"] if (root / "pyproject.toml").is_file() else []
 
@@ -61,9 +62,9 @@ def _checked(archive: Archive, compressed: bytes, *, origin: str) -> bytes:
             content = file.read(archive.size + 1)  # no more: a wrong file may hold any amount
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{origin} is damaged: {error}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != archive.sha256:
-        raise DatasetError(f"{origin} has the wrong checksum: its content's SHA-256 is {found}, not {archive.sha256}")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != archive.sha256:
+        raise DatasetError(f"{origin} has the wrong checksum: its content's SHA-256 is {digest}, not {archive.sha256}")
     return content
 
 
@@ -76,7 +77,7 @@ def _fetched(archive: Archive, folder: Path, mirror: str | None) -> bytes:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    """Write the file under a temporary name and rename it: other processes see all of it or nothing."""
+    """Write a file under a temporary name and rename it, so that other processes see all of it or nothing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:

@@ -17,13 +17,18 @@ _UNSIGNED_BYTE = 8
 
 
 def decode_idx(content: bytes, *, name: str) -> npt.NDArray[np.uint8]:
-    """Return the array that `content` encodes, a read-only view of it.
+    """Return the array that ``content`` encodes, a read-only view of it.
 
-    Raises DatasetError, naming the file `name`, if it is no IDX file of unsigned bytes, cut short or too long.
+    Args:
+        content: of an IDX file.
+        name: of the file, for messages.
+
+    Raises:
+        DatasetError: if it is not an IDX file of unsigned bytes, truncated or too long.
     """
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE:
         raise DatasetError(
-            f"{name} is no IDX file of unsigned bytes: it begins with {content[:4].hex(' ') or 'nothing'}"
+            f"{name} is not an IDX file of unsigned bytes: it begins with {content[:4].hex(' ') or 'nothing'}"
         )
     header = 4 + 4 * content[3]
     if len(content) < header:

@@ -1,4 +1,4 @@
-"""MNIST, from the folders where its files may lie or else from a mirror.
+"""MNIST, from a folder or from a mirror.
 
 LeCun, Cortes and Burges: 60,000 training and 10,000 test images of handwritten digits, 28 x 28 pixels, grey.
 """
@@ -16,10 +16,10 @@ __all__ = ["ARCHIVES", "CLASSES", "IMAGE_SHAPE", "VALIDATION_EXAMPLES", "read"]
 
 IMAGE_SHAPE: Final = (28, 28, 1)
 CLASSES: Final = tuple("0123456789")
-# The last of the training file are held out for validation, as in the tutorial.
+# The last examples of the training file are held out for validation, as in the tutorial.
 VALIDATION_EXAMPLES: Final = 5_000
 
-# The sums are those of the files inside the gzips: mirrors compress the same files differently.
+# The digests are of the content of the gzips: mirrors compress the same files differently.
 ARCHIVES: Final = {
     archive.name: archive
     for archive in (
@@ -50,7 +50,8 @@ ARCHIVES: Final = {
 def read(part: Literal["train", "t10k"]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return images uint8 [n, 28, 28, 1] and labels int64 [n] of one of the two published parts.
 
-    Raises DatasetError, naming the file, if one is damaged, or is missing and cannot be downloaded.
+    Raises:
+        DatasetError: naming the file, if it is damaged, or is missing and cannot be downloaded.
     """
     images = _decode(f"{part}-images-idx3-ubyte.gz")
     labels = _decode(f"{part}-labels-idx1-ubyte.gz")

@@ -1,4 +1,4 @@
-"""Where datasets are looked for, read from the environment: the engine has no other settings there."""
+"""Places of datasets, read from the environment: the engine's only variables."""
 
 import os
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ __all__ = ["DataSettings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings:
-    """Places of datasets; an empty variable is as one that is not set.
+    """Places of datasets; an empty variable counts as unset.
 
     Attributes:
-        folder: has the datasets, each in a folder of its name (``CONVSCOPE_DATA``); None: there is no such folder.
+        folder: has one folder for each dataset, by name (``CONVSCOPE_DATA``); None: there is no such folder.
         home: downloaded files are kept below it (``CONVSCOPE_HOME``, ``~/.convscope``).
         mirror: the address to download MNIST from, instead of the public ones (``CONVSCOPE_MNIST_URL``).
     """
@@ -28,14 +28,14 @@ class DataSettings:
         """Read the three variables.
 
         Raises:
-            ValueError: for a folder that is not there, or what is no address of the web; names the variable.
+            ValueError: naming the variable, for a folder that does not exist or an invalid address.
         """
         folder = _path(environment, "CONVSCOPE_DATA")
         if folder and not folder.is_dir():
             raise ValueError(f"CONVSCOPE_DATA is {str(folder)!r}, which is not a folder")
         home = _path(environment, "CONVSCOPE_HOME")
         mirror = environment.get("CONVSCOPE_MNIST_URL") or None
-        if mirror and not _is_mirror(mirror):  # which may hold a password: it is not shown
+        if mirror and not _is_mirror(mirror):  # it may hold a password, so it is not shown
             raise ValueError("CONVSCOPE_MNIST_URL must be http://HOST/PATH or https://HOST/PATH, with nothing else")
         return cls(folder=folder, home=home or Path.home() / ".convscope", mirror=mirror)
 

@@ -1,3 +1,3 @@
-"""How well a model classifies labelled images."""
+"""Evaluation of models on labelled images."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Which class a model takes images for, and how sure it is."""
+"""Classification of images, with probabilities."""
 
 import threading
 from collections.abc import Callable
@@ -22,12 +22,12 @@ __all__ = ["Classifier", "Predictions", "Progress", "classify_all", "has_classes
 
 # Predicted classes, int32 [n], and their softmax probabilities, float32 [n].
 Predictions: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
-# Takes the number of images done and of all.
+# Takes the number of images done, and of all.
 Progress: TypeAlias = Callable[[int, int], None]
 
 
 def no_progress(done: int, total: int) -> None:
-    """Do nothing with the news that `done` of `total` images are classified."""
+    """Do nothing."""
 
 
 def has_classes(model: keras.Model) -> bool:
@@ -39,7 +39,8 @@ def has_classes(model: keras.Model) -> bool:
 class Classifier:
     """A model as a compiled function from images to classes; made once, called from any number of threads.
 
-    Raises ModelFileError if the model gives anything but one number for each class.
+    Raises:
+        ModelFileError: if the model's output is not one number for each class.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -54,11 +55,11 @@ class Classifier:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that the compiled function takes, in bytes, by estimate."""
+        """Estimated memory of the compiled function, in bytes."""
         return COMPILED_BYTES
 
     def weights_changed(self) -> None:
-        """Do nothing: the compiled function reads the weights where they are."""
+        """Do nothing: the compiled function reads the model's variables."""
 
     def __call__(self, images: Any) -> Predictions:
         """Classify images, an array or tensor float32 [n, height, width, channels], 0 to 1."""
@@ -66,7 +67,7 @@ class Classifier:
         return predicted.numpy(), probability.numpy()
 
     def prepare(self) -> None:
-        """Compile, and look at an image, so that the first call finds everything ready."""
+        """Compile, and classify an image, so that the first call is fast."""
         with self._preparing:
             if "_function" not in vars(self):
                 self._function(tf.zeros([1, *self._image_shape]))
@@ -88,7 +89,7 @@ class Classifier:
 
 
 def _ends_with_softmax(model: keras.Model) -> bool:
-    """Tell whether a model gives probabilities: foreign ones often end in a softmax of their own."""
+    """Return whether a model's output are probabilities: models from elsewhere often end in a softmax."""
     last = model.layers[-1]
     if isinstance(last, keras.Model):
         return _ends_with_softmax(last)
@@ -103,7 +104,7 @@ def classify_all(
     progress: Progress = no_progress,
     pulse: Pulse = no_pulse,
 ) -> Predictions:
-    """Classify any number of images, uint8 [n, height, width, channels], batches side by side on all threads."""
+    """Classify any number of images, uint8 [n, height, width, channels], batches in parallel on all threads."""
     total = len(images)
 
     def work(start: int, _: threading.Event) -> Predictions:

@@ -1,4 +1,4 @@
-"""Measures how well a model classifies a set of labelled images."""
+"""Measures of how well a model classifies labelled images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,10 +23,14 @@ DEFAULT: Final = EvaluateSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Misclassified:
-    """An example that the model got wrong.
+    """A misclassified example.
 
-    `index` counts from the first image; `image` is float32 [height, width, channels], 0 to 1; `probability` is that of
-    the class that the model chose.
+    Attributes:
+        index: number of the image, from 0.
+        image: float32 [height, width, channels], 0 to 1.
+        true: number of the true class.
+        predicted: number of the predicted class.
+        probability: of the predicted class, 0 to 1.
     """
 
     index: int
@@ -38,11 +42,17 @@ class Misclassified:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """How well a model classifies.
+    """Result of an evaluation.
 
-    `confusion` is int64 [classes, classes], rows the true classes, columns the predicted ones. `precision`, `recall`
-    and `f1` are float64 [classes], NaN where their denominator is 0, `f1` also where one of the others is; `support` is
-    int64 [classes].
+    Attributes:
+        correct: number of images that are classified correctly.
+        total: number of images.
+        confusion: int64 [classes, classes], rows the true classes, columns the predicted ones.
+        precision: float64 [classes], 0 to 1, NaN where its denominator is 0.
+        recall: likewise.
+        f1: likewise, NaN also where one of the others is.
+        support: int64 [classes], number of images of each class.
+        errors: the first misclassified examples.
     """
 
     correct: int
@@ -56,7 +66,7 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of the examples that are classified right, 0 to 1."""
+        """Share of the images that are classified correctly, 0 to 1."""
         return self.correct / self.total
 
 
@@ -76,13 +86,13 @@ def evaluate(
         model: leads from one image through layers to one number for each class.
         images: uint8 [n, height, width, channels], 0 to 255; at least one.
         labels: class numbers, integers [n].
-        settings: how.
+        settings: batch size, and how many misclassified examples to keep.
         classes: names of the classes, which say how many there are; by default as many as the model has outputs.
-        progress: called with the number of images that are done, and of all, after every batch.
+        progress: called after every batch with the number of images done, and of all.
         pulse: called several times a second; what it raises ends the run.
 
     Raises:
-        ModelFileError: if the model gives anything but one number for each class.
+        ModelFileError: if the model's output is not one number for each class.
         DatasetError: if images and labels do not fit each other.
     """
     check_examples(images, labels)

@@ -1,4 +1,4 @@
-"""What of a Keras file decides the functions that are compiled for its model: all but the weights' values."""
+"""Architectures: the part of a Keras file that decides its compiled functions, all but the values of the weights."""
 
 import hashlib
 import json
@@ -6,20 +6,20 @@ from typing import Any, Final
 
 __all__ = ["WITH_CONSTANTS", "architecture_key"]
 
-# Settings of a layer that only say which values its weights begin with.
+# Settings of a layer that only decide the initial values of its weights.
 INITIALIZER: Final = "_initializer"
 # How the model was trained.
 COMPILATION: Final = "compile_config"
-# Layers that compute, when they are loaded, something from their weights that a compiled function holds as a constant.
+# Layers that compute a constant of compiled functions from their weights when they are loaded.
 WITH_CONSTANTS: Final = frozenset({"Normalization"})
 
 
 def architecture_key(config: Any, sha256: str) -> str:
-    """Return a key that files have in common if one's compiled functions compute the other, given its weights.
+    """Return a key that is equal for files whose compiled functions can be shared, given the weights.
 
     Args:
         config: the file's configuration, as read from JSON.
-        sha256: the file's digest, which the key depends on only where functions hold more than the configuration.
+        sha256: the file's digest; the key depends on it only where functions contain values of the weights.
     """
     names = set[str]()
     shape = _without_values(config, names)
@@ -28,7 +28,7 @@ def architecture_key(config: Any, sha256: str) -> str:
 
 
 def _without_values(value: Any, names: set[str]) -> Any:
-    """Return a configuration without what decides only values; the classes in it are added to ``names``."""
+    """Return a configuration without initial values, and add the classes in it to ``names``."""
     if isinstance(value, list):
         return [_without_values(inner, names) for inner in value]
     if not isinstance(value, dict):

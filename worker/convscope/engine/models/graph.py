@@ -16,7 +16,7 @@ __all__ = ["IMAGE", "Graph", "Step"]
 # The number of the value that is the image.
 IMAGE: Final = 0
 
-# Takes what the values that a step reads are by now, by number; returns the positional and the named arguments.
+# Takes the values computed so far, by number; returns the positional and the named arguments of a step.
 Arguments: TypeAlias = Callable[[Mapping[int, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
 
 
@@ -24,9 +24,14 @@ Arguments: TypeAlias = Callable[[Mapping[int, Any]], tuple[tuple[Any, ...], dict
 class Step:
     """One call of a layer.
 
-    `path` is the layer's name, after those of the models that it is nested in: `outer/inner/layer`; `call` counts the
-    layer's calls, from 1. `reads` and `makes` are the numbers of the values that it takes and gives; `shape` is that of
-    its output for one image.
+    Attributes:
+        path: the layer's name, after those of the models that it is nested in: ``outer/inner/layer``.
+        call: number of the layer's call, from 1.
+        layer: the Keras layer.
+        reads: numbers of its input values.
+        makes: numbers of its output values.
+        shape: of its output for one image.
+        arguments: returns the layer's arguments.
     """
 
     path: str
@@ -39,15 +44,20 @@ class Step:
 
     @property
     def name(self) -> str:
-        """The layer's path, and for later calls which it is: `layer#2`."""
+        """The layer's path, with the number of later calls: ``layer#2``."""
         return self.path if self.call == 1 else f"{self.path}#{self.call}"
 
 
 class Graph:
-    """What a model computes, step by step; the image is value 0.
+    """The computation of a model, step by step; the image is value 0.
 
-    `output` is the number of the model's output. Raises ModelFileError for a model that is not made of layers between
-    one image of fixed size [height, width, channels] and one output.
+    Attributes:
+        image_shape: (height, width, channels).
+        steps: in the order of computation.
+        output: number of the model's output.
+
+    Raises:
+        ModelFileError: for a model that is not made of layers between one image of fixed size and one output.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -80,7 +90,7 @@ class Graph:
 
     @cached_property
     def largest(self) -> int:
-        """The most numbers that one step makes for one image."""
+        """The largest number of values that one step computes for one image."""
         return max(math.prod(self.shape(value)) for step in self.steps for value in step.makes)
 
     def maker(self, value: int) -> Step:
@@ -105,17 +115,17 @@ class Graph:
         return steps[::-1]
 
     def _place(self, model: Any, prefix: str, values: list[int]) -> list[int]:
-        """Append the steps of a model that reads some values; returns the numbers of what it makes."""
+        """Append the steps of a model that reads these values, and return the numbers of its outputs."""
         if isinstance(model, keras.Sequential):
             for layer in model.layers:
                 values = self._call(layer, prefix, values, [], _only_argument(values[0]))
             return values
-        known = {id(tensor): value for tensor, value in zip(model.inputs, values, strict=True)}
+        numbers = {id(tensor): value for tensor, value in zip(model.inputs, values, strict=True)}
         for node in _nodes(model):
-            reads = [known[id(tensor)] for tensor in node.arguments.keras_tensors]
-            made = self._call(node.operation, prefix, reads, node.outputs, _arguments_of(node, dict(known)))
-            known.update(zip(map(id, node.outputs), made, strict=True))
-        return [known[id(tensor)] for tensor in model.outputs]
+            reads = [numbers[id(tensor)] for tensor in node.arguments.keras_tensors]
+            made = self._call(node.operation, prefix, reads, node.outputs, _arguments_of(node, dict(numbers)))
+            numbers.update(zip(map(id, node.outputs), made, strict=True))
+        return [numbers[id(tensor)] for tensor in model.outputs]
 
     def _call(self, layer: Any, prefix: str, reads: list[int], outputs: list[Any], arguments: Arguments) -> list[int]:
         path = f"{prefix}{layer.name}"
@@ -150,7 +160,11 @@ class Graph:
 
 
 def _ends(model: Any) -> tuple[list[Any], list[Any]]:
-    """Return the inputs and outputs of a model; raises ModelFileError if its layers are not known."""
+    """Return the inputs and outputs of a model.
+
+    Raises:
+        ModelFileError: if its layers are unknown.
+    """
     known = isinstance(model, keras.Sequential) or hasattr(model, "_nodes_by_depth")
     try:
         inputs, outputs = (model.inputs, model.outputs) if known else (None, None)
@@ -162,7 +176,7 @@ def _ends(model: Any) -> tuple[list[Any], list[Any]]:
 
 
 def _nodes(model: Any) -> Iterable[Any]:
-    """Return the calls that a functional model is made of, in order. Keras has no public way to them."""
+    """Return the calls of a functional model, in order. Keras has no public way to them."""
     by_depth = model._nodes_by_depth  # noqa: SLF001 - see above
     return (node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input)
 
@@ -171,9 +185,9 @@ def _only_argument(value: int) -> Arguments:
     return lambda values: ((values[value],), {})
 
 
-def _arguments_of(node: Any, known: Mapping[int, int]) -> Arguments:
+def _arguments_of(node: Any, numbers: Mapping[int, int]) -> Arguments:
     def arguments(values: Mapping[int, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        tensors = {id(tensor): values[known[id(tensor)]] for tensor in node.arguments.keras_tensors}
+        tensors = {id(tensor): values[numbers[id(tensor)]] for tensor in node.arguments.keras_tensors}
         args, kwargs = node.arguments.fill_in(tensors)
         return args, kwargs
 

@@ -1,4 +1,4 @@
-"""What a Keras file holds, looked at before Keras does: sizes, checksums, and the weights' file."""
+"""Checks of a Keras file before Keras opens it: sizes, checksums, and the weights' file."""
 
 import io
 import json
@@ -15,35 +15,37 @@ __all__ = ["CONFIG", "METADATA", "count_numbers", "open_archive", "read_config"]
 CONFIG: Final = "config.json"
 METADATA: Final = "metadata.json"
 WEIGHTS: Final = "model.weights.h5"
-# The members of a Keras file, and how large they may be unpacked, in bytes.
+# The members of a Keras file, and their largest unpacked sizes, in bytes.
 LIMITS: Final = {CONFIG: 16 * 2**20, METADATA: 2**16, WEIGHTS: 4 * 2**30}
-# Weights hardly shrink; what does by more than this is made to burst.
+# Weights hardly shrink: a file that is packed by more than this factor is a decompression bomb.
 MOST_SHRINKING: Final = 100
-# What NumPy calls numbers: floats, integers, booleans; Keras keeps bfloat16 as raw bytes.
+# NumPy's kinds of numbers: floats, integers, booleans; Keras stores bfloat16 as raw bytes.
 NUMBERS: Final = "fiubV"
 
 
 def open_archive(data: bytes) -> zipfile.ZipFile:
-    """Return a Keras file whose members are as they should be.
-
-    The checksum of every member is compared: Keras itself would take damaged weights for good ones.
+    """Open a Keras file and check its members, checksums included: Keras itself would accept damaged weights.
 
     Raises:
-        ModelFileError: says what is wrong.
+        ModelFileError: if a member is missing, damaged or too large.
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         _check_members(archive)
         damaged = archive.testzip()
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise ModelFileError(f"the model's file is no Keras file, or cut short: {error}") from error
+        raise ModelFileError(f"the model's file is not a Keras file, or truncated: {error}") from error
     if damaged is not None:
         raise ModelFileError(f"the model's file is damaged: {damaged} does not match its checksum")
     return archive
 
 
 def read_config(archive: zipfile.ZipFile) -> Any:
-    """Return the model's configuration; raises ModelFileError if it is no JSON."""
+    """Return the model's configuration.
+
+    Raises:
+        ModelFileError: if it is not JSON.
+    """
     try:
         return json.loads(archive.read(CONFIG))
     except (ValueError, RecursionError) as error:
@@ -51,10 +53,10 @@ def read_config(archive: zipfile.ZipFile) -> Any:
 
 
 def count_numbers(archive: zipfile.ZipFile) -> int:
-    """Return how many numbers the weights' file holds, links and references followed nowhere.
+    """Return how many numbers the weights' file holds, without following links and references.
 
     Raises:
-        ModelFileError: if it holds anything but plain arrays of numbers that take room in this very file.
+        ModelFileError: if it holds anything but plain arrays of numbers that are stored in this file.
     """
     data = archive.read(WEIGHTS)
     try:
@@ -81,23 +83,25 @@ def _check_members(archive: zipfile.ZipFile) -> None:
 def _arrays(group: h5py.Group, seen: set[Any]) -> list[tuple[int, int]]:
     """Return the size of each array below a group, in numbers and in bytes.
 
-    What is there under two names is refused: a few such groups in each other are more arrays than one can count.
+    An object with two names is refused: a few such groups nested in each other contain too many arrays to count.
     """
-    found = []
+    sizes = []
     for name in group:
         member = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
         if member is None or member in seen:
             raise ModelFileError(f"the model's weights have a link at {group.name}/{name}")
         seen.add(member)
         if isinstance(member, h5py.Group):
-            found += _arrays(member, seen)
+            sizes += _arrays(member, seen)
         else:
-            found.append(_array(member))
-    return found
+            sizes.append(_array(member))
+    return sizes
 
 
 def _array(dataset: Any) -> tuple[int, int]:
     plain = isinstance(dataset, h5py.Dataset) and not dataset.is_virtual and dataset.external is None
     if not plain or dataset.chunks is not None or dataset.dtype.kind not in NUMBERS:
-        raise ModelFileError(f"the model's weights have something at {dataset.name} that is no plain array of numbers")
+        raise ModelFileError(
+            f"the model's weights have something at {dataset.name} that is not a plain array of numbers"
+        )
     return int(dataset.size), int(dataset.nbytes)

@@ -1,6 +1,6 @@
-"""Keras files without what is of the moment: a training that is repeated gives the same bytes.
+"""Keras files without dates and addresses, so that a training that is repeated gives the same bytes.
 
-The name of a model's file is the digest of its bytes, and images are known by it.
+A model's file is named by the digest of its bytes, which cache keys of images contain.
 """
 
 import io
@@ -21,7 +21,7 @@ def canonical(data: bytes) -> bytes:
             content = written.read(name)
             if name in CHANGES:
                 content = json.dumps(CHANGES[name](json.loads(content))).encode()
-            file.writestr(zipfile.ZipInfo(name), content)  # of 1980, with which such archives begin
+            file.writestr(zipfile.ZipInfo(name), content)  # dated 1980, the first year of such archives
     return buffer.getvalue()
 
 
@@ -30,18 +30,18 @@ def _undated(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbered(config: Any) -> Any:
-    """Number the objects that several layers share as they come; Keras names them by their addresses."""
+    """Number the objects that several layers share in order; Keras names them by their addresses."""
     numbers: dict[int, int] = {}
 
     def walk(value: Any) -> Any:
         if isinstance(value, list):
-            return [walk(each) for each in value]
+            return [walk(inner) for inner in value]
         if not isinstance(value, dict):
             return value
-        found = {name: walk(each) for name, each in value.items()}
-        if isinstance(address := found.get("shared_object_id"), int):
-            found["shared_object_id"] = numbers.setdefault(address, len(numbers) + 1)
-        return found
+        walked = {name: walk(inner) for name, inner in value.items()}
+        if isinstance(address := walked.get("shared_object_id"), int):
+            walked["shared_object_id"] = numbers.setdefault(address, len(numbers) + 1)
+        return walked
 
     return walk(config)
 

@@ -1,7 +1,7 @@
-"""Which Keras models may be loaded: data, never code.
+"""Checks of a Keras model's configuration: only data may be loaded, never code.
 
-Keras makes objects of whatever classes a file's configuration names, some of which run code that the file brings along.
-So every class in it must be on this list before Keras sees the file.
+Keras makes objects of all classes that a file's configuration names, some of which run code from the file. So every
+class in it must be on this list before Keras opens the file.
 """
 
 import math
@@ -61,30 +61,32 @@ _CLASSES: Final = {
     "keras.metrics": _METRICS,
 }
 
-# What a configuration calls a tensor between two layers.
+# The class name of a tensor between two layers in a configuration.
 _TENSOR: Final = "__keras_tensor__"
-# Deeper than models nest.
+# Bounds the nesting of a configuration; those of real models are less deep.
 _DEEPEST: Final = 100
 
 
 def check_config(config: Any, numbers: int) -> None:
-    """Refuse a model's configuration, as read from JSON, unless all that it names is known.
+    """Refuse a model's configuration unless all its classes are known.
 
-    `numbers` is how many numbers the file's weights are: no layer can need more.
+    Args:
+        config: as read from JSON.
+        numbers: how many numbers the file's weights are; no layer can need more.
 
     Raises:
-        ModelFileError: names what is not allowed.
+        ModelFileError: naming what is not allowed.
     """
     if not isinstance(config, dict) or config.get("class_name") not in {"Functional", "Sequential"}:
         raise ModelFileError("the model is neither a functional model nor a Sequential")
-    for each in _objects(config, 0):
-        _check_class(each)
-        _check_size(each, numbers)
-        _check_names(each)
+    for entry in _objects(config, 0):
+        _check_class(entry)
+        _check_size(entry, numbers)
+        _check_names(entry)
 
 
 def _objects(value: Any, depth: int) -> Iterator[dict[str, Any]]:
-    """Yield every mapping inside a value that names a class, or a module, or a function to look up."""
+    """Yield every mapping inside a value that names a class, a module or a function."""
     if depth > _DEEPEST:
         raise ModelFileError(f"the model's configuration is nested more than {_DEEPEST} deep")
     if isinstance(value, dict):
@@ -97,8 +99,8 @@ def _objects(value: Any, depth: int) -> Iterator[dict[str, Any]]:
             yield from _objects(inner, depth + 1)
 
 
-def _check_class(each: dict[str, Any]) -> None:
-    module, name, registered = each.get("module"), each.get("class_name"), each.get("registered_name")
+def _check_class(entry: dict[str, Any]) -> None:
+    module, name, registered = entry.get("module"), entry.get("class_name"), entry.get("registered_name")
     if name == _TENSOR and module is None and registered is None:
         return
     known = isinstance(module, str) and isinstance(name, str) and name in _CLASSES.get(module, ())
@@ -107,10 +109,10 @@ def _check_class(each: dict[str, Any]) -> None:
         raise ModelFileError(f"the model has a {module}.{name}, which is not allowed; layers may be {layers}")
 
 
-def _check_size(each: dict[str, Any], numbers: int) -> None:
-    """Refuse a layer with more weights than the file has, before Keras makes room for them."""
-    config, built = each.get("config"), each.get("build_config")
-    if each.get("module") != "keras.layers" or not isinstance(config, dict):
+def _check_size(entry: dict[str, Any], numbers: int) -> None:
+    """Refuse a layer with more weights than the file has, before Keras allocates memory for them."""
+    config, built = entry.get("config"), entry.get("build_config")
+    if entry.get("module") != "keras.layers" or not isinstance(config, dict):
         return
     channels = _sizes(built.get("input_shape") if isinstance(built, dict) else None)[-1:]
     least = _least_weights(config, channels[0] if channels else 1)
@@ -119,7 +121,7 @@ def _check_size(each: dict[str, Any], numbers: int) -> None:
 
 
 def _least_weights(config: dict[str, Any], channels: int) -> int:
-    """Return how many weights a layer has at least that reads so many channels; 0 for those without a kernel."""
+    """Return a lower bound of the weights of a layer that reads ``channels`` channels; 0 without a kernel."""
     window, units, filters, multiplier, groups = (
         math.prod(_sizes(config.get(name)))
         for name in ("kernel_size", "units", "filters", "depth_multiplier", "groups")
@@ -131,9 +133,9 @@ def _least_weights(config: dict[str, Any], channels: int) -> int:
     return channels * units * filters * window // max(groups, 1)
 
 
-def _check_names(each: dict[str, Any]) -> None:
-    """Refuse odd names of a model's layers, but for inputs, which compute nothing; what is no list is left to Keras."""
-    config = each.get("config")
+def _check_names(entry: dict[str, Any]) -> None:
+    """Refuse invalid names of a model's layers except inputs; a value that is not a list is left to Keras."""
+    config = entry.get("config")
     listed = config.get("layers") if isinstance(config, dict) else None
     layers = [layer for layer in listed if isinstance(layer, dict)] if isinstance(listed, list) else []
     configs = [layer.get("config") for layer in layers if layer.get("class_name") != "InputLayer"]
@@ -142,4 +144,4 @@ def _check_names(each: dict[str, Any]) -> None:
 
 def _sizes(value: Any) -> list[int]:
     values = value if isinstance(value, list) else [value]
-    return [each for each in values if isinstance(each, int)]
+    return [size for size in values if isinstance(size, int)]

@@ -1,7 +1,7 @@
 """Models as the bytes of a Keras file (.keras): weights, and Adam's moments and step count.
 
-Plain Keras opens such a file as well: `keras.saving.load_model(path)`. A file may come from a stranger: it is loaded
-only once everything in it is known to be data.
+Keras opens such a file as well: ``keras.saving.load_model(path)``. A file may come from an untrusted source: it is
+loaded only after everything in it is known to be data.
 """
 
 import tempfile
@@ -32,14 +32,15 @@ def model_to_bytes(model: keras.Model) -> bytes:
 def model_from_bytes(data: bytes) -> keras.Model:
     """Return the model in a Keras file, with its optimizer's state.
 
-    Raises ModelFileError if the file is damaged, or holds anything but layers that are known, with names that can be
-    used (see `layer_names`), and their weights.
+    Raises:
+        ModelFileError: if the file is damaged, or holds anything but known layers with valid names (see
+            ``layer_names``) and their weights.
     """
     return KerasFile(data).load(training=True)
 
 
 class KerasFile:
-    """A Keras file whose content is known to be data, and nothing but layers that are allowed.
+    """A Keras file whose content is checked to be data, with allowed layers only.
 
     Attributes:
         config: the model's configuration, as read from JSON.
@@ -58,20 +59,20 @@ class KerasFile:
         """Return the model.
 
         Args:
-            training: whether its training is to continue: with its optimizer and the optimizer's state.
+            training: whether to load the optimizer and its state, to continue the training.
 
         Raises:
-            ModelFileError: if Keras cannot make it, or its name cannot be used.
+            ModelFileError: if Keras cannot load it, or its name is invalid.
         """
         model = self._opened(lambda path: keras.saving.load_model(path, safe_mode=True, compile=training))
         check_model_name(model.name)
         return model
 
     def load_into(self, model: keras.Model) -> None:
-        """Give a model of the same architecture the weights of this one; a failure leaves it with some of them.
+        """Load the weights of this file into a model of the same architecture; a failure leaves it with some of them.
 
         Raises:
-            ModelFileError: if the weights are not those of the architecture.
+            ModelFileError: if the weights do not match the architecture.
         """
         self._opened(model.load_weights)
 
@@ -82,7 +83,7 @@ class KerasFile:
             path.write_bytes(self._data)
             try:
                 return use(path)
-            except Exception as error:  # what Keras raises for a bad file has no common class
+            except Exception as error:  # Keras' errors for an invalid file have no common class
                 raise ModelFileError(f"the model's file cannot be loaded: {_first_line(error)}") from error
 
 

@@ -1,4 +1,4 @@
-"""Names of layers and models: images are listed and saved by them, and TensorFlow computes under them."""
+"""Valid names of layers and models: images are listed and saved by them, and TensorFlow uses them as scopes."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,16 +9,16 @@ from convscope.engine.models.graph import Step
 
 __all__ = ["check_config_names", "check_layer_names", "check_model_name"]
 
-# What TensorFlow can compute under, but for the slashes of either kind; Keras builds layers of any name.
+# The names that TensorFlow accepts, without slashes and backslashes; Keras accepts any name.
 USABLE: Final = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*")
 
-# Of a layer's whole name, with those of the models that it is nested in: file systems allow 255 bytes.
+# Bounds a layer's whole name, with those of the models that it is nested in: file systems allow 255 bytes.
 MOST_CHARACTERS: Final = 200
 
 # Characters of a name that an error shows.
 SHOWN: Final = 60
 
-# To be said of a name.
+# Descriptions of valid names, for messages.
 CHARACTERS: Final = "letters A to Z and a to z, digits, '_', '.', '-' and '>', the first a letter, digit or '.'"
 ALLOWED: Final = (
     f"a layer's name is of 1 to {MOST_CHARACTERS} characters, with those of the models around it, of {CHARACTERS}, and"
@@ -27,20 +27,20 @@ ALLOWED: Final = (
 
 
 def check_model_name(name: str) -> None:
-    """Refuse a model whose own name is odd.
+    """Refuse a model whose own name is invalid.
 
     Raises:
-        ModelFileError: says what is allowed.
+        ModelFileError: saying what is allowed.
     """
     if name and not USABLE.fullmatch(name):
         raise ModelFileError(f"the model cannot have the name {_shown(name)}; a model's name is of {CHARACTERS}")
 
 
 def check_layer_names(steps: Iterable[Step]) -> None:
-    """Refuse a model with a layer whose name is odd, or that of another layer.
+    """Refuse a model with a layer whose name is invalid, or that of another layer.
 
     Raises:
-        ModelFileError: names the layer, and says what is allowed.
+        ModelFileError: naming the layer and what is allowed.
     """
     layers: dict[str, Any] = {}
     for step in steps:
@@ -52,10 +52,10 @@ def check_layer_names(steps: Iterable[Step]) -> None:
 
 
 def check_config_names(names: Sequence[object]) -> None:
-    """Refuse odd names among those of the layers of one model, as its configuration has them.
+    """Refuse invalid names among those of the layers in a model's configuration.
 
     Raises:
-        ModelFileError: names the layer, and says what is allowed.
+        ModelFileError: naming the layer and what is allowed.
     """
     seen: set[str] = set()
     for name in names:
@@ -75,5 +75,5 @@ def _refused(name: object, fault: str) -> ModelFileError:
 
 
 def _shown(name: object) -> str:
-    spelled = repr(name)
-    return f"{spelled[:SHOWN]}..." if len(spelled) > SHOWN else spelled
+    text = repr(name)
+    return f"{text[:SHOWN]}..." if len(text) > SHOWN else text

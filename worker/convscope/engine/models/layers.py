@@ -1,4 +1,4 @@
-"""Layers in parts: what is linear in the input, then the bias, then the activation."""
+"""The parts of a layer: its linear function of the input, the bias, the activation."""
 
 from typing import Any, Final, TypeAlias
 
@@ -24,7 +24,7 @@ FeatureLayer: TypeAlias = (
     | keras.layers.Dense
 )
 
-# Layers whose output channels are features of their own.
+# Layers whose output channels are features.
 FEATURE_LAYERS: Final = (
     keras.layers.Conv2D,
     keras.layers.Conv2DTranspose,
@@ -33,7 +33,7 @@ FEATURE_LAYERS: Final = (
     keras.layers.Dense,
 )
 
-# Layers that are nothing but an activation.
+# Layers that only apply an activation.
 ACTIVATIONS: Final = (
     keras.layers.Activation,
     keras.layers.ELU,
@@ -45,23 +45,23 @@ ACTIVATIONS: Final = (
 
 
 def is_activation(layer: Any) -> bool:
-    """Tell whether a layer is nothing but an activation."""
+    """Return whether a layer only applies an activation."""
     return isinstance(layer, ACTIVATIONS)
 
 
 def has_features(layer: Any) -> bool:
-    """Tell whether a layer's output channels are features that can be visualized."""
+    """Return whether a layer's output channels are features that can be visualized."""
     return isinstance(layer, FEATURE_LAYERS)
 
 
 def kernel_of(layer: FeatureLayer) -> Any:
-    """Return the weights that decide a layer's outputs one by one: the last axis, for depthwise ones the last two."""
+    """Return the weights whose last axis (of depthwise layers, last two axes) are the layer's output channels."""
     return layer.pointwise_kernel if isinstance(layer, keras.layers.SeparableConv2D) else layer.kernel
 
 
 def linear(layer: FeatureLayer, inputs: Any, kernel: Any) -> Any:
-    """Compute a layer without bias and activation, with `kernel` in place of its own (see `kernel_of`)."""
-    inputs, kernel = (tf.cast(each, layer.compute_dtype) for each in (inputs, kernel))
+    """Compute a layer without bias and activation, with another kernel (see ``kernel_of``)."""
+    inputs, kernel = (tf.cast(tensor, layer.compute_dtype) for tensor in (inputs, kernel))
     if isinstance(layer, keras.layers.SeparableConv2D):
         kernels = (tf.cast(layer.depthwise_kernel, layer.compute_dtype), kernel)
         return keras.ops.separable_conv(inputs, *kernels, **_placing(layer), dilation_rate=layer.dilation_rate)
@@ -76,7 +76,7 @@ def linear(layer: FeatureLayer, inputs: Any, kernel: Any) -> Any:
 
 
 def biased(layer: FeatureLayer, outputs: Any) -> Any:
-    """Go on from a layer's linear part to its output before the activation: add the bias, if it has one."""
+    """Return a layer's output before the activation, given its linear part: add the bias, if it has one."""
     return tf.nn.bias_add(outputs, tf.cast(layer.bias, outputs.dtype)) if layer.use_bias else outputs
 
 

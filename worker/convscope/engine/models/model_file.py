@@ -1,4 +1,4 @@
-"""Models of Keras files whose compiled functions are kept, and shared by all files of one architecture."""
+"""Models of Keras files, whose compiled functions all files of one architecture share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ __all__ = ["ModelFile", "Shared", "loaded_models"]
 
 
 class Shared(Protocol):
-    """Something that is made once for all models of an architecture."""
+    """A value that all models of an architecture share."""
 
     @property
     def size_bytes(self) -> int:
-        """Memory that it takes, in bytes, by estimate."""
+        """Estimated memory of the value, in bytes."""
 
     def weights_changed(self) -> None:
-        """Forget what follows from the weights' values."""
+        """Drop what was computed from the weights' values."""
 
 
 Value = TypeVar("Value", bound=Shared)
@@ -41,20 +41,20 @@ class _Weights:
 
 
 class _Architecture:
-    """One model in memory that has the weights of one file after another, and what is compiled for it."""
+    """One model in memory, which gets the weights of one file after another, and its compiled functions."""
 
     def __init__(self, model: keras.Model, sha256: str) -> None:
         self._model = model
-        self._sha256 = sha256  # of the file whose weights the model has; empty while they are mixed
+        self._sha256 = sha256  # of the file whose weights the model has; empty while they are loaded
         self._shared: dict[Callable[[keras.Model], Any], Any] = {}
 
     @property
     def size_bytes(self) -> int:
-        shared: int = sum(each.size_bytes for each in self._shared.values())
+        shared: int = sum(value.size_bytes for value in self._shared.values())
         return _size_bytes(self._values()) + shared
 
     def read(self, sha256: str, file: KerasFile) -> Sequence[npt.NDArray[Any]]:
-        """Return the values of a file's weights, which the model has from now on."""
+        """Load the weights of a file, and return their values."""
         if sha256 != self._sha256:
             self._sha256 = ""
             file.load_into(self._model)
@@ -62,7 +62,7 @@ class _Architecture:
         return self._values()
 
     def take(self, sha256: str, values: Sequence[npt.NDArray[Any]]) -> None:
-        """Give the model the weights of a file, unless it has them."""
+        """Set the weights of the model to those of a file, unless it has them."""
         if sha256 == self._sha256:
             return
         self._sha256 = ""
@@ -71,7 +71,7 @@ class _Architecture:
         self._changed(sha256)
 
     def shared(self, make: Callable[[keras.Model], Value]) -> Value:
-        """Return what is made of the model, once."""
+        """Return ``make(model)``, which is made once."""
         if make not in self._shared:
             self._shared[make] = make(self._model)
         value: Value = self._shared[make]
@@ -82,17 +82,17 @@ class _Architecture:
 
     def _changed(self, sha256: str) -> None:
         self._sha256 = sha256
-        for each in self._shared.values():
-            each.weights_changed()
+        for value in self._shared.values():
+            value.weights_changed()
 
 
 class ModelFile:
-    """A Keras file whose model is loaded when it is used, unless the caches have it.
+    """A Keras file whose model is loaded on first use, unless the caches have it.
 
     Args:
-        sha256: the digest of the file, which names it in the caches.
+        sha256: digest of the file, its key in the caches.
         read: returns the file's bytes; called only where they are needed.
-        caches: what the process keeps.
+        caches: of the process.
     """
 
     def __init__(self, sha256: str, read: Callable[[], bytes], caches: Caches) -> None:
@@ -101,16 +101,17 @@ class ModelFile:
         self._caches = caches
 
     def clear_caches(self) -> None:
-        """Evict everything that is kept, of other models as well, to make room."""
+        """Evict everything, of other models as well, to free memory."""
         self._caches.clear()
 
     def shared(self, make: Callable[[keras.Model], Value]) -> Value:
-        """Return what ``make`` makes of the model, which has this file's weights until another file is used.
+        """Return ``make(model)``, where the model has this file's weights until another file is used.
 
-        To be called before each use. It is made once for all files of the architecture, and must follow the weights.
+        To be called before each use. The value is made once for all files of the architecture, and must follow the
+        weights.
 
         Raises:
-            ModelFileError: if the file cannot be used.
+            ModelFileError: if the file is invalid.
         """
         weights = self._caches.get(("weights", self._sha256), self._weights)
         architecture = self._architecture(weights.architecture, lambda: KerasFile(self._read()))

@@ -1,4 +1,4 @@
-"""Builds networks as Keras models, and describes what is in one."""
+"""Networks built as Keras models, and descriptions of models."""
 
 import math
 from dataclasses import dataclass
@@ -29,10 +29,12 @@ POOLINGS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerDescription(LayerShape):
-    """One call of a layer of a model: its sizes, and what it does.
+    """One call of a layer of a model; the weights of a layer with several calls count for the first one.
 
-    `op` is the name of the layer's class; `inputs` are the names of what it reads, "" for the image. The weights of a
-    layer that is called several times count for its first call.
+    Attributes:
+        op: name of the layer's class.
+        inputs: names of the layers whose outputs it reads; ``""`` for the image.
+        kind: of the layer.
     """
 
     op: str
@@ -45,8 +47,11 @@ def build_network(
 ) -> keras.Model:
     """Return a new network, compiled with Adam, whose output is the logits.
 
-    Its input is float32 [n, *image_shape], 0 to 1. Kernels are Glorot-uniform, a function of `seed`, the layer's name
-    and its shape; biases are zero. Raises ComputationError if the poolings leave nothing of the image.
+    Its input is float32 [n, *image_shape], 0 to 1. Kernels are Glorot-uniform, a function of ``seed``, the layer's name
+    and its shape; biases are zero.
+
+    Raises:
+        ComputationError: if the poolings leave nothing of the image.
     """
     thread_count()  # before TensorFlow's first operation, which initializing is
     image = outputs = keras.Input(image_shape, name="image")
@@ -61,7 +66,7 @@ def build_network(
 
 
 def compile_model(model: keras.Model, learning_rate: float) -> None:
-    """Give the model Adam (beta1 0.9, beta2 0.999, epsilon 1e-8) with empty moments, and the loss that is minimized."""
+    """Compile a model with Adam (beta1 0.9, beta2 0.999, epsilon 1e-8, moments 0) and the loss to minimize."""
     optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-8, name="adam")
     optimizer.build(model.trainable_variables)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -69,10 +74,13 @@ def compile_model(model: keras.Model, learning_rate: float) -> None:
 
 
 def describe(model: keras.Model) -> list[LayerDescription]:
-    """Return the model's layers from input to output; those of nested models as `outer/inner`, later calls as `name#2`.
+    """Return a model's layers from input to output.
 
-    Raises ModelFileError for a model that is not made of layers between one image and one output, or with odd names
-    (see `layer_names`).
+    Layers of nested models are called ``outer/inner``, later calls of a layer ``name#2``.
+
+    Raises:
+        ModelFileError: for a model that is not made of layers between one image and one output, or with invalid names
+            (see ``layer_names``).
     """
     graph = Graph(model)
     check_model_name(model.name)
@@ -139,7 +147,7 @@ def _kind(layer: keras.layers.Layer) -> LayerKind:
 
 
 def _logits(graph: Graph) -> Step | None:
-    """Return the dense layer that gives the output, or what its activation gives; None if there is none."""
+    """Return the dense layer that computes the output, possibly before an activation; None if there is none."""
     step = graph.output_step
     while isinstance(step.layer, keras.layers.Activation | keras.layers.Softmax) and step.reads[0] != IMAGE:
         step = graph.maker(step.reads[0])

@@ -1,3 +1,3 @@
-"""What all computations share: threads, memory, randomness, pulses."""
+"""What all computations share: threads, memory, caches, randomness, pulses."""
 
 __all__: list[str] = []

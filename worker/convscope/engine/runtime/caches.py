@@ -1,4 +1,4 @@
-"""What a process keeps from one computation to the next: the least recently used goes first."""
+"""What a process keeps from one computation to the next; the least recently used is evicted first."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -8,16 +8,16 @@ from convscope.engine.runtime.memory import return_memory
 
 __all__ = ["COMPILED_BYTES", "Caches", "Kept"]
 
-# What a compiled function takes with its kernels, about.
+# Approximate memory of a compiled function with its kernels, in bytes.
 COMPILED_BYTES: Final = 4 * 2**20
 
 
 class Kept(Protocol):
-    """Something that is kept."""
+    """A value in a cache."""
 
     @property
     def size_bytes(self) -> int:
-        """Memory that it takes, in bytes, by estimate; may grow."""
+        """Estimated memory of the value, in bytes; may grow."""
 
 
 Value = TypeVar("Value", bound=Kept)
@@ -26,8 +26,8 @@ Value = TypeVar("Value", bound=Kept)
 class Caches:
     """Loaded weights and compiled functions, by key; for one thread.
 
-    They only save time: a computation gives the same bits whatever is kept. What is in use stays usable when it is
-    evicted; its memory is free once the computation has ended.
+    They only save time: a computation gives the same bits whatever is cached. A value in use stays usable when it is
+    evicted; its memory is released when the computation has ended.
     """
 
     def __init__(self) -> None:
@@ -35,19 +35,19 @@ class Caches:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that everything kept takes, in bytes, by estimate."""
+        """Estimated memory of all values, in bytes."""
         return sum(value.size_bytes for value in self._kept.values())
 
     def __iter__(self) -> Iterator[Hashable]:
-        """Yield the keys of what is kept, the least recently used first."""
+        """Yield the keys, the least recently used first."""
         return iter(self._kept)
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return what is kept under a key, made if there is nothing; it is now the most recently used.
+        """Return the value of a key, made if there is none; it is the most recently used now.
 
         Args:
-            key: tells everything that decides the value.
-            make: returns the value; what it raises is passed on, and nothing is kept.
+            key: contains everything that decides the value.
+            make: returns the value; if it raises, nothing is cached.
         """
         if key not in self._kept:
             self._kept[key] = make()
@@ -56,7 +56,7 @@ class Caches:
         return value
 
     def trim(self, size_bytes: int) -> None:
-        """Evict, the least recently used first, until at most so many bytes are kept, by estimate."""
+        """Evict values, the least recently used first, until the estimate is at most ``size_bytes``."""
         evicted = False
         while self._kept and self.size_bytes > size_bytes:
             self._kept.popitem(last=False)

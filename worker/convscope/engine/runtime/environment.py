@@ -1,4 +1,4 @@
-"""What decides the exact bits of a computation, besides its settings."""
+"""Properties of this process that decide the exact bits of a computation, besides its settings."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ __all__ = ["environment"]
 
 
 def environment() -> dict[str, str]:
-    """Return versions and settings of this machine that decide the bits: software, processor, threads, oneDNN."""
+    """Return the properties that decide the bits, by name: software versions, processor, threads, oneDNN."""
     return {
         "tensorflow": tf.__version__,
         "keras": keras.__version__,

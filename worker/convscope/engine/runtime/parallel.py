@@ -1,4 +1,4 @@
-"""Work on several threads whose results come back in order, stoppable by a pulse."""
+"""Work on several threads whose results come in order, and which a pulse can stop."""
 
 import threading
 from collections import deque
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the answer of work that was told to stop
+class Stopped(Exception):  # noqa: N818 - not an error: the outcome of work that was told to stop
     """Raised by work that saw its stop event; its result is no longer wanted."""
 
 
@@ -27,11 +27,18 @@ def in_order(
     pulse: Pulse,
     meanwhile: Callable[[], None] | None = None,
 ) -> Generator[Result]:
-    """Yield `work(item, stop)` for each item, in the items' order, computed on `threads` threads.
+    """Yield the results of ``work(item, stop)`` in the items' order, computed on several threads.
 
-    The pulse is called on the caller's thread, all the while, and `meanwhile` once, while the first items are worked
-    on. If either raises, or the caller goes away, `stop` is set: long work should look at it now and then, and raise
-    Stopped. Close the generator (contextlib.closing) where an exception may leave it unfinished: no thread outlives it.
+    If the pulse or ``meanwhile`` raises, or the generator is closed, ``stop`` is set: long work should check it now and
+    then, and raise ``Stopped``. Close the generator (``contextlib.closing``) where an exception may leave it
+    unfinished: no thread outlives it.
+
+    Args:
+        work: takes an item and the event that asks it to stop.
+        items: to work on.
+        threads: their number.
+        pulse: called repeatedly on the caller's thread.
+        meanwhile: called once, while the first items are worked on.
     """
     stop = threading.Event()
     once = cache(meanwhile or (lambda: None))

@@ -1,8 +1,8 @@
-"""How a long computation lets its caller in.
+"""Pulses, by which the caller of a long computation can stop it.
 
-A computation calls its pulse a few times per second, always at a moment when nothing is half-written. The pulse may
-raise: the exception then ends the computation and reaches the caller unchanged. If it is an Interruption, a computation
-that can go on later saves first what it has done.
+A computation calls its pulse a few times a second, always when its state is consistent. The pulse may raise: the
+exception then ends the computation and reaches the caller unchanged. If it is an ``Interruption``, a computation that
+can be resumed saves its state first.
 """
 
 from collections.abc import Callable
@@ -11,14 +11,13 @@ __all__ = ["PULSE_SECONDS", "Interruption", "Pulse", "no_pulse"]
 
 Pulse = Callable[[], None]
 
-# Bounds how long a computation goes on without calling its pulse, in seconds: half of the second within which a
-# request to stop should be seen.
+# Bounds the time between two pulses, in seconds: half of the second within which a request to stop should be seen.
 PULSE_SECONDS = 0.4
 
 
-class Interruption(Exception):  # noqa: N818 - no error: somebody's wish
-    """Base of what a pulse raises to say: stop, but keep what was done."""
+class Interruption(Exception):  # noqa: N818 - not an error, but a request
+    """Base of the exceptions with which a pulse stops a computation that is to keep its progress."""
 
 
 def no_pulse() -> None:
-    """Do nothing: the pulse of a computation that nobody will stop."""
+    """Do nothing: the pulse of a computation that is never stopped."""

@@ -1,9 +1,9 @@
-"""How the computations share the processor.
+"""Threads of computations.
 
-Every operation runs on one thread, and as many run side by side as there are threads: halves of a batch, chunks of
-images. Two operations on a core each waste far less than one operation cut over two cores (measured on two cores:
-1.3 times as many training steps per second in float32, 1.5 times in bfloat16). A side effect is as welcome: what an
-operation computes does not depend on the number of threads.
+Every operation runs on one thread, and as many run in parallel as there are threads: halves of a batch, chunks of
+images. Two operations on one core each waste far less than one operation that is split over two cores (measured on two
+cores: 1.3 times as many training steps a second in float32, 1.5 times in bfloat16). Besides, the result of an operation
+does not depend on the number of threads.
 """
 
 import logging
@@ -18,13 +18,17 @@ logger = logging.getLogger(__name__)
 
 
 def configure_threads(threads: int | None = None) -> int:
-    """Give TensorFlow `threads` threads.
-
-    The default is TensorFlow's own variable `TF_NUM_INTEROP_THREADS`, else one for each processor that this process
-    may use.
+    """Set the number of TensorFlow's threads.
 
     Must come before TensorFlow's first operation in a process; later, the threads stay as they are. Runs no operation
-    itself. Returns the number of threads in effect.
+    itself.
+
+    Args:
+        threads: by default TensorFlow's variable ``TF_NUM_INTEROP_THREADS``, else one for each processor that this
+            process may use.
+
+    Returns:
+        The number of threads in effect.
     """
     count = threads or default_threads()
     try:
@@ -38,12 +42,12 @@ def configure_threads(threads: int | None = None) -> int:
 
 @cache
 def thread_count() -> int:
-    """Return how many operations may run side by side; configures the default threads if nobody did before."""
+    """Return how many operations may run in parallel; sets the default if ``configure_threads`` was not called."""
     return _configured() or configure_threads()
 
 
 def default_threads() -> int:
-    """Return how many threads TensorFlow gets unless told otherwise."""
+    """Return the default number of threads."""
     given = os.environ.get("TF_NUM_INTEROP_THREADS", "")
     return int(given) if given.isdecimal() and int(given) > 0 else len(os.sched_getaffinity(0))
 

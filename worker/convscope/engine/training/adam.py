@@ -14,10 +14,10 @@ __all__ = ["FusedAdam"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FusedAdam:
-    """Applies the update of Kingma and Ba (2015, section 2, its efficient form), as `keras.optimizers.Adam` does.
+    """Applies the update of Kingma and Ba (2015, section 2, its efficient form), as ``keras.optimizers.Adam`` does.
 
-    The moments, the step count and the learning rate are the optimizer's variables, so that a saved model goes on
-    exactly. Whose they are is told at each use: one compiled function serves many models.
+    The moments, the step count and the learning rate are the optimizer's variables, so that a saved model resumes
+    exactly. They are arguments, since one compiled function serves many models.
     """
 
     beta_1: float
@@ -26,7 +26,11 @@ class FusedAdam:
 
     @classmethod
     def of(cls, model: keras.Model) -> "FusedAdam":
-        """Return the update of a model; raises ModelFileError if it was compiled with anything but plain Adam."""
+        """Return the update of a model.
+
+        Raises:
+            ModelFileError: if it was compiled with anything but plain Adam.
+        """
         optimizer = model.optimizer
         if type(optimizer) is not keras.optimizers.Adam or optimizer.amsgrad:
             raise ModelFileError("the model has no Adam optimizer, so its training cannot be continued")

@@ -1,4 +1,4 @@
-"""Which examples each step sees."""
+"""The examples of each training step."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,8 @@ __all__ = ["BatchStream"]
 class BatchStream:
     """An endless stream of examples: one permutation of all of them after another, cut into batches.
 
-    Step s takes the examples at positions s * batch_size and following. So the batch is a function of seed, batch size
-    and step: whoever resumes at a step needs nothing else.
+    Step s takes the examples from position s * batch_size on. So the batch is a function of seed, batch size and step,
+    and a training can resume at any step.
     """
 
     def __init__(self, examples: int, batch_size: int, seed: int) -> None:
@@ -22,7 +22,7 @@ class BatchStream:
         self._cached: dict[int, npt.NDArray[np.int32]] = {}
 
     def batches(self, step: int, count: int) -> npt.NDArray[np.int32]:
-        """Return the example numbers of `count` steps from `step` on, int32 [count, batch_size]."""
+        """Return the example numbers of ``count`` steps from ``step`` on, int32 [count, batch_size]."""
         start, stop = step * self._batch_size, (step + count) * self._batch_size
         epochs = range(start // self._examples, -(-stop // self._examples))
         self._cached = {epoch: self._permutation(epoch) for epoch in epochs}

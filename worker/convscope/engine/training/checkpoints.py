@@ -1,4 +1,4 @@
-"""When the state of a training run is kept, and from where a run goes on."""
+"""Checkpoints of a training run: when its state is saved, and which state it resumes from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +15,17 @@ __all__ = ["NO_CHECKPOINTS", "Checkpoints", "Saver", "resume_at"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoints:
-    """How a run keeps its state, and the state that it goes on from.
+    """How a run saves its state, and the state that it resumes from.
 
-    `save` takes a step and the model as that step left it; the model goes on changing when `save` has returned. It is
-    called at multiples of `save_interval` steps (at least 1), when more than `save_seconds` have passed since the last
-    time, and before an Interruption ends the run; never where no step has been done since the last time or the start.
-    `resume` is a step after the run's start and up to its end, and `state_to_bytes` of the model as that step left it.
-    Steps count from the model's very first step.
+    Steps count from the model's first step. A state is saved at multiples of ``save_interval`` steps, when more than
+    ``save_seconds`` have passed since the last time, and before an ``Interruption`` ends the run; never without a new
+    step since the last time or the start.
+
+    Attributes:
+        save: takes a step and the model in the state of that step; the model changes again when it has returned.
+        save_interval: steps, at least 1.
+        save_seconds: time in seconds.
+        resume: a step after the run's start and up to its end, and the ``state_to_bytes`` of that step.
     """
 
     save: Callable[[int, keras.Model], None] = lambda *_: None
@@ -34,7 +38,7 @@ NO_CHECKPOINTS: Final = Checkpoints()
 
 
 class Saver:
-    """Saves a model, never twice at one step, and knows when it last did."""
+    """Saves a model, at most once at a step, and remembers when."""
 
     def __init__(self, checkpoints: Checkpoints, model: keras.Model, step: int) -> None:
         self._checkpoints = checkpoints
@@ -43,12 +47,12 @@ class Saver:
         self._saved_time = monotonic()
 
     def save_if_late(self, step: int) -> None:
-        """Save if the last time is too long ago."""
+        """Save if the last time was too long ago."""
         if monotonic() - self._saved_time > self._checkpoints.save_seconds:
             self.save(step)
 
     def save(self, step: int) -> None:
-        """Save, unless nothing has been done since the last time."""
+        """Save, unless no step was done since the last time."""
         if step == self._saved_step:
             return
         self._saved_step = step
@@ -57,9 +61,16 @@ class Saver:
 
 
 def resume_at(model: keras.Model, resume: tuple[int, bytes], *, start_step: int, last_step: int) -> int:
-    """Bring a model that has done `start_step` steps into the state of a later step, and return that step.
+    """Restore the state of a later step into a model, and return that step.
 
-    Raises CheckpointError if the state is damaged or not that of this step of this run.
+    Args:
+        model: has done ``start_step`` steps.
+        resume: the step and its state.
+        start_step: first step of the run.
+        last_step: last step of the run.
+
+    Raises:
+        CheckpointError: if the state is damaged or not of this step of this run.
     """
     step, state = resume
     if not start_step < step <= last_step:
@@ -69,7 +80,7 @@ def resume_at(model: keras.Model, resume: tuple[int, bytes], *, start_step: int,
         restore_state(model, state)
     except ModelFileError as error:
         raise CheckpointError(str(error)) from error
-    found = int(model.optimizer.iterations.numpy())
-    if found != expected:
-        raise CheckpointError(f"the training state is not of step {step}: Adam counts {found} steps, not {expected}")
+    counted = int(model.optimizer.iterations.numpy())
+    if counted != expected:
+        raise CheckpointError(f"the training state is not of step {step}: Adam counts {counted} steps, not {expected}")
     return step

@@ -30,7 +30,8 @@ _ACTIVATIONS: Final[dict[Any, Callable[[Any], Any]]] = {
 class Forward:
     """The model as a function of images and weights.
 
-    Raises ModelFileError for a model of another make than `build_network`'s.
+    Raises:
+        ModelFileError: for a model that ``build_network`` did not make.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -46,10 +47,11 @@ class Forward:
         return tuple(self._stages)
 
     def __call__(self, images: Any, weights: Sequence[Any]) -> Any:
-        """Return logits [n, classes] of images [n, h, w, c], 0 to 1.
+        """Return logits [n, classes].
 
-        `weights` are in the order of the model's trainable variables; images and weights have one floating type, which
-        is that of the computation.
+        Args:
+            images: [n, h, w, c], 0 to 1, of the floating type of the computation.
+            weights: in the order of the model's trainable variables, of the same type.
         """
         values = images
         for stage in self._stages:

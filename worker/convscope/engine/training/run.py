@@ -1,4 +1,4 @@
-"""A training run from its first step to its last, with its reports."""
+"""Training runs and their reports."""
 
 import math
 import time
@@ -35,12 +35,17 @@ DEFAULT: Final = TrainSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReport:
-    """How training stands after a step.
+    """State of a training after a step; steps count from the model's first step.
 
-    `step` and `last_step` count from the model's very first step. `loss` is the mean cross-entropy of the step's batch
-    before its update, in nats; `batch_accuracy` that of the same batch after it, 0 to 1. `steps_per_second` is the mean
-    since the report before, or since the first step that was done here. In a report of that step it and
-    `remaining_seconds` are None.
+    Attributes:
+        step: the step.
+        last_step: the last step of the run.
+        loss: mean cross-entropy of the step's batch before its update, in nats.
+        batch_accuracy: accuracy on the same batch after the update, 0 to 1.
+        steps_per_second: mean since the previous report, or since the first step of this process; None in the report
+            of that step.
+        remaining_seconds: estimate; None in the report of that step.
+        validation_accuracy: accuracy on the validation split, 0 to 1; None where it was not measured.
     """
 
     step: int
@@ -54,9 +59,13 @@ class TrainReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainOutcome:
-    """The trained model, its step count, the run's seconds with compiling, and its speed without its first step.
+    """Result of a training run.
 
-    Seconds and speed of a resumed run are of what was done since. The speed is None where nothing was measured.
+    Attributes:
+        model: the trained model.
+        step: its step count.
+        seconds: duration of the run, compilation included; of a resumed run, since it was resumed.
+        steps_per_second: speed without the first step; None where it was not measured.
     """
 
     model: keras.Model
@@ -76,22 +85,33 @@ def train(
     checkpoints: Checkpoints = NO_CHECKPOINTS,
     caches: Caches | None = None,
 ) -> TrainOutcome:
-    """Train a new network, or go on with `model` (which is changed) that has done `start_step` steps.
+    """Train a new network, or continue the training of a model.
 
-    With the same seed, dataset, number of threads and kind of machine the weights come out the same to the last bit,
-    in one run or in several that continue each other. With 0 iterations the model stays as it is, without a report.
+    With the same seed, dataset, number of threads and kind of machine the weights are the same to the last bit, in one
+    run or in several that continue each other. With 0 iterations the model is not changed, and there is no report.
 
-    A run that was stopped goes on from a checkpoint, given the same arguments, with the reports of the steps after it;
-    weights, optimizer and reports come out as if it had never stopped. A step's report is given before its checkpoint
-    is saved, so a run that dies between the two gives that report again when it is resumed.
+    A run that was stopped resumes from a checkpoint with the same arguments; weights, optimizer and the reports of the
+    later steps are as if it had never stopped. A step is reported before its checkpoint is saved, so a run that dies
+    between the two reports that step again when it is resumed.
 
-    Each report is handed to `progress`. What is compiled is kept in `caches` and taken from there; that changes nothing
-    but the time.
+    An exception of ``pulse``, ``progress`` or ``checkpoints.save`` ends the run; before an ``Interruption`` the state
+    is saved.
 
-    Raises ComputationError if the loss, or at the end a weight, is no finite number; ModelFileError if `model` cannot
-    be trained; DatasetError if a split that is needed is empty; CheckpointError, before the first step, if the
-    checkpoint is not of this run. What `pulse`, `progress` or `save` raise ends the run; if it is an Interruption, what
-    has been done is saved first.
+    Args:
+        dataset: with the splits that are needed.
+        settings: of the run.
+        model: the model to continue, which is changed; None: a new network.
+        start_step: steps that the model has done.
+        progress: called with each report.
+        pulse: called a few times a second.
+        checkpoints: how to save states, and the state to resume from.
+        caches: of compiled functions; they only save time.
+
+    Raises:
+        ComputationError: if the loss, or at the end a weight, is not finite.
+        ModelFileError: if the model cannot be trained.
+        DatasetError: if a split that is needed is empty.
+        CheckpointError: before the first step, if the checkpoint is not of this run.
     """
     started = time.perf_counter()
     _check_splits(dataset, settings)
@@ -191,7 +211,7 @@ class _Run:
         self._saver.save_if_late(self.step)
 
     def _state_before(self, step: int) -> bytes | None:
-        """Return the state one step before a validation, which can take long and be interrupted."""
+        """Return the state before a step with a validation, which can take long and be interrupted."""
         return state_to_bytes(self._model) if self._schedule.validates(step) else None
 
     def _report(self, loss: float, pulse: Pulse, before: bytes | None) -> TrainReport:
@@ -212,17 +232,17 @@ class _Run:
         try:
             predicted, _ = classify_all(self._classify, self._held_out.images, _VALIDATION_BATCH, pulse=pulse)
         except Interruption:
-            # The step is taken back, because its report, with a loss that only the step itself can tell, is not given.
+            # The step is undone, since it was not reported, and only the step itself can compute its loss again.
             restore_state(self._model, before)
             self.step -= 1
             raise
         return float(np.mean(predicted == self._held_out.labels))
 
     def _check_weights(self) -> None:
-        """Catch the last step's update, which no loss has seen."""
+        """Check the last step's update, which no loss depends on."""
         for variable in self._model.trainable_variables:
             if not np.isfinite(variable.numpy()).all():
                 raise ComputationError(
-                    f"a weight of {variable.path} is no finite number after step {self.step}, with learning rate "
+                    f"a weight of {variable.path} is not finite after step {self.step}, with learning rate "
                     f"{self._settings.learning_rate:g}; a smaller learning rate may help"
                 )

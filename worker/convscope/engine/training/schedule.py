@@ -1,4 +1,4 @@
-"""At which steps a training run has something to do besides training."""
+"""The steps of a training run that have a report, a validation or a checkpoint."""
 
 from convscope.engine.settings import TrainSettings
 
@@ -19,23 +19,23 @@ class Schedule:
         self._save_interval = save_interval
 
     def reports(self, step: int) -> bool:
-        """Whether the step's report is wanted."""
+        """Return whether a step is reported."""
         ends = (self.start_step + 1, self.last_step)
         return step in ends or step % self._report_interval == 0 or self.validates(step)
 
     def validates(self, step: int) -> bool:
-        """Whether its report is to have the accuracy on the validation split."""
+        """Return whether its report has the accuracy on the validation split."""
         return self._validation_interval > 0 and step % self._validation_interval == 0
 
     def saves(self, step: int) -> bool:
-        """Whether to save after it, whatever the time."""
+        """Return whether to save after it, whatever the time."""
         return step % self._save_interval == 0
 
     def next_stop(self, step: int) -> int:
-        """Return the next step after which there is something to do, or one before a validation."""
+        """Return the next step that is reported or saved, or that precedes a validation."""
         if step == self.start_step:
             return step + 1
-        stops = [_next_multiple(step, each) for each in (self._report_interval, self._save_interval)]
+        stops = [_next_multiple(step, interval) for interval in (self._report_interval, self._save_interval)]
         if self._validation_interval > 0:
             stops.append(max(step + 1, _next_multiple(step, self._validation_interval) - 1))
         return min(self.last_step, *stops)

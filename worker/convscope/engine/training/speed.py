@@ -1,4 +1,4 @@
-"""How fast training goes."""
+"""Speed of training."""
 
 import time
 
@@ -13,12 +13,12 @@ class Speed:
         self._latest: tuple[int, float] | None = None
 
     def begin(self, step: int) -> None:
-        """Measure from here on; later calls change nothing. The first step is not typical, because it may compile."""
+        """Start to measure; later calls change nothing. The first step is left out, because it may compile."""
         if self._first is None:
             self._first = self._latest = (step, time.perf_counter())
 
     def report(self, step: int) -> float | None:
-        """Return the speed since the report before, in steps per second; None if no step was done since."""
+        """Return the speed since the previous report, in steps per second; None if no step was done since."""
         before, self._latest = self._latest, (step, time.perf_counter())
         return _rate(before, self._latest)
 

@@ -1,7 +1,7 @@
-"""The state of a training run as bytes: all that a step changes, and nothing that can be built anew.
+"""The state of a training run as bytes: all that a step changes, and nothing that can be rebuilt.
 
-The bytes are the SHA-256 of what follows, then an uncompressed NumPy archive (.npz) of the model's variables and those
-of its optimizer: moments, step count, learning rate. ZIP's own checksums leave the headers out; the SHA-256 does not.
+The bytes are the SHA-256 of the rest, then an uncompressed NumPy archive (.npz) of the model's variables and those
+of its optimizer: moments, step count, learning rate. ZIP's own checksums do not cover the headers; the SHA-256 does.
 """
 
 import hashlib
@@ -33,10 +33,15 @@ def state_to_bytes(model: keras.Model) -> bytes:
 
 
 def restore_state(model: keras.Model, data: bytes) -> None:
-    """Give the variables of the model and its optimizer the values in `data`, from `state_to_bytes`.
+    """Restore the variables of a model and its optimizer.
 
-    The model must be made as the one whose state it was, its optimizer built. Raises ModelFileError, and leaves the
-    model as it is, if the bytes are damaged or the variables' number, shapes or types are others.
+    Args:
+        model: of the same architecture, with its optimizer built.
+        data: from ``state_to_bytes``.
+
+    Raises:
+        ModelFileError: if the bytes are damaged, or do not match the number, shapes or types of the variables; the
+            model is not changed.
     """
     variables = _variables(model)
     arrays = _unpack(data)
@@ -59,7 +64,7 @@ def _unpack(data: bytes) -> Arrays:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return dict(archive)
     except (zipfile.BadZipFile, TypeError, ValueError, EOFError, OSError) as error:
-        raise ModelFileError(f"the training state is no archive of arrays: {error}") from error
+        raise ModelFileError(f"the training state is not an archive of arrays: {error}") from error
 
 
 def _check(variables: Mapping[str, keras.Variable], arrays: Arrays) -> None:
@@ -68,9 +73,9 @@ def _check(variables: Mapping[str, keras.Variable], arrays: Arrays) -> None:
             f"the training state is another model's: it has {len(arrays)} variables, the model {len(variables)}"
         )
     for name, variable in variables.items():
-        found, expected = _form(arrays[name]), _form(variable.numpy())
-        if found != expected:
-            raise ModelFileError(f"the training state is another model's: {variable.path} is {expected}, not {found}")
+        stored, expected = _form(arrays[name]), _form(variable.numpy())
+        if stored != expected:
+            raise ModelFileError(f"the training state is another model's: {variable.path} is {expected}, not {stored}")
 
 
 def _form(array: npt.NDArray[np.generic]) -> str:

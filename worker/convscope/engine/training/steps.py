@@ -1,7 +1,7 @@
 """Many training steps in one compiled function.
 
-A step's batch is cut into shards that are computed side by side, each on one thread; the gradients of the shards are
-added in their order, so the bits depend on the number of shards and on nothing else.
+A step's batch is cut into shards that are computed in parallel, each on one thread; the gradients of the shards are
+added in their order, so the bits depend only on the number of shards.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from convscope.engine.training.forward import Forward
 
 __all__ = ["Steps", "shard_sizes"]
 
-# With fewer images a shard's fixed costs (a gradient of every weight, to be added up) outweigh the second thread.
+# With fewer images a shard's fixed costs (adding a gradient of every weight) outweigh the second thread.
 MIN_SHARD: Final = 8
 
 
 def shard_sizes(batch_size: int, threads: int) -> list[int]:
-    """Return how many images of a batch each shard has: as equal as can be, at most one shard for each thread."""
+    """Return how many images of a batch each shard has: as equal as possible, at most one shard for each thread."""
     shards = max(1, min(threads, batch_size // MIN_SHARD))
     return [batch_size // shards + (shard < batch_size % shards) for shard in range(shards)]
 
@@ -34,18 +34,18 @@ class Examples:
     """A split as tensors."""
 
     def __init__(self, split: Split) -> None:
-        self.split = split  # whose identity names this in caches, as long as it is kept
+        self.split = split  # its identity is the key in the caches, so it must not be freed
         self.images = tf.constant(split.images)
         self.labels = tf.constant(split.labels)
 
     @property
     def size_bytes(self) -> int:
-        """Memory that the tensors take, in bytes."""
+        """Memory of the tensors, in bytes."""
         return int(self.split.images.nbytes + self.split.labels.nbytes)
 
 
 class Given(NamedTuple):
-    """What the compiled functions are called with: a split's tensors, and the variables of optimizer and model."""
+    """Arguments of the compiled functions: a split's tensors, and the variables of optimizer and model."""
 
     images: Any
     labels: Any
@@ -57,12 +57,15 @@ class Steps:
     """Training steps of one model on one split, compiled.
 
     Args:
-        model: made as `build_network` does; ModelFileError is raised for any other.
-        split: what it learns.
+        model: made by ``build_network``.
+        split: to train on.
         batch_size: images a step.
         precision: of the forward and the backward pass.
-        threads: that compute side by side.
-        caches: where the compiled functions are, which are those of all models and splits of the same shapes.
+        threads: that compute in parallel.
+        caches: of compiled functions, which all models and splits of the same shapes share.
+
+    Raises:
+        ModelFileError: for a model that ``build_network`` did not make.
     """
 
     def __init__(
@@ -86,21 +89,23 @@ class Steps:
         )
         self._batch_size = batch_size
         shards = tuple(shard_sizes(batch_size, threads))
-        shapes = tuple((tuple(each.shape), each.dtype.name) for each in tf.nest.flatten(given))
+        shapes = tuple((tuple(tensor.shape), tensor.dtype.name) for tensor in tf.nest.flatten(given))
         key = ("steps", forward.key, adam, shapes, shards, precision)
         self._compiled = caches.get(key, lambda: CompiledSteps(forward, adam, shards, precision, given))
 
     def run(self, batches: npt.NDArray[np.int32]) -> tuple[int, float]:
         """Do a step for each batch of example numbers, int32 [steps, batch_size].
 
-        Stops early after a step whose loss is no finite number. Returns the number of steps done, and the mean
-        cross-entropy of the last one's batch before its update, in nats.
+        Stops early after a step whose loss is not finite.
+
+        Returns:
+            The number of steps done, and the mean cross-entropy of the last step's batch before its update, in nats.
         """
         done, loss = self._compiled.run(tf.constant(batches), self._given)
         return int(done), float(loss)
 
     def accuracy(self, batch: npt.NDArray[np.int32]) -> float:
-        """Return the share of a batch, int32 [batch_size], that is classified right; computed in float32."""
+        """Return the accuracy on a batch, int32 [batch_size], 0 to 1; computed in float32."""
         return int(self._compiled.accuracy(tf.constant(batch), self._given)) / self._batch_size
 
 
@@ -112,7 +117,7 @@ class CompiledSteps:
         adam: the update.
         shards: images in each part of a batch.
         precision: of the forward and the backward pass.
-        given: data, optimizer's and model's variables, of the shapes that the functions will be called with.
+        given: data and variables of the same shapes and types as the later arguments.
     """
 
     size_bytes: Final = 2 * COMPILED_BYTES
@@ -150,7 +155,7 @@ class CompiledSteps:
         return tf.add_n(losses), self._adam.apply(given.optimizer, given.weights, totals)
 
     def _gradient(self, shard: Any, weights: Sequence[Any], given: Given) -> tuple[Any, Any]:
-        """Return a shard's part of the batch's mean cross-entropy, and its gradient by the weights."""
+        """Return a shard's part of the batch's mean cross-entropy, and its gradient with respect to the weights."""
         images, labels = _examples(shard, given, self._type)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
@@ -161,9 +166,9 @@ class CompiledSteps:
 
     def _accuracy(self, batch: Any, given: Given) -> Any:
         weights = [tf.identity(weight) for weight in given.weights]
-        return tf.add_n([self._right(shard, weights, given) for shard in self._cut(batch)])
+        return tf.add_n([self._correct(shard, weights, given) for shard in self._cut(batch)])
 
-    def _right(self, shard: Any, weights: Sequence[Any], given: Given) -> Any:
+    def _correct(self, shard: Any, weights: Sequence[Any], given: Given) -> Any:
         images, labels = _examples(shard, given, tf.float32)
         predicted = tf.argmax(self._forward(images, weights), axis=-1, output_type=labels.dtype)
         return tf.math.count_nonzero(predicted == labels)
