@@ -119,7 +119,7 @@ def test_refused(written: str) -> None:
 
 
 @pytest.mark.parametrize("written", [50051, b"localhost:1", ("localhost", 1), Path("/run/s")])
-def test_what_is_no_text_is_refused(written: Any) -> None:
+def test_addresses_of_other_types_are_refused(written: Any) -> None:
     with pytest.raises(InvalidType, match=r"^address: "):
         Client(written)
 

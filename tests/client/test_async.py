@@ -29,20 +29,21 @@ from convscope.client import (
     errors,
 )
 from convscope.v1 import files_pb2, images_pb2, jobs_pb2
-from support.fake_service import FakeService, event, finished, job, running_fake
+from support.fake_service import FakeService, endless_watch, event, finished, job, running_fake
+from support.lags import MAX_LAG, largest_lag
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 
-# Results awaited at once, seconds between two looks at the clock, and seconds that one may come too late.
-RESULTS, TICK, MAX_LAG = 50, 0.01, 0.05
+# Results awaited at once.
+RESULTS = 50
 
 
 @pytest.fixture
 async def waiting(fake: FakeService) -> AsyncIterator[AsyncClient]:
     """An asyncio client of the fake, which does not wait long for one that is away."""
-    async with AsyncClient(fake.address, timeout=20, patience=5) as found:
-        yield found
+    async with AsyncClient(fake.address, timeout=20, patience=5) as connected:
+        yield connected
 
 
 def public_names(kind: type) -> set[str]:
@@ -66,8 +67,8 @@ def test_every_method_is_there_with_the_same_arguments(plain: type, asynchronous
             continue
         assert inspect.iscoroutinefunction(theirs) != returns_an_iterator(theirs) or name in {"job", "__init__"}, name
         expected = {key: (value.kind, value.default) for key, value in inspect.signature(ours).parameters.items()}
-        found = {key: (value.kind, value.default) for key, value in inspect.signature(theirs).parameters.items()}
-        assert list(found.items()) == list(expected.items()), name
+        arguments = {key: (value.kind, value.default) for key, value in inspect.signature(theirs).parameters.items()}
+        assert list(arguments.items()) == list(expected.items()), name
 
 
 def returns_an_iterator(method: Any) -> bool:
@@ -99,30 +100,9 @@ async def test_many_results_at_once_never_hold_up_the_program() -> None:
     assert best <= MAX_LAG
 
 
-async def largest_lag() -> float:
-    """How much too late a ticker is at most until it is cancelled; time that other programs had is left out."""
-    largest = 0.0
-    while True:
-        started, waited = time.monotonic(), waited_for_processor()
-        try:
-            await asyncio.sleep(TICK)
-        except asyncio.CancelledError:
-            return largest
-        late = time.monotonic() - started - TICK
-        if late > MAX_LAG:  # to ask takes time, too
-            late -= waited_for_processor() - waited
-        largest = max(largest, late)
-
-
-def waited_for_processor() -> float:
-    """Seconds that all threads have been kept waiting by other programs."""
-    tasks = Path("/proc/self/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[1]) for task in tasks) / 1e9
-
-
 @contextmanager
 def many_results() -> Iterator[str]:
-    """A service in a process of its own, whose jobs have large results; its address."""
+    """Run a service in a separate process, whose jobs have large results; yield its address."""
     command = [sys.executable, "-m", "support.many_results"]
     with subprocess.Popen(command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -173,7 +153,7 @@ async def test_one_of_two_that_await_can_leave(fake: FakeService, waiting: Async
 
 
 class Word:
-    """Watches that end when the word is said; `asked` has one for each."""
+    """Watches that end when the word is said; ``asked`` has one for each."""
 
     def __init__(self) -> None:
         self.asked: list[bool] = []
@@ -190,14 +170,7 @@ class Word:
 async def test_a_watch_that_is_closed_or_left_ends_the_call(fake: FakeService, waiting: AsyncClient) -> None:
     ended: list[bool] = []
 
-    def endless(_: Any, context: grpc.ServicerContext) -> Iterator[jobs_pb2.JobEvent]:
-        context.add_callback(lambda: ended.append(True))
-        sequence = 0
-        while context.is_active():
-            sequence += 1
-            yield event(sequence)
-
-    fake.handlers["WatchJob"] = endless
+    fake.handlers["WatchJob"] = endless_watch(ended)
     async with aclosing(waiting.job("j").watch()) as events:
         assert (await anext(events)).sequence == 1
     await eventually(ended)
@@ -208,7 +181,7 @@ async def test_a_watch_that_is_closed_or_left_ends_the_call(fake: FakeService, w
     await eventually(ended)
 
 
-async def test_a_watch_is_taken_up_where_it_broke(fake: FakeService, waiting: AsyncClient) -> None:
+async def test_a_watch_is_resumed_where_it_broke(fake: FakeService, waiting: AsyncClient) -> None:
     log = [*(event(sequence) for sequence in range(1, 5)), finished(5)]
 
     def breaking(request: Any, context: grpc.ServicerContext) -> Iterator[jobs_pb2.JobEvent]:
@@ -340,7 +313,7 @@ def file(fake: FakeService) -> files_pb2.File:
 
 
 @pytest.mark.usefixtures("file")
-async def test_a_download_is_taken_up_where_it_broke(fake: FakeService, waiting: AsyncClient, tmp_path: Path) -> None:
+async def test_a_download_is_resumed_where_it_broke(fake: FakeService, waiting: AsyncClient, tmp_path: Path) -> None:
     def breaking(request: Any, context: grpc.ServicerContext) -> Iterator[files_pb2.ReadFileResponse]:
         yield files_pb2.ReadFileResponse(data=DATA[request.offset :][:10_000])
         if request.offset + 10_000 < len(DATA):
@@ -386,7 +359,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*"))
 
 
-async def test_a_file_that_is_not_there(fake: FakeService, waiting: AsyncClient) -> None:
+async def test_a_missing_file(fake: FakeService, waiting: AsyncClient) -> None:
     fake.handlers["ListFiles"] = lambda *_: files_pb2.ListFilesResponse()
     with pytest.raises(NotFound):
         await waiting.job("j").read_file("b")

@@ -58,7 +58,7 @@ def test_all_pages_come_in_order(pages: FakeService, client: Client) -> None:
     assert (history.step - 1).tolist() == (history.loss * 2).tolist() == numbers
     assert [example.index for example in client.job("j").examples()] == numbers
     assert [int(file.basename) for file in client.job("j").files()] == numbers
-    assert [int(found.name.removeprefix("jobs/")) for found in client.jobs()] == numbers
+    assert [int(job.name.removeprefix("jobs/")) for job in client.jobs()] == numbers
     assert [request.page_token for request in pages.requests] == ["", "4", "8"] * 4
     assert {request.parent for request in pages.requests[:9]} == {"models/m", "jobs/j"}
 
@@ -69,7 +69,7 @@ async def test_all_pages_come_in_order_for_asyncio(pages: FakeService) -> None:
         assert ((await client.history("m")).step - 1).tolist() == numbers
         assert [example.index async for example in client.job("j").examples()] == numbers
         assert [int(file.basename) async for file in client.job("j").files()] == numbers
-        assert [int(found.name.removeprefix("jobs/")) async for found in client.jobs()] == numbers
+        assert [int(job.name.removeprefix("jobs/")) async for job in client.jobs()] == numbers
     assert [request.page_token for request in pages.requests] == ["", "4", "8"] * 4
 
 

@@ -15,7 +15,7 @@ from convscope.client import Client, FailureReason, JobCancelled, JobFailed, err
 from convscope.client.tensors import encode
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
 from convscope.v1.feature_pb2 import Feature
-from support.fake_service import FakeService, event, finished, job, running_fake
+from support.fake_service import FakeService, endless_watch, event, finished, job, running_fake
 from support.stored_images import sent
 
 BREAKS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
@@ -260,14 +260,7 @@ def image_of(layer: str, feature: int, objective: float) -> visualize_pb2.ImageR
 def test_abandoning_a_watch_ends_the_call(fake: FakeService, client: Client) -> None:
     ended: list[bool] = []
 
-    def endless(_: Any, context: grpc.ServicerContext) -> Iterator[jobs_pb2.JobEvent]:
-        context.add_callback(lambda: ended.append(True))
-        sequence = 0
-        while context.is_active():
-            sequence += 1
-            yield event(sequence)
-
-    fake.handlers["WatchJob"] = endless
+    fake.handlers["WatchJob"] = endless_watch(ended)
     watch = client.job("j").watch()
     next(watch)
     del watch

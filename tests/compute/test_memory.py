@@ -46,7 +46,7 @@ def test_anything_else_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "0", "-1", "2GB", "GiB", "1.5", "1e9", "1048575", "0.5MiB", "2 G iB", "٣GiB", "nan"]
 )
-def test_what_is_no_size(text: str) -> None:
+def test_invalid_sizes(text: str) -> None:
     with pytest.raises(ValueError, match=r"not an amount of memory|less than 1MiB"):
         parse_memory(text)
 

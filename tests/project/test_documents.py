@@ -73,9 +73,9 @@ def test_shell_session(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_asyncio_page(stack: Stack, tmp_path: Path) -> None:
-    found = re.search(r"^```python\n(.*?)^```$", (ROOT / "docs/asyncio.md").read_text(), re.DOTALL | re.MULTILINE)
-    assert found is not None
-    output = run([sys.executable, "-W", "error", "-c", short(found[1])], stack, tmp_path)
+    code = re.search(r"^```python\n(.*?)^```$", (ROOT / "docs/asyncio.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert code is not None
+    output = run([sys.executable, "-W", "error", "-c", short(code[1])], stack, tmp_path)
     assert len(re.findall(r"^\d+\.\d% \(\d+ / 10000\)$", output, re.MULTILINE)) == 3
     assert re.search(r"^\d+ Finished$", output, re.MULTILINE)
 

@@ -20,13 +20,13 @@ PORTIONS = {
 # Prints, for each module named, its exports, those of them that it lacks, and those named twice.
 PROGRAM = """
 import importlib, json, sys
-found = {}
+exports = {}
 for name in sys.argv[1:]:
     module = importlib.import_module(name)
     exported = getattr(module, "__all__", None)
     lacking = [name for name in exported or [] if not hasattr(module, name)]
-    found[name] = [exported, lacking, len(set(exported or [])) != len(exported or [])]
-print(json.dumps(found))
+    exports[name] = [exported, lacking, len(set(exported or [])) != len(exported or [])]
+print(json.dumps(exports))
 """
 
 

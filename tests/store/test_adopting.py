@@ -22,7 +22,7 @@ def files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_models_are_known_again_and_deleted_ones_are_not(
+def test_models_are_restored_and_deleted_ones_are_not(
     connection: redis.Redis, blobs: BlobStore, tmp_path: Path
 ) -> None:
     kept, deleted = train_model(connection, blobs), train_model(connection, blobs)
@@ -107,7 +107,7 @@ def test_what_is_not_understood_is_left_alone_and_reported(
     assert files(folder) == before
 
 
-def test_a_model_without_its_curve_is_known_again(connection: redis.Redis, blobs: BlobStore) -> None:
+def test_a_model_without_its_curve_is_restored(connection: redis.Redis, blobs: BlobStore) -> None:
     model = train_model(connection, blobs)
     blobs.delete([ModelStore(connection).history_digest(model.name)])
     connection.flushdb()

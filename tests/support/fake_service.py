@@ -141,3 +141,16 @@ def finished(sequence: int, state: str = "SUCCEEDED", **fields: Any) -> jobs_pb2
     """Return the last event of a job."""
     ended = jobs_pb2.JobFinished(state=jobs_pb2.JobState.Value(f"JOB_STATE_{state}"), **fields)
     return jobs_pb2.JobEvent(sequence=sequence, finished=ended)
+
+
+def endless_watch(ended: list[bool]) -> Callable[[Any, grpc.ServicerContext], Iterator[jobs_pb2.JobEvent]]:
+    """Return a handler of ``WatchJob`` that sends events without end; ``ended`` grows when the call ends."""
+
+    def watch(_: Any, context: grpc.ServicerContext) -> Iterator[jobs_pb2.JobEvent]:
+        context.add_callback(lambda: ended.append(True))
+        sequence = 0
+        while context.is_active():
+            sequence += 1
+            yield event(sequence)
+
+    return watch

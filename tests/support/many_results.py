@@ -1,4 +1,4 @@
-"""A service of its own process whose jobs end at once, with large results: for programs that await many of them."""
+"""A separate service whose jobs end at once, with large results: for programs that await many of them."""
 
 import sys
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ PIXELS = encode(np.zeros((64, 64, 3), np.float32))
 
 
 def kind_of(name: str) -> str:
-    """Of the job `jobs/N`."""
+    """Return the kind of the job ``jobs/N``."""
     return KINDS[int(name.rpartition("/")[2]) % len(KINDS)]
 
 
 def described(request: Any, _: Any) -> jobs_pb2.Job:
-    """A job that runs."""
+    """Return a job that runs."""
     message = job(kind_of(request.name))
     message.name = request.name
     message.effective_spec.MergeFrom(SPECS[kind_of(request.name)])
@@ -33,13 +33,13 @@ def described(request: Any, _: Any) -> jobs_pb2.Job:
 
 
 def watched(request: Any, _: Any) -> Iterator[jobs_pb2.JobEvent]:
-    """Its events: what it found, and its end."""
+    """Yield its events: its outcome, and its end."""
     kind, last = kind_of(request.name), 2
     yield event(1)
     if kind == "visualize":
         for number in range(IMAGES):
-            shown = visualize_pb2.OptimizedImage(pixels=PIXELS, objective=number)
-            image = visualize_pb2.Image(feature=Feature(layer="a", index=number), final=shown, best=shown)
+            optimized = visualize_pb2.OptimizedImage(pixels=PIXELS, objective=number)
+            image = visualize_pb2.Image(feature=Feature(layer="a", index=number), final=optimized, best=optimized)
             yield event(2 + number, image_ready=visualize_pb2.ImageReady(image=image))
         last += IMAGES
     yield finished(last, result=RESULTS[kind])
@@ -80,7 +80,7 @@ MISTAKES = evaluations_pb2.ListExamplesResponse(
 
 
 def serve() -> None:
-    """Serves until its input ends; prints the address."""
+    """Serve until the input ends, and print the address."""
     with running_fake(threads=64) as fake:
         fake.handlers |= {
             "GetJob": described,
