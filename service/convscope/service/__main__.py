@@ -10,8 +10,7 @@ from convscope.service.announcing import ANNOUNCED
 from convscope.service.listening import Listener
 from convscope.service.server import ListenError, serve
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
-from convscope.store import PolicyError, StoreSettings
-from convscope.store.errors import BlobError, LayoutError
+from convscope.store import BlobError, LayoutError, PolicyError, StoreSettings
 
 __all__ = ["main"]
 

@@ -10,11 +10,19 @@ from dataclasses import replace
 
 import redis
 
-from convscope.store import BlobStore, Deployment, StoreSettings, Sweeper, connect_promptly
-from convscope.store.embedded import EmbeddedRedis
-from convscope.store.errors import StoreError
-from convscope.store.upkeep.adopting import Adoption, AdoptionPlan
-from convscope.store.upkeep.overview import Overview, survey_deployment
+from convscope.store import (
+    Adoption,
+    AdoptionPlan,
+    BlobStore,
+    Deployment,
+    EmbeddedRedis,
+    Overview,
+    StoreError,
+    StoreSettings,
+    Sweeper,
+    connect_promptly,
+    survey_deployment,
+)
 
 __all__ = ["main"]
 

@@ -13,6 +13,7 @@ from convscope.service.deletions import unless_deleted
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.threads import DaemonThreads, run_within
 from convscope.store import (
+    BlobError,
     BlobStore,
     BlobTimeouts,
     JobStore,
@@ -22,7 +23,6 @@ from convscope.store import (
     Sweeper,
     connect_promptly,
 )
-from convscope.store.errors import BlobError
 
 __all__ = ["Backend"]
 

@@ -1,7 +1,6 @@
 """The datasets that workers know, described without reading them."""
 
-from convscope.store.errors import NotFoundError
-from convscope.store.jobs.jobs import LOCAL_OWNER
+from convscope.store import LOCAL_OWNER, NotFoundError
 from convscope.v1.datasets_pb2 import Dataset, Split
 
 __all__ = ["DATASETS", "find_dataset"]

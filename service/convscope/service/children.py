@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from convscope.store.processes import Child
+from convscope.store import Child
 
 __all__ = ["ChildError", "ModuleProcess"]
 

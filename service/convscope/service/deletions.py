@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-from convscope.store.errors import BlobDamagedError, NotFoundError
+from convscope.store import BlobDamagedError, NotFoundError
 
 __all__ = ["check_kept", "unless_deleted"]
 

@@ -16,8 +16,8 @@ from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+from convscope import store
 from convscope.service.receiving import CrowdedError, TooSlowError
-from convscope.store import errors as store
 from convscope.v1.rules import Violation
 
 __all__ = ["REDIS_AWAY", "InvalidRequestError", "ShuttingDownError", "Violation", "abort", "shorten"]

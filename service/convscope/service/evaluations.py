@@ -11,7 +11,7 @@ from convscope.service.deletions import unless_deleted
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.image_formats import tensor_as_png
 from convscope.service.paging import cut_page, place_before
-from convscope.store.errors import StateError
+from convscope.store import StateError
 from convscope.v1 import evaluations_pb2_grpc
 from convscope.v1.evaluations_pb2 import Example, ListExamplesRequest, ListExamplesResponse
 from convscope.v1.image_format_pb2 import ImageFormat

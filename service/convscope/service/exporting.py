@@ -9,7 +9,7 @@ from convscope.service.export_names import INDEX, folder_name
 from convscope.service.image_formats import as_png
 from convscope.service.image_index import ImageIndex
 from convscope.service.job_images import JobImages
-from convscope.store.errors import StateError
+from convscope.store import StateError
 from convscope.v1.visualize_pb2 import Image
 
 __all__ = ["Piece", "export_files"]

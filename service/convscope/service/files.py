@@ -8,9 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from convscope.service.backend import Backend
 from convscope.service.paging import cut_page, place_before
-from convscope.store.errors import NotFoundError
-from convscope.store.jobs.attachments import StoredFile
-from convscope.store.names import file_name, parse_file_name
+from convscope.store import NotFoundError, StoredFile, file_name, parse_file_name
 from convscope.v1 import files_pb2_grpc
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.files_pb2 import File, ListFilesRequest, ListFilesResponse, ReadFileRequest, ReadFileResponse

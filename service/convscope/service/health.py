@@ -11,7 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convscope.service.tls import read_certificate
-from convscope.store.environment import Variables
+from convscope.store import Variables
 
 __all__ = ["is_serving", "main"]
 

@@ -10,8 +10,7 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from convscope.store import LogEntry
-from convscope.store.redis.keys import KEYS
+from convscope.store import KEYS, LogEntry
 
 __all__ = ["NotifyHub", "Subscription"]
 

@@ -14,8 +14,7 @@ from convscope.service.exporting import export_files
 from convscope.service.image_tokens import image_token, last_image
 from convscope.service.job_images import JobImages
 from convscope.service.paging import PAGE_BYTES
-from convscope.store.errors import NotFoundError
-from convscope.store.names import parse_image_name
+from convscope.store import NotFoundError, parse_image_name
 from convscope.v1 import images_pb2_grpc
 from convscope.v1.feature_pb2 import Feature
 from convscope.v1.images_pb2 import (

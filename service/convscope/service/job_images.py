@@ -8,10 +8,7 @@ from convscope.service.backend import Backend
 from convscope.service.deletions import check_kept, unless_deleted
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.image_formats import send_as
-from convscope.store import visualization_request
-from convscope.store.errors import NotFoundError
-from convscope.store.jobs.images import addressed, ready_images
-from convscope.store.names import parse_name
+from convscope.store import NotFoundError, addressed, parse_name, ready_images, visualization_request
 from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.jobs_pb2 import JobKind
 from convscope.v1.visualize_pb2 import Image, Restarts

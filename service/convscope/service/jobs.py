@@ -14,12 +14,16 @@ from convscope.service.paging import cut_page, is_newest_first, place_before
 from convscope.service.validation import Plan, plan_job, request_digest
 from convscope.service.validation.estimates import estimated
 from convscope.service.watch import watch_job
-from convscope.store import settle_waiters
-from convscope.store.errors import BlobDamagedError, ModelFailedError, NotFoundError
-from convscope.store.jobs.jobs import LOCAL_OWNER
-from convscope.store.jobs.records import spec_kind
-from convscope.store.jobs.waiting import waiting_reason
-from convscope.store.names import parse_name
+from convscope.store import (
+    LOCAL_OWNER,
+    BlobDamagedError,
+    ModelFailedError,
+    NotFoundError,
+    parse_name,
+    settle_waiters,
+    spec_kind,
+    waiting_reason,
+)
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.device_pb2 import Device
 from convscope.v1.jobs_pb2 import (

@@ -6,8 +6,7 @@ from convscope.service.backend import Backend
 from convscope.service.errors import REDIS_AWAY, InvalidRequestError
 from convscope.service.validation import plan_late
 from convscope.service.validation.estimates import estimated
-from convscope.store import LatePlans, UnplannedJob
-from convscope.store.errors import NotFoundError
+from convscope.store import LatePlans, NotFoundError, UnplannedJob
 from convscope.v1.jobs_pb2 import Failure, FieldViolation
 
 __all__ = ["plan_late_jobs"]

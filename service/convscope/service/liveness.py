@@ -15,15 +15,16 @@ from convscope.service.backend import Backend
 from convscope.service.health_service import HealthServicer
 from convscope.service.threads import DaemonThreads, run_within
 from convscope.store import (
+    BlobError,
     BlobStore,
     BlobTimeouts,
+    LayoutError,
     PolicyError,
     check_layout,
     check_policy,
     check_writes,
     connect_promptly,
 )
-from convscope.store.errors import BlobError, LayoutError
 
 __all__ = ["SERVICES", "Liveness"]
 

@@ -9,7 +9,7 @@ from google.protobuf.empty_pb2 import Empty
 from convscope.service.backend import Backend
 from convscope.service.deletions import unless_deleted
 from convscope.service.paging import cut_page, is_newest_first, place_before
-from convscope.store.names import parse_name
+from convscope.store import parse_name
 from convscope.v1 import models_pb2_grpc
 from convscope.v1.models_pb2 import (
     DeleteModelRequest,

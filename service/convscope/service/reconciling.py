@@ -14,8 +14,7 @@ from convscope.service.backend import Backend
 from convscope.service.errors import REDIS_AWAY
 from convscope.service.late_plans import plan_late_jobs
 from convscope.service.threads import DaemonThreads, run_within
-from convscope.store import Reconciler, Sweeper
-from convscope.store.errors import BlobError
+from convscope.store import BlobError, Reconciler, Sweeper
 
 __all__ = ["keep_reconciling", "keep_sweeping"]
 

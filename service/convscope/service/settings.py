@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convscope.service.addresses import parse_listen
-from convscope.store.environment import Variables
+from convscope.store import Variables
 
 __all__ = ["DEFAULT_LISTEN", "DEFAULT_MAX_COST", "ServiceSettings"]
 

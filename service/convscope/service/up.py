@@ -16,11 +16,19 @@ from convscope.service.announcing import ANNOUNCED
 from convscope.service.children import ChildError, ModuleProcess
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
 from convscope.service.signals import STOP_SIGNALS, breaking_off
-from convscope.store import PolicyError, StoreSettings, check_layout, check_policy, connect_promptly
-from convscope.store.embedded import EmbeddedRedis, EmbeddedRedisError
-from convscope.store.environment import argument, positive
-from convscope.store.errors import LayoutError
-from convscope.store.processes import die_with_parent
+from convscope.store import (
+    EmbeddedRedis,
+    EmbeddedRedisError,
+    LayoutError,
+    PolicyError,
+    StoreSettings,
+    argument,
+    check_layout,
+    check_policy,
+    connect_promptly,
+    die_with_parent,
+    positive,
+)
 
 __all__ = ["main"]
 

@@ -6,8 +6,7 @@ from convscope.service.backend import Backend
 from convscope.service.deletions import unless_deleted
 from convscope.service.hub import NotifyHub, Subscription
 from convscope.service.image_formats import send_as
-from convscope.store import LogEntry, hydrate, read_log
-from convscope.store.jobs.waiting import waiting_reason
+from convscope.store import LogEntry, hydrate, read_log, waiting_reason
 from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.jobs_pb2 import Bookmark, JobEvent
 

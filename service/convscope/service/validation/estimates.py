@@ -6,9 +6,7 @@ They are computed from shapes and counts alone. Users and schedulers plan with t
 from math import prod
 from typing import Final, TypedDict
 
-from convscope.planning import PART_S, estimate_seconds, plan_visualization
-from convscope.planning.flops import layer_flops
-from convscope.planning.order import ImageOrder
+from convscope.planning import PART_S, ImageOrder, estimate_seconds, layer_flops, plan_visualization
 from convscope.service.catalogue import find_dataset
 from convscope.store import layer_shapes, visualization_request
 from convscope.v1.evaluate_pb2 import EvaluateSpec

@@ -16,8 +16,7 @@ from convscope.service.validation.evaluate import check_evaluate
 from convscope.service.validation.train import check_network, check_train
 from convscope.service.validation.unknown import unknown_fields
 from convscope.service.validation.visualize import check_visualize
-from convscope.store import ModelStore
-from convscope.store.errors import NotFoundError
+from convscope.store import ModelStore, NotFoundError
 from convscope.v1.datasets_pb2 import Dataset
 from convscope.v1.jobs_pb2 import CreateJobRequest, Estimate, JobSpec
 from convscope.v1.models_pb2 import Lineage, Model, ModelState
