@@ -267,8 +267,8 @@ class Attempt:
                 result=result,
                 fields=attachments.fields,
                 blobs=attachments.blobs,
-                made=model_fields,
-                made_blobs=blobs,
+                model_fields=model_fields,
+                model_blobs=blobs,
             )
         )
 

@@ -209,4 +209,4 @@ class _Job:
         whose = addressed(self.job_id, self.order, number)
         whose.cache_key = name
         event = ImageReady(image=whose, total_count=self.order.total, cached=cached)
-        return StoredImage(number=number, name=name, event=JobEvent(image_ready=event))
+        return StoredImage(number=number, cache_key=name, event=JobEvent(image_ready=event))
