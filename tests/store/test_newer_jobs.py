@@ -3,7 +3,7 @@
 import pytest
 
 from convscope.store.errors import TooNewError
-from convscope.store.jobs.newer import check_understood
+from convscope.store.jobs.compatibility import check_understood
 from convscope.v1.feature_pb2 import Feature
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.objective_pb2 import Objective, Term

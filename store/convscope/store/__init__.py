@@ -30,13 +30,13 @@ from convscope.store.failpoints import failpoint
 from convscope.store.jobs.attachments import EXAMPLES_BYTES, Attachments, ExamplesBlob, StoredFile
 from convscope.store.jobs.attempts import Attempt, Checkpoint
 from convscope.store.jobs.candidates import Candidate, read_candidates
+from convscope.store.jobs.compatibility import check_understood
 from convscope.store.jobs.dependents import settle_waiters
 from convscope.store.jobs.events import LogEntry, LogPage, hydrate, read_log
 from convscope.store.jobs.images import addressed, ready_images
 from convscope.store.jobs.jobs import LOCAL_OWNER, JobStore
 from convscope.store.jobs.late_plans import LatePlans, UnplannedJob
 from convscope.store.jobs.lost_attempts import mark_holder_lost
-from convscope.store.jobs.newer import check_understood
 from convscope.store.jobs.records import spec_kind
 from convscope.store.jobs.tickets import EXECUTOR_FUNCTION, make_ticket, queue_name, top_up_tickets
 from convscope.store.jobs.waiting import waiting_reason
@@ -48,8 +48,8 @@ from convscope.store.redis.connection import await_redis, connect_patiently, con
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.layout import check_layout
 from convscope.store.redis.policy import PolicyError, check_policy
-from convscope.store.redis.refusals import WritesRefusedError, check_writes
 from convscope.store.redis.scripts import Claimant, Image, ResultWanted, Scripts
+from convscope.store.redis.writability import WritesRefusedError, check_writes
 from convscope.store.settings import StoreSettings
 from convscope.store.timeouts import BlobTimeouts
 from convscope.store.upkeep.adopting import Adoption, AdoptionPlan

@@ -7,7 +7,7 @@ import time
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 
-from convscope.store.redis.refusals import PatientRetry
+from convscope.store.redis.writability import PatientRetry
 
 __all__ = ["await_redis", "connect_patiently", "connect_promptly"]
 
