@@ -59,7 +59,7 @@ def running_artifacts(store: str, home: Path, hosts: Sequence[str]) -> Iterator[
     Args:
         store: one of STORES.
         home: where its data and output go.
-        hosts: the addresses of this machine at which it is to be reached, each by a link of its own.
+        hosts: the addresses of this machine at which it is to be reached, each by a separate link.
     """
     if store == "file":
         yield Artifacts(url=(home / "artifacts").as_uri())

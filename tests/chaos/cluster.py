@@ -1,6 +1,6 @@
-"""A convscope of separate processes: Redis, two services, two workers, each worker behind a network of its own.
+"""A convscope of separate processes: Redis, two services, two workers, each worker behind a separate network.
 
-The second worker is at the far end of a wire besides, where the machine permits it."""
+The second worker is at the far end of a wire, too, where the machine permits it."""
 
 import contextlib
 import shutil

@@ -1,4 +1,4 @@
-"""Things go wrong, at random, and are put right."""
+"""Faults are made at random, and repaired."""
 
 import random
 import time

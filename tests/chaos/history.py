@@ -62,7 +62,7 @@ class JobHistory:
     earlier: list[Seen] = field(default_factory=list)
     # What Redis has lost in the course of the run.
     losses: Sequence[Loss] = ()
-    # When the run went on, in seconds since 1970; no clock that is wrong may be seen in the events.
+    # The time of the run, in seconds since 1970; no clock that is wrong may be seen in the events.
     ran: tuple[float, float] = (0.0, math.inf)
     # How long it took from the acknowledged request to cancel it to its end, in seconds, and for how long of that time
     # faults were under way; None if it was not cancelled, or Redis may have lost that.

@@ -15,7 +15,7 @@ from convscope.v1.models_pb2 import Layer
 
 __all__ = ["Evidence", "disturbed", "may_be_lost"]
 
-# What a fault goes on to cause when it is over, in seconds: leases run out, processes start, leads change.
+# For how long a fault has effects when it is over, in seconds: leases run out, processes start, leads change.
 AFTERMATH_S = 8.0
 
 # How exactly the driver knows when something happened, in seconds.

@@ -67,9 +67,8 @@ def left_in_redis(connection: redis.Redis) -> Iterator[str]:
 
 
 def _left_to_be_had(connection: redis.Redis) -> Iterator[str]:
-    for device, count in connection.hgetall(KEYS["ready_parts"]).items():
-        if int(count):
-            yield f"{int(count)} parts can be claimed by {text(device)}"
+    for name, count in connection.hgetall(KEYS["backlog"]).items():
+        yield f"{KEYS['backlog']} has {text(count)} {text(name)}"
     for name in connection.scan_iter(match="convscope:ready:*:*", count=1000):
         yield f"{text(name)} is left"
 
@@ -107,7 +106,7 @@ def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
 
 
 def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
-    """After a sweep, exactly what is referenced is stored, undamaged; and references are counted right."""
+    """Check that after a sweep exactly what is referenced is stored, undamaged, and references are counted right."""
     _sweep(connection, blobs)
     stored = {blob.digest for batch in blobs.stored() for blob in batch}
     counted = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
@@ -138,7 +137,7 @@ def _sweep(connection: redis.Redis, blobs: BlobStore) -> None:
 
 
 def left_of_processes(home: Path, *, expected: Collection[int], patience: float = ENDING_S) -> Iterator[str]:
-    """Processes of the cluster with this home other than those expected, if they do not end by themselves."""
+    """Yield processes of the cluster with this home other than those expected, if they do not end by themselves."""
     deadline = time.monotonic() + patience
     while any(process.pid not in expected for process in processes_of(home)) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -159,7 +159,7 @@ class Load(threading.Thread):
             raise self.failure
 
     def close(self) -> None:
-        """End what still goes on, and the connections."""
+        """End what still runs, and the connections."""
         self._stopping.set()
         for submitted in self.submitted:
             submitted.watcher.give_up()
@@ -242,9 +242,10 @@ class Load(threading.Thread):
         self._due.append((time.monotonic() + seconds, act))
 
     def _act_on_what_is_due(self) -> None:
-        for each in [each for each in self._due if each[0] <= time.monotonic()]:
-            self._due.remove(each)
-            each[1]()
+        for due in [due for due in self._due if due[0] <= time.monotonic()]:
+            self._due.remove(due)
+            _, act = due
+            act()
 
     def _cancel(self, submitted: Submitted) -> None:
         submitted.cancel = submitted.cancel or Request()

@@ -52,7 +52,7 @@ END_OF_HEAD = b"\r\n\r\n"
 
 
 class Link:
-    """A port that leads to another port of this machine; served by a thread of its own.
+    """A port that leads to another port of this machine; served by a separate thread.
 
     Args:
         target: the port that it leads to.

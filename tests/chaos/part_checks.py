@@ -35,8 +35,8 @@ def with_running_attempts(history: JobHistory) -> Iterator[tuple[JobEvent, str, 
 
 
 def attempts_in_turn(history: JobHistory) -> Iterator[str]:
-    """Attempts at a part are numbered 1, 2, 3, ..., those that are lost had started, and none starts while another
-    runs; though it may have been given back without a word if another part ran."""
+    """Check that attempts at a part are numbered 1, 2, 3, ..., that lost ones had started, and that none starts while
+    another runs; though it may have been given back without an event if another part ran."""
     latest: dict[int, int] = {}
     for event, what, running in with_running_attempts(history):
         if what == "attempt_started":

@@ -1,4 +1,4 @@
-"""A run: an undisturbed round of jobs, then faults while jobs go on, then healing, then every check."""
+"""A run: an undisturbed round of jobs, then faults while jobs run, then healing, then every check."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""An artifact store as a program of its own: moto's S3 server. Says its port when it is ready."""
+"""An artifact store as a separate program: moto's S3 server. Prints its port when it is ready."""
 
 import http.client
 import signal

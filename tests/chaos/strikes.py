@@ -1,4 +1,4 @@
-"""What is done to a process, a network or a server, and how it is put right."""
+"""What is done to a process, a network or a server, and how it is repaired."""
 
 import contextlib
 import random

@@ -134,7 +134,7 @@ def test_a_storm_breaks_connections(cluster: Cluster) -> None:
         assert faults.complaints == []
 
 
-def test_nothing_runs_as_far_as_is_known_while_redis_is_away(tmp_path: Path) -> None:
+def test_nothing_counts_as_running_while_redis_is_away(tmp_path: Path) -> None:
     server = RedisPart(tmp_path)
     worker = Part("worker 1", ["true"], {}, tmp_path)
     cluster = Cluster(home=tmp_path, redis=server, services=[], workers=[worker], links=[])

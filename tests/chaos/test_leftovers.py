@@ -73,7 +73,7 @@ def test_a_running_job_its_lease_and_its_parts_are_found(connection: redis.Redis
 def test_a_queued_job_is_found(connection: redis.Redis, job: Job) -> None:
     left = list(leftovers.left_in_redis(connection))
     assert any("state:queued has" in line and job.name.removeprefix("jobs/") in line for line in left)
-    assert any("1 parts can be claimed" in line for line in left)
+    assert any(line.startswith(f"{KEYS['backlog']} has 1 ") for line in left)
     assert any(line.startswith("convscope:ready:") for line in left)
 
 

@@ -98,7 +98,7 @@ def test_a_job_is_made_once(server: RedisPart, link: Link, far: redis.Redis, mon
     near = JobStore(server.connection)
 
     def cancel_it() -> bool:
-        """Wait until it is there, and have it go on meanwhile."""
+        """Wait until it is there, and have the attempt continue meanwhile."""
         if server.connection.zcard(KEYS["jobs"]) == before:
             return False
         near.request_cancel(next(near.walk()).name)

@@ -32,7 +32,7 @@ class Watcher(threading.Thread):
         told_of_loss: when it was told so, in seconds since 1970.
         unknown_since: when it was told that there is no such job, if it was.
         complaints: anything else that it was told.
-        resumed: how often it went on after an event.
+        resumed: how often it resumed after an event.
     """
 
     def __init__(self, connections: Sequence[Connection], name: str, rng: random.Random) -> None:

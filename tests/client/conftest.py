@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from convscope.client import Client
+from support.command_line import Run, running_in_process
 from support.fake_service import FakeService, running_fake
+from support.stack import Stack
 
 
 @pytest.fixture
@@ -18,12 +20,25 @@ def fake() -> Iterator[FakeService]:
 @pytest.fixture
 def client(fake: FakeService) -> Iterator[Client]:
     """A client of the fake, which does not wait long for one that is away."""
-    with Client(fake.address, timeout=20, patience=5) as found:
-        yield found
+    with Client(fake.address, timeout=20, patience=5) as connected:
+        yield connected
+
+
+@pytest.fixture
+def run(fake: FakeService, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs convscope in this process against the fake; returns its code and what it printed."""
+    return running_in_process(capsys, "--address", fake.address)
+
+
+@pytest.fixture(scope="module")
+def real(stack: Stack) -> Iterator[Client]:
+    """A client of a real convscope."""
+    with Client(stack.address) as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have a server of their own."""
+    """Ignore the settings of the user who runs the tests."""
     for name in ("CONVSCOPE_ADDRESS", "CONVSCOPE_TOKEN", "CONVSCOPE_TLS_CA"):
         monkeypatch.delenv(name, raising=False)

@@ -1,4 +1,4 @@
-"""Addresses as people spell them: understood as they were meant, or refused in a sentence."""
+"""Addresses as people write them: understood as they were meant, or refused in a sentence."""
 
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from support.fake_service import FakeService, running_fake
 
 
 @pytest.mark.parametrize(
-    ("spelled", "target", "encrypted", "local"),
+    ("written", "target", "encrypted", "local"),
     [
         ("localhost:50051", "localhost:50051", None, True),
         (" localhost:50051 ", "localhost:50051", None, True),
@@ -62,16 +62,16 @@ from support.fake_service import FakeService, running_fake
     ],
 )
 def test_understood(
-    spelled: str, target: str, encrypted: bool | None, local: bool, monkeypatch: pytest.MonkeyPatch
+    written: str, target: str, encrypted: bool | None, local: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/houses/ann")
-    address = parse_address(spelled)
+    address = parse_address(written)
     assert (address.target, address.encrypted, address.is_local) == (target, encrypted, local)
     assert parse_address(address.target).target == target
 
 
 @pytest.mark.parametrize(
-    "spelled",
+    "written",
     [
         " ",
         "local host:1",
@@ -111,17 +111,17 @@ def test_understood(
         '"localhost:1"',
     ],
 )
-def test_refused(spelled: str) -> None:
+def test_refused(written: str) -> None:
     with pytest.raises(InvalidValue, match=r"^address: ") as caught:
-        Client(spelled)
+        Client(written)
     assert "HOST:PORT" in str(caught.value)
     assert "unix:/PATH" in str(caught.value)
 
 
-@pytest.mark.parametrize("spelled", [50051, b"localhost:1", ("localhost", 1), Path("/run/s")])
-def test_what_is_no_text_is_refused(spelled: Any) -> None:
+@pytest.mark.parametrize("written", [50051, b"localhost:1", ("localhost", 1), Path("/run/s")])
+def test_addresses_of_other_types_are_refused(written: Any) -> None:
     with pytest.raises(InvalidType, match=r"^address: "):
-        Client(spelled)
+        Client(written)
 
 
 def test_a_variable_is_named_as_such() -> None:
@@ -132,7 +132,7 @@ def test_a_variable_is_named_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    "spelled",
+    "written",
     [
         "ann:secret@host:1",
         "http://ann:secret@host:1",
@@ -141,9 +141,9 @@ def test_a_variable_is_named_as_such() -> None:
         "https://host:1/?token=secret",
     ],
 )
-def test_a_password_is_not_shown(spelled: str) -> None:
+def test_a_password_is_not_shown(written: str) -> None:
     with pytest.raises(InvalidValue) as caught:
-        Client(spelled)
+        Client(written)
     assert "secret" not in str(caught.value)
 
 
@@ -168,7 +168,7 @@ def test_a_socket_may_have_any_name(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "spelled",
+    "written",
     [
         "{0}",
         ":{0}",
@@ -182,8 +182,8 @@ def test_a_socket_may_have_any_name(name: str) -> None:
         "[::]:{0}",
     ],
 )
-def test_a_server_is_reached_however_its_address_is_spelled(server: FakeService, spelled: str) -> None:
-    with Client(spelled.format(server.address.rpartition(":")[2])) as client:
+def test_a_server_is_reached_however_its_address_is_written(server: FakeService, written: str) -> None:
+    with Client(written.format(server.address.rpartition(":")[2])) as client:
         assert client.job("j").refresh().name == "jobs/j"
 
 

@@ -33,7 +33,7 @@ for name in ("tensorflow", "keras", "redis", "rq", "sklearn", "obstore", "matplo
 
 
 def dependencies(distribution: str) -> Iterator[str]:
-    """Names of what it needs without extras, and of what that needs."""
+    """Yield the names of its requirements without extras, and of theirs."""
     for text in requires(distribution) or ():
         requirement = Requirement(text)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
@@ -43,10 +43,10 @@ def dependencies(distribution: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` of a new environment with the wheel and its core dependencies."""
+    """The ``bin`` of a new environment with the wheel and its core dependencies."""
     folder = tmp_path_factory.mktemp("bare")
     wheel = build_wheel(folder)
-    venv.create(folder / "venv")  # without a pip of its own, which takes seconds to install
+    venv.create(folder / "venv")  # without its own pip, which takes seconds to install
     pins = sorted({f"{name}=={version(name)}" for name in dependencies("convscope")})
     pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "venv"]
     # What is not compiled here is when it is imported.

@@ -8,7 +8,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,6 @@ def run(stack: Stack, tmp_path: Path) -> Run:
         return call(*arguments, cwd=tmp_path, env=environ)
 
     return run
-
-
-@pytest.fixture(scope="module")
-def real(stack: Stack) -> Iterator[Client]:
-    with Client(stack.address) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +104,10 @@ def test_training_waits_and_says_what_is_next(run: Run) -> None:
 
 def test_training_speaks_json(run: Run) -> None:
     result = run("train", "-n", "4", "--convolutions", "2", "--dense", "none", "--id", "spoken", "--json")
-    found = json.loads(done(result))
-    assert found["result"]["step"] == 4
-    assert found["result"]["model"] == "models/spoken"
-    assert found["result"]["history"]["validation_accuracy"] == [None, None]
+    printed = json.loads(done(result))
+    assert printed["result"]["step"] == 4
+    assert printed["result"]["model"] == "models/spoken"
+    assert printed["result"]["history"]["validation_accuracy"] == [None, None]
     assert result.stderr == ""
 
 
@@ -156,6 +150,20 @@ def test_files_of_a_job_are_listed_and_saved(run: Run, training: Job[TrainResult
     assert done(run("jobs", "files", training.name)) == "no files\n"
 
 
+def test_mistakes_of_an_evaluation_are_listed(run: Run, training: Job[TrainResult]) -> None:
+    job = json.loads(done(run("--json", "evaluate", training.model, "--max-errors", "5")))["job"]
+    lines = done(run("--json", "jobs", "examples", job)).splitlines()
+    examples = [json.loads(line) for line in lines]
+    assert len(examples) == 5
+    assert all(example["true_class"] != example["predicted_class"] for example in examples)
+    assert set(examples[0]) == {"index", "true_class", "predicted_class", "probability"}
+    first = examples[0]
+    text = done(run("jobs", "examples", job, "--limit", "1"))
+    assert re.search(rf"^ *{first['index']} +{first['true_class']} +{first['predicted_class']} ", text, re.MULTILINE)
+    assert done(run("--json", "jobs", "examples", job, "--limit", "2")).splitlines() == lines[:2]
+    assert "is not an evaluation" in run("jobs", "examples", training.name).stderr
+
+
 def test_visualization_saves_files(run: Run, training: Job[TrainResult], tmp_path: Path) -> None:
     arguments = ["visualize", training.model, "-l", "0:0-1", "-l", "logits:2,4", "-n", "3", "--trace"]
     text = done(run(*arguments, "--output", tmp_path / "found"))
@@ -165,12 +173,12 @@ def test_visualization_saves_files(run: Run, training: Job[TrainResult], tmp_pat
         assert arrays["logits/features"].tolist() == [2, 4]
         assert arrays["conv1/best/pixels"].shape == (2, 28, 28, 1)
         assert arrays["conv1/trace/objective"].shape == (2, 3)
-    found = json.loads(done(run(*arguments, "--json")))
-    assert [Path(file).name for file in found["files"]] == ["images.npz", "conv1.png", "logits.png"]
-    assert "pixels" not in json.dumps(found)
-    assert "png" not in found["result"]["images"][0]
-    assert found["result"]["images"][0]["verdict"]["outcome"] in {"normal", "constant", "unreachable"}
-    assert len(found["result"]["images"]) == 4
+    printed = json.loads(done(run(*arguments, "--json")))
+    assert [Path(file).name for file in printed["files"]] == ["images.npz", "conv1.png", "logits.png"]
+    assert "pixels" not in json.dumps(printed)
+    assert "png" not in printed["result"]["images"][0]
+    assert printed["result"]["images"][0]["verdict"]["outcome"] in {"normal", "constant", "unreachable"}
+    assert len(printed["result"]["images"]) == 4
 
 
 def test_jobs_are_listed_shown_cancelled_and_deleted(run: Run, training: Job[TrainResult]) -> None:
@@ -239,11 +247,11 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "code", "said"), FAULTS)
-def test_faults_are_one_line_and_a_code(run: Run, arguments: list[str], code: int, said: str) -> None:
+@pytest.mark.parametrize(("arguments", "code", "expected"), FAULTS)
+def test_faults_are_one_line_and_a_code(run: Run, arguments: list[str], code: int, expected: str) -> None:
     result = run(*arguments)
     assert result.returncode == code
-    assert said in result.stderr
+    assert expected in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
     assert result.stderr.startswith("convscope: ")
@@ -251,7 +259,7 @@ def test_faults_are_one_line_and_a_code(run: Run, arguments: list[str], code: in
 
 
 def test_interrupting_a_wait_leaves_the_job_alone(stack: Stack, real: Client) -> None:
-    """In a terminal of its own, where the bar is drawn."""
+    """In a separate terminal, where the bar is drawn."""
     job = real.train(iterations=1_000_000, request_id="interrupted")
     leader, follower = pty.openpty()
     command = [PROGRAM, "--address", stack.address, "train", "-n", "1000000", "--request-id", "interrupted"]
@@ -260,14 +268,14 @@ def test_interrupting_a_wait_leaves_the_job_alone(stack: Stack, real: Client) ->
         with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environ) as process:
             os.close(follower)
             try:
-                seen = _read_until(leader, " steps/s ")
+                terminal = _read_until(leader, " steps/s ")
                 process.send_signal(signal.SIGINT)
                 assert process.wait(20) == 130
             finally:
                 process.kill()
         rest = _read_until(leader, None)
-        assert "━" in seen
-        assert "loss " in seen
+        assert "━" in terminal
+        assert "loss " in terminal
         assert f"convscope jobs watch {job.name}" in rest.replace("\r\n", " ")
         assert "Traceback" not in rest
         assert job.state() == "running"
@@ -277,7 +285,7 @@ def test_interrupting_a_wait_leaves_the_job_alone(stack: Stack, real: Client) ->
 
 
 def _read_until(descriptor: int, word: str | None) -> str:
-    """What a terminal shows until a word appears, or until its program ends."""
+    """Return what a terminal shows until a word appears, or until its program ends."""
     text = ""
     while word is None or word not in text:
         if not select.select([descriptor], [], [], 30)[0]:

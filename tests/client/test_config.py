@@ -46,5 +46,5 @@ def test_times_are_positive(times: dict[str, float]) -> None:
 
 
 def test_certificates_that_are_not_there_are_named() -> None:
-    with pytest.raises(InvalidValue, match=r"root_certificates: /no/such/ca\.pem: No such file"):
+    with pytest.raises(InvalidValue, match=r"root_certificates: /no/such/ca\.pem"):
         Client("example.org:1", root_certificates="/no/such/ca.pem")

@@ -34,7 +34,7 @@ def trained(client: Client) -> Job[TrainResult]:
 
 
 def damage(stack: Stack, *spared: str) -> None:
-    """Overwrites every blob but those with these digests."""
+    """Overwrite every blob but those with these digests."""
     blobs = [path for path in (stack.home / "artifacts" / "blobs").glob("*/*") if path.is_file()]
     chosen = [path for path in blobs if sha256(path.read_bytes()).hexdigest() not in spared]
     assert chosen
@@ -95,7 +95,7 @@ def test_without_its_history_a_model_is_as_good_as_ever(own: Stack, client: Clie
 
 
 def result_digest(stack: Stack, job: Job[TrainResult]) -> str:
-    """Of a job's stored result."""
+    """Return the digest of a job's stored result."""
     import redis
 
     from convscope.store import JobStore

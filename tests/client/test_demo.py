@@ -65,7 +65,7 @@ class Place:
 
 
 def _words(process: psutil.Process) -> str:
-    """Its arguments and where it keeps temporary files."""
+    """Return its arguments and where it keeps temporary files."""
     try:
         return " ".join([*process.cmdline(), process.environ().get("TMPDIR", "")])
     except psutil.Error:
@@ -101,10 +101,10 @@ def test_the_demo_on_a_server_that_runs(stack: Stack, place: Place) -> None:
     process = place.start("--iterations", "20", "--address", stack.address, "--json")
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
-    found = json.loads(out)
-    assert found["untrained"]["example_count"] == found["trained"]["example_count"] == 10_000
-    assert (found["steps"], found["images"]) == (20, 16 + 36 + 128 + 10)
-    assert {Path(file).name for file in found["files"]} == FILES
+    printed = json.loads(out)
+    assert printed["untrained"]["example_count"] == printed["trained"]["example_count"] == 10_000
+    assert (printed["steps"], printed["images"]) == (20, 16 + 36 + 128 + 10)
+    assert {Path(file).name for file in printed["files"]} == FILES
     place.assert_clean()
 
 

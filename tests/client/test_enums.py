@@ -1,4 +1,4 @@
-"""The client's enumerations are the contract's, so that no answer of a server is one that it does not know."""
+"""The client's enumerations are the contract's, so that it knows every answer of a server."""
 
 from enum import StrEnum
 from typing import Any
@@ -78,4 +78,4 @@ def test_a_model_with_layers_of_any_kind_can_be_looked_at(fake: FakeService, cli
     fake.handlers["GetModel"] = lambda *_: model
     fake.handlers["ListModels"] = lambda *_: models_pb2.ListModelsResponse(models=[model])
     assert client.model("m").layers[-1].kind == "other"
-    assert [len(found.layers) for found in client.models()] == [len(layers)]
+    assert [len(model.layers) for model in client.models()] == [len(layers)]

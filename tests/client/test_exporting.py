@@ -36,7 +36,7 @@ def test_a_wrong_sum_leaves_what_was_there(client: Client, model: models_pb2.Mod
     model.digest.sha256 = "0" * 64
     path = tmp_path / "m.keras"
     path.write_text("before")
-    with pytest.raises(errors.DataLoss, match=r"m\.keras: the bytes received have SHA-256"):
+    with pytest.raises(errors.DataLoss, match=r"m\.keras: .*SHA-256"):
         client.export_model("m", path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]

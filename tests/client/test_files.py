@@ -20,7 +20,7 @@ NAME = "jobs/j/files/a%20b.npy"
 
 @pytest.fixture
 def file(fake: FakeService) -> files_pb2.File:
-    """The second of a job's files, on a page of its own."""
+    """The second of a job's files, on a separate page."""
     other, described = files_pb2.File(name="jobs/j/files/a"), files_pb2.File(name=NAME, media_type="text/plain")
     described.digest.sha256, described.digest.size_bytes = sha256(DATA).hexdigest(), len(DATA)
 
@@ -34,7 +34,7 @@ def file(fake: FakeService) -> files_pb2.File:
 
 
 def breaking(response: Any, code: grpc.StatusCode | None = None, pieces: int = 3) -> Any:
-    """A handler that sends from an offset on; with a status, some pieces each time, and then that."""
+    """Return a handler that sends from an offset on; with a status, some pieces each time, and then that."""
 
     def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         starts = range(request.offset, len(DATA), 1000)
@@ -61,15 +61,35 @@ def test_a_file_is_read_and_saved(client: Client, tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.usefixtures("file")
+@pytest.mark.parametrize("name", ["a b.npy", NAME])
+def test_a_file_is_saved_under_its_own_name(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert client.job("j").save_file(name) == Path("a b.npy")
+    assert (tmp_path / "a b.npy").read_bytes() == DATA
+
+
+def test_a_file_is_not_saved_elsewhere(
+    client: Client, file: files_pb2.File, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    file.name = "jobs/j/files/..%2Fb"  # from a server that may be anyone's
+    assert client.job("j").save_file(file.name) == Path("b")
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.usefixtures("file")
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
-def test_a_download_goes_on_where_it_broke(client: Client, fake: FakeService, code: grpc.StatusCode) -> None:
+def test_a_download_resumes_where_it_broke(client: Client, fake: FakeService, code: grpc.StatusCode) -> None:
     fake.handlers["ReadFile"] = breaking(files_pb2.ReadFileResponse, code, pieces=10)
     assert client.job("j").read_file("a b.npy") == DATA
     offsets = [request.offset for request in fake.requests if isinstance(request, files_pb2.ReadFileRequest)]
     assert offsets == [0, 10_000, 20_000]
 
 
-def test_an_export_goes_on_where_it_broke(client: Client, fake: FakeService, tmp_path: Path) -> None:
+def test_an_export_resumes_where_it_broke(client: Client, fake: FakeService, tmp_path: Path) -> None:
     model = models_pb2.Model(name="models/m")
     model.digest.sha256 = sha256(DATA).hexdigest()
     fake.handlers["GetModel"] = lambda *_: model
@@ -97,8 +117,8 @@ def test_other_bytes_are_a_loss(client: Client, file: files_pb2.File, tmp_path: 
 
 
 @pytest.mark.usefixtures("file")
-def test_a_file_that_is_not_there(client: Client) -> None:
-    with pytest.raises(NotFound, match="jobs/j has no file 'b'"):
+def test_a_missing_file(client: Client) -> None:
+    with pytest.raises(NotFound, match=r"jobs/j.* 'b'"):
         client.job("j").read_file("b")
 
 
@@ -111,8 +131,8 @@ def test_a_large_confusion_matrix_is_read_from_its_file(
     data = content.getvalue()
     file.name, file.digest.sha256 = "jobs/j/files/confusion-matrix.npy", sha256(data).hexdigest()
     fake.handlers["ReadFile"] = lambda *_: iter([files_pb2.ReadFileResponse(data=data)])
-    found = evaluate_pb2.EvaluateResult(classes=[evaluate_pb2.ClassScores(class_name=str(i)) for i in range(count)])
-    ended = job("evaluate", "SUCCEEDED", result=jobs_pb2.JobResult(evaluate=found))
+    result = evaluate_pb2.EvaluateResult(classes=[evaluate_pb2.ClassScores(class_name=str(i)) for i in range(count)])
+    ended = job("evaluate", "SUCCEEDED", result=jobs_pb2.JobResult(evaluate=result))
     fake.handlers["GetJob"] = lambda *_: ended
     np.testing.assert_array_equal(client.job("j").result().confusion_matrix, matrix)
     file.digest.sha256 = "0" * 64  # the figures remain

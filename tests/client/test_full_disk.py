@@ -5,13 +5,16 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
+from typing import Any
 
+import grpc
 import pytest
 
 from convscope.client import Client, Image, VisualizeResult, errors
 from convscope.client.cli.files import check_folder, save_images
-from convscope.client.exporting import written
-from convscope.v1 import images_pb2, visualize_pb2
+from convscope.client.saving import written
+from convscope.v1 import files_pb2, images_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
 from support.fake_service import FakeService
 from support.stored_images import image
@@ -19,7 +22,7 @@ from support.stored_images import image
 
 @contextmanager
 def little_room(size: int) -> Iterator[None]:
-    """Has writes beyond so many bytes of a file fail, as those on a full disk do."""
+    """Have writes beyond so many bytes of a file fail, as those on a full disk do."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -42,9 +45,9 @@ def test_an_archive_that_did_not_fit_is_named(tmp_path: Path) -> None:
     path = tmp_path / "images.npz"
     path.write_text("before")
     stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name="a")]), 0, (64, 64, 3))
-    found = VisualizeResult(images=(Image.from_wire(stored),), seconds=0.0)
+    visualized = VisualizeResult(images=(Image.from_wire(stored),), seconds=0.0)
     with pytest.raises(OSError, match="File too large") as caught, little_room(10_000):
-        save_images(found, path)
+        save_images(visualized, path)
     assert caught.value.filename == str(path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
@@ -56,6 +59,23 @@ def test_a_folder_that_did_not_fit_is_named(fake: FakeService, client: Client, t
     with pytest.raises(OSError, match="File too large") as caught, little_room(10_000):
         client.visualizations.export("j", tmp_path / "out")
     assert caught.value.filename == str(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_download_that_did_not_fit_ends_the_call(fake: FakeService, client: Client, tmp_path: Path) -> None:
+    ended = Event()
+
+    def endless(_: Any, context: grpc.ServicerContext) -> Iterator[files_pb2.ReadFileResponse]:
+        context.add_callback(ended.set)
+        while context.is_active():
+            yield files_pb2.ReadFileResponse(data=bytes(5_000))
+
+    listing = files_pb2.ListFilesResponse(files=[files_pb2.File(name="jobs/j/files/a")])
+    fake.handlers |= {"ListFiles": lambda *_: listing, "ReadFile": endless}
+    with pytest.raises(OSError, match="File too large") as caught, little_room(10_000):
+        client.job("j").save_file("a", tmp_path / "a")
+    assert ended.wait(10)  # while the error, with all that it refers to, is still there
+    assert caught.value.filename == str(tmp_path / "a")
     assert not list(tmp_path.iterdir())
 
 
@@ -103,7 +123,7 @@ def test_folders_are_checked_before_they_are_needed(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_told_before(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_before(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError) as caught:
         check_folder(tmp_path / "new")

@@ -19,19 +19,19 @@ from support.stored_images import image, pixels
 
 
 def named(stored: visualize_pb2.Image, objective: ObjectiveRef) -> visualize_pb2.Image:
-    """A stored image as the service sends it."""
+    """Return a stored image as the service sends it."""
     stored.objective.CopyFrom(objective)
     return stored
 
 
 def result(name: str, shape: tuple[int, int, int] = (6, 5, 1)) -> VisualizeResult:
-    """One image of an objective."""
+    """Return one image of an objective."""
     stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name=name)]), 0, shape)
     return VisualizeResult(images=(Image.from_wire(named(stored, ObjectiveRef(name=name))),), seconds=0.0)
 
 
 @pytest.mark.parametrize("name", ["..", "a/b"])
-def test_grids_are_where_they_are_said_to_be(name: str, tmp_path: Path) -> None:
+def test_grids_are_where_they_are_announced(name: str, tmp_path: Path) -> None:
     (file,) = save_grids(result(name), tmp_path)
     assert list(tmp_path.iterdir()) == [file]
 
@@ -39,8 +39,8 @@ def test_grids_are_where_they_are_said_to_be(name: str, tmp_path: Path) -> None:
 def test_layers_of_nearly_the_same_name_are_kept_apart(tmp_path: Path) -> None:
     names = ["a/b", "a_b", "a%2Fb", "a\0b", "a\0c", "a", "conv1 (2)", "$x$", r"$\frac$"]
     images = tuple(image for name in names for image in result(name).images)
-    found = VisualizeResult(images=images, seconds=0.0)
-    files = save_grids(found, tmp_path)
+    visualized = VisualizeResult(images=images, seconds=0.0)
+    files = save_grids(visualized, tmp_path)
     assert [unquote(file.stem) for file in files] == names
     assert sorted(tmp_path.iterdir()) == sorted(files)
     assert [file.name for file in files if "%" not in file.name] == [
@@ -49,7 +49,7 @@ def test_layers_of_nearly_the_same_name_are_kept_apart(tmp_path: Path) -> None:
         "conv1 (2).png",
         "$x$.png",
     ]
-    with np.load(save_images(found, tmp_path / "images.npz")) as arrays:
+    with np.load(save_images(visualized, tmp_path / "images.npz")) as arrays:
         kept = [unquote(name.removesuffix("/features")) for name in arrays if name.endswith("/features")]
     assert kept == names
 
@@ -76,7 +76,7 @@ def test_an_archive_has_every_array(tmp_path: Path) -> None:
 
 
 def without_classes(name: str) -> VisualizeResult:
-    """One image of a model that has no classes, with a trace."""
+    """Return one image of a model that has no classes, with a trace."""
     stored = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name=name)]), 0)
     for message in (stored.best, stored.final, stored.trace):
         message.ClearField("predicted_class")
@@ -85,12 +85,12 @@ def without_classes(name: str) -> VisualizeResult:
 
 
 def test_an_image_without_classes_is_taken_for_none(tmp_path: Path) -> None:
-    found = without_classes("a")
-    (shown,) = found.images
+    without = without_classes("a")
+    (shown,) = without.images
     assert (shown.best.predicted_class, shown.best.probability) == (None, None)
     assert shown.trace is not None
     assert (shown.trace.predicted_class, shown.trace.probability) == (None, None)
-    with np.load(save_images(found, tmp_path / "images.npz")) as arrays:
+    with np.load(save_images(without, tmp_path / "images.npz")) as arrays:
         assert arrays["a/best/predicted_class"].tolist() == [-1]
         assert np.isnan(arrays["a/best/probability"]).all()
         assert arrays["a/trace/objective"].shape == (1, 3)
@@ -100,33 +100,33 @@ def test_an_image_without_classes_is_taken_for_none(tmp_path: Path) -> None:
 
 
 def test_an_archive_has_the_frames(tmp_path: Path) -> None:
-    (shown,) = result("a").images
-    found = VisualizeResult(images=(replace(shown, frames=(shown.final, shown.best, shown.best)),), seconds=0.0)
-    with np.load(save_images(found, tmp_path / "images.npz")) as arrays:
+    (image,) = result("a").images
+    visualized = VisualizeResult(images=(replace(image, frames=(image.final, image.best, image.best)),), seconds=0.0)
+    with np.load(save_images(visualized, tmp_path / "images.npz")) as arrays:
         assert arrays["a/frames/pixels"].shape == (1, 3, 6, 5, 1)
-        np.testing.assert_array_equal(arrays["a/frames/pixels"][0, 0], shown.final.pixels)
+        np.testing.assert_array_equal(arrays["a/frames/pixels"][0, 0], image.final.pixels)
         assert arrays["a/frames/iteration"].dtype == np.int32
 
 
 def test_an_archive_is_written_layer_by_layer(tmp_path: Path) -> None:
     """A network has many layers: all images of one layer are held a second time, but not those of all."""
-    shown = OptimizedImage(
+    optimized = OptimizedImage(
         pixels=np.zeros((64, 64, 3), np.float32), objective=0.0, predicted_class=0, probability=0.0, iteration=0
     )
     subjects = [Feature(f"l{n // 8}", n % 8) for n in range(128)]
-    images = [Image(name="", subject=each, final=shown, best=shown) for each in subjects]
+    images = [Image(name="", subject=subject, final=optimized, best=optimized) for subject in subjects]
     tracemalloc.start()
     try:
         save_images(VisualizeResult(images=tuple(images), seconds=0.0), tmp_path / "images.npz")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 2 * len(images) * shown.pixels.nbytes / 4
+    assert peak < 2 * len(images) * optimized.pixels.nbytes / 4
 
 
 def test_an_objective_is_drawn_without_a_number() -> None:
-    found = replace(result("mine"), objectives=("mine",))
-    for layer, labels in ((found.layer("mine"), [""]), (result("mine").layer("mine"), ["0"])):
+    renamed = replace(result("mine"), objectives=("mine",))
+    for layer, labels in ((renamed.layer("mine"), [""]), (result("mine").layer("mine"), ["0"])):
         (axes,) = files._grid(layer).axes
         assert [text.get_text() for text in axes.texts] == labels
 

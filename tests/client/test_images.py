@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,11 @@ from convscope.client import (
     Outcome,
     Verdict,
 )
-from convscope.client.cli.app import app
 from convscope.store import BlobStore, JobStore
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1 import images_pb2, jobs_pb2, tensor_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
+from support.command_line import Run, running_in_process
 from support.fake_service import FakeService, event, finished, job
 from support.service_alone import service_alone
 from support.stored_images import Store, image, pixels, sent
@@ -62,8 +62,8 @@ def visualization(store: Store) -> str:
 
 
 def test_images_are_listed(real: Client, visualization: str) -> None:
-    found = list(real.visualizations.list(visualization))
-    assert [(each.layer, each.feature, each.restart) for each in found] == [
+    images = list(real.visualizations.list(visualization))
+    assert [(image.layer, image.feature, image.restart) for image in images] == [
         ("conv1", 2, 0),
         ("conv1", 2, 1),
         ("conv1", 5, 0),
@@ -72,17 +72,17 @@ def test_images_are_listed(real: Client, visualization: str) -> None:
         ("mine", 0, 0),
         ("mine", 0, 1),
     ]
-    np.testing.assert_array_equal(found[1].best.pixels, pixels(1))
-    assert found[1].verdict == Verdict(outcome=Outcome.NORMAL, upper_bound=3, reached=0.5)
-    assert found[1].cache_key == f"{1:064x}"
-    assert [each.cache_key for each in real.visualizations.list(visualization, "conv1", 2)] == [
+    np.testing.assert_array_equal(images[1].best.pixels, pixels(1))
+    assert images[1].verdict == Verdict(outcome=Outcome.NORMAL, upper_bound=3, reached=0.5)
+    assert images[1].cache_key == f"{1:064x}"
+    assert [image.cache_key for image in real.visualizations.list(visualization, "conv1", 2)] == [
         f"{n:064x}" for n in (0, 1)
     ]
 
 
 def test_images_are_chosen_by_layers_features_and_objectives(real: Client, visualization: str) -> None:
     def listed(*chosen: Any, **more: Any) -> list[tuple[str, int, int]]:
-        return [(each.layer, each.feature, each.restart) for each in real.images(visualization, *chosen, **more)]
+        return [(image.layer, image.feature, image.restart) for image in real.images(visualization, *chosen, **more)]
 
     assert len(listed()) == 7
     assert listed("logits") == [("logits", 7, 0), ("logits", 7, 1)]
@@ -103,14 +103,14 @@ ONE: list[Features] = [5, np.array([5]), range(5, 6)]
 
 
 def test_features_are_chosen_as_for_a_visualization(real: Client, visualization: str) -> None:
-    for chosen, listed in [*((each, [2, 2, 5]) for each in BOTH), *((each, [5]) for each in ONE)]:
-        assert [each.feature for each in real.visualizations.list(visualization, "conv1", chosen)] == listed
+    for chosen, listed in [*((choice, [2, 2, 5]) for choice in BOTH), *((choice, [5]) for choice in ONE)]:
+        assert [image.feature for image in real.visualizations.list(visualization, "conv1", chosen)] == listed
 
 
 def test_images_are_fetched(real: Client, visualization: str) -> None:
     handle = real.job(visualization)
-    found = real.visualizations.get(handle, "conv1", 2, restart=1)
-    np.testing.assert_array_equal(found.final.pixels, pixels(1, final=True))
+    image = real.visualizations.get(handle, "conv1", 2, restart=1)
+    np.testing.assert_array_equal(image.final.pixels, pixels(1, final=True))
     picture = real.visualizations.get(handle, "mine", format="png")
     assert picture.best.pixels.shape == (0, 0, 0)
     assert picture.trace is None
@@ -170,33 +170,23 @@ def test_refusals_have_their_errors(real: Client, store: Store, visualization: s
     assert [path.name for path in tmp_path.iterdir()] == ["occupied"]
 
 
-Run = Callable[..., tuple[int, str, str]]
-
-
 @pytest.fixture
 def run(real: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Runs `convscope images` in this process and an empty folder; returns its code and what it printed."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            app(["--address", real.address, "images", *arguments], prog_name="convscope")
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
+    """Runs ``convscope images`` in this process and an empty folder; returns its code and what it printed."""
     monkeypatch.chdir(tmp_path)
-    return run
+    return running_in_process(capsys, "--address", real.address, "images")
 
 
 def test_the_command_line_lists(run: Run, visualization: str) -> None:
     _, lines, _ = run("list", visualization)
     assert re.search(r"conv1\s+2\s+1\s+1\.500\s+1\s+25\.0%\s+normal", lines)
     _, lines, _ = run("list", visualization, "-l", "conv1:2", "--json")
-    found = [json.loads(line) for line in lines.splitlines()]
-    assert [(each["restart"], each["verdict"]["outcome"]) for each in found] == [(0, "normal"), (1, "normal")]
+    listed = [json.loads(line) for line in lines.splitlines()]
+    assert [(image["restart"], image["verdict"]["outcome"]) for image in listed] == [(0, "normal"), (1, "normal")]
     assert len(run("list", visualization, "--limit", "2", "--json")[1].splitlines()) == 2
-    code, lines, said = run("list", visualization, "-l", "conv1:0-2")
+    code, lines, error = run("list", visualization, "-l", "conv1:0-2")
     assert (code, lines) == (2, "")
-    assert "0 of conv1 is not in" in said
+    assert "0 of conv1 is not in" in error
     assert run("list", visualization, "-l", "conv1:") == (
         2,
         "",
@@ -214,7 +204,7 @@ def test_the_command_line_shows(run: Run, visualization: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "said"),
+    ("name", "code", "expected"),
     [
         ("nope", 2, "'nope' is not in {job}; there is conv1, logits"),
         ("conv1:3", 2, "3 of conv1 is not in {job}; there is 2, 5"),
@@ -222,15 +212,15 @@ def test_the_command_line_shows(run: Run, visualization: str, tmp_path: Path) ->
     ],
 )
 def test_the_command_line_says_which_images_there_are(
-    run: Run, visualization: str, name: str, code: int, said: str
+    run: Run, visualization: str, name: str, code: int, expected: str
 ) -> None:
-    ended, lines, told = run("show", visualization, *name.split())
+    ended, lines, error = run("show", visualization, *name.split())
     assert (ended, lines) == (code, "")
-    assert said.format(job=visualization) in told
+    assert expected.format(job=visualization) in error
 
 
 @pytest.mark.parametrize(
-    ("verdict", "said"),
+    ("verdict", "expected"),
     [
         ({"outcome": visualize_pb2.Verdict.OUTCOME_NOT_A_NUMBER, "iteration": 0}, "not a number, at iteration 0"),
         ({"outcome": visualize_pb2.Verdict.OUTCOME_UNREACHABLE}, "unreachable"),
@@ -241,13 +231,13 @@ def test_the_command_line_says_which_images_there_are(
     ],
 )
 def test_the_command_line_says_what_is_not_normal(
-    run: Run, store: Store, visualization: str, verdict: dict[str, Any], said: str
+    run: Run, store: Store, visualization: str, verdict: dict[str, Any], expected: str
 ) -> None:
-    odd = image(JobStore(store.connection).get(visualization).effective_spec.visualize, 0)
-    odd.verdict.CopyFrom(visualize_pb2.Verdict(**verdict))
-    store.put(jobs_pb2.Job(name=visualization), 0, odd)
-    assert re.search(rf"verdict\s+{said}\s*$", run("show", visualization, "conv1:2")[1], re.MULTILINE)
-    assert re.search(rf"%\s+{said}\s*$", run("list", visualization)[1], re.MULTILINE)
+    judged = image(JobStore(store.connection).get(visualization).effective_spec.visualize, 0)
+    judged.verdict.CopyFrom(visualize_pb2.Verdict(**verdict))
+    store.put(jobs_pb2.Job(name=visualization), 0, judged)
+    assert re.search(rf"verdict\s+{expected}\s*$", run("show", visualization, "conv1:2")[1], re.MULTILINE)
+    assert re.search(rf"%\s+{expected}\s*$", run("list", visualization)[1], re.MULTILINE)
 
 
 def test_the_command_line_exports(run: Run, visualization: str, tmp_path: Path) -> None:
@@ -257,16 +247,16 @@ def test_the_command_line_exports(run: Run, visualization: str, tmp_path: Path) 
     assert run("export", visualization) == (1, "", f"convscope: {identifier}: exists already\n")
 
 
-def test_what_is_no_folder_to_export_to_is_told(run: Run, visualization: str, tmp_path: Path) -> None:
+def test_an_invalid_folder_to_export_to_is_reported(run: Run, visualization: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert run("export", visualization, "file/sub") == (1, "", "convscope: file: not a folder\n")
     for unnamed in ("", "."):
-        code, _, said = run("export", visualization, unnamed)
-        assert (code, said) == (2, "convscope: folder: a new folder needs a name; '', '.' and '/' are none\n")
+        code, _, error = run("export", visualization, unnamed)
+        assert (code, error) == (2, "convscope: folder: a new folder needs a name; '', '.' and '/' are none\n")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_an_image_keeps_what_is_known_of_it(fake: FakeService, client: Client) -> None:
+def test_an_image_keeps_its_verdict_and_spread(fake: FakeService, client: Client) -> None:
     sent = image(visualize_pb2.VisualizeSpec(objectives=[Objective(name="x")]), 0)
     sent.verdict.CopyFrom(
         visualize_pb2.Verdict(outcome=visualize_pb2.Verdict.OUTCOME_NOT_A_NUMBER, iteration=4, rescued=True)
@@ -282,21 +272,20 @@ def test_an_image_keeps_what_is_known_of_it(fake: FakeService, client: Client) -
     fake.handlers["GetJob"] = lambda *_: described
     fake.handlers["ListImages"] = lambda *_: images_pb2.ListImagesResponse(images=[sent])
     fake.handlers["GetImage"] = lambda *_: sent
-    found = client.visualizations.get("j", "x")
-    assert found.verdict == Verdict(outcome=Outcome.NOT_A_NUMBER, iteration=4, rescued=True)
-    assert str(found.verdict) == "not a number"
-    assert found.spread is not None
-    assert (found.spread.objectives.tolist(), found.spread.mean, found.spread.deviation) == ([1, 3], 2, 1)
+    fetched = client.visualizations.get("j", "x")
+    assert fetched.verdict == Verdict(outcome=Outcome.NOT_A_NUMBER, iteration=4, rescued=True)
+    assert str(fetched.verdict) == "not a number"
+    assert fetched.spread is not None
+    assert (fetched.spread.objectives.tolist(), fetched.spread.mean, fetched.spread.deviation) == ([1, 3], 2, 1)
     sent.ClearField("verdict")
     assert client.visualizations.get("j", "x").verdict is None
 
 
 def ready(sequence: int, spec: visualize_pb2.VisualizeSpec, number: int, **fields: Any) -> jobs_pb2.JobEvent:
-    shown = sent(spec, number)
-    shown.ClearField("trace")
-    return event(
-        sequence, image_ready=visualize_pb2.ImageReady(image=shown, completed_count=sequence, total_count=4, **fields)
-    )
+    reported = sent(spec, number)
+    reported.ClearField("trace")
+    announced = visualize_pb2.ImageReady(image=reported, completed_count=sequence, total_count=4, **fields)
+    return event(sequence, image_ready=announced)
 
 
 def test_a_result_has_the_frames_that_events_lack(fake: FakeService, client: Client) -> None:
@@ -311,9 +300,9 @@ def test_a_result_has_the_frames_that_events_lack(fake: FakeService, client: Cli
     fake.handlers["ListImages"] = lambda *_: images_pb2.ListImagesResponse(images=[whole])
     result = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult())
     fake.handlers["WatchJob"] = lambda *_: iter([ready(1, spec, 0), finished(2, result=result)])
-    (found,) = client.job("j").result().images
-    assert [frame.iteration for frame in found.frames] == [0, 30]
-    np.testing.assert_array_equal(found.frames[1].pixels, pixels(0))
+    (image,) = client.job("j").result().images
+    assert [frame.iteration for frame in image.frames] == [0, 30]
+    np.testing.assert_array_equal(image.frames[1].pixels, pixels(0))
 
 
 def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -> None:
@@ -337,14 +326,19 @@ def test_a_result_has_all_restarts_in_order(fake: FakeService, client: Client) -
     ]
     fake.handlers["WatchJob"] = lambda *_: iter([*events, finished(6, result=result)])
     handle = client.job("j")
-    seen: list[Any] = []
-    found = handle.result(progress=seen.append)
-    assert [(each.layer, each.restart) for each in found.images] == [("conv1", 0), ("conv1", 1), ("x", 0), ("x", 1)]
-    assert (found.cached_image_count, found.seconds) == (1, 2)
-    assert [each.cached for each in seen if isinstance(each, ImageReady)] == [False, True, False, False, False]
-    layer = found.layer("conv1")
+    received: list[Any] = []
+    outcome = handle.result(progress=received.append)
+    assert [(image.layer, image.restart) for image in outcome.images] == [
+        ("conv1", 0),
+        ("conv1", 1),
+        ("x", 0),
+        ("x", 1),
+    ]
+    assert (outcome.cached_image_count, outcome.seconds) == (1, 2)
+    assert [event.cached for event in received if isinstance(event, ImageReady)] == [False, True, False, False, False]
+    layer = outcome.layer("conv1")
     assert (layer.features.tolist(), layer.restarts.tolist()) == ([4, 4], [0, 1])
-    assert (layer.is_objective, found.layer("x").is_objective) == (False, True)
+    assert (layer.is_objective, outcome.layer("x").is_objective) == (False, True)
     assert [str(verdict) for verdict in layer.verdicts] == ["normal", "normal"]
     assert (handle.info.priority, handle.info.device, handle.info.ended_part_count) == ("low", "any", 1)
     assert handle.info.estimate == Estimate(part_count=3, compute_seconds=0.0, stored_bytes=0)

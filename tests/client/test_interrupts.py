@@ -11,7 +11,7 @@ NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    """Whatever a test leaves behind is undone."""
+    """Undo whatever a test leaves behind."""
     before = {number: signal.getsignal(number) for number in NUMBERS}
     yield
     for number, handler in before.items():

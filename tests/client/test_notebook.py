@@ -17,13 +17,13 @@ class ZMQInteractiveShell:
 
 
 class Output:
-    """What a notebook shows below a cell: texts by the id of their display, in order, with all that they once said."""
+    """What a notebook shows below a cell: texts by the id of their display, in order, each with all its versions."""
 
     def __init__(self) -> None:
         self.shown: list[list[str]] = []
 
     def display(self, shown: Any, *, display_id: bool = False) -> "Handle | None":
-        """As `IPython.display.display` does."""
+        """Show something, as ``IPython.display.display`` does."""
         self.shown.append([_text(shown)])
         return Handle(self.shown[-1]) if display_id else None
 
@@ -31,15 +31,15 @@ class Output:
 class Handle:
     """Replaces one display, as IPython's handle does."""
 
-    def __init__(self, said: list[str]) -> None:
-        self._said = said
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
 
     def update(self, shown: Any) -> None:
-        self._said.append(_text(shown))
+        self._texts.append(_text(shown))
 
 
 def _text(shown: Any) -> str:
-    """What IPython would send: it asks for every form at once."""
+    """Return what IPython would send: it asks for every form at once."""
     bundle: dict[str, str] = shown._repr_mimebundle_(include=None, exclude=None)
     assert bundle["text/html"].startswith("<pre")
     return bundle["text/plain"]
@@ -47,14 +47,14 @@ def _text(shown: Any) -> str:
 
 @pytest.fixture
 def output(monkeypatch: pytest.MonkeyPatch) -> Output:
-    found = Output()
+    cell = Output()
     package, module = ModuleType("IPython"), ModuleType("IPython.display")
-    vars(module)["display"] = found.display
+    vars(module)["display"] = cell.display
     monkeypatch.setitem(sys.modules, "IPython", package)
     monkeypatch.setitem(sys.modules, "IPython.display", module)
     monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
     monkeypatch.setattr("convscope.client.notebook._INTERVAL", 0.0)  # every event is shown
-    return found
+    return cell
 
 
 def evaluating(completed: int) -> evaluate_pb2.EvaluateProgress:
@@ -71,7 +71,7 @@ def test_the_bar_is_replaced_with_every_event(output: Output, fake: FakeService,
     bar = output.shown[0]
     wanted = ["evaluating", "evaluating: queued", "200/400 images", "300/400 images", "evaluating failed"]
     assert len(bar) == len(wanted) + 1  # the end is shown whatever was shown just before
-    assert all(text in said for text, said in zip(wanted, bar, strict=False))
+    assert all(text in shown for text, shown in zip(wanted, bar, strict=False))
 
 
 def test_what_is_shown_just_after_is_left_out_but_not_the_end(

@@ -24,13 +24,13 @@ def pictures(figure: Figure) -> list[Any]:
 
 
 def written(figure: Figure) -> list[str]:
-    """What is written on a figure's only axes."""
+    """Return the texts on a figure's only axes."""
     (axes,) = figure.axes
     return [text.get_text() for text in axes.texts]
 
 
 def rendered(figure: Figure) -> np.ndarray[Any, Any]:
-    """The pixels of the figure as it would be saved."""
+    """Return the pixels of the figure as it would be saved."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="raw")
     width, height = figure.canvas.get_width_height()
@@ -82,13 +82,13 @@ def test_features_are_numbered(smooth: bool) -> None:
 
 
 def corner(picture: Any) -> tuple[float, float]:
-    """The place of an image's upper left corner, in inches from the figure's."""
+    """Return the place of an image's upper left corner, in inches from the figure's."""
     left, _, _, top = picture.get_extent()
     return left, top
 
 
 def box(picture: Any) -> tuple[float, float]:
-    """An image's width and height in inches."""
+    """Return an image's width and height in inches."""
     left, right, bottom, top = picture.get_extent()
     return right - left, bottom - top
 
@@ -103,7 +103,7 @@ def test_a_large_layer_is_one_axes_and_a_bounded_picture() -> None:
     assert box(pictures(figure)[0])[0] * figure.dpi > 90
 
 
-def test_what_is_too_much_for_a_picture_is_left_out_and_told() -> None:
+def test_what_is_too_much_for_a_picture_is_left_out_and_reported() -> None:
     figure = plots.plot_features(np.zeros((400, 1, 1)), columns=1, title="a layer")
     assert figure.get_suptitle() == "a layer: the first 320 of 400"
     assert written(figure) == [str(feature) for feature in range(320)]
@@ -132,7 +132,7 @@ def test_smooth_images_do_not_run_into_each_other() -> None:
         assert (pixels[top + 2 : bottom - 2, left + 2 : right - 2, :3] == level).all()
 
 
-def test_what_is_no_number_is_white() -> None:
+def test_nan_is_white() -> None:
     image = np.full((1, 4, 4, 3), np.nan, np.float32)
     (picture,) = pictures(plots.plot_features(image))
     assert (picture.get_array() == 255).all()
@@ -258,7 +258,7 @@ def test_short_histories_can_be_drawn(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("draw", "said"),
+    ("draw", "expected"),
     [
         (lambda: plots.plot_image(np.zeros((28, 28, 2))), r"\[1, 28, 28, 2\] is not"),
         (lambda: plots.plot_features(np.zeros((0, 28, 28))), r"\[0, 28, 28, 1\] is not"),
@@ -274,8 +274,8 @@ def test_short_histories_can_be_drawn(count: int) -> None:
         (lambda: plots.plot_confusion_matrix([[1]], ["a", "b"]), "2 names for 1 classes"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(draw: Any, said: str) -> None:
-    with pytest.raises(InvalidValue, match=said):
+def test_what_cannot_be_drawn_is_refused(draw: Any, expected: str) -> None:
+    with pytest.raises(InvalidValue, match=expected):
         draw()
 
 

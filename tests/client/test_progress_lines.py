@@ -71,7 +71,9 @@ def test_a_training_is_counted_though_its_spec_is_not_complete(
     assert bar.counted == counted
 
 
-def test_each_step_of_a_long_work_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_step_of_a_long_work_is_reported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("convscope.client.bars._LINE_INTERVAL", 0.0)
     for silent in (False, True):
         with steps("drawing", silent=silent) as step:

@@ -28,7 +28,7 @@ from support.fake_service import FakeService, job
 
 @pytest.fixture
 def sent(fake: FakeService, client: Client) -> Callable[..., jobs_pb2.JobSpec]:
-    """Calls a method of the client and returns the spec that reached the server."""
+    """Call a method of the client and return the spec that reached the server."""
 
     def call(kind: str, *args: Any, **kwargs: Any) -> jobs_pb2.JobSpec:
         fake.handlers["CreateJob"] = lambda *_: job(kind)
@@ -102,20 +102,20 @@ def test_a_submission_can_always_be_repeated(sent: Callable[..., Any], fake: Fak
 
 
 @pytest.mark.parametrize(("kind", "arguments"), [("train", ()), ("evaluate", ("m",)), ("visualize", ("m",))])
-def test_what_is_said_of_a_job_arrives(
+def test_descriptions_of_a_job_arrive(
     sent: Callable[..., Any], fake: FakeService, kind: str, arguments: tuple[str, ...]
 ) -> None:
     sent(kind, *arguments)
     assert not fake.requests[-1].job.HasField("timeout")
     sent(kind, *arguments, display_name="first", labels={"a": "1", "b": ""}, timeout=np.float32(1.5))
-    found = fake.requests[-1].job
-    assert (found.display_name, dict(found.labels)) == ("first", {"a": "1", "b": ""})
-    assert found.timeout.ToMilliseconds() == 1500
+    created = fake.requests[-1].job
+    assert (created.display_name, dict(created.labels)) == ("first", {"a": "1", "b": ""})
+    assert created.timeout.ToMilliseconds() == 1500
 
 
-def test_a_job_tells_what_was_said_of_it(fake: FakeService, client: Client) -> None:
-    found = job(display_name="first", labels={"a": "1"}, owner="local", timeout={"seconds": 90})
-    fake.handlers["GetJob"] = lambda *_: found
+def test_a_job_tells_its_description(fake: FakeService, client: Client) -> None:
+    described = job(display_name="first", labels={"a": "1"}, owner="local", timeout={"seconds": 90})
+    fake.handlers["GetJob"] = lambda *_: described
     info = client.job("j").info
     assert (info.display_name, dict(info.labels), info.owner, info.timeout) == ("first", {"a": "1"}, "local", 90.0)
     fake.handlers["GetJob"] = lambda *_: job()
@@ -128,11 +128,11 @@ def test_a_job_can_be_validated_alone(fake: FakeService, client: Client, kind: s
     described = job(kind, "QUEUED", estimate={"part_count": 3, "compute_duration": {"seconds": 2}, "stored_bytes": 5})
     described.ClearField("name")
     fake.handlers["CreateJob"] = lambda *_: described
-    found = getattr(client, kind)(*arguments, validate_only=True)
+    validated = getattr(client, kind)(*arguments, validate_only=True)
     assert fake.requests[-1].validate_only
-    assert (found.name, found.info.create_time) == ("", None)
-    assert found.info.estimate == Estimate(part_count=3, compute_seconds=2.0, stored_bytes=5)
-    for use in (found.result, found.refresh, found.cancel, found.delete, found.watch):
+    assert (validated.name, validated.info.create_time) == ("", None)
+    assert validated.info.estimate == Estimate(part_count=3, compute_seconds=2.0, stored_bytes=5)
+    for use in (validated.result, validated.refresh, validated.cancel, validated.delete, validated.watch):
         with pytest.raises(InvalidValue, match="validate_only"):
             use()
     assert len(fake.requests) == 1
@@ -172,7 +172,7 @@ def test_a_job_or_model_names_a_model(fake: FakeService, client: Client) -> None
     client.evaluate(training)
     assert fake.requests[-1].job.spec.evaluate.model == "models/new"
     evaluation = client.evaluate("models/new")
-    with pytest.raises(InvalidType, match="neither a model's name, a Model nor a training job"):
+    with pytest.raises(InvalidType, match=r"Model nor a training job"):
         client.visualize(evaluation)  # type: ignore[arg-type]
 
 
@@ -230,24 +230,24 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "arguments", "error", "said"), BAD)
+@pytest.mark.parametrize(("kind", "arguments", "error", "expected"), BAD)
 def test_what_cannot_be_right_is_not_sent(
-    *, client: Client, fake: FakeService, kind: str, arguments: dict[str, Any], error: type[Exception], said: str
+    *, client: Client, fake: FakeService, kind: str, arguments: dict[str, Any], error: type[Exception], expected: str
 ) -> None:
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=expected):
         getattr(client, kind)(**arguments)
     assert not fake.requests
 
 
 def broken(client: Client, kind: str, **arguments: Any) -> list[str]:
-    """The arguments that are named as those that break a rule of the contract."""
+    """Return the arguments that are named as those that break a rule of the contract."""
     with pytest.raises(InvalidValue) as caught:
         getattr(client, kind)(**arguments)
     assert all(f"{field}: {allowed}" in str(caught.value) for field, allowed in caught.value.fields.items())
     return list(caught.value.fields)
 
 
-def test_all_that_breaks_a_rule_is_told_at_once_and_not_sent(client: Client, fake: FakeService) -> None:
+def test_all_broken_rules_are_reported_at_once_and_nothing_is_sent(client: Client, fake: FakeService) -> None:
     training = {"convolutions": [{"filters": 0, "pool_size": 65}], "dense": [1] * 65, "learning_rate": float("nan")}
     assert broken(client, "train", batch_size=0, model_id="M", request_id="ü", **training) == [
         "model_id",
@@ -276,7 +276,7 @@ def test_names_that_no_resource_can_have_are_not_sent(client: Client, fake: Fake
     assert not fake.requests
 
 
-def test_of_many_faults_the_first_are_told(client: Client) -> None:
+def test_of_many_faults_the_first_are_reported(client: Client) -> None:
     with pytest.raises(InvalidValue, match="and 88 more") as caught:
         client.visualize("m", dict.fromkeys(range(-100, 0)))
     assert len(caught.value.fields) == 100
@@ -329,9 +329,9 @@ def test_models_are_asked_for_in_short_unless_all_is_wanted(client: Client, fake
 
 
 def test_unknown_states_are_not_sent(client: Client, fake: FakeService) -> None:
-    with pytest.raises(InvalidValue, match="states: unknown 'done'; allowed are waiting"):
+    with pytest.raises(InvalidValue, match=r"states: .*'done'.* waiting"):
         client.jobs(states=["done"])
-    with pytest.raises(InvalidType, match="kinds: 3 is neither"):
+    with pytest.raises(InvalidType, match="kinds: 3"):
         client.jobs(kinds=3)  # type: ignore[arg-type]
     assert not fake.requests
 
@@ -356,7 +356,7 @@ CHOICES: list[tuple[Layers, list[str]]] = [
 
 @pytest.mark.parametrize(("layers", "meant"), CHOICES)
 def test_layers_can_be_chosen_in_many_ways(layers: Layers, meant: list[str]) -> None:
-    assert [_spelled(selection) for selection in selections(layers)] == meant
+    assert [_format_selection(selection) for selection in selections(layers)] == meant
 
 
 @given(st.integers(0, 50), st.integers(1, 50), st.integers(1, 5))
@@ -368,7 +368,7 @@ def test_slices_and_ranges_mean_the_same_features_as_in_python(start: int, lengt
         assert (list(range(chosen.start, chosen.stop)) if chosen else list(selection.list.indices)) == wanted
 
 
-def _spelled(selection: visualize_pb2.LayerSelection) -> str:
+def _format_selection(selection: visualize_pb2.LayerSelection) -> str:
     layer = selection.name or f"#{selection.convolution}"
     match selection.WhichOneof("features"):
         case "list":

@@ -49,7 +49,7 @@ def test_decoded_arrays_are_read_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "expected"),
     [
         (tensor_pb2.Tensor(shape=[1], data=b"\0"), "element type 0"),
         (
@@ -67,8 +67,8 @@ def test_decoded_arrays_are_read_only() -> None:
         (tensor_pb2.Tensor(element_type=tensor_pb2.ELEMENT_TYPE_UINT8, shape=[1] * 80, data=b"\0"), "impossible shape"),
     ],
 )
-def test_nonsense_is_refused(message: tensor_pb2.Tensor, said: str) -> None:
-    with pytest.raises(ProtocolError, match=said):
+def test_nonsense_is_refused(message: tensor_pb2.Tensor, expected: str) -> None:
+    with pytest.raises(ProtocolError, match=expected):
         decode(message)
 
 

@@ -1,9 +1,8 @@
-"""Presets, restarts, objectives and known images, from a client through a worker and back."""
+"""Presets, restarts, objectives and cached images, from a client through a worker and back."""
 
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,6 @@ from support.stack import Stack
 
 PROGRAM = str(Path(sys.executable).with_name("convscope"))
 DOCUMENT = Path(__file__).parents[2] / "docs" / "visualization.md"
-
-
-@pytest.fixture(scope="module")
-def real(stack: Stack) -> Iterator[Client]:
-    with Client(stack.address) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +41,14 @@ def robust(real: Client, training: Job[TrainResult]) -> Job[VisualizeResult]:
 
 
 def test_every_restart_comes_with_a_verdict(robust: Job[VisualizeResult]) -> None:
-    found = robust.result().images
+    images = robust.result().images
     wanted = [("logits", 2), ("logits", 7), ("mixed", 0)]
-    assert [(image.layer, image.feature, image.restart) for image in found] == [
-        (*each, restart) for each in wanted for restart in range(3)
+    assert [(image.layer, image.feature, image.restart) for image in images] == [
+        (*subject, restart) for subject in wanted for restart in range(3)
     ]
-    assert len({image.cache_key for image in found}) == 9
-    assert all(image.verdict and image.verdict.outcome in Outcome for image in found)
-    assert all(0 <= image.best.pixels.min() <= image.best.pixels.max() <= 1 for image in found)
+    assert len({image.cache_key for image in images}) == 9
+    assert all(image.verdict and image.verdict.outcome in Outcome for image in images)
+    assert all(0 <= image.best.pixels.min() <= image.best.pixels.max() <= 1 for image in images)
 
 
 def test_the_job_tells_what_was_used(robust: Job[VisualizeResult]) -> None:
@@ -89,7 +82,7 @@ def test_the_best_restart_comes_with_the_spread(
     np.testing.assert_array_equal(best.best.pixels, every[best.restart].best.pixels)
 
 
-def test_known_images_come_at_once(stack: Stack, training: Job[TrainResult], robust: Job[VisualizeResult]) -> None:
+def test_cached_images_come_at_once(stack: Stack, training: Job[TrainResult], robust: Job[VisualizeResult]) -> None:
     """The command line asks for what a client asked for before, in another order."""
     command = [PROGRAM, "--address", stack.address, "visualize", training.model, "-l", "logits:7,2"]
     command += ["--objective", "mixed=conv2:3 - 0.5*conv1", "--preset", "robust", "--set", "transforms.jitter=0.1"]
@@ -112,7 +105,7 @@ def test_known_images_come_at_once(stack: Stack, training: Job[TrainResult], rob
     assert {path.name for path in (stack.home / "figures").iterdir()} == {"images.npz", "logits.png", "mixed.png"}
 
 
-def test_known_images_are_told(real: Client, training: Job[TrainResult], robust: Job[VisualizeResult]) -> None:
+def test_cached_images_are_reported(real: Client, training: Job[TrainResult], robust: Job[VisualizeResult]) -> None:
     again = real.visualize(
         training,
         {"logits": 2},
@@ -129,10 +122,11 @@ def test_known_images_are_told(real: Client, training: Job[TrainResult], robust:
     assert again.result().cached_image_count == 3
 
 
-def test_images_of_the_way_are_kept(real: Client, training: Job[TrainResult]) -> None:
+def test_frames_are_kept(real: Client, training: Job[TrainResult]) -> None:
     job = real.visualize(training, {"logits": [1, 2]}, iterations=6, frames=3)
     (first, second), (plain, _) = (
-        each.result(timeout=120).images for each in (job, real.visualize(training, {"logits": [1, 2]}, iterations=6))
+        handle.result(timeout=120).images
+        for handle in (job, real.visualize(training, {"logits": [1, 2]}, iterations=6))
     )
     assert [frame.iteration for frame in first.frames] == [0, 3, 6]
     np.testing.assert_array_equal(second.frames[2].pixels, second.final.pixels)

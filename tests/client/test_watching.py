@@ -1,4 +1,4 @@
-"""A watch goes on where it broke: every event once, in order, or an error."""
+"""A watch resumes where it broke: every event once, in order, or an error."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from convscope.client import Client, FailureReason, JobCancelled, JobFailed, err
 from convscope.client.tensors import encode
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
 from convscope.v1.feature_pb2 import Feature
-from support.fake_service import FakeService, event, finished, job, running_fake
+from support.fake_service import FakeService, endless_watch, event, finished, job, running_fake
 from support.stored_images import sent
 
 BREAKS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
@@ -43,10 +43,10 @@ def test_every_event_comes_once_however_often_the_connection_breaks(
 
     with running_fake() as fake, Client(fake.address) as client:
         fake.handlers["WatchJob"] = watch
-        assert [seen.sequence for seen in client.job("j").watch()] == [message.sequence for message in log]
+        assert [event.sequence for event in client.job("j").watch()] == [message.sequence for message in log]
 
 
-def test_a_watch_is_taken_up_with_the_token_of_the_last_event(fake: FakeService, client: Client) -> None:
+def test_a_watch_is_resumed_with_the_token_of_the_last_event(fake: FakeService, client: Client) -> None:
     log = log_of(4)
     for message in log:
         message.log_token = f"token {message.sequence}"
@@ -62,35 +62,35 @@ def test_a_watch_is_taken_up_with_the_token_of_the_last_event(fake: FakeService,
     assert [next(following).sequence for _ in range(2)] == [1, 2]
     with pytest.raises(errors.DataLoss, match="another log"):
         next(following)
-    assert [(each.after_sequence, each.after_token) for each in fake.requests] == [(0, ""), (2, "token 2")]
+    assert [(request.after_sequence, request.after_token) for request in fake.requests] == [(0, ""), (2, "token 2")]
 
 
-def test_a_watch_of_another_program_is_taken_up_with_its_token(fake: FakeService, client: Client) -> None:
+def test_a_watch_of_another_program_is_resumed_with_its_token(fake: FakeService, client: Client) -> None:
     fake.handlers["WatchJob"] = lambda request, _: iter(log_of(4)[request.after_sequence :])
-    seen = events.event_from_wire(jobs_pb2.JobEvent(sequence=2, log_token="t", queued=jobs_pb2.JobQueued()))
-    following = list(client.job("j").watch(seen.sequence, after_token=seen.log_token))
-    assert [each.sequence for each in following] == [3, 4]
-    assert [(each.after_sequence, each.after_token) for each in fake.requests] == [(2, "t")]
-    with pytest.raises(errors.InvalidType, match="after_token: 3 is not a string"):
+    second = events.event_from_wire(jobs_pb2.JobEvent(sequence=2, log_token="t", queued=jobs_pb2.JobQueued()))
+    following = list(client.job("j").watch(second.sequence, after_token=second.log_token))
+    assert [event.sequence for event in following] == [3, 4]
+    assert [(request.after_sequence, request.after_token) for request in fake.requests] == [(2, "t")]
+    with pytest.raises(errors.InvalidType, match="after_token: 3"):
         client.job("j").watch(2, after_token=3)  # type: ignore[arg-type]
 
 
 def test_a_server_that_repeats_itself_is_not_believed(fake: FakeService, client: Client) -> None:
     fake.handlers["WatchJob"] = lambda *_: iter([event(1), event(2), event(1), event(2), finished(3)])
-    assert [seen.sequence for seen in client.job("j").watch()] == [1, 2, 3]
+    assert [event.sequence for event in client.job("j").watch()] == [1, 2, 3]
 
 
 def test_a_gap_is_an_error(fake: FakeService, client: Client) -> None:
     fake.handlers["WatchJob"] = lambda *_: iter([event(1), event(3)])
     watch = client.job("j").watch()
     assert next(watch).sequence == 1
-    with pytest.raises(errors.DataLoss, match="event 3 came after event 1"):
+    with pytest.raises(errors.DataLoss, match=r"event 3.* event 1"):
         next(watch)
 
 
 def test_a_watch_can_begin_anywhere(fake: FakeService, client: Client) -> None:
     fake.handlers["WatchJob"] = lambda request, _: iter(log_of(5)[request.after_sequence :])
-    assert [seen.sequence for seen in client.job("j").watch(3)] == [4, 5]
+    assert [event.sequence for event in client.job("j").watch(3)] == [4, 5]
 
 
 def test_patience_ends(fake: FakeService) -> None:
@@ -175,8 +175,8 @@ def test_images_are_in_order_though_the_job_was_planned_late(fake: FakeService, 
     ]
     done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult())
     fake.handlers["WatchJob"] = lambda *_: iter([*log, finished(4, result=done)])
-    found = handle.result()
-    assert [(each.layer, each.feature) for each in found.images] == [("b", 1), ("a", 0), ("a", 2)]
+    result = handle.result()
+    assert [(image.layer, image.feature) for image in result.images] == [("b", 1), ("a", 0), ("a", 2)]
 
 
 def test_result_says_why_a_job_failed(fake: FakeService, client: Client) -> None:
@@ -191,7 +191,7 @@ def test_result_says_why_a_job_failed(fake: FakeService, client: Client) -> None
 
 def test_result_of_a_job_that_had_ended_needs_no_watch(fake: FakeService, client: Client) -> None:
     fake.handlers["GetJob"] = lambda *_: job(state="CANCELLED")
-    with pytest.raises(JobCancelled, match="jobs/j was cancelled"):
+    with pytest.raises(JobCancelled, match="jobs/j"):
         client.job("j").result()
 
 
@@ -202,7 +202,7 @@ def test_result_gives_up_after_a_timeout(fake: FakeService, client: Client) -> N
             time.sleep(0.01)
 
     fake.handlers["WatchJob"] = endless
-    with pytest.raises(errors.DeadlineExceeded, match=r"jobs/j has not ended within 0\.3 s; it goes on"):
+    with pytest.raises(errors.DeadlineExceeded, match=r"jobs/j .* 0\.3 s"):
         client.job("j").result(timeout=0.3)
 
 
@@ -215,7 +215,7 @@ def test_a_server_that_is_away_does_not_outlast_the_timeout(kind: str) -> None:
         known.refresh()
     with client:
         for handle in (known, unknown):
-            with pytest.raises(errors.DeadlineExceeded, match=r"jobs/j has not ended within 0\.2 s; it goes on"):
+            with pytest.raises(errors.DeadlineExceeded, match=r"jobs/j .* 0\.2 s"):
                 handle.result(timeout=0.2)
 
 
@@ -223,20 +223,20 @@ def test_result_calls_back_with_each_event(fake: FakeService, client: Client) ->
     fake.handlers["GetJob"] = lambda *_: job("visualize")
     done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(image_count=0, duration=Duration(seconds=2)))
     fake.handlers["WatchJob"] = lambda *_: iter([event(1), finished(2, result=done)])
-    seen: list[int] = []
-    result = client.job("j").result(progress=lambda happened: seen.append(happened.sequence))
-    assert seen == [1, 2]
+    sequences: list[int] = []
+    result = client.job("j").result(progress=lambda happened: sequences.append(happened.sequence))
+    assert sequences == [1, 2]
     assert (result.images, result.seconds) == ((), 2.0)
 
 
 def test_each_image_is_held_once_in_the_order_asked_for(fake: FakeService, client: Client) -> None:
-    asked = {"logits": [7, 2], "conv10": [0], "conv2": [1]}
+    wanted = {"logits": [7, 2], "conv10": [0], "conv2": [1]}
     described = job("visualize")
-    for layer, features in asked.items():
+    for layer, features in wanted.items():
         described.effective_spec.visualize.selections.add(name=layer, list={"indices": features})
     fake.handlers["GetJob"] = lambda *_: described
-    came = [("conv2", 1, 1.0), ("logits", 2, 2.0), ("logits", 7, 3.0), ("conv10", 0, 4.0), ("logits", 2, 5.0)]
-    log = [event(number, image_ready=image_of(*image)) for number, image in enumerate(came, start=1)]
+    arriving = [("conv2", 1, 1.0), ("logits", 2, 2.0), ("logits", 7, 3.0), ("conv10", 0, 4.0), ("logits", 2, 5.0)]
+    log = [event(number, image_ready=image_of(*image)) for number, image in enumerate(arriving, start=1)]
     done = jobs_pb2.JobResult(visualize=visualize_pb2.VisualizeResult(image_count=4, duration=Duration(seconds=1)))
     fake.handlers["WatchJob"] = lambda *_: iter([*log, finished(6, result=done)])
     result = client.job("j").result()
@@ -246,7 +246,7 @@ def test_each_image_is_held_once_in_the_order_asked_for(fake: FakeService, clien
         ("conv10", 0, 4.0),
         ("conv2", 1, 1.0),
     ]
-    assert result.layers == tuple(asked)
+    assert result.layers == tuple(wanted)
     assert result.layer("logits").features.tolist() == [7, 2]
 
 
@@ -260,14 +260,7 @@ def image_of(layer: str, feature: int, objective: float) -> visualize_pb2.ImageR
 def test_abandoning_a_watch_ends_the_call(fake: FakeService, client: Client) -> None:
     ended: list[bool] = []
 
-    def endless(_: Any, context: grpc.ServicerContext) -> Iterator[jobs_pb2.JobEvent]:
-        context.add_callback(lambda: ended.append(True))
-        sequence = 0
-        while context.is_active():
-            sequence += 1
-            yield event(sequence)
-
-    fake.handlers["WatchJob"] = endless
+    fake.handlers["WatchJob"] = endless_watch(ended)
     watch = client.job("j").watch()
     next(watch)
     del watch

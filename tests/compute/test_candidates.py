@@ -39,7 +39,7 @@ BEST = 4
 
 
 class System:
-    """A job that has each run of restarts of one feature in a part of its own."""
+    """A job that has each run of restarts of one feature in a separate part."""
 
     def __init__(self, connection: redis.Redis, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.redis = connection
@@ -71,7 +71,7 @@ class System:
         mark_holder_lost(self.redis, f"w{attempt.part}", "cpu", "SIGKILL")
 
     def resumed(self) -> list[int]:
-        """From how many images each attempt resumed, in the order in which they started."""
+        """Return from how many images each attempt resumed, in the order in which they started."""
         events = [JobEvent.FromString(entry.event) for entry in read_log(self.redis, self.job_id, 0, 100).entries]
         return [event.attempt_started.image_count for event in events if event.HasField("attempt_started")]
 

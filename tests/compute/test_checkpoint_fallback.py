@@ -56,7 +56,7 @@ class Runs:
         return digest
 
     def run(self, checkpoints: Checkpoints) -> TrainOutcome:
-        """Train."""
+        """Train from the checkpoint that is given, or from step 0."""
         self.resumed.append(checkpoints.resume[0] if checkpoints.resume else 0)
         self.states = []
         noted = Checkpoints(

@@ -15,7 +15,7 @@ from convscope.engine.settings import Precision, TrainSettings
 from convscope.engine.training import Checkpoints, TrainReport, checkpoints, state_to_bytes, train
 
 # What a report says of the training, without its speed.
-Said = tuple[int, int, float, float, float | None]
+Measured = tuple[int, int, float, float, float | None]
 
 
 class Drained(Interruption):
@@ -30,7 +30,7 @@ def values(model: keras.Model) -> list[bytes]:
     return [variable.numpy().tobytes() for variable in [*model.variables, *model.optimizer.variables]]
 
 
-def said(report: TrainReport) -> Said:
+def measured(report: TrainReport) -> Measured:
     return report.step, report.last_step, report.loss, report.batch_accuracy, report.validation_accuracy
 
 
@@ -45,8 +45,8 @@ class Runs:
         self.saved: list[tuple[int, bytes]] = []
 
     @property
-    def said(self) -> list[Said]:
-        return [said(report) for report in self.reported]
+    def measured(self) -> list[Measured]:
+        return [measured(report) for report in self.reported]
 
     @property
     def saved_steps(self) -> list[int]:
@@ -130,7 +130,7 @@ def test_a_run_interrupted_anywhere_ends_as_if_it_never_was(
     values, stops = until_done(pieces, np.random.default_rng(7), Drained, 10**6)
     assert stops >= 3
     assert values == expected
-    assert pieces.said == whole.said
+    assert pieces.measured == whole.measured
     assert pieces.saved_steps == sorted(set(pieces.saved_steps))
 
 
@@ -143,7 +143,7 @@ def test_a_run_killed_anywhere_repeats_only_what_came_after_its_last_checkpoint(
     values, stops = until_done(pieces, np.random.default_rng(3), Killed, 2)
     assert stops >= 3
     assert values == expected
-    assert set(pieces.said) == set(whole.said)
+    assert set(pieces.measured) == set(whole.measured)
     assert set(pieces.saved_steps) == set(range(2, 41, 2))
 
 
@@ -160,14 +160,14 @@ def test_an_interrupted_validation_takes_its_step_back(mnist: Dataset, settings:
     assert pieces.saved_steps == [2]
     assert [report.step for report in pieces.reported] == [1]
     assert pieces.go() == expected
-    assert pieces.said == whole.said
+    assert pieces.measured == whole.measured
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_saving_changes_nothing(mnist: Dataset, settings: TrainSettings, precision: Precision) -> None:
     plain, saving = (Runs(mnist, replace(settings, precision=precision)) for _ in range(2))
     assert saving.go(interval=7, seconds=0.0) == plain.go()
-    assert saving.said == plain.said
+    assert saving.measured == plain.measured
     assert plain.saved == []
 
 

@@ -23,11 +23,11 @@ untouched = context.context()._context_handle is None
 def compute() -> None:
     model = training.train(mnist, TrainSettings(iterations=20)).model
     images, labels = mnist.test.images[:500], mnist.test.labels[:500]
-    found = evaluation.evaluate(model, images, labels, EvaluateSettings(), classes=mnist.classes)
+    evaluated = evaluation.evaluate(model, images, labels, EvaluateSettings(), classes=mnist.classes)
     pixels = []
     ready = lambda image: pixels.append(image.final.pixels.sum())
     visualization.Visualizer(model).run("conv2", range(4), VisualizeSettings(iterations=3), rows=9, ready=ready)
-    print(environment.environment()["threads_per_operation"], found.correct, pixels, flush=True)
+    print(environment.environment()["threads_per_operation"], evaluated.correct, pixels, flush=True)
 
 
 for _ in range(2):

@@ -137,7 +137,7 @@ def soft(weights: h5py.File) -> None:
 
 
 def doubling(weights: h5py.File) -> None:
-    """Sixty groups that are more than can ever be walked through."""
+    """Write sixty groups that are more than can ever be walked through."""
     group = weights.create_group("evil")
     for _ in range(60):
         inner = group.create_group("a")

@@ -46,7 +46,7 @@ def test_anything_else_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "0", "-1", "2GB", "GiB", "1.5", "1e9", "1048575", "0.5MiB", "2 G iB", "٣GiB", "nan"]
 )
-def test_what_is_no_size(text: str) -> None:
+def test_invalid_sizes(text: str) -> None:
     with pytest.raises(ValueError, match=r"not an amount of memory|less than 1MiB"):
         parse_memory(text)
 
@@ -159,7 +159,7 @@ def test_an_image_that_does_not_fit_is_reported_with_the_memory_that_it_needs() 
         Visualizer(two_layers(), 2 * MIB).run_objective("mine", diverse, settings, rows=3, ready=lambda _: None)
 
 
-# An ascent takes no more than the limit, in a process of its own: 32 images of 256 pixels would take ten times that.
+# An ascent takes no more than the limit, in a separate process: 32 images of 256 pixels would take ten times that.
 BOUNDED = """
 import sys
 import keras

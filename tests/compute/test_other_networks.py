@@ -82,10 +82,10 @@ def test_images_of_a_network_without_classes_are_taken_for_none(restarts: int) -
     image = keras.Input((6, 6, 1))
     model = keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(image))
     settings = VisualizeSettings(iterations=3, trace=True, frames=2, restarts=restarts)
-    found: list[Image] = []
-    Model(model).run("conv", [0, 1], settings, ready=found.append)
-    assert [shown.final.iteration for shown in found] == [3, 3]
-    for shown in found:
+    images: list[Image] = []
+    Model(model).run("conv", [0, 1], settings, ready=images.append)
+    assert [shown.final.iteration for shown in images] == [3, 3]
+    for shown in images:
         sent = convert.image(shown)
         assert (len(sent.frames), sent.trace.HasField("objective")) == (2, True)
         for message in (sent.best, sent.final, *sent.frames, sent.trace):

@@ -161,14 +161,14 @@ narrow = keras.layers.Conv2D(2, 1, name="narrow")(small)
 model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(narrow)))
 visualizer, settings = Visualizer(model), VisualizeSettings(iterations=1, restarts=8, keep_all=True)
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
-found = []
-visualizer.run("narrow", [0], settings, rows=2, ready=found.append)
+whole = []
+visualizer.run("narrow", [0], settings, rows=2, ready=whole.append)
 used = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmSize"))
 resource.setrlimit(resource.RLIMIT_AS, (used + 1000 * 2**20,) * 2)
 again = []
 visualizer.run("narrow", [0], settings, rows=64, ready=again.append)
-assert [image.best.objective for image in again] == [image.best.objective for image in found]
-assert all(image.cut for image in again) and not any(image.cut for image in found)
+assert [image.best.objective for image in again] == [image.best.objective for image in whole]
+assert all(image.cut for image in again) and not any(image.cut for image in whole)
 print(len(again))
 """
 

@@ -197,7 +197,7 @@ class Steep(layers.Layer):  # type: ignore[misc]  # Keras has no types
 
 
 def test_a_nan_gradient_stops_its_image_alone() -> None:
-    def found(first: layers.Layer) -> list[Image]:
+    def computed(first: layers.Layer) -> list[Image]:
         image = keras.Input((6, 6, 1))
         convolution = layers.Conv2D(2, 1, name="both", use_bias=False)
         outputs = layers.GlobalAveragePooling2D()(convolution(first(image)))
@@ -208,8 +208,8 @@ def test_a_nan_gradient_stops_its_image_alone() -> None:
         Visualizer(model).run("both", [0, 1], settings, rows=2, ready=images.append)
         return images
 
-    broken, beside = found(Steep())
-    whole, alone = found(layers.Identity())
+    broken, beside = computed(Steep())
+    whole, alone = computed(layers.Identity())
     assert broken.verdict.outcome == "not_a_number"
     assert broken.verdict.iteration == broken.final.iteration < whole.final.iteration == 40
     assert np.isfinite(broken.best.objective)

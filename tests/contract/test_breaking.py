@@ -16,14 +16,14 @@ TENSOR, JOBS = "tensor.proto", "jobs.proto"
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
-    """The contract in a folder of its own, with the image of the one that was released."""
+    """The contract in a separate folder, with the image of the one that was released."""
     shutil.copytree(PROTOS, tmp_path / "protos", ignore=shutil.ignore_patterns("*.py*"))
     shutil.copy(ROOT / "buf.yaml", tmp_path)
     return tmp_path
 
 
 def checked(module: Path) -> subprocess.CompletedProcess[str]:
-    """What the check that contributors run says, in another folder."""
+    """Return what the check that contributors run says, in another folder."""
     check = re.search(
         r'^check "contract unbroken" "\$BIN/buf" (.*)$', (ROOT / "scripts/check").read_text(), re.MULTILINE
     )
@@ -33,7 +33,7 @@ def checked(module: Path) -> subprocess.CompletedProcess[str]:
 
 
 def changed(module: Path, file: str, old: str, new: str) -> subprocess.CompletedProcess[str]:
-    """What it says after a change."""
+    """Return what it says after a change."""
     path = module / "protos" / "convscope" / "v1" / file
     text = path.read_text()
     assert text.count(old) == 1

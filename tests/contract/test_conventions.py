@@ -31,13 +31,13 @@ def comments(file: FileDescriptorProto) -> dict[tuple[int, ...], str]:
 
 
 def fields(file: FileDescriptorProto, contract: Contract) -> Iterator[tuple[FieldDescriptor, str]]:
-    """Every field of a file's messages, with its comment."""
-    told = comments(file)
+    """Yield every field of a file's messages, with its comment."""
+    by_path = comments(file)
 
     def of(message: DescriptorProto, path: tuple[int, ...], name: str) -> Iterator[tuple[FieldDescriptor, str]]:
         descriptor = contract.pool.FindMessageTypeByName(name)
         for index, field in enumerate(message.field):
-            yield descriptor.fields_by_name[field.name], told.get((*path, FIELD, index), "")
+            yield descriptor.fields_by_name[field.name], by_path.get((*path, FIELD, index), "")
         for index, nested in enumerate(message.nested_type):
             if not nested.options.map_entry:
                 yield from of(nested, (*path, NESTED, index), f"{name}.{nested.name}")
@@ -83,29 +83,29 @@ def test_times_are_well_known_types(contract: Contract) -> None:
 
 def test_every_method_lists_its_errors(contract: Contract) -> None:
     for file in contract.files:
-        told = comments(file)
+        by_path = comments(file)
         for index, service in enumerate(file.service):
-            assert "Errors of every call:" in told[SERVICE, index]
+            assert "Errors of every call:" in by_path[SERVICE, index]
             for number, method in enumerate(service.method):
-                assert "Errors:" in told[SERVICE, index, METHOD, number], method.name
+                assert "Errors:" in by_path[SERVICE, index, METHOD, number], method.name
 
 
 def requests(contract: Contract) -> set[Descriptor]:
-    """The messages that clients send, and those in them that the server does not set."""
+    """Return the messages that clients send, and those in them that the server does not set."""
     pending = [
         contract.pool.FindMessageTypeByName(method.input_type.lstrip("."))
         for file in contract.files
         for service in file.service
         for method in service.method
     ]
-    found: set[Descriptor] = set()
+    sent: set[Descriptor] = set()
     while pending:
         message = pending.pop()
-        if message not in found and message.full_name.startswith("convscope."):
-            found.add(message)
+        if message not in sent and message.full_name.startswith("convscope."):
+            sent.add(message)
             inner = [field.message_type for field in message.fields if not field_rules(field).output_only]
             pending += [kind for kind in inner if kind is not None and not kind.GetOptions().map_entry]
-    return found
+    return sent
 
 
 def test_every_text_and_list_of_a_request_has_an_end(contract: Contract) -> None:

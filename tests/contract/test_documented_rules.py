@@ -27,10 +27,10 @@ def number(text: str) -> float:
     return float(text.replace(",", ""))
 
 
-def told(text: str) -> Range | None:
-    """The range that a text tells: whether the lower end is left out, and both ends."""
-    found = RANGE.search(text)
-    return (bool(found[1]), number(found[2]), number(found[3])) if found else None
+def range_in(text: str) -> Range | None:
+    """Return the range that a text states: whether the lower end is left out, and both ends."""
+    match = RANGE.search(text)
+    return (bool(match[1]), number(match[2]), number(match[3])) if match else None
 
 
 def allowed(field: FieldDescriptor) -> Range:
@@ -39,7 +39,7 @@ def allowed(field: FieldDescriptor) -> Range:
 
 
 def bounded(kind: Descriptor, path: str = "") -> Iterator[tuple[str, FieldDescriptor]]:
-    """The fields of a message that have a range, and those of the messages in it."""
+    """Yield the fields of a message that have a range, and those of the messages in it."""
     for field in kind.fields:
         if field.message_type is not None:
             yield from bounded(field.message_type, f"{path}{field.name}.")
@@ -50,14 +50,14 @@ def bounded(kind: Descriptor, path: str = "") -> Iterator[tuple[str, FieldDescri
 def test_the_table_of_settings_has_the_ranges() -> None:
     lines = (ROOT / "docs" / "visualization.md").read_text().splitlines()
     rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| `")]
-    ranges = {row[0]: told(row[3]) for row in rows if len(row) == 4 and RANGE.search(row[3])}
+    ranges = {row[0]: range_in(row[3]) for row in rows if len(row) == 4 and RANGE.search(row[3])}
     iterations = visualize_pb2.VisualizeSpec.DESCRIPTOR.fields_by_name["iterations"]
     fields = {"iterations": iterations, **dict(bounded(render_pb2.Render.DESCRIPTOR))}
     assert ranges == {name: allowed(field) for name, field in fields.items()}
     assert len(ranges) == 16
 
 
-# What is told of fields, by where it is told.
+# What texts say of fields, by where they say it.
 DOCSTRINGS: list[tuple[Any, Descriptor, int]] = [
     (client.Client.train, train_pb2.TrainSpec.DESCRIPTOR, 2),
     (client.Client.train, train_pb2.Adam.DESCRIPTOR, 1),
@@ -81,10 +81,10 @@ def test_docstrings_have_the_ranges_and_defaults(owner: Any, kind: Descriptor, l
         for name, text in entries
         if name in kind.fields_by_name
     }
-    ranges = {name: told(text) for name, (_, text) in fields.items() if told(text)}
+    ranges = {name: range_in(text) for name, (_, text) in fields.items() if range_in(text)}
     assert len(ranges) >= least
     assert ranges == {name: allowed(fields[name][0]) for name in ranges}
     for field, text in fields.values():
-        if found := DEFAULT.search(text):
+        if match := DEFAULT.search(text):
             default = default_text(field).rpartition("_")[2].lower()
-            assert default == found[1].strip("`") or number(default) == number(found[1]), field.full_name
+            assert default == match[1].strip("`") or number(default) == number(match[1]), field.full_name

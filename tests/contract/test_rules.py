@@ -19,7 +19,7 @@ from support.ruled_messages import REAL, WHOLE, ends, fill_validly
 DEPTH = 5
 
 
-def found(message: Message) -> dict[str, str]:
+def faults_of(message: Message) -> dict[str, str]:
     return {violation.field: violation.description for violation in violations(message)}
 
 
@@ -115,9 +115,9 @@ REQUESTS = [
 def test_a_request_that_keeps_the_rules_has_no_violation(contract: Contract, data: st.DataObject) -> None:
     request = contract.make(data.draw(st.sampled_from(REQUESTS)))
     fill_validly(data, request)
-    assert found(request) == {}
+    assert faults_of(request) == {}
     fill_defaults(request)
-    assert found(request) == {}
+    assert faults_of(request) == {}
 
 
 def bounded(contract: Contract) -> Iterator[FieldDescriptor]:
@@ -127,17 +127,17 @@ def bounded(contract: Contract) -> Iterator[FieldDescriptor]:
                 yield field
 
 
-def said_of(field: FieldDescriptor, contract: Contract, value: float) -> str:
-    """Return what is said of one field that has a value, whatever else its message lacks."""
+def fault_of(field: FieldDescriptor, contract: Contract, value: float) -> str:
+    """Return the fault of one field that has a value, whatever else its message lacks; empty if there is none."""
     message = contract.make(field.full_name.removeprefix("convscope.v1.").rpartition(".")[0])
     if field.is_repeated:
         getattr(message, field.name).append(value)
-        return found(message).get(f"{field.name}[0]", "")
+        return faults_of(message).get(f"{field.name}[0]", "")
     if field.message_type is not None:
         getattr(message, field.name).seconds = int(value)
     else:
         setattr(message, field.name, value)
-    return found(message).get(field.name, "")
+    return faults_of(message).get(field.name, "")
 
 
 def test_every_bound_is_allowed_and_nothing_beyond(contract: Contract) -> None:
@@ -146,11 +146,11 @@ def test_every_bound_is_allowed_and_nothing_beyond(contract: Contract) -> None:
     for field in fields:
         coerced = field_rules(field).strictness != 0
         for allowed, refused in ends(field):
-            assert said_of(field, contract, allowed) == "", field.full_name
+            assert fault_of(field, contract, allowed) == "", field.full_name
             if not coerced and field.message_type is None:
-                assert allowed_text(field).split(";")[0] in said_of(field, contract, refused)
+                assert allowed_text(field).split(";")[0] in fault_of(field, contract, refused)
         if field.cpp_type in REAL:
-            assert "not nan" in said_of(field, contract, math.nan), field.full_name
+            assert "not nan" in fault_of(field, contract, math.nan), field.full_name
 
 
 @pytest.mark.parametrize(
@@ -169,12 +169,12 @@ def test_every_bound_is_allowed_and_nothing_beyond(contract: Contract) -> None:
 def test_durations(contract: Contract, seconds: int, nanos: int, fault: str) -> None:
     job = contract.make("Job", spec={"train": {}})
     job.timeout.seconds, job.timeout.nanos = seconds, nanos
-    assert fault in found(job).get("timeout", "")
-    assert bool(fault) == bool(found(job))
+    assert fault in faults_of(job).get("timeout", "")
+    assert bool(fault) == bool(faults_of(job))
 
 
 @pytest.mark.parametrize(
-    ("fields", "path", "told"),
+    ("fields", "path", "reported"),
     [
         ({}, "job", "is required"),
         ({"job": {"spec": {}}}, "job.spec.kind", "train, evaluate, visualize"),
@@ -217,18 +217,18 @@ def test_durations(contract: Contract, seconds: int, nanos: int, fault: str) -> 
         ),
     ],
 )
-def test_faults_are_found_where_they_are(contract: Contract, fields: dict[str, Any], path: str, told: str) -> None:
-    faults = found(contract.make("CreateJobRequest", **fields))
+def test_faults_are_found_where_they_are(contract: Contract, fields: dict[str, Any], path: str, reported: str) -> None:
+    faults = faults_of(contract.make("CreateJobRequest", **fields))
     assert list(faults) == [path]
-    assert told in faults[path]
+    assert reported in faults[path]
 
 
 @pytest.mark.parametrize("name", ["...", ".", "a b", "a" * 65, "ä"])
 def test_names_of_objectives(contract: Contract, name: str) -> None:
     terms = [{"feature": {"layer": "conv1"}}]
-    assert list(found(contract.make("Objective", name=name, terms=terms))) == ["name"]
-    assert found(contract.make("Objective", name="..a.", terms=terms)) == {}
-    assert found(contract.make("Objective", terms=terms)) == {}
+    assert list(faults_of(contract.make("Objective", name=name, terms=terms))) == ["name"]
+    assert faults_of(contract.make("Objective", name="..a.", terms=terms)) == {}
+    assert faults_of(contract.make("Objective", terms=terms)) == {}
 
 
 @pytest.mark.parametrize(
@@ -245,20 +245,20 @@ def test_names_of_objectives(contract: Contract, name: str) -> None:
     ],
 )
 def test_names_of_images(contract: Contract, name: str, *, right: bool) -> None:
-    assert (found(contract.make("GetImageRequest", name=name)) == {}) == right
+    assert (faults_of(contract.make("GetImageRequest", name=name)) == {}) == right
 
 
 @pytest.mark.parametrize(
     ("name", "right"), [("confusion-matrix.npy", True), ("a%2Fb", True), ("a/b", False), ("a%2", False), ("a b", False)]
 )
 def test_names_of_files(contract: Contract, name: str, *, right: bool) -> None:
-    assert (found(contract.make("ReadFileRequest", name=f"jobs/a/files/{name}")) == {}) == right
+    assert (faults_of(contract.make("ReadFileRequest", name=f"jobs/a/files/{name}")) == {}) == right
 
 
 @pytest.mark.parametrize(("given_size", "taken"), [(0, 50), (-7, 1), (1, 1), (1000, 1000), (2**31 - 1, 1000)])
 def test_page_sizes_are_coerced(contract: Contract, given_size: int, taken: int) -> None:
     request = contract.make("ListJobsRequest", page_size=given_size)
-    assert found(request) == {}
+    assert faults_of(request) == {}
     fill_defaults(request)
     assert request.page_size == taken
     assert request.order_by == "create_time desc"

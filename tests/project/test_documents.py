@@ -72,6 +72,21 @@ def test_shell_session(stack: Stack, tmp_path: Path) -> None:
     }
 
 
+def test_asyncio_page(stack: Stack, tmp_path: Path) -> None:
+    code = re.search(r"^```python\n(.*?)^```$", (ROOT / "docs/asyncio.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert code is not None
+    output = run([sys.executable, "-W", "error", "-c", short(code[1])], stack, tmp_path)
+    assert len(re.findall(r"^\d+\.\d% \(\d+ / 10000\)$", output, re.MULTILINE)) == 3
+    assert re.search(r"^\d+ Finished$", output, re.MULTILINE)
+
+
+def test_asyncio_example(stack: Stack, tmp_path: Path) -> None:
+    example = [sys.executable, "-W", "error", str(ROOT / "examples/async_client.py")]
+    output = run([*example, "--seeds", "2", "--iterations", "20"], stack, tmp_path)
+    assert len(re.findall(r"^models/\w+: \d+\.\d% ", output, re.MULTILINE)) == 2
+    assert len(list((tmp_path / "best" / "logits").glob("*.png"))) == 10
+
+
 def test_first_screen_has_the_two_commands_and_a_picture() -> None:
     screen = README.partition("\n## ")[0].splitlines()[:15]
     assert {"scripts/demo", "scripts/test"} <= set(screen)

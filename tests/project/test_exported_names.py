@@ -20,13 +20,13 @@ PORTIONS = {
 # Prints, for each module named, its exports, those of them that it lacks, and those named twice.
 PROGRAM = """
 import importlib, json, sys
-found = {}
+exports = {}
 for name in sys.argv[1:]:
     module = importlib.import_module(name)
     exported = getattr(module, "__all__", None)
     lacking = [name for name in exported or [] if not hasattr(module, name)]
-    found[name] = [exported, lacking, len(set(exported or [])) != len(exported or [])]
-print(json.dumps(found))
+    exports[name] = [exported, lacking, len(set(exported or [])) != len(exported or [])]
+print(json.dumps(exports))
 """
 
 
@@ -41,7 +41,7 @@ def modules() -> list[str]:
 
 @pytest.fixture(scope="module")
 def exports() -> dict[str, tuple[list[str] | None, list[str], bool]]:
-    """What all modules export, found in a process of its own, since it imports everything there is."""
+    """What all modules export, found in a separate process, since it imports everything there is."""
     command = [sys.executable, "-c", PROGRAM, *modules()]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr

@@ -37,8 +37,8 @@ async def module(folder: Path, text: str = MODULE, **settings: float) -> AsyncIt
 async def test_it_is_started_again_with_other_arguments(tmp_path: Path) -> None:
     async with module(tmp_path) as process:
         await process.start()
-        first, said = process.line.split()
-        assert said == "first"
+        first, argument = process.line.split()
+        assert argument == "first"
         process.run_next(["some_module", "second"])
         keeping = asyncio.create_task(process.keep())
         os.kill(int(first), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What is deleted while a call reads it is told as deleted, and only what is missing otherwise as damaged."""
+"""What is deleted while a call reads it is reported as deleted, and only what is missing otherwise as damaged."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path

@@ -94,5 +94,22 @@ def test_health_notices_a_redis_that_died(hanging: Hanging) -> None:
         time.sleep(0.05)
 
 
+def test_health_notices_a_redis_that_may_throw_jobs_away(hanging: Hanging) -> None:
+    hanging.redis.config_set("maxmemory-policy", "allkeys-lru")
+    await_health(hanging, NOT_SERVING)
+    for _ in range(20):  # several probes later, too
+        assert hanging.health() == NOT_SERVING
+        time.sleep(0.05)
+    hanging.redis.config_set("maxmemory-policy", "noeviction")
+    await_health(hanging, SERVING)
+
+
+def await_health(hanging: Hanging, wanted: object) -> None:
+    start = time.monotonic()
+    while hanging.health() != wanted:
+        assert time.monotonic() - start < 10
+        time.sleep(0.05)
+
+
 def test_it_ends_in_time_while_both_hang(hanging: Hanging) -> None:
     assert seconds_to_exit(hanging) < GRACE_S + 1

@@ -93,7 +93,7 @@ def test_a_port_that_another_server_has_a_part_of_is_refused(ours: str, theirs: 
 @pytest.mark.parametrize(
     "address", ["localhost", "localhost:", "localhost:x", "localhost:65536", "no.such.host.invalid:1"]
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_invalid_addresses_are_refused(address: str) -> None:
     with pytest.raises(ListenError, match=address):
         listen(address, lambda _: 1)
 

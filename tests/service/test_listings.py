@@ -144,15 +144,15 @@ def test_jobs_are_filtered(api: Api, jobs: list[str]) -> None:
     queued, cancelled = JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_CANCELLED
     train, evaluate = JobKind.JOB_KIND_TRAIN, JobKind.JOB_KIND_EVALUATE
 
-    def found(**filter_: object) -> list[str]:
+    def names_of(**filter_: object) -> list[str]:
         wanted = JobFilter(**filter_)  # type: ignore[arg-type]
         return [job.name for job in listed_jobs(api, filter=wanted, order_by="create_time", page_size=1)]
 
-    assert found(states=[cancelled]) == [jobs[1]]
-    assert found(states=[queued, cancelled]) == jobs
-    assert found(kinds=[evaluate]) == jobs[4:]
-    assert found(kinds=[train], states=[queued]) == [jobs[0], *jobs[2:4]]
-    assert found(kinds=[evaluate], states=[cancelled]) == []
+    assert names_of(states=[cancelled]) == [jobs[1]]
+    assert names_of(states=[queued, cancelled]) == jobs
+    assert names_of(kinds=[evaluate]) == jobs[4:]
+    assert names_of(kinds=[train], states=[queued]) == [jobs[0], *jobs[2:4]]
+    assert names_of(kinds=[evaluate], states=[cancelled]) == []
 
 
 def test_jobs_are_found_by_their_labels(connection: redis.Redis, api: Api) -> None:
@@ -164,18 +164,18 @@ def test_jobs_are_found_by_their_labels(connection: redis.Redis, api: Api) -> No
         for labels in labelled
     ]
 
-    def found(labels: dict[str, str], **more: object) -> list[str]:
+    def names_of(labels: dict[str, str], **more: object) -> list[str]:
         wanted = JobFilter(labels=labels, **more)  # type: ignore[arg-type]
         return [job.name for job in listed_jobs(api, filter=wanted, order_by="create_time", page_size=1)]
 
-    assert found({"by": "ann"}) == names[:2]
-    assert found({"by": "ann", "run": "2"}) == [names[1]]
-    assert found({"by": "bob", "run": "2"}) == found({"by": "an"}) == found({"run": ""}) == []
+    assert names_of({"by": "ann"}) == names[:2]
+    assert names_of({"by": "ann", "run": "2"}) == [names[1]]
+    assert names_of({"by": "bob", "run": "2"}) == names_of({"by": "an"}) == names_of({"run": ""}) == []
     api.jobs.CancelJob(CancelJobRequest(name=names[0]), timeout=PATIENCE_S)
-    assert found({"by": "ann"}, states=[JobState.JOB_STATE_CANCELLED]) == [names[0]]
-    assert found({"by": "ann"}, kinds=[JobKind.JOB_KIND_EVALUATE]) == []
+    assert names_of({"by": "ann"}, states=[JobState.JOB_STATE_CANCELLED]) == [names[0]]
+    assert names_of({"by": "ann"}, kinds=[JobKind.JOB_KIND_EVALUATE]) == []
     store.delete(names[0])
-    assert found({"by": "ann"}) == [names[1]]
+    assert names_of({"by": "ann"}) == [names[1]]
     assert connection.exists(key("jobs_labelled", "local", "run", "1")) == 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from convscope.client import Client, ConvscopeError, connection
+from convscope.client import Client, ConvscopeError, channels
 from convscope.engine.data import load_dataset
 from convscope.service.catalogue import MNIST
 from convscope.service.health import is_serving
@@ -161,11 +161,11 @@ def test_half_a_tls_configuration_is_refused(certificate: tuple[Path, Path]) -> 
 
 
 def test_the_client_takes_what_the_service_sends() -> None:
-    assert connection._MAX_MESSAGE == MAX_MESSAGE_BYTES
+    assert channels._MAX_MESSAGE == MAX_MESSAGE_BYTES
 
 
 def test_the_client_sends_what_the_service_takes() -> None:
-    assert connection._MAX_REQUEST == MAX_REQUEST_BYTES
+    assert channels._MAX_REQUEST == MAX_REQUEST_BYTES
 
 
 def test_the_catalogue_tells_what_workers_have() -> None:

@@ -67,7 +67,7 @@ def test_an_unknown_field_is_found_anywhere(data: st.DataObject, spec: JobSpec, 
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_what_is_known_is_not_found(spec: JobSpec) -> None:
+def test_known_fields_are_not_reported(spec: JobSpec) -> None:
     assert not list(unknown_fields(creating(spec, "r")))
 
 

@@ -22,7 +22,7 @@ def files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_models_are_known_again_and_deleted_ones_are_not(
+def test_models_are_restored_and_deleted_ones_are_not(
     connection: redis.Redis, blobs: BlobStore, tmp_path: Path
 ) -> None:
     kept, deleted = train_model(connection, blobs), train_model(connection, blobs)
@@ -44,7 +44,7 @@ def test_models_are_known_again_and_deleted_ones_are_not(
     assert {key: value for key, value in files(tmp_path).items() if "blobs" in key.parts} == {
         key: value for key, value in before.items() if "blobs" in key.parts
     }
-    assert Sweeper(connection, blobs).sweep(NOW) == 0  # what was there before is left to `admin sweep --all`
+    assert Sweeper(connection, blobs).sweep(NOW) == 0  # what was there before is left to ``admin sweep --all``
     assert Sweeper(connection, blobs).sweep(NOW, all_ages=True) == 4  # two results, and the deleted model
     assert blobs.get(kept.digest.sha256)
     ModelManifests(connection, blobs).delete(kept.name)
@@ -107,7 +107,7 @@ def test_what_is_not_understood_is_left_alone_and_reported(
     assert files(folder) == before
 
 
-def test_a_model_without_its_curve_is_known_again(connection: redis.Redis, blobs: BlobStore) -> None:
+def test_a_model_without_its_curve_is_restored(connection: redis.Redis, blobs: BlobStore) -> None:
     model = train_model(connection, blobs)
     blobs.delete([ModelStore(connection).history_digest(model.name)])
     connection.flushdb()
@@ -182,10 +182,10 @@ def test_a_model_whose_file_is_deleted_while_it_is_restored_is_not_made_again(
     written = BlobStore.written
 
     def see_and_lose(store: BlobStore, digest: str) -> datetime | None:
-        found = written(store, digest)
+        time = written(store, digest)
         if digest == model.digest.sha256:
             assert Collector(connection, store).collect([digest]) == 1
-        return found
+        return time
 
     with monkeypatch.context() as patched:
         patched.setattr(BlobStore, "written", see_and_lose)

@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order: what can be claimed, what runs and what is kept stays in agreement."""
+"""Whatever happens, in any order: records of what can be claimed, what runs and what is kept stay in agreement."""
 
 import itertools
 import secrets
@@ -137,10 +137,10 @@ class Books(RuleBasedStateMachine):
         self.attempts: list[tuple[str, Attempt]] = []
         self.computed: Counter[tuple[str, int]] = Counter()
         self.numbers = itertools.count()
-        self.begin_amid_work()
+        self.begin_with_open_jobs()
 
-    def begin_amid_work(self) -> None:
-        """A model that is made, jobs that work on it, and one that waits for another; some of it runs."""
+    def begin_with_open_jobs(self) -> None:
+        """Create a model in training, jobs that work on it, and one that waits for another model; start some of it."""
         training, _ = self.jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
         self.claim("cpu", wait=False, warm=False, again=False)
         self._end(*self.attempts.pop(), "finish", "a")
@@ -346,11 +346,10 @@ class Books(RuleBasedStateMachine):
             self.references_are_counted(snapshot)
 
     def ready_set_holds_what_is_to_be_had(self, snapshot: Snapshot) -> None:
-        ready, parts, backlog = set[tuple[str, ...]](), Counter[str](), Counter[str]()
+        ready, backlog = set[tuple[str, ...]](), Counter[str]()
         for job, record in snapshot.jobs().items():
             if count := claimable(snapshot, job, record):
                 ready.add((record["priority"], record["device"], record["owner"], job))
-                parts[record["device"]] += count
                 backlog[f"parts:{record['priority']}:{record['device']}"] += count
         listed = snapshot.names("ready_jobs")
         assert {(*ids, job) for ids in listed for job, _ in snapshot.of("ready_jobs", *ids)} == ready
@@ -358,8 +357,6 @@ class Books(RuleBasedStateMachine):
             (*ids, owner) for ids in snapshot.names("ready_owners") for owner, _ in snapshot.of("ready_owners", *ids)
         }
         assert owners == {ids[:3] for ids in ready}
-        counts = snapshot.of("ready_parts", default={})
-        assert {device: int(count) for device, count in counts.items() if int(count)} == dict(parts)
         stored = snapshot.of("backlog", default={})
         assert {name: int(count) for name, count in stored.items() if name.startswith("parts:")} == dict(backlog)
         assert {name.removeprefix("seconds") for name in stored if name.startswith("seconds")} == {

@@ -105,7 +105,7 @@ def with_files(connection: redis.Redis, blobs: BlobStore) -> Standing:
     Scripts(connection).run("take_apart", 100)
     for digest in cast("list[bytes]", connection.zrange(KEYS["unreferenced"], 0, -1)):
         connection.zadd(KEYS["unreferenced"], {digest: 1})  # for long
-    Scripts(connection).run("condemn", 0, 1, 0)  # a collector has died amid its work
+    Scripts(connection).run("condemn", 0, 1, 0)  # a collector has died during its work
     return joined
 
 
@@ -311,7 +311,7 @@ def test_a_sweep_stops_when_redis_is_set_back_or_the_store_adopted(
         whole.may_delete(begun)
 
 
-def test_of_two_copies_of_a_redis_one_goes_on(connection: redis.Redis, other: redis.Redis, blobs: BlobStore) -> None:
+def test_of_two_copies_of_a_redis_one_continues(connection: redis.Redis, other: redis.Redis, blobs: BlobStore) -> None:
     deployment(connection, blobs).join()
     set_back(other, state(connection))
     copy = deployment(other, blobs)
@@ -410,7 +410,7 @@ def test_a_marker_that_is_cut_off_is_unreadable(marker: Marker, length: int) -> 
 
 
 @given(st.binary(max_size=80) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(repr).map(str.encode))
-def test_what_is_no_marker_is_a_fault(data: bytes) -> None:
+def test_malformed_markers_are_faults(data: bytes) -> None:
     assert parse_marker(data).marker is None
 
 

@@ -102,9 +102,9 @@ def test_settings_show_no_token() -> None:
 @pytest.mark.parametrize("portion", ["client", "store", "service", "worker"])
 def test_no_other_module_reads_settings(portion: str) -> None:
     paths = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / portion / "convscope").rglob("*.py")}
-    found = {name: [match["what"] for match in READS.finditer(text)] for name, text in paths.items()}
+    reads = {name: [match["what"] for match in READS.finditer(text)] for name, text in paths.items()}
     allowed = {"client/convscope/client/demo/server.py": ["CONVSCOPE_HOME"]}  # which lends a server its datasets
-    assert {name: what for name, what in found.items() if what and name not in READERS} == {
+    assert {name: what for name, what in reads.items() if what and name not in READERS} == {
         name: what for name, what in allowed.items() if name.startswith(portion)
     }
 

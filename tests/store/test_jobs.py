@@ -69,11 +69,11 @@ def test_a_model_is_its_jobs_owners(connection: redis.Redis, jobs: JobStore) -> 
     job, _ = jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model(), owner="ann")
     claim(connection, job).succeed("result", Model(digest=Digest(sha256="file")))
     models = ModelStore(connection)
-    made = models.get(job.model)
-    assert (made.owner, made.state) == ("ann", ModelState.MODEL_STATE_READY)
+    model = models.get(job.model)
+    assert (model.owner, model.state) == ("ann", ModelState.MODEL_STATE_READY)
     models.delete(job.model)
-    assert models.restore(made, since=0)
-    assert models.get(job.model) == made
+    assert models.restore(model, since=0)
+    assert models.get(job.model) == model
 
 
 def test_a_model_that_is_deleted_stays_with_the_jobs_that_are_queued_for_it_and_not_with_those_that_wait(
@@ -83,7 +83,7 @@ def test_a_model_that_is_deleted_stays_with_the_jobs_that_are_queued_for_it_and_
     waits = evaluate(jobs, training.model)
     claim(connection, training).succeed("result", Model(digest=Digest(sha256="file"), dataset="datasets/mnist"))
     queued = evaluate(jobs, training.model)
-    ModelStore(connection).delete(training.model)  # before those who wait for it are told
+    ModelStore(connection).delete(training.model)  # before the jobs that wait for it are told
     settle_all(connection)
     ended = jobs.get(waits.name)
     assert (ended.state, ended.failure.reason) == (JobState.JOB_STATE_FAILED, Failure.REASON_MODEL)
@@ -333,10 +333,10 @@ def test_listings_are_of_one_owner(connection: redis.Redis, jobs: JobStore) -> N
         return jobs.create(sent.spec, request_digest="d", sent=sent, owner=owner)[0].name
 
     first, second, third = labelled("ann", "1"), labelled("bob", "1"), labelled("bob", "2")
-    for owner, made in (("ann", [first]), ("bob", [third, second]), ("local", [])):
-        assert [job.name for job in jobs.walk(owner=owner)] == made
+    for owner, created in (("ann", [first]), ("bob", [third, second]), ("local", [])):
+        assert [job.name for job in jobs.walk(owner=owner)] == created
         queued = jobs.walk(owner=owner, kinds=["train"], states=[JobState.JOB_STATE_QUEUED])
-        assert [job.name for job in queued] == made
+        assert [job.name for job in queued] == created
     assert [job.name for job in jobs.walk(owner="ann", labels={"run": "1"})] == [first]
     assert [job.name for job in jobs.walk(owner="bob", labels={"run": "1"})] == [second]
     assert list(jobs.walk(owner="ann", labels={"by": "bob"})) == []

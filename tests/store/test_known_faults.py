@@ -39,7 +39,7 @@ from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
 from convscope.v1.visualize_pb2 import VisualizeSpec
-from support.part_jobs import image
+from support.part_jobs import image, ready
 
 # Older than any time for which the sweep spares what was written lately, in seconds.
 LONG_AGO_S = 7200
@@ -346,11 +346,11 @@ def test_deleting_a_large_job_holds_no_client_up(connection: redis.Redis, blobs:
 
 
 def seconds_of(connection: redis.Redis, call: Callable[[], object]) -> float:
-    """For how long Redis' main thread, which answers everyone, works at a call; others on the machine do not count."""
+    """Return for how long Redis' main thread, which answers all clients, works at a call, without other processes."""
 
     def worked() -> float:
-        told: Any = connection.info("cpu")
-        return float(told["used_cpu_user_main_thread"]) + float(told["used_cpu_sys_main_thread"])
+        usage: Any = connection.info("cpu")
+        return float(usage["used_cpu_user_main_thread"]) + float(usage["used_cpu_sys_main_thread"])
 
     before = worked()
     call()
@@ -363,7 +363,7 @@ def test_many_jobs_that_wait_for_one_model_are_queued(connection: redis.Redis) -
         create(connection, spec=KINDS["evaluate"](first.model), needs=first.model)
     claim(connection, first).succeed("r", Model(digest=Digest(sha256="f")))
     settle_waiters(connection, first.name.removeprefix("jobs/"))
-    assert connection.hget(KEYS["ready_parts"], "any") == b"100"
+    assert ready(connection) == 100
     assert connection.hget(KEYS["references"], "f") == b"101"  # the model, and the jobs that waited
 
 

@@ -117,10 +117,12 @@ def test_a_model_that_is_not_made_fails_it(connection: redis.Redis, parent: Job,
     assert not list(late.waiting())
 
 
-@pytest.mark.parametrize("made", [False, True])
-def test_it_can_be_cancelled_and_deleted(connection: redis.Redis, parent: Job, late: LatePlans, *, made: bool) -> None:
+@pytest.mark.parametrize("is_made", [False, True])
+def test_it_can_be_cancelled_and_deleted(
+    connection: redis.Redis, parent: Job, late: LatePlans, *, is_made: bool
+) -> None:
     job = create(connection, parent)
-    if made:
+    if is_made:
         make(connection, parent)
     assert JobStore(connection).request_cancel(job.name).state == JobState.JOB_STATE_CANCELLED
     assert connection.scard(KEYS["unplanned"]) == 0

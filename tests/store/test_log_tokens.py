@@ -1,4 +1,4 @@
-"""A log that lost its end and grew again is told from the one that was read, wherever the reader was."""
+"""A log that lost its end and grew again differs from the one that was read, wherever the reader was."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -259,7 +259,7 @@ def test_a_sweep_of_most_of_the_store_stops_unless_it_is_forced(
     assert not stopped(connection)
 
 
-def test_a_sweep_of_many_files_of_a_large_store_goes_on(
+def test_a_sweep_of_many_files_of_a_large_store_continues(
     connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeping, "MOST_ORPHANS", 5)

@@ -22,7 +22,7 @@ def known() -> JobSpec:
     return JobSpec(visualize=VisualizeSpec(objectives=objectives, render=render, keep=Restarts.RESTARTS_ALL))
 
 
-def test_what_is_known_is_understood() -> None:
+def test_jobs_of_this_version_are_understood() -> None:
     check_understood(known())
     filters = Convolution(filters=3, activation=Activation.ACTIVATION_ELU)
     check_understood(JobSpec(train=TrainSpec(network=Network(convolutions=[filters]))))

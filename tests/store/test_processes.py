@@ -86,7 +86,7 @@ def test_one_that_has_ended_for_good_is_not_started_again() -> None:
         assert (ended(child), child.has_died()) == (3, True)
 
 
-def test_it_is_told_to_stop_once_and_waited_for(tmp_path: Path) -> None:
+def test_it_is_asked_to_stop_once_and_waited_for(tmp_path: Path) -> None:
     end = tmp_path / "end"
     with running(f"trap 'echo told' TERM; echo up; until [ -e {end} ]; do sleep 0.01; done; exit 7") as child:
         assert child.output is not None

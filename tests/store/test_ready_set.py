@@ -165,7 +165,7 @@ def test_a_job_that_has_had_nothing_is_not_kept_waiting_by_turns(connection: red
     small = [create(connection, 1).name for _ in range(3)]
     taken = [name(take(connection, f"x{number}", last_job=last)) for number in range(6)]
     assert taken[0] == small[0]
-    assert taken[1] == large.name  # nor do newcomers keep the other one waiting for ever
+    assert taken[1] == large.name  # nor do newcomers keep the other one waiting without end
     assert set(taken[:5]) == {large.name, *small}
 
 

@@ -26,7 +26,7 @@ def claimed_before(connection: redis.Redis, job: Job, device: str = "cpu") -> in
     raise AssertionError(job.name)
 
 
-def foretold(connection: redis.Redis, job: Job) -> int:
+def parts_ahead(connection: redis.Redis, job: Job) -> int:
     return ahead_of(connection, JobStore(connection).get(job.name)).parts
 
 
@@ -36,7 +36,7 @@ def test_a_new_job_does_not_wait_for_all_of_a_large_one(connection: redis.Redis)
         claim(connection, large, part, f"large{part}")
     job = create(connection, 2)
     assert ahead_of(connection, JobStore(connection).get(job.name)) in {Ahead(0, 0.0), Ahead(1, 1.0)}
-    assert foretold(connection, job) == claimed_before(connection, job)
+    assert parts_ahead(connection, job) == claimed_before(connection, job)
 
 
 def test_earlier_jobs_get_their_turns(connection: redis.Redis) -> None:
@@ -52,7 +52,7 @@ def test_all_that_is_more_urgent_comes_first(connection: redis.Redis) -> None:
     create(connection, 9, priority=LOW)
     create(connection, 9, priority=HIGH, device=Device.DEVICE_GPU)
     job = create(connection, 1, device=Device.DEVICE_CPU)
-    assert foretold(connection, job) == claimed_before(connection, job) == 9
+    assert parts_ahead(connection, job) == claimed_before(connection, job) == 9
 
 
 @given(
@@ -76,7 +76,7 @@ def test_predictions_come_true(connection: redis.Redis, others: Any, begun: int,
     for number in range(begun):
         take(connection, f"begun{number}")
     job = create(connection, 3, cost_s=cost)
-    predicted = foretold(connection, job)
+    predicted = parts_ahead(connection, job)
     # Shares are in seconds: where parts last longer than what an owner lags behind, one more or less comes first.
     owners = {owner for owner, *_ in others}
     assert predicted == pytest.approx(claimed_before(connection, job), abs=2 * len(owners) + 1)

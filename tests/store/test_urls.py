@@ -62,7 +62,7 @@ def refusal(environment: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("url", ["redis://host:1/0", "unix:///run/redis.sock", "file:///srv/artifacts", "s3://b/p"])
-def test_what_is_no_secret_is_shown(url: str) -> None:
+def test_urls_without_secrets_are_shown(url: str) -> None:
     assert redact(url) == url
 
 

@@ -42,7 +42,7 @@ def instructions(stage: str) -> list[tuple[str, str]]:
 
 
 def last(stage: str, name: str) -> str:
-    """Return the arguments of the last such instruction: the one that counts for CMD, USER and the like."""
+    """Return the arguments of the last instruction of a name: the one that counts for CMD and USER."""
     return [arguments for instruction, arguments in instructions(stage) if instruction == name][-1]
 
 

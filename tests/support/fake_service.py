@@ -95,11 +95,14 @@ class FakeService(JobsServicer, ModelsServicer, ImagesServicer, EvaluationsServi
 
 @contextlib.contextmanager
 def running_fake(
-    address: str | None = None, credentials: grpc.ServerCredentials | None = None
+    address: str | None = None, credentials: grpc.ServerCredentials | None = None, *, threads: int = 8
 ) -> Iterator[FakeService]:
-    """Run a fake, on a unix socket unless an address is given; port 0 takes a free one."""
+    """Run a fake, on a unix socket unless an address is given; port 0 takes a free one.
+
+    It answers as many calls at a time as it has threads.
+    """
     folder = Path(tempfile.mkdtemp(prefix="cs-"))
-    server = grpc.server(ThreadPoolExecutor(8))
+    server = grpc.server(ThreadPoolExecutor(threads))
     wanted = address or f"unix:{folder}/fake.sock"
     port = server.add_secure_port(wanted, credentials) if credentials else server.add_insecure_port(wanted)
     fake = FakeService(wanted.replace(":0", f":{port}") if wanted.endswith(":0") else wanted)
@@ -138,3 +141,16 @@ def finished(sequence: int, state: str = "SUCCEEDED", **fields: Any) -> jobs_pb2
     """Return the last event of a job."""
     ended = jobs_pb2.JobFinished(state=jobs_pb2.JobState.Value(f"JOB_STATE_{state}"), **fields)
     return jobs_pb2.JobEvent(sequence=sequence, finished=ended)
+
+
+def endless_watch(ended: list[bool]) -> Callable[[Any, grpc.ServicerContext], Iterator[jobs_pb2.JobEvent]]:
+    """Return a handler of ``WatchJob`` that sends events without end; ``ended`` grows when the call ends."""
+
+    def watch(_: Any, context: grpc.ServicerContext) -> Iterator[jobs_pb2.JobEvent]:
+        context.add_callback(lambda: ended.append(True))
+        sequence = 0
+        while context.is_active():
+            sequence += 1
+            yield event(sequence)
+
+    return watch

@@ -47,7 +47,7 @@ class World:
     unreadable: str  # its records cannot be read
     drawn: str  # a visualization one of whose images is ready, but missing
     undrawn: str  # a visualization without an image
-    evaluated: str  # an evaluation whose examples and whose file `a.npy` are missing
+    evaluated: str  # an evaluation whose examples and whose file ``a.npy`` are missing
     unevaluated: str  # an evaluation that waits for its model
 
 

@@ -85,7 +85,8 @@ def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
 
 def ready(connection: redis.Redis, device: str = "any") -> int:
     """Return how many parts workers with a device can claim."""
-    return int(connection.hget(KEYS["ready_parts"], device) or 0)
+    names = [f"parts:{priority}:{device}" for priority in ("high", "normal", "low")]
+    return sum(int(count or 0) for count in connection.hmget(KEYS["backlog"], names))
 
 
 def is_to_be_killed(connection: redis.Redis, worker: str) -> bool:

@@ -1,4 +1,4 @@
-"""A whole convscope as users run it: ``convscope up`` as a process of its own, on a unix socket, in a private home."""
+"""A whole convscope as users run it: ``convscope up`` as a separate process, on a unix socket, in a private home."""
 
 import contextlib
 import os

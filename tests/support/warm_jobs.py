@@ -135,7 +135,7 @@ KINDS: Final[Mapping[str, Callable[[int, Caches], str]]] = {
 
 
 def every_kind_cold() -> dict[str, str]:
-    """Return the digest of each kind, computed in a process of its own."""
+    """Return the digest of each kind, computed in a separate process."""
     return {name: in_a_child(lambda kind=kind: kind(1, Caches())) for name, kind in KINDS.items()}  # type: ignore[misc]
 
 

@@ -27,6 +27,7 @@ from support.api import Api, connect, wait_for
 from support.part_jobs import ready
 from support.service_alone import service_alone
 from support.stack import Stack, running_stack
+from support.worker_alone import worker_alone
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -41,8 +42,8 @@ def workers(stack: Stack) -> list[psutil.Process]:
 def process_of(stack: Stack, worker: str) -> int:
     """Return the process id of a worker."""
     with redis.Redis.from_url(stack.redis_url) as connection:
-        [found] = [each for each in WorkerStore(connection).list() if f"workers/{each.name}" == worker]
-    return found.process_id
+        [record] = [record for record in WorkerStore(connection).list() if f"workers/{record.name}" == worker]
+    return record.process_id
 
 
 @contextlib.contextmanager
@@ -110,21 +111,11 @@ def test_a_store_that_cannot_be_written_fails_the_job(pair: Stack, pair_api: Api
 
 def test_a_worker_that_finishes_first(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     with service_alone(redis_server.url, tmp_path) as (address, _), connect(address) as api:
-        environment = {**os.environ, "CONVSCOPE_REDIS_URL": redis_server.url, "CONVSCOPE_HOME": str(tmp_path)}
-        with (
-            subprocess.Popen(
-                [sys.executable, "-m", "convscope.worker", "--finish"],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            ) as worker,
-            contextlib.ExitStack() as stack,
-        ):
-            stack.callback(worker.kill)  # else a failure would wait for it for ever
+        with worker_alone(redis_server.url, tmp_path, "--finish") as worker:
             job = api.create(TrainSpec(iterations=200))
             wait_for(api, job, "train_progress")
-            worker.terminate()
-            assert worker.wait(60) == 0
+            worker.process.terminate()
+            assert worker.process.wait(60) == 0
         events = [event.WhichOneof("event") for event in api.watch(job)]
         assert events.count("attempt_started") == 1
         assert api.get(job).state == JobState.JOB_STATE_SUCCEEDED

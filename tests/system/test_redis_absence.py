@@ -1,9 +1,6 @@
 """While Redis is away nothing is lost, and services and clients say so."""
 
 import contextlib
-import os
-import subprocess
-import sys
 import time
 
 import grpc
@@ -16,6 +13,7 @@ from convscope.v1.jobs_pb2 import Job, JobState, ListJobsRequest
 from convscope.v1.train_pb2 import TrainSpec
 from support.api import PATIENCE_S, connect, wait_for
 from support.service_alone import await_health, service_alone
+from support.worker_alone import worker_alone
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -76,30 +74,22 @@ def test_half_a_minute_without_redis_costs_nothing(tmp_path_factory: pytest.Temp
     directory = tmp_path_factory.mktemp("r")
     server = EmbeddedRedis(directory)
     server.start()
-    environment = {**os.environ, "CONVSCOPE_REDIS_URL": server.url, "CONVSCOPE_HOME": str(directory)}
     with (
         service_alone(server.url, directory) as (address, service),
         connect(address) as api,
-        subprocess.Popen(
-            [sys.executable, "-m", "convscope.worker"],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as worker,
-        contextlib.ExitStack() as stack,
+        worker_alone(server.url, directory) as worker,
     ):
-        stack.callback(worker.kill)  # else a failure would wait for it without Redis
         job = api.create(TrainSpec(iterations=2_000, report_interval=500))
         wait_for(api, job, "train_progress")
         server.stop()
         time.sleep(30)  # longer than the training takes
         assert service.poll() is None
-        assert worker.poll() is None
+        assert worker.process.poll() is None
         with server.running():
             await_health(api, SERVING)
             assert api.finish(job).state == JobState.JOB_STATE_SUCCEEDED
             events = [event.WhichOneof("event") for event in api.watch(job)]
             assert events.count("attempt_started") == 1
             assert events.count("train_progress") == 5
-            worker.terminate()
-            worker.wait(30)
+            worker.process.terminate()
+            worker.process.wait(30)

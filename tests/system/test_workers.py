@@ -108,13 +108,13 @@ def test_workers_are_filtered(connection: redis.Redis, lone_api: Api) -> None:
     for name, device, draining in (("a", "cpu", False), ("b", "gpu", False), ("c", "gpu", True)):
         report(connection, name, device, draining=draining)
 
-    def found(devices: Sequence[Device.ValueType], states: Sequence[WorkerState.ValueType]) -> str:
+    def names_of(devices: Sequence[Device.ValueType], states: Sequence[WorkerState.ValueType]) -> str:
         request = ListWorkersRequest(filter=WorkerFilter(devices=devices, states=states))
         workers = lone_api.workers.ListWorkers(request, timeout=PATIENCE_S).workers
         return "".join(worker.name.removeprefix("workers/") for worker in workers)
 
-    assert [found([], []), found([gpu], []), found([cpu, gpu], [])] == ["abc", "bc", "abc"]
-    assert [found([], [idle]), found([gpu], [idle]), found([cpu], [stops])] == ["ab", "b", ""]
+    assert [names_of([], []), names_of([gpu], []), names_of([cpu, gpu], [])] == ["abc", "bc", "abc"]
+    assert [names_of([], [idle]), names_of([gpu], [idle]), names_of([cpu], [stops])] == ["ab", "b", ""]
 
 
 def test_workers_are_listed_in_pages(connection: redis.Redis, lone_api: Api) -> None:

@@ -5,7 +5,11 @@ from convscope.client import Client
 with Client() as client:
     training = client.train(iterations=1000)
     print(client.evaluate(training).result(progress=True))
+
+`AsyncClient` is the same for asyncio programs.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from convscope.client import startup  # noqa: F401  what it does must be done before the rest is loaded
 
@@ -75,7 +79,8 @@ from convscope.client.files import File
 from convscope.client.history import History
 from convscope.client.image_listing import Visualizations
 from convscope.client.images import Feature, Image, ObjectiveRef, OptimizedImage, Trace
-from convscope.client.jobs import Estimate, Job, JobInfo
+from convscope.client.job_info import Estimate, JobInfo
+from convscope.client.jobs import Job
 from convscope.client.naming import ModelLike
 from convscope.client.network import Convolution, Dense
 from convscope.client.objectives import Objective, Objectives
@@ -106,10 +111,17 @@ from convscope.client.server_info import ContractVersion, Limits, ServerInfo
 from convscope.client.verdicts import Spread, Verdict
 from convscope.client.waiting import Backlog, NoWorker, WaitingReason
 
+if TYPE_CHECKING:
+    from convscope.client.aio import AsyncClient, AsyncJob, AsyncModelLike, AsyncVisualizations
+
 __all__ = [
     "Activation",
     "AdamStep",
     "AlreadyExists",
+    "AsyncClient",
+    "AsyncJob",
+    "AsyncModelLike",
+    "AsyncVisualizations",
     "AttemptLost",
     "AttemptStarted",
     "Backlog",
@@ -212,3 +224,14 @@ __all__ = [
     "Worker",
     "WorkerState",
 ]
+
+
+if not TYPE_CHECKING:  # to a type checker this would be a promise of any name
+
+    def __getattr__(name: str) -> Any:
+        """What is for asyncio is loaded when it is first asked for."""
+        if not name.startswith("Async") or name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from convscope.client import aio  # noqa: PLC0415
+
+        return getattr(aio, name)

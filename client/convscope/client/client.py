@@ -1,3 +1,5 @@
+# Made by scripts/sync_client.py from aio/client.py: change that one, and run the script.
+
 """The client: one object, a method for everything the server does."""
 
 import os
@@ -9,25 +11,29 @@ from typing import Any, Self
 from convscope.client import checks
 from convscope.client.config import DEFAULT_PATIENCE, DEFAULT_TIMEOUT, Config
 from convscope.client.connection import Connection
-from convscope.client.enums import Device, JobKind, JobState, ModelState, Split, WorkerState
+from convscope.client.downloads import export_model
+from convscope.client.enums import Split
 from convscope.client.evaluation import EvaluateResult
-from convscope.client.exporting import export_model
-from convscope.client.history import History, model_history
-from convscope.client.image_listing import Chosen, Visualizations, list_images
+from convscope.client.history import History
+from convscope.client.image_filters import Chosen
+from convscope.client.image_listing import Visualizations, list_images
 from convscope.client.images import Image
-from convscope.client.jobs import Job, JobInfo
-from convscope.client.naming import ModelLike, dataset_name, member_names, model_name
+from convscope.client.job_info import JobInfo
+from convscope.client.jobs import Job
+from convscope.client.listing_requests import jobs_request, models_request, workers_request
+from convscope.client.listings import listed, model_history
+from convscope.client.naming import ModelLike, model_name
 from convscope.client.network import Convolution, Dense, network_message
 from convscope.client.objectives import Objectives
-from convscope.client.paging import order, pages
 from convscope.client.render import RenderLike
 from convscope.client.resources import Dataset, Model, Worker
 from convscope.client.results import TrainResult, VisualizeResult
+from convscope.client.runtime import compute
 from convscope.client.selections import Layers
 from convscope.client.server_info import ServerInfo
-from convscope.client.submitting import create_request, evaluate_spec, label_values, train_spec
+from convscope.client.submitting import create_request, evaluate_spec, train_spec
 from convscope.client.visualize_spec import visualize_spec
-from convscope.v1 import datasets_pb2, device_pb2, jobs_pb2, models_pb2, server_pb2, workers_pb2
+from convscope.v1 import datasets_pb2, jobs_pb2, models_pb2, server_pb2
 
 __all__ = ["Client"]
 
@@ -63,7 +69,7 @@ class Client:
         )
 
     def __repr__(self) -> str:
-        return f"Client({self.address!r})"
+        return f"{type(self).__name__}({self.address!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -152,7 +158,7 @@ class Client:
             report_interval=report_interval,
             validation_interval=validation_interval,
             seed=seed,
-            continue_from=continue_from,
+            continue_from=None if continue_from is None else model_name("continue_from", continue_from),
             model_id=model_id,
         )
         return self._create(
@@ -339,14 +345,10 @@ class Client:
             labels: Only those that have all of these, with these values.
             newest_first: The newest first, else the oldest.
         """
-        wanted = jobs_pb2.JobFilter(
-            states=[jobs_pb2.JobState.Value(f"JOB_STATE_{name}") for name in member_names(JobState, "states", states)],
-            kinds=[jobs_pb2.JobKind.Value(f"JOB_KIND_{name}") for name in member_names(JobKind, "kinds", kinds)],
-            labels=label_values(labels or {}),
+        request = jobs_request(states, kinds, labels, newest_first=newest_first)
+        return listed(
+            self._connection, self._connection.jobs.ListJobs, request, lambda page: map(self._handle, page.jobs)
         )
-        request = jobs_pb2.ListJobsRequest(filter=wanted, order_by=order(newest_first=newest_first))
-        found = pages(self._connection, self._connection.jobs.ListJobs, request)
-        return (self._handle(message) for page in found for message in page.jobs)
 
     def models(
         self,
@@ -364,19 +366,13 @@ class Client:
             newest_first: The newest first, else the oldest.
             full: With classes, layers and lineage, which are empty otherwise.
         """
-        names = [datasets] if isinstance(datasets, str | Dataset) else datasets
-        request = models_pb2.ListModelsRequest(
-            view=models_pb2.MODEL_VIEW_FULL if full else models_pb2.MODEL_VIEW_BASIC,
-            filter=models_pb2.ModelFilter(
-                states=[
-                    models_pb2.ModelState.Value(f"MODEL_STATE_{n}") for n in member_names(ModelState, "states", states)
-                ],
-                datasets=[dataset_name(name) for name in names],
-            ),
-            order_by=order(newest_first=newest_first),
+        request = models_request(states, datasets, newest_first=newest_first, full=full)
+        return listed(
+            self._connection,
+            self._connection.models.ListModels,
+            request,
+            lambda page: map(Model.from_wire, page.models),
         )
-        found = pages(self._connection, self._connection.models.ListModels, request)
-        return (Model.from_wire(message) for page in found for message in page.models)
 
     def model(self, name: ModelLike) -> Model:
         """The model of this name.
@@ -385,7 +381,8 @@ class Client:
             NotFound: There is no such model.
         """
         request = models_pb2.GetModelRequest(name=model_name("model", name))
-        return Model.from_wire(self._connection.call(self._connection.models.GetModel, request))
+        message = self._connection.call(self._connection.models.GetModel, request)
+        return compute(Model.from_wire, message)
 
     def history(self, name: ModelLike) -> History:
         """The training curve of the model of this name, including those of the models that it continues.
@@ -416,8 +413,12 @@ class Client:
     def datasets(self) -> Iterator[Dataset]:
         """All datasets, by name."""
         request = datasets_pb2.ListDatasetsRequest()
-        found = pages(self._connection, self._connection.datasets.ListDatasets, request)
-        return (Dataset.from_wire(message) for page in found for message in page.datasets)
+        return listed(
+            self._connection,
+            self._connection.datasets.ListDatasets,
+            request,
+            lambda page: map(Dataset.from_wire, page.datasets),
+        )
 
     def dataset(self, name: str) -> Dataset:
         """The dataset of this name, `datasets/{id}` or the bare id."""
@@ -432,16 +433,13 @@ class Client:
 
     def workers(self, *, devices: str | Iterable[str] = (), states: str | Iterable[str] = ()) -> Iterator[Worker]:
         """The workers that were heard of in the last minute, by name, or those with one of these devices and states."""
-        request = workers_pb2.ListWorkersRequest()
-        request.filter.devices[:] = [
-            device_pb2.Device.Value(f"DEVICE_{name}") for name in member_names(Device, "devices", devices)
-        ]
-        request.filter.states[:] = [
-            workers_pb2.WorkerState.Value(f"WORKER_STATE_{name}")
-            for name in member_names(WorkerState, "states", states)
-        ]
-        found = pages(self._connection, self._connection.workers.ListWorkers, request)
-        return (Worker.from_wire(message) for page in found for message in page.workers)
+        request = workers_request(devices, states)
+        return listed(
+            self._connection,
+            self._connection.workers.ListWorkers,
+            request,
+            lambda page: map(Worker.from_wire, page.workers),
+        )
 
     def _create(self, spec: jobs_pb2.JobSpec, **job: Any) -> Job[Any]:
         request = create_request(spec, **job)

@@ -1,7 +1,7 @@
 """The contract's enumerations as string enumerations: `JobState.RUNNING == "running"`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -231,6 +231,14 @@ def member(kind: type[_E], field: str, value: object) -> _E:
     except ValueError:
         allowed = ", ".join(kind)
         raise InvalidValue(f"{field}: unknown {value!r}; allowed are {allowed}") from None
+
+
+def member_names(kind: type[StrEnum], field: str, names: object) -> list[str]:
+    """The chosen members of an enumeration as the contract writes them."""
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, Iterable):
+        raise InvalidType(f"{field}: {names!r} is neither a name nor a list of names")
+    return [member(kind, field, name).name for name in names]
 
 
 def _prefix(kind: type[StrEnum]) -> str:

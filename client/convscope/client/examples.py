@@ -1,21 +1,14 @@
 """The misclassified examples that evaluations keep."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convscope.client import tensors
-from convscope.client.connection import Connection
-from convscope.client.enums import ImageFormat, to_wire
-from convscope.client.paging import pages
-from convscope.v1 import evaluations_pb2, image_format_pb2
+from convscope.v1 import evaluations_pb2
 
-__all__ = ["Example", "listed_examples"]
-
-# Examples of one page; the server sends fewer where they are large.
-_PAGE = 1000
+__all__ = ["Example"]
 
 _NO_PIXELS: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
 
@@ -51,14 +44,3 @@ class Example:
             predicted_class=message.predicted_class,
             probability=message.probability,
         )
-
-
-def listed_examples(connection: Connection, job: str, image_format: str = "float32") -> Iterator[Example]:
-    """The examples that the evaluation of this name kept, page after page."""
-    request = evaluations_pb2.ListExamplesRequest(
-        parent=job,
-        page_size=_PAGE,
-        image_format=to_wire(ImageFormat, image_format_pb2.ImageFormat.Value, "image_format", image_format),
-    )
-    found = pages(connection, connection.evaluations.ListExamples, request)
-    return (Example.from_wire(message) for page in found for message in page.examples)

@@ -1,23 +1,54 @@
-"""Saving a stream of files as a folder that appears only when it is whole."""
+"""Folders that appear only when they are whole."""
 
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from convscope.client.errors import DataLoss, ProtocolError
-from convscope.client.exporting import blaming, umask
+from convscope.client.saving import blaming, umask
 
-__all__ = ["save_folder"]
+__all__ = ["NewFolder", "new_folder"]
 
 
-def save_folder(pieces: Iterable[tuple[str, bytes]], folder: Path, *, last: str) -> Path:
-    """Writes files into a temporary folder beside `folder`, and renames it when all have come.
+class NewFolder:
+    """Files that come piece by piece, one file after another.
+
+    Attributes:
+        path: The path of the latest file in the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = ""
+        self._folder = folder
+        self._file: IO[bytes] | None = None
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write the next bytes of a file.
+
+        Raises:
+            ProtocolError: A path that leads out of the folder, or that comes twice.
+            OSError: It cannot be written.
+        """
+        if self._file is None or path != self.path:
+            self.close()
+            self._file, self.path = _create(self._folder / _inside(path)), path
+        self._file.write(data)
+
+    def close(self) -> None:
+        """End the latest file."""
+        if self._file:
+            file, self._file = self._file, None
+            file.close()
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path, *, last: str) -> Iterator[NewFolder]:
+    """A temporary folder beside `folder`, which is renamed when the block has ended well.
 
     Args:
-        pieces: Path and next bytes, the pieces of a file one after another.
         folder: Must not exist, or be empty. The folders above it are made if need be.
         last: The path that the last file must have.
 
@@ -30,16 +61,14 @@ def save_folder(pieces: Iterable[tuple[str, bytes]], folder: Path, *, last: str)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(17, "exists already", str(folder))
     with _temporary(folder) as made:
-        path = ""
-        for path, group in groupby(pieces, key=lambda piece: piece[0]):
-            with blaming(folder):
-                _write(made / _inside(path), (data for _, data in group))
-        if path != last:
+        files = NewFolder(made)
+        with blaming(folder), contextlib.closing(files):
+            yield files
+        if files.path != last:
             raise DataLoss(f"{folder.name}: the server broke off before {last}")
         made.chmod(0o777 & ~umask())
         with blaming(folder):
             made.replace(folder)
-    return folder
 
 
 @contextlib.contextmanager
@@ -78,11 +107,9 @@ def _inside(path: str) -> PurePosixPath:
     return found
 
 
-def _write(path: Path, pieces: Iterable[bytes]) -> None:
+def _create(path: Path) -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as file:
-            for piece in pieces:
-                file.write(piece)
+        return path.open("xb")
     except (FileExistsError, NotADirectoryError):
         raise ProtocolError(f"the server sent the file {path.name} twice, or as a folder too") from None

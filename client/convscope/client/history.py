@@ -6,14 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.client.connection import Connection
-from convscope.client.paging import pages
-from convscope.v1 import models_pb2, train_pb2
+from convscope.v1 import train_pb2
 
-__all__ = ["History", "model_history"]
-
-# Reports of one page: a request for each thousand would take long where there are very many.
-_PAGE = 10_000
+__all__ = ["History"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,13 +43,6 @@ class History:
             steps_per_second=np.array([_speed(report) for report in reports], np.float64),
             validation_accuracy=np.array([_validation(report) for report in reports], np.float64),
         )
-
-
-def model_history(connection: Connection, model: str) -> History:
-    """Asks the server for the training curve of the model of this name, all of its pages."""
-    request = models_pb2.ListTrainReportsRequest(parent=model, page_size=_PAGE)
-    found = pages(connection, connection.models.ListTrainReports, request)
-    return History.from_wire(report for page in found for report in page.reports)
 
 
 def _speed(report: train_pb2.TrainProgress) -> float:

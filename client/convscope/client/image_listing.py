@@ -1,27 +1,28 @@
+# Made by scripts/sync_client.py from aio/image_listing.py: change that one, and run the script.
+
 """The images of visualization jobs, also while they run."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from convscope.client import checks
 from convscope.client.connection import Connection
-from convscope.client.enums import ExportFormat, ImageFormat, to_wire
-from convscope.client.errors import InvalidType, InvalidValue, NotFound
-from convscope.client.folders import save_folder
-from convscope.client.image_pages import listed_images
+from convscope.client.enums import ExportFormat, to_wire
+from convscope.client.errors import InvalidValue, NotFound
+from convscope.client.folders import new_folder
+from convscope.client.image_filters import Chosen, format_number, image_filter
 from convscope.client.images import Image
+from convscope.client.job_facts import spec_of
 from convscope.client.jobs import Job
+from convscope.client.listings import listed_images
 from convscope.client.results import VisualizeResult
+from convscope.client.runtime import blocking_context, compute, run_blocking
 from convscope.client.selections import Features, feature_numbers, objective_names
-from convscope.v1 import feature_pb2, image_format_pb2, images_pb2
+from convscope.v1 import image_format_pb2, images_pb2
 
-__all__ = ["Chosen", "Visualizations", "list_images"]
-
-# Images of all layers, of one, of several, or of some features of some.
-Chosen: TypeAlias = str | Iterable[str] | Mapping[str, Features] | None
+__all__ = ["Visualizations", "list_images"]
 
 # Images of a listing that is to find one among all restarts of a feature: as many as a page may have.
 _ALL_RESTARTS = 1000
@@ -35,10 +36,12 @@ def list_images(
     Raises:
         InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
     """
-    names = [objectives] if isinstance(objectives, str) else objectives
-    chosen = images_pb2.ImageFilter(objectives=[checks.text("objectives", name) for name in names])
-    _choose(chosen, layers)
-    return _listed(connection, _name(job), chosen, _format("image_format", image_format))
+    request = images_pb2.ListImagesRequest(
+        parent=_name(job),
+        filter=image_filter(layers, objectives),
+        image_format=format_number("image_format", image_format),
+    )
+    return listed_images(connection, request)
 
 
 class Visualizations:
@@ -70,12 +73,13 @@ class Visualizations:
             InvalidArgument: The job is no visualization, or does not have this layer or feature.
             DataLoss: An image is missing or damaged.
         """
-        name, numbers, pixels = _name(job), feature_numbers("features", features), _format("format", format)
+        numbers = feature_numbers("features", features)
+        request = images_pb2.ListImagesRequest(parent=_name(job), image_format=format_number("format", format))
         if layer is not None:
-            return _listed(self._connection, name, self._filter(job, checks.text("layer", layer), numbers), pixels)
+            return self._list(job, checks.text("layer", layer), numbers, request)
         if numbers:
             raise InvalidValue("features: need a layer")
-        return _listed(self._connection, name, images_pb2.ImageFilter(), pixels)
+        return listed_images(self._connection, request)
 
     def get(
         self,
@@ -100,14 +104,15 @@ class Visualizations:
             InvalidArgument: The job is no visualization, or does not have this layer or feature.
             DataLoss: The image is missing or damaged.
         """
-        pixels = _format("format", format)
+        pixels = format_number("format", format)
         wanted = None if restart is None else checks.int32("restart", restart)
-        chosen = self._filter(job, checks.text("layer", layer), [checks.int32("feature", feature)])
-        nothing = image_format_pb2.IMAGE_FORMAT_NONE
-        for image in _listed(self._connection, _name(job), chosen, nothing, page_size=_ALL_RESTARTS):
+        numbers = [checks.int32("feature", feature)]
+        request = images_pb2.ListImagesRequest(
+            parent=_name(job), image_format=image_format_pb2.IMAGE_FORMAT_NONE, page_size=_ALL_RESTARTS
+        )
+        for image in self._list(job, checks.text("layer", layer), numbers, request):
             if wanted in {None, image.restart}:
-                request = images_pb2.GetImageRequest(name=image.name, image_format=pixels)
-                return Image.from_wire(self._connection.call(self._connection.images.GetImage, request))
+                return self._get(image.name, pixels)
         which = "" if wanted is None else f", restart {wanted},"
         raise NotFound(f"{_name(job)} has no image of {layer}:{feature}{which} that is ready")
 
@@ -137,51 +142,34 @@ class Visualizations:
             parent=_name(job), format=to_wire(ExportFormat, images_pb2.ExportFormat.Value, "format", format)
         )
         stream = self._connection.stream(self._connection.images.ExportImages, request)
-        with closing(stream) as pieces:
-            return save_folder(((piece.path, piece.data) for piece in pieces), Path(folder), last="index.json")
+        target = Path(folder)
+        with closing(stream) as pieces, blocking_context(new_folder(target, last="index.json")) as files:
+            for piece in pieces:
+                run_blocking(files.write, piece.path, piece.data)
+        return target
 
-    def _filter(self, job: Job[VisualizeResult] | str, name: str, features: Iterable[int]) -> images_pb2.ImageFilter:
-        """The filter of a layer's or an objective's images: which of the two a name is of, the job's spec tells."""
-        handle = job if isinstance(job, Job) else Job(self._connection, _name(job))
-        if name not in objective_names(handle.info.spec):
-            chosen = images_pb2.ImageFilter()
-            _choose(chosen, {name: list(features) or None})
-            return chosen
-        if any(features):
+    def _get(self, name: str, pixels: image_format_pb2.ImageFormat.ValueType) -> Image:
+        request = images_pb2.GetImageRequest(name=name, image_format=pixels)
+        message = self._connection.call(self._connection.images.GetImage, request)
+        return compute(Image.from_wire, message)
+
+    def _list(
+        self,
+        job: Job[VisualizeResult] | str,
+        name: str,
+        features: Iterable[int],
+        request: images_pb2.ListImagesRequest,
+    ) -> Iterator[Image]:
+        """Images of a layer or an objective: which of the two a name is of, the job's spec tells."""
+        handle = job if isinstance(job, Job) else Job[VisualizeResult](self._connection, _name(job))
+        if name not in objective_names(spec_of(handle)):
+            request.filter.CopyFrom(image_filter({name: list(features) or None}))
+        elif any(features):
             raise InvalidValue(f"features: an objective has one image, of feature 0; {name!r} is one")
-        return images_pb2.ImageFilter(objectives=[name])
+        else:
+            request.filter.objectives.append(name)
+        yield from listed_images(self._connection, request)
 
 
-def _listed(
-    connection: Connection,
-    job: str,
-    chosen: images_pb2.ImageFilter,
-    pixels: image_format_pb2.ImageFormat.ValueType,
-    page_size: int = 0,
-) -> Iterator[Image]:
-    request = images_pb2.ListImagesRequest(parent=job, filter=chosen, image_format=pixels, page_size=page_size)
-    return listed_images(connection, request)
-
-
-def _choose(chosen: images_pb2.ImageFilter, layers: Chosen) -> None:
-    """Adds layers and features to a filter."""
-    if layers is None:
-        return
-    if isinstance(layers, Mapping):
-        for layer, features in layers.items():
-            name, numbers = checks.text("layers", layer), feature_numbers(f"layers[{layer!r}]", features)
-            chosen.features.extend(feature_pb2.Feature(layer=name, index=number) for number in numbers)
-            if not numbers:
-                chosen.layers.append(name)
-        return
-    if not isinstance(layers, Iterable):
-        raise InvalidType(f"layers: {layers!r} is neither a name nor a list or mapping of names")
-    chosen.layers.extend(checks.text("layers", name) for name in ([layers] if isinstance(layers, str) else layers))
-
-
-def _format(field: str, name: object) -> image_format_pb2.ImageFormat.ValueType:
-    return to_wire(ImageFormat, image_format_pb2.ImageFormat.Value, field, name)
-
-
-def _name(job: Any) -> str:
+def _name(job: object) -> str:
     return job.name if isinstance(job, Job) else checks.resource_name("jobs", job)

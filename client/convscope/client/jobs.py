@@ -1,20 +1,19 @@
+# Made by scripts/sync_client.py from aio/jobs.py: change that one, and run the script.
+
 """A job on the server."""
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Generic, TypeVar, cast
-
-from google.protobuf import json_format
+from typing import Generic, TypeVar, cast
 
 from convscope.client import checks
 from convscope.client.connection import Connection
-from convscope.client.enums import Device, JobKind, JobState, Priority, from_wire
+from convscope.client.downloads import read_file, save_file
+from convscope.client.enums import JobKind, JobState
 from convscope.client.errors import (
     DataLoss,
     DeadlineExceeded,
@@ -25,137 +24,25 @@ from convscope.client.errors import (
     ProtocolError,
 )
 from convscope.client.evaluation import MATRIX_FILE, EvaluateResult, Misclassified, matrix_from_file
-from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire, failure_from_wire
-from convscope.client.examples import Example, listed_examples
-from convscope.client.files import File, listed_files, read_file, save_file
-from convscope.client.history import model_history
-from convscope.client.image_pages import listed_images
+from convscope.client.events import Event, Failure, Finished, ImageReady, event_from_wire
+from convscope.client.examples import Example
+from convscope.client.files import File
 from convscope.client.images import Image
+from convscope.client.job_facts import JobFacts, spec_of
+from convscope.client.job_info import JobInfo
+from convscope.client.listings import listed_examples, listed_files, listed_images, model_history
 from convscope.client.results import Result, TrainResult, VisualizeResult, result_from_wire
+from convscope.client.runtime import compute
 from convscope.client.selections import asked_features, objective_names
-from convscope.client.times import seconds_from_wire, time_from_wire
-from convscope.client.waiting import WaitingReason
 from convscope.client.watching import patiently, watch
-from convscope.v1 import device_pb2, images_pb2, jobs_pb2
+from convscope.v1 import images_pb2, jobs_pb2
 
-__all__ = ["Estimate", "Job", "JobInfo"]
+__all__ = ["Job"]
 
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What a job takes, by estimate.
-
-    Attributes:
-        part_count: Number of its parts, each computed by one worker in one go.
-        compute_seconds: Time that one worker needs for it.
-        stored_bytes: Bytes that it stores.
-    """
-
-    part_count: int
-    compute_seconds: float
-    stored_bytes: int
-
-    @classmethod
-    def from_wire(cls, message: jobs_pb2.Estimate) -> "Estimate":
-        """The estimate in a message."""
-        return cls(
-            part_count=message.part_count,
-            compute_seconds=seconds_from_wire(message.compute_duration),
-            stored_bytes=message.stored_bytes,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobInfo:
-    """How a job stood when the server was last asked.
-
-    Attributes:
-        name: `jobs/{id}`; empty if the job was only validated.
-        kind: Train, evaluate or visualize.
-        state: Where it is in its life.
-        model: `models/{id}` that it makes, or that it looks at; of the latter, empty where `spec` is.
-        spec: What it does, every default filled in (as it was sent while it waits for what decides them), as the JSON
-            of its message: 64-bit integers are strings, and what is 0, false or empty is left out unless it was set.
-            Empty in listings; `Job.spec` asks for it.
-        request_id: The id of the request that made it.
-        create_time: When it was created, UTC; None if it was only validated.
-        start_time: When a worker first started it; None before.
-        end_time: When it ended; None before.
-        sequence: Sequence number of its latest event, >= 1.
-        cancel_requested: Whether it was asked to stop.
-        failure: Why it failed; None unless it did, or was cancelled with a reason.
-        priority: How soon it is taken up.
-        device: What it runs on.
-        display_name: What people call it; empty if nothing was said.
-        labels: What programs find it by.
-        owner: Whose it is.
-        timeout: Seconds that it may run from its first start on; None if there is no limit.
-        estimate: What it takes; None while that cannot be said.
-        ended_part_count: How many of its parts have ended.
-        waiting: Why it waits, as of then; None if it does not. Listings tell it only of jobs that wait for a model.
-    """
-
-    name: str
-    kind: JobKind
-    state: JobState
-    model: str
-    spec: Mapping[str, Any]
-    request_id: str
-    create_time: datetime | None
-    start_time: datetime | None
-    end_time: datetime | None
-    sequence: int
-    cancel_requested: bool
-    failure: Failure | None
-    priority: Priority = Priority.NORMAL
-    device: Device = Device.ANY
-    display_name: str = ""
-    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    owner: str = ""
-    timeout: float | None = None
-    estimate: "Estimate | None" = None
-    ended_part_count: int = 0
-    waiting: WaitingReason | None = None
-
-    @classmethod
-    def from_wire(cls, message: jobs_pb2.Job) -> "JobInfo":
-        """The information in a message."""
-        if not message.kind:
-            raise ProtocolError(f"{message.name} is of a kind that this client does not know")
-        kind = from_wire(JobKind, jobs_pb2.JobKind.Name, message.kind)
-        chosen = message.effective_spec if message.HasField("effective_spec") else message.spec
-        name = chosen.WhichOneof("kind")
-        spec = getattr(chosen, name) if name else None
-        return cls(
-            name=message.name,
-            kind=kind,
-            state=from_wire(JobState, jobs_pb2.JobState.Name, message.state),
-            model=message.model or getattr(spec, "model", ""),
-            spec=MappingProxyType(
-                json_format.MessageToDict(spec, preserving_proto_field_name=True) if spec is not None else {}
-            ),
-            request_id=message.request_id,
-            create_time=time_from_wire(message.create_time) if message.HasField("create_time") else None,
-            start_time=time_from_wire(message.start_time) if message.HasField("start_time") else None,
-            end_time=time_from_wire(message.end_time) if message.HasField("end_time") else None,
-            sequence=message.sequence,
-            cancel_requested=message.cancel_requested,
-            failure=failure_from_wire(message.failure) if message.HasField("failure") else None,
-            priority=from_wire(Priority, jobs_pb2.Priority.Name, message.priority or jobs_pb2.PRIORITY_NORMAL),
-            device=from_wire(Device, device_pb2.Device.Name, message.device or device_pb2.DEVICE_ANY),
-            display_name=message.display_name,
-            labels=MappingProxyType(dict(message.labels)),
-            owner=message.owner,
-            timeout=seconds_from_wire(message.timeout) if message.HasField("timeout") else None,
-            estimate=Estimate.from_wire(message.estimate) if message.HasField("estimate") else None,
-            ended_part_count=message.ended_part_count,
-            waiting=WaitingReason.from_wire(message.waiting) if message.HasField("waiting") else None,
-        )
-
-
-class Job(Generic[R]):
+class Job(JobFacts, Generic[R]):
     """A handle on a job whose result is an `R`. Many handles may follow the same job.
 
     That of a job which was only validated has no name; all that can be done with it is to look at its `info`.
@@ -179,26 +66,6 @@ class Job(Generic[R]):
         """`jobs/{id}`; empty if the job was only validated."""
         return self._name
 
-    @property
-    def kind(self) -> JobKind:
-        """Train, evaluate or visualize."""
-        return self.info.kind
-
-    @property
-    def model(self) -> str:
-        """`models/{id}` that it makes, or that it looks at. Other jobs may name it at once."""
-        return self.info.model or self.refresh().model
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """What it does; see `JobInfo.spec`."""
-        return self.info.spec or self.refresh().spec
-
-    @property
-    def info(self) -> JobInfo:
-        """How the job stood when the server was last asked; it is asked now if it never was."""
-        return self._info or self.refresh()
-
     def refresh(self) -> JobInfo:
         """Asks the server how the job stands.
 
@@ -207,14 +74,14 @@ class Job(Generic[R]):
             DataLoss: Its stored result is missing or damaged; it can be deleted all the same.
             ServiceError: Any other refusal.
         """
-        self._info = info = JobInfo.from_wire(self._get())
+        self._info = info = compute(JobInfo.from_wire, self._get())
         return info
 
     def state(self) -> JobState:
         """Asks the server where the job is in its life."""
-        return self.refresh().state
+        return (self.refresh()).state
 
-    def watch(self, after_sequence: int = 0, *, after_token: str = "") -> Iterator[Event]:
+    def watch(self, after_sequence: int = 0, *, after_token: str = "") -> Generator[Event]:
         """The job's events in order: those after `after_sequence` that have happened, then those to come.
 
         Ends after `Finished`. A connection that breaks is taken up again where it broke; a program that was stopped
@@ -234,7 +101,7 @@ class Job(Generic[R]):
         """
         after_sequence = checks.int64("after_sequence", after_sequence)
         token = checks.text("after_token", after_token) if after_token != "" else ""
-        return map(event_from_wire, watch(self._connection, self._made(), after_sequence, token))
+        return _events(watch(self._connection, self._made(), after_sequence, token))
 
     def result(self, *, progress: bool | Callable[[Event], None] = False, timeout: float | None = None) -> R:
         """Waits for the job to end and returns what it found.
@@ -257,7 +124,8 @@ class Job(Generic[R]):
             info = self._info
             if info is None or not info.spec:
                 info = patiently(self._connection, self.refresh, deadline=deadline)
-            with _display(info, progress) as show:
+            shown = compute(_display, info, progress)
+            with shown as show:
                 found = self._wait(show, deadline)
         except DeadlineExceeded:
             if timeout is None:
@@ -304,15 +172,19 @@ class Job(Generic[R]):
         """
         return read_file(self._connection, self._made(), name)
 
-    def save_file(self, name: str, path: str | os.PathLike[str]) -> Path:
+    def save_file(self, name: str, path: str | os.PathLike[str] | None = None) -> Path:
         """Saves one of the job's files. It appears at `path` only when it is whole and its SHA-256 is right.
+
+        Args:
+            name: As in `read_file`.
+            path: Where. Default: under its own name in the current folder.
 
         Raises:
             NotFound: There is no such job, or it has no such file.
             DataLoss: The stored file is missing or damaged, or what arrived is.
             OSError: The folder does not exist or cannot be written.
         """
-        return save_file(self._connection, self._made(), name, Path(path))
+        return save_file(self._connection, self._made(), name, None if path is None else Path(path))
 
     def cancel(self) -> JobInfo:
         """Asks the job to stop; one that has ended is left as it is."""
@@ -345,19 +217,21 @@ class Job(Generic[R]):
         after = 0
         if self.kind is not JobKind.VISUALIZE:
             record = patiently(self._connection, self._get, deadline=deadline)
-            self._info = info = JobInfo.from_wire(record)
+            self._info = info = compute(JobInfo.from_wire, record)
             if info.state.is_terminal:
-                return self._conclude(info.state, info.failure, result_from_wire(record.result), ())
+                result = compute(result_from_wire, record.result)
+                return self._conclude(info.state, info.failure, result, ())
             after = max(info.sequence - 1, 0)
         images: dict[tuple[str, int, int], Image] = {}  # the last one counts, should an image come twice
         on_waiting = getattr(show, "waiting", None)  # of our own bar; a function gets events alone
-        for message in watch(self._connection, self.name, after, deadline=deadline, on_waiting=on_waiting):
-            event = event_from_wire(message)
-            show(event)
-            if isinstance(event, ImageReady):
-                images[event.image.layer, event.image.feature, event.image.restart] = event.image
-            elif isinstance(event, Finished):
-                return self._conclude(event.state, event.failure, event.result, images.values())
+        messages = watch(self._connection, self.name, after, deadline=deadline, on_waiting=on_waiting)
+        with closing(_events(messages)) as events:
+            for event in events:
+                show(event)
+                if isinstance(event, ImageReady):
+                    images[event.image.layer, event.image.feature, event.image.restart] = event.image
+                elif isinstance(event, Finished):
+                    return self._conclude(event.state, event.failure, event.result, images.values())
         raise ProtocolError(f"the events of {self.name} ended before the job")  # pragma: no cover
 
     def _conclude(
@@ -376,10 +250,11 @@ class Job(Generic[R]):
 
     def _with_images(self, result: VisualizeResult, images: Iterable[Image]) -> VisualizeResult:
         waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
-        spec = self.refresh().spec if waited else self.spec
+        spec = (self.refresh()).spec if waited else spec_of(self)
         if spec.get("frames"):  # which are not in events
             images = patiently(self._connection, self._images)
-        return VisualizeResult.of(
+        return compute(
+            VisualizeResult.of,
             images,
             result.seconds,
             asked_features(spec),
@@ -388,7 +263,8 @@ class Job(Generic[R]):
         )
 
     def _images(self) -> list[Image]:
-        return list(listed_images(self._connection, images_pb2.ListImagesRequest(parent=self.name)))
+        request = images_pb2.ListImagesRequest(parent=self.name)
+        return list(listed_images(self._connection, request))
 
     def _with_history(self, result: TrainResult) -> TrainResult:
         try:
@@ -399,10 +275,13 @@ class Job(Generic[R]):
 
     def _with_errors(self, result: EvaluateResult) -> EvaluateResult:
         try:
-            examples = patiently(self._connection, lambda: list(listed_examples(self._connection, self.name)))
+            examples = patiently(self._connection, self._examples)
         except (NotFound, DataLoss):  # deleted meanwhile, or damaged; the figures remain
             return result
-        return replace(result, errors=Misclassified.of(examples))
+        return replace(result, errors=compute(Misclassified.of, examples))
+
+    def _examples(self) -> list[Example]:
+        return list(listed_examples(self._connection, self.name))
 
     def _with_matrix(self, result: EvaluateResult) -> EvaluateResult:
         if len(result.confusion_matrix) == len(result.classes):
@@ -411,7 +290,17 @@ class Job(Generic[R]):
             data = patiently(self._connection, lambda: read_file(self._connection, self.name, MATRIX_FILE))
         except (NotFound, DataLoss):  # as above
             return result
-        return replace(result, confusion_matrix=matrix_from_file(data, len(result.classes)))
+        matrix = compute(matrix_from_file, data, len(result.classes))
+        return replace(result, confusion_matrix=matrix)
+
+
+def _events(messages: Generator[jobs_pb2.JobEvent]) -> Generator[Event]:
+    with closing(messages):
+        for message in messages:
+            if message.HasField("finished"):  # its result may be large
+                yield compute(event_from_wire, message)
+            else:
+                yield event_from_wire(message)
 
 
 def _display(

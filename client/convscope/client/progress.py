@@ -7,7 +7,7 @@ from rich.console import Console
 from convscope.client import events
 from convscope.client.bars import Bar
 from convscope.client.enums import JobKind
-from convscope.client.jobs import JobInfo
+from convscope.client.job_info import JobInfo
 
 __all__ = ["ProgressBar", "describe"]
 

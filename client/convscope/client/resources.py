@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from convscope.client import checks
 from convscope.client.enums import Device, HeadKind, LayerKind, ModelState, WorkerState, from_wire
 from convscope.client.times import time_from_wire
 from convscope.v1 import datasets_pb2, device_pb2, digest_pb2, models_pb2, workers_pb2
@@ -22,6 +23,7 @@ __all__ = [
     "ModelHead",
     "ModelInput",
     "Worker",
+    "dataset_name",
 ]
 
 
@@ -262,6 +264,15 @@ class Worker:
             process_id=message.process_id,
             thread_count=message.thread_count,
         )
+
+
+def dataset_name(dataset: object) -> str:
+    """The name of a dataset.
+
+    Raises:
+        InvalidValue, InvalidType: It names none.
+    """
+    return dataset.name if isinstance(dataset, Dataset) else checks.resource_name("datasets", dataset)
 
 
 def _digest(message: digest_pb2.Digest) -> Digest:

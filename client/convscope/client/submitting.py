@@ -7,7 +7,7 @@ from typing import Any
 from convscope.client import checks
 from convscope.client.enums import Device, Precision, Priority, to_wire
 from convscope.client.errors import InvalidType, InvalidValue
-from convscope.client.naming import dataset_name, model_name
+from convscope.client.resources import dataset_name
 from convscope.client.times import seconds_to_wire
 from convscope.v1 import device_pb2, evaluate_pb2, jobs_pb2, train_pb2
 
@@ -57,7 +57,7 @@ def train_spec(
     dataset: Any,
     model_id: str | None,
     precision: str | None,
-    continue_from: Any,
+    continue_from: str | None,
 ) -> train_pb2.TrainSpec:
     """The message of a training; what is None is left to the server.
 
@@ -85,7 +85,7 @@ def train_spec(
     if model_id is not None:
         spec.model_id = checks.text("model_id", model_id)
     if continue_from is not None:
-        spec.continue_from = model_name("continue_from", continue_from)
+        spec.continue_from = continue_from
     return spec
 
 

@@ -1,26 +1,24 @@
+# Made by scripts/sync_client.py from aio/watching.py: change that one, and run the script.
+
 """Following a job's events through broken connections, without gap or repeat."""
 
-import math
-import random
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import TypeVar
 
 from convscope.client.connection import Connection
-from convscope.client.errors import DataLoss, DeadlineExceeded, ServiceError, Unavailable
+from convscope.client.errors import DataLoss, ServiceError, Unavailable
+from convscope.client.outages import Outage
+from convscope.client.runtime import sleep
 from convscope.v1 import jobs_pb2
 
-__all__ = ["Outage", "patiently", "watch"]
+__all__ = ["patiently", "wait_out", "watch"]
 
 T = TypeVar("T")
 
-# Seconds before the second attempt, and at most between attempts; each is shortened at random by up to a half.
-_FIRST_DELAY, _MAX_DELAY = 0.1, 2.0
 # Seconds after which a stream without events had a connection: gRPC gives up connecting sooner.
 _SURELY_CONNECTED = 30.0
-
-_jitter = random.SystemRandom()
 
 
 def watch(
@@ -47,21 +45,22 @@ def watch(
         fault: ServiceError = Unavailable(f"the server ended the watch of {name} before the job ended")
         started = time.monotonic()
         try:
-            for event in _stream(connection, name, after_sequence, token, deadline):
-                outage.over()
-                if on_waiting and event.bookmark.HasField("waiting"):
-                    on_waiting(event.bookmark.waiting.message)
-                if event.sequence > after_sequence:
-                    _check_next(name, after_sequence, event.sequence)
-                    after_sequence, token = event.sequence, event.log_token
-                    yield event
-                if event.HasField("finished"):
-                    return
+            with closing(_stream(connection, name, after_sequence, token, deadline)) as events:
+                for event in events:
+                    outage.over()
+                    if on_waiting and event.bookmark.HasField("waiting"):
+                        on_waiting(event.bookmark.waiting.message)
+                    if event.sequence > after_sequence:
+                        _check_next(name, after_sequence, event.sequence)
+                        after_sequence, token = event.sequence, event.log_token
+                        yield event
+                    if event.HasField("finished"):
+                        return
         except Unavailable as error:
             fault = error
         if time.monotonic() - started > _SURELY_CONNECTED:
             outage.over()
-        outage.wait(fault)
+        wait_out(outage, fault)
 
 
 def patiently(connection: Connection, call: Callable[[], T], *, deadline: float | None = None) -> T:
@@ -76,7 +75,16 @@ def patiently(connection: Connection, call: Callable[[], T], *, deadline: float 
         try:
             return call()
         except Unavailable as error:
-            outage.wait(error)
+            wait_out(outage, error)
+
+
+def wait_out(outage: Outage, fault: ServiceError) -> None:
+    """Sleeps until the next attempt is due.
+
+    Raises `fault` if that would be beyond the patience, and DeadlineExceeded at the deadline.
+    """
+    sleep(outage.pause(fault))
+    outage.check_deadline(fault)
 
 
 def _stream(
@@ -84,44 +92,9 @@ def _stream(
 ) -> Generator[jobs_pb2.JobEvent]:
     left = None if deadline is None else max(deadline - time.monotonic(), 0.001)
     request = jobs_pb2.WatchJobRequest(name=name, after_sequence=after_sequence, after_token=token)
-    with closing(connection.stream(connection.jobs.WatchJob, request, timeout=left)) as events:
-        yield from events
+    return connection.stream(connection.jobs.WatchJob, request, timeout=left)
 
 
 def _check_next(name: str, seen: int, sequence: int) -> None:
     if sequence != seen + 1:
         raise DataLoss(f"{name}: event {sequence} came after event {seen}")
-
-
-class Outage:
-    """How long the server has been away, and how long to wait before the next attempt.
-
-    Args:
-        patience: Seconds that it may be away.
-        deadline: Reading of the monotonic clock at which nothing is waited for any more.
-    """
-
-    def __init__(self, patience: float, deadline: float | None = None) -> None:
-        self._patience = patience
-        self._deadline = math.inf if deadline is None else deadline
-        self._since: float | None = None
-        self._attempts = 0
-
-    def over(self) -> None:
-        """Notes that the server is there."""
-        self._since, self._attempts = None, 0
-
-    def wait(self, fault: ServiceError) -> None:
-        """Sleeps until the next attempt is due.
-
-        Raises `fault` if that would be beyond the patience, and DeadlineExceeded at the deadline.
-        """
-        now = time.monotonic()
-        self._since = now if self._since is None else self._since
-        delay = min(_MAX_DELAY, _FIRST_DELAY * 2**self._attempts) * _jitter.uniform(0.5, 1.0)
-        if now + delay - self._since > self._patience:
-            raise fault
-        self._attempts = min(self._attempts + 1, 16)
-        time.sleep(max(min(delay, self._deadline - now), 0))
-        if now + delay > self._deadline:
-            raise DeadlineExceeded(f"no answer in time: {fault}") from fault

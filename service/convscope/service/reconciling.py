@@ -1,11 +1,14 @@
 """The service's share in looking after jobs and the store: one of all services and workers leads, the others stand by.
 
-The two go on apart, each in a thread of its own: a sweep that waits for the artifact store keeps no job waiting.
+The two go on apart, each in a thread of its own: a sweep that waits for the artifact store keeps no job waiting, and
+the event loop is not woken by looks that find nothing.
 """
 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
+from threading import Event
 
 from convscope.service.backend import Backend
 from convscope.service.errors import REDIS_AWAY
@@ -24,9 +27,6 @@ PERIOD_S = 0.25
 # How often the store is, in seconds: nothing waits for files to be gone.
 SWEEP_PERIOD_S = 1.0
 
-# How long a look at all jobs may take, in seconds; it ends by itself when Redis does not answer.
-LOOK_S = 60.0
-
 # How long giving up the lead may take, in seconds: it runs out by itself a little later.
 RESIGN_S = 0.3
 
@@ -37,11 +37,13 @@ async def keep_reconciling(backend: Backend) -> None:
     All services plan the jobs that could not be planned before, each of them once.
     """
     reconciler, threads = Reconciler(backend.redis), DaemonThreads(1, "reconciling")
+
+    def look() -> None:
+        reconciler.tick()
+        plan_late_jobs(backend)
+
     try:
-        while True:
-            with contextlib.suppress(*REDIS_AWAY, TimeoutError):
-                await run_within(LOOK_S, threads, _look, reconciler, backend)
-            await asyncio.sleep(PERIOD_S)
+        await _repeat(look, PERIOD_S, threads)
     finally:
         with contextlib.suppress(*REDIS_AWAY, TimeoutError):
             await run_within(RESIGN_S, threads, reconciler.resign)
@@ -51,19 +53,26 @@ async def keep_reconciling(backend: Backend) -> None:
 async def keep_sweeping(backend: Backend) -> None:
     """Sweep until cancelled; while Redis or the artifact store is away, try again later."""
     threads = DaemonThreads(1, "sweeping")
-    loop = asyncio.get_running_loop()
     try:
-        while True:
-            with contextlib.suppress(*REDIS_AWAY):
-                await loop.run_in_executor(threads, _sweep, backend.sweeper)  # takes as long as there are artifacts
-            await asyncio.sleep(SWEEP_PERIOD_S)
+        await _repeat(lambda: _sweep(backend.sweeper), SWEEP_PERIOD_S, threads)
     finally:
         threads.shutdown()
 
 
-def _look(reconciler: Reconciler, backend: Backend) -> None:
-    reconciler.tick()
-    plan_late_jobs(backend)
+async def _repeat(look: Callable[[], None], period_s: float, threads: DaemonThreads) -> None:
+    """Look again and again in a thread until cancelled; a look that Redis fails is made good by the next."""
+    stop = Event()
+
+    def repeat() -> None:
+        while not stop.is_set():
+            with contextlib.suppress(*REDIS_AWAY):
+                look()
+            stop.wait(period_s)
+
+    try:
+        await asyncio.get_running_loop().run_in_executor(threads, repeat)
+    finally:
+        stop.set()
 
 
 def _sweep(sweeper: Sweeper) -> None:

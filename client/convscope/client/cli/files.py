@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from convscope.client import plots
 from convscope.client.evaluation import EvaluateResult
-from convscope.client.exporting import written
 from convscope.client.images import Image, OptimizedImage, Trace
 from convscope.client.results import ImageStack, LayerImages, VisualizeResult
+from convscope.client.saving import written
 
 __all__ = ["Step", "check_folder", "has_grids", "save_evaluation", "save_grids", "save_images"]
 

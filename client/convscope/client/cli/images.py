@@ -12,8 +12,8 @@ from convscope.client.cli.options import Address, Json, settings_of
 from convscope.client.cli.output import console, details, print_json, table
 from convscope.client.enums import ExportFormat
 from convscope.client.errors import InvalidValue
-from convscope.client.exporting import written
 from convscope.client.images import Image, OptimizedImage
+from convscope.client.saving import written
 from convscope.client.verdicts import Verdict
 
 __all__ = ["app"]

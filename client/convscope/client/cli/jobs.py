@@ -14,12 +14,18 @@ from convscope.client.cli.waiting import leave
 from convscope.client.enums import JobKind, JobState
 from convscope.client.errors import JobCancelled, JobFailed
 from convscope.client.events import Event, Finished
-from convscope.client.jobs import Job, JobInfo
+from convscope.client.examples import Example
+from convscope.client.job_info import JobInfo
+from convscope.client.jobs import Job
 from convscope.client.progress import describe
 
 __all__ = ["app"]
 
-app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, watch, cancel and delete jobs; save their files.")
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    help="List, show, watch, cancel and delete jobs; list an evaluation's mistakes; save files.",
+)
 
 Name = Annotated[str, name_of("job")]
 
@@ -111,6 +117,20 @@ def files(ctx: typer.Context, *, name: Name, address: Address = None, json: Json
 
 
 @app.command(cls=Command)
+def examples(ctx: typer.Context, *, name: Name, limit: Limit = 50, address: Address = None, json: Json = False) -> None:
+    """List the examples that an evaluation got wrong, of those that it kept."""
+    settings = settings_of(ctx, address, json=json)
+    rows = table(">example", ">true class", ">taken for", ">probability")
+    with settings.client() as client:
+        for example in islice(client.job(name).examples(image_format="none"), limit):
+            if settings.json:
+                print_json(_plain_example(example))
+            rows.add_row(*_example_row(example))
+    if not settings.json:
+        console().print(rows if rows.row_count else "no examples")
+
+
+@app.command(cls=Command)
 def download(
     ctx: typer.Context,
     *,
@@ -126,7 +146,7 @@ def download(
     settings = settings_of(ctx, address, json=json)
     with settings.client() as client:
         job = client.job(name)
-        saved = job.save_file(file, path or Path(Path(file).name))
+        saved = job.save_file(file, path)
     if settings.json:
         print_json({"job": job.name, "file": saved})
     else:
@@ -153,6 +173,20 @@ def delete(ctx: typer.Context, *, name: Name, address: Address = None, json: Jso
         job = client.job(name)
         job.delete()
     print_deleted(job.name, json=settings.json)
+
+
+def _example_row(example: Example) -> tuple[str, ...]:
+    return (
+        str(example.index),
+        str(example.true_class),
+        str(example.predicted_class),
+        f"{example.probability:.1%}",
+    )
+
+
+def _plain_example(example: Example) -> dict[str, object]:
+    """What is known of an example, without its image."""
+    return {name: getattr(example, name) for name in ("index", "true_class", "predicted_class", "probability")}
 
 
 def _print_event(event: Event, *, json: bool) -> None:

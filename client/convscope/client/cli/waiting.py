@@ -10,7 +10,8 @@ from convscope.client.bars import Bar
 from convscope.client.cli.faults import report
 from convscope.client.cli.files import Step
 from convscope.client.cli.output import print_json
-from convscope.client.jobs import Job, JobInfo
+from convscope.client.job_info import JobInfo
+from convscope.client.jobs import Job
 
 __all__ = ["await_result", "leave", "saving", "steps"]
 

@@ -56,8 +56,6 @@ _NAMES: Final[dict[str, str]] = {
     "ready_jobs": "ready:%s:%s:%s",
     # Hash, of a priority: where owners and jobs begin that come new, by device, and how much each owner has had.
     "clocks": "clocks:%s",
-    # Hash: number of parts to be had, by device.
-    "ready_parts": "ready:parts",
     # Hash: ``parts:priority:device`` and ``seconds:...`` of work to be had.
     "backlog": "ready:backlog",
     # -- Executors and workers.

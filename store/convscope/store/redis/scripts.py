@@ -315,15 +315,12 @@ class Scripts:
             lease_ms: how long the attempt is believed to live without a sign of life, in milliseconds.
             slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
         """
-        fields = AttemptStarted.DESCRIPTOR.fields_by_name
         started = AttemptStarted(worker=f"workers/{claimant.worker}", environment=claimant.environment)
         reply = self.run(
             "claim",
             *(claimant.worker, claimant.device, nonce, lease_ms, claimant.wait_ms),
             *(claimant.last_job, ",".join(claimant.loaded), slack_s),
-            JobEvent.DESCRIPTOR.fields_by_name["attempt_started"].number,
             started.SerializeToString(deterministic=True),
-            *(fields[name].number for name in ("part", "attempt", "step", "image_count")),
         )
         if not reply:
             return None
@@ -405,7 +402,17 @@ class Scripts:
 def _script(name: str) -> tuple[str, str]:
     """Return the text of a script, and the digest by which Redis knows it, which takes long to compute."""
     text = lua.source("job", name) if name in JOB_SCRIPTS else lua.source(name)
+    if name == "claim":
+        text = _fields_of_start() + text
     return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _fields_of_start() -> str:
+    """Return the numbers of the fields that ``claim.lua`` writes, as a table for it."""
+    names = ("part", "attempt", "step", "image_count")
+    numbers = {name: AttemptStarted.DESCRIPTOR.fields_by_name[name].number for name in names}
+    numbers["event"] = JobEvent.DESCRIPTOR.fields_by_name["attempt_started"].number
+    return "local STARTED = { " + ", ".join(f"{name} = {number}" for name, number in numbers.items()) + " }\n"
 
 
 def counted(pairs: Iterable[tuple[Value, Value]]) -> list[Value]:

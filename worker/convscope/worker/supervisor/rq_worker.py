@@ -9,6 +9,7 @@ import threading
 import time
 from importlib.metadata import version
 from types import FrameType
+from typing import Any
 
 import redis
 from rq import Queue, Worker
@@ -141,6 +142,17 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         finally:
             if not self.is_horse:
                 self._mark_lost()
+
+    def wait_for_horse(self) -> Any:
+        """Wait for the executor's end, or for RQ's alarm; returns what RQ's own does.
+
+        The alarm repeats itself here: one that rings just before the process begins to wait does not interrupt it, and
+        the worker would be silent for as long as its executor lives.
+        """
+        next_s, _ = signal.getitimer(signal.ITIMER_REAL)
+        if next_s:  # else none is set, and nothing would catch it
+            signal.setitimer(signal.ITIMER_REAL, next_s, MONITORING_INTERVAL_S)
+        return super().wait_for_horse()
 
     def teardown(self) -> None:
         """Remove this worker from the list of workers, and resign as leader."""

@@ -5,16 +5,12 @@
 -- ARGV: worker, device, nonce, milliseconds of the lease, milliseconds for which the executor will wait or 0,
 --       id of the job that it computed last or "", digests of the files of the models that it has loaded, as one text,
 --       seconds of work for which a job may be ahead of the others,
---       number of the field of JobEvent that holds the start of an attempt,
---       the start of the attempt without the fields that follow, numbers of its fields part, attempt, step that training
---       resumes from, number of images that are kept
+--       the start of the attempt for the event, without its fields part, attempt, step and image_count
+-- `STARTED`, which scripts.py puts in front, has the numbers of these fields, and of the event's field that holds the start.
 -- Returns {} if there is nothing; else {job id, part, attempt, how much of the part is kept, newest batch, then the values of
 -- the record's fields that `CLAIMED` in scripts.py names}.
 local worker, device, nonce, lease_ms, wait_ms = take(), take(), take(), tonumber(take()), tonumber(take())
-local last, loaded, slack = take(), take(), tonumber(take())
-local event_field, start = tonumber(take()), take()
-local part_field, attempt_field = tonumber(take()), tonumber(take())
-local step_field, image_count_field = tonumber(take()), tonumber(take())
+local last, loaded, slack, start = take(), take(), tonumber(take()), take()
 
 -- Jobs that are looked through for one whose model is loaded.
 local LOOK = 16
@@ -114,10 +110,12 @@ local function choose(priority)
   return warm or job, false
 end
 
--- Takes a part of the job, and charges the job and its owner for it. What the record is to have is changed in `job` only.
+-- Takes a part of the job, and charges the job and its owner for it; returns the part, and whether it came back from another
+-- attempt. What the record is to have is changed in `job` only.
 local function take_part(job, newcomer)
   local part, left = redis.call('LPOP', returned), 0
-  if part then
+  local came_back = part ~= false
+  if came_back then
     left = redis.call('LLEN', returned)
   else
     part = whole(job.next)
@@ -139,22 +137,25 @@ local function take_part(job, newcomer)
   if left == 0 then
     leave_ready(job)
   end
-  return part
+  return part, came_back
 end
 
 -- Tells of the start of an attempt; returns the number and the token of the event.
 local function tell_start(job, part, attempt, kept)
-  local told = start .. number_field(part_field, tonumber(part)) .. number_field(attempt_field, attempt)
+  local told = start .. number_field(STARTED.part, tonumber(part)) .. number_field(STARTED.attempt, attempt)
   if job.kind == 'train' then
-    told = told .. number_field(step_field, tonumber(string.match(job.checkpoint or '', '^(%d+):') or 0))
+    told = told .. number_field(STARTED.step, tonumber(string.match(job.checkpoint or '', '^(%d+):') or 0))
   else
-    told = told .. number_field(image_count_field, kept)
+    told = told .. number_field(STARTED.image_count, kept)
   end
-  return append_after(job.sequence, job.log_token, message_field(event_field, told), '')
+  return append_after(job.sequence, job.log_token, message_field(STARTED.event, told), '')
 end
 
-local function begin_attempt(job, part)
-  local before, kept = tried(part)
+local function begin_attempt(job, part, came_back)
+  local before, kept = 0, 0
+  if came_back then
+    before, kept = tried(part)
+  end
   local attempt = before + 1
   redis.call('HSET', parts, 'attempt:' .. part, attempt, 'nonce:' .. part, nonce, 'holder:' .. part, worker,
     'begun:' .. part, whole(NOW))
@@ -184,8 +185,9 @@ for _, priority in ipairs({ 'high', 'normal', 'low' }) do
   local next_job, newcomer = choose(priority)
   if next_job then
     local job, fields = read_job(next_job)
-    part = take_part(job, newcomer)
-    return reply(fields, part, begin_attempt(job, part))
+    local came_back
+    part, came_back = take_part(job, newcomer)
+    return reply(fields, part, begin_attempt(job, part, came_back))
   end
 end
 redis.call('HDEL', KEY.holders, worker) -- the attempt before is over: it is no reason any more to kill this executor

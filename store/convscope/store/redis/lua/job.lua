@@ -176,7 +176,6 @@ end
 
 -- Counts parts that are to be had, or are so no more, and the seconds of work that they are by estimate.
 local function count_offer(class, count)
-  redis.call('HINCRBY', KEY.ready_parts, class.device, count)
   local name = class.priority .. ':' .. class.device
   if redis.call('HINCRBY', KEY.backlog, 'parts:' .. name, count) == 0 then
     redis.call('HDEL', KEY.backlog, 'parts:' .. name, 'seconds:' .. name) -- sums of fractions drift

@@ -24,10 +24,10 @@ local function due(name)
   return redis.call('ZCOUNT', KEY[name], '-inf', whole(NOW))
 end
 
-local lacking, ready = 0, redis.call('HMGET', KEY.ready_parts, 'any', 'cpu', 'gpu')
-for index, device in ipairs({ 'cpu', 'gpu' }) do
+local lacking, any, cpu, gpu = 0, claimable('any', 'cpu', 'gpu')
+for device, parts in pairs({ cpu = any + cpu, gpu = any + gpu }) do
   local idle = redis.call('ZCOUNT', key('idle', device), whole(NOW), '+inf')
-  if idle > 0 and tonumber(ready[1] or 0) + tonumber(ready[index + 1] or 0) > 0 then
+  if idle > 0 and parts > 0 then
     lacking = lacking + 1
   end
 end

@@ -8,7 +8,7 @@ redis.call('HDEL', KEY.warm, worker)
 local awaited = tonumber(redis.call('ZSCORE', key('woken', device), worker) or 0) > NOW -- it has taken the call, and not come
 redis.call('ZREM', key('woken', device), worker)
 local called = redis.call('DEL', key('wake', worker)) == 1 or awaited
-if called and wake(device, '', 1) > 0 and tonumber(redis.call('HGET', KEY.ready_parts, 'any') or 0) > 0 then
+if called and wake(device, '', 1) > 0 and claimable('any') > 0 then
   wake('any', '', 1)
 end
 return called and 1 or 0

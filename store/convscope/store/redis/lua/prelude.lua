@@ -43,6 +43,21 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+-- Number of parts that are to be had for each of these devices.
+local function claimable(...)
+  local names, counts = {}, {}
+  for _, device in ipairs({ ... }) do
+    for _, priority in ipairs({ 'high', 'normal', 'low' }) do
+      names[#names + 1] = 'parts:' .. priority .. ':' .. device
+    end
+  end
+  local parts = redis.call('HMGET', KEY.backlog, unpack(names))
+  for index = 1, #parts, 3 do
+    counts[#counts + 1] = (parts[index] or 0) + (parts[index + 1] or 0) + (parts[index + 2] or 0)
+  end
+  return unpack(counts)
+end
+
 -- Blobs ------------------------------------------------------------------------------------------------------------------
 --
 -- How many owners refer to each blob is counted. One without references goes to `unreferenced`, with the time; the

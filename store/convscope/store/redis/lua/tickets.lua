@@ -8,8 +8,8 @@ local idle, tickets, woken = key('idle', device), key('tickets', device), key('w
 for _, set in ipairs({ idle, tickets, woken }) do
   redis.call('ZREMRANGEBYSCORE', set, '-inf', whole(NOW))
 end
-local counts = redis.call('HMGET', KEY.ready_parts, device, 'any')
-local ready = tonumber(counts[1] or 0) + tonumber(counts[2] or 0) - redis.call('ZCARD', woken)
+local own, any = claimable(device, 'any')
+local ready = own + any - redis.call('ZCARD', woken)
 local reply = {}
 for _ = 1, math.min(ready, redis.call('ZCARD', idle)) - redis.call('ZCARD', tickets) do
   local ticket = redis.call('INCR', KEY.ticket_count)

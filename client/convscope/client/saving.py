@@ -1,45 +1,15 @@
-"""Saving a model, or any stream of bytes, under its name only when it is whole."""
+"""Files that appear under their name only when they are whole."""
 
 import os
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from convscope.client.connection import Connection
-from convscope.client.downloads import downloaded
 from convscope.client.errors import ConvscopeError
-from convscope.v1 import models_pb2
 
-__all__ = ["blaming", "export_model", "save", "umask", "written"]
-
-
-def export_model(connection: Connection, name: str, path: Path) -> Path:
-    """Saves the file of a model.
-
-    Raises:
-        DataLoss: The stored file is missing or damaged, or what arrived is.
-        OSError: The folder does not exist or cannot be written.
-    """
-
-    def start(offset: int) -> Generator[models_pb2.ExportModelResponse]:
-        request = models_pb2.ExportModelRequest(name=name, offset=offset)
-        return connection.stream(connection.models.ExportModel, request)
-
-    return save(downloaded(connection, start, path.name, _sha256(connection, name)), path)
-
-
-def save(pieces: Iterator[bytes], path: Path) -> Path:
-    """Writes the pieces to a file, which appears when all have come.
-
-    Raises:
-        OSError: The folder does not exist or cannot be written.
-    """
-    with written(path) as file:
-        for piece in pieces:
-            file.write(piece)
-    return path
+__all__ = ["blaming", "umask", "written"]
 
 
 @contextmanager
@@ -67,12 +37,6 @@ def written(path: Path) -> Iterator[IO[bytes]]:
             Path(temporary).replace(target)
         finally:
             Path(temporary).unlink(missing_ok=True)
-
-
-def _sha256(connection: Connection, name: str) -> str:
-    """The SHA-256 of a model's file."""
-    request = models_pb2.GetModelRequest(name=name, view=models_pb2.MODEL_VIEW_BASIC)
-    return connection.call(connection.models.GetModel, request).digest.sha256
 
 
 @contextmanager

@@ -1,0 +1,159 @@
+"""A channel to the server for asyncio, and calls on it that raise this package's errors."""
+
+from __future__ import annotations  # gRPC's callables are generic in its stubs only
+
+import asyncio
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import grpc
+from grpc import aio
+
+from convscope.client.channels import call_metadata, channel_credentials, channel_options
+from convscope.client.checks import keep_rules
+from convscope.client.errors import ServiceError
+from convscope.client.statuses import translate
+from convscope.v1.datasets_pb2_grpc import DatasetsStub
+from convscope.v1.evaluations_pb2_grpc import EvaluationsStub
+from convscope.v1.files_pb2_grpc import FilesStub
+from convscope.v1.images_pb2_grpc import ImagesStub
+from convscope.v1.jobs_pb2_grpc import JobsStub
+from convscope.v1.models_pb2_grpc import ModelsStub
+from convscope.v1.server_pb2_grpc import ServerStub
+from convscope.v1.workers_pb2_grpc import WorkersStub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+
+    from google.protobuf.message import Message
+
+    from convscope.client.config import Config
+    from convscope.v1.datasets_pb2_grpc import DatasetsAsyncStub
+    from convscope.v1.evaluations_pb2_grpc import EvaluationsAsyncStub
+    from convscope.v1.files_pb2_grpc import FilesAsyncStub
+    from convscope.v1.images_pb2_grpc import ImagesAsyncStub
+    from convscope.v1.jobs_pb2_grpc import JobsAsyncStub
+    from convscope.v1.models_pb2_grpc import ModelsAsyncStub
+    from convscope.v1.server_pb2_grpc import ServerAsyncStub
+    from convscope.v1.workers_pb2_grpc import WorkersAsyncStub
+
+__all__ = ["AsyncConnection"]
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class AsyncConnection:
+    """The stubs of one server's services, and the two ways to call them.
+
+    The channel is opened when it is first used, since it belongs to the event loop that runs then.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._credentials = channel_credentials(config)
+        self._metadata = call_metadata(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    @cached_property
+    def _channel(self) -> aio.Channel:
+        self._loop = asyncio.get_running_loop()
+        options = channel_options(self.config)
+        if self._credentials is None:
+            return aio.insecure_channel(self.config.uri, options)
+        return aio.secure_channel(self.config.uri, self._credentials, options)
+
+    @cached_property
+    def jobs(self) -> JobsAsyncStub:
+        """The stub of `Jobs`; so are those below."""
+        return JobsStub(self._channel)
+
+    @cached_property
+    def models(self) -> ModelsAsyncStub:  # noqa: D102
+        return ModelsStub(self._channel)
+
+    @cached_property
+    def datasets(self) -> DatasetsAsyncStub:  # noqa: D102
+        return DatasetsStub(self._channel)
+
+    @cached_property
+    def evaluations(self) -> EvaluationsAsyncStub:  # noqa: D102
+        return EvaluationsStub(self._channel)
+
+    @cached_property
+    def files(self) -> FilesAsyncStub:  # noqa: D102
+        return FilesStub(self._channel)
+
+    @cached_property
+    def images(self) -> ImagesAsyncStub:  # noqa: D102
+        return ImagesStub(self._channel)
+
+    @cached_property
+    def workers(self) -> WorkersAsyncStub:  # noqa: D102
+        return WorkersStub(self._channel)
+
+    @cached_property
+    def server(self) -> ServerAsyncStub:  # noqa: D102
+        return ServerStub(self._channel)
+
+    async def call(self, method: aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
+        """The response to one request, within the configured time.
+
+        Raises:
+            InvalidValue: It breaks a rule of the contract; it is not sent.
+            ServiceError: The server refused it, or could not be asked.
+        """
+        self._check_open()
+        keep_rules(cast("Message", request))
+        with self._translated():
+            return await method(request, timeout=self.config.timeout, metadata=self._metadata)
+
+    async def stream(
+        self,
+        method: aio.UnaryStreamMultiCallable[_Request, _Response],
+        request: _Request,
+        *,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[_Response]:
+        """The responses as they come, for at most `timeout` seconds; closing the iterator ends the call.
+
+        Raises:
+            InvalidValue: The request breaks a rule of the contract; it is not sent.
+            ServiceError: The server refused it, broke off, or could not be asked.
+        """
+        self._check_open()
+        keep_rules(cast("Message", request))
+        call = method(request, timeout=timeout, metadata=self._metadata)
+        try:
+            with self._translated():
+                async for response in call:
+                    yield response
+        finally:
+            call.cancel()
+
+    async def close(self) -> None:
+        """Ends the connection and every call on it."""
+        self._closed = True
+        if self._loop is not None:
+            await self._channel.close()
+
+    def _check_open(self) -> None:
+        """Raises an error if the client is closed, or was first used in another event loop."""
+        if self._closed:
+            raise ServiceError("this client is closed")
+        if self._loop not in {None, asyncio.get_running_loop()}:
+            raise ServiceError("this client is used in another event loop; make one for each")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise translate(error, self.config) from error
+        except asyncio.CancelledError:  # that is also what a call is told whose channel is closed
+            task = asyncio.current_task()
+            if self._closed and not (task and task.cancelling()):
+                raise ServiceError("this client is closed") from None
+            raise

@@ -1,0 +1,104 @@
+"""Lists that come in pages."""
+
+from __future__ import annotations  # gRPC's callables are generic in its stubs only
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from convscope.client.aio.runtime import compute
+from convscope.client.enums import ImageFormat, to_wire
+from convscope.client.examples import Example
+from convscope.client.files import File
+from convscope.client.history import History
+from convscope.client.images import Image
+from convscope.v1 import evaluations_pb2, files_pb2, image_format_pb2, models_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from grpc import aio
+
+    from convscope.client.aio.connection import AsyncConnection
+    from convscope.v1 import images_pb2
+
+__all__ = ["listed", "listed_examples", "listed_files", "listed_images", "model_history"]
+
+# Examples of one page; the server sends fewer where they are large.
+_EXAMPLES = 1000
+# Reports of one page: a request for each thousand would take long where there are very many.
+_REPORTS = 10_000
+
+
+class _Request(Protocol):
+    page_token: str
+
+
+class _Page(Protocol):
+    next_page_token: str
+
+
+_R = TypeVar("_R", bound=_Request)
+_P = TypeVar("_P", bound=_Page)
+_T = TypeVar("_T")
+
+
+async def listed(
+    connection: AsyncConnection,
+    method: aio.UnaryUnaryMultiCallable[_R, _P],
+    request: _R,
+    items: Callable[[_P], Iterable[_T]],
+) -> AsyncIterator[_T]:
+    """The items of all pages that answer a request; a page is fetched when its first item is asked for.
+
+    Args:
+        connection: To the server.
+        method: What to call.
+        request: For the first page.
+        items: Unpacks a page.
+    """
+    async for page in _pages(connection, method, request):
+        for item in await compute(list, items(page)):
+            yield item
+
+
+def listed_examples(connection: AsyncConnection, job: str, image_format: str = "float32") -> AsyncIterator[Example]:
+    """The examples that the evaluation of this name kept.
+
+    Raises:
+        InvalidValue: An unknown format.
+    """
+    request = evaluations_pb2.ListExamplesRequest(
+        parent=job,
+        page_size=_EXAMPLES,
+        image_format=to_wire(ImageFormat, image_format_pb2.ImageFormat.Value, "image_format", image_format),
+    )
+    method = connection.evaluations.ListExamples
+    return listed(connection, method, request, lambda page: map(Example.from_wire, page.examples))
+
+
+def listed_files(connection: AsyncConnection, job: str) -> AsyncIterator[File]:
+    """The files of the job of this name that are complete, by name."""
+    request = files_pb2.ListFilesRequest(parent=job)
+    return listed(connection, connection.files.ListFiles, request, lambda page: map(File.from_wire, page.files))
+
+
+def listed_images(connection: AsyncConnection, request: images_pb2.ListImagesRequest) -> AsyncIterator[Image]:
+    """The images that answer a request."""
+    return listed(connection, connection.images.ListImages, request, lambda page: map(Image.from_wire, page.images))
+
+
+async def model_history(connection: AsyncConnection, model: str) -> History:
+    """Asks the server for the training curve of the model of this name, all of its pages."""
+    request = models_pb2.ListTrainReportsRequest(parent=model, page_size=_REPORTS)
+    pages = [page async for page in _pages(connection, connection.models.ListTrainReports, request)]
+    return await compute(History.from_wire, (report for page in pages for report in page.reports))
+
+
+async def _pages(
+    connection: AsyncConnection, method: aio.UnaryUnaryMultiCallable[_R, _P], request: _R
+) -> AsyncIterator[_P]:
+    while True:
+        page = await connection.call(method, request)
+        yield page
+        if not page.next_page_token:
+            return
+        request.page_token = page.next_page_token

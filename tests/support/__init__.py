@@ -1,0 +1,7 @@
+"""What tests share."""
+
+import os
+
+# gRPC prepares for forks unless this is said before it is imported, and now and then aborts a child in which a test is
+# about to start a program. No child goes on with gRPC after a fork.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
