@@ -30,12 +30,13 @@ from convscope.client import (
 )
 from convscope.v1 import files_pb2, images_pb2, jobs_pb2
 from support.fake_service import FakeService, endless_watch, event, finished, job, running_fake
+from support.lags import MAX_LAG, largest_lag
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 
-# Results awaited at once, seconds between two looks at the clock, and seconds that one may come too late.
-RESULTS, TICK, MAX_LAG = 50, 0.01, 0.05
+# Results awaited at once.
+RESULTS = 50
 
 
 @pytest.fixture
@@ -97,27 +98,6 @@ async def test_many_results_at_once_never_hold_up_the_program() -> None:
                 if best <= MAX_LAG:
                     break
     assert best <= MAX_LAG
-
-
-async def largest_lag() -> float:
-    """Return how much too late a ticker is at most until it is cancelled; time that other programs had is left out."""
-    largest = 0.0
-    while True:
-        started, waited = time.monotonic(), waited_for_processor()
-        try:
-            await asyncio.sleep(TICK)
-        except asyncio.CancelledError:
-            return largest
-        late = time.monotonic() - started - TICK
-        if late > MAX_LAG:  # to ask takes time, too
-            late -= waited_for_processor() - waited
-        largest = max(largest, late)
-
-
-def waited_for_processor() -> float:
-    """Seconds that all threads have been kept waiting by other programs."""
-    tasks = Path("/proc/self/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[1]) for task in tasks) / 1e9
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from convscope.client import Client, ConvscopeError, errors
+from convscope.client import AsyncClient, Client, ConvscopeError, errors
 from support.fake_service import FakeService, finished, job, running_fake
 
 CODES = [
@@ -144,15 +144,28 @@ def test_no_socket_is_reported_in_one_line(tmp_path: Path) -> None:
         client.job("j").refresh()
 
 
-def test_a_short_absence_is_not_noticed(fake: FakeService, client: Client) -> None:
-    def once_away(_: Any, context: grpc.ServicerContext) -> Any:
+@pytest.fixture
+def once_away(fake: FakeService) -> FakeService:
+    """A server that is away for the first call."""
+
+    def answer(_: Any, context: grpc.ServicerContext) -> Any:
         if len(fake.requests) == 1:
             context.abort(grpc.StatusCode.UNAVAILABLE, "Redis is away")
         return job()
 
-    fake.handlers["GetJob"] = once_away
+    fake.handlers["GetJob"] = answer
+    return fake
+
+
+def test_a_short_absence_is_not_noticed(once_away: FakeService, client: Client) -> None:
     assert client.job("j").refresh().name == "jobs/j"
-    assert len(fake.requests) == 2
+    assert len(once_away.requests) == 2
+
+
+async def test_a_short_absence_is_not_noticed_by_asyncio(once_away: FakeService) -> None:
+    async with AsyncClient(once_away.address) as client:
+        assert (await client.job("j").refresh()).name == "jobs/j"
+    assert len(once_away.requests) == 2
 
 
 def certified(folder: Path, name: str) -> tuple[grpc.ServerCredentials, Path]:
@@ -173,6 +186,19 @@ def test_a_token_is_sent_over_tls(tmp_path: Path) -> None:
     ):
         client.job("j").refresh()
         assert fake.metadata[-1]["authorization"] == "Bearer secret"
+
+
+async def test_asyncio_uses_the_same_certificates(tmp_path: Path) -> None:
+    credentials, certificate = certified(tmp_path, "localhost")
+    with running_fake("localhost:0", credentials) as fake:
+        async with AsyncClient(fake.address, token="secret", root_certificates=certificate) as client:
+            await client.job("j").refresh()
+        assert fake.metadata[-1]["authorization"] == "Bearer secret"
+        async with AsyncClient(f"https://{fake.address}") as client:
+            with pytest.raises(errors.Unavailable, match="CONVSCOPE_TLS_CA"):
+                await client.job("j").refresh()
+    with pytest.raises(errors.InvalidValue, match="root_certificates"):
+        AsyncClient("localhost:1", root_certificates=tmp_path / "none.pem")
 
 
 def test_the_contract_is_sent_with_every_call(fake: FakeService, client: Client) -> None:
