@@ -4,7 +4,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from convscope.engine import FeatureImage as ComputedImage
+from convscope.engine import Image as ComputedImage
 from convscope.engine import Visualizer
 from convscope.engine.runtime.pulse import Pulse
 from convscope.engine.visualization.visualizer import Ready
