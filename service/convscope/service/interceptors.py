@@ -31,7 +31,7 @@ SERVER = "/convscope.v1.Server/"
 
 # Messages received at a time, of at most 4 MiB each, how long one may take while others wait, in seconds, and how many
 # may wait. A health check has a few bytes, which arrive with its headers.
-CONVSCOPE_RECEPTION = partial(Reception, places=8, patience_s=5.0, queue=10_000)
+CALL_RECEPTION = partial(Reception, places=8, patience_s=5.0, queue=10_000)
 HEALTH_RECEPTION = partial(Reception, places=2, patience_s=0.1, queue=200)
 
 
@@ -39,7 +39,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Receives requests a few at a time, checks them, and turns exceptions of handlers into statuses."""
 
     def __init__(self) -> None:
-        self._calls, self._health_checks = CONVSCOPE_RECEPTION(), HEALTH_RECEPTION()
+        self._calls, self._health_checks = CALL_RECEPTION(), HEALTH_RECEPTION()
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
