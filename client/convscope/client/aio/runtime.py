@@ -1,4 +1,4 @@
-"""What waits and what blocks, for the client that asyncio programs use: nothing here holds up the event loop."""
+"""Waiting and blocking work, for the client that asyncio programs use: nothing here holds up the event loop."""
 
 import asyncio
 from asyncio import sleep
@@ -26,7 +26,7 @@ async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that works on files, in a thread.
 
-    A task that is cancelled meanwhile ends after the function has: what it writes is not to be removed before.
+    A task that is cancelled meanwhile ends after the function: what that writes must not be removed before.
     """
     work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
     try:
@@ -34,7 +34,7 @@ async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
     except asyncio.CancelledError:
         await asyncio.wait([work])
         if not work.cancelled():
-            work.exception()  # noted as seen: nothing is to be done about it any more
+            work.exception()  # marks the error as retrieved; there is nothing left to do about it
         raise
 
 

@@ -50,7 +50,7 @@ class DemoResult:
 
 
 class Demo:
-    """The tutorial on one server; `jobs` are those it has submitted so far."""
+    """The tutorial on one server; ``jobs`` are those it has submitted so far."""
 
     def __init__(self, client: Client, console: Console, folder: Path) -> None:
         self._client = client
@@ -59,7 +59,7 @@ class Demo:
         self.jobs: list[Job[Any]] = []
 
     def run(self, iterations: int) -> DemoResult:
-        """Submits the jobs in two goes, each with those that wait for a model of the same go, and follows them."""
+        """Submit the jobs in two rounds, each with those that wait for a model of the same round, and follow them."""
         client = self._client
         start = self._submit(client.train(iterations=0))
         before = self._submit(client.evaluate(start, max_errors=0))
@@ -88,7 +88,7 @@ class Demo:
         return DemoResult(untrained=untrained, training=trained, trained=evaluation, features=images, files=files)
 
     def cancel(self) -> None:
-        """Asks every job that was submitted to stop, the last one first, as far as the server can be reached."""
+        """Ask every job that was submitted to stop, the last one first, as far as the server can be reached."""
         with suppress(Unavailable):
             for job in reversed(self.jobs):
                 with suppress(NotFound, FailedPrecondition):
