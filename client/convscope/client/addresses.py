@@ -12,7 +12,7 @@ from convscope.client.errors import InvalidType, InvalidValue
 
 __all__ = ["Address", "parse_address"]
 
-# Where a server listens unless it is told otherwise.
+# The port where a server listens by default.
 _DEFAULT_PORT: Final = 50051
 
 _ALLOWED: Final = "HOST:PORT, [IPV6]:PORT, https://HOST:PORT (for TLS) or unix:/PATH"

@@ -77,7 +77,7 @@ class Config:
     ) -> "Config":
         """Return what is given, else CONVSCOPE_ADDRESS, CONVSCOPE_TOKEN and CONVSCOPE_TLS_CA, else the defaults.
 
-        An empty token or file means none, whatever the environment says.
+        An empty token or file means none, even if the environment has one.
 
         Raises:
             InvalidValue: An invalid address, a time that is not positive, a token that would travel in clear.

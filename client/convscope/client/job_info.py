@@ -61,7 +61,7 @@ class JobInfo:
         sequence: Sequence number of its latest event, >= 1.
         cancel_requested: Whether it was asked to stop.
         failure: Why it failed; None unless it did, or was cancelled with a reason.
-        priority: How soon it is taken up.
+        priority: How soon it is started.
         device: What it runs on.
         display_name: What people call it; empty if it was not set.
         labels: What programs find it by.

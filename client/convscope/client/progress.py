@@ -17,7 +17,7 @@ _Counted: TypeAlias = events.TrainProgress | events.EvaluateProgress | events.Im
 
 
 class ProgressBar(Bar):
-    """A context manager that shows each event it is called with, on the error stream unless told otherwise."""
+    """A context manager that shows each event it is called with, by default on the error stream."""
 
     def __init__(self, info: JobInfo, *, console: Console | None = None, title: str = "") -> None:
         super().__init__(title or _VERBS[info.kind], console)

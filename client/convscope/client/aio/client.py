@@ -128,7 +128,7 @@ class AsyncClient:
             model_id: Id of the model that it creates: at most 64 of a-z, 0-9, ``-`` and ``_``. Default: chosen by the
                 server.
             request_id: Makes the submission safe to repeat: the same id with the same arguments is the same job.
-            priority: How soon the job is taken up: ``low``, ``normal`` or ``high``. Default ``normal``.
+            priority: How soon the job is started: ``low``, ``normal`` or ``high``. Default ``normal``.
             device: What it is to run on: ``any``, ``cpu`` or ``gpu``. Default ``any``.
             display_name: What people call the job, at most 200 characters; need not be unique.
             labels: What programs find it by: up to 64 names, each with a value of at most 255 characters. A name has 1

@@ -129,7 +129,7 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
         except DeadlineExceeded:
             if timeout is None:
                 raise
-            raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s; it goes on") from None
+            raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s; it keeps running") from None
         return cast("R", result)
 
     def examples(self, *, image_format: str = "float32") -> AsyncIterator[Example]:

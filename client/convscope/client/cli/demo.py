@@ -33,7 +33,7 @@ def demo(
 ) -> None:
     """Run the whole tutorial on MNIST: train, evaluate, and draw what every feature likes to see.
 
-    Without --address it starts a server of its own and stops it at the end; nothing stays behind but the pictures.
+    Without --address it starts its own server and stops it at the end; only the pictures stay.
     """
     settings = settings_of(ctx, address, json=json)
     console = Console(stderr=settings.json, highlight=False)
@@ -51,7 +51,7 @@ def demo(
 
 
 def _run(interrupts: Interrupts, console: Console, address: str | None, output: Path, iterations: int) -> DemoResult:
-    """Run the demo, on its own server unless one is named; whatever happens, what was started is stopped."""
+    """Run the demo, on its own server unless one is named; what was started is always stopped."""
     stack = ExitStack()
     try:
         server = None if address else _start(interrupts, stack, console)

@@ -31,7 +31,7 @@ def parse_objectives(texts: list[str]) -> dict[str, Objective] | list[Objective]
         return [objective for _, objective in parsed] or None
     names = [name or f"objectives[{number}]" for number, (name, _) in enumerate(parsed)]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InvalidValue(f"objectives: two have the name {twice!r}; give each a name of its own")
+        raise InvalidValue(f"objectives: two have the name {twice!r}; give them different names")
     return {name: objective for name, (_, objective) in zip(names, parsed, strict=True)}
 
 

@@ -60,7 +60,7 @@ PriorityOption = Annotated[
     typer.Option(
         "--priority",
         metavar="PRIORITY",
-        help="How soon it is taken up: low, normal or high. [dim]Default: normal.[/]",
+        help="How soon it is started: low, normal or high. [dim]Default: normal.[/]",
     ),
 ]
 DeviceOption = Annotated[

@@ -70,4 +70,4 @@ def steps(title: str, *, silent: bool) -> Iterator[Step | None]:
 
 def leave(job: Job[Any]) -> None:
     """Say that the job keeps running, and what can be done about it."""
-    report(f"{job.name} goes on; watch it: convscope jobs watch {job.name}; stop it: convscope jobs cancel {job.name}")
+    report(f"{job.name} runs on; watch it: convscope jobs watch {job.name}; stop it: convscope jobs cancel {job.name}")
