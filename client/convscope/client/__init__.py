@@ -226,7 +226,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # to a type checker this would be a promise of any name
+if not TYPE_CHECKING:  # a type checker would take this to define every name
 
     def __getattr__(name: str) -> Any:
         """Load what is for asyncio when it is first asked for."""

@@ -27,9 +27,9 @@ _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
 _NUMERIC: Final = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?")
 # A number with a zero before it is octal to some and decimal to others.
 _OCTAL: Final = re.compile(r"(^|\.)0\d")
-# Where a server listens that listens everywhere: not an address to call, but the meaning is clear.
+# Addresses of a server that listens everywhere, and where to reach it on this machine.
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read, not bound
-# Bytes that the path of a unix socket may have, as the kernel has it.
+# Bytes that the path of a unix socket may have in the kernel.
 _MAX_PATH: Final = 107
 
 
@@ -53,7 +53,7 @@ class Address:
     @property
     def uri(self) -> str:
         """The target as a URI, which gRPC cannot take for anything else."""
-        if self.is_unix:  # percent signs are left alone: the server has the path through the same reading
+        if self.is_unix:  # percent signs stay: the server reads its path in the same way
             return quote(self.target, safe="/:%~@!$&'()*+,;=[] ")
         return "dns:///" + self.target.replace("%", "%25")
 

@@ -68,7 +68,7 @@ def real(field: str, value: object) -> float:
 def float32(field: str, value: object) -> float:
     """Return a finite number within the range of float32, NumPy's included."""
     number = real(field, value)
-    if not abs(number) <= _LARGEST_FLOAT32:  # nor is NaN
+    if not abs(number) <= _LARGEST_FLOAT32:  # also refuses NaN
         raise InvalidValue(f"{field}: {number:g} is not a finite number within ±3.4e38, the range of float32")
     return number
 
@@ -76,7 +76,7 @@ def float32(field: str, value: object) -> float:
 def seconds(field: str, value: object) -> float:
     """Return a number of seconds that a duration can hold."""
     number = real(field, value)
-    if not abs(number) <= _LONGEST:  # nor is NaN
+    if not abs(number) <= _LONGEST:  # also refuses NaN
         raise InvalidValue(f"{field}: {number:g} is not a number of seconds")
     return number
 

@@ -15,7 +15,7 @@ from convscope.v1 import evaluate_pb2
 
 __all__ = ["MATRIX_FILE", "ClassScores", "EvaluateResult", "Misclassified", "matrix_from_file"]
 
-# Name of the job's file that has the confusion matrix.
+# Name of the job's file with the confusion matrix.
 MATRIX_FILE = "confusion-matrix.npy"
 
 

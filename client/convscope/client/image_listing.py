@@ -24,7 +24,7 @@ from convscope.v1 import image_format_pb2, images_pb2
 
 __all__ = ["Visualizations", "list_images"]
 
-# Images of a listing that is to find one among all restarts of a feature: as many as a page may have.
+# Page size when one image is searched among all restarts of a feature: the largest that the contract allows.
 _ALL_RESTARTS = 1000
 
 

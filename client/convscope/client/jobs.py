@@ -83,7 +83,7 @@ class Job(JobFacts, Generic[R]):
         return (self.refresh()).state
 
     def watch(self, after_sequence: int = 0, *, after_token: str = "") -> Generator[Event]:
-        """Yield the job's events in order: those after ``after_sequence`` that have happened, then those to come.
+        """Follow the job's events in order: those after ``after_sequence`` that have happened, then those to come.
 
         Ends after ``Finished``. A broken connection is resumed where it broke; a program that was stopped resumes with
         ``sequence`` and ``log_token`` of the last event that it saw.
@@ -223,7 +223,7 @@ class Job(JobFacts, Generic[R]):
                 result = compute(result_from_wire, record.result)
                 return self._conclude(info.state, info.failure, result, ())
             after = max(info.sequence - 1, 0)
-        images: dict[tuple[str, int, int], Image] = {}  # the last one counts, should an image come twice
+        images: dict[tuple[str, int, int], Image] = {}  # of an image that comes twice, the last one counts
         on_waiting = getattr(show, "waiting", None)  # only our progress bar has it; a function gets events only
         messages = watch(self._connection, self.name, after, deadline=deadline, on_waiting=on_waiting)
         with closing(_events(messages)) as events:
@@ -306,7 +306,7 @@ def _events(messages: Generator[jobs_pb2.JobEvent]) -> Generator[Event]:
 
 def _display(
     info: JobInfo,
-    progress: bool | Callable[[Event], None],  # noqa: FBT001  passed on as it came
+    progress: bool | Callable[[Event], None],  # noqa: FBT001  passed on as given
 ) -> AbstractContextManager[Callable[[Event], None]]:
     if progress is True:
         from convscope.client.progress import ProgressBar  # noqa: PLC0415  rich is loaded when shown

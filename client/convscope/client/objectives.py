@@ -76,7 +76,7 @@ class Objective:
 
     terms: tuple[Term, ...]
 
-    # NumPy's numbers leave multiplication to us instead of taking an objective for an array.
+    # Makes NumPy's numbers leave multiplication to this class instead of treating an objective as an array.
     __array_ufunc__: ClassVar[None] = None
 
     def __add__(self, other: object) -> "Objective":

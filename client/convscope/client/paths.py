@@ -4,7 +4,7 @@ import re
 
 __all__ = ["argument_path"]
 
-# What stands before the name of a Python argument in the path of a request's field.
+# The part of a request's field path before the name of the Python argument.
 _AROUND = re.compile(r"filter\.|job\.(spec\.(train\.(network\.(?=convolutions|dense))?|evaluate\.|visualize\.)?)?")
 
 

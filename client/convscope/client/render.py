@@ -127,7 +127,7 @@ class Render:
 # Settings as values, or by their names in the contract: {"transforms.jitter": 0.1, "fourier": None, "rescue": 16}.
 RenderLike: TypeAlias = Render | Mapping[str, float | bool | None] | None
 
-# The contract's fields of values that are one of several kinds.
+# Fields of the contract that hold one of several kinds of value.
 _CHOICES = {Pixels: "pixels", Fourier: "fourier", NormalizedStep: "normalized", AdamStep: "adam"}
 
 

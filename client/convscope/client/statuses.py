@@ -22,7 +22,7 @@ _BY_CODE: dict[grpc.StatusCode, Callable[[str], errors.ServiceError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.ResourceExhausted,
 }
 
-# How gRPC's own messages begin; a server that answered says other things, even if they mention these further on.
+# Beginnings of gRPC's own messages; a server's answer begins otherwise, even if it mentions these further on.
 _NO_CONNECTION = re.compile(
     r"failed to connect to all addresses|connections to all backends failing|DNS resolution failed|errors resolving"
     r"|empty address list"
@@ -33,11 +33,11 @@ _BROKEN_CONNECTION = re.compile(
     re.IGNORECASE,
 )
 
-# What gRPC says, on either side, of a request that is too large: its size, and the largest there may be.
+# gRPC's messages, on either side, about a request that is too large: its size, and the largest allowed.
 _TOO_LARGE = re.compile(r"(?:CLIENT: Sent|SERVER: Received|^Sent) message larger than max \((\d+) vs\. (\d+)\)")
 
 
-# What gRPC says of a connection that both sides want otherwise, and what is the matter.
+# gRPC's messages about a connection on which the two sides disagree, and the cause of each.
 _MISMATCHES = (
     ("WRONG_VERSION_NUMBER", "what listens at {address} does not use TLS: leave out https:// and CONVSCOPE_TLS_CA"),
     ("certificate has expired", "the certificate of the server at {address} has expired"),
@@ -50,7 +50,7 @@ _MISMATCHES = (
     ),
     ("HTTP/2", "what listens at {address} is not a convscope server: it does not speak gRPC"),
 )
-# What gRPC's servers say of a method that they do not have.
+# gRPC servers' messages about a method that they do not have.
 _NO_METHOD = {"Method not implemented!", "Method not found!"}
 _CLOSED = re.compile(r"socket closed|connection reset|broken pipe|recvmsg|fd shutdown", re.IGNORECASE)
 

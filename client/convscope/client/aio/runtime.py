@@ -13,8 +13,8 @@ __all__ = ["blocking_context", "compute", "run_blocking", "sleep"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# One thread for all that computes: several would not be faster under the interpreter's lock, and the event loop would
-# wait for it behind each of them.
+# One thread for all computing: several would not be faster under the interpreter's lock, and the event loop would wait
+# for the lock behind each of them.
 _computing = ThreadPoolExecutor(1, "convscope-compute")
 
 
@@ -41,7 +41,7 @@ async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
 @asynccontextmanager
 async def blocking_context(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
     """Enter and leave a context manager that works on files, in threads."""
-    entered = ExitStack()  # knows whether it is entered, though the task was cancelled meanwhile
+    entered = ExitStack()  # knows whether the manager was entered, even if the task was cancelled meanwhile
     try:
         yield await run_blocking(entered.enter_context, manager)
     except BaseException as error:

@@ -25,7 +25,7 @@ DRAWN = (1, 3)
 # Characters besides control characters that are percent-escaped in the names of arrays and files, as in exports.
 _IN_NAMES = r"%/\\#"
 
-# Is called as each step of a long work begins, with its number from 1, how many there are, and its name.
+# Called as each step of a long work begins, with its number from 1, the number of steps, and its name.
 Step: TypeAlias = Callable[[int, int, str], None]
 
 

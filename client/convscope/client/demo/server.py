@@ -57,7 +57,7 @@ class LocalServer:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is for the demo alone, which then stops the server
-                env=_environment() | {"TMPDIR": str(temporary)},  # what processes leave there goes with the folder
+                env=_environment() | {"TMPDIR": str(temporary)},  # its files are removed with the folder
             )
 
     def wait_until_ready(self) -> None:

@@ -23,16 +23,16 @@ __all__ = ["Demo", "DemoResult"]
 
 R = TypeVar("R")
 
-# The tutorial looks closely at this class, for so many iterations.
+# The class whose ascent the demo prints, and its iterations.
 _CLASS, _CLASS_ITERATIONS = 2, 10
 # What the overview shows of the network, by layer.
 _OVERVIEW = {
     "conv2": "what filters of the second convolution like to see",
     "logits": "what its classes, the digits 0 to 9, like to see",
 }
-# Its pixels per inch: it is a picture for a page, and a thousand pixels wide.
+# Pixels per inch of the overview: a thousand pixels wide, for a page.
 _OVERVIEW_DPI = 100
-# Steps between reports, as in the tutorial; less in a short run, for the sake of the curve.
+# Steps between reports, as in the tutorial; fewer in a short run, so that the curve has enough points.
 _REPORT_INTERVAL = 100
 # Measurements on the validation split over the whole training.
 _VALIDATIONS = 10
