@@ -1,4 +1,4 @@
-"""Waiting and blocking work, for the client that asyncio programs use: nothing here holds up the event loop."""
+"""Waiting and blocking work, for the client that asyncio programs use: it is done in threads."""
 
 import asyncio
 from asyncio import sleep
