@@ -1,4 +1,4 @@
-"""Train with several seeds at once, and save pictures of what the best of the models looks for.
+"""Train with several seeds at once, and save the maximally activating images of the best model.
 
 It needs a running server: `convscope up`.
 """
@@ -10,7 +10,7 @@ from convscope.client import AsyncClient, AsyncJob, TrainResult
 
 
 async def accuracy(client: AsyncClient, training: AsyncJob[TrainResult]) -> float:
-    """Evaluate what a training makes, as soon as it is there."""
+    """Evaluate the model of a training, as soon as it is ready."""
     evaluation = await client.evaluate(training, max_errors=0)
     result = await evaluation.result()
     print(f"{training.model}: {result}", flush=True)

@@ -1,6 +1,6 @@
-"""Make the client's modules for threads from those for asyncio, which are written by hand in `aio`.
+"""Make the client's modules for threads from those for asyncio, which are written by hand in ``aio``.
 
-Without arguments it writes them; with `--check` it says which are not up to date.
+Without arguments it writes them; with ``--check`` it says which are not up to date.
 """
 
 import difflib
@@ -18,7 +18,7 @@ HEADER = """\
 
 """
 
-# What is written otherwise, in this order; the rest is the same.
+# Replacements, in this order; the rest is the same.
 RULES = (
     (r"\bconvscope\.client\.aio\.", "convscope.client."),
     (r"\bfrom grpc import aio\b", "import grpc"),
@@ -31,19 +31,21 @@ RULES = (
     (r"\baclosing\b", "closing"),
 )
 
-# What ruff then makes shorter or puts in order: loops that only pass on, brackets around nothing, imports.
+# Rules that ruff then applies: loops that only yield, needless brackets, the order of imports.
 TIDY = "C416,F401,I001,UP028,UP034"
 
 # Sentences that are true of one of the two only.
 SENTENCES = (
     (
         """\
-    `kind`, `model`, `spec` and `info` tell what the server said last. Of a handle got by name nothing is known before
-    `refresh`, of one from a listing neither `spec` nor the `model` that it looks at: they raise InvalidValue.
+    ``kind``, ``model``, ``spec`` and ``info`` are what the server said last. A handle created by name knows nothing
+    before ``refresh``; one from a listing knows neither ``spec`` nor the ``model`` that the job reads. Facts that are
+    not known raise InvalidValue.
 """,
         """\
-    A handle got by name asks nothing by itself: `kind`, `model`, `spec` and `info` ask the server when they are first
-    used, and raise what `refresh` raises. One from a listing asks for `spec`, and for the `model` that it looks at.
+    A handle created by name asks nothing by itself: ``kind``, ``model``, ``spec`` and ``info`` ask the server when they
+    are first used, and raise what ``refresh`` raises. One from a listing asks for ``spec``, and for the ``model`` that
+    the job reads.
 """,
     ),
 )
@@ -54,15 +56,15 @@ def main() -> int:
     sources = "".join((CLIENT / "aio" / f"{name}.py").read_text(encoding="utf-8") for name in MODULES)
     if not all(asynchronous in sources for asynchronous, _ in SENTENCES):
         raise SystemExit("scripts/sync_client.py: a sentence has changed; change it there too")
-    made = {CLIENT / f"{name}.py": synchronous(name) for name in MODULES}
+    modules = {CLIENT / f"{name}.py": synchronous(name) for name in MODULES}
     if sys.argv[1:] != ["--check"]:
-        for path, text in made.items():
+        for path, text in modules.items():
             path.write_text(text, encoding="utf-8")
         return 0
-    stale = [path for path, text in made.items() if path.read_text(encoding="utf-8") != text]
+    stale = [path for path, text in modules.items() if path.read_text(encoding="utf-8") != text]
     for path in stale:
-        there, wanted = path.read_text(encoding="utf-8").splitlines(), made[path].splitlines()
-        print(*difflib.unified_diff(there, wanted, str(path.relative_to(ROOT)), "as made", lineterm=""), sep="\n")
+        current, wanted = path.read_text(encoding="utf-8").splitlines(), modules[path].splitlines()
+        print(*difflib.unified_diff(current, wanted, str(path.relative_to(ROOT)), "as made", lineterm=""), sep="\n")
     if stale:
         print("Run scripts/sync_client.py.")
     return bool(stale)
@@ -81,7 +83,7 @@ def synchronous(name: str) -> str:
 
 
 def ruff(name: str, text: str, *command: str) -> str:
-    """Return what ruff makes of a module."""
+    """Return a module as ruff rewrites it."""
     full = [str(Path(sys.executable).with_name("ruff")), *command, f"--stdin-filename={CLIENT / name}.py", "-"]
     return subprocess.run(full, input=text, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout
 

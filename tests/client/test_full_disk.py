@@ -13,7 +13,7 @@ import pytest
 
 from convscope.client import Client, Image, VisualizeResult, errors
 from convscope.client.cli.files import check_folder, save_images
-from convscope.client.saving import written
+from convscope.client.saving import atomic_write
 from convscope.v1 import files_pb2, images_pb2, visualize_pb2
 from convscope.v1.objective_pb2 import Objective
 from support.fake_service import FakeService
@@ -34,7 +34,7 @@ def little_room(size: int) -> Iterator[None]:
 def test_what_was_there_stays(tmp_path: Path) -> None:
     path = tmp_path / "images.npz"
     path.write_text("before")
-    with pytest.raises(OSError, match="File too large") as caught, little_room(1000), written(path) as file:
+    with pytest.raises(OSError, match="File too large") as caught, little_room(1000), atomic_write(path) as file:
         file.write(bytes(2000))
     assert caught.value.filename == str(path)
     assert path.read_text() == "before"
@@ -80,7 +80,7 @@ def test_a_download_that_did_not_fit_ends_the_call(fake: FakeService, client: Cl
 
 
 def test_a_deadline_is_no_fault_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(errors.DeadlineExceeded), written(tmp_path / "a"):
+    with pytest.raises(errors.DeadlineExceeded), atomic_write(tmp_path / "a"):
         raise errors.DeadlineExceeded("too late")
     assert not list(tmp_path.iterdir())
 
@@ -89,26 +89,26 @@ def test_a_device_is_written_and_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    with written(pipe) as file:
+    with atomic_write(pipe) as file:
         file.write(b"data")
     assert os.read(reader, 10) == b"data"
     os.close(reader)
     assert pipe.is_fifo()
-    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"), written(Path("/dev/full")) as file:
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"), atomic_write(Path("/dev/full")) as file:
         file.write(b"data")
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     link, target = tmp_path / "link", tmp_path / "target"
     link.symlink_to(target)
-    with written(link) as file:
+    with atomic_write(link) as file:
         file.write(b"data")
     assert link.is_symlink()
     assert target.read_bytes() == b"data"
 
 
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError) as caught, written(tmp_path):
+    with pytest.raises(IsADirectoryError) as caught, atomic_write(tmp_path):
         pass
     assert caught.value.filename == str(tmp_path)
 

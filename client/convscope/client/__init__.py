@@ -1,4 +1,4 @@
-"""The thin client: trains, evaluates and looks inside image classifiers on a convscope server.
+"""The thin client of a convscope server: train, evaluate and look inside image classifiers.
 
 from convscope.client import Client
 
@@ -6,12 +6,12 @@ with Client() as client:
     training = client.train(iterations=1000)
     print(client.evaluate(training).result(progress=True))
 
-`AsyncClient` is the same for asyncio programs.
+``AsyncClient`` is the same for asyncio programs.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from convscope.client import startup  # noqa: F401  what it does must be done before the rest is loaded
+from convscope.client import startup  # noqa: F401  its effect must come before the rest is loaded
 
 # isort: split
 from convscope.client.client import Client
@@ -226,10 +226,10 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # to a type checker this would be a promise of any name
+if not TYPE_CHECKING:  # a type checker would take this to define every name
 
     def __getattr__(name: str) -> Any:
-        """What is for asyncio is loaded when it is first asked for."""
+        """Load what is for asyncio when it is first asked for."""
         if not name.startswith("Async") or name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from convscope.client import aio  # noqa: PLC0415

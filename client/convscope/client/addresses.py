@@ -1,4 +1,4 @@
-"""Addresses of servers, however people spell them."""
+"""Addresses of servers, in the many forms that people write."""
 
 import ipaddress
 import os
@@ -12,7 +12,7 @@ from convscope.client.errors import InvalidType, InvalidValue
 
 __all__ = ["Address", "parse_address"]
 
-# Where a server listens unless it is told otherwise.
+# The port where a server listens by default.
 _DEFAULT_PORT: Final = 50051
 
 _ALLOWED: Final = "HOST:PORT, [IPV6]:PORT, https://HOST:PORT (for TLS) or unix:/PATH"
@@ -27,9 +27,9 @@ _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?")
 _NUMERIC: Final = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?")
 # A number with a zero before it is octal to some and decimal to others.
 _OCTAL: Final = re.compile(r"(^|\.)0\d")
-# Where a server listens that listens everywhere: no address to call, but it is clear what is meant.
+# Addresses of a server that listens everywhere, and where to reach it on this machine.
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read, not bound
-# Bytes that the path of a unix socket may have, as the kernel has it.
+# Bytes that the path of a unix socket may have in the kernel.
 _MAX_PATH: Final = 107
 
 
@@ -38,8 +38,8 @@ class Address:
     """Where a server is.
 
     Attributes:
-        target: As gRPC takes it: `host:port`, `[ipv6]:port`, `unix:path` or `unix-abstract:name`.
-        encrypted: Whether it was spelled as one that is reached by TLS; None if that was left open.
+        target: As gRPC takes it: ``host:port``, ``[ipv6]:port``, ``unix:path`` or ``unix-abstract:name``.
+        encrypted: Whether it was written as one with TLS; None if that was left open.
     """
 
     target: str
@@ -53,7 +53,7 @@ class Address:
     @property
     def uri(self) -> str:
         """The target as a URI, which gRPC cannot take for anything else."""
-        if self.is_unix:  # percent signs are left alone: the server has the path through the same reading
+        if self.is_unix:  # percent signs stay: the server reads its path in the same way
             return quote(self.target, safe="/:%~@!$&'()*+,;=[] ")
         return "dns:///" + self.target.replace("%", "%25")
 
@@ -71,49 +71,49 @@ class Address:
 
 
 def parse_address(text: str, *, setting: str = "address") -> Address:
-    """The address that a text spells.
+    """Return the address that a text means.
 
-    Spaces around it, capitals, a slash behind it and the schemes `http`, `grpc` and `dns` make no difference; `https`
-    and `grpcs` ask for TLS. Without host it is this machine's.
+    Spaces around it, capitals, a slash behind it and the schemes ``http``, ``grpc`` and ``dns`` make no difference;
+    ``https`` and ``grpcs`` ask for TLS. Without a host it is this machine's.
 
     Args:
         text: The address.
-        setting: The argument or variable that it is the value of, for what is said of it.
+        setting: The argument or variable that it is the value of, for error messages.
 
     Raises:
-        InvalidValue: It is none, or may be read in two ways; says what is allowed.
-        InvalidType: It is no text.
+        InvalidValue: It is not an address, or is ambiguous; the text says what is allowed.
+        InvalidType: It is not a string.
     """
     if not isinstance(text, str):
         raise InvalidType(f"{setting}: {text!r} is not text. Allowed: {_ALLOWED}")
     try:
         return _parsed(text.strip())
     except _FaultError as fault:
-        raise InvalidValue(f"{setting}: {_shown(text)}{fault}. Allowed: {_ALLOWED}") from None
+        raise InvalidValue(f"{setting}: {_without_secrets(text)}{fault}. Allowed: {_ALLOWED}") from None
 
 
 class _FaultError(ValueError):
-    """Why a text is no address."""
+    """Why a text is not an address."""
 
 
-def _shown(text: str) -> str:
-    """An address without what may be a password or key."""
+def _without_secrets(text: str) -> str:
+    """Return an address without what may be a password or key."""
     if "@" in text and not text.strip().lower().startswith(_UNIX):
         return ""
     address, mark, _ = text.partition("?")
     return f"{address + '?...' if mark else address!r} "
 
 
-def _parsed(spelled: str) -> Address:
-    if spelled.lower().startswith(_UNIX):
-        return _unix(*spelled.split(":", 1))
-    if spelled.startswith(("/", "~/")):
-        return _unix("unix", spelled)
-    if "@" in spelled:
+def _parsed(text: str) -> Address:
+    if text.lower().startswith(_UNIX):
+        return _unix(*text.split(":", 1))
+    if text.startswith(("/", "~/")):
+        return _unix("unix", text)
+    if "@" in text:
         raise _FaultError("names a user; a token is given as token or CONVSCOPE_TOKEN")
-    if not _is_one_word(spelled):
+    if not _is_one_word(text):
         raise _FaultError("is empty or has spaces")
-    encrypted, rest = _scheme(spelled)
+    encrypted, rest = _scheme(text)
     if "," in rest:
         raise _FaultError("is a list; give one server")
     host, port = _host_and_port(rest.lower().removesuffix("/"))
@@ -143,18 +143,18 @@ def _file(path: str) -> str:
     return os.path.expanduser(re.sub("^/+", "/", path)).rstrip("/")  # noqa: PTH111  a text, not to be normalized
 
 
-def _scheme(spelled: str) -> tuple[bool | None, str]:
-    """Whether the address asks for TLS, and what follows its scheme."""
-    lowered = spelled.lower()
+def _scheme(address: str) -> tuple[bool | None, str]:
+    """Return whether the address asks for TLS, and what follows its scheme."""
+    lowered = address.lower()
     if re.fullmatch(r"dns:\d+/?", lowered):  # a host of that name
-        return None, spelled
+        return None, address
     for schemes, encrypted in ((_PLAIN, False), (_ENCRYPTED, True), (_RESOLVED, None)):
         for scheme in schemes:
             if lowered.startswith(scheme):
-                return encrypted, spelled[len(scheme) :]
-    if "://" in spelled:
+                return encrypted, address[len(scheme) :]
+    if "://" in address:
         raise _FaultError("has a scheme that is none of http, https, grpc, grpcs, dns and unix")
-    return None, spelled
+    return None, address
 
 
 def _host_and_port(rest: str) -> tuple[str, int]:
@@ -167,7 +167,7 @@ def _host_and_port(rest: str) -> tuple[str, int]:
     else:
         host, _, port = rest.partition(":")
         host = _ipv4_or_name(host or "localhost")
-    if not port:  # not guessed: who is told that nothing listens on another one looks for the fault elsewhere
+    if not port:  # not guessed: an error about another port would mislead
         raise _FaultError(f"is neither HOST:PORT nor unix:/PATH: it names no port, which is {_DEFAULT_PORT} by default")
     return host, _port(port)
 
@@ -182,7 +182,7 @@ def _ipv4_or_name(host: str) -> str:
     try:
         return socket.inet_ntoa(socket.inet_aton(host.removesuffix(".")))
     except OSError:
-        raise _FaultError("is no IPv4 address") from None
+        raise _FaultError("is not an IPv4 address") from None
 
 
 def _ipv6(rest: str) -> tuple[str, str]:
@@ -198,7 +198,7 @@ def _ipv6(rest: str) -> tuple[str, str]:
     try:
         return "::" if ipaddress.IPv6Address(host).is_unspecified else host, port
     except ValueError:
-        raise _FaultError("is no IPv6 address") from None
+        raise _FaultError("is not an IPv6 address") from None
 
 
 def _port(port: str) -> int:

@@ -1,4 +1,4 @@
-"""A bar that shows how far some work is, in a terminal or notebook; plain lines elsewhere."""
+"""A progress bar in a terminal or notebook; plain lines elsewhere."""
 
 import time
 from types import TracebackType
@@ -16,10 +16,10 @@ _LINE_INTERVAL = 10.0
 
 
 class Bar:
-    """A context manager that is told how far some work is, and shows it.
+    """A context manager that shows how far some work is.
 
     Args:
-        title: What is done, as `training`.
+        title: What the work is, as ``training``.
         console: Where it is shown. Default: the error stream.
     """
 
@@ -57,20 +57,20 @@ class Bar:
             self._notebook.stop()
 
     def count(self, done: int, total: int, figures: str, line: str = "") -> None:
-        """Shows how much is done, with figures beside the bar; where there is none, a line of its own now and then."""
+        """Show how much is done, with figures beside the bar; where there is none, print a line now and then."""
         self._bar.update(self._task, description=self._title, completed=done, total=total, figures=figures)
         self._say(line or figures, at_once=not self._begun)
         self._begun = True
         self._update()
 
     def tell(self, text: str, line: str = "", *, at_once: bool = True) -> None:
-        """Shows what else has happened until the next count; where there is no bar, at once or now and then."""
+        """Show what else has happened until the next count; where there is no bar, at once or now and then."""
         self._bar.update(self._task, description=f"{self._title}: {text}")
         self._say(line or text, at_once=at_once)
         self._update()
 
     def end(self, title: str = "", line: str = "", *, whole: bool = True) -> None:
-        """Shows that it has ended: the bar full if it is whole, else as it was; where there is none, a line if any."""
+        """Show the end: the bar full if the work is complete, else as it was; where there is none, a line if any."""
         task = self._bar.tasks[self._task]
         total = (task.total or 1) if whole else task.total
         completed = total if whole else task.completed
@@ -80,7 +80,7 @@ class Bar:
         self._update()
 
     def _say(self, text: str, *, at_once: bool) -> None:
-        """Prints a line where no bar can be drawn: now and then, or at once."""
+        """Print a line where no bar can be drawn: now and then, or at once."""
         now = time.monotonic()
         if self._lines and (at_once or now >= self._next_line):
             self._next_line = now + _LINE_INTERVAL

@@ -1,4 +1,4 @@
-"""What a channel to the server is made of, whichever way it is used."""
+"""Options, credentials and metadata of a channel, for threads and for asyncio."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ from convscope.v1.version import CONTRACT_KEY, VERSION
 
 __all__ = ["call_metadata", "channel_credentials", "channel_options"]
 
-# Bytes of one message: as many as the service sends, where it holds one large image, and as many as it takes.
+# Bytes of one message: the most that the service sends (one large image), and the most that it accepts.
 _MAX_MESSAGE = 128 * 2**20
 _MAX_REQUEST = 4 * 2**20
 # Milliseconds of silence after which the connection is probed, and in which the probe must be answered.
 _KEEPALIVE_TIME, _KEEPALIVE_TIMEOUT = 30_000, 15_000
-# Milliseconds between attempts to connect anew; gRPC's own limit of two minutes would outlast a watch's patience.
+# Milliseconds between attempts to reconnect; gRPC's own limit of two minutes would outlast a watch's patience.
 _RECONNECT_FIRST, _RECONNECT_MAX = 200, 2_000
 # Calls that may be sent twice without harm; CreateJob always carries a request id.
 _REPEATABLE = {
@@ -39,7 +39,7 @@ _RETRY = {
 
 
 def channel_options(config: Config) -> list[tuple[str, int | str]]:
-    """Sizes, keepalive, reconnecting, and which calls gRPC repeats by itself."""
+    """Return the options of a channel: sizes, keepalive, reconnecting, and which calls gRPC repeats by itself."""
     return [
         ("grpc.max_receive_message_length", _MAX_MESSAGE),
         ("grpc.max_send_message_length", _MAX_REQUEST),
@@ -54,7 +54,7 @@ def channel_options(config: Config) -> list[tuple[str, int | str]]:
 
 
 def channel_credentials(config: Config) -> grpc.ChannelCredentials | None:
-    """Those of TLS; None where it is not used.
+    """Return the credentials of TLS; None where it is not used.
 
     Raises:
         InvalidValue: The certificates cannot be read.
@@ -66,7 +66,7 @@ def channel_credentials(config: Config) -> grpc.ChannelCredentials | None:
 
 
 def call_metadata(config: Config) -> tuple[tuple[str, str], ...]:
-    """What is sent with every call: the contract's version, and the token if there is one."""
+    """Return what is sent with every call: the contract's version, and the token if there is one."""
     token = (("authorization", f"Bearer {config.token}"),) if config.token else ()
     return ((CONTRACT_KEY, VERSION), *token)
 

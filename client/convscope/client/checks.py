@@ -11,8 +11,8 @@ from convscope.v1.rules import violations
 
 __all__ = ["flag", "float32", "int32", "int64", "keep_rules", "real", "resource_name", "seconds", "text", "uint64"]
 
-# Faults that are told; further ones are counted.
-_MOST_FAULTS = 12
+# Faults that a message lists; further ones are counted.
+_MAX_FAULTS = 12
 
 # The largest number that is sent as float32 and does not arrive as infinity.
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
@@ -25,7 +25,7 @@ def _whole(field: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool):
         raise InvalidType(f"{field}: {value!r} is not a whole number")
     try:
-        number = operator.index(value)  # type: ignore[arg-type]  # what is no index raises TypeError
+        number = operator.index(value)  # type: ignore[arg-type]  # raises TypeError unless it is an integer
     except TypeError:
         raise InvalidType(f"{field}: {value!r} is not a whole number") from None
     if not low <= number <= high:
@@ -34,29 +34,29 @@ def _whole(field: str, value: object, low: int, high: int) -> int:
 
 
 def flag(field: str, value: object) -> bool:
-    """True or False."""
+    """Return a bool, and refuse anything else."""
     if not isinstance(value, bool):
         raise InvalidType(f"{field}: {value!r} is neither True nor False")
     return value
 
 
 def int32(field: str, value: object) -> int:
-    """A whole number that fits 32 bits, NumPy's integers included."""
+    """Return a whole number that fits 32 bits, NumPy's integers included."""
     return _whole(field, value, -(2**31), 2**31 - 1)
 
 
 def int64(field: str, value: object) -> int:
-    """A whole number that fits 64 bits, NumPy's integers included."""
+    """Return a whole number that fits 64 bits, NumPy's integers included."""
     return _whole(field, value, -(2**63), 2**63 - 1)
 
 
 def uint64(field: str, value: object) -> int:
-    """A whole number, 0 to 2**64 - 1."""
+    """Return a whole number, 0 to 2**64 - 1, NumPy's integers included."""
     return _whole(field, value, 0, 2**64 - 1)
 
 
 def real(field: str, value: object) -> float:
-    """A real number, NumPy's included."""
+    """Return a real number, NumPy's included."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InvalidType(f"{field}: {value!r} is not a number")
     try:
@@ -66,23 +66,23 @@ def real(field: str, value: object) -> float:
 
 
 def float32(field: str, value: object) -> float:
-    """A finite number within the range of float32, NumPy's included."""
+    """Return a finite number within the range of float32, NumPy's included."""
     number = real(field, value)
-    if not abs(number) <= _LARGEST_FLOAT32:  # nor is NaN
+    if not abs(number) <= _LARGEST_FLOAT32:  # also refuses NaN
         raise InvalidValue(f"{field}: {number:g} is not a finite number within ±3.4e38, the range of float32")
     return number
 
 
 def seconds(field: str, value: object) -> float:
-    """A number of seconds that a duration can hold."""
+    """Return a number of seconds that a duration can hold."""
     number = real(field, value)
-    if not abs(number) <= _LONGEST:  # nor is NaN
+    if not abs(number) <= _LONGEST:  # also refuses NaN
         raise InvalidValue(f"{field}: {number:g} is not a number of seconds")
     return number
 
 
 def text(field: str, value: object) -> str:
-    """A string that is not empty."""
+    """Return a string that is not empty."""
     if not isinstance(value, str):
         raise InvalidType(f"{field}: {value!r} is not a string")
     if not value:
@@ -91,7 +91,7 @@ def text(field: str, value: object) -> str:
 
 
 def resource_name(collection: str, value: object) -> str:
-    """`{collection}/{id}` from such a name or from the bare id; which ids there can be is a rule of the contract."""
+    """Return ``{collection}/{id}`` from such a name or the bare id; the contract's rules check the id."""
     field = collection.removesuffix("s")
     name = text(field, value)
     prefix, slash, identifier = name.rpartition("/")
@@ -104,10 +104,10 @@ def keep_rules(request: Message) -> None:
     """Refuse a request that breaks rules of the contract.
 
     Raises:
-        InvalidValue: Naming each argument that breaks one, and what is allowed.
+        InvalidValue: Each argument that breaks a rule, and what is allowed.
     """
     broken = {argument_path(fault.field): fault.description for fault in violations(request)}
     if broken:
-        told = [f"{field}: {description}" for field, description in broken.items()]
-        more = [f"and {len(told) - _MOST_FAULTS} more"] if len(told) > _MOST_FAULTS else []
-        raise InvalidValue("; ".join(told[:_MOST_FAULTS] + more), broken)
+        faults = [f"{field}: {description}" for field, description in broken.items()]
+        more = [f"and {len(faults) - _MAX_FAULTS} more"] if len(faults) > _MAX_FAULTS else []
+        raise InvalidValue("; ".join(faults[:_MAX_FAULTS] + more), broken)

@@ -22,11 +22,11 @@ class Config:
     """Where the server is and how to talk to it.
 
     Attributes:
-        address: `HOST:PORT` or `unix:/path`, or as people spell it otherwise: see `addresses`; then as gRPC takes it.
+        address: ``HOST:PORT``, ``unix:/path`` or another form (see ``addresses``) when given; then as gRPC takes it.
         token: Bearer token sent with every call; None sends none.
         root_certificates: PEM file of the authorities to trust; given, the connection uses TLS.
         timeout: Seconds that a single call may take.
-        patience: Seconds that a watch goes on trying to reach a server that went away.
+        patience: Seconds that a watch keeps trying to reach a server that went away.
         uri: The address as a URI, for gRPC.
         encrypted: Whether TLS is used: the address asks for it, or certificates are given.
         is_local: Whether what is sent to the address stays on this machine.
@@ -75,12 +75,12 @@ class Config:
         patience: float = DEFAULT_PATIENCE,
         environ: Mapping[str, str] = os.environ,
     ) -> "Config":
-        """What is given, else CONVSCOPE_ADDRESS, CONVSCOPE_TOKEN and CONVSCOPE_TLS_CA, else the defaults.
+        """Return what is given, else CONVSCOPE_ADDRESS, CONVSCOPE_TOKEN and CONVSCOPE_TLS_CA, else the defaults.
 
-        An empty token or file means none, whatever the environment says.
+        An empty token or file means none, even if the environment has one.
 
         Raises:
-            InvalidValue: An address that is none, a time that is not positive, a token that would travel in clear.
+            InvalidValue: An invalid address, a time that is not positive, a token that would travel in clear.
         """
         certificates = environ.get("CONVSCOPE_TLS_CA") if root_certificates is None else root_certificates
         if not address and (address := environ.get("CONVSCOPE_ADDRESS")):

@@ -33,7 +33,7 @@ _Response = TypeVar("_Response")
 
 
 class Connection:
-    """The stubs of one server's services, and the two ways to call them; `aio.connection` is its like for asyncio."""
+    """The stubs of one server's services, and the two ways to call them; ``aio.connection`` is for asyncio."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -50,10 +50,10 @@ class Connection:
         self.server = ServerStub(self._channel)
 
     def call(self, method: grpc.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
-        """The response to one request, within the configured time.
+        """Return the response to one request, within the configured time.
 
         Raises:
-            InvalidValue: It breaks a rule of the contract; it is not sent.
+            InvalidValue: The request breaks a rule of the contract; it is not sent.
             ServiceError: The server refused it, or could not be asked.
         """
         self._check_open()
@@ -70,7 +70,7 @@ class Connection:
         *,
         timeout: float | None = None,
     ) -> Generator[_Response]:
-        """The responses as they come, for at most `timeout` seconds; closing the iterator ends the call.
+        """Yield the responses as they come, for at most ``timeout`` seconds; closing the iterator ends the call.
 
         Raises:
             InvalidValue: The request breaks a rule of the contract; it is not sent.
@@ -87,7 +87,7 @@ class Connection:
             call.cancel()
 
     def close(self) -> None:
-        """Ends the connection and every call on it."""
+        """End the connection and every call on it."""
         self._closed = True
         self._channel.close()
 

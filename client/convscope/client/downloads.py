@@ -1,6 +1,6 @@
 # Made by scripts/sync_client.py from aio/downloads.py: change that one, and run the script.
 
-"""Files that are read from the server, through broken connections."""
+"""Downloads of files, which survive broken connections."""
 
 import hashlib
 from collections.abc import Callable, Generator
@@ -15,7 +15,7 @@ from convscope.client.files import File
 from convscope.client.listings import listed_files
 from convscope.client.outages import Outage
 from convscope.client.runtime import blocking_context, run_blocking
-from convscope.client.saving import written
+from convscope.client.saving import atomic_write
 from convscope.client.watching import wait_out
 from convscope.v1 import files_pb2, models_pb2
 
@@ -27,39 +27,39 @@ class _Piece(Protocol):
 
 
 def read_file(connection: Connection, job: str, file: str) -> bytes:
-    """The bytes of a file of a job.
+    """Return the bytes of a file of a job.
 
     Args:
         connection: To the server.
-        job: `jobs/{id}`.
-        file: Its name, with the job's in front or bare.
+        job: ``jobs/{id}``.
+        file: Name of the file, with the job's name in front or bare.
 
     Raises:
         NotFound: There is no such job, or it has no such file.
         DataLoss: The stored file is missing or damaged, or what arrived is.
     """
-    wanted = _find(connection, job, checks.text("file", file))
-    return b"".join(list(_file_pieces(connection, wanted)))
+    entry = _find(connection, job, checks.text("file", file))
+    return b"".join(list(_file_pieces(connection, entry)))
 
 
 def save_file(connection: Connection, job: str, file: str, path: Path | None) -> Path:
-    """Saves a file of a job as `read_file` reads it; it appears at `path` only when it is whole.
+    """Save a file of a job as ``read_file`` reads it; it appears at ``path`` only when it is whole.
 
     Args:
         connection: To the server.
-        job: `jobs/{id}`.
-        file: Its name, with the job's in front or bare.
-        path: Where; by default under its own name in the current folder.
+        job: ``jobs/{id}``.
+        file: Name of the file, with the job's name in front or bare.
+        path: Where to save it. Default: under the file's name in the current folder.
 
     Raises:
         OSError: The folder does not exist or cannot be written.
     """
-    wanted = _find(connection, job, checks.text("file", file))
-    return _save(_file_pieces(connection, wanted), path or Path(Path(wanted.basename).name))
+    entry = _find(connection, job, checks.text("file", file))
+    return _save(_file_pieces(connection, entry), path or Path(Path(entry.basename).name))
 
 
 def export_model(connection: Connection, name: str, path: Path) -> Path:
-    """Saves the file of a model.
+    """Save the file of a model.
 
     Raises:
         DataLoss: The stored file is missing or damaged, or what arrived is.
@@ -84,19 +84,19 @@ def _file_pieces(connection: Connection, file: File) -> Generator[bytes]:
 
 
 def _find(connection: Connection, job: str, file: str) -> File:
-    for found in listed_files(connection, job):
-        if file in {found.name, found.basename}:
-            return found
+    for entry in listed_files(connection, job):
+        if file in {entry.name, entry.basename}:
+            return entry
     raise NotFound(f"{job} has no file {file!r}")
 
 
 def _save(pieces: Generator[bytes], path: Path) -> Path:
-    """Writes the pieces to a file, which appears when all have come.
+    """Write the pieces to a file, which appears when all have come.
 
     Raises:
         OSError: The folder does not exist or cannot be written.
     """
-    with closing(pieces), blocking_context(written(path)) as file:
+    with closing(pieces), blocking_context(atomic_write(path)) as file:
         for piece in pieces:
             run_blocking(file.write, piece)
     return path
@@ -105,17 +105,17 @@ def _save(pieces: Generator[bytes], path: Path) -> Path:
 def _downloaded(
     connection: Connection, start: Callable[[int], Generator[_Piece]], title: str, sha256: str
 ) -> Generator[bytes]:
-    """The pieces of a file; a connection that breaks is taken up again where it broke.
+    """Yield the pieces of a file; a connection that breaks is opened again, and the download continues where it broke.
 
     Args:
         connection: To the server.
-        start: Begins to read at an offset.
+        start: Starts reading at an offset, in bytes.
         title: What the file is called in messages.
         sha256: Its SHA-256.
 
     Raises:
         DataLoss: The bytes do not have this SHA-256.
-        Unavailable: The server could not be reached, once something had arrived for as long as the configured patience.
+        Unavailable: The server could not be reached at first, or later for as long as the configured patience.
         ServiceError: Any other refusal.
     """
     outage, digest, received = Outage(connection.config.patience), hashlib.sha256(), 0

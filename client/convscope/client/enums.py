@@ -1,4 +1,4 @@
-"""The contract's enumerations as string enumerations: `JobState.RUNNING == "running"`."""
+"""The contract's enumerations as string enumerations: ``JobState.RUNNING == "running"``."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -76,7 +76,7 @@ class ModelState(StrEnum):
 class WorkerState(StrEnum):
     """What a worker does.
 
-    `draining`: it was told to stop, and takes nothing more. `silent`: it was not heard of for ten seconds.
+    ``draining``: it was told to stop, and takes no more work. ``silent``: no heartbeat for ten seconds.
     """
 
     IDLE = "idle"
@@ -86,7 +86,7 @@ class WorkerState(StrEnum):
 
 
 class LayerKind(StrEnum):
-    """What a layer does; `other` is normalization, addition, dropout, ..."""
+    """What a layer does; ``other`` is normalization, addition, dropout, ..."""
 
     CONVOLUTION = "convolution"
     POOLING = "pooling"
@@ -129,7 +129,7 @@ class Precision(StrEnum):
 
 
 class Priority(StrEnum):
-    """How soon a job is taken up."""
+    """How soon a job is started."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -167,7 +167,7 @@ class ImageFormat(StrEnum):
 
 
 class ExportFormat(StrEnum):
-    """As what images are exported."""
+    """The format in which images are exported."""
 
     NPZ = "npz"
     PNG = "png"
@@ -181,9 +181,10 @@ class Tap(StrEnum):
 
 
 class Outcome(StrEnum):
-    """Whether an image can be believed to show what its feature likes.
+    """Whether an image can be trusted to show what maximizes its feature.
 
-    `constant`: all its pixels are alike. `unreachable`: the objective never rose. `not_a_number`: the ascent broke off.
+    ``constant``: all its pixels are alike. ``unreachable``: the objective never rose. ``not_a_number``: the ascent
+    broke off.
     """
 
     NORMAL = "normal"
@@ -197,7 +198,7 @@ _N = TypeVar("_N", bound=int)
 
 
 def from_wire(kind: type[_E], name: Callable[[Any], str], number: int) -> _E:
-    """The member with this number in the contract, where `name` gives the contract's name of a number.
+    """Return the member with this number in the contract, where ``name`` gives the contract's name of a number.
 
     Raises:
         ProtocolError: A number that this client does not know.
@@ -209,16 +210,16 @@ def from_wire(kind: type[_E], name: Callable[[Any], str], number: int) -> _E:
 
 
 def to_wire(kind: type[_E], value: Callable[[str], _N], field: str, name: object) -> _N:
-    """The contract's number of the member of this name, where `value` gives the number of the contract's name.
+    """Return the contract's number of the member of this name, where ``value`` gives the number of the contract's name.
 
     Raises:
-        InvalidValue, InvalidType: As in `member`.
+        InvalidValue, InvalidType: As in ``member``.
     """
     return value(f"{_prefix(kind)}{member(kind, field, name).name}")
 
 
 def member(kind: type[_E], field: str, value: object) -> _E:
-    """The member of this name.
+    """Return the member of this name.
 
     Raises:
         InvalidValue: No such name; the text lists those that exist.
@@ -234,7 +235,7 @@ def member(kind: type[_E], field: str, value: object) -> _E:
 
 
 def member_names(kind: type[StrEnum], field: str, names: object) -> list[str]:
-    """The chosen members of an enumeration as the contract writes them."""
+    """Return the chosen members of an enumeration as the contract writes them."""
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, Iterable):
         raise InvalidType(f"{field}: {names!r} is neither a name nor a list of names")
@@ -242,5 +243,5 @@ def member_names(kind: type[StrEnum], field: str, names: object) -> list[str]:
 
 
 def _prefix(kind: type[StrEnum]) -> str:
-    """How the contract begins the names of an enumeration's values."""
+    """Return the prefix of the names of an enumeration's values in the contract."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__.removeprefix("Failure").removeprefix("Head")).upper() + "_"

@@ -1,4 +1,4 @@
-"""Everything that convscope's client raises on purpose.
+"""All errors of convscope's client.
 
 ConvscopeError
 ├── InvalidValue (ValueError)          a value given to the client cannot be right; nothing was sent
@@ -7,7 +7,7 @@ ConvscopeError
 ├── MissingExtra (ImportError)         a part of convscope that is not installed
 ├── ProtocolError (ValueError)         the server's answer makes no sense to this client
 ├── ServiceError                       the server refused a request, or could not be asked
-│   ├── InvalidArgument                a field that the server refuses; `fields` names it
+│   ├── InvalidArgument                a field that the server refuses; ``fields`` names it
 │   ├── NotFound                       no such job, model or dataset
 │   ├── AlreadyExists                  the request id was used with another job, or a model has the id
 │   ├── FailedPrecondition             not in this state: cancel, wait or choose another
@@ -19,7 +19,7 @@ ConvscopeError
 │   ├── Unavailable                    no server at the address, or its Redis is away; try again
 │   └── DeadlineExceeded (TimeoutError)  no answer, or no end of the job, within the time allowed
 └── JobError                           a job ended without a result
-    ├── JobFailed                      its computation failed; `reason` and `message` say why
+    ├── JobFailed                      its computation failed; ``reason`` and ``message`` say why
     └── JobCancelled                   it was asked to stop
 """
 
@@ -60,8 +60,8 @@ class ConvscopeError(Exception):
 class InvalidValue(ConvscopeError, ValueError):
     """A value given to the client cannot be right; nothing was sent.
 
-    `fields` maps each argument that breaks a rule of the contract (`batch_size`) to what is allowed; it is empty where
-    the fault is another.
+    ``fields`` maps each argument that breaks a rule of the contract (``batch_size``) to what is allowed; it is empty
+    where the fault is another.
     """
 
     def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
@@ -92,8 +92,8 @@ class ServiceError(ConvscopeError):
 class InvalidArgument(ServiceError):
     """A field of the request does not fit what the server has, or is unknown to it.
 
-    `fields` maps each argument (`learning_rate`, `layers[0].name`) to what is wrong with it; it is empty where none was
-    named.
+    ``fields`` maps each argument (``learning_rate``, ``layers[0].name``) to what is wrong with it; it is empty where
+    none was named.
     """
 
     def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
@@ -138,11 +138,11 @@ class Unavailable(ServiceError):
 
 
 class DeadlineExceeded(ServiceError, TimeoutError):
-    """No answer, or no end of the job, within the time allowed. A job goes on all the same."""
+    """No answer, or no end of the job, within the time allowed. The job keeps running."""
 
 
 class JobError(ConvscopeError):
-    """A job ended without a result. `job` is its name."""
+    """A job ended without a result. ``job`` is its name."""
 
     def __init__(self, job: str, message: str) -> None:
         super().__init__(f"{job} {message}")
@@ -153,9 +153,9 @@ class JobError(ConvscopeError):
 class JobFailed(JobError):
     """A job failed.
 
-    `reason` is one of `computation`, `model`, `dataset`, `worker_lost`, `storage`, `invalid`, `timeout`; `message` says
-    what happened. `fields` maps each argument that did not fit the model which the job had waited for to what is wrong
-    with it.
+    ``reason`` is one of ``computation``, ``model``, ``dataset``, ``worker_lost``, ``storage``, ``invalid``,
+    ``timeout``; ``message`` says what happened. ``fields`` maps each argument that did not fit the model which the
+    job had waited for to what is wrong with it.
     """
 
     def __init__(self, job: str, reason: str, message: str, fields: Mapping[str, str] | None = None) -> None:
@@ -166,7 +166,7 @@ class JobFailed(JobError):
 
 
 class JobCancelled(JobError):
-    """A job was cancelled. `message` says why, where that is known."""
+    """A job was cancelled. ``message`` says why, where that is known."""
 
     def __init__(self, job: str, message: str = "") -> None:
         super().__init__(job, f"was cancelled: {message}" if message else "was cancelled")

@@ -1,4 +1,4 @@
-"""What an evaluation found."""
+"""Results of evaluations."""
 
 import io
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from convscope.v1 import evaluate_pb2
 
 __all__ = ["MATRIX_FILE", "ClassScores", "EvaluateResult", "Misclassified", "matrix_from_file"]
 
-# Name of the job's file that has the confusion matrix.
+# Name of the job's file with the confusion matrix.
 MATRIX_FILE = "confusion-matrix.npy"
 
 
@@ -25,8 +25,8 @@ class ClassScores:
 
     Attributes:
         names: C names.
-        precision: float64 [C], right among those predicted to be of the class.
-        recall: float64 [C], right among those truly of the class.
+        precision: float64 [C], share of right ones among examples predicted to be of the class, 0 to 1.
+        recall: float64 [C], share of right ones among examples truly of the class, 0 to 1.
         f1: float64 [C], harmonic mean of precision and recall; NaN where one of them is.
         example_count: int64 [C], number of examples truly of the class.
     """
@@ -47,7 +47,7 @@ class Misclassified:
 
     Attributes:
         images: float32 [n, height, width, channels], 0 to 1; [0, 0, 0, 0] where there is none.
-        index: int64 [n], index of each in its split.
+        index: int64 [n], index of the example in its split.
         true: int32 [n], its class number.
         predicted: int32 [n], the class number the model chose.
         probability: float64 [n], the model's softmax probability of the class it chose, 0 to 1.
@@ -64,7 +64,7 @@ class Misclassified:
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> "Misclassified":
-        """The examples, stacked."""
+        """Return the examples, stacked."""
         pixels = [example.pixels for example in examples]
         return cls(
             images=np.stack(pixels) if pixels else np.zeros((0, 0, 0, 0), np.float32),
@@ -77,7 +77,7 @@ class Misclassified:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EvaluateResult:
-    """How a model does on a split of C classes. Its text is `98.9% (9888 / 10000)`.
+    """How a model does on a split of C classes. Its text is ``98.9% (9888 / 10000)``.
 
     Attributes:
         split: Name of the split.
@@ -103,7 +103,7 @@ class EvaluateResult:
 
     @classmethod
     def from_wire(cls, message: evaluate_pb2.EvaluateResult) -> "EvaluateResult":
-        """The result of a message, without what is kept elsewhere: errors, and a large confusion matrix."""
+        """Return the result of a message, without what is kept elsewhere: errors, and a large confusion matrix."""
         return cls(
             split=message.split,
             correct_count=message.correct_count,
@@ -116,10 +116,10 @@ class EvaluateResult:
 
 
 def matrix_from_file(data: bytes, classes: int) -> NDArray[np.int64]:
-    """The confusion matrix in a job's file `confusion-matrix.npy`.
+    """Return the confusion matrix in a job's file ``confusion-matrix.npy``.
 
     Raises:
-        ProtocolError: It has none for so many classes.
+        ProtocolError: The file has no matrix for so many classes.
     """
     try:
         matrix: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
@@ -151,6 +151,6 @@ def _scores(message: evaluate_pb2.EvaluateResult) -> ClassScores:
 
 
 def _column(message: evaluate_pb2.EvaluateResult, name: Literal["precision", "recall", "f1"]) -> NDArray[np.float64]:
-    """One score of every class; NaN where it is absent."""
+    """Return one score of every class; NaN where it is absent."""
     scores = [getattr(scores, name) if scores.HasField(name) else np.nan for scores in message.classes]
     return np.array(scores, np.float64)

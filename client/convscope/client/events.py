@@ -36,7 +36,7 @@ class Event:
     Attributes:
         sequence: 1, 2, 3, ... within the job, without gaps.
         time: When it happened, UTC.
-        log_token: Stands for the job's log up to this event, for `Job.watch`; empty from a server that has none.
+        log_token: Stands for the job's log up to this event, for ``Job.watch``; empty from a server that has none.
     """
 
     sequence: int
@@ -46,14 +46,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Waiting(Event):
-    """The job waits for a model or dataset that another job makes: `resource`, `models/{id}` or `datasets/{id}`."""
+    """The job waits for ``resource``, ``models/{id}`` or ``datasets/{id}``, which another job creates."""
 
     resource: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Queued(Event):
-    """The job, or a part that came back, is ready for a worker."""
+    """The job, or a part that was released, is ready for a worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,7 +63,7 @@ class AttemptStarted(Event):
     Attributes:
         part: Number of the part, from 0.
         attempt: Number of the attempt at this part, from 1.
-        worker: `workers/{id}`.
+        worker: ``workers/{id}``.
         environment: Versions and settings that decide the exact bits.
         step: The step of the checkpoint that training resumes from; None if there is none.
         image_count: How many of the part's images are stored already; None if there are none.
@@ -79,7 +79,7 @@ class AttemptStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AttemptLost(Event):
-    """An attempt ended without a result, because its worker died or fell silent.
+    """An attempt ended without a result, because its worker died or stopped responding.
 
     Attributes:
         part: Number of the part, from 0.
@@ -94,7 +94,7 @@ class AttemptLost(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CheckpointUnreadable(Event):
-    """A checkpoint cannot be read; training resumes from the one before, or starts from nothing.
+    """A checkpoint cannot be read; training resumes from the one before, or restarts from the beginning.
 
     Attributes:
         step: The checkpoint's step.
@@ -160,9 +160,9 @@ class ImageReady(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a job failed: `reason` for programs, `message` for people.
+    """Why a job failed: ``reason`` for programs, ``message`` for people.
 
-    `fields` maps each argument that did not fit the model which the job had waited for to what is wrong with it.
+    ``fields`` maps each argument that did not fit the model which the job had waited for to what is wrong with it.
     """
 
     reason: FailureReason | None
@@ -175,9 +175,10 @@ class Finished(Event):
     """The job has ended; always the last event.
 
     Attributes:
-        state: `succeeded`, `failed` or `cancelled`.
+        state: ``succeeded``, ``failed`` or ``cancelled``.
         failure: Only if it failed, or was cancelled with a reason.
-        result: Only if it succeeded; without a training's history and a visualization's images, which `Job.result` has.
+        result: Only if it succeeded; without a training's history and a visualization's images, which ``Job.result``
+            adds.
     """
 
     state: JobState
@@ -186,7 +187,7 @@ class Finished(Event):
 
 
 def event_from_wire(message: jobs_pb2.JobEvent) -> Event:
-    """The event of a message; a bare `Event` where this client does not know the kind."""
+    """Return the event of a message; a bare ``Event`` where this client does not know the kind."""
     head: dict[str, Any] = {
         "sequence": message.sequence,
         "time": time_from_wire(message.time),
@@ -197,7 +198,7 @@ def event_from_wire(message: jobs_pb2.JobEvent) -> Event:
 
 
 def failure_from_wire(message: jobs_pb2.Failure) -> Failure:
-    """The failure of a message; a reason that is not set is None."""
+    """Return the failure of a message; a reason that is not set is None."""
     reason = from_wire(FailureReason, jobs_pb2.Failure.Reason.Name, message.reason) if message.reason else None
     fields = {argument_path(violation.field): violation.description for violation in message.violations}
     return Failure(reason=reason, message=message.message, fields=MappingProxyType(fields))

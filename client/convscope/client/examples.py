@@ -15,7 +15,7 @@ _NO_PIXELS: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Example:
-    """An example of a split, and what the model says to it.
+    """An example of a split, and what the model predicts for it.
 
     Attributes:
         index: Its index in its split, from 0.
@@ -35,7 +35,7 @@ class Example:
 
     @classmethod
     def from_wire(cls, message: evaluations_pb2.Example) -> "Example":
-        """The example of a message."""
+        """Return the example of a message."""
         return cls(
             index=message.index,
             pixels=tensors.decode(message.pixels) if message.HasField("pixels") else _NO_PIXELS,

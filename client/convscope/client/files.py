@@ -1,4 +1,4 @@
-"""The files that jobs leave."""
+"""Files of jobs."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,8 +16,8 @@ class File:
     """A file of a job. It never changes.
 
     Attributes:
-        name: `jobs/{id}/files/{file}`, the last part percent-escaped.
-        media_type: What is in it: `application/x-npy`, `application/json`, ...
+        name: ``jobs/{id}/files/{file}``, the last part percent-escaped.
+        media_type: What is in it: ``application/x-npy``, ``application/json``, ...
         digest: Its bytes.
         create_time: When it was complete, UTC.
     """
@@ -29,12 +29,12 @@ class File:
 
     @property
     def basename(self) -> str:
-        """Its name among the job's files, as `confusion-matrix.npy`."""
+        """Its name among the job's files, as ``confusion-matrix.npy``."""
         return unquote(self.name.rpartition("/")[2])
 
     @classmethod
     def from_wire(cls, message: files_pb2.File) -> "File":
-        """The file of a message."""
+        """Return the file of a message."""
         return cls(
             name=message.name,
             media_type=message.media_type,

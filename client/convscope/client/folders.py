@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from convscope.client.errors import DataLoss, ProtocolError
-from convscope.client.saving import blaming, umask
+from convscope.client.saving import errors_naming, umask
 
 __all__ = ["NewFolder", "new_folder"]
 
 
 class NewFolder:
-    """Files that come piece by piece, one file after another.
+    """Writes files that arrive piece by piece, one file after another.
 
     Attributes:
         path: The path of the latest file in the folder.
@@ -46,10 +46,10 @@ class NewFolder:
 
 @contextlib.contextmanager
 def new_folder(folder: Path, *, last: str) -> Iterator[NewFolder]:
-    """A temporary folder beside `folder`, which is renamed when the block has ended well.
+    """Yield a temporary folder beside ``folder``, which is renamed when the block has ended well.
 
     Args:
-        folder: Must not exist, or be empty. The folders above it are made if need be.
+        folder: Must not exist, or be empty. Missing parent folders are created.
         last: The path that the last file must have.
 
     Raises:
@@ -60,51 +60,51 @@ def new_folder(folder: Path, *, last: str) -> Iterator[NewFolder]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(17, "exists already", str(folder))
-    with _temporary(folder) as made:
-        files = NewFolder(made)
-        with blaming(folder), contextlib.closing(files):
+    with _temporary(folder) as temporary:
+        files = NewFolder(temporary)
+        with errors_naming(folder), contextlib.closing(files):
             yield files
         if files.path != last:
             raise DataLoss(f"{folder.name}: the server broke off before {last}")
-        made.chmod(0o777 & ~umask())
-        with blaming(folder):
-            made.replace(folder)
+        temporary.chmod(0o777 & ~umask())
+        with errors_naming(folder):
+            temporary.replace(folder)
 
 
 @contextlib.contextmanager
 def _temporary(folder: Path) -> Iterator[Path]:
-    """A folder beside the one that is wanted; what is left of it and of the folders made above it goes at the end."""
+    """Yield a folder beside the target; what is left of it and of the parents created for it is removed at the end."""
     above = folder.absolute().parent
-    missing = [each for each in (above, *above.parents) if not each.exists()]
+    missing = [parent for parent in (above, *above.parents) if not parent.exists()]
     try:
         above.mkdir(parents=True, exist_ok=True)
-        with blaming(folder):
-            made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=above))
+        with errors_naming(folder):
+            temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=above))
         try:
-            yield made
+            yield temporary
         finally:
-            _remove(made)
+            _remove(temporary)
     finally:
-        with contextlib.suppress(OSError):  # those that hold something stay, and so do those above them
-            for each in missing:
-                each.rmdir()
+        with contextlib.suppress(OSError):  # a folder that is not empty stays, and so do its parents
+            for parent in missing:
+                parent.rmdir()
 
 
-def _remove(made: Path) -> None:
-    """Removes a folder, also if Ctrl-C is pressed once more."""
+def _remove(folder: Path) -> None:
+    """Remove a folder, also if Ctrl-C is pressed once more."""
     try:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     except KeyboardInterrupt:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
 def _inside(path: str) -> PurePosixPath:
-    """The path, which comes from a server that may be anyone's."""
-    found = PurePosixPath(path)
-    if not path or "\0" in path or found.is_absolute() or ".." in found.parts or not found.parts:
+    """Return the path if it stays inside the folder; it comes from a server that may be anyone's."""
+    relative = PurePosixPath(path)
+    if not path or "\0" in path or relative.is_absolute() or ".." in relative.parts or not relative.parts:
         raise ProtocolError(f"the server sent a file with the path {path!r}")
-    return found
+    return relative
 
 
 def _create(path: Path) -> IO[bytes]:

@@ -34,7 +34,7 @@ class History:
 
     @classmethod
     def from_wire(cls, reports: Iterable[train_pb2.TrainProgress]) -> "History":
-        """The history of a sequence of reports."""
+        """Return the history of a sequence of reports."""
         reports = list(reports)
         return cls(
             step=np.array([report.step for report in reports], np.int64),

@@ -1,4 +1,4 @@
-"""Which images of a visualization are asked for."""
+"""Filters for the images of a visualization."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
@@ -11,12 +11,12 @@ from convscope.v1 import feature_pb2, image_format_pb2, images_pb2
 
 __all__ = ["Chosen", "format_number", "image_filter"]
 
-# Images of all layers, of one, of several, or of some features of some.
+# Images of all layers, of one, of several, or of some features of several.
 Chosen: TypeAlias = str | Iterable[str] | Mapping[str, Features] | None
 
 
 def image_filter(layers: Chosen, objectives: str | Iterable[str] = ()) -> images_pb2.ImageFilter:
-    """The filter of these layers, features and objectives; everything passes an empty one.
+    """Return the filter of these layers, features and objectives; an empty filter lets everything pass.
 
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
@@ -39,9 +39,9 @@ def image_filter(layers: Chosen, objectives: str | Iterable[str] = ()) -> images
 
 
 def format_number(field: str, name: object) -> image_format_pb2.ImageFormat.ValueType:
-    """The contract's number of the image format of this name.
+    """Return the contract's number of the image format of this name.
 
     Raises:
-        InvalidValue, InvalidType: There is none.
+        InvalidValue, InvalidType: There is no such format.
     """
     return to_wire(ImageFormat, image_format_pb2.ImageFormat.Value, field, name)

@@ -1,4 +1,4 @@
-"""The images that a visualization finds."""
+"""Images of a visualization."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class ObjectiveRef:
 
     Attributes:
         index: Its index among the visualization's objectives, from 0.
-        name: Its name, or `objectives[i]`.
+        name: Its name, or ``objectives[i]``.
     """
 
     index: int
@@ -48,8 +48,8 @@ class OptimizedImage:
     Attributes:
         pixels: float32 [height, width, channels], 0 to 1; [0, 0, 0] where the image was fetched as PNG or without
             pixels.
-        objective: Value of the objective at this very image.
-        predicted_class: The class that the model takes it for; None where the model has no classes.
+        objective: Value of the objective at this image.
+        predicted_class: The class that the model predicts for it; None where the model has no classes.
         probability: The model's probability of that class, 0 to 1; None where the model has no classes.
         iteration: Number of updates made to reach it; 0 is the starting image.
     """
@@ -62,7 +62,7 @@ class OptimizedImage:
 
     @classmethod
     def from_wire(cls, message: visualize_pb2.OptimizedImage) -> "OptimizedImage":
-        """The image of a message."""
+        """Return the image of a message."""
         return cls(
             pixels=tensors.decode(message.pixels) if message.HasField("pixels") else _NO_PIXELS,
             objective=message.objective,
@@ -77,7 +77,7 @@ class Trace:
     """What happened at each of the n iterations, all before the iteration's update.
 
     Attributes:
-        predicted_class: int32 [n], the class that the model takes the image for; None where the model has no classes.
+        predicted_class: int32 [n], the class that the model predicts; None where the model has no classes.
         probability: float32 [n], the probability of that class, 0 to 1; None where the model has no classes.
         gradient_min: float32 [n], smallest element of the gradient of the objective by the image.
         gradient_max: float32 [n], largest element of that gradient.
@@ -94,7 +94,7 @@ class Trace:
 
     @classmethod
     def from_wire(cls, message: visualize_pb2.Trace) -> "Trace":
-        """The trace of a message."""
+        """Return the trace of a message."""
         with_classes = message.HasField("predicted_class") and message.HasField("probability")
         return cls(
             predicted_class=tensors.decode(message.predicted_class) if with_classes else None,
@@ -111,19 +111,19 @@ class Image:
     """The image that maximizes a subject: a feature, or an objective.
 
     Attributes:
-        name: `jobs/{job}/images/{number}`.
+        name: ``jobs/{job}/images/{number}``.
         subject: What is maximized.
         final: The image after the last update.
-        best: The image with the highest objective of all that the ascent went through.
+        best: The image with the highest objective of the whole ascent.
         trace: What happened at each iteration; None unless it was asked for.
         restart: Which of the subject's restarts it is, from 0.
-        verdict: Whether it can be believed; None from a server that does not say.
+        verdict: Whether it can be trusted; None from a server that does not say.
         spread: How all restarts ended; only where there were several and this is the best of them.
         cache_key: Names the computation: SHA-256, in hexadecimal, of the model's file, the engine's version, what is
-            maximized, and every setting; equal keys are equal images. Empty where want of memory on a worker may have
+            maximized, and every setting; equal keys are equal images. Empty where a worker short of memory may have
             changed the last bits.
-        frames: Images of the way, by iteration, if they were asked for; none in events, and where the image was fetched
-            as PNG or without pixels.
+        frames: Intermediate images, by iteration, if they were asked for; none in events, and where the image was
+            fetched as PNG or without pixels.
         png: The best image as a PNG file; only where it was fetched as one.
     """
 
@@ -151,7 +151,7 @@ class Image:
 
     @classmethod
     def from_wire(cls, message: visualize_pb2.Image) -> "Image":
-        """The image of a message."""
+        """Return the image of a message."""
         return cls(
             name=message.name,
             subject=_subject(message),

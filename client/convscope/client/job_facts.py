@@ -1,4 +1,4 @@
-"""What a handle on a job tells without a call of one's own; `aio.job_facts` is its like for asyncio."""
+"""Facts that a handle on a job has, or asks the server for; ``aio.job_facts`` is for asyncio."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,23 +11,23 @@ __all__ = ["JobFacts", "info_of", "model_of", "spec_of"]
 
 
 class JobFacts(ABC):
-    """Asks the server for what is not known yet."""
+    """The facts of a job; what is not known yet is asked for."""
 
     _info: JobInfo | None
 
     @property
     def kind(self) -> JobKind:
-        """Train, evaluate or visualize."""
+        """The kind of job: train, evaluate or visualize."""
         return self.info.kind
 
     @property
     def model(self) -> str:
-        """`models/{id}` that it makes, or that it looks at. Other jobs may name it at once."""
+        """``models/{id}`` that it creates, or that it reads. Other jobs may name it at once."""
         return self.info.model or self.refresh().model
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """What it does; see `JobInfo.spec`."""
+        """What the job does; see ``JobInfo.spec``."""
         return self.info.spec or self.refresh().spec
 
     @property
@@ -37,19 +37,19 @@ class JobFacts(ABC):
 
     @abstractmethod
     def refresh(self) -> JobInfo:
-        """Asks the server how the job stands."""
+        """Ask the server how the job stands."""
 
 
 def info_of(job: JobFacts) -> JobInfo:
-    """The job's `info`, asked for if need be."""
+    """Return the job's ``info``; ask the server if it is not known."""
     return job.info
 
 
 def model_of(job: JobFacts) -> str:
-    """The job's `model`, asked for if need be."""
+    """Return the job's ``model``; ask the server if it is not known."""
     return job.model
 
 
 def spec_of(job: JobFacts) -> Mapping[str, Any]:
-    """The job's `spec`, asked for if need be."""
+    """Return the job's ``spec``; ask the server if it is not known."""
     return job.spec

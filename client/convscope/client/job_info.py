@@ -1,4 +1,4 @@
-"""What is known of a job."""
+"""Facts of a job."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ __all__ = ["Estimate", "JobInfo"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a job takes, by estimate.
+    """What a job is estimated to take.
 
     Attributes:
-        part_count: Number of its parts, each computed by one worker in one go.
+        part_count: Number of its parts, each computed by one worker in one attempt.
         compute_seconds: Time that one worker needs for it.
         stored_bytes: Bytes that it stores.
     """
@@ -34,7 +34,7 @@ class Estimate:
 
     @classmethod
     def from_wire(cls, message: jobs_pb2.Estimate) -> "Estimate":
-        """The estimate in a message."""
+        """Return the estimate in a message."""
         return cls(
             part_count=message.part_count,
             compute_seconds=seconds_from_wire(message.compute_duration),
@@ -47,25 +47,25 @@ class JobInfo:
     """How a job stood when the server was last asked.
 
     Attributes:
-        name: `jobs/{id}`; empty if the job was only validated.
+        name: ``jobs/{id}``; empty if the job was only validated.
         kind: Train, evaluate or visualize.
         state: Where it is in its life.
-        model: `models/{id}` that it makes, or that it looks at; of the latter, empty where `spec` is.
+        model: ``models/{id}`` that it creates, or that it reads; of the latter, empty where ``spec`` is.
         spec: What it does, every default filled in (as it was sent while it waits for what decides them), as the JSON
             of its message: 64-bit integers are strings, and what is 0, false or empty is left out unless it was set.
-            Empty in listings; `Job.spec` asks for it.
-        request_id: The id of the request that made it.
+            Empty in listings; ``Job.spec`` asks for it.
+        request_id: The id of the request that created it.
         create_time: When it was created, UTC; None if it was only validated.
         start_time: When a worker first started it; None before.
         end_time: When it ended; None before.
         sequence: Sequence number of its latest event, >= 1.
         cancel_requested: Whether it was asked to stop.
         failure: Why it failed; None unless it did, or was cancelled with a reason.
-        priority: How soon it is taken up.
+        priority: How soon it is started.
         device: What it runs on.
-        display_name: What people call it; empty if nothing was said.
+        display_name: What people call it; empty if it was not set.
         labels: What programs find it by.
-        owner: Whose it is.
+        owner: Who owns it.
         timeout: Seconds that it may run from its first start on; None if there is no limit.
         estimate: What it takes; None while that cannot be said.
         ended_part_count: How many of its parts have ended.
@@ -96,7 +96,7 @@ class JobInfo:
 
     @classmethod
     def from_wire(cls, message: jobs_pb2.Job) -> "JobInfo":
-        """The information in a message."""
+        """Return the information in a message."""
         if not message.kind:
             raise ProtocolError(f"{message.name} is of a kind that this client does not know")
         kind = from_wire(JobKind, jobs_pb2.JobKind.Name, message.kind)

@@ -43,12 +43,13 @@ R = TypeVar("R")
 
 
 class Job(JobFacts, Generic[R]):
-    """A handle on a job whose result is an `R`. Many handles may follow the same job.
+    """A handle on a job whose result is an ``R``. Many handles may follow the same job.
 
-    That of a job which was only validated has no name; all that can be done with it is to look at its `info`.
+    The handle on a job that was only validated has no name, and only its ``info`` can be used.
 
-    A handle got by name asks nothing by itself: `kind`, `model`, `spec` and `info` ask the server when they are first
-    used, and raise what `refresh` raises. One from a listing asks for `spec`, and for the `model` that it looks at.
+    A handle created by name asks nothing by itself: ``kind``, ``model``, ``spec`` and ``info`` ask the server when they
+    are first used, and raise what ``refresh`` raises. One from a listing asks for ``spec``, and for the ``model`` that
+    the job reads.
     """
 
     def __init__(self, connection: Connection, name: str, info: JobInfo | None = None) -> None:
@@ -63,62 +64,62 @@ class Job(JobFacts, Generic[R]):
 
     @property
     def name(self) -> str:
-        """`jobs/{id}`; empty if the job was only validated."""
+        """``jobs/{id}``; empty if the job was only validated."""
         return self._name
 
     def refresh(self) -> JobInfo:
-        """Asks the server how the job stands.
+        """Ask the server how the job stands.
 
         Raises:
             NotFound: There is no such job.
-            DataLoss: Its stored result is missing or damaged; it can be deleted all the same.
+            DataLoss: Its stored result is missing or damaged; the job can still be deleted.
             ServiceError: Any other refusal.
         """
         self._info = info = compute(JobInfo.from_wire, self._get())
         return info
 
     def state(self) -> JobState:
-        """Asks the server where the job is in its life."""
+        """Ask the server for the job's state."""
         return (self.refresh()).state
 
     def watch(self, after_sequence: int = 0, *, after_token: str = "") -> Generator[Event]:
-        """The job's events in order: those after `after_sequence` that have happened, then those to come.
+        """Follow the job's events in order: those after ``after_sequence`` that have happened, then those to come.
 
-        Ends after `Finished`. A connection that breaks is taken up again where it broke; a program that was stopped
-        goes on with `sequence` and `log_token` of the last event that it saw.
+        Ends after ``Finished``. A broken connection is resumed where it broke; a program that was stopped resumes with
+        ``sequence`` and ``log_token`` of the last event that it saw.
 
         Args:
             after_sequence: Sequence number of the last event seen; 0 for all events.
-            after_token: That event's `log_token`. Given, a log that lost the event is noticed even if it has grown
+            after_token: That event's ``log_token``. Given, a log that lost the event is noticed even if it has grown
                 beyond it since.
 
         Raises:
             InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
             Unavailable: The server was away for longer than the client's patience.
-            DataLoss: The server has lost events, or a stored image or result is missing or damaged; `refresh` tells how
-                the job stands.
+            DataLoss: The server has lost events, or a stored image or result is missing or damaged; ``refresh`` returns
+                the job's state.
             ServiceError: Any other refusal.
         """
         after_sequence = checks.int64("after_sequence", after_sequence)
         token = checks.text("after_token", after_token) if after_token != "" else ""
-        return _events(watch(self._connection, self._made(), after_sequence, token))
+        return _events(watch(self._connection, self._submitted_name(), after_sequence, token))
 
     def result(self, *, progress: bool | Callable[[Event], None] = False, timeout: float | None = None) -> R:
-        """Waits for the job to end and returns what it found.
+        """Wait for the job to end and return its result.
 
-        That of a visualization holds all of its images; `watch` and `Client.images` give them one by one.
+        The result of a visualization has all of its images; ``watch`` and ``Client.images`` return them one by one.
 
         Args:
             progress: True shows a progress bar in a terminal or notebook; a function is called with each event.
             timeout: Seconds to wait at most.
 
         Raises:
-            JobFailed: It failed.
-            JobCancelled: It was cancelled.
-            DeadlineExceeded: It has not ended within `timeout`; it goes on.
+            JobFailed: The job failed.
+            JobCancelled: The job was cancelled.
+            DeadlineExceeded: The job has not ended within ``timeout``; it keeps running.
             ServiceError: The server refused, or was away for longer than the client's patience.
         """
-        self._made()
+        self._submitted_name()
         deadline = None if timeout is None else time.monotonic() + checks.real("timeout", timeout)
         try:
             info = self._info
@@ -126,69 +127,69 @@ class Job(JobFacts, Generic[R]):
                 info = patiently(self._connection, self.refresh, deadline=deadline)
             shown = compute(_display, info, progress)
             with shown as show:
-                found = self._wait(show, deadline)
+                result = self._wait(show, deadline)
         except DeadlineExceeded:
             if timeout is None:
                 raise
-            raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s; it goes on") from None
-        return cast("R", found)
+            raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s; it keeps running") from None
+        return cast("R", result)
 
     def examples(self, *, image_format: str = "float32") -> Iterator[Example]:
-        """The misclassified examples that an evaluation kept, in the split's order; pages are fetched as needed.
+        """List the misclassified examples that an evaluation kept, in the split's order; pages are fetched as needed.
 
         Args:
-            image_format: `float32`; `png` for the image as a file; `none` for what is known of it, without either.
+            image_format: ``float32``; ``png`` for the image as a file; ``none`` for facts about it only.
 
         Raises:
             InvalidValue: An unknown format; nothing was sent.
-            InvalidArgument: The job is not an evaluation, or the images cannot be had in this format.
-            FailedPrecondition: It has not succeeded.
+            InvalidArgument: The job is not an evaluation, or the images are not available in this format.
+            FailedPrecondition: The job has not succeeded.
             NotFound: There is no such job.
             DataLoss: What is stored is missing or damaged.
         """
-        return listed_examples(self._connection, self._made(), image_format)
+        return listed_examples(self._connection, self._submitted_name(), image_format)
 
     def files(self) -> Iterator[File]:
-        """The job's files that are complete, by name; pages are fetched as needed.
+        """List the job's files that are complete, by name; pages are fetched as needed.
 
-        An evaluation leaves `confusion-matrix.npy`: int64 [classes, classes], rows true, columns predicted classes.
+        An evaluation leaves ``confusion-matrix.npy``: int64 [classes, classes], rows true, columns predicted classes.
 
         Raises:
             NotFound: There is no such job.
         """
-        return listed_files(self._connection, self._made())
+        return listed_files(self._connection, self._submitted_name())
 
     def read_file(self, name: str) -> bytes:
-        """The bytes of one of the job's files, with the SHA-256 that they are to have.
+        """Return the bytes of one of the job's files, checked against its SHA-256.
 
-        A connection that breaks is taken up again where it broke.
+        A broken connection is resumed where it broke.
 
         Args:
-            name: Its name, as `confusion-matrix.npy` or `File.name`.
+            name: Name of the file, as ``confusion-matrix.npy`` or ``File.name``.
 
         Raises:
             NotFound: There is no such job, or it has no such file.
             DataLoss: The stored file is missing or damaged, or what arrived is.
         """
-        return read_file(self._connection, self._made(), name)
+        return read_file(self._connection, self._submitted_name(), name)
 
     def save_file(self, name: str, path: str | os.PathLike[str] | None = None) -> Path:
-        """Saves one of the job's files. It appears at `path` only when it is whole and its SHA-256 is right.
+        """Save one of the job's files. It appears at ``path`` only when it is whole and its SHA-256 is right.
 
         Args:
-            name: As in `read_file`.
-            path: Where. Default: under its own name in the current folder.
+            name: As in ``read_file``.
+            path: Where to save it. Default: under the file's name in the current folder.
 
         Raises:
             NotFound: There is no such job, or it has no such file.
             DataLoss: The stored file is missing or damaged, or what arrived is.
             OSError: The folder does not exist or cannot be written.
         """
-        return save_file(self._connection, self._made(), name, None if path is None else Path(path))
+        return save_file(self._connection, self._submitted_name(), name, None if path is None else Path(path))
 
     def cancel(self) -> JobInfo:
-        """Asks the job to stop; one that has ended is left as it is."""
-        request = jobs_pb2.CancelJobRequest(name=self._made())
+        """Ask the job to stop; one that has ended is left as it is."""
+        request = jobs_pb2.CancelJobRequest(name=self._submitted_name())
         info = JobInfo.from_wire(self._connection.call(self._connection.jobs.CancelJob, request))
         if self._info:
             info = replace(info, model=self._info.model, spec=self._info.spec)
@@ -196,24 +197,24 @@ class Job(JobFacts, Generic[R]):
         return info
 
     def delete(self) -> None:
-        """Deletes the job, which must have ended, with its events. The model that it made stays."""
-        self._connection.call(self._connection.jobs.DeleteJob, jobs_pb2.DeleteJobRequest(name=self._made()))
+        """Delete the job, which must have ended, with its events. The model that it created stays."""
+        self._connection.call(self._connection.jobs.DeleteJob, jobs_pb2.DeleteJobRequest(name=self._submitted_name()))
 
-    def _made(self) -> str:
-        """The job's name.
+    def _submitted_name(self) -> str:
+        """Return the job's name.
 
         Raises:
-            InvalidValue: It was only validated.
+            InvalidValue: The job was only validated.
         """
         if not self._name:
             raise InvalidValue("job: there is none, it was only validated; submit it without validate_only")
         return self._name
 
     def _get(self) -> jobs_pb2.Job:
-        return self._connection.call(self._connection.jobs.GetJob, jobs_pb2.GetJobRequest(name=self._made()))
+        return self._connection.call(self._connection.jobs.GetJob, jobs_pb2.GetJobRequest(name=self._submitted_name()))
 
     def _wait(self, show: Callable[[Event], None], deadline: float | None) -> Result:
-        """The result, from the record where the job has ended already, else from the events."""
+        """Return the result, from the record where the job has ended already, else from the events."""
         after = 0
         if self.kind is not JobKind.VISUALIZE:
             record = patiently(self._connection, self._get, deadline=deadline)
@@ -222,8 +223,8 @@ class Job(JobFacts, Generic[R]):
                 result = compute(result_from_wire, record.result)
                 return self._conclude(info.state, info.failure, result, ())
             after = max(info.sequence - 1, 0)
-        images: dict[tuple[str, int, int], Image] = {}  # the last one counts, should an image come twice
-        on_waiting = getattr(show, "waiting", None)  # of our own bar; a function gets events alone
+        images: dict[tuple[str, int, int], Image] = {}  # of an image that comes twice, the last one counts
+        on_waiting = getattr(show, "waiting", None)  # only our progress bar has it; a function gets events only
         messages = watch(self._connection, self.name, after, deadline=deadline, on_waiting=on_waiting)
         with closing(_events(messages)) as events:
             for event in events:
@@ -251,7 +252,7 @@ class Job(JobFacts, Generic[R]):
     def _with_images(self, result: VisualizeResult, images: Iterable[Image]) -> VisualizeResult:
         waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
         spec = (self.refresh()).spec if waited else spec_of(self)
-        if spec.get("frames"):  # which are not in events
+        if spec.get("frames"):  # events have none
             images = patiently(self._connection, self._images)
         return compute(
             VisualizeResult.of,
@@ -305,7 +306,7 @@ def _events(messages: Generator[jobs_pb2.JobEvent]) -> Generator[Event]:
 
 def _display(
     info: JobInfo,
-    progress: bool | Callable[[Event], None],  # noqa: FBT001  passed on as it came
+    progress: bool | Callable[[Event], None],  # noqa: FBT001  passed on as given
 ) -> AbstractContextManager[Callable[[Event], None]]:
     if progress is True:
         from convscope.client.progress import ProgressBar  # noqa: PLC0415  rich is loaded when shown

@@ -13,17 +13,17 @@ __all__ = ["jobs_request", "models_request", "workers_request"]
 def jobs_request(
     states: str | Iterable[str], kinds: str | Iterable[str], labels: Mapping[str, str] | None, *, newest_first: bool
 ) -> jobs_pb2.ListJobsRequest:
-    """See `Client.jobs`.
+    """Return the request of ``Client.jobs``.
 
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
     """
-    wanted = jobs_pb2.JobFilter(
+    chosen = jobs_pb2.JobFilter(
         states=[jobs_pb2.JobState.Value(f"JOB_STATE_{name}") for name in member_names(JobState, "states", states)],
         kinds=[jobs_pb2.JobKind.Value(f"JOB_KIND_{name}") for name in member_names(JobKind, "kinds", kinds)],
         labels=label_values(labels or {}),
     )
-    return jobs_pb2.ListJobsRequest(filter=wanted, order_by=_order(newest_first=newest_first))
+    return jobs_pb2.ListJobsRequest(filter=chosen, order_by=_order(newest_first=newest_first))
 
 
 def models_request(
@@ -33,24 +33,24 @@ def models_request(
     newest_first: bool,
     full: bool,
 ) -> models_pb2.ListModelsRequest:
-    """See `Client.models`.
+    """Return the request of ``Client.models``.
 
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
     """
     names = [datasets] if isinstance(datasets, str | Dataset) else datasets
-    wanted = models_pb2.ModelFilter(
+    chosen = models_pb2.ModelFilter(
         states=[
             models_pb2.ModelState.Value(f"MODEL_STATE_{name}") for name in member_names(ModelState, "states", states)
         ],
         datasets=[dataset_name(name) for name in names],
     )
     view = models_pb2.MODEL_VIEW_FULL if full else models_pb2.MODEL_VIEW_BASIC
-    return models_pb2.ListModelsRequest(view=view, filter=wanted, order_by=_order(newest_first=newest_first))
+    return models_pb2.ListModelsRequest(view=view, filter=chosen, order_by=_order(newest_first=newest_first))
 
 
 def workers_request(devices: str | Iterable[str], states: str | Iterable[str]) -> workers_pb2.ListWorkersRequest:
-    """See `Client.workers`.
+    """Return the request of ``Client.workers``.
 
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
@@ -66,5 +66,5 @@ def workers_request(devices: str | Iterable[str], states: str | Iterable[str]) -
 
 
 def _order(*, newest_first: bool) -> str:
-    """The order of a listing, as the contract writes it."""
+    """Return the order of a listing, as the contract writes it."""
     return "create_time desc" if newest_first else "create_time"

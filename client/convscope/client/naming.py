@@ -1,6 +1,6 @@
 # Made by scripts/sync_client.py from aio/naming.py: change that one, and run the script.
 
-"""What names a model."""
+"""Names of models."""
 
 from typing import TypeAlias
 
@@ -14,15 +14,15 @@ from convscope.client.results import TrainResult
 
 __all__ = ["ModelLike", "model_name"]
 
-# `models/{id}` or the bare id, a model, or a training that makes or made it.
+# ``models/{id}`` or the bare id, a model, or the training that creates it.
 ModelLike: TypeAlias = str | Model | TrainResult | Job[TrainResult]
 
 
 def model_name(field: str, model: object) -> str:
-    """The name of a model, or of what a training makes.
+    """Return the name of a model, or of the model that a training makes.
 
     Raises:
-        InvalidValue, InvalidType: It names none.
+        InvalidValue, InvalidType: It does not name a model.
     """
     if isinstance(model, Model):
         return model.name

@@ -19,7 +19,7 @@ class Convolution:
     Attributes:
         filters: Number of filters, 1 to 4096.
         kernel_size: Height and width of each filter in pixels, 1 to 64. Default 5.
-        activation: `relu`, `elu`, `tanh`, `sigmoid` or `linear`. Default `relu`.
+        activation: ``relu``, ``elu``, ``tanh``, ``sigmoid`` or ``linear``. Default ``relu``.
         pool_size: Side and stride of the max-pooling in pixels, 1 to 64; 1 means no pooling. Default 2.
     """
 
@@ -35,7 +35,7 @@ class Dense:
 
     Attributes:
         units: Number of units, 1 to 65536.
-        activation: `relu`, `elu`, `tanh`, `sigmoid` or `linear`. Default `relu`.
+        activation: ``relu``, ``elu``, ``tanh``, ``sigmoid`` or ``linear``. Default ``relu``.
     """
 
     units: int
@@ -53,7 +53,7 @@ def network_message(
     convolutions: Iterable[int | Convolution | Mapping[str, Any]] | None,
     dense: Iterable[int | Dense | Mapping[str, Any]] | None,
 ) -> train_pb2.Network | None:
-    """The message of a network; None where neither is given. The one that is not given is the tutorial's."""
+    """Return the message of a network, or None where neither is given; the one left out is the tutorial's."""
     if convolutions is None and dense is None:
         return None
     convs = _CONVOLUTIONS if convolutions is None else _layers(Convolution, "filters", "convolutions", convolutions)

@@ -1,4 +1,4 @@
-"""Something shown in a notebook's output that can be replaced where it stands."""
+"""Output in a notebook that can be replaced in place."""
 
 import time
 from importlib import import_module
@@ -23,17 +23,17 @@ class NotebookDisplay:
         self._next = 0.0
 
     def start(self) -> None:
-        """Shows it below the cell that runs."""
+        """Show the object below the cell that runs."""
         self._handle = import_module("IPython.display").display(self._shown, display_id=True)
 
     def update(self) -> None:
-        """Shows how it looks now, unless it was shown just before."""
+        """Show how the object looks now, unless it was shown just before."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _INTERVAL
             self._replace()
 
     def stop(self) -> None:
-        """Shows how it looks in the end."""
+        """Show how the object looks in the end."""
         self._replace()
 
     def _replace(self) -> None:

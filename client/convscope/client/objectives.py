@@ -1,12 +1,12 @@
-"""What a visualization maximizes: values that are added, subtracted and weighted.
+"""Objectives of a visualization: values that are added, subtracted and weighted.
 
     from convscope.client import objectives
 
     edges = objectives.channel("conv2", 3) - 0.5 * objectives.layer("conv1")
     client.visualize(model, objectives={"edges": edges, "two": objectives.logit(2)})
 
-All but `logit` and `diversity` take `tap`: `pre_activation` (the default; a unit that does not fire has a gradient all
-the same) or `post_activation`. All raise InvalidValue or InvalidType for what cannot be right in any model; whether a
+All but ``logit`` and ``diversity`` take ``tap``: ``pre_activation`` (the default; even a unit that does not fire has a
+gradient) or ``post_activation``. All raise InvalidValue or InvalidType for what cannot be right in any model; whether a
 layer and its features exist, and the limits of the contract (magnitudes of weights and vectors are 1e-6 to 1e6, a sum
 has at most 16 terms), are checked when a visualization is submitted.
 """
@@ -42,7 +42,7 @@ class Term:
     """A summand: what is maximized, and how much it counts.
 
     Attributes:
-        kind: `feature`, `neuron`, `layer`, `direction` or `diversity`.
+        kind: ``feature``, ``neuron``, ``layer``, ``direction`` or ``diversity``.
         fields: The fields of its message in the contract, by their paths in it.
         weight: Factor; negative to minimize.
         tap: Where the layer is tapped; None for diversity, and where the server is to choose.
@@ -54,29 +54,29 @@ class Term:
     tap: Tap | None = None
 
     def message(self) -> objective_pb2.Term:
-        """The term as the contract has it."""
-        made = objective_pb2.Term(weight=self.weight)
+        """Return the term as the contract has it."""
+        term = objective_pb2.Term(weight=self.weight)
         if self.tap is not None:
-            made.tap = to_wire(Tap, objective_pb2.Tap.Value, "tap", self.tap)
-        what = getattr(made, self.kind)
-        what.SetInParent()
+            term.tap = to_wire(Tap, objective_pb2.Tap.Value, "tap", self.tap)
+        objective = getattr(term, self.kind)
+        objective.SetInParent()
         for path, value in self.fields:
             *outer, name = path.split(".")
-            inner = reduce(getattr, outer, what)
+            inner = reduce(getattr, outer, objective)
             if isinstance(value, tuple):
                 getattr(inner, name).extend(value)
             else:
                 setattr(inner, name, value)
-        return made
+        return term
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A weighted sum of terms. Objectives are values: `+`, `-`, `*` and `/` make new ones."""
+    """A weighted sum of terms. Objectives are values: ``+``, ``-``, ``*`` and ``/`` make new ones."""
 
     terms: tuple[Term, ...]
 
-    # NumPy's numbers leave multiplication to us instead of taking an objective for an array.
+    # Makes NumPy's numbers leave multiplication to this class instead of treating an objective as an array.
     __array_ufunc__: ClassVar[None] = None
 
     def __add__(self, other: object) -> "Objective":
@@ -85,7 +85,7 @@ class Objective:
         return Objective(self.terms + other.terms)
 
     def __radd__(self, other: object) -> "Objective":
-        """What `sum` begins with is 0."""
+        """Accept the 0 that ``sum`` begins with."""
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
     def __sub__(self, other: object) -> "Objective":
@@ -113,29 +113,29 @@ class Objective:
         return self * -1.0
 
 
-# One, several, or some by the names that their images are to have.
+# One objective, several, or several by the names that their images get.
 Objectives: TypeAlias = Objective | Iterable[Objective] | Mapping[str, Objective] | None
 
 
 def channel(layer: str, index: int, *, tap: str | None = None) -> Objective:
-    """The mean over space of a convolution's channel, from 0; before the activation it leaves out the bias as well."""
+    """Maximize the mean over space of a convolution's channel, from 0; before the activation, without the bias."""
     return _one("feature", tap, layer=checks.text("layer", layer), index=checks.int32("index", index))
 
 
 def unit(layer: str, index: int, *, tap: str | None = None) -> Objective:
-    """A unit of a dense layer, from 0, with its bias."""
+    """Maximize a unit of a dense layer, from 0, with its bias."""
     return channel(layer, index, tap=tap)
 
 
 def logit(index: int, *, layer: str = "logits") -> Objective:
-    """The logit of a class, from 0; `layer` is the model's last one with features."""
+    """Maximize the logit of a class, from 0; ``layer`` is the model's last one with features."""
     return channel(layer, index)
 
 
 def neuron(
     layer: str, channel: int, row: int | None = None, column: int | None = None, *, tap: str | None = None
 ) -> Objective:
-    """One position of a convolution's channel, each from 0. Default: the middle of the map."""
+    """Maximize one position of a convolution's channel, each from 0. Default: the middle of the map."""
     place = {"row": row, "column": column}
     where: dict[str, str | int] = {
         name: checks.int32(name, value) for name, value in place.items() if value is not None
@@ -145,12 +145,12 @@ def neuron(
 
 
 def layer(name: str, *, tap: str | None = None) -> Objective:
-    """The mean square of a layer's output: whatever it sees in the image, more of it (DeepDream)."""
+    """Maximize the mean square of a layer's output: whatever it sees in the image, more of it (DeepDream)."""
     return _one("layer", tap, layer=checks.text("name", name))
 
 
 def direction(layer: str, vector: Iterable[float], *, tap: str | None = None) -> Objective:
-    """The mean over space of the scalar product of a layer's output with a vector, used as given.
+    """Maximize the mean over space of the scalar product of a layer's output with a vector, used as given.
 
     Args:
         layer: Name of the layer, of F features.
@@ -166,18 +166,20 @@ def direction(layer: str, vector: Iterable[float], *, tap: str | None = None) ->
 
 
 def diversity(layer: str) -> Objective:
-    """How little 2 to 16 restarts resemble each other in a convolution: minus a mean cosine similarity, -1 to 0.
+    """Maximize how little 2 to 16 restarts resemble each other in a convolution.
 
-    It is added to what else is maximized; alone it is refused.
+    Its value is minus the mean cosine similarity, -1 to 0.
+
+    It is added to other terms; alone it is refused.
     """
     return _one("diversity", None, layer=checks.text("layer", layer))
 
 
 def objective_messages(objectives: object) -> list[objective_pb2.Objective]:
-    """The messages of a choice of objectives, `Objectives`.
+    """Return the messages of a choice of objectives, ``Objectives``.
 
     Raises:
-        InvalidType: Something that is no objective.
+        InvalidType: Something that is not an objective.
         InvalidValue: An empty choice or name.
     """
     if objectives is None:
@@ -185,14 +187,14 @@ def objective_messages(objectives: object) -> list[objective_pb2.Objective]:
     if isinstance(objectives, Objective):
         named: list[tuple[str, object]] = [("", objectives)]
     elif isinstance(objectives, Mapping):
-        named = [(checks.text("objectives", name), each) for name, each in objectives.items()]
+        named = [(checks.text("objectives", name), objective) for name, objective in objectives.items()]
     elif isinstance(objectives, Iterable) and not isinstance(objectives, str | bytes):
-        named = [("", each) for each in objectives]
+        named = [("", objective) for objective in objectives]
     else:
         raise InvalidType(f"objectives: {objectives!r} is neither an objective nor a list or mapping of them")
     if not named:
         raise InvalidValue("objectives: none is given; leave it out for none")
-    return [_message(name, each) for name, each in named]
+    return [_message(name, objective) for name, objective in named]
 
 
 def _message(name: str, objective: object) -> objective_pb2.Objective:

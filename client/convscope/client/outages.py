@@ -1,4 +1,4 @@
-"""How long a server that went away is waited for."""
+"""How long to wait for a server that went away."""
 
 import math
 import random
@@ -19,7 +19,7 @@ class Outage:
 
     Args:
         patience: Seconds that it may be away.
-        deadline: Reading of the monotonic clock at which nothing is waited for any more.
+        deadline: Reading of the monotonic clock, in seconds, at which waiting ends.
     """
 
     def __init__(self, patience: float, deadline: float | None = None) -> None:
@@ -29,13 +29,14 @@ class Outage:
         self._attempts = 0
 
     def over(self) -> None:
-        """Notes that the server is there."""
+        """Note that the server is there."""
         self._since, self._attempts = None, 0
 
     def pause(self, fault: ServiceError) -> float:
-        """Seconds to wait until the next attempt is due, or until the deadline.
+        """Return the seconds to wait until the next attempt is due, or until the deadline.
 
-        Raises `fault` if that would be beyond the patience.
+        Raises:
+            ServiceError: ``fault``, if that would be beyond the patience.
         """
         now = time.monotonic()
         self._since = now if self._since is None else self._since
@@ -46,6 +47,6 @@ class Outage:
         return max(min(delay, self._deadline - now), 0)
 
     def check_deadline(self, fault: ServiceError) -> None:
-        """Raises DeadlineExceeded at the deadline."""
+        """Raise DeadlineExceeded at the deadline."""
         if time.monotonic() >= self._deadline:
             raise DeadlineExceeded(f"no answer in time: {fault}") from fault

@@ -4,15 +4,15 @@ import re
 
 __all__ = ["argument_path"]
 
-# What stands before the name of a Python argument in the path of a request's field.
+# The part of a request's field path before the name of the Python argument.
 _AROUND = re.compile(r"filter\.|job\.(spec\.(train\.(network\.(?=convolutions|dense))?|evaluate\.|visualize\.)?)?")
 
 
 def argument_path(path: str) -> str:
-    """The Python argument that a field of a request comes from: `batch_size` for `job.spec.train.batch_size`."""
-    found = _AROUND.match(path)
+    """Return the Python argument of a request's field: ``batch_size`` for ``job.spec.train.batch_size``."""
+    match = _AROUND.match(path)
     return (
-        re.sub("^selections", "layers", path[found.end() :].removeprefix("adam."))
-        if found
+        re.sub("^selections", "layers", path[match.end() :].removeprefix("adam."))
+        if match
         else re.sub("^parent$", "job", path)
     )

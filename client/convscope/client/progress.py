@@ -17,7 +17,7 @@ _Counted: TypeAlias = events.TrainProgress | events.EvaluateProgress | events.Im
 
 
 class ProgressBar(Bar):
-    """A context manager that shows each event it is called with, on the error stream unless told otherwise."""
+    """A context manager that shows each event it is called with, by default on the error stream."""
 
     def __init__(self, info: JobInfo, *, console: Console | None = None, title: str = "") -> None:
         super().__init__(title or _VERBS[info.kind], console)
@@ -25,7 +25,7 @@ class ProgressBar(Bar):
         self._so_far = self._last = ""
 
     def __call__(self, event: events.Event) -> None:
-        """Shows an event."""
+        """Show an event."""
         match event:
             case events.TrainProgress():
                 total = self._iterations or event.last_step  # a spec that is not complete yet may lack the number
@@ -38,7 +38,7 @@ class ProgressBar(Bar):
                 self._mention(event)
 
     def waiting(self, reason: str) -> None:
-        """Shows why the job waits."""
+        """Show why the job waits."""
         self.tell(f"queued: {reason}")
 
     def _show(self, event: _Counted, done: int, total: int, figures: str) -> None:
@@ -46,11 +46,11 @@ class ProgressBar(Bar):
         self.count(done, total, figures, self._last)
 
     def _mention(self, event: events.Event) -> None:
-        """Shows what else has happened; a line, which stands alone, begins with how far the job had come by then."""
+        """Show what else has happened; a line, which stands alone, begins with how far the job had come by then."""
         again = " again" if self._so_far and isinstance(event, events.Queued) else ""
         text = f"{describe(event)}{again}"
         line = f"{self._so_far}; {text}" if self._so_far else text
-        # Each part of a job has its start; whatever else happens on the way is rare and worth a line.
+        # Every part of a job has a start; other events are rare and worth a line.
         self.tell(text, line, at_once=not isinstance(event, events.AttemptStarted))
 
     def _finish(self, event: events.Finished) -> None:
@@ -60,7 +60,7 @@ class ProgressBar(Bar):
 
 
 def describe(event: events.Event) -> str:
-    """What an event says, in a few words."""
+    """Describe an event, in a few words."""
     match event:
         case events.TrainProgress():
             return _training(event)
@@ -75,7 +75,7 @@ def describe(event: events.Event) -> str:
 
 
 def _so_far(event: _Counted) -> str:
-    """How far a job has come, as `step 100/10000` or `3/62 images`."""
+    """Return how far a job has come, as ``step 100/10000`` or ``3/62 images``."""
     if isinstance(event, events.TrainProgress):
         return f"step {event.step}/{event.last_step}"
     return f"{event.completed_count}/{event.total_count} images"
@@ -106,12 +106,12 @@ def _mishap(event: events.Event) -> str:
 
 
 def _part(event: events.AttemptStarted | events.AttemptLost, word: str = "") -> str:
-    """Which part it is about; jobs of one part need not say."""
+    """Return which part an event is about; nothing for jobs of one part."""
     return f"{word}part {event.part} " if event.part else ""
 
 
 def _kept(event: events.AttemptStarted) -> str:
-    """What is kept of the attempts before."""
+    """Return what is kept of the attempts before."""
     if event.step:
         return f", going on from step {event.step}"
     return f", with {event.image_count} images kept" if event.image_count else ""
@@ -125,7 +125,7 @@ def _training(event: events.TrainProgress) -> str:
 
 
 def _brief(event: events.TrainProgress) -> str:
-    """What fits beside a bar in a terminal of 80 columns."""
+    """Shorten a text to what fits beside a bar in a terminal of 80 columns."""
     return "  ".join([f"{event.step}/{event.last_step}", *_losses(event), *_speed(event)])
 
 

@@ -45,7 +45,7 @@ class Fourier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transforms:
-    """Random transforms, drawn anew for each image at each iteration; 0 for none.
+    """Random transforms, drawn again for each image at each iteration; 0 for none.
 
     Attributes:
         pad: Grey border on each side, as a share of the image's shorter side, 0 to 0.5.
@@ -64,7 +64,7 @@ class Transforms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regularizers:
-    """Terms that are subtracted from the objective while it is climbed, each a weight, 0 to 1e6; 0 for none.
+    """Terms that are subtracted from the objective during the ascent, each a weight, 0 to 1e6; 0 for none.
 
     Attributes:
         l1: Mean of the absolute distance of the pixels from grey.
@@ -109,10 +109,10 @@ class Render:
 
     Attributes:
         parameterization: What is optimized.
-        decorrelate: Whether the channels of a colour image are optimized decorrelated; only with `Fourier`.
+        decorrelate: Whether the channels of a colour image are optimized decorrelated; only with ``Fourier``.
         transforms: Random transforms; what is left out of them is the preset's.
         regularizers: Penalties; what is left out of them is the preset's.
-        optimizer: How steps are made.
+        optimizer: How each step follows from the gradient.
         rescue: Where a start has no gradient, gradients go through inactive ReLUs for this many iterations, 0 to 1,000.
     """
 
@@ -127,15 +127,15 @@ class Render:
 # Settings as values, or by their names in the contract: {"transforms.jitter": 0.1, "fourier": None, "rescue": 16}.
 RenderLike: TypeAlias = Render | Mapping[str, float | bool | None] | None
 
-# The contract's fields of values that are one of several kinds.
+# Fields of the contract that hold one of several kinds of value.
 _CHOICES = {Pixels: "pixels", Fourier: "fourier", NormalizedStep: "normalized", AdamStep: "adam"}
 
 
 def render_message(settings: RenderLike) -> render_pb2.Render | None:
-    """The message of settings; None where there are none.
+    """Return the message of settings; None where there are none.
 
     Raises:
-        InvalidValue: A name that is no setting, or settings of two kinds where there can be one.
+        InvalidValue: An unknown setting, or settings of two kinds where there can be one.
         InvalidType: A value of another type.
     """
     if settings is None:
@@ -151,20 +151,20 @@ def render_message(settings: RenderLike) -> render_pb2.Render | None:
 
 
 def setting_names() -> list[str]:
-    """The names of all settings, as `transforms.jitter`."""
+    """Return the names of all settings, as ``transforms.jitter``."""
     return list(_names(render_pb2.Render.DESCRIPTOR, ""))
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, float | bool | None]]:
-    """A value's settings by their names; those that are None are left out."""
+    """Yield a value's settings by their names; those that are None are left out."""
     for field in fields(value):
-        found = getattr(value, field.name)
-        name = f"{path}.{field.name}" if path else _CHOICES.get(type(found), field.name)
-        if hasattr(found, "__dataclass_fields__"):
+        setting = getattr(value, field.name)
+        name = f"{path}.{field.name}" if path else _CHOICES.get(type(setting), field.name)
+        if hasattr(setting, "__dataclass_fields__"):
             yield name, None
-            yield from _flat(found, name)
-        elif found is not None:
-            yield name, found
+            yield from _flat(setting, name)
+        elif setting is not None:
+            yield name, setting
 
 
 def _names(kind: Descriptor, path: str) -> Iterator[str]:
@@ -200,8 +200,8 @@ def _enter(message: Message, name: str, path: str) -> Message:
     other = message.WhichOneof(choice.name) if choice else name
     if other not in {None, name}:
         raise InvalidValue(f"render: {other} and {name} exclude each other; choose one")
-    found: Message = getattr(message, name)
-    return found
+    part: Message = getattr(message, name)
+    return part
 
 
 def _value(path: str, field: Any, value: object) -> float | bool:

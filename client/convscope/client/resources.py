@@ -32,8 +32,8 @@ class Layer:
     """One layer of a model: a node of its graph.
 
     Attributes:
-        name: Its name, unique in the model; `name#2` where a layer is called again.
-        op: Its operation: the name of a Keras layer's class, as `Conv2D`.
+        name: Its name, unique in the model; ``name#2`` where a layer is called again.
+        op: Its operation: the name of a Keras layer's class, as ``Conv2D``.
         inputs: Names of the layers that it reads, in order; an empty one stands for the image.
         kind: What its features are.
         output_shape: Shape of its output for one image: (height, width, channels) or (units,).
@@ -106,9 +106,9 @@ class Lineage:
     """Where a model comes from.
 
     Attributes:
-        job: `jobs/{id}` that made it.
-        parent: `models/{id}` that it continues; empty if it started anew.
-        spec: The training spec, every default filled in, as `JobInfo.spec`.
+        job: ``jobs/{id}`` that created it.
+        parent: ``models/{id}`` that it continues; empty if it started from initial weights.
+        spec: The training spec, every default filled in, as ``JobInfo.spec``.
         environment: Versions and settings that decide the exact bits.
     """
 
@@ -123,10 +123,10 @@ class Model:
     """A trained classifier.
 
     Attributes:
-        name: `models/{id}`.
+        name: ``models/{id}``.
         state: Where it is in its life.
-        owner: Whose it is.
-        dataset: `datasets/{id}` that it was trained on.
+        owner: Who owns it.
+        dataset: ``datasets/{id}`` that it was trained on.
         digest: Its file; None unless it is ready.
         revision: Number of its interpretation, from 1.
         interpretation: How its file is understood; without classes in listings that are not full.
@@ -162,7 +162,7 @@ class Model:
 
     @classmethod
     def from_wire(cls, message: models_pb2.Model) -> "Model":
-        """The model of a message."""
+        """Return the model of a message."""
         return cls(
             name=message.name,
             state=from_wire(ModelState, models_pb2.ModelState.Name, message.state),
@@ -184,9 +184,9 @@ class Dataset:
     """A labelled set of images, all of one shape.
 
     Attributes:
-        name: `datasets/{id}`.
+        name: ``datasets/{id}``.
         title: What it is, in one line.
-        owner: Whose it is.
+        owner: Who owns it.
         image_shape: (height, width, channels) of every image, in pixels; values span 0 to 1.
         classes: Names of the classes, by class number.
         splits: Number of examples of each split, by its name.
@@ -203,7 +203,7 @@ class Dataset:
 
     @classmethod
     def from_wire(cls, message: datasets_pb2.Dataset) -> "Dataset":
-        """The dataset of a message."""
+        """Return the dataset of a message."""
         return cls(
             name=message.name,
             title=message.title,
@@ -220,16 +220,16 @@ class Worker:
     """A worker of the server's.
 
     Attributes:
-        name: `workers/{id}`.
+        name: ``workers/{id}``.
         host: Name of the machine that it runs on.
-        device: What it computes on: `cpu` or `gpu`.
+        device: What it computes on: ``cpu`` or ``gpu``.
         state: What it does.
         warm: Whether it waits with TensorFlow loaded; only if idle.
-        job: `jobs/{id}` that it computes a part of; empty where it computes nothing.
+        job: ``jobs/{id}`` that it computes a part of; empty where it computes nothing.
         part: Number of that part, from 0.
         version: Version of its software.
-        start_time: When it started, UTC; None if it did not tell.
-        heartbeat_time: When it was heard of last, UTC.
+        start_time: When it started, UTC; None if unknown.
+        heartbeat_time: Time of its last heartbeat, UTC.
         process_id: Its process, on its machine.
         thread_count: How many threads it computes with.
     """
@@ -249,7 +249,7 @@ class Worker:
 
     @classmethod
     def from_wire(cls, message: workers_pb2.Worker) -> "Worker":
-        """The worker of a message."""
+        """Return the worker of a message."""
         return cls(
             name=message.name,
             host=message.host,
@@ -267,10 +267,10 @@ class Worker:
 
 
 def dataset_name(dataset: object) -> str:
-    """The name of a dataset.
+    """Return the name of a dataset.
 
     Raises:
-        InvalidValue, InvalidType: It names none.
+        InvalidValue, InvalidType: It does not name a dataset.
     """
     return dataset.name if isinstance(dataset, Dataset) else checks.resource_name("datasets", dataset)
 

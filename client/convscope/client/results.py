@@ -1,4 +1,4 @@
-"""What jobs find."""
+"""Results of jobs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class TrainResult:
     """Outcome of a training run.
 
     Attributes:
-        model: `models/{id}` of the model it made.
+        model: ``models/{id}`` of the model it created.
         step: The model's step count, including the steps of the models that it continues.
         train_seconds: Time from the first step to the last, with compiling.
         steps_per_second: Speed over the run without the first report; None where nothing was measured.
@@ -38,7 +38,7 @@ class TrainResult:
 
     @classmethod
     def from_wire(cls, message: train_pb2.TrainResult) -> "TrainResult":
-        """The result of a message, with an empty history."""
+        """Return the result of a message, with an empty history."""
         return cls(
             model=message.model,
             step=message.step,
@@ -54,8 +54,8 @@ class ImageStack:
 
     Attributes:
         pixels: float32 [n, height, width, channels], 0 to 1.
-        objective: float64 [n], value of the objective at the very image.
-        predicted_class: int32 [n], the class that the model takes it for; -1 where the model has no classes.
+        objective: float64 [n], value of the objective at the image.
+        predicted_class: int32 [n], the class that the model predicts for it; -1 where the model has no classes.
         probability: float64 [n], the probability of that class, 0 to 1; NaN where the model has no classes.
         iteration: int32 [n], number of updates made to reach it.
     """
@@ -68,7 +68,7 @@ class ImageStack:
 
     @classmethod
     def of(cls, images: Sequence[OptimizedImage]) -> "ImageStack":
-        """The images, stacked."""
+        """Return the images, stacked."""
         return cls(
             pixels=np.stack([image.pixels for image in images]),
             objective=np.array([image.objective for image in images], np.float64),
@@ -87,11 +87,11 @@ class LayerImages:
     Attributes:
         layer: Name of the layer.
         features: int32 [n], feature numbers.
-        restarts: int32 [n], which of its feature's restarts each is.
-        verdicts: Whether each can be believed; None where the server does not say.
+        restarts: int32 [n], number of the restart among its feature's.
+        verdicts: Whether each can be trusted; None where the server does not say.
         final: The images after the last update.
-        best: The images with the highest objective that each ascent went through.
-        is_objective: Whether they are of an objective of one's own: `layer` is its name, and `features` are all 0.
+        best: The image with the highest objective of each ascent.
+        is_objective: Whether they are of a custom objective: ``layer`` is its name, and ``features`` are all 0.
     """
 
     layer: str
@@ -112,7 +112,7 @@ class VisualizeResult:
             each feature, or all its restarts.
         seconds: Time from the start of the job's first attempt to its end.
         cached_image_count: How many of the images were stored already.
-        objectives: Names of those of `layers` that are objectives of one's own.
+        objectives: Names of those of ``layers`` that are custom objectives.
     """
 
     images: tuple[Image, ...]
@@ -126,7 +126,7 @@ class VisualizeResult:
         return tuple(dict.fromkeys(image.layer for image in self.images))
 
     def layer(self, name: str) -> LayerImages:
-        """The images of a layer as stacked arrays.
+        """Return the images of a layer as stacked arrays.
 
         Raises:
             InvalidValue: The result has no images of this layer.
@@ -154,7 +154,7 @@ class VisualizeResult:
         cached_image_count: int = 0,
         objectives: Iterable[str] = (),
     ) -> "VisualizeResult":
-        """The result of images in any order, put in the order of the layers and features asked for."""
+        """Return the result of images in any order, put in the order of the layers and features asked for."""
         places = {feature: place for place, feature in enumerate(asked)}
 
         def place(image: Image) -> tuple[int, int]:
@@ -164,14 +164,14 @@ class VisualizeResult:
         return cls(images=ordered, seconds=seconds, cached_image_count=cached_image_count, objectives=tuple(objectives))
 
 
-# What any job can find.
+# The result of any job.
 Result: TypeAlias = TrainResult | EvaluateResult | VisualizeResult
 
 
 def result_from_wire(message: jobs_pb2.JobResult) -> Result | None:
-    """The result of a message, without what is kept elsewhere.
+    """Return the result of a message, without what is kept elsewhere.
 
-    That is a training's history, an evaluation's errors, and a visualization's images.
+    Kept elsewhere are a training's history, an evaluation's errors, and a visualization's images.
     """
     match message.WhichOneof("kind"):
         case "train":
@@ -179,8 +179,8 @@ def result_from_wire(message: jobs_pb2.JobResult) -> Result | None:
         case "evaluate":
             return EvaluateResult.from_wire(message.evaluate)
         case "visualize":
-            found = message.visualize
+            visualize = message.visualize
             return VisualizeResult.of(
-                (), seconds_from_wire(found.duration), cached_image_count=found.cached_image_count
+                (), seconds_from_wire(visualize.duration), cached_image_count=visualize.cached_image_count
             )
     return None

@@ -1,4 +1,4 @@
-"""What waits and what blocks, for the client that threads use; `aio.runtime` is its like for asyncio."""
+"""Waiting and blocking work, for the client that threads use; ``aio.runtime`` is for asyncio."""
 
 import time
 from collections.abc import Callable

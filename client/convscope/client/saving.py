@@ -9,19 +9,19 @@ from typing import IO
 
 from convscope.client.errors import ConvscopeError
 
-__all__ = ["blaming", "umask", "written"]
+__all__ = ["atomic_write", "errors_naming", "umask"]
 
 
 @contextmanager
-def written(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write, which is at `path` only when the block has ended well; until then whatever was there stays.
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file to write, which replaces ``path`` only when the block has ended well.
 
-    A device or a pipe is written as it is: there is nothing to be kept, and it is not to be replaced.
+    A device or a pipe is written directly: it must not be replaced.
 
     Raises:
         OSError: It cannot be written, or the disk is full.
     """
-    with blaming(path):
+    with errors_naming(path):
         if path.exists() and not path.is_file():
             with path.open("wb") as file:
                 yield file
@@ -40,8 +40,8 @@ def written(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def blaming(path: Path) -> Iterator[None]:
-    """Has errors of the file system name this path, which the user knows, not a temporary one beside it or none."""
+def errors_naming(path: Path) -> Iterator[None]:
+    """Make errors of the file system name this path, which the user knows, not a temporary one or none."""
     try:
         yield
     except ConvscopeError:  # a deadline is an OSError too
@@ -51,7 +51,7 @@ def blaming(path: Path) -> Iterator[None]:
 
 
 def umask() -> int:
-    """What a file made in the ordinary way lacks; mkstemp makes private ones."""
+    """Return the permissions that new files lack by default; mkstemp creates private ones."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

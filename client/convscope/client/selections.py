@@ -1,4 +1,4 @@
-"""Which layers and features to visualize, in the ways that are handy in Python."""
+"""Which layers and features to visualize, in forms that are handy in Python."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -24,7 +24,7 @@ Layers: TypeAlias = (
 
 
 def selections(layers: Layers) -> list[visualize_pb2.LayerSelection]:
-    """The messages of a choice of layers; none at all means every feature of every layer that has some.
+    """Return the messages of a choice of layers; none at all means every feature of every layer that has some.
 
     Raises:
         InvalidValue: An empty choice, a negative or open-ended slice, a number too large.
@@ -44,23 +44,23 @@ def selections(layers: Layers) -> list[visualize_pb2.LayerSelection]:
 
 
 def asked_features(spec: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """The layers and features of a visualization's spec, as the server spells them out, then its objectives."""
+    """Return the layers and features of a visualization's spec, as the server fills it in, then its objectives."""
     chosen = [(selection.get("name", ""), selection.get("list", {})) for selection in spec.get("selections", ())]
     asked = [(layer, feature) for layer, features in chosen for feature in features.get("indices", ())]
     return asked + [(name, 0) for name in objective_names(spec)]
 
 
 def objective_names(spec: Mapping[str, Any]) -> list[str]:
-    """The names that the images of a visualization's objectives have."""
-    return [each.get("name") or f"objectives[{index}]" for index, each in enumerate(spec.get("objectives", ()))]
+    """Return the names that the images of a visualization's objectives have."""
+    return [entry.get("name") or f"objectives[{index}]" for index, entry in enumerate(spec.get("objectives", ()))]
 
 
 def feature_numbers(field: str, features: Features) -> list[int]:
-    """The numbers of a choice of features, as they were given; none at all means every feature.
+    """Return the numbers of a choice of features, as they were given; none at all means every feature.
 
     Raises:
         InvalidValue: An empty choice, a negative or open-ended slice, a number too large.
-        InvalidType: Something that is no feature.
+        InvalidType: Something that is not a feature.
     """
     if _is_everything(features):
         return []
@@ -96,7 +96,7 @@ def _is_everything(features: Features) -> bool:
 
 
 def _bounded(field: str, features: slice) -> range:
-    """The range of a slice, which cannot count from an end that is not known here."""
+    """Return the range of a slice, which cannot count from an end that is not known here."""
     start = 0 if features.start is None else checks.int32(field, features.start)
     step = 1 if features.step is None else checks.int32(field, features.step)
     if features.stop is None or step < 1 or min(start, checks.int32(field, features.stop)) < 0:

@@ -1,4 +1,4 @@
-"""What a server is, and what it allows."""
+"""Versions and limits of a server."""
 
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ class ServerInfo:
 
     @classmethod
     def from_wire(cls, message: server_pb2.ServerInfo) -> "ServerInfo":
-        """The server of a message."""
+        """Return the server of a message."""
         contract, limits = message.contract, message.limits
         return cls(
             version=message.version,

@@ -1,7 +1,7 @@
 """Ctrl-C while the command line is still being loaded.
 
-The program `convscope` imports this package before it can say anything else, and an interrupt in the middle of that
-would print a traceback of imports. So importing this module, first of all, lets SIGINT end that program without a word.
+The program ``convscope`` imports this package before it can say anything else, and an interrupt in the middle of that
+would print a traceback of imports. So importing this module, first of all, lets SIGINT end that program silently.
 Programs that use the client as a library are left alone, and so is a SIGINT that is ignored.
 """
 
@@ -24,7 +24,7 @@ def _end_quietly_while_loading() -> None:
 
 
 def loaded() -> None:
-    """Lets SIGINT raise KeyboardInterrupt again."""
+    """Let SIGINT raise KeyboardInterrupt again."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -22,7 +22,7 @@ _BY_CODE: dict[grpc.StatusCode, Callable[[str], errors.ServiceError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.ResourceExhausted,
 }
 
-# How gRPC's own messages begin; a server that answered says other things, whatever they may mention further on.
+# Beginnings of gRPC's own messages; a server's answer begins otherwise, even if it mentions these further on.
 _NO_CONNECTION = re.compile(
     r"failed to connect to all addresses|connections to all backends failing|DNS resolution failed|errors resolving"
     r"|empty address list"
@@ -33,11 +33,11 @@ _BROKEN_CONNECTION = re.compile(
     re.IGNORECASE,
 )
 
-# What gRPC says, on either side, of a request that is too large: its size, and the largest there may be.
+# gRPC's messages, on either side, about a request that is too large: its size, and the largest allowed.
 _TOO_LARGE = re.compile(r"(?:CLIENT: Sent|SERVER: Received|^Sent) message larger than max \((\d+) vs\. (\d+)\)")
 
 
-# What gRPC says of a connection that both sides want otherwise, and what is the matter.
+# gRPC's messages about a connection on which the two sides disagree, and the cause of each.
 _MISMATCHES = (
     ("WRONG_VERSION_NUMBER", "what listens at {address} does not use TLS: leave out https:// and CONVSCOPE_TLS_CA"),
     ("certificate has expired", "the certificate of the server at {address} has expired"),
@@ -48,15 +48,15 @@ _MISMATCHES = (
         "the certificate of the server at {address} is of no authority that is trusted: give root_certificates "
         "(CONVSCOPE_TLS_CA)",
     ),
-    ("HTTP/2", "what listens at {address} is no convscope server: it does not speak gRPC"),
+    ("HTTP/2", "what listens at {address} is not a convscope server: it does not speak gRPC"),
 )
-# What gRPC's servers say of a method that they do not have.
+# gRPC servers' messages about a method that they do not have.
 _NO_METHOD = {"Method not implemented!", "Method not found!"}
 _CLOSED = re.compile(r"socket closed|connection reset|broken pipe|recvmsg|fd shutdown", re.IGNORECASE)
 
 
 def translate(error: grpc.RpcError, config: Config) -> errors.ServiceError:
-    """The error of this package that says the same, in one line."""
+    """Return the error of this package that says the same, in one line."""
     address = config.address
     code, details = error.code(), _one_line(error.details())
     if code is grpc.StatusCode.INVALID_ARGUMENT:
@@ -87,14 +87,14 @@ def _one_line(text: str | None) -> str:
 
 
 def _sizes(details: str) -> str:
-    """Says how large a request is that is too large; other texts are passed on as they are."""
-    found = _TOO_LARGE.search(details)
-    size, most = (int(number) for number in found.groups()) if found else (0, 0)
-    return f"the request has {size:,} bytes; a request has at most {most:,}" if found else details
+    """Return how large a request is that is too large; return other texts as they are."""
+    match = _TOO_LARGE.search(details)
+    size, most = (int(number) for number in match.groups()) if match else (0, 0)
+    return f"the request has {size:,} bytes; a request has at most {most:,}" if match else details
 
 
 def _unavailable(details: str, config: Config) -> str:
-    """Says where the connection failed; what a server answered is passed on as it is."""
+    """Return where the connection failed; return what a server answered as it is."""
     address = config.address
     if _NO_CONNECTION.match(details):
         return _no_connection(details, config)
@@ -123,7 +123,7 @@ def _with_fields(message: str, fields: dict[str, str]) -> str:
 
 
 def _bad_fields(error: grpc.RpcError) -> dict[str, str]:
-    """Each field that the status' google.rpc.BadRequest names, and what is wrong with it."""
+    """Return each field that the status' google.rpc.BadRequest names, and what is wrong with it."""
     from google.rpc import error_details_pb2  # noqa: PLC0415  these two are needed after a fault only
     from grpc_status import rpc_status  # noqa: PLC0415
 
@@ -136,5 +136,5 @@ def _bad_fields(error: grpc.RpcError) -> dict[str, str]:
         bad = error_details_pb2.BadRequest()
         if detail.Unpack(bad):
             violations = bad.field_violations
-            fields |= {argument_path(each.field): _one_line(each.description) for each in violations}
+            fields |= {argument_path(fault.field): _one_line(fault.description) for fault in violations}
     return fields

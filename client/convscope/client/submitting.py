@@ -25,7 +25,7 @@ def create_request(
     timeout: float | None,
     validate_only: bool,
 ) -> jobs_pb2.CreateJobRequest:
-    """Always with a request id, so that a call that broke can be sent again.
+    """Return the request that creates a job; it always has a request id, so that a broken call can be sent again.
 
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
@@ -59,7 +59,7 @@ def train_spec(
     precision: str | None,
     continue_from: str | None,
 ) -> train_pb2.TrainSpec:
-    """The message of a training; what is None is left to the server.
+    """Return the message of a training; what is None is left to the server.
 
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
@@ -90,7 +90,7 @@ def train_spec(
 
 
 def evaluate_spec(model: str, split: str, batch_size: int | None, max_errors: int | None) -> evaluate_pb2.EvaluateSpec:
-    """The message of an evaluation; what is None is left to the server.
+    """Return the message of an evaluation; what is None is left to the server.
 
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
@@ -104,7 +104,7 @@ def evaluate_spec(model: str, split: str, batch_size: int | None, max_errors: in
 
 
 def label_values(labels: object) -> dict[str, str]:
-    """Labels as they are sent.
+    """Return labels as they are sent.
 
     Raises:
         InvalidType: Not a mapping of strings to strings.

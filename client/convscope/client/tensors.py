@@ -24,7 +24,7 @@ _MAX_AXES = 64
 
 
 def encode(array: NDArray[Any]) -> tensor_pb2.Tensor:
-    """The message of an array of uint8, int32, int64, float32 or float64, of any shape and memory layout.
+    """Return the message of an array of uint8, int32, int64, float32 or float64, of any shape and memory layout.
 
     Raises:
         InvalidType: Another dtype.
@@ -38,7 +38,7 @@ def encode(array: NDArray[Any]) -> tensor_pb2.Tensor:
 
 
 def decode(tensor: tensor_pb2.Tensor) -> NDArray[Any]:
-    """The array of a message, read-only, in this machine's byte order.
+    """Return the array of a message, read-only, in this machine's byte order.
 
     Raises:
         ProtocolError: An unknown element type, a negative length, or bytes that do not fit the shape.

@@ -1,4 +1,4 @@
-"""Moments and durations of the contract."""
+"""Timestamps and durations of the contract."""
 
 from datetime import UTC, datetime
 
@@ -9,17 +9,17 @@ __all__ = ["seconds_from_wire", "seconds_to_wire", "time_from_wire"]
 
 
 def time_from_wire(message: Timestamp) -> datetime:
-    """The moment, in UTC."""
+    """Return the moment, in UTC."""
     return message.ToDatetime(tzinfo=UTC)
 
 
 def seconds_from_wire(message: Duration) -> float:
-    """The duration, in seconds."""
+    """Return the duration, in seconds."""
     return message.ToNanoseconds() / 1e9
 
 
 def seconds_to_wire(seconds: float) -> Duration:
-    """The duration of so many seconds."""
+    """Return the duration of so many seconds."""
     duration = Duration()
     duration.FromNanoseconds(round(seconds * 1e9))
     return duration

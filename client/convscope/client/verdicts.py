@@ -1,4 +1,4 @@
-"""How far an image can be believed, and how its feature's other restarts ended."""
+"""How far an image can be trusted, and how its feature's other restarts ended."""
 
 from dataclasses import dataclass
 
@@ -14,16 +14,16 @@ __all__ = ["Spread", "Verdict"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether an image can be believed to show what its feature likes.
+    """Whether an image can be trusted to show what maximizes its feature.
 
     Attributes:
-        outcome: What came out; all but `normal` is a warning.
-        iteration: Where the ascent broke off; only with `not_a_number`.
+        outcome: What came out; all but ``normal`` is a warning.
+        iteration: Where the ascent broke off; only with ``not_a_number``.
         upper_bound: No image with pixels from 0 to 1 can reach more; None where no bound is cheap.
         reached: How much of the way from the start to the bound the best image went, up to 1; only with a bound.
         rescued: Whether gradients were sent through inactive ReLUs to get the ascent going.
         without_gradient: Whether there was no gradient at any image of the ascent, also after a rescue. Where an
-            `unreachable` feature had one, no step along it helped.
+            ``unreachable`` feature had one, no step along it helped.
     """
 
     outcome: Outcome
@@ -34,13 +34,13 @@ class Verdict:
     without_gradient: bool = False
 
     def __str__(self) -> str:
-        """What came out, in a few words."""
+        """Return what came out, in a few words."""
         outcome = str(self.outcome).replace("_", " ")
         return f"{outcome}, without a gradient" if self.without_gradient else outcome
 
     @classmethod
     def from_wire(cls, message: visualize_pb2.Verdict) -> "Verdict":
-        """The verdict of a message."""
+        """Return the verdict of a message."""
         return cls(
             outcome=from_wire(Outcome, visualize_pb2.Verdict.Outcome.Name, message.outcome),
             iteration=message.iteration if message.HasField("iteration") else None,
@@ -56,7 +56,7 @@ class Spread:
     """How the restarts of a feature ended.
 
     Attributes:
-        objectives: float32 [restarts], the highest objective of each.
+        objectives: float32 [restarts], the highest objective of each restart.
         mean: Their mean.
         deviation: Their population standard deviation.
     """
@@ -67,5 +67,5 @@ class Spread:
 
     @classmethod
     def from_wire(cls, message: visualize_pb2.Spread) -> "Spread":
-        """The spread of a message."""
+        """Return the spread of a message."""
         return cls(objectives=tensors.decode(message.objectives), mean=message.mean, deviation=message.deviation)

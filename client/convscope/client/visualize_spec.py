@@ -25,7 +25,7 @@ def visualize_spec(
     frames: int,
     recompute: bool,
 ) -> visualize_pb2.VisualizeSpec:
-    """The message of a visualization; what is None is left to the server.
+    """Return the message of a visualization; what is None is left to the server.
 
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.

@@ -26,7 +26,7 @@ class NoWorker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What is ahead of a job, by estimate: parts, and the seconds that the workers which are there need for them."""
+    """What is ahead of a job, by estimate: parts, and the seconds that the present workers need for them."""
 
     part_count: int
     seconds: float
@@ -34,13 +34,13 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingReason:
-    """Why a job waits; as text, it is `message`.
+    """Why a job waits; as text, it is ``message``.
 
-    At most one of the others is set: none where the reason is one that this client does not know.
+    At most one of the other attributes is set: none where this client does not know the reason.
 
     Attributes:
         message: For people.
-        resource: `models/{id}` or `datasets/{id}` that it waits for; empty if it does not.
+        resource: ``models/{id}`` or ``datasets/{id}`` that it waits for; empty if it does not.
         no_worker: No worker can take it.
         backlog: Others are ahead of it.
     """
@@ -55,7 +55,7 @@ class WaitingReason:
 
     @classmethod
     def from_wire(cls, message: jobs_pb2.Waiting) -> "WaitingReason":
-        """The reason in a message."""
+        """Return the reason in a message."""
         return cls(
             message=message.message,
             resource=message.resource,

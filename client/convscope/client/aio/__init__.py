@@ -1,7 +1,7 @@
 """The client for asyncio programs.
 
-What talks to the server is written once, here: `scripts/sync_client.py` makes the modules of the client for threads
-from these. `connection`, `job_facts` and `runtime` are written by hand for each.
+What talks to the server is written once, here: ``scripts/sync_client.py`` makes the modules of the client for threads
+from these. ``connection``, ``job_facts`` and ``runtime`` are written by hand for both.
 """
 
 from convscope.client.aio.client import AsyncClient

@@ -68,7 +68,7 @@ class AsyncConnection:
 
     @cached_property
     def jobs(self) -> JobsAsyncStub:
-        """The stub of `Jobs`; so are those below."""
+        """The stub of ``Jobs``; the properties below are the stubs of the other services."""
         return JobsStub(self._channel)
 
     @cached_property
@@ -100,10 +100,10 @@ class AsyncConnection:
         return ServerStub(self._channel)
 
     async def call(self, method: aio.UnaryUnaryMultiCallable[_Request, _Response], request: _Request) -> _Response:
-        """The response to one request, within the configured time.
+        """Return the response to one request, within the configured time.
 
         Raises:
-            InvalidValue: It breaks a rule of the contract; it is not sent.
+            InvalidValue: The request breaks a rule of the contract; it is not sent.
             ServiceError: The server refused it, or could not be asked.
         """
         self._check_open()
@@ -119,7 +119,7 @@ class AsyncConnection:
         *,
         timeout: float | None = None,
     ) -> AsyncGenerator[_Response]:
-        """The responses as they come, for at most `timeout` seconds; closing the iterator ends the call.
+        """Yield the responses as they come, for at most ``timeout`` seconds; closing the iterator ends the call.
 
         Raises:
             InvalidValue: The request breaks a rule of the contract; it is not sent.
@@ -137,7 +137,7 @@ class AsyncConnection:
             call.cancel()
 
     async def close(self) -> None:
-        """Ends the connection and every call on it."""
+        """End the connection and every call on it."""
         self._closed = True
         if self._loop is not None:
             await self._channel.close()
@@ -149,7 +149,7 @@ class AsyncConnection:
         self._check_open()
 
     def _check_open(self) -> None:
-        """Raises an error if the client is closed, or was first used in another event loop."""
+        """Raise an error if the client is closed, or was first used in another event loop."""
         if self._closed:
             raise ServiceError("this client is closed")
         if self._loop not in {None, asyncio.get_running_loop()}:
@@ -161,7 +161,7 @@ class AsyncConnection:
             yield
         except grpc.RpcError as error:
             raise translate(error, self.config) from error
-        except asyncio.CancelledError:  # that is also what a call is told whose channel is closed
+        except asyncio.CancelledError:  # gRPC also raises this in calls on a closed channel
             task = asyncio.current_task()
             if self._closed and not (task and task.cancelling()):
                 raise ServiceError("this client is closed") from None

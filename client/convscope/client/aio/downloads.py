@@ -1,4 +1,4 @@
-"""Files that are read from the server, through broken connections."""
+"""Downloads of files, which survive broken connections."""
 
 import hashlib
 from collections.abc import AsyncGenerator, Callable
@@ -14,7 +14,7 @@ from convscope.client.aio.watching import wait_out
 from convscope.client.errors import DataLoss, NotFound, Unavailable
 from convscope.client.files import File
 from convscope.client.outages import Outage
-from convscope.client.saving import written
+from convscope.client.saving import atomic_write
 from convscope.v1 import files_pb2, models_pb2
 
 __all__ = ["export_model", "read_file", "save_file"]
@@ -25,39 +25,39 @@ class _Piece(Protocol):
 
 
 async def read_file(connection: AsyncConnection, job: str, file: str) -> bytes:
-    """The bytes of a file of a job.
+    """Return the bytes of a file of a job.
 
     Args:
         connection: To the server.
-        job: `jobs/{id}`.
-        file: Its name, with the job's in front or bare.
+        job: ``jobs/{id}``.
+        file: Name of the file, with the job's name in front or bare.
 
     Raises:
         NotFound: There is no such job, or it has no such file.
         DataLoss: The stored file is missing or damaged, or what arrived is.
     """
-    wanted = await _find(connection, job, checks.text("file", file))
-    return b"".join([piece async for piece in _file_pieces(connection, wanted)])
+    entry = await _find(connection, job, checks.text("file", file))
+    return b"".join([piece async for piece in _file_pieces(connection, entry)])
 
 
 async def save_file(connection: AsyncConnection, job: str, file: str, path: Path | None) -> Path:
-    """Saves a file of a job as `read_file` reads it; it appears at `path` only when it is whole.
+    """Save a file of a job as ``read_file`` reads it; it appears at ``path`` only when it is whole.
 
     Args:
         connection: To the server.
-        job: `jobs/{id}`.
-        file: Its name, with the job's in front or bare.
-        path: Where; by default under its own name in the current folder.
+        job: ``jobs/{id}``.
+        file: Name of the file, with the job's name in front or bare.
+        path: Where to save it. Default: under the file's name in the current folder.
 
     Raises:
         OSError: The folder does not exist or cannot be written.
     """
-    wanted = await _find(connection, job, checks.text("file", file))
-    return await _save(_file_pieces(connection, wanted), path or Path(Path(wanted.basename).name))
+    entry = await _find(connection, job, checks.text("file", file))
+    return await _save(_file_pieces(connection, entry), path or Path(Path(entry.basename).name))
 
 
 async def export_model(connection: AsyncConnection, name: str, path: Path) -> Path:
-    """Saves the file of a model.
+    """Save the file of a model.
 
     Raises:
         DataLoss: The stored file is missing or damaged, or what arrived is.
@@ -82,19 +82,19 @@ def _file_pieces(connection: AsyncConnection, file: File) -> AsyncGenerator[byte
 
 
 async def _find(connection: AsyncConnection, job: str, file: str) -> File:
-    async for found in listed_files(connection, job):
-        if file in {found.name, found.basename}:
-            return found
+    async for entry in listed_files(connection, job):
+        if file in {entry.name, entry.basename}:
+            return entry
     raise NotFound(f"{job} has no file {file!r}")
 
 
 async def _save(pieces: AsyncGenerator[bytes], path: Path) -> Path:
-    """Writes the pieces to a file, which appears when all have come.
+    """Write the pieces to a file, which appears when all have come.
 
     Raises:
         OSError: The folder does not exist or cannot be written.
     """
-    async with aclosing(pieces), blocking_context(written(path)) as file:
+    async with aclosing(pieces), blocking_context(atomic_write(path)) as file:
         async for piece in pieces:
             await run_blocking(file.write, piece)
     return path
@@ -103,17 +103,17 @@ async def _save(pieces: AsyncGenerator[bytes], path: Path) -> Path:
 async def _downloaded(
     connection: AsyncConnection, start: Callable[[int], AsyncGenerator[_Piece]], title: str, sha256: str
 ) -> AsyncGenerator[bytes]:
-    """The pieces of a file; a connection that breaks is taken up again where it broke.
+    """Yield the pieces of a file; a connection that breaks is opened again, and the download continues where it broke.
 
     Args:
         connection: To the server.
-        start: Begins to read at an offset.
+        start: Starts reading at an offset, in bytes.
         title: What the file is called in messages.
         sha256: Its SHA-256.
 
     Raises:
         DataLoss: The bytes do not have this SHA-256.
-        Unavailable: The server could not be reached, once something had arrived for as long as the configured patience.
+        Unavailable: The server could not be reached at first, or later for as long as the configured patience.
         ServiceError: Any other refusal.
     """
     outage, digest, received = Outage(connection.config.patience), hashlib.sha256(), 0

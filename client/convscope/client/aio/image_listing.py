@@ -22,14 +22,14 @@ from convscope.v1 import image_format_pb2, images_pb2
 
 __all__ = ["AsyncVisualizations", "list_images"]
 
-# Images of a listing that is to find one among all restarts of a feature: as many as a page may have.
+# Page size when one image is searched among all restarts of a feature: the largest that the contract allows.
 _ALL_RESTARTS = 1000
 
 
 def list_images(
     connection: AsyncConnection, job: object, layers: Chosen, objectives: str | Iterable[str], image_format: str
 ) -> AsyncIterator[Image]:
-    """See `AsyncClient.images`.
+    """List the images that ``AsyncClient.images`` describes.
 
     Raises:
         InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
@@ -43,7 +43,7 @@ def list_images(
 
 
 class AsyncVisualizations:
-    """What `AsyncClient.visualizations` can do. A job is a handle or its name."""
+    """The methods of ``AsyncClient.visualizations``. A job is given as a handle or by name."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -56,19 +56,19 @@ class AsyncVisualizations:
         *,
         format: str = "float32",  # noqa: A002  the contract's word
     ) -> AsyncIterator[Image]:
-        """A job's images that are ready, in the order of its spec; pages are fetched as needed.
+        """List a job's images that are ready, in the order of its spec; pages are fetched as needed.
 
         Args:
             job: The visualization.
             layer: Only images of this layer or named objective. Default: all.
-            features: Only images of these features, as in `AsyncClient.visualize`; needs `layer`. Default: all.
-            format: `float32`; `png` for the best image as a file, without pixels and trace; `none` for what is known of
-                the image, without either.
+            features: Only images of these features, as in ``AsyncClient.visualize``; needs ``layer``. Default: all.
+            format: ``float32``; ``png`` for the best image as a file, without pixels and trace; ``none`` for facts
+                about the image only.
 
         Raises:
             InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
             NotFound: No such job.
-            InvalidArgument: The job is no visualization, or does not have this layer or feature.
+            InvalidArgument: The job is not a visualization, or does not have this layer or feature.
             DataLoss: An image is missing or damaged.
         """
         numbers = feature_numbers("features", features)
@@ -88,30 +88,30 @@ class AsyncVisualizations:
         restart: int | None = None,
         format: str = "float32",  # noqa: A002  the contract's word
     ) -> Image:
-        """One image.
+        """Return one image.
 
         Args:
             job: The visualization.
             layer: Layer or named objective.
             feature: Number of the feature; 0 for an objective.
-            restart: Which restart, where all are kept. Default: the first, or the one that there is.
-            format: As in `list`.
+            restart: Which restart, where all are kept. Default: the first that is kept.
+            format: As in ``list``.
 
         Raises:
             NotFound: No such job, or the image is not ready yet, or its restart is not kept.
-            InvalidArgument: The job is no visualization, or does not have this layer or feature.
+            InvalidArgument: The job is not a visualization, or does not have this layer or feature.
             DataLoss: The image is missing or damaged.
         """
         pixels = format_number("format", format)
-        wanted = None if restart is None else checks.int32("restart", restart)
+        number = None if restart is None else checks.int32("restart", restart)
         numbers = [checks.int32("feature", feature)]
         request = images_pb2.ListImagesRequest(
             parent=_name(job), image_format=image_format_pb2.IMAGE_FORMAT_NONE, page_size=_ALL_RESTARTS
         )
         async for image in self._list(job, checks.text("layer", layer), numbers, request):
-            if wanted in {None, image.restart}:
+            if number in {None, image.restart}:
                 return await self._get(image.name, pixels)
-        which = "" if wanted is None else f", restart {wanted},"
+        which = "" if number is None else f", restart {number},"
         raise NotFound(f"{_name(job)} has no image of {layer}:{feature}{which} that is ready")
 
     async def export(
@@ -121,20 +121,20 @@ class AsyncVisualizations:
         *,
         format: str = "npz",  # noqa: A002  the contract's word
     ) -> Path:
-        """Saves all images that are ready in a new folder, which appears only when it is whole; returns it.
+        """Save all images that are ready in a new folder, which appears only when it is whole; return it.
 
         Args:
             job: The visualization.
-            folder: Where; it must not exist yet, or be empty. The folders above it are made if need be.
-            format: `npz`: one archive, `images.npz`. `png`: the best images, `{layer}/{feature}.png`.
-                Beside them is `index.json`, which lists every image with its objective, verdict and cache key.
+            folder: Must not exist yet, or be empty. Missing parent folders are created.
+            format: ``npz``: one archive, ``images.npz``. ``png``: the best images, ``{layer}/{feature}.png``.
+                Beside them is ``index.json``, which lists every image with its objective, verdict and cache key.
 
         Raises:
             FailedPrecondition: No image is ready.
             NotFound: No such job.
             DataLoss: An image is missing or damaged, or the server broke off.
             FileExistsError: There is something in the folder.
-            OSError: It cannot be written.
+            OSError: The folder cannot be written.
         """
         request = images_pb2.ExportImagesRequest(
             parent=_name(job), format=to_wire(ExportFormat, images_pb2.ExportFormat.Value, "format", format)
@@ -158,7 +158,7 @@ class AsyncVisualizations:
         features: Iterable[int],
         request: images_pb2.ListImagesRequest,
     ) -> AsyncIterator[Image]:
-        """Images of a layer or an objective: which of the two a name is of, the job's spec tells."""
+        """List the images of a layer or an objective; the job's spec tells which of the two a name is."""
         handle = job if isinstance(job, AsyncJob) else AsyncJob[VisualizeResult](self._connection, _name(job))
         if name not in objective_names(await spec_of(handle)):
             request.filter.CopyFrom(image_filter({name: list(features) or None}))

@@ -1,4 +1,4 @@
-"""What a handle on a job tells at once, without waiting for the server."""
+"""Facts that a handle on a job has at once, without waiting for the server."""
 
 # ruff: noqa: SLF001  the functions are this class's own
 
@@ -14,10 +14,10 @@ __all__ = ["AsyncJobFacts", "info_of", "model_of", "spec_of"]
 
 
 class AsyncJobFacts(ABC):
-    """Tells what is known; a property cannot wait for the server, so `refresh` must have asked it before.
+    """The known facts of a job; a property cannot wait for the server, so ``refresh`` must have asked it before.
 
     Raises:
-        InvalidValue: It is not known yet.
+        InvalidValue: The fact is not known yet.
     """
 
     _name: str
@@ -25,17 +25,17 @@ class AsyncJobFacts(ABC):
 
     @property
     def kind(self) -> JobKind:
-        """Train, evaluate or visualize."""
+        """The kind of job: train, evaluate or visualize."""
         return self.info.kind
 
     @property
     def model(self) -> str:
-        """`models/{id}` that it makes, or that it looks at. Other jobs may name it at once."""
+        """``models/{id}`` that it creates, or that it reads. Other jobs may name it at once."""
         return self.info.model or self._unknown("model")
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """What it does; see `JobInfo.spec`."""
+        """What the job does; see ``JobInfo.spec``."""
         return self.info.spec or self._unknown("spec")
 
     @property
@@ -45,22 +45,22 @@ class AsyncJobFacts(ABC):
 
     @abstractmethod
     async def refresh(self) -> JobInfo:
-        """Asks the server how the job stands."""
+        """Ask the server how the job stands."""
 
     def _unknown(self, fact: str) -> Any:
         raise InvalidValue(f"{fact}: it is not known of {self._name} before `await job.refresh()`")
 
 
 async def info_of(job: AsyncJobFacts) -> JobInfo:
-    """The job's `info`, asked for if need be."""
+    """Return the job's ``info``; ask the server if it is not known."""
     return job._info or await job.refresh()
 
 
 async def model_of(job: AsyncJobFacts) -> str:
-    """The job's `model`, asked for if need be."""
+    """Return the job's ``model``; ask the server if it is not known."""
     return (await info_of(job)).model or (await job.refresh()).model
 
 
 async def spec_of(job: AsyncJobFacts) -> Mapping[str, Any]:
-    """The job's `spec`, asked for if need be."""
+    """Return the job's ``spec``; ask the server if it is not known."""
     return (await info_of(job)).spec or (await job.refresh()).spec

@@ -41,12 +41,13 @@ R = TypeVar("R")
 
 
 class AsyncJob(AsyncJobFacts, Generic[R]):
-    """A handle on a job whose result is an `R`. Many handles may follow the same job.
+    """A handle on a job whose result is an ``R``. Many handles may follow the same job.
 
-    That of a job which was only validated has no name; all that can be done with it is to look at its `info`.
+    The handle on a job that was only validated has no name, and only its ``info`` can be used.
 
-    `kind`, `model`, `spec` and `info` tell what the server said last. Of a handle got by name nothing is known before
-    `refresh`, of one from a listing neither `spec` nor the `model` that it looks at: they raise InvalidValue.
+    ``kind``, ``model``, ``spec`` and ``info`` are what the server said last. A handle created by name knows nothing
+    before ``refresh``; one from a listing knows neither ``spec`` nor the ``model`` that the job reads. Facts that are
+    not known raise InvalidValue.
     """
 
     def __init__(self, connection: AsyncConnection, name: str, info: JobInfo | None = None) -> None:
@@ -61,62 +62,62 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
 
     @property
     def name(self) -> str:
-        """`jobs/{id}`; empty if the job was only validated."""
+        """``jobs/{id}``; empty if the job was only validated."""
         return self._name
 
     async def refresh(self) -> JobInfo:
-        """Asks the server how the job stands.
+        """Ask the server how the job stands.
 
         Raises:
             NotFound: There is no such job.
-            DataLoss: Its stored result is missing or damaged; it can be deleted all the same.
+            DataLoss: Its stored result is missing or damaged; the job can still be deleted.
             ServiceError: Any other refusal.
         """
         self._info = info = await compute(JobInfo.from_wire, await self._get())
         return info
 
     async def state(self) -> JobState:
-        """Asks the server where the job is in its life."""
+        """Ask the server for the job's state."""
         return (await self.refresh()).state
 
     def watch(self, after_sequence: int = 0, *, after_token: str = "") -> AsyncGenerator[Event]:
-        """The job's events in order: those after `after_sequence` that have happened, then those to come.
+        """Follow the job's events in order: those after ``after_sequence`` that have happened, then those to come.
 
-        Ends after `Finished`. A connection that breaks is taken up again where it broke; a program that was stopped
-        goes on with `sequence` and `log_token` of the last event that it saw.
+        Ends after ``Finished``. A broken connection is resumed where it broke; a program that was stopped resumes with
+        ``sequence`` and ``log_token`` of the last event that it saw.
 
         Args:
             after_sequence: Sequence number of the last event seen; 0 for all events.
-            after_token: That event's `log_token`. Given, a log that lost the event is noticed even if it has grown
+            after_token: That event's ``log_token``. Given, a log that lost the event is noticed even if it has grown
                 beyond it since.
 
         Raises:
             InvalidValue, InvalidType: A value that cannot be right; nothing was sent.
             Unavailable: The server was away for longer than the client's patience.
-            DataLoss: The server has lost events, or a stored image or result is missing or damaged; `refresh` tells how
-                the job stands.
+            DataLoss: The server has lost events, or a stored image or result is missing or damaged; ``refresh`` returns
+                the job's state.
             ServiceError: Any other refusal.
         """
         after_sequence = checks.int64("after_sequence", after_sequence)
         token = checks.text("after_token", after_token) if after_token != "" else ""
-        return _events(watch(self._connection, self._made(), after_sequence, token))
+        return _events(watch(self._connection, self._submitted_name(), after_sequence, token))
 
     async def result(self, *, progress: bool | Callable[[Event], None] = False, timeout: float | None = None) -> R:
-        """Waits for the job to end and returns what it found.
+        """Wait for the job to end and return its result.
 
-        That of a visualization holds all of its images; `watch` and `Client.images` give them one by one.
+        The result of a visualization has all of its images; ``watch`` and ``Client.images`` return them one by one.
 
         Args:
             progress: True shows a progress bar in a terminal or notebook; a function is called with each event.
             timeout: Seconds to wait at most.
 
         Raises:
-            JobFailed: It failed.
-            JobCancelled: It was cancelled.
-            DeadlineExceeded: It has not ended within `timeout`; it goes on.
+            JobFailed: The job failed.
+            JobCancelled: The job was cancelled.
+            DeadlineExceeded: The job has not ended within ``timeout``; it keeps running.
             ServiceError: The server refused, or was away for longer than the client's patience.
         """
-        self._made()
+        self._submitted_name()
         deadline = None if timeout is None else time.monotonic() + checks.real("timeout", timeout)
         try:
             info = self._info
@@ -124,69 +125,69 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
                 info = await patiently(self._connection, self.refresh, deadline=deadline)
             shown = await compute(_display, info, progress)
             with shown as show:
-                found = await self._wait(show, deadline)
+                result = await self._wait(show, deadline)
         except DeadlineExceeded:
             if timeout is None:
                 raise
-            raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s; it goes on") from None
-        return cast("R", found)
+            raise DeadlineExceeded(f"{self.name} has not ended within {timeout:g} s; it keeps running") from None
+        return cast("R", result)
 
     def examples(self, *, image_format: str = "float32") -> AsyncIterator[Example]:
-        """The misclassified examples that an evaluation kept, in the split's order; pages are fetched as needed.
+        """List the misclassified examples that an evaluation kept, in the split's order; pages are fetched as needed.
 
         Args:
-            image_format: `float32`; `png` for the image as a file; `none` for what is known of it, without either.
+            image_format: ``float32``; ``png`` for the image as a file; ``none`` for facts about it only.
 
         Raises:
             InvalidValue: An unknown format; nothing was sent.
-            InvalidArgument: The job is not an evaluation, or the images cannot be had in this format.
-            FailedPrecondition: It has not succeeded.
+            InvalidArgument: The job is not an evaluation, or the images are not available in this format.
+            FailedPrecondition: The job has not succeeded.
             NotFound: There is no such job.
             DataLoss: What is stored is missing or damaged.
         """
-        return listed_examples(self._connection, self._made(), image_format)
+        return listed_examples(self._connection, self._submitted_name(), image_format)
 
     def files(self) -> AsyncIterator[File]:
-        """The job's files that are complete, by name; pages are fetched as needed.
+        """List the job's files that are complete, by name; pages are fetched as needed.
 
-        An evaluation leaves `confusion-matrix.npy`: int64 [classes, classes], rows true, columns predicted classes.
+        An evaluation leaves ``confusion-matrix.npy``: int64 [classes, classes], rows true, columns predicted classes.
 
         Raises:
             NotFound: There is no such job.
         """
-        return listed_files(self._connection, self._made())
+        return listed_files(self._connection, self._submitted_name())
 
     async def read_file(self, name: str) -> bytes:
-        """The bytes of one of the job's files, with the SHA-256 that they are to have.
+        """Return the bytes of one of the job's files, checked against its SHA-256.
 
-        A connection that breaks is taken up again where it broke.
+        A broken connection is resumed where it broke.
 
         Args:
-            name: Its name, as `confusion-matrix.npy` or `File.name`.
+            name: Name of the file, as ``confusion-matrix.npy`` or ``File.name``.
 
         Raises:
             NotFound: There is no such job, or it has no such file.
             DataLoss: The stored file is missing or damaged, or what arrived is.
         """
-        return await read_file(self._connection, self._made(), name)
+        return await read_file(self._connection, self._submitted_name(), name)
 
     async def save_file(self, name: str, path: str | os.PathLike[str] | None = None) -> Path:
-        """Saves one of the job's files. It appears at `path` only when it is whole and its SHA-256 is right.
+        """Save one of the job's files. It appears at ``path`` only when it is whole and its SHA-256 is right.
 
         Args:
-            name: As in `read_file`.
-            path: Where. Default: under its own name in the current folder.
+            name: As in ``read_file``.
+            path: Where to save it. Default: under the file's name in the current folder.
 
         Raises:
             NotFound: There is no such job, or it has no such file.
             DataLoss: The stored file is missing or damaged, or what arrived is.
             OSError: The folder does not exist or cannot be written.
         """
-        return await save_file(self._connection, self._made(), name, None if path is None else Path(path))
+        return await save_file(self._connection, self._submitted_name(), name, None if path is None else Path(path))
 
     async def cancel(self) -> JobInfo:
-        """Asks the job to stop; one that has ended is left as it is."""
-        request = jobs_pb2.CancelJobRequest(name=self._made())
+        """Ask the job to stop; one that has ended is left as it is."""
+        request = jobs_pb2.CancelJobRequest(name=self._submitted_name())
         info = JobInfo.from_wire(await self._connection.call(self._connection.jobs.CancelJob, request))
         if self._info:
             info = replace(info, model=self._info.model, spec=self._info.spec)
@@ -194,24 +195,28 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
         return info
 
     async def delete(self) -> None:
-        """Deletes the job, which must have ended, with its events. The model that it made stays."""
-        await self._connection.call(self._connection.jobs.DeleteJob, jobs_pb2.DeleteJobRequest(name=self._made()))
+        """Delete the job, which must have ended, with its events. The model that it created stays."""
+        await self._connection.call(
+            self._connection.jobs.DeleteJob, jobs_pb2.DeleteJobRequest(name=self._submitted_name())
+        )
 
-    def _made(self) -> str:
-        """The job's name.
+    def _submitted_name(self) -> str:
+        """Return the job's name.
 
         Raises:
-            InvalidValue: It was only validated.
+            InvalidValue: The job was only validated.
         """
         if not self._name:
             raise InvalidValue("job: there is none, it was only validated; submit it without validate_only")
         return self._name
 
     async def _get(self) -> jobs_pb2.Job:
-        return await self._connection.call(self._connection.jobs.GetJob, jobs_pb2.GetJobRequest(name=self._made()))
+        return await self._connection.call(
+            self._connection.jobs.GetJob, jobs_pb2.GetJobRequest(name=self._submitted_name())
+        )
 
     async def _wait(self, show: Callable[[Event], None], deadline: float | None) -> Result:
-        """The result, from the record where the job has ended already, else from the events."""
+        """Return the result, from the record where the job has ended already, else from the events."""
         after = 0
         if self.kind is not JobKind.VISUALIZE:
             record = await patiently(self._connection, self._get, deadline=deadline)
@@ -220,8 +225,8 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
                 result = await compute(result_from_wire, record.result)
                 return await self._conclude(info.state, info.failure, result, ())
             after = max(info.sequence - 1, 0)
-        images: dict[tuple[str, int, int], Image] = {}  # the last one counts, should an image come twice
-        on_waiting = getattr(show, "waiting", None)  # of our own bar; a function gets events alone
+        images: dict[tuple[str, int, int], Image] = {}  # of an image that comes twice, the last one counts
+        on_waiting = getattr(show, "waiting", None)  # only our progress bar has it; a function gets events only
         messages = watch(self._connection, self.name, after, deadline=deadline, on_waiting=on_waiting)
         async with aclosing(_events(messages)) as events:
             async for event in events:
@@ -249,7 +254,7 @@ class AsyncJob(AsyncJobFacts, Generic[R]):
     async def _with_images(self, result: VisualizeResult, images: Iterable[Image]) -> VisualizeResult:
         waited = self.info.state is JobState.WAITING  # its spec may not have been complete then
         spec = (await self.refresh()).spec if waited else await spec_of(self)
-        if spec.get("frames"):  # which are not in events
+        if spec.get("frames"):  # events have none
             images = await patiently(self._connection, self._images)
         return await compute(
             VisualizeResult.of,
@@ -303,7 +308,7 @@ async def _events(messages: AsyncGenerator[jobs_pb2.JobEvent]) -> AsyncGenerator
 
 def _display(
     info: JobInfo,
-    progress: bool | Callable[[Event], None],  # noqa: FBT001  passed on as it came
+    progress: bool | Callable[[Event], None],  # noqa: FBT001  passed on as given
 ) -> AbstractContextManager[Callable[[Event], None]]:
     if progress is True:
         from convscope.client.progress import ProgressBar  # noqa: PLC0415  rich is loaded when shown

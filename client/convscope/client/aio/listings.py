@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["listed", "listed_examples", "listed_files", "listed_images", "model_history"]
 
-# Examples of one page; the server sends fewer where they are large.
+# Examples on one page; the server sends fewer where they are large.
 _EXAMPLES = 1000
-# Reports of one page: a request for each thousand would take long where there are very many.
+# Reports on one page: a smaller page would need too many requests where there are very many reports.
 _REPORTS = 10_000
 
 
@@ -47,13 +47,13 @@ async def listed(
     request: _R,
     items: Callable[[_P], Iterable[_T]],
 ) -> AsyncIterator[_T]:
-    """The items of all pages that answer a request; a page is fetched when its first item is asked for.
+    """Yield the items of all pages that answer a request; a page is fetched when its first item is asked for.
 
     Args:
         connection: To the server.
         method: What to call.
         request: For the first page.
-        items: Unpacks a page.
+        items: Returns the items of a page.
     """
     async for page in _pages(connection, method, request):
         for item in await compute(list, items(page)):
@@ -61,7 +61,7 @@ async def listed(
 
 
 def listed_examples(connection: AsyncConnection, job: str, image_format: str = "float32") -> AsyncIterator[Example]:
-    """The examples that the evaluation of this name kept.
+    """List the examples that the evaluation of this name kept.
 
     Raises:
         InvalidValue: An unknown format.
@@ -76,18 +76,18 @@ def listed_examples(connection: AsyncConnection, job: str, image_format: str = "
 
 
 def listed_files(connection: AsyncConnection, job: str) -> AsyncIterator[File]:
-    """The files of the job of this name that are complete, by name."""
+    """List the files of the job of this name that are complete, by name."""
     request = files_pb2.ListFilesRequest(parent=job)
     return listed(connection, connection.files.ListFiles, request, lambda page: map(File.from_wire, page.files))
 
 
 def listed_images(connection: AsyncConnection, request: images_pb2.ListImagesRequest) -> AsyncIterator[Image]:
-    """The images that answer a request."""
+    """List the images that answer a request."""
     return listed(connection, connection.images.ListImages, request, lambda page: map(Image.from_wire, page.images))
 
 
 async def model_history(connection: AsyncConnection, model: str) -> History:
-    """Asks the server for the training curve of the model of this name, all of its pages."""
+    """Ask the server for the training curve of the model of this name, all of its pages."""
     request = models_pb2.ListTrainReportsRequest(parent=model, page_size=_REPORTS)
     pages = [page async for page in _pages(connection, connection.models.ListTrainReports, request)]
     return await compute(History.from_wire, (report for page in pages for report in page.reports))

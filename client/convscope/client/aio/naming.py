@@ -1,4 +1,4 @@
-"""What names a model."""
+"""Names of models."""
 
 from typing import TypeAlias
 
@@ -12,15 +12,15 @@ from convscope.client.results import TrainResult
 
 __all__ = ["AsyncModelLike", "model_name"]
 
-# `models/{id}` or the bare id, a model, or a training that makes or made it.
+# ``models/{id}`` or the bare id, a model, or the training that creates it.
 AsyncModelLike: TypeAlias = str | Model | TrainResult | AsyncJob[TrainResult]
 
 
 async def model_name(field: str, model: object) -> str:
-    """The name of a model, or of what a training makes.
+    """Return the name of a model, or of the model that a training makes.
 
     Raises:
-        InvalidValue, InvalidType: It names none.
+        InvalidValue, InvalidType: It does not name a model.
     """
     if isinstance(model, Model):
         return model.name

@@ -1,4 +1,4 @@
-"""What waits and what blocks, for the client that asyncio programs use: nothing here holds up the event loop."""
+"""Waiting and blocking work, for the client that asyncio programs use: it is done in threads."""
 
 import asyncio
 from asyncio import sleep
@@ -13,8 +13,8 @@ __all__ = ["blocking_context", "compute", "run_blocking", "sleep"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# One thread for all that computes: several would not be faster under the interpreter's lock, and the event loop would
-# wait for it behind each of them.
+# One thread for all computing: several would not be faster under the interpreter's lock, and the event loop would wait
+# for the lock behind each of them.
 _computing = ThreadPoolExecutor(1, "convscope-compute")
 
 
@@ -26,7 +26,7 @@ async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that works on files, in a thread.
 
-    A task that is cancelled meanwhile ends after the function has: what it writes is not to be removed before.
+    A task that is cancelled meanwhile ends after the function: what that writes must not be removed before.
     """
     work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
     try:
@@ -34,14 +34,14 @@ async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
     except asyncio.CancelledError:
         await asyncio.wait([work])
         if not work.cancelled():
-            work.exception()  # noted as seen: nothing is to be done about it any more
+            work.exception()  # marks the error as retrieved; there is nothing left to do about it
         raise
 
 
 @asynccontextmanager
 async def blocking_context(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
     """Enter and leave a context manager that works on files, in threads."""
-    entered = ExitStack()  # knows whether it is entered, though the task was cancelled meanwhile
+    entered = ExitStack()  # knows whether the manager was entered, even if the task was cancelled meanwhile
     try:
         yield await run_blocking(entered.enter_context, manager)
     except BaseException as error:

@@ -28,9 +28,15 @@ async def watch(
     deadline: float | None = None,
     on_waiting: Callable[[str], None] | None = None,
 ) -> AsyncGenerator[jobs_pb2.JobEvent]:
-    """The job's events after a sequence number, until it ends or the monotonic clock reads `deadline`.
+    """Yield the job's events after a sequence number, until it ends or the monotonic clock reads ``deadline``.
 
-    `token` is that of the event with this number, "" if it is not known. `on_waiting` is called with why the job waits.
+    Args:
+        connection: To the server.
+        name: ``jobs/{id}``.
+        after_sequence: Sequence number of the last event seen; 0 for all events.
+        token: The ``log_token`` of that event, "" if it is not known.
+        deadline: Reading of the monotonic clock, in seconds.
+        on_waiting: Called with the reason why the job waits.
 
     Raises:
         Unavailable: The server could not be reached for as long as the configured patience.
@@ -64,7 +70,7 @@ async def watch(
 async def patiently(
     connection: AsyncConnection, call: Callable[[], Awaitable[T]], *, deadline: float | None = None
 ) -> T:
-    """What a call answers, repeated while the server is away, until the monotonic clock reads `deadline`.
+    """Return the answer of a call, repeated while the server is away, until the monotonic clock reads ``deadline``.
 
     Raises:
         Unavailable: The server was away for longer than the configured patience.
@@ -79,9 +85,11 @@ async def patiently(
 
 
 async def wait_out(outage: Outage, fault: ServiceError) -> None:
-    """Sleeps until the next attempt is due.
+    """Sleep until the next attempt is due.
 
-    Raises `fault` if that would be beyond the patience, and DeadlineExceeded at the deadline.
+    Raises:
+        ServiceError: ``fault``, if the attempt would be beyond the patience.
+        DeadlineExceeded: At the deadline.
     """
     await sleep(outage.pause(fault))
     outage.check_deadline(fault)

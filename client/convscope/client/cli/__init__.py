@@ -1,4 +1,4 @@
-"""The command line: `convscope`."""
+"""The command line: ``convscope``."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     try:
         from convscope.client.cli.app import app  # noqa: PLC0415  an interrupt while loading needs no traceback
 
@@ -17,6 +17,6 @@ def main() -> None:
         app(prog_name="convscope")
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader went away, as `head` does
+    except BrokenPipeError:  # the reader went away, as ``head`` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

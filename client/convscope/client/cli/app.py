@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The command line's commands and groups."""
 
 from importlib.metadata import version
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`convscope datasets`."""
+"""``convscope datasets``."""
 
 from typing import Annotated
 

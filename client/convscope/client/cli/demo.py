@@ -1,4 +1,4 @@
-"""`convscope demo`."""
+"""``convscope demo``."""
 
 import time
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ from convscope.client.plots.canvas import require_matplotlib
 
 __all__ = ["demo"]
 
-# Seconds that a lost server of one's own is worth waiting for.
+# Seconds to wait for the demo's own server once it is lost.
 _PATIENCE = 10.0
 
 
@@ -31,9 +31,9 @@ def demo(
     address: Address = None,
     json: Json = False,
 ) -> None:
-    """The whole tutorial on MNIST: train, evaluate, and draw what every feature likes to see.
+    """Run the whole tutorial on MNIST: train, evaluate, and draw what every feature likes to see.
 
-    Without --address it starts a server of its own and stops it at the end; nothing stays behind but the pictures.
+    Without --address it starts its own server and stops it at the end; only the pictures stay.
     """
     settings = settings_of(ctx, address, json=json)
     console = Console(stderr=settings.json, highlight=False)
@@ -51,7 +51,7 @@ def demo(
 
 
 def _run(interrupts: Interrupts, console: Console, address: str | None, output: Path, iterations: int) -> DemoResult:
-    """The demo, on a server of its own unless one is named; whatever happens, what was started is stopped."""
+    """Run the demo, on its own server unless one is named; what was started is always stopped."""
     stack = ExitStack()
     try:
         server = None if address else _start(interrupts, stack, console)

@@ -1,4 +1,4 @@
-"""`convscope evaluate`."""
+"""``convscope evaluate``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -85,7 +85,7 @@ def evaluate(
 
 
 def print_evaluation(out: Console, result: EvaluateResult) -> None:
-    """Prints the accuracy, the confusion matrix and the scores of each class."""
+    """Print the accuracy, the confusion matrix and the scores of each class."""
     out.print(f"Accuracy on {result.split} split: [bold]{result}[/]")
     out.print("\nConfusion matrix [dim](rows: true, columns: predicted)[/]:")
     out.print(np.array2string(result.confusion_matrix, max_line_width=10_000, threshold=2**31), markup=False)
@@ -98,5 +98,5 @@ def print_evaluation(out: Console, result: EvaluateResult) -> None:
 
 
 def _share(figure: float) -> str:
-    """A score as a percentage; a dash where it is not defined."""
+    """Return a score as a percentage; a dash where it is not defined."""
     return "-" if np.isnan(figure) else f"{figure:.1%}"

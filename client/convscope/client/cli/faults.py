@@ -21,7 +21,7 @@ class Commands(Group):
     """The top of the command line; every command's errors pass through it."""
 
     def main(self, *args: Any, **settings: Any) -> NoReturn:
-        """Runs the command line and exits."""
+        """Run the command line and exit."""
         try:
             code = super().main(*args, **settings | {"standalone_mode": False})
         except _BadUsage as error:
@@ -30,7 +30,7 @@ class Commands(Group):
         sys.exit(code or 0)
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command that was asked for."""
+        """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -49,12 +49,12 @@ class Commands(Group):
 
 
 def report(message: str) -> None:
-    """Says on stderr, in one line, what went wrong."""
+    """Say on stderr, in one line, what went wrong."""
     print(f"convscope: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201  for who typed it
 
 
 def _explain(error: Any) -> None:
-    """Says what is wrong with the arguments; where there are none at all, what there could be."""
+    """Say what is wrong with the arguments; where there are none at all, what there could be."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return
@@ -64,8 +64,8 @@ def _explain(error: Any) -> None:
 
 
 def _name_value(error: Any) -> None:
-    """Has what pydantic, which reads values for typer, says of a value begin with it, and not with a word for it."""
+    """Start pydantic's message on a value, which typer passes on, with the value itself instead of a word for it."""
     faults: list[Any] = getattr(error.__cause__, "errors", list)()
     if faults:
-        said = error.message.removeprefix("Value error, ")
-        error.message = re.sub("^Input(?= )", lambda _: repr(faults[0]["input"]), said)
+        message = error.message.removeprefix("Value error, ")
+        error.message = re.sub("^Input(?= )", lambda _: repr(faults[0]["input"]), message)

@@ -11,7 +11,7 @@ class Command(TyperCommand):
     """A command."""
 
     def get_help_option(self, ctx: Any) -> Any:
-        """The option --help."""
+        """Return the option --help."""
         return _without_type(super().get_help_option(ctx))
 
 
@@ -19,7 +19,7 @@ class Group(TyperGroup):
     """A command that has commands."""
 
     def get_help_option(self, ctx: Any) -> Any:
-        """The option --help."""
+        """Return the option --help."""
         return _without_type(super().get_help_option(ctx))
 
 

@@ -1,4 +1,4 @@
-"""`convscope images`."""
+"""``convscope images``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from convscope.client.cli.output import console, details, print_json, table
 from convscope.client.enums import ExportFormat
 from convscope.client.errors import InvalidValue
 from convscope.client.images import Image, OptimizedImage
-from convscope.client.saving import written
+from convscope.client.saving import atomic_write
 from convscope.client.verdicts import Verdict
 
 __all__ = ["app"]
@@ -48,8 +48,8 @@ def list_images(
     chosen, features = (None, None) if layer is None else parse_layer(layer)
     rows = table("layer", ">feature", ">restart", ">objective", ">class", ">probability", "verdict")
     with settings.client() as client:
-        found = client.visualizations.list(name, chosen, features, format="none")
-        for count, image in enumerate(found, start=1):
+        images = client.visualizations.list(name, chosen, features, format="none")
+        for count, image in enumerate(images, start=1):
             print_json(_described(image)) if settings.json else rows.add_row(*_row(image))
             if count == limit:
                 break
@@ -77,11 +77,11 @@ def show(
     layer, feature = _image_name(image)
     with settings.client() as client:
         chosen = "png" if output else "none"
-        found = client.visualizations.get(name, layer, feature, restart=restart, format=chosen)
+        picture = client.visualizations.get(name, layer, feature, restart=restart, format=chosen)
     if output:
-        with written(output) as file:
-            file.write(found.png)
-    print_json({**_described(found), "file": output}) if settings.json else _print(found, output)
+        with atomic_write(output) as file:
+            file.write(picture.png)
+    print_json({**_described(picture), "file": output}) if settings.json else _print(picture, output)
 
 
 @app.command(cls=Command)
@@ -107,8 +107,8 @@ def export(
     if folder is not None:
         _check_new(folder)
     with settings.client() as client:
-        made = client.visualizations.export(name, folder or Path(name.rpartition("/")[2]), format=format)
-    print_json({"folder": made}) if settings.json else typer.echo(made)
+        target = client.visualizations.export(name, folder or Path(name.rpartition("/")[2]), format=format)
+    print_json({"folder": target}) if settings.json else typer.echo(target)
 
 
 def _image_name(text: str) -> tuple[str, int]:
@@ -121,7 +121,7 @@ def _image_name(text: str) -> tuple[str, int]:
 
 
 def _check_new(folder: Path) -> None:
-    """Tells before anything is fetched what would keep the folder from being made."""
+    """Check, before anything is fetched, that the folder can be created."""
     if not folder.name:
         raise InvalidValue("folder: a new folder needs a name; '', '.' and '/' are none")
     check_folder(folder.parent)
@@ -129,19 +129,19 @@ def _check_new(folder: Path) -> None:
 
 def _row(image: Image) -> tuple[str, ...]:
     best = image.best
-    figures = (f"{best.objective:z.3f}", *_taken_for(best))
-    return image.layer, str(image.feature), str(image.restart), *figures, _said(image.verdict)
+    figures = (f"{best.objective:z.3f}", *_format_prediction(best))
+    return image.layer, str(image.feature), str(image.restart), *figures, _format_verdict(image.verdict)
 
 
-def _taken_for(image: OptimizedImage) -> tuple[str, str]:
-    """The class that the model takes an image for and how sure it is; empty where it has no classes."""
+def _format_prediction(image: OptimizedImage) -> tuple[str, str]:
+    """Return the class that the model predicts for an image and how sure it is; empty where it has no classes."""
     if image.predicted_class is None or image.probability is None:
         return "", ""
     return str(image.predicted_class), f"{image.probability:.1%}"
 
 
-def _said(verdict: Verdict | None) -> str:
-    """A verdict in a line, as `unreachable, without a gradient (rescued)`."""
+def _format_verdict(verdict: Verdict | None) -> str:
+    """Return a verdict in a line, as ``unreachable, without a gradient (rescued)``."""
     if verdict is None:
         return ""
     broken = "" if verdict.iteration is None else f", at iteration {verdict.iteration}"
@@ -149,7 +149,7 @@ def _said(verdict: Verdict | None) -> str:
 
 
 def _described(image: Image) -> dict[str, object]:
-    """What is known of an image, without its pixels."""
+    """Return what is known of an image, without its pixels."""
     shown = ("name", "layer", "feature", "restart", "final", "best", "verdict", "spread", "cache_key")
     return {name: getattr(image, name) for name in shown}
 
@@ -159,9 +159,9 @@ def _print(image: Image, file: Path | None) -> None:
     rows.add_row("restart", str(image.restart))
     rows.add_row("objective", f"{image.best.objective:z.4f} after {image.best.iteration} steps")
     if image.best.predicted_class is not None:
-        rows.add_row("taken for", "class {} at {}".format(*_taken_for(image.best)))
+        rows.add_row("taken for", "class {} at {}".format(*_format_prediction(image.best)))
     if verdict := image.verdict:
-        rows.add_row("verdict", _said(verdict))
+        rows.add_row("verdict", _format_verdict(verdict))
         if verdict.upper_bound is not None:
             share = "" if verdict.reached is None else f"; {verdict.reached:.1%} of the way there from the start"
             rows.add_row("upper bound", f"{verdict.upper_bound:z.4f}{share}")

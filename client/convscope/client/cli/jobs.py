@@ -1,4 +1,4 @@
-"""`convscope jobs`."""
+"""``convscope jobs``."""
 
 from itertools import islice
 from pathlib import Path
@@ -48,10 +48,10 @@ def list_jobs(
     settings = settings_of(ctx, address, json=json)
     rows = table("job", "kind", "state", ">parts", "makes", "created")
     with settings.client() as client:
-        found = client.jobs(
+        jobs = client.jobs(
             states=states or (), kinds=kinds or (), labels=labels_of(labels), newest_first=not oldest_first
         )
-        for job in islice(found, limit):
+        for job in islice(jobs, limit):
             info = job.info
             if settings.json:
                 print_json(info)
@@ -167,7 +167,7 @@ def cancel(ctx: typer.Context, *, name: Name, address: Address = None, json: Jso
 
 @app.command(cls=Command)
 def delete(ctx: typer.Context, *, name: Name, address: Address = None, json: Json = False) -> None:
-    """Delete a job that has ended; the model that it made stays."""
+    """Delete a job that has ended; the model that it created stays."""
     settings = settings_of(ctx, address, json=json)
     with settings.client() as client:
         job = client.job(name)
@@ -185,7 +185,7 @@ def _example_row(example: Example) -> tuple[str, ...]:
 
 
 def _plain_example(example: Example) -> dict[str, object]:
-    """What is known of an example, without its image."""
+    """Return what is known of an example, without its image."""
     return {name: getattr(example, name) for name in ("index", "true_class", "predicted_class", "probability")}
 
 
@@ -202,7 +202,7 @@ def _plain_event(event: Event) -> dict[str, object]:
 
 
 def _raise_failure(job: Job[object], event: Finished) -> None:
-    """A watch that ends badly fails like any other command."""
+    """Raise the error of a watch that ended badly, so that it fails like any other command."""
     message = event.failure.message if event.failure else ""
     if event.state is JobState.CANCELLED:
         raise JobCancelled(job.name, message)
@@ -212,18 +212,18 @@ def _raise_failure(job: Job[object], event: Finished) -> None:
 
 def _print(info: JobInfo) -> None:
     rows = details("job", info.name)
-    for fact, told in _facts(info).items():
-        if told:
-            rows.add_row(fact, told)
-    for field, value in info.spec.items():
-        if field == "model":  # it stands above
+    for fact, value in _facts(info).items():
+        if value:
+            rows.add_row(fact, value)
+    for field, setting in info.spec.items():
+        if field == "model":  # already shown above
             continue
-        rows.add_row(field, _chosen(value) if field == "selections" else str(value))
+        rows.add_row(field, _chosen(setting) if field == "selections" else str(setting))
     console().print(rows)
 
 
 def _facts(info: JobInfo) -> dict[str, str]:
-    """What is told of a job beside its spec; what is empty need not be."""
+    """Return the facts shown of a job beside its spec; an empty one is left out."""
     parts = info.estimate.part_count if info.estimate else 1
     return {
         "name": info.display_name,
@@ -244,6 +244,6 @@ def _facts(info: JobInfo) -> dict[str, str]:
 
 
 def _chosen(selections: list[dict[str, Any]]) -> str:
-    """The layers and features of a visualization as `visualize` takes them: a model may have thousands."""
-    chosen = [(each.get("name", ""), each.get("list", {}).get("indices", ())) for each in selections]
+    """Return the layers and features of a visualization as ``visualize`` takes them: a model may have thousands."""
+    chosen = [(layer.get("name", ""), layer.get("list", {}).get("indices", ())) for layer in selections]
     return " ".join(f"{layer}:{features_text(features)}" for layer, features in chosen)

@@ -1,4 +1,4 @@
-"""`convscope up`, `serve`, `worker` and `admin`: hand over to the modules that do it, with all their arguments."""
+"""``convscope up``, ``serve``, ``worker`` and ``admin``: run the modules that do it, with all their arguments."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ __all__ = ["register", "require"]
 class _Program:
     module: str
     extra: str
-    # Modules of other projects that it cannot do without.
+    # Modules of other projects that it requires.
     needs: tuple[str, ...]
     help: str
 
@@ -44,7 +44,7 @@ _PROGRAMS = {
 
 
 def register(app: typer.Typer, *, panel: str) -> None:
-    """Adds the commands; they have their own --help."""
+    """Add the commands; they have their own --help."""
     for name, program in _PROGRAMS.items():
         app.command(
             name,
@@ -56,12 +56,12 @@ def register(app: typer.Typer, *, panel: str) -> None:
 
 
 def require(name: str) -> None:
-    """Raises MissingExtra if what a command runs is not installed."""
+    """Raise MissingExtra if what a command runs is not installed."""
     program = _PROGRAMS[name]
     missing = [module for module in program.needs if find_spec(module) is None]
     if missing:
-        wanted = f"pip install 'convscope[{program.extra}]'"
-        raise MissingExtra(f"convscope {name} needs {', '.join(missing)}: {wanted}")
+        install = f"pip install 'convscope[{program.extra}]'"
+        raise MissingExtra(f"convscope {name} needs {', '.join(missing)}: {install}")
 
 
 def _handover(name: str, program: _Program):  # type: ignore[no-untyped-def]

@@ -16,24 +16,24 @@ _NUMBERS = re.compile(r"(?P<first>\d+)(-(?P<last>\d+))?")
 
 
 def parse_convolutions(text: str | None) -> list[Convolution] | None:
-    """The convolutions of `16@5:relu/2,36`; `none` is an empty list."""
+    """Return the convolutions of ``16@5:relu/2,36``; ``none`` is an empty list."""
     if text is None:
         return None
     return [_convolution(item) for item in _items(text)]
 
 
 def parse_dense(text: str | None) -> list[Dense] | None:
-    """The hidden layers of `128:relu,64`; `none` is an empty list."""
+    """Return the hidden layers of ``128:relu,64``; ``none`` is an empty list."""
     if text is None:
         return None
-    found = [_matched(_DENSE, "dense", item, "UNITS[:ACTIVATION]") for item in _items(text)]
-    return [Dense(units=int(layer["units"] or 0), activation=layer["activation"]) for layer in found]
+    layers = [_matched(_DENSE, "dense", item, "UNITS[:ACTIVATION]") for item in _items(text)]
+    return [Dense(units=int(layer["units"] or 0), activation=layer["activation"]) for layer in layers]
 
 
 def parse_layers(texts: list[str]) -> dict[str | int, Features] | None:
-    """The choice of `conv1`, `logits:2`, `0:0-7,9`: a layer's name, or its index among the convolutions.
+    """Return the choice of ``conv1``, ``logits:2``, ``0:0-7,9``: a layer's name, or its index among the convolutions.
 
-    A layer that comes again has the features of both.
+    A layer that is repeated has the features of both.
     """
     chosen: dict[str | int, range | list[int] | None] = {}
     for text in texts:
@@ -44,7 +44,7 @@ def parse_layers(texts: list[str]) -> dict[str | int, Features] | None:
 
 
 def parse_layer(text: str) -> tuple[str, range | list[int] | None]:
-    """The layer of `conv1` or `conv1:0-7,9`, and its features, None for all."""
+    """Return the layer of ``conv1`` or ``conv1:0-7,9``, and its features, None for all."""
     layer, colon, features = text.partition(":")
     if not layer or (colon and not features):
         raise InvalidValue(f"layers: {text!r} is not of the form LAYER or LAYER:FEATURES")
@@ -52,13 +52,13 @@ def parse_layer(text: str) -> tuple[str, range | list[int] | None]:
 
 
 def parse_features(text: str) -> range | list[int]:
-    """The features of `0-7,9`: a range where it is a single one, else a list."""
+    """Return the features of ``0-7,9``: a range where it is a single one, else a list."""
     ranges = [_range(item.strip()) for item in text.split(",")]
     return ranges[0] if len(ranges) == 1 else [number for numbers in ranges for number in numbers]
 
 
 def features_text(features: Sequence[int]) -> str:
-    """Features, rising, as they are written: `0-7,9`."""
+    """Return rising features as they are written: ``0-7,9``."""
     runs = [[number for _, number in run] for _, run in groupby(enumerate(features), lambda item: item[1] - item[0])]
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
@@ -93,9 +93,9 @@ def _number(digits: str | None) -> int | None:
 
 
 def _range(item: str) -> range:
-    found = _matched(_NUMBERS, "layers", item, "FIRST or FIRST-LAST")
-    first = int(found["first"] or 0)
-    numbers = range(first, int(found["last"] or first) + 1)
+    bounds = _matched(_NUMBERS, "layers", item, "FIRST or FIRST-LAST")
+    first = int(bounds["first"] or 0)
+    numbers = range(first, int(bounds["last"] or first) + 1)
     if not numbers:
         raise InvalidValue(f"layers: {item!r} counts backwards")
     return numbers

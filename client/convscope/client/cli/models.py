@@ -1,4 +1,4 @@
-"""`convscope models`."""
+"""``convscope models``."""
 
 from hashlib import sha256
 from itertools import islice
@@ -23,7 +23,7 @@ app = typer.Typer(cls=Group, no_args_is_help=True, help="List, show, export and 
 
 Name = Annotated[str, name_of("model")]
 
-# What only `show` tells.
+# Facts that only ``show`` prints.
 _NOT_LISTED = {"layers", "lineage"}
 
 
@@ -44,8 +44,8 @@ def list_models(
     settings = settings_of(ctx, address, json=json)
     rows = table("model", "state", "dataset", ">steps", ">weights", "created")
     with settings.client() as client:
-        found = client.models(states=states or (), datasets=datasets or (), newest_first=not oldest_first)
-        for model in islice(found, limit):
+        models = client.models(states=states or (), datasets=datasets or (), newest_first=not oldest_first)
+        for model in islice(models, limit):
             if settings.json:
                 print_json(_listed(model))
             figures = (f"{model.step:,}", f"{model.parameter_count:,}", when(model.create_time))
@@ -98,12 +98,12 @@ def delete(ctx: typer.Context, *, name: Name, address: Address = None, json: Jso
 
 
 def _listed(model: Model) -> dict[str, object]:
-    """What a listing tells of a model."""
+    """Return the facts of a model that a listing has."""
     return {name: value for name, value in plain(model).items() if name not in _NOT_LISTED}
 
 
 def _history(client: Client, name: str) -> History | None:
-    """The training curve of a model; None where it is damaged, which leaves the model as good as ever."""
+    """Return the training curve of a model; None where it is damaged, which does not affect the model."""
     try:
         return client.history(name)
     except DataLoss:

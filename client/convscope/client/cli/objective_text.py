@@ -22,26 +22,26 @@ _LAYER = re.compile(r"[^:@\[\]()*\s]+")
 
 
 def parse_objectives(texts: list[str]) -> dict[str, Objective] | list[Objective] | None:
-    """The objectives of `edges=conv2:3 - 0.5*conv1`, `conv2:3@5,6`, `post(dense1:7)`, by name if any has one.
+    """Return the objectives of ``edges=conv2:3 - 0.5*conv1``, ``conv2:3@5,6``, ..., by name if any has one.
 
-    One without a name among others with names has the one that the server gives it, as `objectives[1]`.
+    An unnamed objective among named ones has the name that the server gives it, as ``objectives[1]``.
     """
     parsed = [_named(text.strip()) for text in texts]
     if not any(name for name, _ in parsed):
         return [objective for _, objective in parsed] or None
     names = [name or f"objectives[{number}]" for number, (name, _) in enumerate(parsed)]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InvalidValue(f"objectives: two have the name {twice!r}; give each a name of its own")
+        raise InvalidValue(f"objectives: two have the name {twice!r}; give them different names")
     return {name: objective for name, (_, objective) in zip(names, parsed, strict=True)}
 
 
 def parse_settings(texts: list[str]) -> dict[str, float | bool | None] | None:
-    """The settings of `transforms.jitter=0.1`, `decorrelate=false`, `fourier`."""
-    found: dict[str, float | bool | None] = {}
+    """Return the settings of ``transforms.jitter=0.1``, ``decorrelate=false``, ``fourier``."""
+    settings: dict[str, float | bool | None] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
-        found[name] = _value(name, value) if equals else None
-    return found or None
+        settings[name] = _value(name, value) if equals else None
+    return settings or None
 
 
 def _named(text: str) -> tuple[str, Objective]:
@@ -55,7 +55,7 @@ def _named(text: str) -> tuple[str, Objective]:
 
 
 def _is_name(name: str) -> bool:
-    """Whether an objective can be called so; names in brackets are those of objectives that have no other."""
+    """Return whether an objective can have this name; names in brackets are those of objectives that have no other."""
     faults = violations(objective_pb2.Objective(name=name))
     return bool(name) and "[" not in name and all(fault.field != _NAME.name for fault in faults)
 
@@ -80,14 +80,14 @@ def _term(text: str) -> Objective:
 def _what(text: str, tap: str | None = None) -> Objective:
     if call := _CALL.fullmatch(text):
         return _call(call["function"], call["inside"].strip(), tap)
-    if found := _FEATURE.fullmatch(text):
+    if match := _FEATURE.fullmatch(text):
         if "@" in text:
-            place = [None if found[name] is None else int(found[name]) for name in ("row", "column")]
-            return objectives.neuron(found["layer"], int(found["feature"]), *place, tap=tap)
-        return objectives.channel(found["layer"], int(found["feature"]), tap=tap)
-    if found := _DIRECTION.fullmatch(text):
-        components = found["vector"].split(",") if found["vector"].strip() else []
-        return objectives.direction(found["layer"], [_real(component) for component in components], tap=tap)
+            place = [None if match[name] is None else int(match[name]) for name in ("row", "column")]
+            return objectives.neuron(match["layer"], int(match["feature"]), *place, tap=tap)
+        return objectives.channel(match["layer"], int(match["feature"]), tap=tap)
+    if match := _DIRECTION.fullmatch(text):
+        components = match["vector"].split(",") if match["vector"].strip() else []
+        return objectives.direction(match["layer"], [_real(component) for component in components], tap=tap)
     if _LAYER.fullmatch(text):
         return objectives.layer(text, tap=tap)
     raise _unknown(text)

@@ -1,4 +1,4 @@
-"""Options that every command has, and what they mean to a command."""
+"""Options that the commands share, and what they mean."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,7 +60,7 @@ PriorityOption = Annotated[
     typer.Option(
         "--priority",
         metavar="PRIORITY",
-        help="How soon it is taken up: low, normal or high. [dim]Default: normal.[/]",
+        help="How soon it is started: low, normal or high. [dim]Default: normal.[/]",
     ),
 ]
 DeviceOption = Annotated[
@@ -86,23 +86,23 @@ DryRun = Annotated[
     bool,
     typer.Option("--dry-run", metavar="", help="Only check the job, and print an estimate of what it would take."),
 ]
-Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for the files; made if need be.")]
+Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder for the files; created if missing.")]
 
 
 def name_of(resource: str) -> Any:
-    """The argument that names a job, model or dataset."""
+    """Return the argument that names a job, model or dataset."""
     return typer.Argument(metavar=resource.upper(), help=f"Name of the {resource}, {resource}s/ID or ID.")
 
 
 def labels_of(given: list[str] | None) -> dict[str, str]:
-    """The labels of `NAME=VALUE`; what has no `=` has an empty value.
+    """Return the labels of ``NAME=VALUE``; what has no ``=`` has an empty value.
 
     Raises:
         InvalidValue: A name is given twice.
     """
     labels: dict[str, str] = {}
-    for each in given or ():
-        name, _, value = each.partition("=")
+    for text in given or ():
+        name, _, value = text.partition("=")
         if name in labels:
             raise InvalidValue(f"labels: {name!r} is given twice")
         labels[name] = value
@@ -110,7 +110,7 @@ def labels_of(given: list[str] | None) -> dict[str, str]:
 
 
 def one_of(what: str, kind: type[StrEnum]) -> Any:
-    """The option of a listing that leaves out what has another state or kind."""
+    """Return the option of a listing that keeps only items of the given states or kinds."""
     return typer.Option(f"--{what}", metavar=what.upper(), help=f"Only {', '.join(kind)}; may be repeated.")
 
 
@@ -122,11 +122,11 @@ class Settings:
     json: bool
 
     def client(self) -> Client:
-        """A client of the chosen server."""
+        """Return a client of the chosen server."""
         return Client(self.address)
 
 
 def settings_of(ctx: typer.Context, address: str | None, *, json: bool) -> Settings:
-    """What was said after the command, else what was said before it."""
+    """Return the settings given after the command, else those given before it."""
     above = ctx.find_object(Settings) or Settings(address=None, json=False)
     return Settings(address=address or above.address, json=json or above.json)

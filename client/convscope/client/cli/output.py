@@ -18,23 +18,23 @@ __all__ = ["console", "details", "plain", "print_deleted", "print_json", "table"
 
 
 def console() -> Console:
-    """The standard output; as wide as the text where it is no terminal, so that nothing is cut."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=200, soft_wrap=True)
+    """Return the standard output; as wide as the text where it is not a terminal, so that nothing is cut."""
+    output = Console(highlight=False)
+    return output if output.is_terminal else Console(highlight=False, width=200, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
-    """Prints one JSON object on one line."""
+    """Print one JSON object on one line."""
     typer.echo(json.dumps(plain(value), allow_nan=False))
 
 
 def print_deleted(name: str, *, json: bool) -> None:
-    """Says that something is gone."""
+    """Say that something was deleted."""
     print_json({"deleted": name}) if json else typer.echo(f"deleted {name}")
 
 
 def plain(value: object) -> Any:
-    """The value as JSON has it: dataclasses as objects, arrays as lists, images left out, NaN as null."""
+    """Return the value as JSON has it: dataclasses as objects, arrays as lists, images left out, NaN as null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {name: plain(field) for name, field in fields.items() if not _is_image(field)}
@@ -56,31 +56,31 @@ def _scalar(value: object) -> Any:
 
 
 class _Table(Table):
-    """A table whose cells are shown to the letter: names and messages of a server may have brackets."""
+    """A table whose cells are plain text without markup: names and messages of a server may have brackets."""
 
     def add_row(self, *cells: Any, **settings: Any) -> None:
-        """Adds a row."""
+        """Add a row."""
         super().add_row(*map(Text, cells), **settings)
 
 
 def table(*columns: str) -> Table:
-    """An empty table; a column named with a leading `>` is set to the right."""
-    made = _Table(box=box.SIMPLE_HEAD, header_style="bold")
+    """Return an empty table; a column named with a leading ``>`` is right-aligned."""
+    rows = _Table(box=box.SIMPLE_HEAD, header_style="bold")
     for column in columns:
         justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
-        made.add_column(Text(column.removeprefix(">")), justify=justify, no_wrap=True)
-    return made
+        rows.add_column(Text(column.removeprefix(">")), justify=justify, no_wrap=True)
+    return rows
 
 
 def details(kind: str, name: str) -> Table:
-    """An empty table of what is known of one thing, a line each; what is long goes on below."""
-    made = table(kind, name)
-    made.columns[-1].no_wrap, made.columns[-1].overflow = False, "fold"
-    return made
+    """Return an empty table of what is known of one thing, a line each; long values are wrapped."""
+    rows = table(kind, name)
+    rows.columns[-1].no_wrap, rows.columns[-1].overflow = False, "fold"
+    return rows
 
 
 def when(moment: datetime | None) -> str:
-    """A moment in this machine's time zone, to the second."""
+    """Return a moment in this machine's time zone, to the second."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
 
 

@@ -1,4 +1,4 @@
-"""`convscope train`."""
+"""``convscope train``."""
 
 from typing import Annotated
 

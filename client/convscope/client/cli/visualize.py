@@ -1,4 +1,4 @@
-"""`convscope visualize`."""
+"""``convscope visualize``."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,7 +111,7 @@ def visualize(
         int,
         typer.Option(
             metavar="N",
-            help="Images of the way to keep with each image, evenly spaced from the start to the last update. "
+            help="Intermediate images to keep with each image, evenly spaced from the start to the last update. "
             "[dim]Default: 0.[/]",
             rich_help_panel=_HOW,
         ),
@@ -134,7 +134,7 @@ def visualize(
     address: Address = None,
     json: Json = False,
 ) -> None:
-    """Find the image that each feature likes to see the most.
+    """Find the image that activates each feature the most.
 
     Saves images.npz and, with matplotlib, one grid of images for each layer and objective.
 
@@ -202,7 +202,7 @@ def _print(result: VisualizeResult, files: list[Path]) -> None:
 
 
 def _unusual(images: list[Image]) -> str:
-    """How many images have each verdict that is a warning, as `2 constant; 1 unreachable, without a gradient`."""
+    """Count the images with each verdict that is a warning, as ``2 constant; 1 unreachable, without a gradient``."""
     verdicts = [image.verdict for image in images]
     outcomes = [str(verdict) for verdict in verdicts if verdict and verdict.outcome is not Outcome.NORMAL]
-    return "; ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
+    return "; ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(outcomes))

@@ -1,4 +1,4 @@
-"""Waiting for a job, and for what is made of its result, at the terminal."""
+"""Waiting for a job, and for files of its result, at the terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +19,9 @@ R = TypeVar("R")
 
 
 def await_result(job: Job[R], *, detach: bool, json: bool) -> R:
-    """The job's result, with its name and a progress bar on stderr; leaves at once with the name if detached.
+    """Return the job's result, with its name and a progress bar on stderr; exit at once with the name if detached.
 
-    A job that was only validated is told of instead. Ctrl-C leaves the job alone, and says so.
+    Of a job that was only validated, the estimate is printed instead. Ctrl-C leaves the job running, and says so.
     """
     if not job.name:
         print_json(job.info) if json else typer.echo(_preview(job.info))
@@ -39,7 +39,7 @@ def await_result(job: Job[R], *, detach: bool, json: bool) -> R:
 
 
 def _preview(info: JobInfo) -> str:
-    """What a job would take, as `would take 3 parts, about 12 s of one worker and 4 MB`."""
+    """Return what a job would take, as ``would take 3 parts, about 12 s of one worker and 4 MB``."""
     if info.estimate is None:
         return f"would wait for {info.model}; what it takes can be said when that is made"
     parts = "1 part" if info.estimate.part_count == 1 else f"{info.estimate.part_count} parts"
@@ -49,7 +49,7 @@ def _preview(info: JobInfo) -> str:
 
 @contextmanager
 def saving(job: Job[Any]) -> Iterator[None]:
-    """Says, where files cannot be saved, that the images are there all the same."""
+    """Say, where files cannot be saved, that the server still has the images."""
     try:
         yield
     except OSError:
@@ -59,7 +59,7 @@ def saving(job: Job[Any]) -> Iterator[None]:
 
 @contextmanager
 def steps(title: str, *, silent: bool) -> Iterator[Step | None]:
-    """What is to be called as each step of some work begins, with a bar on stderr that shows it; None if silent."""
+    """Yield a function to call as each step of some work begins, which moves a bar on stderr; None if silent."""
     if silent:
         yield None
         return
@@ -69,5 +69,5 @@ def steps(title: str, *, silent: bool) -> Iterator[Step | None]:
 
 
 def leave(job: Job[Any]) -> None:
-    """Says that the job goes on, and what can be done about it."""
-    report(f"{job.name} goes on; watch it: convscope jobs watch {job.name}; stop it: convscope jobs cancel {job.name}")
+    """Say that the job keeps running, and what can be done about it."""
+    report(f"{job.name} runs on; watch it: convscope jobs watch {job.name}; stop it: convscope jobs cancel {job.name}")

@@ -1,4 +1,4 @@
-"""`convscope workers` and `convscope status`."""
+"""``convscope workers`` and ``convscope status``."""
 
 from collections import Counter
 from typing import Annotated
@@ -13,8 +13,8 @@ from convscope.client.resources import Worker
 
 __all__ = ["status", "workers"]
 
-# Jobs that are counted at most: the status is a look, not a census.
-_MOST_JOBS = 1_000
+# Jobs that are counted at most: an exact count could take long.
+_MAX_JOBS = 1_000
 
 
 def workers(
@@ -35,12 +35,12 @@ def workers(
             part = str(worker.part) if worker.job else ""
             state = f"{worker.state}, warm" if worker.warm else str(worker.state)
             name = worker.name.removeprefix("workers/")
-            told = (worker.job, part, worker.version, when(worker.heartbeat_time))
-            rows.add_row(name, worker.host, worker.device, state, *told)
+            cells = (worker.job, part, worker.version, when(worker.heartbeat_time))
+            rows.add_row(name, worker.host, worker.device, state, *cells)
     if not settings.json:
-        asked = devices or states
+        filtered = devices or states
         console().print(
-            rows if rows.row_count else "no such workers" if asked else "no workers; start one: convscope worker"
+            rows if rows.row_count else "no such workers" if filtered else "no workers; start one: convscope worker"
         )
 
 
@@ -60,9 +60,9 @@ def status(ctx: typer.Context, *, address: Address = None, json: Json = False) -
     console().print(rows)
 
 
-def _worker_counts(found: list[Worker]) -> dict[str, int | str]:
-    states = Counter(worker.state for worker in found)
-    devices = Counter(worker.device for worker in found if worker.state is not WorkerState.SILENT)
+def _worker_counts(workers: list[Worker]) -> dict[str, int | str]:
+    states = Counter(worker.state for worker in workers)
+    devices = Counter(worker.device for worker in workers if worker.state is not WorkerState.SILENT)
     by_device = ", ".join(f"{count} {device}" for device, count in sorted(devices.items()))
     busy, silent = states[WorkerState.BUSY], states[WorkerState.SILENT]
     return {"workers": by_device or "none", "workers_busy": busy, "workers_silent": silent}
@@ -71,6 +71,6 @@ def _worker_counts(found: list[Worker]) -> dict[str, int | str]:
 def _job_counts(client: Client) -> dict[str, int | str]:
     counts: dict[str, int | str] = {}
     for state in (JobState.RUNNING, JobState.QUEUED, JobState.WAITING):
-        count = sum(1 for _, _job in zip(range(_MOST_JOBS), client.jobs(states=state), strict=False))
-        counts[f"jobs_{state}"] = f"{_MOST_JOBS:,} or more" if count == _MOST_JOBS else count
+        count = sum(1 for _, _job in zip(range(_MAX_JOBS), client.jobs(states=state), strict=False))
+        counts[f"jobs_{state}"] = f"{_MAX_JOBS:,} or more" if count == _MAX_JOBS else count
     return counts

@@ -1,4 +1,4 @@
-"""The tutorial, from an untrained network to what every feature likes to see, through the service."""
+"""The tutorial, from an untrained network to the image that activates each feature most, through the service."""
 
 from convscope.client.demo.interrupts import Interrupts
 from convscope.client.demo.server import LocalServer

@@ -10,9 +10,9 @@ __all__ = ["Interrupts"]
 
 
 class Interrupts:
-    """A context manager in which SIGINT, SIGTERM and SIGHUP all raise KeyboardInterrupt, but not inside `held()`.
+    """A context manager in which SIGINT, SIGTERM and SIGHUP all raise KeyboardInterrupt, but not inside ``held()``.
 
-    Once one has ended the block, all others are ignored: the process is on its way out.
+    Once one has ended the block, all others are ignored: the process is about to exit.
     """
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         leaving = kind is not None and issubclass(kind, KeyboardInterrupt)
-        for number, handler in self._before.items():  # who is on the way out already need not be told again
+        for number, handler in self._before.items():  # already about to exit
             signal.signal(number, signal.SIG_IGN if leaving else handler)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Holds interrupts back until the end of the block."""
+        """Hold interrupts back until the end of the block."""
         self._held += 1
         try:
             yield

@@ -1,4 +1,4 @@
-"""A server for the time of the demo: `convscope up` as a child, everything in a temporary folder."""
+"""A server for the time of the demo: ``convscope up`` as a child, everything in a temporary folder."""
 
 import atexit
 import os
@@ -19,7 +19,7 @@ __all__ = ["LocalServer"]
 _MAX_FOLDER = 60
 # Seconds to wait for the server: importing TensorFlow on a cold and slow disk takes a minute.
 _READY_TIMEOUT = 180.0
-# Seconds that an orderly end may take before it becomes a disorderly one.
+# Seconds that the server may take to stop before it is killed.
 _STOP_TIMEOUT = 40.0
 # Lines of the log that are shown when something went wrong.
 _TAIL = 20
@@ -30,7 +30,7 @@ _FOREIGN = {
 
 
 class LocalServer:
-    """A running `convscope up`, on a unix socket that only this user can reach. `stop` leaves nothing behind."""
+    """A running ``convscope up``, on a unix socket that only this user can reach. ``stop`` leaves nothing behind."""
 
     def __init__(self) -> None:
         self._folder = _private_folder()
@@ -51,17 +51,17 @@ class LocalServer:
             "1",
         ]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603  this very Python, with arguments made here
+            self._process = subprocess.Popen(  # noqa: S603  this very Python, with arguments from here
                 [sys.executable, *command, "--die-with-parent"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is for the demo alone, which then stops the server
-                env=_environment() | {"TMPDIR": str(temporary)},  # what processes leave there goes with the folder
+                env=_environment() | {"TMPDIR": str(temporary)},  # its files are removed with the folder
             )
 
     def wait_until_ready(self) -> None:
-        """Returns when jobs can be submitted.
+        """Wait until jobs can be submitted.
 
         Raises:
             StartupError: The server ended or took too long.
@@ -76,12 +76,12 @@ class LocalServer:
             line += piece
 
     def log_tail(self) -> str:
-        """The last lines of the server's log."""
+        """Return the last lines of the server's log."""
         text = self._log.read_text(errors="replace") if self._log.exists() else ""
         return "\n".join(text.splitlines()[-_TAIL:])
 
     def stop(self) -> None:
-        """Stops the server and removes its folder; does nothing the second time."""
+        """Stop the server and remove its folder; do nothing the second time."""
         process: subprocess.Popen[bytes] | None = getattr(self, "_process", None)
         if process and process.poll() is None:
             process.terminate()
@@ -97,7 +97,7 @@ class LocalServer:
 
 
 def _private_folder() -> Path:
-    """A new folder with mode 0700 whose path is short enough for sockets."""
+    """Return a new folder with mode 0700 whose path is short enough for sockets."""
     folder = Path(tempfile.mkdtemp(prefix="convscope-"))
     if len(os.fsencode(folder)) <= _MAX_FOLDER:
         return folder
@@ -110,7 +110,7 @@ def _environment() -> dict[str, str]:
 
 
 def _reuse_data(folder: Path) -> None:
-    """Lets the server use datasets that an earlier one downloaded."""
+    """Let the server use datasets that an earlier one downloaded."""
     home = Path(os.environ.get("CONVSCOPE_HOME") or Path.home() / ".convscope")
     if (home / "data").is_dir():
         (folder / "data").symlink_to((home / "data").absolute())

@@ -23,16 +23,16 @@ __all__ = ["Demo", "DemoResult"]
 
 R = TypeVar("R")
 
-# The tutorial looks closely at this class, for so many iterations.
+# The class whose ascent the demo prints, and its iterations.
 _CLASS, _CLASS_ITERATIONS = 2, 10
 # What the overview shows of the network, by layer.
 _OVERVIEW = {
     "conv2": "what filters of the second convolution like to see",
     "logits": "what its classes, the digits 0 to 9, like to see",
 }
-# Its pixels per inch: it is a picture for a page, and a thousand pixels wide.
+# Pixels per inch of the overview: a thousand pixels wide, for a page.
 _OVERVIEW_DPI = 100
-# Steps between reports, as in the tutorial; less in a short run, for the sake of the curve.
+# Steps between reports, as in the tutorial; fewer in a short run, so that the curve has enough points.
 _REPORT_INTERVAL = 100
 # Measurements on the validation split over the whole training.
 _VALIDATIONS = 10
@@ -50,7 +50,7 @@ class DemoResult:
 
 
 class Demo:
-    """The tutorial on one server; `jobs` are those it has submitted so far."""
+    """The tutorial on one server; ``jobs`` are those it has submitted so far."""
 
     def __init__(self, client: Client, console: Console, folder: Path) -> None:
         self._client = client
@@ -59,7 +59,7 @@ class Demo:
         self.jobs: list[Job[Any]] = []
 
     def run(self, iterations: int) -> DemoResult:
-        """Submits the jobs in two goes, each with those that wait for a model of the same go, and follows them."""
+        """Submit the jobs in two rounds, each with those that wait for a model of the same round, and follow them."""
         client = self._client
         start = self._submit(client.train(iterations=0))
         before = self._submit(client.evaluate(start, max_errors=0))
@@ -88,7 +88,7 @@ class Demo:
         return DemoResult(untrained=untrained, training=trained, trained=evaluation, features=images, files=files)
 
     def cancel(self) -> None:
-        """Asks every job that was submitted to stop, the last one first, as far as the server can be reached."""
+        """Ask every job that was submitted to stop, the last one first, as far as the server can be reached."""
         with suppress(Unavailable):
             for job in reversed(self.jobs):
                 with suppress(NotFound, FailedPrecondition):

@@ -1,8 +1,8 @@
-"""The tutorial's figures, drawn with matplotlib (`pip install 'convscope[plot]'`).
+"""The tutorial's figures, drawn with matplotlib (``pip install 'convscope[plot]'``).
 
-Each function returns a `matplotlib.figure.Figure`; save it with `figure.savefig("name.png")`. None touches pyplot or a
-display, so they work on a server. Pixel values always span 0 to 1: 0 is white and 1 is black, whatever the image holds.
-A figure has 160 pixels per inch, or as many as keep it at 20 million pixels and its sides at 32,000.
+Each function returns a ``matplotlib.figure.Figure``; save it with ``figure.savefig("name.png")``. None touches pyplot
+or a display, so they work on a server. Pixel values always span 0 to 1: 0 is white and 1 is black, for every
+image. A figure has 160 pixels per inch, or as many as keep it at 20 million pixels and its sides at 32,000.
 """
 
 from convscope.client.plots.confusion import plot_confusion_matrix

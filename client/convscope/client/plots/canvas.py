@@ -1,4 +1,4 @@
-"""What all figures share: no pyplot, absolute greys, and a clear word where matplotlib is missing."""
+"""What all figures share: no pyplot, absolute greys, and a clear error where matplotlib is missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MAX_SIDE = 32_000
 
 
 def require_matplotlib() -> None:
-    """Raises MissingExtra if plots cannot be drawn."""
+    """Raise MissingExtra if plots cannot be drawn."""
     try:
         import matplotlib.figure  # noqa: F401, PLC0415  only looked for
     except ImportError as error:
@@ -35,7 +35,7 @@ def require_matplotlib() -> None:
 
 
 def new_figure(width: float, height: float, title: str | None = None) -> Figure:
-    """An empty figure, its sides in inches; what is large has fewer pixels in each, to keep their number bounded."""
+    """Return an empty figure, sides in inches; a large one has fewer pixels per inch, to bound their number."""
     require_matplotlib()
     from matplotlib.figure import Figure  # noqa: PLC0415  an extra, loaded when needed
 
@@ -51,7 +51,7 @@ def _dpi(width: float, height: float) -> float:
 
 
 def bare(axes: Axes) -> None:
-    """Takes away ticks and lightens the frame."""
+    """Remove ticks and lighten the frame."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -60,7 +60,7 @@ def bare(axes: Axes) -> None:
 
 
 def checked_images(images: ArrayLike) -> NDArray[Any]:
-    """Images as [n, height, width, channels], from that or [n, height, width]; channels are 1 or 3.
+    """Return images as [n, height, width, channels], from that or [n, height, width]; channels are 1 or 3.
 
     Raises:
         InvalidValue: Another shape, or no image.
@@ -74,18 +74,18 @@ def checked_images(images: ArrayLike) -> NDArray[Any]:
 
 
 def show_image(axes: Axes, image: NDArray[Any], *, smooth: bool) -> None:
-    """Draws an image [height, width, channels], with or without interpolation between its pixels."""
+    """Draw an image [height, width, channels], with or without interpolation between its pixels."""
     pixels, style = drawn(image, smooth=smooth)
     axes.imshow(pixels, **style)
     bare(axes)
 
 
 def drawn(image: NDArray[Any], *, smooth: bool) -> tuple[NDArray[Any], dict[str, Any]]:
-    """What matplotlib is to draw of an image [height, width, channels], and how: absolute greys, or colours."""
+    """Return what matplotlib is to draw of an image [height, width, channels], and how: absolute greys, or colours."""
     from matplotlib.colors import Normalize  # noqa: PLC0415  an extra, loaded when needed
 
     style: dict[str, Any] = {"interpolation": "spline16" if smooth else "nearest"}
     if image.shape[-1] == 1:
         return image[..., 0], style | {"cmap": "binary", "norm": Normalize(0, 1)}
-    # A quarter of the memory of floats, of which a figure keeps a copy; what is no number is white, as it is in greys.
+    # A quarter of the memory of floats, of which a figure keeps a copy; NaN is white, as it is in greys.
     return np.rint(np.nan_to_num(image, nan=1).clip(0, 1) * 255).astype(np.uint8), style

@@ -25,7 +25,7 @@ _GAMMA = 0.35
 
 
 def plot_confusion_matrix(cm: ArrayLike, classes: Sequence[Any] | None = None) -> Figure:
-    """A confusion matrix with its counts.
+    """Draw a confusion matrix with its counts.
 
     Args:
         cm: Whole numbers [C, C]; rows are true classes, columns predicted ones.
@@ -70,7 +70,7 @@ def _draw(figure: Figure, matrix: NDArray[Any], names: list[str]) -> None:
 
 
 def _count(axes: Axes, matrix: NDArray[Any], shade: NDArray[Any]) -> None:
-    """Writes each count in its cell, light on dark; zeros recede."""
+    """Write each count in its cell, light on dark; zeros recede."""
     size = min(9.0, 90 / len(matrix) + 2)
     for (row, column), count in np.ndenumerate(matrix):
         colour = "white" if shade[row, column] > 0.6 else (INK if count else "#c8c8c8")

@@ -23,7 +23,7 @@ _SMOOTHING = 0.03
 
 
 def plot_training_curve(history: History) -> Figure:
-    """Accuracy and loss over the training steps: each report thin, their running mean bold.
+    """Draw accuracy and loss over the training steps: each report thin, their running mean bold.
 
     Raises:
         MissingExtra: matplotlib is not installed.
@@ -61,14 +61,14 @@ def _curve(axes: Axes, steps: NDArray[np.int64], values: NDArray[np.float64], co
 
 
 def _running_mean(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:
-    """The mean over `span` values around each, over fewer near the ends."""
+    """Return the mean over ``span`` values around each, over fewer near the ends."""
     ones = np.ones(span)
     mean: NDArray[np.float64] = np.convolve(values, ones, "same") / np.convolve(np.ones_like(values), ones, "same")
     return mean
 
 
 def _leads(value: float) -> bool:
-    """Whether a tick between powers of ten deserves its number: 2 and 5 do."""
+    """Return whether a tick between powers of ten deserves its number: 2 and 5 do."""
     return f"{value:e}"[0] in "25"
 
 

@@ -36,13 +36,13 @@ def plot_features(
     columns: int | None = None,
     verdicts: Sequence[Verdict | None] | None = None,
 ) -> Figure:
-    """A grid of images, each titled with the number of its feature.
+    """Draw a grid of images, each titled with the number of its feature.
 
     Of more than 4096 images, or more than 320 rows, the first are drawn, and the title says how many there are.
 
     Args:
         images: [n, height, width] or [n, height, width, channels] with 1 or 3 channels, n >= 1, values 0 to 1.
-        features: n feature numbers, or whatever else is to stand above the images. Default: 0 to n - 1.
+        features: n feature numbers, or other labels above the images. Default: 0 to n - 1.
         smooth: Interpolate between pixels (spline16); else each pixel is a square.
         title: Above the grid.
         columns: Columns of the grid, 1 to 320. Default: as many as fill a wide rectangle with few empty places, or
@@ -50,7 +50,7 @@ def plot_features(
         verdicts: n verdicts; what is not normal is written below its image.
 
     Raises:
-        InvalidValue: Lengths that differ, no image, a shape that is no image, or columns out of range.
+        InvalidValue: Lengths that differ, no image, another shape, or columns out of range.
         MissingExtra: matplotlib is not installed.
     """
     images = checked_images(images)
@@ -68,12 +68,12 @@ def plot_features(
         columns,
         images.shape[1:],
         side=0.8 if columns > 8 else 1.0,
-        lines=max(len(each.splitlines()) for each in warnings),
+        lines=max(len(text.splitlines()) for text in warnings),
         smooth=smooth,
         title=_title(title, count, len(images)),
     )
-    for i, said in enumerate(warnings):
-        grid.show(*divmod(i, columns), images[i], str(numbers[i]), said)
+    for i, text in enumerate(warnings):
+        grid.show(*divmod(i, columns), images[i], str(numbers[i]), text)
     return grid.figure
 
 
@@ -84,7 +84,7 @@ def _title(title: str | None, drawn: int, count: int) -> str | None:
 
 
 def _columns(count: int) -> int:
-    """The width of a grid with the fewest empty places, about 1.6 times as wide as high, or square if it is large."""
+    """Return the columns of the grid with the fewest empty places: about 1.6 times as wide as high, square if large."""
     root = math.sqrt(count)
     most = _MAX_COLUMNS if count <= _MAX_COLUMNS**2 else math.ceil(1.25 * root)
     widths = range(min(math.ceil(root), most), min(count, most, math.ceil(2.6 * root)) + 1)

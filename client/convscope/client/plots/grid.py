@@ -58,7 +58,7 @@ class Grid:
         return self._sheet.figure
 
     def show(self, row: int, column: int, image: NDArray[Any], label: str, warning: str = "") -> None:
-        """Draws an image [height, width, channels] with its label above it, framed and marked by a warning if any."""
+        """Draw an image [height, width, channels] with its label above it, framed and marked by a warning if any."""
         width, height = self._size
         middle, top = self._left + column * self._pitch[0] + self._side / 2, self._image_top(row)
         frame = _WARNING if warning else None
@@ -68,7 +68,7 @@ class Grid:
             self._sheet.write(warning, middle, top + height + 0.025, 6, color=_WARNING, va="top")
 
     def name_row(self, row: int, name: str) -> None:
-        """Writes a name beside the first image of a row."""
+        """Write a name beside the first image of a row."""
         middle = self._image_top(row) + self._size[1] / 2
         self._sheet.write(name, self._left - 0.08, middle, 8, ha="right", va="center")
 
@@ -77,6 +77,6 @@ class Grid:
 
 
 def fitted(shape: tuple[int, ...], side: float) -> tuple[float, float]:
-    """Width and height in inches of an image [height, width, channels] whose longer side is given."""
+    """Return width and height in inches of an image [height, width, channels] whose longer side is given."""
     height, width = shape[:2]
     return side * width / max(height, width), side * height / max(height, width)

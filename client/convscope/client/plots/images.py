@@ -19,7 +19,7 @@ __all__ = ["plot_image", "plot_images"]
 
 
 def plot_image(image: ArrayLike, *, title: str | None = None, smooth: bool = False) -> Figure:
-    """One image, [height, width] or [height, width, channels] with 1 or 3 channels, values 0 to 1.
+    """Draw one image, [height, width] or [height, width, channels] with 1 or 3 channels, values 0 to 1.
 
     Raises:
         InvalidValue: Another shape.
@@ -33,7 +33,7 @@ def plot_image(image: ArrayLike, *, title: str | None = None, smooth: bool = Fal
 def plot_images(
     images: ArrayLike, cls_true: Sequence[Any], cls_pred: Sequence[Any] | None = None, *, smooth: bool = False
 ) -> Figure:
-    """Up to nine images in a 3x3 grid, with the true and the predicted class of each below it.
+    """Draw up to nine images in a 3x3 grid, with the true and the predicted class of each below it.
 
     Args:
         images: [n, height, width] or [n, height, width, channels], n <= 9, values 0 to 1.
@@ -42,7 +42,7 @@ def plot_images(
         smooth: Interpolate between pixels.
 
     Raises:
-        InvalidValue: Lengths that differ, more than nine images, or a shape that is no image.
+        InvalidValue: Lengths that differ, more than nine images, or another shape.
         MissingExtra: matplotlib is not installed.
     """
     images = np.asarray(images)

@@ -23,7 +23,7 @@ _TITLE, _SIDE = 0.4, 0.9
 
 
 def plot_overview(bands: Mapping[str, ArrayLike], *, columns: int = 10, rows: int = 2) -> Figure:
-    """The first images of several layers, one band of images below the other.
+    """Draw the first images of several layers, one band of images below the other.
 
     Args:
         bands: For each band its title and its images: [n, height, width] or [n, height, width, channels] with 1 or 3
@@ -32,7 +32,7 @@ def plot_overview(bands: Mapping[str, ArrayLike], *, columns: int = 10, rows: in
         rows: Rows of a band at most, at least 1; images beyond them are left out.
 
     Raises:
-        InvalidValue: No band, a number below 1, or a shape that is no image.
+        InvalidValue: No band, a number below 1, or another shape of images.
         MissingExtra: matplotlib is not installed.
     """
     if not bands or columns < 1 or rows < 1:

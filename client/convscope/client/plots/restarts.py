@@ -23,9 +23,9 @@ _MAX_ROWS, _MAX_COLUMNS = 40, 16
 
 
 def plot_restarts(layer: LayerImages, *, smooth: bool = True, title: str | None = None) -> Figure:
-    """A row of images for each feature: its restarts from the highest objective to the lowest, with their objectives.
+    """Draw a row of images for each feature: its restarts from the highest objective to the lowest, with the values.
 
-    Beside the row is the feature's number; an objective of one's own has none.
+    Beside the row is the feature's number; a custom objective has none.
 
     Args:
         layer: A layer's images, several for each feature. The first 40 features and best 16 restarts are drawn.
@@ -33,7 +33,7 @@ def plot_restarts(layer: LayerImages, *, smooth: bool = True, title: str | None 
         title: Above the grid. Default: the layer's name.
 
     Raises:
-        InvalidValue: No image, or a shape that is no image.
+        InvalidValue: No image, or another shape.
         MissingExtra: matplotlib is not installed.
     """
     rows = [_best_first(layer, feature) for feature in np.unique(layer.features)[:_MAX_ROWS]]
@@ -62,7 +62,7 @@ def plot_restarts(layer: LayerImages, *, smooth: bool = True, title: str | None 
 
 
 def _best_first(layer: LayerImages, feature: int) -> list[int]:
-    """The places of a feature's images in the layer."""
+    """Return the places of a feature's images in the layer."""
     places = np.flatnonzero(layer.features == feature)
     order = np.argsort(-layer.best.objective[places], kind="stable")
     return [int(place) for place in places[order][:_MAX_COLUMNS]]

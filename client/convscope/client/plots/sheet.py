@@ -1,4 +1,4 @@
-"""A figure for any number of images, placed by whoever draws them."""
+"""A figure for any number of images, placed by the caller."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Sheet:
         smooth: bool,
         frame: str | None = None,
     ) -> None:
-        """Draws an image [height, width, channels] in `size`, its width and height; `frame` is a colour to stand out.
+        """Draw an image [height, width, channels] in ``size`` = (width, height); ``frame`` is a colour to stand out.
 
-        `Axes.imshow` and `add_patch` do the same and fit the axes to it, which takes longer than all the rest.
+        ``Axes.imshow`` and ``add_patch`` do the same and fit the axes to it, which takes longer than all else.
         """
         from matplotlib.image import AxesImage  # noqa: PLC0415  an extra, loaded when needed
         from matplotlib.patches import Rectangle  # noqa: PLC0415  the same
@@ -60,6 +60,6 @@ class Sheet:
         )
 
     def write(self, text: str, x: float, y: float, size: float, **style: Any) -> None:
-        """Writes plain text, `size` points high, centred above y unless the style says otherwise."""
+        """Write plain text, ``size`` points high, centred above y unless the style says otherwise."""
         plain: dict[str, Any] = {"fontsize": size, "color": INK, "ha": "center", "parse_math": False}
         self._axes.text(x, y, text, **plain | style)

@@ -1,4 +1,4 @@
-"""What a figure says of images that cannot be believed."""
+"""Warnings in a figure about images that cannot be trusted."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["check_verdicts", "warning"]
 
 
 def check_verdicts(verdicts: Sequence[Verdict | None] | None, count: int) -> None:
-    """Raises InvalidValue unless there are as many verdicts as images, or none."""
+    """Raise InvalidValue unless there are as many verdicts as images, or none."""
     if verdicts is not None and len(verdicts) != count:
         raise InvalidValue(f"verdicts: {len(verdicts)} for {count} images")
 
 
 def warning(verdict: Verdict | None) -> str:
-    """What to write below an image, in one line or two; nothing unless its verdict is a warning."""
+    """Return what to write below an image, in one line or two; nothing unless its verdict is a warning."""
     return "" if verdict is None or verdict.outcome is Outcome.NORMAL else str(verdict).replace(", ", "\n")
