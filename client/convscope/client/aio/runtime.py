@@ -26,16 +26,21 @@ async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that works on files, in a thread.
 
-    A task that is cancelled meanwhile ends after the function has: what it writes is not to be removed before.
+    A task that is cancelled meanwhile, be it repeatedly, ends after the function has: what it writes is not to be
+    removed before.
     """
-    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        if not work.cancelled():
-            work.exception()  # noted as seen: nothing is to be done about it any more
-        raise
+    # A future and no task of its own: the end of the event loop cancels all tasks, and would leave the thread alone.
+    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *args, **kwargs))
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return work.result()
+    work.exception()  # noted as seen: nothing is to be done about it any more
+    raise cancelled
 
 
 @asynccontextmanager
