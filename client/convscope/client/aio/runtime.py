@@ -17,6 +17,9 @@ T = TypeVar("T")
 # wait for it behind each of them.
 _computing = ThreadPoolExecutor(1, "convscope-compute")
 
+# Threads for files, which wait for disks and pipes.
+_working = ThreadPoolExecutor(thread_name_prefix="convscope-files")
+
 
 async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that computes for long, in a thread."""
@@ -29,18 +32,18 @@ async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwar
     A task that is cancelled meanwhile, be it repeatedly, ends after the function has: what it writes is not to be
     removed before.
     """
-    # A future and no task of its own: the end of the event loop cancels all tasks, and would leave the thread alone.
-    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *args, **kwargs))
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    work = _working.submit(partial(function, *args, **kwargs))
+    work.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
     cancelled: asyncio.CancelledError | None = None
-    while not work.done():
+    while not work.done():  # asked of the thread's own future: a second Ctrl-C may take what the loop is told away
         try:
-            await asyncio.wait([work])
+            await ended.wait()
         except asyncio.CancelledError as error:
             cancelled = error
-    if cancelled is None:
-        return work.result()
-    work.exception()  # noted as seen: nothing is to be done about it any more
-    raise cancelled
+    if cancelled is not None:
+        raise cancelled
+    return work.result()
 
 
 @asynccontextmanager
