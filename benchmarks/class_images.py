@@ -19,7 +19,7 @@ from convscope.engine.settings import (
     VisualizeSettings,
 )
 from convscope.engine.training import train
-from convscope.engine.visualization import FeatureImage, Visualizer
+from convscope.engine.visualization import Image, Visualizer
 from convscope.service.validation.presets import preset_render
 from convscope.v1.render_pb2 import Preset
 from convscope.worker.executor.convert_render import render_settings
@@ -73,7 +73,7 @@ def class_images(model: keras.Model, preset: Preset.ValueType) -> npt.NDArray[np
     settings = VisualizeSettings(
         iterations=iterations, restarts=RESTARTS, keep_all=True, render=render_settings(render)
     )
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     Visualizer(model).run("logits", range(CLASSES), settings, rows=10, ready=images.append)
     return np.stack([image.best.pixels for image in images])
 

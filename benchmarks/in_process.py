@@ -15,7 +15,7 @@ from convscope.engine.models.model_file import ModelFile
 from convscope.engine.runtime.caches import Caches
 from convscope.engine.settings import EvaluateSettings, TrainSettings, VisualizeSettings
 from convscope.engine.training import train
-from convscope.engine.visualization import FeatureImage, Visualizer
+from convscope.engine.visualization import Image, Visualizer
 
 __all__ = ["evaluations", "train_steps_per_second", "visualize_seconds"]
 
@@ -50,7 +50,7 @@ def evaluations() -> Iterator[float]:
 
 
 def _visualize(visualizer: Visualizer) -> float:
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     started = time.perf_counter()
     for layer, (features, rows) in LAYERS.items():
         visualizer.run(layer, range(features), VisualizeSettings(), rows=rows, ready=images.append)

@@ -15,7 +15,7 @@ from convscope.client import plots
 from convscope.engine import (
     ROBUST,
     Feature,
-    FeatureImage,
+    Image,
     TrainSettings,
     VisualizeSettings,
     evaluate,
@@ -49,7 +49,7 @@ for error in evaluation.errors[:3]:
 
 
 # %% Visualize
-def ready(image: FeatureImage, number: int, total: int) -> None:
+def ready(image: Image, number: int, total: int) -> None:
     """Print the progress."""
     print(f"{number} of {total}: {image.item.target} {image.item.feature}, {image.verdict.outcome}")
 

@@ -14,7 +14,7 @@ from convscope.engine.visualization import Feature, Layer, Neuron, Objective
 from convscope.engine.visualization.objective.bounds import Bounds
 from convscope.engine.visualization.target import layer_target, objective_target
 from convscope.planning import RenderSettings
-from support.ascents import Image
+from support.ascents import Pixels
 
 
 def bounds_of(model: keras.Model, layer: str) -> Bounds:
@@ -44,7 +44,7 @@ def objectives(model: keras.Model, layer: str) -> Callable[[Any], Any]:
     return compiled
 
 
-def reached_objectives(model: keras.Model, layer: str, images: Image, steps: int = 40) -> Image:
+def reached_objectives(model: keras.Model, layer: str, images: Pixels, steps: int = 40) -> Pixels:
     """Return the objectives, [features], that an ascent with steps of the sign of the gradient reaches."""
     values = objectives(model, layer)
     features = values(tf.zeros([1, *images.shape[1:]])).shape[-1]

@@ -8,9 +8,9 @@ from keras import layers
 
 from convscope.engine.models.graph import Graph
 from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization import Feature, FeatureImage, Layer, Visualizer
+from convscope.engine.visualization import Feature, Image, Layer, Visualizer
 from convscope.engine.visualization.ascent.ascent import Ascent
-from convscope.engine.visualization.objective.below import Below
+from convscope.engine.visualization.objective.subnetwork import Subnetwork
 from convscope.engine.visualization.objective.taps import Tap
 from convscope.planning import RenderSettings
 
@@ -29,7 +29,7 @@ def dead_network() -> keras.Model:
 @pytest.mark.parametrize("rescue", [0, 8])
 def test_a_dead_start_is_rescued_and_reported(rescue: int) -> None:
     visualizer = Visualizer(dead_network())
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     settings = VisualizeSettings(iterations=12, render=RenderSettings(rescue=rescue))
     for feature in (0, 2):
         objective = Feature("hidden", feature, post=True)
@@ -48,22 +48,22 @@ def test_a_layer_that_is_called_twice_is_tapped_at_its_first_call_in_a_rescue_to
     image = keras.Input((5, 5, 2))
     shared = layers.Conv2D(2, 3, padding="same", activation="relu", name="shared")
     scores = layers.Dense(2, name="scores")(layers.Flatten()(shared(shared(image))))
-    below = Below(Graph(keras.Model(image, scores)), [Tap(layer="shared"), Tap(layer="scores")])
+    subnetwork = Subnetwork(Graph(keras.Model(image, scores)), [Tap(layer="shared"), Tap(layer="scores")])
     images = np.random.default_rng(0).random((2, 5, 5, 2), np.float32)
-    plain, redirected = below.network()(images), below.network(tf.constant([True, False]))(images)
+    plain, redirected = subnetwork.network()(images), subnetwork.network(tf.constant([True, False]))(images)
     for tap, values in plain.items():
         np.testing.assert_allclose(redirected[tap], values, rtol=1e-5, atol=1e-6)
 
 
 def test_one_function_serves_all_features_and_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     traced: list[int] = []
-    climb = Ascent._climb
+    advance = Ascent._advance
 
     def counted(*arguments: object) -> object:
         traced.append(1)
-        return climb(*arguments)  # type: ignore[arg-type]  # its own
+        return advance(*arguments)  # type: ignore[arg-type]  # its own
 
-    monkeypatch.setattr(Ascent, "_climb", counted)
+    monkeypatch.setattr(Ascent, "_advance", counted)
     visualizer = Visualizer(dead_network())
     for features, seed, iterations in (([0], 0, 3), ([2, 1], 0, 2), (range(3), 5, 4)):
         settings = VisualizeSettings(iterations=iterations, seed=seed)
@@ -76,7 +76,7 @@ def test_a_start_that_is_the_best_already_had_a_gradient() -> None:
     image = keras.Input((4, 4, 1))
     around = layers.Rescaling(1.0, offset=-0.5, name="around")(image)
     model = keras.Model(image, layers.Dense(2, name="scores")(layers.Flatten()(around)))
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     visualizer, settings = Visualizer(model), VisualizeSettings(iterations=5)
     visualizer.run_objective("grey", -1 * Layer("around"), settings, rows=2, ready=images.append)
     (only,) = images
@@ -93,7 +93,7 @@ def test_a_rescue_changes_no_bit_of_images_that_need_none() -> None:
     visualizer = Visualizer(model)
     scores = model.get_layer("scores")
     scores.set_weights([np.array([[1, 0], [0, 1], [0, 0]], np.float32), np.zeros(2, np.float32)])
-    by_rescue: dict[int, list[FeatureImage]] = {0: [], 8: []}
+    by_rescue: dict[int, list[Image]] = {0: [], 8: []}
     for rescue, images in by_rescue.items():
         settings = VisualizeSettings(iterations=5, render=RenderSettings(rescue=rescue))
         visualizer.run("scores", [0, 1], settings, rows=2, ready=images.append)
@@ -112,7 +112,7 @@ def test_whatever_relu_is_redirected(maker: object) -> None:
     model = keras.Model(image, layers.Dense(1, name="after")(outputs))
     model.get_layer("before").set_weights([np.ones((16, 1), np.float32), np.array([-12], np.float32)])
     model.get_layer("after").set_weights([np.ones((1, 1), np.float32), np.zeros(1, np.float32)])
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     settings = VisualizeSettings(iterations=12, render=RenderSettings(rescue=8))
     Visualizer(model).run("after", [0], settings, rows=2, ready=images.append)
     assert images[0].verdict.rescued

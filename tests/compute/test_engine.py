@@ -18,7 +18,7 @@ from convscope.engine import (
     Diversity,
     EvaluateSettings,
     Feature,
-    FeatureImage,
+    Image,
     Item,
     Layer,
     Neuron,
@@ -34,7 +34,7 @@ from convscope.planning import LayerTarget, VisualizationRequest, plan_visualiza
 
 PUBLIC = """
     AdamSettings Checkpoints CheckpointError ComputationError ConvolutionSettings Dataset DatasetError DenseSettings
-    Direction Diversity EngineError EvaluateSettings Evaluation Feature FeatureImage FourierSettings Interruption Item
+    Direction Diversity EngineError EvaluateSettings Evaluation Feature Image FourierSettings Interruption Item
     Layer LayerDescription Misclassified ModelFileError NetworkSettings Neuron NormalizedStepSettings Objective
     OptimizedImage PixelSettings ROBUST RegularizerSettings RenderSettings Split Spread Trace TrainOutcome TrainReport
     TrainSettings TransformSettings Verdict VisualizeSettings Visualizer configure_threads describe environment evaluate
@@ -57,7 +57,7 @@ def model(digits: Dataset, small_settings: TrainSettings) -> keras.Model:
     return train(digits, replace(small_settings, iterations=2)).model
 
 
-def same(first: FeatureImage, other: FeatureImage) -> bool:
+def same(first: Image, other: Image) -> bool:
     return first.best.pixels.tobytes() == other.best.pixels.tobytes() and first.best.objective == other.best.objective
 
 
@@ -193,7 +193,7 @@ def test_an_objective_has_the_same_image_however_it_is_written(
 @pytest.mark.parametrize("restarts", [1, 7])
 def test_chunks_are_those_that_are_planned(model: keras.Model, restarts: int) -> None:
     settings = replace(LOOK, restarts=restarts)
-    visualizer, images = Visualizer(model), list[FeatureImage]()
+    visualizer, images = Visualizer(model), list[Image]()
     request = VisualizationRequest(
         layers=(LayerTarget(name="conv2", features=(4,)),), iterations=settings.iterations, restarts=restarts
     )

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from convscope.engine.models.keras_files import model_from_bytes
 from convscope.engine.runtime.pace import Pace
-from convscope.engine.visualization import FeatureImage
-from support.ascents import LAYERS, Image, Model, objective, run, starting_images
+from convscope.engine.visualization import Image
+from support.ascents import LAYERS, Model, Pixels, objective, run, starting_images
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def visualizer(trained: keras.Model) -> Model:
 
 def ascend(
     model: keras.Model, layer: str, feature: int, iterations: int, seed: int
-) -> list[tuple[Image, float, Image]]:
+) -> list[tuple[Pixels, float, Pixels]]:
     """Run the tutorial's loop on one image; return image, objective and gradient before each update and at the end."""
     image = starting_images((28, 28, 1), seed=seed, layer=layer, features=[feature])[0]
     way = []
@@ -115,7 +115,7 @@ def test_threads_and_calls_change_no_bit(
     assert_same(run(Model(trained), "conv2", range(36), iterations=12), expected)
 
 
-def assert_same(some: dict[int, FeatureImage], others: dict[int, FeatureImage]) -> None:
+def assert_same(some: dict[int, Image], others: dict[int, Image]) -> None:
     for feature, image in some.items():
         other = others[feature]
         for mine, its in ((image.final, other.final), (image.best, other.best)):

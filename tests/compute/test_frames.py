@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization import FeatureImage
+from convscope.engine.visualization import Image
 from convscope.engine.visualization.ascent.fitting import Fit, Fitting
 from convscope.engine.visualization.ascent.frames import Frames, frame_iterations
 from convscope.worker.executor import convert
@@ -25,15 +25,15 @@ def visualizer(trained: keras.Model) -> Model:
     return Model(trained)
 
 
-def run(visualizer: Model, layer: str = "conv2", **settings: Any) -> list[FeatureImage]:
+def run(visualizer: Model, layer: str = "conv2", **settings: Any) -> list[Image]:
     """Return the images of three features."""
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     chosen = VisualizeSettings(**{"iterations": ITERATIONS, **settings})
     visualizer.run(layer, range(3), chosen, rows=visualizer.rows(layer, chosen.restarts), ready=images.append)
     return images
 
 
-def bits(image: FeatureImage) -> bytes:
+def bits(image: Image) -> bytes:
     """Return all of an image but its frames."""
     message = convert.image(image)
     message.ClearField("frames")
@@ -84,9 +84,9 @@ def test_what_frames_take_of_the_memory_is_counted() -> None:
     """Fewer batches are computed side by side before one is cut: their bits are the same."""
     target: Any = SimpleNamespace(name="t", features=64, divisible=True, bytes_per_image=1000, image_bytes=100)
     fitting = Fitting(threads=4, limit=35_000)
-    assert fitting(target, rows=8, restarts=1) == Fit(rows=8, lanes=4)
-    assert fitting(target, rows=8, restarts=1, frames=10) == Fit(rows=8, lanes=2)
-    assert fitting(target, rows=8, restarts=1, frames=100) == Fit(rows=2, lanes=1)
+    assert fitting(target, rows=8, restarts=1) == Fit(rows=8, concurrency=4)
+    assert fitting(target, rows=8, restarts=1, frames=10) == Fit(rows=8, concurrency=2)
+    assert fitting(target, rows=8, restarts=1, frames=100) == Fit(rows=2, concurrency=1)
 
 
 def test_an_ascent_that_broke_off_stays_where_it_was() -> None:
@@ -100,7 +100,7 @@ def test_an_ascent_that_broke_off_stays_where_it_was() -> None:
         state: Any = SimpleNamespace(
             iteration=iteration, image=image, objective=tf.constant([0, np.inf if iteration > 2 else 1.0])
         )
-        frames.look(state)
+        frames.record(state)
     kept = frames.of(1, final_iteration=3)
     assert [frame.iteration for frame in kept] == [0, 2, 3]
     assert [frame.predicted_class for frame in kept] == [1, 1, 1]

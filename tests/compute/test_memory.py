@@ -14,7 +14,7 @@ from keras import layers
 from convscope.engine.errors import ComputationError
 from convscope.engine.runtime.memory import default_memory, in_units, machine_memory, parse_memory
 from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization import Diversity, Feature, FeatureImage, Visualizer
+from convscope.engine.visualization import Diversity, Feature, Image, Visualizer
 from convscope.engine.visualization.ascent.chunks import halved
 from convscope.engine.visualization.ascent.fitting import fit
 
@@ -92,11 +92,11 @@ def test_what_fits(rows: int, chunks: int, threads: int, most: int, divisible: b
     if fitted is None:
         assert most < (1 if divisible else rows)
         return
-    assert 1 <= fitted.lanes <= threads
-    assert fitted.rows * fitted.lanes <= most
+    assert 1 <= fitted.concurrency <= threads
+    assert fitted.rows * fitted.concurrency <= most
     if most >= rows:  # whole batches, whose bits are those of any other machine
         assert fitted.rows == rows
-        assert fitted.lanes == min(threads, chunks, most // rows)
+        assert fitted.concurrency == min(threads, chunks, most // rows)
         return
     allowed = rows
     while allowed > most:
@@ -112,8 +112,8 @@ def two_layers() -> keras.Model:
     return keras.Model(image, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(values)))
 
 
-def computed(memory: int | None, caplog: pytest.LogCaptureFixture) -> tuple[list[FeatureImage], list[str]]:
-    images: list[FeatureImage] = []
+def computed(memory: int | None, caplog: pytest.LogCaptureFixture) -> tuple[list[Image], list[str]]:
+    images: list[Image] = []
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         visualizer = Visualizer(two_layers(), memory)
@@ -133,13 +133,13 @@ def test_batches_that_do_not_fit_are_cut_with_one_warning(
     assert len(usual) == 12
     enough, warnings = computed(8 * MIB, caplog)  # an image takes 0.8 MiB: 8 and the bounds fit, not 12
     assert warnings == [
-        "2 x 6 images of second would take 11 MiB of memory, more than the 8 MiB of this worker; going on with 1 x 6"
+        "2 x 6 images of second would take 11 MiB of memory, more than the 8 MiB of this worker; continuing with 1 x 6"
     ]
     pixels = [image.best.pixels.tobytes() for image in usual]
     assert [image.best.pixels.tobytes() for image in enough] == pixels, "the batches are the same"
     assert not any(image.cut for image in (*usual, *enough))
     few, warnings = computed(4 * MIB, caplog)
-    assert [warning.rpartition("; ")[2] for warning in warnings] == ["going on with 1 x 3"]
+    assert [warning.rpartition("; ")[2] for warning in warnings] == ["continuing with 1 x 3"]
     assert all(image.cut for image in few)
     assert [image.item for image in few] == [image.item for image in usual]
     for image, other in zip(few, usual, strict=True):
@@ -152,7 +152,7 @@ def test_an_image_that_does_not_fit_is_reported_with_the_memory_that_it_needs() 
     with pytest.raises(ComputationError) as error:
         visualizer.run("second", [0], settings, rows=3, ready=lambda _: None)
     assert str(error.value) == (
-        "an image needs 2 MiB of memory to climb towards 'second', and the worker may take 1 MiB (CONVSCOPE_MEMORY)"
+        "an image needs 2 MiB of memory for 'second', and the worker may take 1 MiB (CONVSCOPE_MEMORY)"
     )
     diverse = Feature("second", 0) + Diversity("second")
     with pytest.raises(ComputationError, match=r"^the 3 images of 'mine'.* 3 MiB"):

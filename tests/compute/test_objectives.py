@@ -14,7 +14,7 @@ from convscope.engine.visualization import (
     Direction,
     Diversity,
     Feature,
-    FeatureImage,
+    Image,
     Layer,
     Neuron,
     Objective,
@@ -30,16 +30,14 @@ def visualizer(trained: keras.Model) -> Visualizer:
     return Visualizer(trained)
 
 
-def ascend(
-    visualizer: Visualizer, objective: Objective, *, iterations: int = 2, restarts: int = 2
-) -> list[FeatureImage]:
-    images: list[FeatureImage] = []
+def ascend(visualizer: Visualizer, objective: Objective, *, iterations: int = 2, restarts: int = 2) -> list[Image]:
+    images: list[Image] = []
     settings = VisualizeSettings(iterations=iterations, restarts=restarts, keep_all=True, trace=iterations > 0)
     visualizer.run_objective("mine", objective, settings, rows=restarts, ready=images.append)
     return images
 
 
-def trace_of(image: FeatureImage) -> list[float]:
+def trace_of(image: Image) -> list[float]:
     assert image.trace
     return [float(value) for value in image.trace.objective]
 
@@ -172,10 +170,10 @@ def test_a_feature_is_chosen_without_an_array_as_large_as_the_layer() -> None:
         (Feature("conv2", 36), "no feature 36; it has 0 to 35"),
         (Neuron("conv2", 0, 14), "no row 14; it has 0 to 13"),
         (Neuron("conv2", 0, 0, -1), "no column -1"),
-        (Neuron("logits", 0), "'logits' is no convolution"),
+        (Neuron("logits", 0), "'logits' is not a convolution"),
         (Direction("conv2", (1.0,)), "needs 36 components"),
         (Diversity("conv2"), "not diversity"),
-        (Feature("conv1", 0) + Diversity("dense1"), "'dense1' is no convolution"),
+        (Feature("conv1", 0) + Diversity("dense1"), "'dense1' is not a convolution"),
     ],
 )
 def test_what_the_model_does_not_have_is_refused(visualizer: Visualizer, objective: Objective, message: str) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convscope.engine.visualization.ascent.optimizers import make_optimizer
 from convscope.planning import AdamSettings, NormalizedStepSettings, OptimizerSettings
-from support.ascents import Image
+from support.ascents import Pixels
 
 KINDS: list[OptimizerSettings] = [
     NormalizedStepSettings(),
@@ -20,7 +20,7 @@ KINDS: list[OptimizerSettings] = [
 ]
 
 
-def steps(kind: OptimizerSettings, start: Image, gradient: Callable[[Any], Any], count: int) -> list[Image]:
+def steps(kind: OptimizerSettings, start: Pixels, gradient: Callable[[Any], Any], count: int) -> list[Pixels]:
     optimizer = make_optimizer(kind)
     parameters = tf.constant(start)
     slots = optimizer.slots(parameters)
@@ -33,7 +33,7 @@ def steps(kind: OptimizerSettings, start: Image, gradient: Callable[[Any], Any],
     return way
 
 
-def random(*shape: int) -> Image:
+def random(*shape: int) -> Pixels:
     return np.random.default_rng(2).normal(size=shape).astype(np.float32)
 
 

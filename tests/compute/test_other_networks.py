@@ -8,7 +8,7 @@ import tensorflow as tf
 from convscope.engine.errors import ComputationError
 from convscope.engine.models.network import build_network
 from convscope.engine.settings import ConvolutionSettings, DenseSettings, NetworkSettings, VisualizeSettings
-from convscope.engine.visualization import FeatureImage
+from convscope.engine.visualization import Image
 from convscope.worker.executor import convert
 from support.ascents import Model, objective, run, starting_images
 
@@ -82,7 +82,7 @@ def test_images_of_a_network_without_classes_are_taken_for_none(restarts: int) -
     image = keras.Input((6, 6, 1))
     model = keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(image))
     settings = VisualizeSettings(iterations=3, trace=True, frames=2, restarts=restarts)
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     Model(model).run("conv", [0, 1], settings, ready=images.append)
     assert [shown.final.iteration for shown in images] == [3, 3]
     for shown in images:
@@ -119,9 +119,9 @@ def test_a_pulse_that_raises_ends_a_long_ascent(visualizer: Model) -> None:
 
 
 def test_what_ready_raises_ends_the_run(visualizer: Model) -> None:
-    images: list[FeatureImage] = []
+    images: list[Image] = []
 
-    def ready(image: FeatureImage) -> None:
+    def ready(image: Image) -> None:
         images.append(image)
         raise KeyboardInterrupt
 

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization import FeatureImage, Visualizer
+from convscope.engine.visualization import Image, Visualizer
 from convscope.engine.visualization.image.regularizers import penalty
 from convscope.planning import AdamSettings, RegularizerSettings, RenderSettings
-from support.ascents import Image
+from support.ascents import Pixels
 
 weights = st.sampled_from([0.0, 0.5, 3.0])
 kinds = st.builds(RegularizerSettings, l1=weights, l2=weights, total_variation=weights, blur=weights)
 
 
-def one(values: list[list[float]]) -> Image:
+def one(values: list[list[float]]) -> Pixels:
     return np.array(values, np.float32)[np.newaxis, ..., np.newaxis]
 
 
@@ -65,7 +65,7 @@ def test_a_penalty_holds_back_the_ascent_and_is_no_part_of_what_is_reported() ->
     image = keras.Input((8, 8, 1))
     values = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3, name="conv")(image))
     model = keras.Model(image, keras.layers.Dense(2)(values))
-    visualizer, images = Visualizer(model), list[FeatureImage]()
+    visualizer, images = Visualizer(model), list[Image]()
     kinds = [RegularizerSettings(**{field.name: 1000.0}) for field in fields(RegularizerSettings)]
     for kind in (RegularizerSettings(), *kinds):
         how = RenderSettings(optimizer=AdamSettings(learning_rate=0.02), regularizers=kind)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization import FeatureImage, Visualizer, best_of_runs
+from convscope.engine.visualization import Image, Visualizer, best_of_runs
 from convscope.engine.visualization.ascent.chunks import Chunk, chunks, halves
 from convscope.worker.executor.convert import image as message
 
@@ -28,14 +28,14 @@ def run(
     rows: int = 4,
     some: Mapping[int, range] | None = None,
     **settings: object,
-) -> list[FeatureImage]:
-    images: list[FeatureImage] = []
+) -> list[Image]:
+    images: list[Image] = []
     chosen = VisualizeSettings(iterations=6, **settings)  # type: ignore[arg-type]  # each test's own
     visualizer.run("conv2", features, chosen, rows=rows, restarts=some or {}, ready=images.append)
     return images
 
 
-def bits(image: FeatureImage) -> bytes:
+def bits(image: Image) -> bytes:
     """Return everything about an image."""
     return message(image).SerializeToString(deterministic=True)
 
@@ -178,5 +178,5 @@ def test_a_chunk_too_large_for_the_memory_is_halved_until_it_fits() -> None:
     command = [sys.executable, "-c", STARVED]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.splitlines()[0] == "out of memory with 64 images of narrow at a time; going on with 32"
+    assert done.stdout.splitlines()[0] == "out of memory with 64 images of narrow at a time; continuing with 32"
     assert done.stdout.splitlines()[-1] == "8"

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization import FeatureImage, Visualizer
+from convscope.engine.visualization import Image, Visualizer
 from convscope.service.validation.presets import preset_render
 from convscope.v1.render_pb2 import Preset
 from convscope.worker.executor.convert_render import render_settings
@@ -16,15 +16,15 @@ PRESETS = {"tutorial": Preset.PRESET_TUTORIAL, "robust": Preset.PRESET_ROBUST}
 
 def run(
     model: keras.Model, layer: str, features: range, preset: str, *, iterations: int | None = None, rows: int = 10
-) -> list[FeatureImage]:
+) -> list[Image]:
     render, usual = preset_render(PRESETS[preset])
     settings = VisualizeSettings(iterations=iterations or usual, seed=1, render=render_settings(render))
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     Visualizer(model).run(layer, features, settings, rows=rows, ready=images.append)
     return images
 
 
-def variation(image: FeatureImage) -> float:
+def variation(image: Image) -> float:
     pixels = image.best.pixels
     return float(np.abs(np.diff(pixels, axis=0)).mean() + np.abs(np.diff(pixels, axis=1)).mean())
 

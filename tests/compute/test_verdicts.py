@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convscope.engine.visualization.verdicts import judge
-from support.ascents import Image
+from support.ascents import Pixels
 
-PATTERN: Image = np.arange(12, dtype=np.float32).reshape(2, 2, 3) / np.float32(12)
+PATTERN: Pixels = np.arange(12, dtype=np.float32).reshape(2, 2, 3) / np.float32(12)
 RED = np.broadcast_to(np.array([1, 0, 0.2], np.float32), (4, 4, 3))
 
 
@@ -27,7 +27,7 @@ RED = np.broadcast_to(np.array([1, 0, 0.2], np.float32), (4, 4, 3))
         (nan, -inf, PATTERN, "not_a_number"),
     ],
 )
-def test_outcomes(start: float, best: float, pixels: Image, outcome: str) -> None:
+def test_outcomes(start: float, best: float, pixels: Pixels, outcome: str) -> None:
     assert judge(start=start, best=best, pixels=pixels).outcome == outcome
 
 

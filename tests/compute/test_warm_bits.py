@@ -14,9 +14,9 @@ import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from convscope.engine.runtime.caches import Caches
-from convscope.engine.visualization import FeatureImage, Visualizer
+from convscope.engine.visualization import Image, Visualizer
 from convscope.engine.visualization.ascent.ascent import Ascent, State
-from convscope.engine.visualization.ascent.climb import Climb
+from convscope.engine.visualization.ascent.batch_ascent import BatchAscent
 from support.warm_jobs import KINDS, LOOK, TRAINING, opened, small_file, train_digest
 
 PROGRAM = """
@@ -82,13 +82,13 @@ def test_other_seeds_and_models_trace_nothing(traces: list[str], kind: Callable[
 
 def test_an_ascent_that_is_warm_knows_how_much_to_do_in_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convscope.engine.visualization.ascent.ascent.PULSE_SECONDS", 1e9)
-    climb, counts = Ascent.climb, list[int]()
+    advance, counts = Ascent.advance, list[int]()
 
     def counted(self: Ascent, state: State, batch: Any, count: int) -> State:
         counts.append(count)
-        return climb(self, state, batch, count)
+        return advance(self, state, batch, count)
 
-    monkeypatch.setattr(Ascent, "climb", counted)
+    monkeypatch.setattr(Ascent, "advance", counted)
     visualizer = Visualizer(opened(small_file(), Caches()))
     visualizer.run("conv1", [0], LOOK, rows=2, ready=lambda _: None)
     assert len(counts) > 2
@@ -98,7 +98,7 @@ def test_an_ascent_that_is_warm_knows_how_much_to_do_in_a_call(monkeypatch: pyte
 
 
 def test_a_model_whose_weights_changed_places_with_anothers_has_its_own_images_and_bounds() -> None:
-    caches, by_seed = Caches(), dict[int, list[FeatureImage]]()
+    caches, by_seed = Caches(), dict[int, list[Image]]()
     visualizers = {seed: Visualizer(opened(small_file(seed), caches)) for seed in (1, 2)}
     for seed in (1, 2, 1, 2):
         visualizers[seed].run("conv1", [0], LOOK, rows=2, ready=by_seed.setdefault(seed, []).append)
@@ -109,17 +109,17 @@ def test_a_model_whose_weights_changed_places_with_anothers_has_its_own_images_a
 
 
 def test_caches_are_emptied_before_a_chunk_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    caches, images = Caches(), list[FeatureImage]()
+    caches, images = Caches(), list[Image]()
     visualizer = Visualizer(opened(small_file(), caches))
-    climb, tries = Climb.run, list[int]()
+    run_ascent, tries = BatchAscent.run, list[int]()
 
-    def run(self: Climb, iterations: int, *, rescue: int) -> Any:
+    def run(self: BatchAscent, iterations: int, *, rescue: int) -> Any:
         tries.append(caches.size_bytes)
         if caches.size_bytes:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM")
-        return climb(self, iterations, rescue=rescue)
+        return run_ascent(self, iterations, rescue=rescue)
 
-    monkeypatch.setattr(Climb, "run", run)
+    monkeypatch.setattr(BatchAscent, "run", run)
     visualizer.run("logits", range(4), LOOK, rows=4, ready=images.append)
     assert tries[0] > tries[-1] == 0
     assert len(tries) == 2

@@ -14,8 +14,8 @@ from convscope.engine.models.graph import Graph
 from convscope.engine.models.keras_files import model_from_bytes, model_to_bytes
 from convscope.engine.models.network import describe
 from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization import Direction, Feature, FeatureImage, Neuron, Visualizer
-from convscope.engine.visualization.objective.below import Below
+from convscope.engine.visualization import Direction, Feature, Image, Neuron, Visualizer
+from convscope.engine.visualization.objective.subnetwork import Subnetwork
 from convscope.engine.visualization.objective.taps import Tap
 from convscope.planning import (
     AdamSettings,
@@ -86,7 +86,7 @@ def test_every_layer_of_a_nested_model_is_described(nested: keras.Model) -> None
 def test_every_feature_layer_of_a_nested_model_rises(nested: keras.Model, render: RenderSettings) -> None:
     visualizer = Visualizer(model_from_bytes(model_to_bytes(nested)))
     for layer in [layer for layer in describe(nested) if layer.feature_count]:
-        images: list[FeatureImage] = []
+        images: list[Image] = []
         settings = VisualizeSettings(iterations=6, trace=True, render=render)
         visualizer.run(layer.name, range(layer.feature_count), settings, rows=4, ready=images.append)
         assert [image.item.feature for image in images] == list(range(layer.feature_count))
@@ -117,7 +117,7 @@ def test_before_a_layer_that_is_nothing_but_an_activation_is_what_it_reads(maker
     model = keras.Model(image, layers.Flatten()(activation(before)))
     tap = Tap(layer=activation.name)
     images = np.random.default_rng(0).random((1, 4, 4, 2), np.float32)
-    np.testing.assert_allclose(Below(Graph(model), [tap]).network()(images)[tap], 3 * images - 2, rtol=1e-5)
+    np.testing.assert_allclose(Subnetwork(Graph(model), [tap]).network()(images)[tap], 3 * images - 2, rtol=1e-5)
 
 
 def test_a_dense_layer_over_space_adds_its_bias_at_every_position() -> None:
@@ -126,7 +126,7 @@ def test_a_dense_layer_over_space_adds_its_bias_at_every_position() -> None:
     model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(dense(image))))
     dense.set_weights([np.array([[1, 2, 3], [-1, 0.5, 1]], np.float32), np.array([10, 20, -30], np.float32)])
     outputs = keras.Model(image, dense.output)
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     for objective in (Feature("each", 1), Neuron("each", 2, 1, 1), Direction("each", (1.0, 2.0, -1.0))):
         Visualizer(model).run_objective("mine", objective, VisualizeSettings(iterations=1), rows=2, ready=images.append)
     values = outputs(np.stack([image.final.pixels for image in images])).numpy()
@@ -141,7 +141,7 @@ def test_models_that_compute_in_half_precision_rise(last: str) -> None:
     half = layers.Conv2D(3, 3, activation="relu", name="half", dtype="mixed_bfloat16")(image)
     scores = layers.Dense(2, name="scores", dtype=last)(layers.GlobalAveragePooling2D()(half))
     visualizer = Visualizer(keras.Model(image, scores))
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     for layer in ("half", "scores"):
         visualizer.run(layer, [0, 1], VisualizeSettings(iterations=4, trace=True), rows=2, ready=images.append)
     assert [image.verdict.outcome for image in images] == ["normal"] * 4
@@ -166,7 +166,7 @@ def test_an_image_that_breaks_stops_alone_with_its_iteration_and_the_best_before
     outputs = layers.GlobalAveragePooling2D()(convolution(Breaking()(image)))
     model = keras.Model(image, layers.Dense(2, name="scores")(outputs))
     convolution.set_weights([np.array([[[[1, -1]]]], np.float32)])
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     settings = VisualizeSettings(iterations=60, render=render, trace=True)
     Visualizer(model).run("both", [0, 1], settings, rows=2, ready=images.append)
     broken, sound = images
@@ -197,13 +197,13 @@ class Steep(layers.Layer):  # type: ignore[misc]  # Keras has no types
 
 
 def test_a_nan_gradient_stops_its_image_alone() -> None:
-    def computed(first: layers.Layer) -> list[FeatureImage]:
+    def computed(first: layers.Layer) -> list[Image]:
         image = keras.Input((6, 6, 1))
         convolution = layers.Conv2D(2, 1, name="both", use_bias=False)
         outputs = layers.GlobalAveragePooling2D()(convolution(first(image)))
         model = keras.Model(image, layers.Dense(2, name="scores")(outputs))
         convolution.set_weights([np.array([[[[1, -1]]]], np.float32)])
-        images: list[FeatureImage] = []
+        images: list[Image] = []
         settings = VisualizeSettings(iterations=40)
         Visualizer(model).run("both", [0, 1], settings, rows=2, ready=images.append)
         return images

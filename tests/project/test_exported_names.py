@@ -1,5 +1,6 @@
 """Every name that a module exports is there, and every package says what it exports."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -60,3 +61,17 @@ def test_no_name_is_exported_twice(exports: dict[str, tuple[list[str] | None, li
 @pytest.mark.parametrize("portion", PORTIONS)
 def test_portion_names_its_exports(exports: dict[str, tuple[list[str] | None, list[str], bool]], portion: str) -> None:
     assert exports[f"convscope.{portion}"][0] is not None
+
+
+@pytest.mark.parametrize("portion", ["store", "planning"])
+@pytest.mark.parametrize("user", ["service", "worker"])
+def test_other_portions_import_from_the_package(user: str, portion: str) -> None:
+    """A portion's interface is its package: no other portion imports its modules."""
+    prefix = f"convscope.{portion}."
+    imports = [
+        (path.name, node.module)
+        for path in (ROOT / PORTIONS[user] / "convscope").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix)
+    ]
+    assert imports == []

@@ -81,5 +81,5 @@ def test_a_record_that_cannot_be_looked_after_is_reported(
     connection.set(KEYS["leases"], "not a sorted set")
     with service_alone(redis_server.url, tmp_path) as (_, process):
         assert process.stderr is not None
-        assert any("the looking after jobs broke off" in line for line in process.stderr)
+        assert any("reconciling jobs broke off" in line for line in process.stderr)
         assert any("WRONGTYPE" in line for line in process.stderr)

@@ -271,7 +271,7 @@ def test_selections_are_completed_and_merged(plan: Planner, model: str) -> None:
     ("selection", "field", "allowed"),
     [
         (LayerSelection(name="conv3"), "name", "'conv3' is not a layer of the model; allowed: conv1, conv2, dense1"),
-        (LayerSelection(name="pool1"), "name", "'pool1' has no features of its own"),
+        (LayerSelection(name="pool1"), "name", "'pool1' has no features;"),
         (LayerSelection(convolution=2), "convolution", "2 is not the index of a convolution; allowed: 0 to 1"),
         (LayerSelection(convolution=-1), "convolution", "at least 0"),
         (LayerSelection(), "layer", "is required"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from convscope.client import Client, FailedPrecondition, connection
+from convscope.client import Client, FailedPrecondition, channels
 from convscope.service.server_info import MAX_REQUEST_BYTES
 from convscope.v1 import version as contract
 from convscope.v1.datasets_pb2 import ListDatasetsRequest
@@ -58,7 +58,7 @@ def test_it_serves_without_redis(address: str) -> None:
 
 
 def test_a_client_of_another_contract_is_given_both_versions(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "VERSION", "2.3")
+    monkeypatch.setattr(channels, "VERSION", "2.3")
     with Client(address) as client:
         with pytest.raises(FailedPrecondition) as caught:
             list(client.datasets())

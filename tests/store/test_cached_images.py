@@ -102,7 +102,7 @@ def test_what_another_job_computed_is_taken_over(connection: redis.Redis, blobs:
 
 def test_an_image_without_a_cache_key_is_not_cached(connection: redis.Redis, blobs: BlobStore, model: str) -> None:
     attempt = claim(connection, create(connection, 1, model=model))
-    attempt.report_images([replace(image(0, store(blobs, 0)), name=""), image(1, store(blobs, 1))], 2)
+    attempt.report_images([replace(image(0, store(blobs, 0)), cache_key=""), image(1, store(blobs, 1))], 2)
     assert dict(ready_images(connection, attempt.job_id, range(2))).keys() == {0, 1}
     assert connection.hkeys(key("cached", model.removeprefix("models/"))) == [b"name1"]
 

@@ -10,13 +10,13 @@ import tensorflow as tf
 
 from convscope.engine.models.network import describe
 from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization import FeatureImage, Visualizer
+from convscope.engine.visualization import Image, Visualizer
 from convscope.engine.visualization.image.parameterization import make_parameterization
 from convscope.engine.visualization.random_keys import RandomKey
 from convscope.planning import PixelSettings, chunk_rows
 
 LAYERS = {"conv1": 16, "conv2": 36, "dense1": 128, "logits": 10}
-Image = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.float32]
 
 
 class Model(Visualizer):
@@ -39,15 +39,15 @@ def run(
     iterations: int = 30,
     seed: int = 0,
     trace: bool = False,
-) -> dict[int, FeatureImage]:
-    images: list[FeatureImage] = []
+) -> dict[int, Image]:
+    images: list[Image] = []
     settings = VisualizeSettings(iterations=iterations, seed=seed, trace=trace)
     visualizer.run(layer, features, settings, rows=visualizer.rows(layer), ready=images.append)
     assert {image.item.target for image in images} <= {layer}
     return {image.item.feature: image for image in images}
 
 
-def starting_images(shape: Sequence[int], *, seed: int, layer: str, features: Iterable[int]) -> Image:
+def starting_images(shape: Sequence[int], *, seed: int, layer: str, features: Iterable[int]) -> Pixels:
     """Return the tutorial's starts, [features, *shape]."""
     items = [RandomKey(seed=seed, target=layer, feature=feature) for feature in features]
     return make_parameterization(PixelSettings(), shape, decorrelate=False).start(items)

@@ -74,7 +74,7 @@ def claim(
 def image(number: int, blob: str = "", *, cached: bool = False) -> Image:
     """Return an image, named by its number."""
     event = ImageReady(image=feature("conv1", number), total_count=100, cached=cached)
-    return Image(number=number, name=f"name{number}", event=JobEvent(image_ready=event), blob=blob)
+    return Image(number=number, cache_key=f"name{number}", event=JobEvent(image_ready=event), blob=blob)
 
 
 def kinds(connection: redis.Redis, job: Job) -> list[str | None]:

@@ -25,7 +25,7 @@ from convscope.engine.settings import (
     VisualizeSettings,
 )
 from convscope.engine.training import train
-from convscope.engine.visualization import Diversity, Feature, FeatureImage, Visualizer
+from convscope.engine.visualization import Diversity, Feature, Image, Visualizer
 from convscope.planning import (
     AdamSettings,
     FourierSettings,
@@ -102,14 +102,14 @@ def _evaluate(seed: int, caches: Caches) -> str:
 
 
 def _visualize(seed: int, caches: Caches, settings: VisualizeSettings, layer: str, rows: int) -> str:
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     visualizer = Visualizer(opened(small_file(seed), caches))
     visualizer.run(layer, range(4), replace(settings, seed=seed), rows=rows, ready=images.append)
     return _digest([asdict(image) for image in images])
 
 
 def _objective(seed: int, caches: Caches) -> str:
-    images: list[FeatureImage] = []
+    images: list[Image] = []
     objective = Feature("conv2", 1, post=True) + 0.5 * Diversity("conv2")
     settings = replace(LOOK, restarts=3, keep_all=True, seed=seed)
     visualizer = Visualizer(opened(small_file(seed), caches))

@@ -17,7 +17,7 @@ from convscope.engine import (
     DenseSettings,
     Diversity,
     Feature,
-    FeatureImage,
+    Image,
     Layer,
     NetworkSettings,
     Neuron,
@@ -141,12 +141,12 @@ def test_robust_images_all_of_them(both: Both) -> None:
     assert_same(images, expected.result().images)
 
 
-def assert_same(images: Sequence[FeatureImage], expected: Sequence[Any]) -> None:
+def assert_same(images: Sequence[Image], expected: Sequence[Any]) -> None:
     for image, other in zip(images, expected, strict=True):
         assert_same_image(image, other)
 
 
-def assert_same_image(image: FeatureImage, other: Any) -> None:
+def assert_same_image(image: Image, other: Any) -> None:
     assert (image.item.target, image.item.feature, image.item.restart) == (other.layer, other.feature, other.restart)
     for ours, theirs in ((image.best, other.best), (image.final, other.final)):
         assert ours.pixels.tobytes() == theirs.pixels.tobytes(), image.item

@@ -209,7 +209,7 @@ def test_a_worker_with_little_memory_cuts_its_batches() -> None:
             spec = VisualizeSpec(model=training.model, iterations=2, selections=[LayerSelection(name="conv2")])
             events = list(api.watch(api.create(spec)))
         assert sum(event.HasField("image_ready") for event in events) == 36
-        assert "more than the 3 MiB of this worker; going on with 1 x 3" in stack.log
+        assert "more than the 3 MiB of this worker; continuing with 1 x 3" in stack.log
 
 
 def test_a_redis_that_evicts_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:

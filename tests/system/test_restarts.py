@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from convscope.engine.models.keras_files import model_from_bytes
-from convscope.engine.visualization import FeatureImage as ComputedImage
+from convscope.engine.visualization import Image as ComputedImage
 from convscope.engine.visualization import Visualizer
 from convscope.planning import plan_visualization
 from convscope.store import layer_shapes, visualization_request

@@ -22,7 +22,7 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class Example(google.protobuf.message.Message):
-    """An example of a split, and what the model says to it.
+    """An example of a split, and the model's prediction for it.
 
     Later: 7 to 19, the margin to the next class, several labels.
     """

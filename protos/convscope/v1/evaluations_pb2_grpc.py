@@ -30,7 +30,7 @@ class EvaluationsStub(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     def __init__(self, channel):
@@ -51,7 +51,7 @@ class EvaluationsServicer(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     def ListExamples(self, request, context):
@@ -87,7 +87,7 @@ class Evaluations(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     @staticmethod

@@ -35,12 +35,12 @@ class _StrictnessEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enu
     """The nearest value within the bounds is taken."""
 
 class Strictness(_Strictness, metaclass=_StrictnessEnumTypeWrapper):
-    """What a request may hold, told on the field itself: the service's checks, the client's checks and the reference
-    documentation read it here, and a field's comment does not repeat it. `convscope.v1.rules` reads it in Python.
+    """What a request may hold, as options of its fields: the service's checks, the client's checks and the reference
+    documentation read them here, and a field's comment does not repeat them. `convscope.v1.rules` reads them in Python.
 
-    Rules say what can be told of a field by itself. What depends on a model, a dataset or another field is in comments.
+    Rules cover what depends on a field alone. What depends on a model, a dataset or another field is in comments.
 
-    How values outside of a field's bounds are met.
+    How values outside of a field's bounds are treated.
     """
 
 STRICTNESS_UNSPECIFIED: Strictness.ValueType  # 0
@@ -83,7 +83,7 @@ class FieldRules(google.protobuf.message.Message):
     MAX_ITEMS_FIELD_NUMBER: builtins.int
     required: builtins.bool
     """The field must be set: a message or `optional` field present, any other not the zero of its type, a list not empty.
-    In a oneof it says nothing, see OneofRules.
+    In a oneof it has no meaning, see OneofRules.
     """
     output_only: builtins.bool
     """The server sets it. A request that sets it is refused."""
@@ -98,7 +98,7 @@ class FieldRules(google.protobuf.message.Message):
     magnitude: builtins.bool
     """The bounds are those of the absolute value."""
     strictness: Global___Strictness.ValueType
-    """What a value outside of the bounds leads to."""
+    """How a value outside of the bounds is treated."""
     default_number: builtins.float
     """Of a number, and of a Duration, in seconds."""
     default_text: builtins.str
@@ -118,8 +118,8 @@ class FieldRules(google.protobuf.message.Message):
     pattern_note: builtins.str
     """For people: what `pattern` allows, to be read after "must be"."""
     resource: builtins.str
-    """The string is the name of a resource of this form, unless it is empty: `models/{model}`. In the place of a word in
-    braces stands an id, 1 to 64 of a-z, 0-9, `-` and `_`, the first a letter or digit; of `{number}` a whole number; of
+    """The string is the name of a resource of this form, unless it is empty: `models/{model}`. A word in braces
+    stands for an id, 1 to 64 of a-z, 0-9, `-` and `_`, the first a letter or digit; of `{number}` a whole number; of
     `{file}` 1 to 255 of letters, digits, `-`, `.`, `_`, `~` and `%` with two hexadecimal digits.
     """
     min_items: builtins.int
@@ -128,7 +128,7 @@ class FieldRules(google.protobuf.message.Message):
     """Most elements of a list or map."""
     @property
     def allowed(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The only strings that there are, besides the empty one."""
+        """The allowed strings, in addition to the empty one."""
 
     def __init__(
         self,

@@ -185,7 +185,7 @@ Global___JobSpec: typing_extensions.TypeAlias = JobSpec
 
 @typing.final
 class JobResult(google.protobuf.message.Message):
-    """What a job found, in short. What is large has a listing of its own, or is a file of the job."""
+    """A summary of what a job computed. Large results have separate listings, or are files of the job."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -219,7 +219,7 @@ Global___JobResult: typing_extensions.TypeAlias = JobResult
 
 @typing.final
 class FieldViolation(google.protobuf.message.Message):
-    """A field that cannot be right."""
+    """An invalid field."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -256,7 +256,7 @@ class Failure(google.protobuf.message.Message):
         REASON_COMPUTATION: Failure._Reason.ValueType  # 1
         """The computation raised an error."""
         REASON_MODEL: Failure._Reason.ValueType  # 2
-        """The model it needs was not made, or is damaged or deleted."""
+        """The model it needs was not trained, or is damaged or deleted."""
         REASON_DATASET: Failure._Reason.ValueType  # 3
         """The dataset's files are missing or damaged."""
         REASON_WORKER_LOST: Failure._Reason.ValueType  # 4
@@ -264,7 +264,7 @@ class Failure(google.protobuf.message.Message):
         REASON_STORAGE: Failure._Reason.ValueType  # 5
         """The artifact store could not be read or written."""
         REASON_INVALID: Failure._Reason.ValueType  # 6
-        """The job does not fit the model that it waited for; `violations` tells where."""
+        """The job does not fit the model that it waited for; `violations` names the fields."""
         REASON_TIMEOUT: Failure._Reason.ValueType  # 7
         """It ran longer than its `timeout`."""
 
@@ -276,7 +276,7 @@ class Failure(google.protobuf.message.Message):
     REASON_COMPUTATION: Failure.Reason.ValueType  # 1
     """The computation raised an error."""
     REASON_MODEL: Failure.Reason.ValueType  # 2
-    """The model it needs was not made, or is damaged or deleted."""
+    """The model it needs was not trained, or is damaged or deleted."""
     REASON_DATASET: Failure.Reason.ValueType  # 3
     """The dataset's files are missing or damaged."""
     REASON_WORKER_LOST: Failure.Reason.ValueType  # 4
@@ -284,7 +284,7 @@ class Failure(google.protobuf.message.Message):
     REASON_STORAGE: Failure.Reason.ValueType  # 5
     """The artifact store could not be read or written."""
     REASON_INVALID: Failure.Reason.ValueType  # 6
-    """The job does not fit the model that it waited for; `violations` tells where."""
+    """The job does not fit the model that it waited for; `violations` names the fields."""
     REASON_TIMEOUT: Failure.Reason.ValueType  # 7
     """It ran longer than its `timeout`."""
 
@@ -1061,8 +1061,8 @@ class WatchJobRequest(google.protobuf.message.Message):
     after_sequence: builtins.int
     """Sequence number of the last event already seen; 0 for all events."""
     after_token: builtins.str
-    """`log_token` of that event. Given, a log that lost events and has grown since is told from the one that was seen;
-    without it, only a log that is shorter than `after_sequence` is noticed.
+    """`log_token` of that event. With it, the server also notices a log that lost events and has grown since; without it,
+    only a log that is shorter than `after_sequence`.
     """
     image_format: convscope.v1.image_format_pb2.ImageFormat.ValueType
     """How the pixels of images are sent."""

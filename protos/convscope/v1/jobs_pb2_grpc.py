@@ -34,7 +34,7 @@ class JobsStub(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     def __init__(self, channel):
@@ -83,18 +83,18 @@ class JobsServicer(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     def CreateJob(self, request, context):
         """Checks a job, fills in what its spec leaves out, stores it and makes it ready for workers.
 
-        A job may name a model that a pending job makes. It is checked in form at once; what can be said only with the model
-        is checked when that job has ended, and faults found then are the job's failure, with the same violations. Where the
-        pending job says already what the model will be, all is checked at once.
+        A job may name a model that a pending job trains. Its form is checked at once; what depends on the model is checked
+        when that job has ended, and then violations are the job's failure. If the pending job already determines what the
+        model will be, everything is checked at once.
 
-        With `validate_only` the answer is the job as it would be, without a name, with its effective spec and its estimate;
-        these two are absent where the job would wait for a model that cannot be described yet.
+        With `validate_only` the answer is the job as it would be created, without a name, with its effective spec and its
+        estimate; these two are absent if the job would wait for a model that cannot be described yet.
 
         Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
         this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would
@@ -110,7 +110,7 @@ class JobsServicer(object):
         """Describes a job.
 
         Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
-        stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store where there is a result
+        stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store if there is a result
         (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -118,20 +118,20 @@ class JobsServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out: GetJob
-        tells.
+        """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out; GetJob
+        reports it.
 
         Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
-        unknown value; UNAVAILABLE while Redis is away, or the artifact store where results are asked for (retry).
+        unknown value; UNAVAILABLE while Redis is away, or the artifact store if results are requested (retry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """Sends the job's events in order, first those after `after_sequence` that have happened, then those to come, and
-        ends after the event `finished`. A watch that broke is resumed by asking for what follows the last event seen, with
-        its token.
+        """Sends the job's events in order, first those after `after_sequence` that have happened, then new ones, and
+        ends after the event `finished`. To resume a broken watch, ask for what follows the last event seen, with its
+        token.
 
         Errors: INVALID_ARGUMENT for a malformed name, a negative sequence, or an unknown format or one that the images
         cannot have; NOT_FOUND for an unknown job; DATA_LOSS if `after_sequence` lies beyond the log, if the log up to it is
@@ -212,7 +212,7 @@ class Jobs(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     @staticmethod

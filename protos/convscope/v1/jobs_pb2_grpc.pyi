@@ -130,7 +130,7 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     @typing.overload
@@ -192,12 +192,12 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     CreateJob: _JobsCreateJobType
     """Checks a job, fills in what its spec leaves out, stores it and makes it ready for workers.
 
-    A job may name a model that a pending job makes. It is checked in form at once; what can be said only with the model
-    is checked when that job has ended, and faults found then are the job's failure, with the same violations. Where the
-    pending job says already what the model will be, all is checked at once.
+    A job may name a model that a pending job trains. Its form is checked at once; what depends on the model is checked
+    when that job has ended, and then violations are the job's failure. If the pending job already determines what the
+    model will be, everything is checked at once.
 
-    With `validate_only` the answer is the job as it would be, without a name, with its effective spec and its estimate;
-    these two are absent where the job would wait for a model that cannot be described yet.
+    With `validate_only` the answer is the job as it would be created, without a name, with its effective spec and its
+    estimate; these two are absent if the job would wait for a model that cannot be described yet.
 
     Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
     this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would
@@ -210,22 +210,22 @@ class JobsStub(typing.Generic[_JobsCreateJobType, _JobsGetJobType, _JobsListJobs
     """Describes a job.
 
     Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
-    stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store where there is a result
+    stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store if there is a result
     (retry).
     """
 
     ListJobs: _JobsListJobsType
-    """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out: GetJob
-    tells.
+    """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out; GetJob
+    reports it.
 
     Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
-    unknown value; UNAVAILABLE while Redis is away, or the artifact store where results are asked for (retry).
+    unknown value; UNAVAILABLE while Redis is away, or the artifact store if results are requested (retry).
     """
 
     WatchJob: _JobsWatchJobType
-    """Sends the job's events in order, first those after `after_sequence` that have happened, then those to come, and
-    ends after the event `finished`. A watch that broke is resumed by asking for what follows the last event seen, with
-    its token.
+    """Sends the job's events in order, first those after `after_sequence` that have happened, then new ones, and
+    ends after the event `finished`. To resume a broken watch, ask for what follows the last event seen, with its
+    token.
 
     Errors: INVALID_ARGUMENT for a malformed name, a negative sequence, or an unknown format or one that the images
     cannot have; NOT_FOUND for an unknown job; DATA_LOSS if `after_sequence` lies beyond the log, if the log up to it is
@@ -283,7 +283,7 @@ class JobsServicer(metaclass=abc.ABCMeta):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     @abc.abstractmethod
@@ -294,12 +294,12 @@ class JobsServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[convscope.v1.jobs_pb2.Job, collections.abc.Awaitable[convscope.v1.jobs_pb2.Job]]:
         """Checks a job, fills in what its spec leaves out, stores it and makes it ready for workers.
 
-        A job may name a model that a pending job makes. It is checked in form at once; what can be said only with the model
-        is checked when that job has ended, and faults found then are the job's failure, with the same violations. Where the
-        pending job says already what the model will be, all is checked at once.
+        A job may name a model that a pending job trains. Its form is checked at once; what depends on the model is checked
+        when that job has ended, and then violations are the job's failure. If the pending job already determines what the
+        model will be, everything is checked at once.
 
-        With `validate_only` the answer is the job as it would be, without a name, with its effective spec and its estimate;
-        these two are absent where the job would wait for a model that cannot be described yet.
+        With `validate_only` the answer is the job as it would be created, without a name, with its effective spec and its
+        estimate; these two are absent if the job would wait for a model that cannot be described yet.
 
         Errors: INVALID_ARGUMENT for a field out of range, fields that contradict each other, a field or enum value that
         this server does not know, a field that the server sets, an unknown layer or feature, or a visualization that would
@@ -317,7 +317,7 @@ class JobsServicer(metaclass=abc.ABCMeta):
         """Describes a job.
 
         Errors: INVALID_ARGUMENT for a malformed name or an unknown view, NOT_FOUND for an unknown name; DATA_LOSS if the
-        stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store where there is a result
+        stored result is missing or damaged; UNAVAILABLE while Redis is away, or the artifact store if there is a result
         (retry).
         """
 
@@ -327,11 +327,11 @@ class JobsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.jobs_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> typing.Union[convscope.v1.jobs_pb2.ListJobsResponse, collections.abc.Awaitable[convscope.v1.jobs_pb2.ListJobsResponse]]:
-        """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out: GetJob
-        tells.
+        """Lists jobs, newest first unless `order_by` says otherwise. A result that is missing or damaged is left out; GetJob
+        reports it.
 
         Errors: INVALID_ARGUMENT for a token that is not one of this listing, an unknown view or order, or a filter with an
-        unknown value; UNAVAILABLE while Redis is away, or the artifact store where results are asked for (retry).
+        unknown value; UNAVAILABLE while Redis is away, or the artifact store if results are requested (retry).
         """
 
     @abc.abstractmethod
@@ -340,9 +340,9 @@ class JobsServicer(metaclass=abc.ABCMeta):
         request: convscope.v1.jobs_pb2.WatchJobRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[convscope.v1.jobs_pb2.JobEvent], collections.abc.AsyncIterator[convscope.v1.jobs_pb2.JobEvent]]:
-        """Sends the job's events in order, first those after `after_sequence` that have happened, then those to come, and
-        ends after the event `finished`. A watch that broke is resumed by asking for what follows the last event seen, with
-        its token.
+        """Sends the job's events in order, first those after `after_sequence` that have happened, then new ones, and
+        ends after the event `finished`. To resume a broken watch, ask for what follows the last event seen, with its
+        token.
 
         Errors: INVALID_ARGUMENT for a malformed name, a negative sequence, or an unknown format or one that the images
         cannot have; NOT_FOUND for an unknown job; DATA_LOSS if `after_sequence` lies beyond the log, if the log up to it is

@@ -85,15 +85,15 @@ class _LayerKindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     LAYER_KIND_CONVOLUTION: _LayerKind.ValueType  # 1
     """A convolution; its features are channels."""
     LAYER_KIND_POOLING: _LayerKind.ValueType  # 2
-    """A pooling; it has no features of its own."""
+    """A pooling; it has no features."""
     LAYER_KIND_FLATTEN: _LayerKind.ValueType  # 3
-    """Arranges a feature map as a vector; it has no features of its own."""
+    """Arranges a feature map as a vector; it has no features."""
     LAYER_KIND_DENSE: _LayerKind.ValueType  # 4
     """A hidden fully connected layer; its features are units."""
     LAYER_KIND_LOGITS: _LayerKind.ValueType  # 5
     """The last layer before the softmax; its features are classes."""
     LAYER_KIND_OTHER: _LayerKind.ValueType  # 6
-    """Anything else: normalization, addition, activation, dropout, ...; it has no features of its own."""
+    """Anything else: normalization, addition, activation, dropout, ...; it has no features."""
 
 class LayerKind(_LayerKind, metaclass=_LayerKindEnumTypeWrapper):
     """What a layer's features are."""
@@ -103,15 +103,15 @@ LAYER_KIND_UNSPECIFIED: LayerKind.ValueType  # 0
 LAYER_KIND_CONVOLUTION: LayerKind.ValueType  # 1
 """A convolution; its features are channels."""
 LAYER_KIND_POOLING: LayerKind.ValueType  # 2
-"""A pooling; it has no features of its own."""
+"""A pooling; it has no features."""
 LAYER_KIND_FLATTEN: LayerKind.ValueType  # 3
-"""Arranges a feature map as a vector; it has no features of its own."""
+"""Arranges a feature map as a vector; it has no features."""
 LAYER_KIND_DENSE: LayerKind.ValueType  # 4
 """A hidden fully connected layer; its features are units."""
 LAYER_KIND_LOGITS: LayerKind.ValueType  # 5
 """The last layer before the softmax; its features are classes."""
 LAYER_KIND_OTHER: LayerKind.ValueType  # 6
-"""Anything else: normalization, addition, activation, dropout, ...; it has no features of its own."""
+"""Anything else: normalization, addition, activation, dropout, ...; it has no features."""
 Global___LayerKind: typing_extensions.TypeAlias = LayerKind
 
 @typing.final

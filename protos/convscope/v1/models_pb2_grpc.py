@@ -31,7 +31,7 @@ class ModelsStub(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     def __init__(self, channel):
@@ -72,7 +72,7 @@ class ModelsServicer(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     def ListModels(self, request, context):
@@ -173,7 +173,7 @@ class Models(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     @staticmethod

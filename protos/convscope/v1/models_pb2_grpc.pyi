@@ -111,7 +111,7 @@ class ModelsStub(typing.Generic[_ModelsListModelsType, _ModelsGetModelType, _Mod
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     @typing.overload
@@ -232,7 +232,7 @@ class ModelsServicer(metaclass=abc.ABCMeta):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     @abc.abstractmethod

@@ -1,8 +1,8 @@
-"""What requests may hold, as the options on the contract's fields tell it.
+"""Rules for requests, read from the options of the contract's fields.
 
 Client and service check requests with the same functions, and the reference documentation describes fields with them:
-ranges, defaults and what is required stand in the ``.proto`` files only. What depends on a model, a dataset or another
-field is the service's to check.
+only the ``.proto`` files state ranges, defaults and required fields. The service checks what depends on a model, a
+dataset or another field.
 """
 
 import re
@@ -32,14 +32,14 @@ INTEGERS: Final = frozenset(
 FLOATS: Final = frozenset({FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE})
 DURATION: Final = "google.protobuf.Duration"
 
-# A Duration is valid within these, and if seconds and nanoseconds have not different signs.
+# Bounds of a valid Duration, whose seconds and nanoseconds must not have different signs.
 MOST_SECONDS: Final = 315_576_000_000
 SECOND: Final = 10**9
 
-# Characters of a wrong string that are repeated to whoever sent it.
+# Characters of a wrong string that a message repeats.
 MOST_SHOWN: Final = 100
 
-# What stands in the place of a word in braces in the name of a resource, and how people are told of it.
+# Patterns for words in braces in resource names, and how messages describe them.
 ID: Final = "[a-z0-9][a-z0-9_-]{0,63}"
 SEGMENTS: Final[Mapping[str, tuple[str, str]]] = {
     "number": ("0|[1-9][0-9]{0,17}", "a whole number"),
@@ -50,7 +50,7 @@ ID_NOTE: Final = "lower-case letters, digits, '-' and '_', at most 64, the first
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A field that cannot be right.
+    """An invalid field.
 
     Attributes:
         field: its path in the message, like ``spec.train.batch_size`` or ``terms[2].weight``.
@@ -63,24 +63,24 @@ class Violation:
 
 @cache
 def field_rules(field: FieldDescriptor) -> FieldRules:
-    """Return the rules of a field; empty where it has none."""
+    """Return the rules of a field; empty if it has none."""
     return field.GetOptions().Extensions[field_options_pb2.rules]
 
 
 @cache
 def oneof_rules(oneof: OneofDescriptor) -> OneofRules:
-    """Return the rules of a oneof; empty where it has none."""
+    """Return the rules of a oneof; empty if it has none."""
     return oneof.GetOptions().Extensions[field_options_pb2.oneof_rules]
 
 
 def violations(message: Message, path: str = "") -> Iterator[Violation]:
-    """Yield what is wrong with a request, in the order of its fields.
+    """Yield the violations of a request, in the order of its fields.
 
-    Fields that are not set are right unless they are required, whether or not their defaults are filled in.
+    Fields that are not set are valid unless they are required, whether or not their defaults are filled in.
 
     Args:
-        message: the request or a part of it. Its unknown fields are not looked at.
-        path: where it stands in the request; empty for the request itself.
+        message: the request or a part of it. Its unknown fields are not checked.
+        path: path of the message in the request; empty for the request itself.
     """
     for oneof in _oneofs(message.DESCRIPTOR):
         if oneof_rules(oneof).required and message.WhichOneof(oneof.name) is None:
@@ -93,8 +93,8 @@ def violations(message: Message, path: str = "") -> Iterator[Violation]:
 def fill_defaults(message: Message) -> None:
     """Set every field that is not set and has a default, here and in all messages that are set.
 
-    Numbers whose bounds are coerced are brought within them. Defaults that depend on more than a field are left out. A
-    list that has too many elements is left as it is.
+    Numbers whose bounds are coerced are brought within them. Defaults that depend on more than a field are not filled
+    in. A list with too many elements is not changed.
     """
     for oneof in _oneofs(message.DESCRIPTOR):
         chosen = oneof_rules(oneof).default_field
@@ -108,7 +108,7 @@ def fill_defaults(message: Message) -> None:
 
 
 def allowed_text(field: FieldDescriptor) -> str:
-    """Describe the values that a field may have, like ``1 to 8,192``; empty where any is allowed."""
+    """Describe the values that a field may have, like ``1 to 8,192``; empty if any value is allowed."""
     rules = field_rules(field)
     parts = [_bounds_text(field), _strings_text(rules), _length_text(rules), _items_text(rules)]
     if field.enum_type is not None:
@@ -117,7 +117,7 @@ def allowed_text(field: FieldDescriptor) -> str:
 
 
 def default_text(field: FieldDescriptor) -> str:
-    """Describe a field's default, like ``256``; empty where it has none of its own."""
+    """Describe a field's default, like ``256``; empty if it is the zero of the type."""
     rules = field_rules(field)
     match rules.WhichOneof("default"):
         case "default_number":
@@ -135,7 +135,7 @@ def _join(path: str, name: str) -> str:
 
 
 def _own_oneof(field: FieldDescriptor) -> OneofDescriptor | None:
-    """Return the oneof that the contract puts a field in, not the one that ``optional`` stands for."""
+    """Return the oneof that the contract puts a field in, not the synthetic one of an ``optional`` field."""
     oneof = field.containing_oneof
     return None if oneof is None or oneof.name == f"_{field.name}" else oneof
 
@@ -192,7 +192,7 @@ def _fill(message: Message, field: FieldDescriptor) -> None:
 
 
 def _as_value(field: FieldDescriptor, value: Any) -> Any:
-    """Return a default, or a bound, as the field has it."""
+    """Return a default or a bound as a value of the field's type."""
     if field.enum_type is not None:
         return field.enum_type.values_by_name[value].number
     return int(value) if field.cpp_type in INTEGERS else value
@@ -266,18 +266,18 @@ def _value_violations(message: Message, field: FieldDescriptor, path: str) -> It
 
 
 def _first_of(field: FieldDescriptor, values: Sequence[Any], path: str) -> Iterator[Violation]:
-    """Yield the violations of the first element that has any: the others have the same, as a rule."""
+    """Yield the violations of the first element that has any: usually the others have the same."""
     if _all_within(field_rules(field), field, values):
         return
     for index, value in enumerate(values):
-        found = list(_scalar_violations(field, value, f"{path}[{index}]"))
-        if found:
-            yield from found
+        wrong = list(_scalar_violations(field, value, f"{path}[{index}]"))
+        if wrong:
+            yield from wrong
             return
 
 
 def _all_within(rules: FieldRules, field: FieldDescriptor, values: Sequence[Any]) -> bool:
-    """Return whether it is quickly seen that all numbers of a list are right, of which there may be many."""
+    """Return whether a quick check shows that all numbers of a list, which may be long, are within their bounds."""
     if field.cpp_type not in INTEGERS | FLOATS or rules.magnitude or rules.HasField("above") or rules.HasField("below"):
         return False
     low = rules.minimum if rules.HasField("minimum") else -inf
@@ -362,7 +362,7 @@ def _resource_pattern(form: str) -> re.Pattern[str]:
     """Return the pattern of names of a form like ``jobs/{job}/images/{number}``."""
     parts = re.split(r"\{(\w+)\}", form)
     patterns = [
-        f"(?:{SEGMENTS.get(part, (ID, ''))[0]})" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)
+        f"(?:{SEGMENTS.get(part, (ID, ''))[0]})" if index % 2 else re.escape(part) for index, part in enumerate(parts)
     ]
     return re.compile("".join(patterns))
 
@@ -371,12 +371,12 @@ def _resource_text(form: str) -> str:
     names = re.findall(r"\{(\w+)\}", form)
     notes = [f"{name}: {SEGMENTS.get(name, ('', ID_NOTE))[1]}" for name in names]
     shown = re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), form)
-    told = "; ".join(note[: note.index(":")].upper() + note[note.index(":") :] for note in notes)
-    return f"of the form {shown} ({told})"
+    explained = "; ".join(note[: note.index(":")].upper() + note[note.index(":") :] for note in notes)
+    return f"of the form {shown} ({explained})"
 
 
 def _number_text(number: float) -> str:
-    """Return a number in as few digits as tell it from all others: 0.5000001 is not 0.5."""
+    """Return a number in as few digits as distinguish it from all others: 0.5000001 is not 0.5."""
     if isinstance(number, int) or number.is_integer():
         return f"{int(number):,}"
     short = f"{number:g}"
@@ -389,12 +389,12 @@ def _bounds_text(field: FieldDescriptor) -> str:
     low = _number_text(getattr(rules, lower)) if lower else ""
     high = _number_text(getattr(rules, upper)) if upper else ""
     if lower == "minimum" and upper == "maximum":
-        told = f"{low} to {high}"
+        text = f"{low} to {high}"
     else:
         words = {"minimum": "at least", "above": "greater than", "maximum": "at most", "below": "less than", None: ""}
-        told = " and ".join(f"{words[end]} {text}" for end, text in ((lower, low), (upper, high)) if end)
-    told += " seconds" if told and _is_duration(field) else ""
-    return f"{told}, or the same below 0" if told and rules.magnitude else told
+        text = " and ".join(f"{words[end]} {bound}" for end, bound in ((lower, low), (upper, high)) if end)
+    text += " seconds" if text and _is_duration(field) else ""
+    return f"{text}, or the same below 0" if text and rules.magnitude else text
 
 
 def _enum_text(field: FieldDescriptor) -> str:
@@ -418,8 +418,8 @@ def _items_text(rules: FieldRules) -> str:
     return _count_text(rules, "items", "items")
 
 
-def _count_text(rules: FieldRules, what: str, unit: str) -> str:
-    least, most = getattr(rules, f"min_{what}"), getattr(rules, f"max_{what}")
-    if not rules.HasField(f"max_{what}"):  # type: ignore[arg-type]  # the names that are made here are fields
+def _count_text(rules: FieldRules, quantity: str, unit: str) -> str:
+    least, most = getattr(rules, f"min_{quantity}"), getattr(rules, f"max_{quantity}")
+    if not rules.HasField(f"max_{quantity}"):  # type: ignore[arg-type]  # these names are fields
         return f"at least {least:,} {unit}" if least else ""
     return f"{least:,} to {most:,} {unit}" if least else f"at most {most:,} {unit}"

@@ -56,7 +56,7 @@ class Limits(google.protobuf.message.Message):
     max_request_bytes: builtins.int
     """Bytes of a message that the server receives."""
     max_page_size: builtins.int
-    """Items on a page of any listing."""
+    """Items on a page of a listing; ListTrainReports allows ten times as many."""
     @property
     def max_compute_duration(self) -> google.protobuf.duration_pb2.Duration:
         """Time that one worker may need for a visualization, by estimate."""

@@ -26,11 +26,11 @@ if _version_not_supported:
 
 
 class ServerStub(object):
-    """What a client may want to know before anything else.
+    """Describes the server: its version, contract and limits.
 
-    A client says which version of the contract it speaks in the metadata of every call: `convscope-contract: 1.0`. Where
-    the first number is not the server's, every call but this service's is FAILED_PRECONDITION, with a message that names
-    both versions. A call without this metadata is taken as it is.
+    A client names the version of the contract that it speaks in the metadata of every call: `convscope-contract: 1.0`. If
+    the first number differs from the server's, every call except those of this service is FAILED_PRECONDITION, with a
+    message that names both versions. A call without this metadata is accepted.
 
     Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. Messages that it
     sends have at most 4 MiB too, but for those that hold one image: these are as large as the image. A client that wants
@@ -54,11 +54,11 @@ class ServerStub(object):
 
 
 class ServerServicer(object):
-    """What a client may want to know before anything else.
+    """Describes the server: its version, contract and limits.
 
-    A client says which version of the contract it speaks in the metadata of every call: `convscope-contract: 1.0`. Where
-    the first number is not the server's, every call but this service's is FAILED_PRECONDITION, with a message that names
-    both versions. A call without this metadata is taken as it is.
+    A client names the version of the contract that it speaks in the metadata of every call: `convscope-contract: 1.0`. If
+    the first number differs from the server's, every call except those of this service is FAILED_PRECONDITION, with a
+    message that names both versions. A call without this metadata is accepted.
 
     Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. Messages that it
     sends have at most 4 MiB too, but for those that hold one image: these are as large as the image. A client that wants
@@ -94,11 +94,11 @@ def add_ServerServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Server(object):
-    """What a client may want to know before anything else.
+    """Describes the server: its version, contract and limits.
 
-    A client says which version of the contract it speaks in the metadata of every call: `convscope-contract: 1.0`. Where
-    the first number is not the server's, every call but this service's is FAILED_PRECONDITION, with a message that names
-    both versions. A call without this metadata is taken as it is.
+    A client names the version of the contract that it speaks in the metadata of every call: `convscope-contract: 1.0`. If
+    the first number differs from the server's, every call except those of this service is FAILED_PRECONDITION, with a
+    message that names both versions. A call without this metadata is accepted.
 
     Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. Messages that it
     sends have at most 4 MiB too, but for those that hold one image: these are as large as the image. A client that wants

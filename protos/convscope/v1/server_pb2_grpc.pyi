@@ -42,11 +42,11 @@ _ServerGetServerInfoType = typing_extensions.TypeVar(
 )
 
 class ServerStub(typing.Generic[_ServerGetServerInfoType]):
-    """What a client may want to know before anything else.
+    """Describes the server: its version, contract and limits.
 
-    A client says which version of the contract it speaks in the metadata of every call: `convscope-contract: 1.0`. Where
-    the first number is not the server's, every call but this service's is FAILED_PRECONDITION, with a message that names
-    both versions. A call without this metadata is taken as it is.
+    A client names the version of the contract that it speaks in the metadata of every call: `convscope-contract: 1.0`. If
+    the first number differs from the server's, every call except those of this service is FAILED_PRECONDITION, with a
+    message that names both versions. A call without this metadata is accepted.
 
     Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. Messages that it
     sends have at most 4 MiB too, but for those that hold one image: these are as large as the image. A client that wants
@@ -86,11 +86,11 @@ ServerAsyncStub: typing_extensions.TypeAlias = ServerStub[
 ]
 
 class ServerServicer(metaclass=abc.ABCMeta):
-    """What a client may want to know before anything else.
+    """Describes the server: its version, contract and limits.
 
-    A client says which version of the contract it speaks in the metadata of every call: `convscope-contract: 1.0`. Where
-    the first number is not the server's, every call but this service's is FAILED_PRECONDITION, with a message that names
-    both versions. A call without this metadata is taken as it is.
+    A client names the version of the contract that it speaks in the metadata of every call: `convscope-contract: 1.0`. If
+    the first number differs from the server's, every call except those of this service is FAILED_PRECONDITION, with a
+    message that names both versions. A call without this metadata is accepted.
 
     Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. Messages that it
     sends have at most 4 MiB too, but for those that hold one image: these are as large as the image. A client that wants

@@ -1,16 +1,16 @@
-"""The version of this contract, and the metadata by which a call tells which one its client speaks."""
+"""The version of this contract, and the metadata in which a call names the version that its client speaks."""
 
 from typing import Final
 
 __all__ = ["CONTRACT_KEY", "MAJOR", "MINOR", "VERSION"]
 
-# Another number means that clients and servers do not understand each other: it is that of the package.
+# Number of the package: clients and servers with different numbers do not understand each other.
 MAJOR: Final = 1
 
 # Raised with each addition.
 MINOR: Final = 0
 
-# As it stands in metadata.
+# The version in metadata.
 VERSION: Final = f"{MAJOR}.{MINOR}"
 
 # Key of the metadata.

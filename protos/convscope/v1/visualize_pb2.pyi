@@ -167,7 +167,7 @@ class VisualizeSpec(google.protobuf.message.Message):
     several.
     """
     restarts: builtins.int
-    """Ascents per feature or objective, each from a start of its own; 2 to 16 if there is an objective with diversity."""
+    """Ascents per feature or objective, each from a different start; 2 to 16 if there is an objective with diversity."""
     keep: Global___Restarts.ValueType
     """Which of them to return."""
     seed: builtins.int
@@ -264,8 +264,8 @@ Global___OptimizedImage: typing_extensions.TypeAlias = OptimizedImage
 class Trace(google.protobuf.message.Message):
     """What happened at each iteration, all before the iteration's update. Each tensor is [iterations].
 
-    The gradient is that of what is maximized: of the objective through the transforms, less the penalties. The start's is
-    its own, also before a rescue; while one goes on it is the redirected one.
+    The gradient is that of the objective through the transforms, less the penalties. At the start it is not redirected,
+    even before a rescue; during a rescue it is the redirected one.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -335,7 +335,7 @@ class Verdict(google.protobuf.message.Message):
         """All pixels of the best image are alike, up to 1/255."""
         OUTCOME_UNREACHABLE: Verdict._Outcome.ValueType  # 3
         """The objective never rose: no image that the ascent went through was better than the starting one, which is the
-        best image then. `without_gradient` tells whether there was nothing to follow, or whether no step along the
+        best image then. `without_gradient` says whether there was no gradient, or whether no step along the
         gradient helped, because the start was the best already or the steps were too long.
         """
         OUTCOME_NOT_A_NUMBER: Verdict._Outcome.ValueType  # 4
@@ -352,7 +352,7 @@ class Verdict(google.protobuf.message.Message):
     """All pixels of the best image are alike, up to 1/255."""
     OUTCOME_UNREACHABLE: Verdict.Outcome.ValueType  # 3
     """The objective never rose: no image that the ascent went through was better than the starting one, which is the
-    best image then. `without_gradient` tells whether there was nothing to follow, or whether no step along the
+    best image then. `without_gradient` says whether there was no gradient, or whether no step along the
     gradient helped, because the start was the best already or the steps were too long.
     """
     OUTCOME_NOT_A_NUMBER: Verdict.Outcome.ValueType  # 4
@@ -365,9 +365,9 @@ class Verdict(google.protobuf.message.Message):
     RESCUED_FIELD_NUMBER: builtins.int
     WITHOUT_GRADIENT_FIELD_NUMBER: builtins.int
     outcome: Global___Verdict.Outcome.ValueType
-    """What came out."""
+    """The outcome."""
     iteration: builtins.int
-    """After how many updates the ascent broke off, from 0; only with OUTCOME_NOT_A_NUMBER."""
+    """After how many updates the ascent stopped, from 0; only with OUTCOME_NOT_A_NUMBER."""
     upper_bound: builtins.float
     """No image with pixels from 0 to 1 can reach more than this; only where a bound is cheap: for what is linear in one
     layer before its activation (channels, neurons, units, logits, directions, and sums of these), above layers whose
@@ -435,7 +435,7 @@ Global___Spread: typing_extensions.TypeAlias = Spread
 class Image(google.protobuf.message.Message):
     """The image that maximizes a subject.
 
-    Later: 15 to 29, what real data says to it.
+    Later: 15 to 29, its comparison with real data.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor

@@ -34,9 +34,9 @@ class _WorkerStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     WORKER_STATE_BUSY: _WorkerState.ValueType  # 2
     """It computes a part of a job."""
     WORKER_STATE_DRAINING: _WorkerState.ValueType  # 3
-    """It was told to stop: it ends what it computes and takes nothing more."""
+    """It is stopping: it finishes its part and takes no more."""
     WORKER_STATE_SILENT: _WorkerState.ValueType  # 4
-    """It was not heard of for ten seconds, and is not counted on; after a minute it is no longer listed."""
+    """It has not reported for ten seconds, and is not expected to compute; after a minute it is no longer listed."""
 
 class WorkerState(_WorkerState, metaclass=_WorkerStateEnumTypeWrapper):
     """What a worker does."""
@@ -48,9 +48,9 @@ WORKER_STATE_IDLE: WorkerState.ValueType  # 1
 WORKER_STATE_BUSY: WorkerState.ValueType  # 2
 """It computes a part of a job."""
 WORKER_STATE_DRAINING: WorkerState.ValueType  # 3
-"""It was told to stop: it ends what it computes and takes nothing more."""
+"""It is stopping: it finishes its part and takes no more."""
 WORKER_STATE_SILENT: WorkerState.ValueType  # 4
-"""It was not heard of for ten seconds, and is not counted on; after a minute it is no longer listed."""
+"""It has not reported for ten seconds, and is not expected to compute; after a minute it is no longer listed."""
 Global___WorkerState: typing_extensions.TypeAlias = WorkerState
 
 @typing.final

@@ -30,7 +30,7 @@ class WorkersStub(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     def __init__(self, channel):
@@ -51,7 +51,7 @@ class WorkersServicer(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     def ListWorkers(self, request, context):
@@ -85,7 +85,7 @@ class Workers(object):
 
     Errors of every call: INVALID_ARGUMENT for bytes that are not the request's message; UNAUTHENTICATED without the
     token that the server wants; FAILED_PRECONDITION for metadata that names another version of the contract;
-    UNAVAILABLE while the service shuts down (retry); INTERNAL for a fault of the service, whose log tells more.
+    UNAVAILABLE while the service shuts down (retry); INTERNAL for an error of the service, whose log has details.
     """
 
     @staticmethod

@@ -10,8 +10,7 @@ from convscope.service.announcing import ANNOUNCED
 from convscope.service.listening import Listener
 from convscope.service.server import ListenError, serve
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
-from convscope.store import PolicyError, StoreSettings
-from convscope.store.errors import BlobError, LayoutError
+from convscope.store import BlobError, LayoutError, PolicyError, StoreSettings
 
 __all__ = ["main"]
 
@@ -44,7 +43,7 @@ async def _run(service: ServiceSettings, store: StoreSettings) -> None:
 
 
 def _announce(listener: Listener) -> None:
-    print(f"{ANNOUNCED}{listener.address}", flush=True)  # noqa: T201 - whoever started it waits for this line
+    print(f"{ANNOUNCED}{listener.address}", flush=True)  # noqa: T201 - the caller waits for this line
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Addresses to listen on, as people spell them."""
+"""Addresses to listen on, as users write them."""
 
 import ipaddress
 import os
@@ -32,19 +32,19 @@ class ListenAddress:
 
 
 def parse_listen(text: str) -> ListenAddress:
-    """Return the address that a text spells; capitals and spaces around it make no difference.
+    """Parse an address; capitals and surrounding spaces make no difference.
 
     Raises:
-        ValueError: if it is none, or may be read in two ways; says what is allowed.
+        ValueError: if the text is not an address, or is ambiguous; says what is allowed.
     """
-    spelled = text.strip()
-    scheme, _, path = spelled.partition(":")
+    stripped = text.strip()
+    scheme, _, path = stripped.partition(":")
     if scheme.lower() in {"unix", "unix-abstract"}:
         return ListenAddress(target=_unix(text, scheme.lower(), path), is_local=True)
-    if "/" in spelled or "@" in spelled or "," in spelled:
-        raise _refused(text, "is no address to listen on: it has a scheme, a path, a user, or is a list")
-    host, _, port = spelled.lower().rpartition(":")
-    if spelled.startswith(":") and not host:
+    if "/" in stripped or "@" in stripped or "," in stripped:
+        raise _refused(text, "is not an address to listen on: it has a scheme, a path, a user, or is a list")
+    host, _, port = stripped.lower().rpartition(":")
+    if stripped.startswith(":") and not host:
         host = "[::]"  # as it is written for many servers: every address of this machine
     if not host:
         raise _refused(text, "names no host and port: localhost:PORT for this machine, 0.0.0.0:PORT for all others too")
@@ -78,17 +78,17 @@ def _numeric(text: str, host: str) -> str:
     try:
         return socket.inet_ntoa(socket.inet_aton(host))
     except OSError:
-        raise _refused(text, "is no IPv4 address") from None
+        raise _refused(text, "is not an IPv4 address") from None
 
 
 def _is_loopback(text: str, host: str) -> bool:
-    """Whether a host name or address is this machine's alone."""
+    """Return whether only this machine can reach a host name or address."""
     in_brackets = host.startswith("[") and host.endswith("]")
     try:
         address = ipaddress.ip_address(host[1:-1] if in_brackets else host)
     except ValueError:
         if in_brackets or not HOST.fullmatch(host):
-            raise _refused(text, "names no host; IPv6 addresses are in brackets") from None
+            raise _refused(text, "does not name a host; IPv6 addresses are in brackets") from None
         return host == "localhost"
     if (address.version == 6) != in_brackets:
         raise _refused(text, "has an IPv6 address without brackets, or brackets without one")

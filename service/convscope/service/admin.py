@@ -1,4 +1,4 @@
-"""``convscope admin``: says what belongs to whom, takes a store over, sweeps; needs only Redis and the store."""
+"""``convscope admin``: reports who owns the store, adopts a store, sweeps; needs only Redis and the store."""
 
 import argparse
 import contextlib
@@ -10,11 +10,19 @@ from dataclasses import replace
 
 import redis
 
-from convscope.store import BlobStore, Deployment, StoreSettings, Sweeper, connect_promptly
-from convscope.store.embedded import EmbeddedRedis
-from convscope.store.errors import StoreError
-from convscope.store.upkeep.adopting import Adoption, AdoptionPlan
-from convscope.store.upkeep.overview import Overview, survey_deployment
+from convscope.store import (
+    Adoption,
+    AdoptionPlan,
+    BlobStore,
+    Deployment,
+    EmbeddedRedis,
+    Overview,
+    StoreError,
+    StoreSettings,
+    Sweeper,
+    connect_promptly,
+    survey_deployment,
+)
 
 __all__ = ["main"]
 
@@ -43,7 +51,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _settings() -> StoreSettings:
-    """Read the environment; where it names no Redis, the private one of a ``convscope up`` in this home is meant."""
+    """Read the environment; if it names no Redis, use that of a ``convscope up`` with the same home directory."""
     settings = StoreSettings.from_environment()
     private = EmbeddedRedis(settings.home / "redis")
     if settings.is_redis_given or not private.socket.exists():
@@ -84,26 +92,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _status(found: Overview, *, as_json: bool) -> int:
+def _status(overview: Overview, *, as_json: bool) -> int:
     if as_json:
-        _say(json.dumps(found.to_dict(), indent=1))
+        _say(json.dumps(overview.to_dict(), indent=1))
         return 0
-    for title, side in (("Redis", found.redis), ("Artifact store", found.store)):
+    for title, side in (("Redis", overview.redis), ("Artifact store", overview.store)):
         _say(title)
         for name, value in side.items():
             text = ", ".join(value) if isinstance(value, list) else value
             _say(f"  {name.replace('_', ' ') + ':':<22}{text if text != '' else '-'}")
     for title, names in (
-        ("Models without manifest", found.models_without_manifest),
-        ("Manifests without record", found.manifests_without_record),
-        ("Models whose deletion was broken off (delete them again)", found.deleted_with_record),
-        ("Manifests that cannot be read", found.unreadable),
+        ("Models without manifest", overview.models_without_manifest),
+        ("Manifests without record", overview.manifests_without_record),
+        ("Models whose deletion was broken off (delete them again)", overview.deleted_with_record),
+        ("Manifests that cannot be read", overview.unreadable),
     ):
         if names:
             _say(f"{title}: {', '.join(names)}")
-    if found.sweep_stopped:
-        _say(f"The last sweep stopped: {found.sweep_stopped}")
-    _say("Deletion: on" if found.deletes else f"Deletion: off, because {found.reason}\nWhat to do: {found.advice}")
+    if overview.sweep_stopped:
+        _say(f"The last sweep stopped: {overview.sweep_stopped}")
+    off = f"Deletion: off, because {overview.reason}\nWhat to do: {overview.advice}"
+    _say("Deletion: on" if overview.deletes else off)
     return 0
 
 
@@ -138,10 +147,10 @@ def _say_plan(plan: AdoptionPlan) -> None:
 
 
 def _survey(sweeper: Sweeper, *, all_ages: bool) -> int:
-    found = sweeper.survey(all_ages=all_ages)
-    size = sum(found.orphans.values())
-    _say(f"would remove {len(found.orphans)} of {found.count} files, {size} of {found.size} bytes")
-    found.check()
+    survey = sweeper.survey(all_ages=all_ages)
+    size = sum(survey.orphans.values())
+    _say(f"would remove {len(survey.orphans)} of {survey.count} files, {size} of {survey.size} bytes")
+    survey.check()
     return 0
 
 

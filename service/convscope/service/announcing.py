@@ -1,6 +1,6 @@
-"""What the service says when it accepts calls; ``convscope up`` reads it."""
+"""The line that the service prints when it accepts calls; ``convscope up`` reads it."""
 
 __all__ = ["ANNOUNCED"]
 
-# An address follows that leads here.
+# The address that clients connect to follows.
 ANNOUNCED = "convscope serves at "

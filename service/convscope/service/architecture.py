@@ -1,4 +1,4 @@
-"""Arithmetic of layers: shapes, features and parameters of a network, and how it is understood, without TensorFlow."""
+"""Shapes, features and parameters of a network's layers, and its interpretation, computed without TensorFlow."""
 
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -26,11 +26,11 @@ class ShrunkToNothingError(ValueError):
 
 
 def describe_network(network: Network, image_shape: Sequence[int], classes: int) -> list[Layer]:
-    """Return the layers of a network whose defaults are filled in.
+    """Return the layers of a network.
 
     Args:
-        network: convolutions and hidden dense layers.
-        image_shape: height, width and channels of the input, in pixels.
+        network: convolutions and hidden dense layers, with defaults filled in.
+        image_shape: height and width in pixels, and channels, of the input.
         classes: number of classes.
 
     Raises:
@@ -51,7 +51,7 @@ def describe_network(network: Network, image_shape: Sequence[int], classes: int)
 
 
 def interpret(dataset: Dataset) -> Interpretation:
-    """Return how a network that is trained on a dataset is understood: it sees its values, and ends in logits."""
+    """Return the interpretation of a network trained on a dataset: its input has the dataset's values, 0 to 1."""
     return Interpretation(
         input=ModelInput(shape=dataset.image_shape, black=0.0, white=1.0),
         head=ModelHead(kind=ModelHead.KIND_LOGITS, layer=LOGITS),

@@ -21,9 +21,9 @@ def archive(images: JobImages, ready: Sequence[int], index: ImageIndex) -> Itera
     """Yield the archive, and add its images to the index.
 
     Args:
-        images: the job's.
-        ready: numbers of the images to put in, rising.
-        index: what is to list them.
+        images: the job's images.
+        ready: numbers of the images to include, ascending.
+        index: lists them.
     """
     writer = NpzWriter()
     for target in images.order.targets:

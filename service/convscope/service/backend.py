@@ -1,7 +1,7 @@
-"""What every servicer works with: the store, reached without blocking the event loop.
+"""The store as every servicer uses it: reached without blocking the event loop.
 
-Calls that need only Redis and calls that need the artifact store as well run in threads of their own, so that one of
-the two that hangs takes nothing along that could do without it.
+Calls that need only Redis and calls that also need the artifact store run in separate threads, so that an artifact
+store that hangs does not block calls that do not need it.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +13,7 @@ from convscope.service.deletions import unless_deleted
 from convscope.service.settings import DEFAULT_MAX_COST
 from convscope.service.threads import DaemonThreads, run_within
 from convscope.store import (
+    BlobError,
     BlobStore,
     BlobTimeouts,
     JobStore,
@@ -22,27 +23,26 @@ from convscope.store import (
     Sweeper,
     connect_promptly,
 )
-from convscope.store.errors import BlobError
 
 __all__ = ["Backend"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Calls under way at once that need only Redis, and that need artifacts; each takes a millisecond or so.
+# Concurrent calls that need only Redis, and that need artifacts; each takes about a millisecond.
 REDIS_THREADS = 16
 BLOB_THREADS = 16
 
-# How long a call may take that needs only Redis, in seconds: a listing of very many jobs takes some.
+# How long a call that needs only Redis may take, in seconds: listing very many jobs takes several.
 REDIS_DEADLINE_S = 20.0
 
-# How long a call may take that reads or writes one artifact, of up to 128 MiB, in seconds.
+# How long a call that reads or writes one artifact, of up to 128 MiB, may take, in seconds.
 BLOB_DEADLINE_S = 15.0
 
-# How long a call may take that reads many artifacts, in seconds.
+# How long a call that reads many artifacts may take, in seconds.
 BLOBS_DEADLINE_S = 60.0
 
-# What a request to a remote artifact store may take: one that is silent is given up well before callers give up.
+# How long a request to a remote artifact store may take: it fails well before callers give up.
 BLOB_TIMEOUTS = BlobTimeouts(connect_s=2.0, silence_s=4.0, request_s=14.0, retries=3, retry_s=3.0)
 
 
@@ -101,9 +101,9 @@ class Backend:
         Args:
             digest: SHA-256 of the whole.
             size: bytes of the whole.
-            offset: how many to leave out at the start.
+            offset: number of bytes to skip at the start.
             look_up: finds what the artifact belongs to by its resource name, or raises NotFoundError.
-            name: this resource name.
+            name: that resource name.
 
         Raises:
             OffsetError: if the offset lies beyond the end.
@@ -122,7 +122,7 @@ class Backend:
                 yield data
 
     def close(self) -> None:
-        """Give back threads and connections; calls that hang are not waited for."""
+        """Close threads and connections without waiting for calls that hang."""
         for threads in (self._redis_threads, self._blob_threads):
             threads.shutdown()
         self.redis.close()

@@ -1,7 +1,6 @@
 """The datasets that workers know, described without reading them."""
 
-from convscope.store.errors import NotFoundError
-from convscope.store.jobs.jobs import LOCAL_OWNER
+from convscope.store import LOCAL_OWNER, NotFoundError
 from convscope.v1.datasets_pb2 import Dataset, Split
 
 __all__ = ["DATASETS", "find_dataset"]
@@ -27,7 +26,7 @@ def find_dataset(name: str) -> Dataset:
     """Return a dataset's description.
 
     Raises:
-        NotFoundError: if there is none of this name.
+        NotFoundError: if there is no dataset of this name.
     """
     if name not in DATASETS:
         raise NotFoundError(f"{name} does not exist; there is {', '.join(sorted(DATASETS))}")

@@ -1,4 +1,4 @@
-"""Modules run as child processes of one that has an event loop, which say when they are ready."""
+"""Modules run as child processes of a process with an event loop; they announce when they are ready."""
 
 import asyncio
 import contextlib
@@ -7,17 +7,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from convscope.store.processes import Child
+from convscope.store import Child
 
 __all__ = ["ChildError", "ModuleProcess"]
 
-# A worker imports TensorFlow before it is ready: seconds, on a busy machine many.
+# How long a child may take to be ready, in seconds: a worker imports TensorFlow first, slowly on a busy machine.
 READY_TIMEOUT_S = 180.0
 
 # How long a child may take to end what it is doing after SIGTERM, in seconds.
 STOP_TIMEOUT_S = 15.0
 
-# How often a child is looked after, in seconds.
+# How often a child is checked, in seconds.
 PERIOD_S = 0.2
 
 # Pause before a child that died is started again, in seconds.
@@ -77,7 +77,7 @@ class ModuleProcess:
         self.line = line.decode(errors="replace").strip()
 
     async def keep(self) -> None:
-        """Start it again whenever it dies, until that is cancelled."""
+        """Restart it whenever it dies, until cancelled."""
         while True:
             await asyncio.sleep(PERIOD_S)
             if self._child.has_died():

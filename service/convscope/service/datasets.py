@@ -22,8 +22,8 @@ class DatasetsService(datasets_pb2_grpc.DatasetsServicer):
         """List datasets by name."""
         before = place_before(request)
         after = f"datasets/{before}" if before else ""
-        found, token = cut_page(request, (DATASETS[name] for name in sorted(DATASETS) if name > after))
-        return ListDatasetsResponse(datasets=found, next_page_token=token)
+        datasets, token = cut_page(request, (DATASETS[name] for name in sorted(DATASETS) if name > after))
+        return ListDatasetsResponse(datasets=datasets, next_page_token=token)
 
     async def GetDataset(self, request: GetDatasetRequest, context: Context) -> Dataset:  # noqa: N802
         """Describe a dataset."""

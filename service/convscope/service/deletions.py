@@ -1,15 +1,15 @@
-"""What is missing of a job or model that was deleted while it was read is no loss of data."""
+"""Tells artifacts that are missing because their job or model was deleted meanwhile from loss of data."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 
-from convscope.store.errors import BlobDamagedError, NotFoundError
+from convscope.store import BlobDamagedError, NotFoundError
 
 __all__ = ["check_kept", "unless_deleted"]
 
 
 def check_kept(look_up: Callable[[str], object], name: str) -> None:
-    """Check that a job or model is still there.
+    """Check that a job or model still exists.
 
     Args:
         look_up: finds it by its resource name, or raises NotFoundError.

@@ -1,6 +1,6 @@
-"""What the service refuses, and the one place where faults become gRPC statuses.
+"""Errors of the service, and the one place where errors become gRPC statuses.
 
-Domain errors are those of ``convscope.store.errors``, faults of Redis, and InvalidRequestError below.
+Domain errors are those of ``convscope.store.errors``, errors of Redis, and ``InvalidRequestError`` below.
 """
 
 import logging
@@ -16,8 +16,8 @@ from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+from convscope import store
 from convscope.service.receiving import CrowdedError, TooSlowError
-from convscope.store import errors as store
 from convscope.v1.rules import Violation
 
 __all__ = ["REDIS_AWAY", "InvalidRequestError", "ShuttingDownError", "Violation", "abort", "shorten"]
@@ -28,7 +28,7 @@ Code = grpc.StatusCode
 
 
 class ShuttingDownError(Exception):
-    """The service stops; another one, or the same after its restart, can be asked."""
+    """The service is stopping; try another one, or this one after its restart."""
 
 
 # The first class that an error is an instance of decides.
@@ -50,7 +50,7 @@ CODES: Sequence[tuple[type[Exception], grpc.StatusCode]] = (
 REDIS_AWAY = (redis.ConnectionError, redis.TimeoutError)
 
 
-# A status travels in trailers, of which 8 KiB are sure to arrive: what else is in them has room as well.
+# What a status may hold: it travels in trailers, of which 8 KiB are sure to arrive, and other trailers need room too.
 MOST_BYTES = 7_000
 MOST_VIOLATIONS = 12
 MOST_CHARACTERS = 240
@@ -66,10 +66,10 @@ class InvalidRequestError(Exception):
     """The request has fields that cannot be right."""
 
     def __init__(self, *violations: Violation) -> None:
-        told = _fitting([_shortened(violation) for violation in violations[:MOST_VIOLATIONS]])
-        more = f"; and {len(violations) - len(told)} more" if len(told) < len(violations) else ""
-        super().__init__("; ".join(f"{each.field}: {each.description}" for each in told) + more)
-        self.violations = told
+        listed = _fitting([_shortened(violation) for violation in violations[:MOST_VIOLATIONS]])
+        more = f"; and {len(violations) - len(listed)} more" if len(listed) < len(violations) else ""
+        super().__init__("; ".join(f"{violation.field}: {violation.description}" for violation in listed) + more)
+        self.violations = listed
 
 
 def _shortened(violation: Violation) -> Violation:
@@ -82,10 +82,10 @@ def _fitting(violations: Sequence[Violation]) -> Sequence[Violation]:
 
 
 def _size(violation: Violation) -> int:
-    """Return how many bytes of a status tell a violation.
+    """Return how many bytes of a status a violation takes.
 
-    It is in the message, where a byte that is not printable ASCII takes three, and twice in the details, in base 64: as
-    itself, and in the message, which they repeat.
+    It stands in the message, where a byte that is not printable ASCII takes three, and twice in the details, in base
+    64: as itself, and in the message, which they repeat.
     """
     text = f"{violation.field}: {violation.description}; ".encode()
     escaped = sum(not 0x20 <= byte < 0x7F or byte == ord("%") for byte in text)
@@ -112,7 +112,8 @@ async def abort(context: "grpc.aio.ServicerContext[object, object]", error: Exce
 def _bad_request(error: InvalidRequestError) -> tuple[tuple[str, str | bytes], ...]:
     details = BadRequest(
         field_violations=[
-            BadRequest.FieldViolation(field=each.field, description=each.description) for each in error.violations
+            BadRequest.FieldViolation(field=violation.field, description=violation.description)
+            for violation in error.violations
         ]
     )
     packed = Any()

@@ -11,7 +11,7 @@ from convscope.service.deletions import unless_deleted
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.image_formats import tensor_as_png
 from convscope.service.paging import NUMBER, cut_page, place_before
-from convscope.store.errors import StateError
+from convscope.store import StateError
 from convscope.v1 import evaluations_pb2_grpc
 from convscope.v1.evaluations_pb2 import Example, ListExamplesRequest, ListExamplesResponse
 from convscope.v1.image_format_pb2 import ImageFormat
@@ -37,9 +37,9 @@ class EvaluationsService(evaluations_pb2_grpc.EvaluationsServicer):
 def _list(backend: Backend, request: ListExamplesRequest) -> ListExamplesResponse:
     before = place_before(request, NUMBER)
     _check_job(backend, request.parent)
-    found = _examples(backend, request.parent, after=int(before) if before else -1)
-    sent = (_sent_as(request.image_format, example) for example in found)
-    examples, token = cut_page(request, sent, lambda example: str(example.index))
+    stored = _examples(backend, request.parent, after=int(before) if before else -1)
+    formatted = (_in_format(request.image_format, example) for example in stored)
+    examples, token = cut_page(request, formatted, lambda example: str(example.index))
     return ListExamplesResponse(examples=examples, next_page_token=token)
 
 
@@ -71,14 +71,15 @@ def _examples(backend: Backend, name: str, *, after: int) -> Iterator[Example]:
     for blob in blobs[max(0, start - 1) :]:
         with unless_deleted(backend.jobs.get, name):
             data = backend.blobs.get(blob.digest)
-        yield from (each for each in ListExamplesResponse.FromString(data).examples if each.index > after)
+        examples = ListExamplesResponse.FromString(data).examples
+        yield from (example for example in examples if example.index > after)
 
 
-def _sent_as(image_format: ImageFormat.ValueType, example: Example) -> Example:
+def _in_format(image_format: ImageFormat.ValueType, example: Example) -> Example:
     """Return an example with its image in a format.
 
     Raises:
-        InvalidRequestError: if it cannot be had in this format.
+        InvalidRequestError: if this format cannot hold it.
     """
     if image_format == ImageFormat.IMAGE_FORMAT_PNG:
         example.png = tensor_as_png(example.pixels, field="image_format")

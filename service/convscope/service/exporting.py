@@ -1,4 +1,4 @@
-"""A job's images as files, made and sent piece by piece: memory holds a few images and one piece."""
+"""A job's images as files, written and sent in pieces: memory holds a few images and one piece."""
 
 from array import array
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from convscope.service.export_names import INDEX, folder_name
 from convscope.service.image_formats import as_png
 from convscope.service.image_index import ImageIndex
 from convscope.service.job_images import JobImages
-from convscope.store.errors import StateError
+from convscope.store import StateError
 from convscope.v1.visualize_pb2 import Image
 
 __all__ = ["Piece", "export_files"]
@@ -33,7 +33,7 @@ def export_files(images: JobImages, *, as_pictures: bool) -> Iterator[Piece]:
         StateError: if no image is ready.
         BlobDamagedError: if an image is missing or damaged.
         NotFoundError: if the job is deleted meanwhile.
-        InvalidRequestError: if the images cannot be PNG files.
+        InvalidRequestError: if PNG files cannot hold the images.
     """
     ready = array("q", (number for number, _ in images.ready(range(images.order.total))))
     if not ready:
@@ -54,10 +54,10 @@ def _pictures(images: JobImages, ready: "array[int]", index: ImageIndex) -> Iter
 
 
 def _path(image: Image, *, restart: bool) -> str:
-    listed, number = image.feature.layer, image.feature.index
+    subject, number = image.feature.layer, image.feature.index
     if image.HasField("objective"):
-        listed, number = image.objective.name, 0
-    return f"{folder_name(listed)}/{number}{f'-{image.restart}' if restart else ''}.png"
+        subject, number = image.objective.name, 0
+    return f"{folder_name(subject)}/{number}{f'-{image.restart}' if restart else ''}.png"
 
 
 def _pieces(path: str, chunks: Iterator[bytes]) -> Iterator[Piece]:

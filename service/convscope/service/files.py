@@ -8,9 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from convscope.service.backend import Backend
 from convscope.service.paging import cut_page, place_before
-from convscope.store.errors import NotFoundError
-from convscope.store.jobs.attachments import StoredFile
-from convscope.store.names import file_name, parse_file_name
+from convscope.store import NotFoundError, StoredFile, file_name, parse_file_name
 from convscope.v1 import files_pb2_grpc
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.files_pb2 import File, ListFilesRequest, ListFilesResponse, ReadFileRequest, ReadFileResponse
@@ -45,8 +43,8 @@ class FilesService(files_pb2_grpc.FilesServicer):
 def _list(backend: Backend, request: ListFilesRequest) -> ListFilesResponse:
     before = place_before(request)
     job = backend.jobs.get(request.parent)
-    found = (_file(job.name, file, job.end_time) for file in backend.jobs.files(job.name))
-    ordered = sorted(found, key=_escaped)
+    stored = (_file(job.name, file, job.end_time) for file in backend.jobs.files(job.name))
+    ordered = sorted(stored, key=_escaped)
     files, token = cut_page(request, (file for file in ordered if _escaped(file) > before), _escaped)
     return ListFilesResponse(files=files, next_page_token=token)
 
@@ -61,11 +59,11 @@ def _escaped(file: File) -> str:
 
 
 def _find(backend: Backend, name: str) -> StoredFile:
-    """Return the file of a resource name.
+    """Return the file with a resource name.
 
     Raises:
         ValueError: if the name is malformed.
-        NotFoundError: if there is no such job, or it has no such file.
+        NotFoundError: if the job does not exist or has no such file.
     """
     job, wanted = parse_file_name(name)
     for file in backend.jobs.files(job):

@@ -11,7 +11,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convscope.service.tls import read_certificate
-from convscope.store.environment import Variables
+from convscope.store import Variables
 
 __all__ = ["is_serving", "main"]
 
@@ -22,18 +22,18 @@ OURS = "convscope.v1.Jobs"
 
 
 def is_serving(address: str, certificate: Path | None = None) -> bool:
-    """Ask a server for its health; False as well if it does not answer, or is not convscope.
+    """Return whether a server is convscope and serves; False if it does not answer.
 
     Args:
         address: ``HOST:PORT`` or ``unix:PATH``.
-        certificate: what the server is to show, under whatever name it was issued.
+        certificate: PEM file of the certificate that the server must show; any name in it is accepted.
 
     Raises:
         ValueError: if the certificate cannot be used; names the variable and the file.
     """
     try:
         channel = _secure(address, certificate) if certificate else grpc.insecure_channel(address, _options())
-    except OSError:  # nobody listens, it is not TLS, or it is another certificate
+    except OSError:  # no server listens, it does not speak TLS, or it shows another certificate
         return False
     with channel:
         health = health_pb2_grpc.HealthStub(channel)
@@ -53,7 +53,7 @@ def main() -> int:
     try:
         return 0 if is_serving(sys.argv[1], Variables().path("CONVSCOPE_TLS_CERT")) else 1
     except ValueError as error:
-        print(f"convscope: {error}", file=sys.stderr)  # noqa: T201 - for whoever asked
+        print(f"convscope: {error}", file=sys.stderr)  # noqa: T201 - for the caller
         return 1
 
 
@@ -70,13 +70,13 @@ def _secure(address: str, certificate: Path) -> grpc.Channel:
 
 
 def _options(name: str = "") -> list[tuple[str, Any]]:
-    # An address of one's own machine is not asked for by way of a proxy.
+    # A proxy cannot reach an address of this machine.
     options: list[tuple[str, Any]] = [("grpc.enable_http_proxy", 0)]
     return [*options, ("grpc.ssl_target_name_override", name)] if name else options
 
 
 def _shown(address: str, chain: bytes, certificate: Path) -> dict[str, Any]:
-    """Return the certificate that a server shows, which is the first of the chain, whatever its name.
+    """Return the certificate that a server shows, the first of the chain; its name is not checked.
 
     Raises:
         OSError: if the server cannot be reached or shows another one.
@@ -114,11 +114,11 @@ def _first(chain: str) -> str:
 
 
 def _name(shown: dict[str, Any]) -> str:
-    """Return a name that a certificate was issued for, "" if there is none."""
+    """Return a name that a certificate was issued for, ``""`` if there is none."""
     alternatives = shown.get("subjectAltName", ())
     names = [value for kind, value in alternatives if kind == "DNS"]
     names += [str(ip_address(value.strip())) for kind, value in alternatives if kind == "IP Address"]
-    if not names:  # an old one has it in its subject alone
+    if not names:  # an old certificate has it only in its subject
         names = [value for part in shown.get("subject", ()) for kind, value in part if kind == "commonName"]
     return names[0].replace("*", "health", 1) if names else ""
 

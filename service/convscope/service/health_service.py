@@ -1,7 +1,7 @@
-"""The standard health service; its watchers hold nothing that others wait for.
+"""The standard health service; a watcher never blocks the others.
 
-The servicer that comes with gRPC writes to a watcher under the lock under which a status is set: one watcher that does
-not read would stop every change of health, and the end of the server.
+The servicer that comes with gRPC writes to a watcher while it holds the lock that setting a status needs: one watcher
+that does not read would block every change of health, and the end of the server.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ __all__ = ["HealthServicer"]
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-# Watches at once. Callers need no token for them, so their number bounds what callers without token can take up.
+# Concurrent watches. Callers need no token for them, so this bounds what callers without a token can occupy.
 WATCHES = 256
 
 
 class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
-    """Tells the status of services.
+    """Reports the status of services.
 
     Args:
-        services: their names; none serves yet.
+        services: their names; all are NOT_SERVING at first.
     """
 
     def __init__(self, services: Iterable[str]) -> None:
@@ -38,13 +38,13 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         """Set the status of a service."""
         if self._serving[service] != serving and not self._shut_down:
             self._serving[service] = serving
-            self._tell()
+            self._notify()
 
     def shut_down(self) -> None:
         """Set all services to NOT_SERVING for good, and end the watches."""
         self._serving = dict.fromkeys(self._serving, False)
         self._shut_down = True
-        self._tell()
+        self._notify()
 
     async def Check(self, request: HealthCheckRequest, context: Context) -> HealthCheckResponse:  # noqa: N802
         """Answer with the status of a service."""
@@ -64,12 +64,12 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             self._watches -= 1
 
     async def _statuses(self, service: str) -> AsyncIterator[int]:
-        known = None
+        sent = None
         while True:
             changed, status = self._changed, self._status(service)
-            if status != known:
+            if status != sent:
                 yield status
-                known = status
+                sent = status
             if self._shut_down:
                 return
             await changed.wait()
@@ -80,6 +80,6 @@ class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             return int(HealthCheckResponse.SERVICE_UNKNOWN)
         return int(HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()

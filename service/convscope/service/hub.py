@@ -1,4 +1,4 @@
-"""Wakes the watchers of a service: one blocking read of the notify stream feeds all of them."""
+"""Passes events to the watchers of a service: one blocking read of the notify stream feeds all of them."""
 
 import asyncio
 import contextlib
@@ -10,28 +10,27 @@ from typing import Any
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from convscope.store import LogEntry
-from convscope.store.redis.keys import KEYS
+from convscope.store import KEYS, LogEntry
 
 __all__ = ["NotifyHub", "Subscription"]
 
 log = logging.getLogger(__name__)
 
-# How long one read waits for news, in milliseconds.
+# How long one read waits for events, in milliseconds.
 BLOCK_MS = 5_000
 
 # How many events one read takes.
 READ_COUNT = 1_000
 
-# Events kept for a watcher that is slower than its job; beyond it, the watcher reads the log instead.
+# Events kept for a watcher that is slower than its job; beyond that, the watcher reads the log instead.
 BACKLOG = 256
 
-# Pause before Redis is tried again, in seconds.
+# Pause before reading again after an error of Redis, in seconds.
 RECONNECT_S = 0.2
 
 
 class Subscription:
-    """News of one job for one watcher."""
+    """New events of one job for one watcher."""
 
     def __init__(self) -> None:
         self._entries: deque[LogEntry] = deque(maxlen=BACKLOG)
@@ -39,7 +38,7 @@ class Subscription:
         self._failure: Exception | None = None
 
     def push(self, entry: LogEntry) -> None:
-        """Add an event; the oldest gives way when there are too many, and the watcher notices the gap."""
+        """Add an event; beyond ``BACKLOG`` the oldest is dropped, and the watcher notices the gap."""
         self._entries.append(entry)
         self._news.set()
 
@@ -49,10 +48,10 @@ class Subscription:
         self._news.set()
 
     async def take(self, timeout_s: float) -> list[LogEntry]:
-        """Wait for news and return it; empty after a while without any.
+        """Wait for events and return them; empty if none comes within ``timeout_s`` seconds.
 
         Raises:
-            Exception: whatever ended the subscription.
+            Exception: the error that ended the subscription.
         """
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), timeout_s)
@@ -92,11 +91,11 @@ class NotifyHub:
                 subscription.fail(failure)
 
     async def run(self) -> None:
-        """Read until cancelled; watchers are told when Redis goes away, and can come back when it has returned."""
+        """Read until cancelled; if Redis goes away, end all subscriptions, whose watchers can subscribe again."""
         try:
             while True:
                 try:
-                    await self._read_on()
+                    await self._distribute()
                 except RedisError as error:
                     if self._subscriptions:
                         log.warning("watches ended because Redis went away: %s", error)
@@ -105,7 +104,7 @@ class NotifyHub:
         finally:
             await self._redis.aclose()
 
-    async def _read_on(self) -> None:
+    async def _distribute(self) -> None:
         async for job_id, entry in self._news():
             for subscription in self._subscriptions.get(job_id, ()):
                 subscription.push(entry)
@@ -114,7 +113,7 @@ class NotifyHub:
         newest = await self._redis.xrevrange(KEYS["notify"], count=1)
         position: Any = newest[0][0] if newest else b"0-0"
         while True:
-            # Typed loosely by redis-py: one stream's name and its entries, or nothing when the wait was in vain.
+            # Typed loosely by redis-py: one stream's name and its entries, or nothing if none came in time.
             streams: Any = await self._redis.xread({KEYS["notify"]: position}, count=READ_COUNT, block=BLOCK_MS)
             for position, fields in streams[0][1] if streams else ():  # noqa: B007 - where the next read begins
                 yield fields[b"job"].decode(), LogEntry.from_fields(int(fields[b"sequence"]), fields)

@@ -1,4 +1,4 @@
-"""The ways in which the pixels of an image are sent."""
+"""The formats in which the pixels of an image are sent."""
 
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.pixels import PNG_CHANNELS, pixels_of, png
@@ -10,10 +10,10 @@ __all__ = ["as_png", "send_as", "tensor_as_png"]
 
 
 def send_as(image_format: ImageFormat.ValueType, image: Image) -> None:
-    """Leave of a whole image what is sent in a format.
+    """Reduce a whole image to what is sent in a format.
 
     Raises:
-        InvalidRequestError: if it cannot be had in this format.
+        InvalidRequestError: if this format cannot hold it.
     """
     if image_format == ImageFormat.IMAGE_FORMAT_FLOAT32:
         return
@@ -42,6 +42,6 @@ def tensor_as_png(tensor: Tensor, *, field: str) -> bytes:
     """
     pixels = pixels_of(tensor)
     if pixels.shape[-1] not in PNG_CHANNELS:
-        described = f"a PNG holds images with 1, 3 or 4 channels, not {pixels.shape[-1]}; ask for float32 or npz"
-        raise InvalidRequestError(Violation(field, described))
+        description = f"a PNG holds images with 1, 3 or 4 channels, not {pixels.shape[-1]}; ask for float32 or npz"
+        raise InvalidRequestError(Violation(field, description))
     return png(pixels)

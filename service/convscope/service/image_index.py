@@ -1,4 +1,4 @@
-"""The index of an export: JSON that lists every image, written while the images are."""
+"""The index of an export: JSON that lists every image, written while the images are written."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from convscope.v1.visualize_pb2 import Image, Verdict
 
 __all__ = ["ImageIndex"]
 
-# Bytes kept in memory; an index of very many images goes to a temporary file.
+# Bytes kept in memory; a larger index goes to a temporary file.
 IN_MEMORY = 2**20
 
 
@@ -80,7 +80,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """Return a number as JSON has it: it knows no NaN."""
+    """Return a number, or None for NaN and infinities, which JSON does not have."""
     return value if math.isfinite(value) else None
 
 

@@ -1,6 +1,6 @@
 """Page tokens of listings of images: the number of a page's last image, tied to what is listed.
 
-A token that was cut or changed, or is of another listing, is noticed instead of leading to a page from anywhere.
+A token that was truncated or changed, or belongs to another listing, is refused.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from convscope.v1.images_pb2 import ImageFilter, ListImagesRequest
 
 __all__ = ["image_token", "last_image"]
 
-# Digits of the number, and of what ties it to its listing.
+# Digits of the number, and of the hash that ties it to its listing.
 MOST_DIGITS, CHECK_DIGITS = 12, 16
 
 
@@ -41,7 +41,7 @@ def last_image(request: ListImagesRequest) -> int:
 
 
 def _sorted(wanted: ImageFilter) -> ImageFilter:
-    """Return a filter such that those which name the same are alike."""
+    """Return a filter in canonical form: filters that name the same images are equal."""
     features = sorted({(feature.layer, feature.index) for feature in wanted.features})
     return ImageFilter(
         layers=sorted(set(wanted.layers)),

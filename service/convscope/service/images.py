@@ -14,8 +14,7 @@ from convscope.service.exporting import export_files
 from convscope.service.image_tokens import image_token, last_image
 from convscope.service.job_images import JobImages
 from convscope.service.paging import PAGE_BYTES
-from convscope.store.errors import NotFoundError
-from convscope.store.names import parse_image_name
+from convscope.store import NotFoundError, parse_image_name
 from convscope.v1 import images_pb2_grpc
 from convscope.v1.feature_pb2 import Feature
 from convscope.v1.images_pb2 import (
@@ -94,7 +93,7 @@ class _Filter:
         self._objectives = {target.name: target for target in images.order.targets if target.objective is not None}
 
     def numbers(self, wanted: ImageFilter) -> Sequence[int]:
-        """Return the numbers of the images, rising; a filter without any subject names all.
+        """Return the numbers of the images, ascending; a filter without any subject names all.
 
         Raises:
             InvalidRequestError: for a subject that the job does not have.
@@ -114,8 +113,8 @@ class _Filter:
         target = self._target(self._layers, feature.layer, f"{field}.layer")
         numbers = self._images.order.of_feature(target, feature.index)
         if not numbers:
-            described = f"{feature.index} of {target.name} is not in {self._images.name}"
-            raise InvalidRequestError(Violation(f"{field}.index", f"{described}; there is {_runs(target.features)}"))
+            missing = f"{feature.index} of {target.name} is not in {self._images.name}"
+            raise InvalidRequestError(Violation(f"{field}.index", f"{missing}; there is {_runs(target.features)}"))
         return numbers
 
     def _target(self, targets: dict[str, ImageTarget], name: str, field: str) -> ImageTarget:
@@ -126,6 +125,7 @@ class _Filter:
 
 
 def _runs(features: Sequence[int]) -> str:
-    """Return rising features as they are said: 0 to 7, 9."""
-    runs = [[each for _, each in run] for _, run in groupby(enumerate(features), lambda item: item[1] - item[0])]
+    """Format ascending features as runs: ``0 to 7, 9``."""
+    groups = groupby(enumerate(features), lambda item: item[1] - item[0])
+    runs = [[feature for _, feature in group] for _, group in groups]
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)

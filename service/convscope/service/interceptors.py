@@ -1,4 +1,4 @@
-"""What happens to every call: token and contract are checked, faults become statuses."""
+"""What happens to every call: token and contract version are checked, errors become statuses."""
 
 import contextlib
 import hmac
@@ -22,35 +22,36 @@ Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Parse: TypeAlias = "Callable[[bytes], Any] | None"
 
-# How the paths of our own methods begin, and those of the health service, which are open to callers without token.
+# Prefixes of the paths of convscope's methods, and of the health service, which needs no token.
 OURS = "/convscope."
 HEALTH = "/grpc.health.v1.Health/"
 
-# The service that tells which contract is spoken here, and is open to clients of any.
+# The service that reports the version of the contract, and is open to clients of any version.
 SERVER = "/convscope.v1.Server/"
 
 # Messages received at a time, of at most 4 MiB each, how long one may take while others wait, in seconds, and how many
-# may wait. A check of health has a few bytes, which arrive with its headers.
-KNOWN = partial(Reception, places=8, patience_s=5.0, queue=10_000)
-STRANGERS = partial(Reception, places=2, patience_s=0.1, queue=200)
+# may wait. A health check has a few bytes, which arrive with its headers.
+CONVSCOPE_RECEPTION = partial(Reception, places=8, patience_s=5.0, queue=10_000)
+HEALTH_RECEPTION = partial(Reception, places=2, patience_s=0.1, queue=200)
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Receives requests a few at a time, checks them, and turns exceptions of handlers into statuses."""
 
     def __init__(self) -> None:
-        self._known, self._strangers = KNOWN(), STRANGERS()
+        self._calls, self._health_checks = CONVSCOPE_RECEPTION(), HEALTH_RECEPTION()
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> Handler:
-        """Wrap the handler of a call to one of these services, none of which takes a stream of requests."""
+        """Wrap the handler of a call to convscope or the health service; none of their methods streams requests."""
         handler, method = await continuation(handler_call_details), handler_call_details.method or ""
         if handler is None or handler.request_streaming or not method.startswith((OURS, HEALTH)):
             return handler
-        guard = _Guard(self._strangers if method.startswith(HEALTH) else self._known, handler.request_deserializer)
-        # To gRPC they take streams of requests: it reads a single one itself, whole, before it asks anybody.
-        codec = (None, handler.response_serializer)  # parsed by the guard: gRPC would answer UNKNOWN where that fails
+        reception = self._health_checks if method.startswith(HEALTH) else self._calls
+        guard = _Guard(reception, handler.request_deserializer)
+        # Declared to gRPC as streams of requests: a single request it would read whole before any of this code runs.
+        codec = (None, handler.response_serializer)  # parsed by the guard: gRPC would answer UNKNOWN if parsing fails
         # grpcio's types know only handlers that block; those of a grpc.aio server are coroutines and generators.
         unary: Any = handler.unary_unary
         stream: Any = handler.unary_stream
@@ -60,7 +61,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Lets calls through that carry ``authorization: Bearer TOKEN``; health checks need none."""
+    """Admits calls that carry ``authorization: Bearer TOKEN``, and health checks, which need none."""
 
     def __init__(self, token: str) -> None:
         self._expected = f"Bearer {token}".encode()
@@ -78,7 +79,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
 
 
 class ContractInterceptor(grpc.aio.ServerInterceptor):
-    """Refuses calls of clients that speak another version of the contract; one that tells none is believed to know."""
+    """Refuses calls of clients that speak another version of the contract, and admits those that name none."""
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -88,17 +89,18 @@ class ContractInterceptor(grpc.aio.ServerInterceptor):
         spoken = str(offered).partition(".")[0]
         if not offered or spoken == str(MAJOR) or method.startswith(SERVER) or not method.startswith(OURS):
             return await continuation(handler_call_details)
-        told = f"this server speaks version {VERSION} of the contract, and the client {shorten(str(offered))}"
-        return _refuse(grpc.StatusCode.FAILED_PRECONDITION, f"{told}: install the same version of convscope on both")
+        mismatch = f"this server speaks version {VERSION} of the contract, and the client {shorten(str(offered))}"
+        advice = "install the same version of convscope on both"
+        return _refuse(grpc.StatusCode.FAILED_PRECONDITION, f"{mismatch}: {advice}")
 
 
 def _metadata(details: grpc.HandlerCallDetails, key: str) -> str | bytes:
-    """Return what a call's metadata has under a key, ``""`` if it has nothing there."""
+    """Return the value of a key in a call's metadata, ``""`` if it is missing."""
     return dict(details.invocation_metadata or ()).get(key, "")
 
 
 def _refuse(code: grpc.StatusCode, text: str) -> Handler:
-    """Return what answers any call with a status."""
+    """Return a handler that answers any call with a status."""
 
     async def refused(_requests: AsyncIterator[bytes], context: Context) -> None:
         await context.abort(code, text)
@@ -111,7 +113,7 @@ class _Guard:
 
     Args:
         reception: receives the request.
-        parse: makes it a message, which is checked by the contract's rules.
+        parse: parses its bytes; the message is checked by the contract's rules.
     """
 
     def __init__(self, reception: Reception, parse: Parse) -> None:
@@ -138,7 +140,7 @@ class _Guard:
         async def guarded(_requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[Any]:
             try:
                 async with self._request(context) as request:
-                    pass  # its place is given back at once: a stream may last for days
+                    pass  # its place is released at once: a stream may last for days
                 async for response in behaviour(request, context):
                     yield response
             except grpc.aio.AbortError:

@@ -8,10 +8,7 @@ from convscope.service.backend import Backend
 from convscope.service.deletions import check_kept, unless_deleted
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.image_formats import send_as
-from convscope.store import visualization_request
-from convscope.store.errors import NotFoundError
-from convscope.store.jobs.images import addressed, ready_images
-from convscope.store.names import parse_name
+from convscope.store import NotFoundError, addressed, parse_name, ready_images, visualization_request
 from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.jobs_pb2 import JobKind
 from convscope.v1.visualize_pb2 import Image, Restarts
@@ -29,7 +26,7 @@ class JobImages:
 
     Raises:
         InvalidRequestError: if the job is not a visualization.
-        NotFoundError: if there is no such job.
+        NotFoundError: if the job does not exist.
     """
 
     def __init__(self, backend: Backend, name: str, *, field: str = "parent") -> None:
@@ -44,7 +41,7 @@ class JobImages:
         self.all_restarts = self.spec.keep == Restarts.RESTARTS_ALL
 
     def ready(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """Yield the number and the blob's digest of each of these images that is ready, in the given order."""
+        """Yield number and blob digest of those of the images that are ready, in the given order."""
         return ready_images(self._backend.redis, self._job_id, numbers)
 
     def kept(self, numbers: Sequence[int]) -> Iterator[Image]:
@@ -54,13 +51,13 @@ class JobImages:
             BlobDamagedError: if one is missing or damaged.
             NotFoundError: if the job was deleted meanwhile.
         """
-        for wanted, found in zip_longest(numbers, self.ready(numbers)):
-            if found is None or found[0] != wanted:
+        for number, stored in zip_longest(numbers, self.ready(numbers)):
+            if stored is None or stored[0] != number:
                 raise NotFoundError(f"{self.name} was deleted meanwhile")
-            yield self._load(wanted, found[1])
+            yield self._load(number, stored[1])
 
     def check_kept(self) -> None:
-        """Check that the job is still there; if not, what is missing of it is no loss.
+        """Check that the job still exists.
 
         Raises:
             NotFoundError: if it was deleted meanwhile.
@@ -68,11 +65,11 @@ class JobImages:
         check_kept(self._backend.jobs.get, self.name)
 
     def image(self, number: int, digest: str, image_format: ImageFormat.ValueType) -> Image:
-        """Return an image as a request wants it.
+        """Return an image in a format.
 
         Raises:
             BlobDamagedError: if it is missing or damaged.
-            InvalidRequestError: if it cannot be had in this format.
+            InvalidRequestError: if this format cannot hold it.
             NotFoundError: if the job was deleted meanwhile.
         """
         image = self._load(number, digest)

@@ -14,12 +14,16 @@ from convscope.service.paging import cut_page, is_newest_first, place_before
 from convscope.service.validation import Plan, plan_job, request_digest
 from convscope.service.validation.estimates import estimated
 from convscope.service.watch import watch_job
-from convscope.store import settle_waiters
-from convscope.store.errors import BlobDamagedError, ModelFailedError, NotFoundError
-from convscope.store.jobs.jobs import LOCAL_OWNER
-from convscope.store.jobs.records import spec_kind
-from convscope.store.jobs.waiting import waiting_reason
-from convscope.store.names import parse_name
+from convscope.store import (
+    LOCAL_OWNER,
+    BlobDamagedError,
+    ModelFailedError,
+    NotFoundError,
+    parse_name,
+    settle_waiters,
+    spec_kind,
+    waiting_reason,
+)
 from convscope.v1 import jobs_pb2_grpc
 from convscope.v1.device_pb2 import Device
 from convscope.v1.jobs_pb2 import (
@@ -93,9 +97,9 @@ class JobsService(jobs_pb2_grpc.JobsServicer):
 
 def _create(backend: Backend, request: CreateJobRequest) -> Job:
     request_id = "" if request.validate_only else request.request_id
-    known = backend.jobs.of_request(request_id, request_digest(request))
-    if known is not None:  # before the spec is checked: its model may be gone by now
-        return known
+    existing = backend.jobs.of_request(request_id, request_digest(request))
+    if existing is not None:  # before the spec is checked: its model may be deleted by now
+        return existing
     plan = plan_job(request, backend.models, max_cost=backend.max_cost)
     if request.validate_only:
         return _preview(request.job, plan)
@@ -115,7 +119,7 @@ def _create(backend: Backend, request: CreateJobRequest) -> Job:
 
 
 def _preview(sent: Job, plan: Plan) -> Job:
-    """Return a job as it would be, without a name.
+    """Return a job as it would be created, without a name.
 
     Raises:
         ModelFailedError: if the training of the model that it needs did not succeed.
@@ -138,7 +142,7 @@ def _preview(sent: Job, plan: Plan) -> Job:
 
 
 def _get(backend: Backend, request: GetJobRequest) -> tuple[Job, str]:
-    """Return a job without its result, and the digest of that, if there is one and it is asked for."""
+    """Return a job without its result, and the result's digest, ``""`` if there is none or it is not requested."""
     job = backend.jobs.get(request.name)
     if waiting := waiting_reason(backend.redis, job):
         job.waiting.CopyFrom(waiting)
@@ -148,7 +152,7 @@ def _get(backend: Backend, request: GetJobRequest) -> tuple[Job, str]:
 
 
 def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
-    found = backend.jobs.walk(
+    stored = backend.jobs.walk(
         after=place_before(request),
         newest_first=is_newest_first(request.order_by),
         states=set(request.filter.states),
@@ -156,7 +160,7 @@ def _list(backend: Backend, request: ListJobsRequest) -> ListJobsResponse:
         labels=dict(request.filter.labels),
     )
     full = request.view == JobView.JOB_VIEW_FULL
-    jobs, token = cut_page(request, (_with_result(backend, job) if full else _basic(job) for job in found))
+    jobs, token = cut_page(request, (_with_result(backend, job) if full else _basic(job) for job in stored))
     return ListJobsResponse(jobs=jobs, next_page_token=token)
 
 
@@ -167,7 +171,7 @@ def _basic(job: Job) -> Job:
 
 
 def _with_result(backend: Backend, job: Job) -> Job:
-    """Add a job's result; one that is damaged leaves the others of its page alone."""
+    """Add a job's result; skip one that is damaged, so that the rest of the page is still listed."""
     if digest := backend.jobs.result_digest(job.name):
         with contextlib.suppress(BlobDamagedError, NotFoundError):
             _read_result(backend, job, digest)

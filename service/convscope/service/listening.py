@@ -1,7 +1,7 @@
-"""Listening on an address in such a way that it leads here and nowhere else.
+"""Listening on an address so that no other server shares it.
 
-gRPC is content with any one of the addresses that a name stands for, and takes over the unix socket of a server that
-lives. Here an address is ours as a whole, or that is an error.
+gRPC is content with any one of the addresses that a name stands for, and takes over the unix socket of a running
+server. Here the server has all addresses of a name to itself, or startup fails.
 """
 
 import contextlib
@@ -14,15 +14,15 @@ from pathlib import Path
 
 __all__ = ["ListenError", "Listener", "listen"]
 
-# How often a free port is looked for that is free for every address of a name.
+# How often to look for a port that is free on every address of a name.
 TRIES = 20
 
-# What connects to a server that listens on every interface.
+# Where to connect to a server that listens on every interface.
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - these are compared, not bound
 
 LOOPBACKS = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
 
-# Of an address that this machine does not have, such as ::1 where there is no IPv6.
+# Errors for an address that this machine does not have, such as ::1 where there is no IPv6.
 ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
@@ -32,7 +32,7 @@ class ListenError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What is listened on.
+    """Where the server listens.
 
     Attributes:
         listen: the address as it was given, with the port that was chosen in place of 0.
@@ -47,8 +47,8 @@ def listen(address: str, add_port: Callable[[str], int]) -> Listener:
     """Listen on ``HOST:PORT``, ``unix:PATH`` or ``unix-abstract:NAME``.
 
     Args:
-        address: where; port 0 stands for any that is free.
-        add_port: makes the server listen on one address; returns the port, and raises RuntimeError if it cannot.
+        address: where to listen; port 0 stands for any free port.
+        add_port: makes the server listen on one address; returns the port, or raises RuntimeError.
 
     Raises:
         ListenError: if it cannot be listened on, or another server has a part of it.
@@ -92,31 +92,31 @@ def _bracketed(host: str) -> str:
 
 def _resolve(host: str, port: int, address: str) -> list[Info]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise ListenError(f"cannot listen on {address}: {host} is unknown: {error.strerror}") from error
     # Clients try both for this name, whatever the machine's own table of hosts has.
     loopbacks = LOOPBACKS if host == "localhost" else []
-    return list(dict.fromkeys([*((family, str(place[0])) for family, _, _, _, place in found), *loopbacks]))
+    return list(dict.fromkeys([*((family, str(place[0])) for family, _, _, _, place in resolved), *loopbacks]))
 
 
 def _probed(infos: list[Info], host: str) -> list[Info]:
-    """Return what must be free: of a wildcard both families, since gRPC listens on both."""
+    """Return the addresses that must be free: for a wildcard those of both families, since gRPC listens on both."""
     if host not in WILDCARDS:
         return infos
     return [(socket.AF_INET6, "::"), (socket.AF_INET, "0.0.0.0")]  # noqa: S104 - asked for
 
 
 def _bound(host: str, infos: list[Info]) -> list[str]:
-    """Return what gRPC is to listen on: a wildcard stands for both families already."""
+    """Return the hosts for gRPC to listen on: a wildcard already stands for both families."""
     return [_bracketed(host)] if host in WILDCARDS else [_bracketed(place) for _, place in infos]
 
 
 def _is_free(info: Info, port: int, address: str) -> bool:
-    """Whether this machine has the address.
+    """Return whether this machine has the address.
 
     Raises:
-        ListenError: if it has, and it cannot be listened on.
+        ListenError: if it has, but cannot listen on it.
     """
     try:
         with _bound_socket(info, port):
@@ -132,25 +132,25 @@ def _is_free(info: Info, port: int, address: str) -> bool:
 
 def _free_port(infos: list[Info]) -> int:
     for info in infos:
-        with contextlib.suppress(OSError), _bound_socket(info, 0) as found:
-            return int(found.getsockname()[1])
+        with contextlib.suppress(OSError), _bound_socket(info, 0) as bound:
+            return int(bound.getsockname()[1])
     return 0
 
 
 @contextlib.contextmanager
 def _bound_socket(info: Info, port: int) -> Iterator[socket.socket]:
     family, place = info
-    with socket.socket(family, socket.SOCK_STREAM) as found:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC does: connections that ended do not count
+    with socket.socket(family, socket.SOCK_STREAM) as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC does: closed connections do not count
         if family == socket.AF_INET6:
-            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        found.bind((place, port))
-        found.listen(1)  # two sockets may be bound to one address as long as neither listens
-        yield found
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((place, port))
+        bound.listen(1)  # two sockets may be bound to one address as long as neither listens
+        yield bound
 
 
 def _check_unix(address: str) -> None:
-    """Refuse a path that is no socket, or that another server listens on.
+    """Refuse a path that is not a socket, or that another server listens on.
 
     Raises:
         ListenError: if it is not free.
@@ -168,7 +168,7 @@ def _check_unix(address: str) -> None:
             try:
                 asking.connect(place)
             except TimeoutError:
-                pass  # its queue is full, so somebody has it
+                pass  # its queue is full, so a server has it
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.ECONNREFUSED):
                     return

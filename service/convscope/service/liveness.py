@@ -1,6 +1,6 @@
-"""Keeps the standard health service true.
+"""Keeps the standard health service up to date.
 
-The whole server serves exactly while Redis answers and takes writes; the services that read artifacts need the
+The whole server serves exactly while Redis answers and accepts writes; the services that read artifacts need the
 artifact store as well, and Server needs neither.
 """
 
@@ -15,30 +15,31 @@ from convscope.service.backend import Backend
 from convscope.service.health_service import HealthServicer
 from convscope.service.threads import DaemonThreads, run_within
 from convscope.store import (
+    BlobError,
     BlobStore,
     BlobTimeouts,
+    LayoutError,
     PolicyError,
     check_layout,
     check_policy,
     check_writes,
     connect_promptly,
 )
-from convscope.store.errors import BlobError, LayoutError
 
 __all__ = ["SERVICES", "Liveness"]
 
 log = logging.getLogger(__name__)
 
-# How often Redis and the artifact store are asked, in seconds.
+# How often Redis and the artifact store are probed, in seconds.
 PERIOD_S = 0.5
 
-# How often it is looked at what Redis is like, in seconds: it takes longer than to see whether Redis is there.
+# How often the settings of Redis are checked, in seconds: that takes longer than a probe.
 POLICY_PERIOD_S = 1.0
 
-# How long either may take to answer, in seconds: with the period, less than the two seconds in which health is true.
+# How long either may take to answer, in seconds: with the period, less than the two seconds after which health is true.
 PATIENCE_S = 1.2
 
-# Names under which health can be asked for; the empty one stands for the whole server.
+# Services whose health can be checked; the empty name stands for the whole server.
 NEED_NOTHING = ("convscope.v1.Server",)
 NEED_REDIS = ("", "convscope.v1.Datasets", "convscope.v1.Workers")
 NEED_BLOBS = (
@@ -55,11 +56,11 @@ TIMEOUTS = BlobTimeouts(connect_s=PATIENCE_S, silence_s=PATIENCE_S, request_s=PA
 
 
 class Liveness:
-    """Asks Redis and the artifact store whether they are there, each in a thread and on a connection of its own.
+    """Probes Redis and the artifact store, each in a separate thread and on a separate connection.
 
     Args:
-        backend: says where they are.
-        servicer: is told.
+        backend: has their addresses.
+        servicer: publishes the result.
     """
 
     def __init__(self, backend: Backend, servicer: HealthServicer) -> None:
@@ -77,15 +78,15 @@ class Liveness:
     async def look(self) -> None:
         """Set the health of all services once."""
         await asyncio.gather(self._redis_probe.look(), self._blobs_probe.look())
-        self._tell()
+        self._publish()
 
     async def _keep(self, probe: "_Probe") -> None:
         while True:
             await probe.look()
-            self._tell()
+            self._publish()
             await asyncio.sleep(PERIOD_S)
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         redis_serves = bool(self._redis_probe.answers)
         for service in NEED_NOTHING:
             self._servicer.set(service, serving=True)
@@ -105,11 +106,14 @@ class Liveness:
 
 
 class _Probe:
-    """Whether something answers in time; what has changed is logged.
+    """Whether a server answers in time; changes are logged.
 
     Args:
-        title: what to call it in messages.
-        ask: blocks until it answers, and raises if it cannot be used.
+        title: what to call the server in messages.
+        ask: blocks until the server answers, and raises if it cannot be used.
+
+    Attributes:
+        answers: whether it answered the last time; None before the first.
     """
 
     def __init__(self, title: str, ask: Callable[[], None]) -> None:
@@ -119,7 +123,7 @@ class _Probe:
         self.answers: bool | None = None
 
     async def look(self) -> None:
-        """Ask once. What hangs for longer than one look is not asked a second time meanwhile: it has one thread."""
+        """Ask once; while a question hangs, no second one is asked, since there is one thread."""
         try:
             await run_within(PATIENCE_S, self._threads, self._ask)
         except (redis.RedisError, BlobError, TimeoutError) as error:

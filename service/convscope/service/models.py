@@ -9,7 +9,7 @@ from google.protobuf.empty_pb2 import Empty
 from convscope.service.backend import Backend
 from convscope.service.deletions import unless_deleted
 from convscope.service.paging import NUMBER, cut_page, is_newest_first, place_before
-from convscope.store.names import parse_name
+from convscope.store import parse_name
 from convscope.v1 import models_pb2_grpc
 from convscope.v1.models_pb2 import (
     DeleteModelRequest,
@@ -83,8 +83,8 @@ def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
         return (not states or model.state in states) and (not datasets or model.dataset in datasets)
 
     newest_first, before = is_newest_first(request.order_by), _to_place(place_before(request, PLACE))
-    found = backend.models.walk(after=before, newest_first=newest_first, matches=matches)
-    models, token = cut_page(request, found if full else map(_basic, found), _place)
+    stored = backend.models.walk(after=before, newest_first=newest_first, matches=matches)
+    models, token = cut_page(request, stored if full else map(_basic, stored), _place)
     return ListModelsResponse(models=models, next_page_token=token)
 
 
@@ -93,7 +93,7 @@ def _list_reports(backend: Backend, request: ListTrainReportsRequest) -> ListTra
     digest = backend.models.history_digest(request.parent)
     with unless_deleted(backend.models.get, request.parent):
         stored = ListTrainReportsResponse.FromString(backend.blobs.get(digest)).reports if digest else ()
-    by_step = {report.step: report for report in stored}  # of reports at one step the last
+    by_step = {report.step: report for report in stored}  # the last of the reports at one step
     reports, token = cut_page(
         request, (by_step[step] for step in sorted(by_step) if step > last), lambda report: str(report.step)
     )
@@ -109,7 +109,7 @@ def _basic(model: Model) -> Model:
 
 
 def _place(model: Model) -> str:
-    """Return the place of a model in the listing: ids that were chosen do not tell when."""
+    """Return the place of a model in the listing: its time and id, since a chosen id says nothing of its time."""
     return f"{model.create_time.ToMilliseconds()}-{parse_name('models', model.name)}"
 
 

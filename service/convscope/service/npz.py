@@ -1,4 +1,4 @@
-"""NumPy archives (.npz) written in one go, array by array, without being held in memory."""
+"""NumPy archives (.npz) written as a stream, array by array, without being held in memory."""
 
 import zipfile
 from contextlib import ExitStack
@@ -15,20 +15,20 @@ BIG = 2**31 - 2**20
 
 
 class NpzWriter:
-    """Writes arrays one after another; `take` hands out the bytes of the archive that have come about since.
+    """Writes arrays one after another; ``take`` returns the bytes of the archive since the last call.
 
-    Members are stored uncompressed and without a time: the same arrays make the same bytes.
+    Members are stored uncompressed and without a time: the same arrays give the same bytes.
     """
 
     def __init__(self) -> None:
         self._pipe = _Pipe()
-        # A file that cannot be sought in gets sizes and check sums after each member, as a stream needs it.
+        # A file without seek gets sizes and checksums after each member, as a stream needs them.
         self._archive = zipfile.ZipFile(self._pipe, "w")  # type: ignore[call-overload]  # more than write is not needed
         self._member: IO[bytes] | None = None
         self._stack = ExitStack()
 
     def begin(self, name: str, descr: str, shape: tuple[int, ...]) -> None:
-        """Begin an array of a dtype, as ``<f4``, and a shape; the one before must be whole."""
+        """Begin an array with a dtype, such as ``<f4``, and a shape; the one before must be complete."""
         self._stack.close()
         big = prod(shape) * np.dtype(descr).itemsize > BIG
         opened = self._archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=big)
@@ -36,10 +36,10 @@ class NpzWriter:
         npy.write_array_header_1_0(self._member, {"descr": descr, "fortran_order": False, "shape": shape})
 
     def write(self, data: bytes) -> None:
-        """Add elements of the array that was begun, in row-major order.
+        """Add elements of the current array, in row-major order.
 
         Raises:
-            ValueError: if none was.
+            ValueError: if no array was begun.
         """
         if self._member is None:
             raise ValueError("no array was begun")
@@ -56,18 +56,18 @@ class NpzWriter:
 
 
 class _Pipe:
-    """What a zip file needs of a file to write to."""
+    """The part of a file's interface that ``ZipFile`` needs for writing."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def write(self, data: bytes) -> int:
-        """Take bytes."""
+        """Append bytes."""
         self._data += data
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing: every write is visible at once."""
 
     def take(self) -> bytes:
         """Return what was written since the last call."""

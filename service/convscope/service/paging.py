@@ -1,7 +1,7 @@
 """Pages of a listing.
 
-A page's token is the place of its last item, tied to what is listed: one that was cut or changed, or is of a listing
-with another filter or order, is noticed instead of leading to a page from anywhere.
+A page's token is the place of its last item, tied to what is listed: a token that was truncated or changed, or belongs
+to a listing with another filter or order, is refused.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from convscope.service.errors import InvalidRequestError, Violation
 
 __all__ = ["BAD_TOKEN", "NUMBER", "PAGE_BYTES", "cut_page", "is_newest_first", "place_before"]
 
-# What the items of a page have at most, unless there is but one: half of what every client of gRPC takes.
+# Bytes that the items of a page have at most, unless there is only one: half of what every gRPC client accepts.
 PAGE_BYTES = 2 * 2**20
 
 BAD_TOKEN = Violation("page_token", "is not a token that this listing returned")
@@ -23,13 +23,13 @@ BAD_TOKEN = Violation("page_token", "is not a token that this listing returned")
 # The form of places that are numbers.
 NUMBER = "[0-9]{1,19}"
 
-# What `order_by` is where nothing else is asked for.
+# The default of ``order_by``.
 NEWEST_FIRST = "create_time desc"
 
-# Digits that tie a token to its listing.
+# Digits of the hash that ties a token to its listing.
 CHECK_DIGITS = 16
 
-# What may differ from page to page of a listing.
+# Fields that may differ from page to page of a listing.
 FREE = ("page_size", "page_token", "view")
 
 
@@ -37,14 +37,14 @@ class Listed(Protocol):
     """A message of a listing."""
 
     def ByteSize(self) -> int:  # noqa: N802 - named by protobuf
-        """Return how many bytes it takes."""
+        """Return its size in bytes."""
 
 
 Item = TypeVar("Item", bound=Listed)
 
 
 def is_newest_first(order_by: str) -> bool:
-    """Return whether a listing begins with what was made last."""
+    """Return whether a listing begins with what was created last."""
     return order_by == NEWEST_FIRST
 
 
@@ -75,8 +75,8 @@ def cut_page(request: Message, items: Iterator[Item], place: Callable[[Item], st
     """Return a page's items and the token of the next page, empty if there is none.
 
     Args:
-        request: which page it is; its defaults are filled in.
-        items: those from the first of the page on.
+        request: the request for the page, with defaults filled in.
+        items: the items from the first of the page on.
         place: names the place of an item in the listing; default: its id.
     """
     page: list[Item] = []

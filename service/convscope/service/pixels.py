@@ -12,7 +12,7 @@ __all__ = ["PNG_CHANNELS", "pixels_of", "png"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-# How PNG numbers its kinds of colour, by number of channels: grey, red-green-blue, the same with opacity.
+# PNG's colour types by number of channels: grey, RGB, RGBA.
 PNG_CHANNELS = {1: 0, 3: 2, 4: 6}
 
 
@@ -22,10 +22,10 @@ def pixels_of(tensor: Tensor) -> NDArray[np.float32]:
 
 
 def png(pixels: NDArray[np.float32]) -> bytes:
-    """Return an image as a PNG file: 0 black, 1 white, rounded to the nearest of 256 levels, not rescaled.
+    """Return an image as a PNG file: 0 is black, 1 is white, rounded to the nearest of 256 levels, not rescaled.
 
     Args:
-        pixels: float32 [height, width, channels], 0 to 1, what is beyond is clipped and NaN black; 1, 3 or 4 channels.
+        pixels: float32 [height, width, channels], 0 to 1; values beyond are clipped, NaN is black; 1, 3 or 4 channels.
 
     Raises:
         KeyError: if there are other than 1, 3 or 4 channels.

@@ -1,4 +1,4 @@
-"""How much of callers' messages the service holds at once while it receives them."""
+"""Bounds how much of callers' messages the service holds while it receives them."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ __all__ = ["CrowdedError", "Reception", "TooSlowError"]
 
 T = TypeVar("T")
 
-# Messages up to so many bytes give their place back as soon as they have arrived; larger ones when they are worked off.
+# Messages up to this many bytes free their place when they have arrived, larger ones when they have been processed.
 SMALL = 256 * 2**10
 
 
@@ -27,7 +27,7 @@ class Reception:
     Args:
         places: messages at a time.
         patience_s: how long a message may arrive while others wait, in seconds.
-        queue: how many may wait.
+        queue: how many messages may wait.
     """
 
     def __init__(self, *, places: int, patience_s: float, queue: int) -> None:
@@ -38,11 +38,15 @@ class Reception:
 
     @contextlib.asynccontextmanager
     async def receive(self, read: Callable[[], Awaitable[T]], size: Callable[[T], int]) -> AsyncIterator[T]:
-        """Receive a message by ``read`` and work it off within an ``async with`` block.
+        """Receive a message and process it within an ``async with`` block.
+
+        Args:
+            read: receives the message.
+            size: returns its size in bytes.
 
         Raises:
-            CrowdedError: if too many wait already.
-            TooSlowError: if it took too long while others waited.
+            CrowdedError: if too many messages wait already.
+            TooSlowError: if the message took too long while others waited.
         """
         await self._enter()
         held = True

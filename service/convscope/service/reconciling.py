@@ -1,7 +1,7 @@
-"""The service's share in looking after jobs and the store: one of all services and workers leads, the others stand by.
+"""The service's share in reconciling jobs and sweeping the store: one of all services leads, the others stand by.
 
-The two go on apart, each in a thread of its own: a sweep that waits for the artifact store keeps no job waiting, and
-the event loop is not woken by looks that find nothing.
+The two run in separate threads: a sweep that waits for the artifact store does not delay jobs, and rounds without
+work do not wake the event loop.
 """
 
 import asyncio
@@ -14,36 +14,35 @@ from convscope.service.backend import Backend
 from convscope.service.errors import REDIS_AWAY
 from convscope.service.late_plans import plan_late_jobs
 from convscope.service.threads import DaemonThreads, run_within
-from convscope.store import Reconciler, Sweeper
-from convscope.store.errors import BlobError
+from convscope.store import BlobError, Reconciler, Sweeper
 
 __all__ = ["keep_reconciling", "keep_sweeping"]
 
 log = logging.getLogger(__name__)
 
-# How often jobs are looked after, in seconds.
+# How often jobs are reconciled, in seconds.
 PERIOD_S = 0.25
 
-# How often the store is, in seconds: nothing waits for files to be gone.
+# How often the store is swept, in seconds: nothing waits for files to be removed.
 SWEEP_PERIOD_S = 1.0
 
-# How long giving up the lead may take, in seconds: it runs out by itself a little later.
+# How long giving up the lead may take, in seconds: it expires by itself a little later.
 RESIGN_S = 0.3
 
 
 async def keep_reconciling(backend: Backend) -> None:
-    """Look after jobs until cancelled; while Redis is away, try again.
+    """Reconcile jobs until cancelled; while Redis is away, try again.
 
-    All services plan the jobs that could not be planned before, each of them once.
+    Every service also plans jobs whose models are ready now; each job is planned once.
     """
     reconciler, threads = Reconciler(backend.redis), DaemonThreads(1, "reconciling")
 
-    def look() -> None:
+    def work() -> None:
         reconciler.tick()
         plan_late_jobs(backend)
 
     try:
-        await _repeat(look, PERIOD_S, threads)
+        await _repeat(work, PERIOD_S, threads)
     finally:
         with contextlib.suppress(*REDIS_AWAY, TimeoutError):
             await run_within(RESIGN_S, threads, reconciler.resign)
@@ -59,14 +58,14 @@ async def keep_sweeping(backend: Backend) -> None:
         threads.shutdown()
 
 
-async def _repeat(look: Callable[[], None], period_s: float, threads: DaemonThreads) -> None:
-    """Look again and again in a thread until cancelled; a look that Redis fails is made good by the next."""
+async def _repeat(work: Callable[[], None], period_s: float, threads: DaemonThreads) -> None:
+    """Repeat work in a thread until cancelled; after an error of Redis the next round tries again."""
     stop = Event()
 
     def repeat() -> None:
         while not stop.is_set():
             with contextlib.suppress(*REDIS_AWAY):
-                look()
+                work()
             stop.wait(period_s)
 
     try:

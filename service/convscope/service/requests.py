@@ -1,4 +1,4 @@
-"""What every request must keep: the rules on the contract's fields."""
+"""Checks requests by the rules on the contract's fields."""
 
 from google.protobuf.message import Message
 
@@ -10,13 +10,13 @@ __all__ = ["check_request"]
 
 
 def check_request(request: Message) -> None:
-    """Refuse a request that breaks a rule, naming all that it breaks; else fill in its defaults.
+    """Refuse a request that breaks rules, naming all of them; else fill in its defaults.
 
     Every request passes here before its handler sees it. That of CreateJob is left alone: it is stored as it was sent,
-    and whoever plans the job tells at once what breaks a rule and what does not fit the model.
+    and planning the job reports broken rules together with what does not fit the model.
 
     Raises:
-        InvalidRequestError: if it breaks any.
+        InvalidRequestError: if it breaks a rule.
     """
     if isinstance(request, CreateJobRequest):
         return

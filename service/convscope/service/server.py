@@ -45,34 +45,33 @@ __all__ = ["ListenError", "serve"]
 
 log = logging.getLogger(__name__)
 
-# The largest message sent: an image of 2048x2048 pixels in colour, as float32, and its best version. All that does not
-# hold one large image has at most 4 MiB, which every client takes.
+# The largest message sent: an image of 2048x2048 pixels in colour, as float32, and its best version. Messages that do
+# not hold one large image have at most 4 MiB, which every client accepts.
 MAX_MESSAGE_BYTES = 128 * 2**20
 
-# Under which name reflection lists the health service.
+# The name under which reflection lists the health service.
 HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 # How long calls may go on after the server was told to stop, in seconds.
 GRACE_S = 5.0
 
-# How long Redis is waited for at the start, in seconds; it may come later.
+# How long to wait for Redis at the start, in seconds; it may come later.
 POLICY_S = 2.0
 
-# Bytes of a request that a caller may send before it is asked for them.
+# Bytes of a request that a caller may send before the server reads them.
 LOOKAHEAD_BYTES = 16 * 2**10
 
-# Connections at once, and calls at once on one of them. The server holds some 15 KiB for either.
+# Concurrent connections, and concurrent calls on one of them. The server holds some 15 KiB for either.
 CONNECTIONS = 1_000
 STREAMS = 128
 
-# Calls at once that no handler has taken up yet; beyond the first bound, some are refused at random, beyond the second
-# all.
+# Calls that no handler has accepted yet; beyond the first bound, some are refused at random, beyond the second all.
 PENDING_CALLS, MOST_PENDING_CALLS = 300, 600
 
 OPTIONS = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-    # A few KiB may be the compressed form of GiB, which gRPC would unpack before it looks at the size.
+    # A few KiB may be the compressed form of GiB, which gRPC would unpack before it checks the size.
     ("grpc.compression_enabled_algorithms_bitset", 1),
     ("grpc.per_message_decompression", 0),
     ("grpc.http2.lookahead_bytes", LOOKAHEAD_BYTES),
@@ -92,7 +91,13 @@ OPTIONS = (
 async def serve(
     service: ServiceSettings, store: StoreSettings, stop: asyncio.Event, ready: Callable[[Listener], None]
 ) -> None:
-    """Serve until ``stop`` is set; ``ready`` is called with what is listened on once calls are accepted.
+    """Serve until ``stop`` is set.
+
+    Args:
+        service: how to listen.
+        store: where Redis and the artifacts are.
+        stop: ends the server.
+        ready: called once calls are accepted.
 
     Raises:
         ListenError: if the address cannot be listened on.
@@ -122,10 +127,10 @@ async def _background(
     liveness = Liveness(backend, health)
     await liveness.look()
     works = {
-        "the reading of news": hub.run,
-        "the watch over Redis and artifacts": liveness.run,
-        "the looking after jobs": lambda: keep_reconciling(backend),
-        "the looking after files": lambda: keep_sweeping(backend),
+        "reading events": hub.run,
+        "probing Redis and artifacts": liveness.run,
+        "reconciling jobs": lambda: keep_reconciling(backend),
+        "sweeping files": lambda: keep_sweeping(backend),
     }
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -133,7 +138,7 @@ async def _background(
             async with asyncio.timeout(POLICY_S):
                 await backend.run(check_policy, backend.redis)
                 await backend.run(check_layout, backend.redis)
-        # Not before: what runs beside would meet a Redis that is refused, and break off.
+        # Not before: background tasks would fail on a Redis that is refused.
         tasks += [asyncio.create_task(keep_running(title, work)) for title, work in works.items()]
         yield backend, hub, health
     finally:

@@ -19,7 +19,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 # The largest message received: the spec of a visualization that names each of 65,536 features of many layers.
 MAX_REQUEST_BYTES: Final = 4 * 2**20
 
-# What a google.protobuf.Duration can hold, in seconds: some 10,000 years.
+# The longest google.protobuf.Duration, in seconds: some 10,000 years.
 LONGEST_S: Final = 315_576_000_000
 
 
@@ -31,12 +31,12 @@ class ServerService(server_pb2_grpc.ServerServicer):
     """
 
     def __init__(self, *, max_cost_s: float) -> None:
-        most = field_rules(ListJobsRequest.DESCRIPTOR.fields_by_name["page_size"]).maximum
-        limits = Limits(max_request_bytes=MAX_REQUEST_BYTES, max_page_size=int(most))
+        max_page_size = field_rules(ListJobsRequest.DESCRIPTOR.fields_by_name["page_size"]).maximum
+        limits = Limits(max_request_bytes=MAX_REQUEST_BYTES, max_page_size=int(max_page_size))
         limits.max_compute_duration.FromNanoseconds(round(min(max_cost_s, LONGEST_S) * 1e9))
         contract = ContractVersion(major=MAJOR, minor=MINOR)
         self._info = ServerInfo(version=version("convscope"), contract=contract, limits=limits)
 
     async def GetServerInfo(self, request: GetServerInfoRequest, context: Context) -> ServerInfo:  # noqa: N802
-        """Tell which server this is, and what it allows."""
+        """Describe the server: its version, contract and limits."""
         return self._info

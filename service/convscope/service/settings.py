@@ -1,4 +1,4 @@
-"""How the service listens, read from the environment once."""
+"""Settings of the service, read from the environment once."""
 
 import os
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from convscope.service.addresses import parse_listen
-from convscope.store.environment import Variables
+from convscope.store import Variables
 
 __all__ = ["DEFAULT_LISTEN", "DEFAULT_MAX_COST", "ServiceSettings"]
 
@@ -41,7 +41,7 @@ class ServiceSettings:
     max_cost: float = DEFAULT_MAX_COST
 
     def __post_init__(self) -> None:
-        """Refuse half of a TLS configuration, and an open door."""
+        """Refuse half of a TLS configuration, and an unprotected address that other machines can reach."""
         object.__setattr__(self, "listen", parse_listen(self.listen).target)
         if (self.certificate is None) != (self.key is None):
             raise ValueError("CONVSCOPE_TLS_CERT and CONVSCOPE_TLS_KEY must be set together")
@@ -64,7 +64,7 @@ class ServiceSettings:
     def from_environment(
         cls, listen: str | None = None, environment: Mapping[str, str] = os.environ
     ) -> "ServiceSettings":
-        """Read the environment; an address given here comes first."""
+        """Read the environment; an address in ``listen`` takes precedence."""
         variables = Variables(environment)
         return cls(
             listen=listen or variables.text("CONVSCOPE_LISTEN") or DEFAULT_LISTEN,

@@ -1,4 +1,4 @@
-"""Signals to a thread that blocks its event loop."""
+"""Signals to a process whose main thread blocks the event loop."""
 
 import asyncio
 import contextlib
@@ -13,24 +13,24 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def breaking_off(stop: asyncio.Event) -> Iterator[None]:
-    """End a block that does not wait for the event loop as soon as the process is told to stop, and set ``stop``.
+    """Interrupt a block that blocks the event loop when the process receives a stop signal, and set ``stop``.
 
-    The loop's own handlers would hear of it only when the block has ended by itself.
+    The loop's own handlers would run only after the block.
     """
-    told = False
+    interrupted = False
 
-    def tell(_number: int, _frame: FrameType | None) -> None:
-        nonlocal told
-        if not told:  # once is enough: cleaning up is not to be broken off
-            told = True
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if not interrupted:  # once is enough: cleaning up must not be interrupted
+            interrupted = True
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, tell) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, interrupt) for number in STOP_SIGNALS}
     try:
         yield
     except KeyboardInterrupt:
         stop.set()
     finally:
-        told = True
+        interrupted = True
         for number, handler in before.items():
             signal.signal(number, handler)

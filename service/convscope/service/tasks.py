@@ -9,20 +9,20 @@ __all__ = ["end_tasks", "keep_running"]
 
 log = logging.getLogger(__name__)
 
-# Pause before work that broke is started again, in seconds.
+# Pause before work that failed is started again, in seconds.
 RESTART_PAUSE_S = 1.0
 
 # How long tasks may take to end in all, in seconds; what hangs for longer is left to the end of the process.
 END_S = 0.7
 
-# How long a task may take to notice that it was cancelled before it is told again, in seconds.
+# How long a task may take to notice a cancellation before it is cancelled again, in seconds.
 PATIENCE_S = 0.35
 
 
 async def keep_running(title: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Do work that has no end until cancelled: whatever breaks it is logged, and it is started again.
+    """Run endless work until cancelled: log any error, and start the work again.
 
-    A service that went on without it would look well and be of no use.
+    A service without it would look healthy and be useless.
     """
     while True:
         try:
@@ -33,10 +33,10 @@ async def keep_running(title: str, work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def end_tasks(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """Cancel tasks until they have ended, or for a moment.
+    """Cancel tasks until they have ended, or ``END_S`` have passed.
 
-    Once is not enough: libraries that race a read against a timer (redis-py on Python 3.11) now and then lose a
-    cancellation that comes just as the read is done.
+    Once is not enough: libraries that race a read against a timer (redis-py on Python 3.11) sometimes lose a
+    cancellation that arrives just as the read completes.
     """
     pending, end = set(tasks), time.monotonic() + END_S
     while pending and time.monotonic() < end:

@@ -16,14 +16,14 @@ R = TypeVar("R")
 
 
 class DaemonThreads(Executor):
-    """Runs calls in at most so many threads, started when they are needed.
+    """Runs calls in a bounded number of threads, started when they are needed.
 
-    The standard library's pool is joined when the interpreter exits, so one call that hangs would keep the process for
-    as long as it likes. These threads are daemons: what they are at when the process ends is given up.
+    The standard library's pool is joined when the interpreter exits, so one call that hangs would keep the process
+    alive. These threads are daemons: calls that still run when the process ends are abandoned.
 
     Args:
-        limit: number of threads at most, at least 1.
-        name: how the threads' names begin.
+        limit: maximum number of threads, at least 1.
+        name: prefix of the threads' names.
     """
 
     def __init__(self, limit: int, name: str) -> None:
@@ -34,7 +34,7 @@ class DaemonThreads(Executor):
         self._started = 0
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> "Future[R]":
-        """Queue a call; one that is cancelled before its turn is left out."""
+        """Queue a call; one that is cancelled before its turn is skipped."""
         future: Future[R] = Future()
         self._calls.put((future, partial(fn, *args, **kwargs)))
         if not self._idle.acquire(blocking=False) and self._started < self._limit:
@@ -43,7 +43,7 @@ class DaemonThreads(Executor):
         return future
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - inherited
-        """End the threads that have nothing to do; nothing waits for the others."""
+        """End idle threads without waiting for busy ones."""
         del wait, cancel_futures
         for _ in range(self._started):
             self._calls.put(None)
@@ -69,10 +69,10 @@ def _finish(future: "Future[Any]", call: Callable[[], Any]) -> None:
 async def run_within(
     deadline_s: float, threads: Executor, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """Call a blocking function in a thread and wait for it no longer than the deadline, its turn included.
+    """Call a blocking function in a thread, and wait at most ``deadline_s`` seconds, queueing included.
 
     Raises:
-        TimeoutError: if it takes longer; the thread goes on until the function returns.
+        TimeoutError: if it takes longer; the thread continues until the function returns.
     """
     loop = asyncio.get_running_loop()
     # Kept apart from what the function itself raises: that may be a TimeoutError as well.

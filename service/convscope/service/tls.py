@@ -1,4 +1,4 @@
-"""The server's certificate and key, checked before they are used: gRPC itself says nothing of what is wrong."""
+"""The server's certificate and key, checked before use: gRPC itself does not report what is wrong with them."""
 
 import ssl
 from pathlib import Path

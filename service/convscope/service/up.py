@@ -16,17 +16,25 @@ from convscope.service.announcing import ANNOUNCED
 from convscope.service.children import ChildError, ModuleProcess
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
 from convscope.service.signals import STOP_SIGNALS, breaking_off
-from convscope.store import PolicyError, StoreSettings, check_layout, check_policy, connect_promptly
-from convscope.store.embedded import EmbeddedRedis, EmbeddedRedisError
-from convscope.store.environment import argument, positive
-from convscope.store.errors import LayoutError
-from convscope.store.processes import die_with_parent
+from convscope.store import (
+    EmbeddedRedis,
+    EmbeddedRedisError,
+    LayoutError,
+    PolicyError,
+    StoreSettings,
+    argument,
+    check_layout,
+    check_policy,
+    connect_promptly,
+    die_with_parent,
+    positive,
+)
 
 __all__ = ["main"]
 
 log = logging.getLogger(__name__)
 
-# How often the private Redis is looked after, in seconds.
+# How often the private Redis is checked, in seconds.
 REDIS_PERIOD_S = 0.5
 
 
@@ -78,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _workers(arguments: argparse.Namespace) -> list[list[str]]:
-    """Return the arguments of each worker to be run."""
+    """Return the arguments of each worker to run."""
     limit = ["--threads", str(arguments.threads)] if arguments.threads else []
     if arguments.gpus:
         return [["--gpus", arguments.gpus, *limit]]
@@ -107,14 +115,14 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: list[lis
         await _unless_stopped(started, stop)
         if not stop.is_set():
             address = _keep_port(children[0], service.listen)
-            print(f"convscope is ready at {address}", flush=True)  # noqa: T201 - whoever started it waits for it
+            print(f"convscope is ready at {address}", flush=True)  # noqa: T201 - the caller waits for this line
             await _unless_stopped(asyncio.gather(*(child.keep() for child in children), _keep(private, stop)), stop)
         log.info("stopping")
         await asyncio.gather(*(child.stop() for child in children))
 
 
 def _check_redis(url: str) -> None:
-    """Refuse a Redis that cannot be used here, where one sentence reaches the person who started it."""
+    """Refuse an unusable Redis before children start, so that the user sees one message."""
     with contextlib.suppress(redis.RedisError), contextlib.closing(connect_promptly(url)) as connection:
         check_policy(connection)
         check_layout(connection)
@@ -138,7 +146,7 @@ def _children(service: ServiceSettings, environment: dict[str, str], workers: li
 
 
 def _keep_port(service: ModuleProcess, listen: str) -> str:
-    """Return the address that the service announced; started again, it listens on the same port."""
+    """Return the address that the service announced, and make its restarts listen on the same port."""
     address = service.line.removeprefix(ANNOUNCED)
     if listen.endswith(":0") and not listen.startswith("unix"):
         listen = f"{listen.rpartition(':')[0]}:{address.rpartition(':')[2]}"

@@ -6,8 +6,7 @@ from convscope.service.backend import Backend
 from convscope.service.deletions import unless_deleted
 from convscope.service.hub import NotifyHub, Subscription
 from convscope.service.image_formats import send_as
-from convscope.store import LogEntry, hydrate, read_log
-from convscope.store.jobs.waiting import waiting_reason
+from convscope.store import LogEntry, hydrate, read_log, waiting_reason
 from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.jobs_pb2 import Bookmark, JobEvent
 
@@ -16,10 +15,10 @@ __all__ = ["watch_job"]
 # Events read from the log at a time.
 PAGE = 500
 
-# How long a watch waits for news before it looks into the log by itself, in seconds.
+# How long a watch waits for events before it reads the log by itself, in seconds.
 IDLE_S = 10.0
 
-# How long after it was queued a job is asked for the reason why nothing happens, in seconds.
+# How long after a job was queued its watchers are told why it waits, in seconds.
 WAITING_S = 3.0
 
 
@@ -37,14 +36,14 @@ async def watch_job(
     Args:
         backend: the service's stores.
         hub: wakes the watch.
-        job_id: whose events.
+        job_id: the job's id.
         after: sequence of the last event seen, or 0.
-        token: of that event, or ``""``.
+        token: token of that event, or ``""``.
         image_format: how images are sent.
 
     Raises:
-        InvalidRequestError: if an image cannot be had in this format.
-        NotFoundError: if there is no such job.
+        InvalidRequestError: if this format cannot hold an image.
+        NotFoundError: if the job does not exist.
         LogLostError: if the log ends before ``after``, is no longer the one that was seen, or lacks an event.
         BlobDamagedError: if an image or result is missing or damaged.
     """
@@ -58,7 +57,7 @@ async def watch_job(
 
 
 class _Watch:
-    """How far a watch has come."""
+    """The position of a watch in the log."""
 
     def __init__(
         self, backend: Backend, job_id: str, after: int, token: str, image_format: ImageFormat.ValueType
@@ -72,7 +71,7 @@ class _Watch:
         self.complete = False
 
     async def from_log(self) -> AsyncIterator[JobEvent]:
-        """Yield what the log has."""
+        """Yield the events in the log."""
         entries = True
         while entries and not self.complete:
             page = await self._backend.run(read_log, self._backend.redis, self._job_id, self._after, PAGE, self._token)
@@ -82,7 +81,7 @@ class _Watch:
             self.complete = page.complete
 
     async def from_news(self, subscription: Subscription) -> AsyncIterator[JobEvent]:
-        """Yield what happens, until nothing does for a while or some of it was dropped: then the log is to be read."""
+        """Yield new events until none comes for a while, or one was dropped: then the log must be read."""
         while not self.complete:
             news = await subscription.take(WAITING_S if self._begins_to_wait else IDLE_S)
             if not news:
@@ -112,7 +111,7 @@ class _Watch:
         return event
 
     def _completed(self, entry: LogEntry) -> JobEvent:
-        """Return an event with its image or result."""
+        """Return an event completed by its image or result."""
         with unless_deleted(self._backend.jobs.get, f"jobs/{self._job_id}"):
             event = hydrate(entry, self._backend.blobs)
         if event.HasField("image_ready"):

@@ -1,12 +1,13 @@
-"""How a visualization is cut up: chunks, parts, image numbers and cache keys, what it will cost, and its presets.
+"""Plans a visualization: chunks, parts, image numbers, cache keys, estimated cost, and presets.
 
-All of it is a pure function of what is asked for and the sizes of the model's layers, so that service and workers agree
+All of it is a pure function of the request and the sizes of the model's layers, so that service and workers agree
 without TensorFlow, and a notebook gets the same images without either.
 """
 
 from convscope.planning.cache_keys import ENGINE_VERSION, CacheKeys
 from convscope.planning.cost import estimate_seconds
 from convscope.planning.errors import OtherPlanningError
+from convscope.planning.flops import layer_flops
 from convscope.planning.items import Item
 from convscope.planning.order import ImageOrder, ImageTarget
 from convscope.planning.parts import PART_S
@@ -71,6 +72,7 @@ __all__ = [
     "check_planning",
     "chunk_rows",
     "estimate_seconds",
+    "layer_flops",
     "objective_name",
     "plan_target",
     "plan_visualization",

@@ -1,4 +1,4 @@
-"""What names equal computations: the digest of everything that decides an image's bits on one kind of machine."""
+"""Cache keys of images: the digest of everything that decides an image's bits on one kind of machine."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from convscope.planning.requests import VisualizationRequest
 
 __all__ = ["ENGINE_VERSION", "CacheKeys"]
 
-# To be raised whenever the engine computes other bits for the same request: images stored before are not reused.
+# Raise it whenever the engine computes other bits for the same request: images stored before are not reused then.
 ENGINE_VERSION: Final = 3
 
 
 class CacheKeys:
-    """Names the images of one visualization.
+    """Computes the cache keys of one visualization.
 
     Args:
-        request: what is asked for.
-        model_sha256: that of the model's file, in hexadecimal.
+        request: the visualization.
+        model_sha256: SHA-256 of the model's file, in hexadecimal.
         rows: ascents in one chunk, by target: see ``VisualizationPlan``.
-        interpretation: how the file is understood, as far as images depend on it.
+        interpretation: the part of the model's interpretation that images depend on, serialized.
     """
 
     def __init__(
@@ -41,5 +41,5 @@ class CacheKeys:
 
 
 def _joined(*values: bytes) -> bytes:
-    """Join values so that no two lists look the same."""
+    """Join values so that different lists give different bytes."""
     return b"".join(len(value).to_bytes(8, "little") + value for value in values)

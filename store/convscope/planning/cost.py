@@ -1,6 +1,6 @@
-"""What a visualization will cost, in seconds of one worker, from the shapes of the layers alone.
+"""Estimated cost of a visualization, in seconds of one worker, from the shapes of the layers alone.
 
-No more than an estimate: it decides how a job is cut into parts and what is refused as too much, never what comes out.
+It decides how a job is cut into parts and which jobs are refused as too expensive; results never depend on it.
 """
 
 from collections.abc import Sequence
@@ -11,40 +11,44 @@ from convscope.planning.targets import Target, targets
 
 __all__ = ["Costs", "estimate_seconds"]
 
-# Floating-point operations a second of a worker with two cores, by the count below.
+# Floating-point operations per second of a worker with two cores, as ``flops.py`` counts them.
 RATE: Final = 1e11
-# What an iteration of a chunk costs besides, in seconds: starting some dozens of operations.
+# Overhead of an iteration of a chunk, in seconds: starting some dozens of operations.
 ITERATION_S: Final = 0.0004
-# Making a target's compiled function, in seconds: for each, and for each layer that it goes through.
+# Time to compile a target's function, in seconds: a constant, and more for each layer that it goes through.
 COMPILE_S: Final = 0.3
 COMPILE_LAYER_S: Final = 0.03
 
 
 class Costs:
-    """Seconds of one worker for pieces of a visualization of so many iterations."""
+    """Seconds of one worker for pieces of a visualization.
+
+    Args:
+        iterations: updates of each image.
+    """
 
     def __init__(self, iterations: int) -> None:
-        self._iterations = iterations + 1  # the last image is looked at as well
+        self._iterations = iterations + 1  # the final image is evaluated as well
 
     def chunk(self, target: Target) -> float:
-        """Return what a chunk costs."""
+        """Return the cost of a chunk, in seconds."""
         return target.flops * target.rows / RATE + self._iterations * ITERATION_S
 
     def compiling(self, target: Target) -> float:
-        """Return what a target costs once in each process that has anything of it."""
+        """Return the cost of compiling a target's function, once per process that computes any of it, in seconds."""
         return COMPILE_S + COMPILE_LAYER_S * target.depth
 
     def features(self, target: Target, features: Sequence[int]) -> float:
-        """Return what features of a target, which rise, cost in one process."""
+        """Return the cost of a target's features, in ascending order, in one process, in seconds."""
         return target.chunks_of(features) * self.chunk(target)
 
 
 def estimate_seconds(request: VisualizationRequest, layers: Sequence[LayerShape]) -> float:
-    """Return about how long one worker would take for everything, in seconds.
+    """Estimate the time of one worker for a whole visualization, in seconds.
 
     Args:
-        request: what is asked for.
-        layers: those of the model, from input to logits.
+        request: the visualization.
+        layers: the model's layers, from input to logits.
 
     Raises:
         ValueError: if the model lacks a layer that is named.

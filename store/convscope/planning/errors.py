@@ -1,7 +1,7 @@
-"""What planning can refuse."""
+"""Errors of planning."""
 
 __all__ = ["OtherPlanningError"]
 
 
 class OtherPlanningError(ValueError):
-    """Another version of planning has cut the job into parts."""
+    """Another version of planning cut the job into parts."""

@@ -12,8 +12,8 @@ def ascent_flops(layers: Sequence[LayerShape], iterations: int) -> float:
     """Return the operations of one ascent through layers: forward, and the gradient by the image, at every iteration.
 
     Args:
-        layers: from the model's first to the deepest that the ascent goes through.
-        iterations: updates of the image; the last image is looked at as well.
+        layers: the model's layers from the first to the deepest that the ascent goes through.
+        iterations: updates of the image; the final image is evaluated as well.
     """
     return 2.0 * (iterations + 1) * sum(layer_flops(layer) for layer in layers)
 

@@ -7,7 +7,7 @@ __all__ = ["Item"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Item:
-    """What an image is of: a feature of a target, from one of its starts.
+    """The subject of an image: a feature of a target, from one of its starts.
 
     Attributes:
         target: name of the layer or of the objective; unique in a visualization.

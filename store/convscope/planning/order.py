@@ -1,4 +1,4 @@
-"""The numbers of a visualization's images, in the order of its request, and what each is of."""
+"""The numbers of a visualization's images, in the order of its request, and their subjects."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ class ImageTarget:
     """The images of one layer or objective.
 
     Attributes:
-        name: of the layer, or what the objective's images are listed under.
-        numbers: those of the images.
-        features: rising; one 0 for an objective.
-        objective: which of the request's objectives, from 0; None for a layer.
+        name: name of the layer or of the objective.
+        numbers: numbers of the images.
+        features: features in ascending order; one 0 for an objective.
+        objective: index of the objective in the request, from 0; None for a layer.
     """
 
     name: str
@@ -30,8 +30,8 @@ class ImageTarget:
 class ImageOrder:
     """Numbers the images of a visualization from 0, in the order of its request.
 
-    Layers come first, then objectives; within a layer by feature, several restarts of a feature one after another.
-    Where only the best restart is kept, a feature has one image, whose item says restart 0.
+    Layers come first, then objectives; within a layer by feature, within a feature by restart. If only the best restart
+    is kept, a feature has one image, whose item has restart 0.
 
     Attributes:
         per_feature: images of each feature.
@@ -49,20 +49,20 @@ class ImageOrder:
             self._add(objective, index)
 
     def item(self, number: int) -> Item:
-        """Return what image ``number`` is of.
+        """Return the subject of image ``number``.
 
         Raises:
-            IndexError: if there is none of this number.
+            IndexError: if there is no image with this number.
         """
         target = self.target_of(number)
         index, restart = divmod(number - target.numbers.start, self.per_feature)
         return Item(target.name, target.features[index], restart)
 
     def target_of(self, number: int) -> ImageTarget:
-        """Return the layer or objective that image ``number`` is of.
+        """Return the layer or objective of image ``number``.
 
         Raises:
-            IndexError: if there is none of this number.
+            IndexError: if there is no image with this number.
         """
         if not 0 <= number < self.total:
             raise IndexError(number)
@@ -75,11 +75,11 @@ class ImageOrder:
         return numbers[item.restart] if 0 <= item.restart < len(numbers) else None
 
     def target(self, name: str) -> ImageTarget | None:
-        """Return the images of a layer or objective; None if the job has none of it."""
+        """Return the images of a layer or objective; None if the job has none."""
         return next((target for target in self.targets if target.name == name), None)
 
     def of_feature(self, target: ImageTarget, feature: int) -> range:
-        """Return the numbers of a feature's images; none if the job does not have it."""
+        """Return the numbers of a feature's images; empty if the job does not have the feature."""
         index = bisect_left(target.features, feature)
         if index == len(target.features) or target.features[index] != feature:
             return range(0)

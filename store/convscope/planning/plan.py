@@ -1,4 +1,4 @@
-"""The plan of a visualization: which part computes what, in chunks of which size."""
+"""The plan of a visualization: what each part computes, and the size of chunks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from convscope.planning.targets import targets
 
 __all__ = ["PLANNING_VERSION", "VisualizationPlan", "check_planning", "plan_visualization"]
 
-# To be raised whenever the same request would be cut into other parts: they are numbers in a job's record, and services
-# and executors must mean the same by them.
+# Raise it whenever the same request is cut into other parts: a job's record refers to parts by number, and services
+# and executors must agree on them.
 PLANNING_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisualizationPlan:
-    """A pure function of the request, the shapes of the layers and the length of parts; computed wherever it is needed.
+    """A pure function of the request, the layers' shapes and the length of parts; computed wherever it is needed.
 
     Attributes:
         rows: ascents in one chunk, by target.
@@ -32,7 +32,7 @@ class VisualizationPlan:
 
 
 def check_planning(version: int) -> None:
-    """Refuse a job that another version of planning has cut into parts.
+    """Refuse a job that another version of planning cut into parts.
 
     Raises:
         OtherPlanningError: if its parts are not those of this version.
@@ -47,8 +47,8 @@ def plan_visualization(
     """Cut a visualization into parts, at least one.
 
     Args:
-        request: what is asked for.
-        layers: those of the model, from input to logits.
+        request: the visualization.
+        layers: the model's layers, from input to logits.
         part_seconds: how long one worker should take for a part, by estimate.
 
     Raises:

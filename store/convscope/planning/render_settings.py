@@ -1,4 +1,4 @@
-"""How an image is optimized, as plain values: what the contract calls a render, and its presets."""
+"""How an image is optimized, as plain values: the contract's ``Render``, and its presets."""
 
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -22,15 +22,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelSettings:
-    """The image itself is what is optimized, clipped to [0, 1]."""
+    """The pixels themselves are optimized, clipped to [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FourierSettings:
     """Coefficients of a Fourier series are optimized, through a sigmoid to [0, 1].
 
-    Amplitudes fall off with the frequency to the power `decay`, 0 to 4; the starting coefficients have the standard
-    deviation `deviation`, > 0 to 10.
+    Amplitudes fall off with the frequency to the power ``decay``, 0 to 4; the starting coefficients have the standard
+    deviation ``deviation``, > 0 to 10.
     """
 
     decay: float = 1.0
@@ -41,8 +41,9 @@ class FourierSettings:
 class TransformSettings:
     """Random transforms of each image at each iteration; 0 is none.
 
-    `pad` and `jitter` are shares of the image's shorter side (0 to 0.5), `scale` the largest change of size (0 to 0.9),
-    `rotate` the largest turn in degrees (0 to 180), `noise` the standard deviation of a pixel's noise (0 to 1).
+    ``pad`` and ``jitter`` are shares of the image's shorter side (0 to 0.5), ``scale`` is the largest change of size (0
+    to 0.9), ``rotate`` the largest rotation in degrees (0 to 180), ``noise`` the standard deviation of a pixel's noise
+    (0 to 1).
     """
 
     pad: float = 0.0
@@ -54,7 +55,7 @@ class TransformSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegularizerSettings:
-    """Weights of the penalties that are subtracted from the objective while it is climbed, 0 to 1e6; 0 is none."""
+    """Weights of the penalties that are subtracted from the objective during the ascent, 0 to 1e6; 0 is none."""
 
     l1: float = 0.0
     l2: float = 0.0
@@ -64,7 +65,10 @@ class RegularizerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NormalizedStepSettings:
-    """Steps of `size` (> 0 to 1,000) times gradient over standard deviation, each `decay` (> 0 to 1) times the last."""
+    """Steps of ``size`` times gradient over standard deviation, each ``decay`` times the last.
+
+    ``size`` is > 0 to 1,000, ``decay`` > 0 to 1.
+    """
 
     size: float = 1.0
     decay: float = 1.0
@@ -72,7 +76,7 @@ class NormalizedStepSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdamSettings:
-    """Adam with beta 0.9 and 0.999; `learning_rate` is > 0 to 1,000."""
+    """Adam with beta 0.9 and 0.999; ``learning_rate`` is > 0 to 1,000."""
 
     learning_rate: float = 0.05
 
@@ -85,8 +89,8 @@ OptimizerSettings: TypeAlias = NormalizedStepSettings | AdamSettings
 class RenderSettings:
     """How an image is optimized; the defaults are the tutorial's.
 
-    `decorrelate` is heeded for images with 3 channels and a Fourier parameterization. `rescue` is for how many
-    iterations gradients go through inactive ReLUs where a start has none, 0 to 1,000.
+    ``decorrelate`` applies to images with 3 channels and a Fourier parameterization. ``rescue`` is the number of
+    iterations, 0 to 1,000, in which gradients pass inactive ReLUs if a start has no gradient.
     """
 
     parameterization: ParameterizationSettings = field(default_factory=PixelSettings)
@@ -100,9 +104,9 @@ class RenderSettings:
 # The tutorial's algorithm, exactly, and its ascent steps.
 TUTORIAL: Final = RenderSettings()
 TUTORIAL_ITERATIONS: Final = 30
-# In the manner of Lucid, with sizes at which a digit of 28 pixels stays whole. The noise is what makes other networks
-# recognize the images. Penalties stay out: objectives of different layers differ by orders of magnitude, so that a
-# weight that smooths the image of a class flattens that of a filter to one grey.
+# After Lucid, with sizes at which a digit of 28 pixels stays complete. The noise makes other networks recognize the
+# images. There are no penalties: objectives of different layers differ by orders of magnitude, so that a weight that
+# smooths the image of a class flattens that of a filter to one grey.
 ROBUST: Final = RenderSettings(
     parameterization=FourierSettings(decay=1.0, deviation=0.01),
     decorrelate=True,

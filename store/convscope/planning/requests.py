@@ -1,4 +1,4 @@
-"""What is asked for, as far as planning is concerned: names, integers, and bytes that are compared only."""
+"""A visualization as planning sees it: names, integers, and bytes that are only compared."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,10 +11,10 @@ class LayerShape:
     """The size of one layer of a model.
 
     Attributes:
-        name: unique in the model.
-        output_shape: of its output for one image.
-        feature_count: channels or units that can be visualized; 0 where there are none.
-        parameter_count: trainable weights.
+        name: the layer's name, unique in the model.
+        output_shape: shape of its output for one image.
+        feature_count: number of channels or units that can be visualized; 0 if there are none.
+        parameter_count: number of trainable weights.
     """
 
     name: str
@@ -28,8 +28,8 @@ class LayerTarget:
     """Features of a layer.
 
     Attributes:
-        name: the layer's.
-        features: their numbers, rising, without duplicates.
+        name: the layer's name.
+        features: their numbers, ascending, without duplicates.
     """
 
     name: str
@@ -37,7 +37,7 @@ class LayerTarget:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers that it looks at."""
+        """Names of the layers that it maximizes: one."""
         return (self.name,)
 
 
@@ -46,10 +46,10 @@ class ObjectiveTarget:
     """A custom objective.
 
     Attributes:
-        name: what its images are listed under; unlike any layer's.
-        layers: names of the layers that it looks at.
-        divisible: whether its restarts may be computed apart; not where they look at each other.
-        content: everything that it is, as bytes that are equal where the objectives are; only cache keys need them.
+        name: the objective's name; no layer has it.
+        layers: names of the layers that its terms refer to.
+        divisible: whether its restarts may be computed separately; False if they depend on each other.
+        content: the whole objective as bytes, equal for equal objectives; only cache keys need them.
     """
 
     name: str
@@ -59,7 +59,7 @@ class ObjectiveTarget:
 
     @property
     def features(self) -> tuple[int, ...]:
-        """It has a single one."""
+        """The objective's features: one, number 0."""
         return (0,)
 
 
@@ -68,7 +68,7 @@ TargetRequest: TypeAlias = LayerTarget | ObjectiveTarget
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisualizationRequest:
-    """A visualization, every default filled in.
+    """A visualization with every default filled in.
 
     Attributes:
         layers: features of layers, each layer once.
@@ -76,8 +76,8 @@ class VisualizationRequest:
         iterations: updates of each image.
         restarts: ascents of each feature.
         keep_all: whether every restart gives an image; else only the best one does.
-        settings: everything else that decides an image's bits, as bytes that are equal where it is; only cache keys
-            need them.
+        settings: everything else that decides an image's bits, as bytes that are equal for equal settings; only cache
+            keys need them.
     """
 
     layers: tuple[LayerTarget, ...] = ()
@@ -94,5 +94,5 @@ class VisualizationRequest:
 
 
 def objective_name(index: int, name: str) -> str:
-    """Return what the images of the objective at ``index`` are listed under."""
+    """Return the name of the objective at ``index``, by default ``objectives[index]``."""
     return name or f"objectives[{index}]"

@@ -1,34 +1,35 @@
 """How many images ascend together.
 
-An image's last bits depend on the number of images beside it and on its place among them (other kernels, other vector
-lanes), never on what these images show. So both are fixed: a target has chunks of one size, and item i is always row
-i % size of chunk i // size. The size is part of an image's name.
+An image's last bits depend on the number of images in its batch and on its place among them (other kernels, other
+vector lanes), never on what these images show. So both are fixed: a target has chunks of one size, and item i is always
+row i % size of chunk i // size. The size is part of an image's cache key.
 """
 
 from typing import Final
 
 __all__ = ["chunk_rows"]
 
-# A batch of this many small images keeps a core's caches warm; more brings nothing, less costs overhead.
+# Most images in a chunk: a batch of this many small images keeps a core's caches warm; more does not help, fewer cost
+# overhead.
 MAX_ROWS: Final = 16
-# A batch of one takes other kernels, slower ones.
+# Fewest images in a chunk: a batch of one uses other, slower kernels.
 MIN_ROWS: Final = 2
 # Bounds the activations of one chunk, in float32 values (256 MiB); the gradient takes as much again.
 MAX_VALUES: Final = 64 * 2**20
-# Bounds the operations of one chunk, which cannot be parted: some three seconds, as a part takes.
+# Bounds the operations of one chunk, which cannot be divided: about three seconds, the length of a part.
 MAX_FLOPS: Final = 3e11
-# Where that is the bound: a batch of fewer images is slower by the image.
+# Fewest images in a chunk that ``MAX_FLOPS`` bounds: with fewer, an image takes longer.
 MIN_LONG_ROWS: Final = 4
 
 
 def chunk_rows(values: int, items: int, flops: float = 0.0) -> int:
-    """Return how many ascents of a target go together, at least 2.
+    """Return the number of ascents in a chunk of a target, at least 2.
 
-    Chunks are equal up to rounding, and even in number where there are many, so that they fill two threads or four.
+    Chunks are equal up to rounding, and even in number if there are many, so that they fill two threads or four.
 
     Args:
-        values: numbers that the model's layers put out for one image, all layers together.
-        items: ascents of the target, asked for or not.
+        values: number of activations of all layers for one image.
+        items: ascents of all features of the target, requested or not.
         flops: floating-point operations of one ascent.
     """
     in_memory = max(MIN_ROWS, MAX_VALUES // max(values, 1))

@@ -1,4 +1,4 @@
-"""What a part computes of one target."""
+"""The share of a target that a part computes."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ class Segment:
     """Some features of a target with all of their restarts, or some restarts of one feature.
 
     Attributes:
-        target: which target, from 0.
-        start: the first one's place among the target's features that are asked for.
-        count: how many follow each other there.
+        target: index of the target, from 0.
+        start: index of the first feature among the target's requested features.
+        count: number of features from there on.
         first: the first restart.
-        restarts: how many restarts follow; None where features have all of theirs.
+        restarts: number of restarts from there on; None if features have all of theirs.
     """
 
     target: int
@@ -26,16 +26,16 @@ class Segment:
     restarts: int | None = None
 
     def features(self, target: Target) -> tuple[int, ...]:
-        """Return the features, of its target, rising."""
+        """Return the target's features that are in this segment, ascending."""
         return target.features[self.start : self.start + self.count]
 
     def runs(self, target: Target) -> list[range]:
-        """Return the numbers of the ascents, of its target, by feature: see ``Target.items``."""
+        """Return the numbers of the target's ascents that are in this segment, by feature: see ``Target.items``."""
         stop = target.restarts if self.restarts is None else self.first + self.restarts
         return [target.items(feature)[self.first : stop] for feature in self.features(target)]
 
     def joined(self, other: "Segment", target: Target) -> "Segment | None":
-        """Return this segment with one that comes after it; None where they cannot be one."""
+        """Return this segment merged with a later one; None if they cannot be one segment."""
         if self.target != other.target:
             return None
         if self.restarts is None and other.restarts is None and self.start + self.count == other.start:

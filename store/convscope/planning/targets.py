@@ -1,4 +1,4 @@
-"""What a visualization maximizes, with sizes and costs: features of layers, and custom objectives."""
+"""The targets of a visualization, with sizes and costs: features of layers, and custom objectives."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ class Target:
     """A layer, or one objective.
 
     Attributes:
-        name: the layer's; for an objective what its images are listed under.
-        features: those asked for, rising; (0,) for an objective.
+        name: name of the layer or of the objective.
+        features: the requested features, ascending; (0,) for an objective.
         restarts: ascents of each feature.
         rows: ascents in one chunk.
         depth: number of the model's layers that an ascent goes through.
         flops: floating-point operations of one ascent.
-        divisible: whether restarts may be computed apart; not where they look at each other.
+        divisible: whether restarts may be computed separately; False if they depend on each other.
     """
 
     name: str
@@ -34,15 +34,15 @@ class Target:
     divisible: bool = True
 
     def items(self, feature: int) -> range:
-        """Return the numbers of a feature's ascents among those of all of the target's features, asked for or not."""
+        """Return the numbers of a feature's ascents among those of all the target's features, requested or not."""
         return range(feature * self.restarts, (feature + 1) * self.restarts)
 
     def chunks_of(self, features: Sequence[int]) -> int:
-        """Return how many chunks have ascents of these features, which rise."""
+        """Return how many chunks have ascents of these features, given in ascending order."""
         return self.chunks_with(map(self.items, features))
 
     def chunks_with(self, runs: Iterable[range]) -> int:
-        """Return how many chunks have any of these ascents, which rise."""
+        """Return how many chunks have any of these ascents, given in ascending order."""
         count, after = 0, 0
         for items in runs:
             first = max(after, items.start // self.rows)
@@ -55,8 +55,8 @@ def targets(request: VisualizationRequest, layers: Sequence[LayerShape]) -> list
     """Return the targets of a request, in its order.
 
     Args:
-        request: what is asked for.
-        layers: those of the model, from input to logits.
+        request: the visualization.
+        layers: the model's layers, from input to logits.
 
     Raises:
         ValueError: if the model lacks a layer that is named.
@@ -71,8 +71,8 @@ def plan_target(target: TargetRequest, layers: Sequence[LayerShape], *, iteratio
     """Return one target with its sizes.
 
     Args:
-        target: what is asked for.
-        layers: those of the model, from input to logits.
+        target: a layer's features, or an objective.
+        layers: the model's layers, from input to logits.
         iterations: updates of each image.
         restarts: ascents of each feature.
 
@@ -99,7 +99,7 @@ def plan_target(target: TargetRequest, layers: Sequence[LayerShape], *, iteratio
 
 
 def _depth(name: str, layers: Sequence[LayerShape]) -> int:
-    """Return how many layers there are up to the one of a name."""
+    """Return the number of layers up to the one with a name."""
     for place, layer in enumerate(layers, 1):
         if layer.name == name:
             return place

@@ -20,19 +20,19 @@ __all__ = ["BlobStore", "StoredBlob"]
 # Everything is below this folder of the URL.
 FOLDER = "blobs"
 
-# The name of no blob.
+# A digest that no blob has.
 NOTHING = "0" * 64
 
-# Bytes that are read at a time, and that a piece has at most: pieces of this many stream fastest.
+# Bytes read at a time, and the most bytes of a piece: pieces of this size stream fastest.
 RANGE, PIECE = 8 * 2**20, 2**20
 
-# What is a blob of ours; anything else in the folder was put there by others, and is left alone.
+# Paths of blobs; any other file in the folder is left alone.
 PATH = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """What a listing tells of a blob: its SHA-256, when it was last written by the store's clock, its size in bytes."""
+    """A blob in a listing: its SHA-256, when it was last written by the store's clock, its size in bytes."""
 
     digest: str
     written: datetime
@@ -43,8 +43,8 @@ class BlobStore:
     """Blobs under one URL; safe to use from several threads.
 
     Args:
-        url: ``file://`` (made if absent), ``s3://``, ``gs://`` or ``az://``; credentials come from the environment.
-        timeouts: how long a remote store is waited for.
+        url: ``file://`` (created if absent), ``s3://``, ``gs://`` or ``az://``; credentials come from the environment.
+        timeouts: how long to wait for a remote store.
 
     Raises:
         BlobError: if the URL cannot be opened.
@@ -57,9 +57,9 @@ class BlobStore:
         self._translated = self.objects.translated
 
     def put(self, data: bytes) -> str:
-        """Store bytes and return their SHA-256 in hexadecimal. They appear whole or not at all.
+        """Store bytes atomically, and return their SHA-256 in hexadecimal.
 
-        What is stored already is written once more: the sweeper spares what was written lately.
+        Bytes that are stored already are written again: the sweeper spares what was written recently.
 
         Raises:
             BlobError: if they cannot be stored (disk full, no permission, store unreachable).
@@ -71,7 +71,7 @@ class BlobStore:
         return digest
 
     def get(self, digest: str) -> bytes:
-        """Return the bytes of a SHA-256.
+        """Return the bytes with a SHA-256.
 
         Raises:
             BlobDamagedError: if they are missing or do not have this digest.
@@ -89,13 +89,13 @@ class BlobStore:
     def pieces(self, digest: str, size: int, offset: int = 0) -> Iterator[bytes]:
         """Yield the bytes of a blob from an offset on, in pieces of at most a MiB; memory holds a few of them.
 
-        All of the blob is read, so that its digest can be compared: the last piece comes only if that is right. Some
-        pieces are empty, so that the caller is heard of while what comes before the offset is read.
+        The whole blob is read, so that its digest can be compared: the last piece comes only if the digest is right.
+        Some pieces are empty, so that the caller gets control while bytes before the offset are read.
 
         Args:
             digest: SHA-256 of the whole.
             size: bytes of the whole.
-            offset: how many to leave out at the start.
+            offset: number of bytes to skip at the start.
 
         Raises:
             OffsetError: if the offset lies beyond the end.
@@ -112,14 +112,14 @@ class BlobStore:
         yield held
 
     def stored(self) -> Iterator[list[StoredBlob]]:
-        """Yield everything that is stored, some hundred blobs at a time.
+        """Yield all blobs, some hundred at a time.
 
         Raises:
             BlobError: if the store cannot be read.
         """
         for batch in self.objects.list(FOLDER):
-            found = [(PATH.fullmatch(each.path), each) for each in batch]
-            yield [StoredBlob(match[2], each.written, each.size) for match, each in found if match]
+            matches = [(PATH.fullmatch(stored.path), stored) for stored in batch]
+            yield [StoredBlob(match[2], stored.written, stored.size) for match, stored in matches if match]
 
     def written(self, digest: str) -> datetime | None:
         """Return when a blob was last written; None if it is missing.
@@ -135,17 +135,17 @@ class BlobStore:
         return written
 
     def probe(self) -> None:
-        """Find out whether the store answers, by asking for a blob that it does not have.
+        """Check that the store answers, by asking for a blob that it does not have.
 
         Raises:
             BlobError: if it does not.
         """
-        # A store that lets nobody list it calls what is missing forbidden; that is an answer as well.
+        # A store that forbids listing reports what is missing as forbidden; that is an answer as well.
         with self._translated("reach"), contextlib.suppress(FileNotFoundError, PermissionDeniedError):
             obstore.head(self._store, _path(NOTHING))
 
     def delete(self, digests: Sequence[str]) -> None:
-        """Delete blobs; those that are missing do no harm.
+        """Delete blobs; missing ones are ignored.
 
         Raises:
             BlobError: if the store cannot be written.
@@ -153,13 +153,13 @@ class BlobStore:
         self.objects.delete([_path(digest) for digest in digests])
 
     def _ranges(self, digest: str, size: int) -> Iterator[tuple[int, bytes]]:
-        """Yield a blob range by range, each with where it begins; ends well only if all of it is right.
+        """Yield a blob in ranges, each with its offset; at the end, check size and digest of the whole.
 
         Raises:
             BlobDamagedError: if it is missing, or does not have this digest and size.
             BlobError: if the store cannot be read.
         """
-        path, found = _path(digest), hashlib.sha256()
+        path, computed = _path(digest), hashlib.sha256()
         try:
             with self._translated("read"):
                 if obstore.head(self._store, path)["size"] != size:
@@ -168,16 +168,16 @@ class BlobStore:
                 with self._translated("read"):
                     length = min(RANGE, size - start)
                     data = bytes(obstore.get_range(self._store, path, start=start, length=length))
-                found.update(data)
+                computed.update(data)
                 yield start, data
         except FileNotFoundError as error:
             raise BlobDamagedError(f"artifact {digest} is missing from {self.url}") from error
-        if found.hexdigest() != digest:
+        if computed.hexdigest() != digest:
             raise BlobDamagedError(f"artifact {digest} in {self.url} is damaged: its SHA-256 is another")
 
 
 def _cut(data: bytes) -> list[bytes]:
-    """Cut bytes into pieces; one that is empty if there are none."""
+    """Cut bytes into pieces; one empty piece if there are no bytes."""
     return [data[start : start + PIECE] for start in range(0, len(data), PIECE)] or [b""]
 
 

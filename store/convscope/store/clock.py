@@ -1,4 +1,4 @@
-"""What time it is here. Tests put the clocks of processes apart by the failpoint ``clock``."""
+"""The time of this machine; the failpoint ``clock`` shifts it in tests."""
 
 import time
 

@@ -1,15 +1,15 @@
-"""Whose the artifact store is, and whether anything in it may be deleted.
+"""Which deployment owns the artifact store, and whether anything in it may be deleted.
 
-Redis and the artifact store carry the same id and epoch. Both advance together before anything is deleted, so one look
-at both sides tells a Redis that was restored from a backup, was emptied, or belongs to another deployment.
-An epoch is entered in three steps, each of which is safe to die after and is resumed by the next process:
+Redis and the artifact store carry the same id and epoch. Both advance together before anything is deleted, so comparing
+both sides reveals a Redis that was restored from a backup, was emptied, or belongs to another deployment.
+An epoch is entered in three steps; a process may die after each, and the next process resumes:
 
 1. Redis notes which epoch it wants, with a token;
 2. some seconds later, when that is on Redis' disk, the epoch's marker is created in the store, with the token;
 3. Redis enters the epoch.
 
-A store that is one epoch ahead, with the token that Redis has noted, is therefore its own. Whatever else differs is in
-doubt, and nothing is deleted until a person has decided.
+A store that is one epoch ahead, with the token that Redis has noted, therefore belongs to this Redis. With any other
+difference ownership is in doubt, and nothing is deleted until a person has decided.
 """
 
 import secrets
@@ -34,22 +34,22 @@ __all__ = ["Deployment", "RedisSide", "Standing", "judge"]
 # may be a second late.
 SETTLE_MS = 3_000
 
-# How often both sides are looked at until Redis did not change meanwhile.
+# How often to read both sides until Redis does not change meanwhile.
 LOOKS = 5
 
-# How long another process' wish for an epoch is respected, in milliseconds.
+# How long the epoch that another process wants is respected, in milliseconds.
 RESPECTED_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisSide:
-    """What Redis says of whose it is.
+    """Identity and epoch in Redis.
 
     Attributes:
-        deployment: the deployment's id, "" if it has none.
+        deployment: the deployment's id, ``""`` if it has none.
         epoch: 0 before it has an artifact store.
         wanted: id, epoch and token of the epoch that is being entered.
-        adopted: when it took the store over, in microseconds by the store's clock; 0 if it did not.
+        adopted: when it adopted the store, in microseconds since 1970 by the store's clock; 0 if it did not.
     """
 
     deployment: str = ""
@@ -60,15 +60,15 @@ class RedisSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How Redis and the artifact store stand to each other.
+    """Whether Redis and the artifact store belong together.
 
     Attributes:
         code: ``ok`` if they belong together; ``unused`` if both are empty; ``entering`` while an epoch is entered; else
             why nothing is deleted.
-        reason: the same in words, "" if they belong together.
+        reason: the same in words, ``""`` if they belong together.
         advice: what a person can do about it.
-        redis: what Redis says.
-        store: what the store says.
+        redis: identity and epoch in Redis.
+        store: identity and epoch in the store.
     """
 
     code: str
@@ -103,11 +103,11 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "redis_new": (
         "this Redis is new, while the artifact store belongs to deployment {store}",
         "check CONVSCOPE_REDIS_URL, its database number, and whether Redis has lost its volume; if this is to be the "
-        f"store's Redis, {ADOPT}; a deployment of its own needs an artifact store of its own",
+        f"store's Redis, {ADOPT}; a separate deployment needs a separate artifact store",
     ),
     "foreign": (
         "the artifact store belongs to deployment {store}, this Redis to deployment {redis}",
-        "check CONVSCOPE_REDIS_URL and CONVSCOPE_ARTIFACTS_URL: each deployment needs an artifact store of its own; if "
+        "check CONVSCOPE_REDIS_URL and CONVSCOPE_ARTIFACTS_URL: each deployment needs a separate artifact store; if "
         f"this is to be the store's Redis, {ADOPT}",
     ),
     "redis_behind": (
@@ -130,7 +130,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     ),
     "shared": (
         "another deployment writes to this artifact store: {guests}",
-        f"give it a store of its own, then clear its note away: {ADOPT} once more",
+        f"give it a separate store, then clear its note away: {ADOPT} once more",
     ),
 }
 
@@ -139,14 +139,14 @@ def judge(of_redis: RedisSide, store: StoreSide) -> Standing:
     """Decide whether Redis and the artifact store belong together."""
     code = _code(of_redis, store)
     reason, advice = REASONS.get(code, ("", ""))
-    told = reason.format(
+    explained = reason.format(
         redis=of_redis.deployment,
         store=store.marker.deployment if store.marker else "",
         redis_epoch=of_redis.epoch,
         store_epoch=store.epoch,
         guests=", ".join(guest.partition("-")[0] for guest in store.guests),
     )
-    return Standing(code=code, reason=told, advice=advice, redis=of_redis, store=store)
+    return Standing(code=code, reason=explained, advice=advice, redis=of_redis, store=store)
 
 
 def _code(of_redis: RedisSide, store: StoreSide) -> str:
@@ -177,7 +177,7 @@ def _without_marker(of_redis: RedisSide, store: StoreSide) -> str:
 
 
 class Deployment:
-    """Redis and the artifact store, as one; every deletion asks here first. Safe to use from several threads.
+    """Redis and the artifact store together; every deletion asks here first. Safe to use from several threads.
 
     Args:
         connection: Redis.
@@ -192,7 +192,7 @@ class Deployment:
         self._scripts = Scripts(connection)
 
     def standing(self) -> Standing:
-        """Look at both sides; changes nothing.
+        """Compare both sides; changes nothing.
 
         Raises:
             redis.RedisError: if Redis does not answer.
@@ -204,13 +204,13 @@ class Deployment:
             after = self.redis_side()
             if after == before:
                 break
-            before = after  # an epoch was entered meanwhile: the two looks do not fit together
+            before = after  # an epoch was entered meanwhile: the two sides were read at different times
         return judge(after, store)
 
     def redis_side(self) -> RedisSide:
-        """Read what Redis says of whose it is."""
-        found = cast("Mapping[bytes, bytes]", self._redis.hgetall(KEYS["deployment"]))
-        fields = {name.decode(): value.decode() for name, value in found.items()}
+        """Read identity and epoch in Redis."""
+        stored = cast("Mapping[bytes, bytes]", self._redis.hgetall(KEYS["deployment"]))
+        fields = {name.decode(): value.decode() for name, value in stored.items()}
         return RedisSide(
             deployment=fields.get("id", ""),
             epoch=int(fields.get("epoch", 0)),
@@ -219,10 +219,10 @@ class Deployment:
         )
 
     def may_delete(self, since: Standing | None = None) -> Standing:
-        """Make sure that things may be deleted, now.
+        """Check that files may be deleted now.
 
         Args:
-            since: what was returned before a long work began: it must not go on under another deployment.
+            since: the standing when long work began: the work must not continue under another deployment.
 
         Raises:
             DeletionOffError: if they may not.
@@ -237,11 +237,11 @@ class Deployment:
         return now
 
     def join(self, *, writes: bool = False) -> Standing:
-        """Make an empty Redis and an empty store belong together, go on with an epoch that was being entered.
+        """Make an empty Redis and an empty store belong together, or complete an epoch that was being entered.
 
         Args:
-            writes: whether files are about to be written. If the store is another deployment's, a note in it keeps that
-                one from deleting them.
+            writes: whether files are about to be written. If the store belongs to another deployment, a note in it
+                keeps that deployment from deleting them.
 
         Raises:
             LayoutError: if Redis has records of another version.
@@ -262,15 +262,15 @@ class Deployment:
         return self.standing()
 
     def ensure_joined(self) -> None:
-        """Join before the first file is written; costs a look at Redis where that has been done."""
+        """Join before the first file is written; if that has been done, this only reads Redis."""
         if not self.redis_side().epoch:
             self.join(writes=True)
 
     def advance(self) -> bool:
-        """Enter the next epoch, on both sides; to be called again until it returns True.
+        """Enter the next epoch on both sides; call it again until it returns True.
 
         Returns:
-            False as long as Redis may not have written down yet which epoch is wanted.
+            False as long as Redis may not have saved yet which epoch is wanted.
 
         Raises:
             DeletionOffError: if the two sides do not belong together.
@@ -289,7 +289,7 @@ class Deployment:
         return True
 
     def adopt(self) -> Standing:
-        """Make this Redis the store's, under a new id, whoever's it was.
+        """Make this Redis the owner of the store, under a new id, whichever deployment owned it before.
 
         Raises:
             LayoutError: if Redis has records of another version.
@@ -304,12 +304,12 @@ class Deployment:
         if standing.code == "entering":
             standing = self.join()
         if not self._create(standing, new_id(), settled=True, adopted=True):
-            raise AdoptionError("another process changes whose the artifact store is; try again in a minute")
+            raise AdoptionError("another process changes the owner of the artifact store; try again in a minute")
         self._markers.forget_guests(standing.store.guests)
         return self.standing()
 
     def _create(self, standing: Standing, deployment: str, *, settled: bool = False, adopted: bool = False) -> bool:
-        """Note the next epoch, make its marker, enter it; returns whether it was entered."""
+        """Note the next epoch, create its marker, enter it; return whether it was entered."""
         epoch = max(standing.redis.epoch, standing.store.epoch) + 1
         arguments: list[Value] = [standing.redis.deployment, standing.redis.epoch, deployment, epoch]
         arguments += [secrets.token_hex(8), RESPECTED_MS]
@@ -317,7 +317,7 @@ class Deployment:
         if status != b"ok" or not (settled or noted[1] >= self._settle_ms):
             return False
         marker = Marker(deployment=deployment, epoch=epoch, token=noted[0].decode(), adopted=adopted)
-        self._markers.create(marker)  # or it is there: made by a process that wants the same, or by another deployment
+        self._markers.create(marker)  # or it exists: created by a process that wants the same, or by another deployment
         return self._complete(self._markers.read())
 
     def _complete(self, store: StoreSide) -> bool:

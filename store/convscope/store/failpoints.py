@@ -1,8 +1,8 @@
-"""Named points in the code where a test has something go wrong; off unless ``CONVSCOPE_FAILPOINTS`` names them.
+"""Named points in the code where tests inject faults; off unless ``CONVSCOPE_FAILPOINTS`` names them.
 
-After etcd's gofail. The variable holds ``point=terms`` pairs, parted by ``;``. Terms are parted by ``->``: each is used
-until its count is used up, then the next one. A term is an action, with an optional chance and an optional count before
-it::
+After etcd's gofail. The variable holds ``point=terms`` pairs, separated by ``;``. Terms are separated by ``->``: each
+applies until its count is used up, then the next one. A term is an action, with an optional chance and an optional
+count before it::
 
     collect.before_delete=10%sleep(100);executor.after_checkpoint=2*off->1*kill;clock=return(3600)
 
@@ -10,16 +10,16 @@ it::
 action          what happens at the point
 =============== ====================================================================================================
 ``off``         nothing
-``sleep(MS)``   it takes so many milliseconds
+``sleep(MS)``   the thread sleeps for this many milliseconds
 ``error``       FailpointError is raised; ``error(KIND)``: ``redis``, ``timeout``, ``blob``, ``os`` or ``memory``
 ``exit``        the process ends with exit code 1; ``exit(CODE)``
 ``kill``        the process kills itself with SIGKILL
 ``stop``        the process stops itself with SIGSTOP
-``hang``        the thread never goes on; ``hang(gil)``: nor does any other thread of Python's
+``hang``        the thread never continues; ``hang(gil)``: nor does any other Python thread
 ``return(TEXT)`` ``value()`` returns this text; other points ignore it
 =============== ====================================================================================================
 
-Counts are of one process: a forked process goes on with those of its parent.
+Counts are per process: a forked process continues with those of its parent.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ __all__ = ["POINTS", "VARIABLE", "FailpointError", "Term", "active", "failpoint"
 # The environment variable, read once when this module is imported.
 VARIABLE: Final = "CONVSCOPE_FAILPOINTS"
 
-# Every point there is, and where.
+# All points, and where they are.
 POINTS: Final[Mapping[str, str]] = {
     "blobs.after_put": "a blob is stored, and nothing refers to it yet",
     "claim.before": "a part is about to be claimed",
@@ -54,13 +54,13 @@ POINTS: Final[Mapping[str, str]] = {
     "collect.before_delete": "blobs are condemned, and not deleted yet",
     "collect.after_delete": "condemned blobs are deleted, and not struck off yet",
     "executor.before_checkpoint": "a state of training is about to be stored",
-    "executor.after_checkpoint": "a checkpoint is stored and pointed to",
+    "executor.after_checkpoint": "a checkpoint is stored and referred to",
     "executor.before_release": "a part is about to be given back",
     "executor.pulse": "a computation asks whether it is to stop",
     "reconcile.before_repair": "an attempt was found to be late, and its part is not given back yet",
     "clock": "value: seconds by which this process's clock is ahead",
     "sweep.period": "value: seconds between two sweeps",
-    "sweep.spared": "value: seconds for which a blob may wait to be pointed to",
+    "sweep.spared": "value: seconds for which a blob may wait for its first reference",
     "sweep.retention": "value: seconds for which ended jobs are kept",
 }
 
@@ -92,8 +92,8 @@ class Term:
     Attributes:
         action: one of ACTIONS.
         argument: what stands in parentheses, or ``""``.
-        chance: that it happens when the point is reached, in percent, 0 to 100.
-        count: it happens so often at most; None: without end.
+        chance: how likely it happens when the point is reached, in percent, 0 to 100.
+        count: how often it happens at most; None: no limit.
     """
 
     action: str
@@ -109,20 +109,20 @@ class Term:
 
 
 def parse(text: str) -> dict[str, list[Term]]:
-    """Read what the variable holds.
+    """Parse the variable's value.
 
     Raises:
         ValueError: if it is malformed or names a point that does not exist, naming the variable.
     """
-    found: dict[str, list[Term]] = {}
+    points: dict[str, list[Term]] = {}
     for pair in filter(None, (pair.strip() for pair in text.split(";"))):
         name, equals, terms = pair.partition("=")
         if not equals or name not in POINTS:
             raise ValueError(f"{VARIABLE} has {pair!r}; it must be POINT=TERMS, with POINT one of {', '.join(POINTS)}")
-        if name in found:
+        if name in points:
             raise ValueError(f"{VARIABLE} has {name} twice")
-        found[name] = [_term(term) for term in terms.split("->")]
-    return found
+        points[name] = [_term(term) for term in terms.split("->")]
+    return points
 
 
 def _term(text: str) -> Term:
@@ -150,7 +150,7 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "kill": "no argument",
     "stop": "no argument",
     "hang": "gil, or none",
-    "return": "what is to be returned",
+    "return": "the text to return",
 }
 
 
@@ -178,7 +178,7 @@ class _Point:
         self._lock = threading.Lock()
 
     def next(self) -> Term | None:
-        """Return what happens this time, if anything."""
+        """Return the term that applies this time, if any."""
         with self._lock:
             while self._terms:
                 term, left = self._terms[0]
@@ -200,14 +200,14 @@ def _of_environment() -> dict[str, _Point]:
     try:
         return _points(Variables().text(VARIABLE) or "", random.Random())  # noqa: S311 - no secret
     except ValueError:
-        return {}  # whatever reads the settings refuses to start: see StoreSettings
+        return {}  # StoreSettings refuses it
 
 
 _active: dict[str, _Point] = _of_environment()
 
 
 def failpoint(name: str) -> None:
-    """Do what is set for a point, which is nothing unless a test says otherwise.
+    """Do what is set for a point; nothing, unless a test sets it.
 
     Args:
         name: one of POINTS.
@@ -216,15 +216,15 @@ def failpoint(name: str) -> None:
         FailpointError: for ``error``; another error for ``error(KIND)``.
     """
     if _active and (point := _active.get(name)) and (term := point.next()):
-        DEEDS[term.action](term.argument, name)
+        HANDLERS[term.action](term.argument, name)
 
 
 def value(name: str, default: str) -> str:
-    """Return what is set for a point by ``return(TEXT)``, or the default.
+    """Return the text that ``return(TEXT)`` sets for a point, or the default.
 
     Args:
         name: one of POINTS.
-        default: what holds unless a test says otherwise.
+        default: the value unless a test sets it.
     """
     if _active and (point := _active.get(name)) and (term := point.next()) and term.action == "return":
         return term.argument
@@ -233,11 +233,11 @@ def value(name: str, default: str) -> str:
 
 @contextlib.contextmanager
 def active(text: str, rng: random.Random | None = None) -> Iterator[None]:
-    """Set points of this process within a ``with`` block, besides those that are set already.
+    """Set points of this process within a ``with`` block, in addition to those that are set already.
 
     Args:
-        text: as in the variable.
-        rng: decides by chance; default: another one each time.
+        text: points and terms, as in the variable.
+        rng: draws the chances; default: a new one.
 
     Raises:
         ValueError: if the text is malformed.
@@ -272,7 +272,7 @@ def _stop(argument: str, name: str) -> None:
 
 def _hang(argument: str, name: str) -> None:
     if argument:
-        # A mutex that is locked twice by one thread is waited for for ever, whatever signals come; PyDLL keeps the GIL.
+        # A thread that locks a mutex twice waits forever, whatever signals arrive; PyDLL keeps the GIL.
         mutex = ctypes.create_string_buffer(128)
         for _ in range(2):
             ctypes.PyDLL(None).pthread_mutex_lock(mutex)
@@ -284,7 +284,7 @@ def _nothing(argument: str, name: str) -> None:
     pass
 
 
-DEEDS: Final[Mapping[str, Callable[[str, str], None]]] = {
+HANDLERS: Final[Mapping[str, Callable[[str, str], None]]] = {
     "off": _nothing,
     "sleep": _sleep,
     "error": _error,

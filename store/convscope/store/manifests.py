@@ -1,7 +1,7 @@
-"""Manifests: what a record would have to say to be made again, beside the files that it names.
+"""Manifests: copies of records in the artifact store, from which lost records are restored.
 
-There is one for each model that is ready, and will be one for each dataset: the collection is part of the name. It is
-written once and stays as it is, until deleting the record makes a tombstone of it.
+There is one for each model that is ready; the collection is part of the name, so that datasets can have them too. A
+manifest is written once and does not change until deleting the record makes it a tombstone.
 """
 
 import base64
@@ -21,7 +21,7 @@ __all__ = ["Manifest", "Manifests"]
 FOLDER = "manifests"
 PATH = re.compile(rf"{FOLDER}/([a-z]{{1,32}})/({ID_PATTERN.pattern})\.json")
 
-# What this version writes, and the latest that it can read.
+# The format that this version writes, and the latest that it can read.
 FORMAT = 1
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -30,15 +30,15 @@ ROLE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A record as its manifest has it.
+    """The copy of a record.
 
     Attributes:
         collection: ``models`` or ``datasets``; a newer version may have others.
         identifier: the record's id.
         deployment: id of the deployment that wrote it.
         record: the contract's message, serialized.
-        files: digests of the blobs that the record needs, by what they are to it.
-        deleted: whether it is a tombstone: the record was deleted, and is not to be made again.
+        files: digests of the blobs that the record needs, by role.
+        deleted: whether it is a tombstone: the record was deleted, and must not be restored.
     """
 
     collection: str
@@ -54,7 +54,7 @@ class Manifest:
         return f"{self.collection}/{self.identifier}"
 
     def to_bytes(self) -> bytes:
-        """Write it as a file."""
+        """Return it as the bytes of a file."""
         fields = {
             "format": FORMAT,
             "name": self.name,
@@ -67,14 +67,14 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, name: str, data: bytes) -> "Manifest":
-        """Read what ``to_bytes`` wrote.
+        """Parse what ``to_bytes`` returned.
 
         Args:
-            name: ``models/ID``, as the file's path has it.
+            name: ``models/ID``, from the file's path.
             data: the file's bytes.
 
         Raises:
-            ManifestError: if they are anything else, or come from a newer version.
+            ManifestError: if they are malformed, or come from a newer version.
         """
         try:
             fields = json.loads(data)
@@ -108,7 +108,7 @@ class Manifests:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        # When each manifest was written, as listed last; those known as tombstones, and when they had been written.
+        # Times when manifests were written, as of the last listing; tombstones, and when they were written.
         self._written: dict[str, datetime] = {}
         self._dead: dict[str, datetime] = {}
 
@@ -118,17 +118,18 @@ class Manifests:
         Raises:
             BlobError: if the store cannot be read.
         """
-        listed = [(PATH.fullmatch(each.path), each.written) for batch in self._objects.list(FOLDER) for each in batch]
-        self._written = {f"{match[1]}/{match[2]}": written for match, written in listed if match}
+        files = [file for batch in self._objects.list(FOLDER) for file in batch]
+        matches = [(PATH.fullmatch(file.path), file.written) for file in files]
+        self._written = {f"{match[1]}/{match[2]}": written for match, written in matches if match}
         return set(self._written)
 
     def strangers(self) -> list[str]:
         """Return the paths of files in the folder that are not understood."""
-        paths = [each.path for batch in self._objects.list(FOLDER) for each in batch]
+        paths = [file.path for batch in self._objects.list(FOLDER) for file in batch]
         return [path for path in paths if not PATH.fullmatch(path)]
 
     def read(self, name: str) -> Manifest | None:
-        """Return the manifest of a record, None if it has none.
+        """Return the manifest of a record; None if it has none.
 
         Raises:
             ManifestError: if it cannot be read, or comes from a newer version.
@@ -138,7 +139,7 @@ class Manifests:
         return None if data is None else Manifest.from_bytes(name, data)
 
     def is_dead(self, name: str) -> bool:
-        """Whether a record has a tombstone; one is read once, unless the names are listed and it was written again.
+        """Return whether a record has a tombstone; tombstones are cached until a listing shows that they have changed.
 
         Raises:
             ManifestError: if its manifest cannot be read, or comes from a newer version.
@@ -147,14 +148,14 @@ class Manifests:
         written = self._written.get(name)
         if written and self._dead.get(name) == written:
             return True
-        found = self.read(name)
-        dead = bool(found and found.deleted)
+        manifest = self.read(name)
+        dead = bool(manifest and manifest.deleted)
         if dead and written:
             self._dead[name] = written
         return dead
 
     def create(self, manifest: Manifest) -> bool:
-        """Write the manifest of a record that has none; returns whether it had none.
+        """Write the manifest of a record unless it has one; return whether it was written.
 
         Raises:
             BlobError: if the store cannot be written.
@@ -162,7 +163,7 @@ class Manifests:
         return self._objects.create(_path(manifest.name), manifest.to_bytes())
 
     def replace(self, manifest: Manifest) -> None:
-        """Write a manifest in the place of one that says something else.
+        """Write a manifest in place of an existing one.
 
         Raises:
             BlobError: if the store cannot be written.
@@ -170,7 +171,7 @@ class Manifests:
         self._objects.put(_path(manifest.name), manifest.to_bytes())
 
     def bury(self, manifest: Manifest) -> None:
-        """Make a tombstone of a record's manifest, whether it has one yet or not.
+        """Write a tombstone for a record, whether or not it has a manifest.
 
         Raises:
             BlobError: if the store cannot be written.
@@ -178,15 +179,15 @@ class Manifests:
         self.replace(replace(manifest, deleted=True))
 
     def named_files(self, names: set[str]) -> Iterator[tuple[str, str]]:
-        """Yield the digest of each file that these manifests name and the manifest's name, tombstones left out.
+        """Yield the digest of each file that these manifests name, and the manifest's name; tombstones are left out.
 
         Raises:
             ManifestError: if one cannot be read, or comes from a newer version.
             BlobError: if the store cannot be read.
         """
         for name in sorted(names):
-            if not self.is_dead(name) and (found := self.read(name)):
-                yield from ((digest, name) for digest in found.files.values())
+            if not self.is_dead(name) and (manifest := self.read(name)):
+                yield from ((digest, name) for digest in manifest.files.values())
 
 
 def _path(name: str) -> str:

@@ -1,8 +1,7 @@
-"""Whose an artifact store is: markers that tell the deployment's id and epoch, in the store itself.
+"""Markers in an artifact store, which name the deployment that owns it and the epoch.
 
-Each epoch has a marker of its own, which is created once and never changed, so that of several deployments that want
-the next epoch one gets it. The latest one counts. ``deployment/guests/`` names those who write here though the store is
-not theirs.
+Each epoch has a separate marker, which is created once and never changed, so that only one of several deployments gets
+the next epoch. The latest marker counts. ``deployment/guests/`` names other deployments that write to the store.
 """
 
 import json
@@ -23,10 +22,10 @@ LARGEST_EPOCH = 10**12 - 1
 
 NEVER = datetime.fromtimestamp(0, UTC)
 
-# What this version writes, and the latest that it can read.
+# The format that this version writes, and the latest that it can read.
 FORMAT = 1
 
-# Markers that stay beside the latest one: a process that is late may still be about to create one of them.
+# Markers kept in addition to the latest one: a late process may still be about to create one of them.
 KEPT = 8
 
 ID = re.compile(r"[a-z0-9]{1,64}")
@@ -34,13 +33,13 @@ ID = re.compile(r"[a-z0-9]{1,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """What a marker says.
+    """The content of a marker.
 
     Attributes:
         deployment: the deployment's id.
-        epoch: from 1.
-        token: drawn for this epoch, and noted in Redis before the marker is made.
-        adopted: whether a Redis took the store over with it.
+        epoch: the epoch, from 1.
+        token: drawn for this epoch, and noted in Redis before the marker is created.
+        adopted: whether a Redis adopted the store with it.
     """
 
     deployment: str
@@ -49,21 +48,21 @@ class Marker:
     adopted: bool = False
 
     def to_bytes(self) -> bytes:
-        """Write it as a file."""
+        """Return it as the bytes of a file."""
         fields = {"format": FORMAT, "deployment": self.deployment, "epoch": self.epoch, "token": self.token}
         return json.dumps({**fields, "adopted": self.adopted}, indent=1).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
 class MarkerFile:
-    """A marker's file that was read; without a marker, the fault says why."""
+    """A parsed marker file; if there is no marker, the fault says why."""
 
     marker: Marker | None
     fault: Literal["", "unreadable", "newer"] = ""
 
 
 def parse_marker(data: bytes) -> MarkerFile:
-    """Read what ``Marker.to_bytes`` wrote; what is anything else is a fault."""
+    """Parse what ``Marker.to_bytes`` returned; anything else is a fault."""
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError):
@@ -93,15 +92,15 @@ def _is_count(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSide:
-    """What the artifact store says of whose it is.
+    """Owner and epoch in the artifact store.
 
     Attributes:
-        marker: the latest one.
-        fault: why there is none, though there is a file.
-        epoch: of the latest marker's file, 0 if there is none.
-        written: when that was, by the store's clock.
-        guests: who writes here though the store is another's.
-        used: whether there are blobs or manifests; looked up only where there is no marker.
+        marker: the latest marker, if it can be read.
+        fault: why the latest marker cannot be read.
+        epoch: epoch in the latest marker's file name, 0 if there is none.
+        written: when the latest marker was written, by the store's clock.
+        guests: other deployments that write to the store.
+        used: whether there are blobs or manifests; looked up only if there is no marker.
     """
 
     marker: Marker | None = None
@@ -119,27 +118,27 @@ class Markers:
         self._objects = objects
 
     def read(self) -> StoreSide:
-        """Read whose the store is.
+        """Read owner and epoch.
 
         Raises:
             BlobError: if the store cannot be read.
         """
-        found = [each for batch in self._objects.list(FOLDER) for each in batch if each.path != CLOCK]
-        guests = tuple(sorted(each.path.removeprefix(GUESTS) for each in found if each.path.startswith(GUESTS)))
-        markers = [each for each in found if not each.path.startswith(GUESTS)]
+        files = [file for batch in self._objects.list(FOLDER) for file in batch if file.path != CLOCK]
+        guests = tuple(sorted(file.path.removeprefix(GUESTS) for file in files if file.path.startswith(GUESTS)))
+        markers = [file for file in files if not file.path.startswith(GUESTS)]
         if not markers:
             return StoreSide(guests=guests, used=self._used())
-        latest = max(markers, key=lambda each: (_epoch(each.path), each.path))
+        latest = max(markers, key=lambda marker: (_epoch(marker.path), marker.path))
         side = StoreSide(epoch=_epoch(latest.path), written=latest.written, guests=guests)
-        if not all(PATH.fullmatch(each.path) for each in markers):
+        if not all(PATH.fullmatch(marker.path) for marker in markers):
             return replace(side, fault="newer")
-        read = parse_marker(self._objects.get(latest.path) or b"")
-        if read.marker and read.marker.epoch != side.epoch:
+        content = parse_marker(self._objects.get(latest.path) or b"")
+        if content.marker and content.marker.epoch != side.epoch:
             return replace(side, fault="unreadable")
-        return replace(side, marker=read.marker, fault=read.fault)
+        return replace(side, marker=content.marker, fault=content.fault)
 
     def create(self, marker: Marker) -> bool:
-        """Make an epoch's marker; returns False if there is one already.
+        """Create an epoch's marker; return False if there is one already.
 
         Raises:
             BlobError: if the store cannot be written.
@@ -148,16 +147,16 @@ class Markers:
 
     def prune(self, epoch: int) -> None:
         """Delete the markers of epochs long before this one."""
-        found = [each.path for batch in self._objects.list(FOLDER) for each in batch]
-        if old := [path for path in found if PATH.fullmatch(path) and _epoch(path) < epoch - KEPT]:
+        paths = [file.path for batch in self._objects.list(FOLDER) for file in batch]
+        if old := [path for path in paths if PATH.fullmatch(path) and _epoch(path) < epoch - KEPT]:
             self._objects.delete(old)
 
     def add_guest(self, name: str) -> None:
-        """Tell the store's owner that another one writes here."""
+        """Note for the store's owner that another deployment writes to it."""
         self._objects.create(f"{GUESTS}{name}", b"")
 
     def forget_guests(self, guests: Sequence[str]) -> None:
-        """Delete notes of guests."""
+        """Delete the notes of guests."""
         if guests:
             self._objects.delete([f"{GUESTS}{name}" for name in guests])
 

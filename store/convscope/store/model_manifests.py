@@ -1,4 +1,4 @@
-"""The manifests of models: written when a model is ready, made a tombstone of before it is deleted."""
+"""The manifests of models: written when a model is ready, and replaced by tombstones before it is deleted."""
 
 import logging
 from typing import cast
@@ -24,7 +24,7 @@ COLLECTION = "models"
 
 
 class ModelManifests:
-    """Keeps manifests beside the records of models.
+    """Keeps manifests for the records of models.
 
     Args:
         connection: Redis.
@@ -39,10 +39,9 @@ class ModelManifests:
         self._deployment = Deployment(connection, blobs.objects)
 
     def keep(self, name: str) -> None:
-        """Write the manifest of a model if it is ready, as Redis has it: never what a stale attempt believes.
+        """Write the manifest of a model if it is ready, from its record in Redis, never from a stale attempt.
 
-        One that is there already is left alone, unless this Redis owns the store and made the model again, or another
-        one of this name after the first was deleted.
+        An existing manifest is left alone, unless this Redis owns the store and has another model under this name.
 
         Raises:
             redis.RedisError: if Redis does not answer.
@@ -52,19 +51,19 @@ class ModelManifests:
         if wanted is None or self.manifests.create(wanted):
             return
         try:
-            found = self.manifests.read(name)
+            existing = self.manifests.read(name)
         except ManifestError as error:
             log.warning("%s; it is left alone", error)
             return
-        differs = found is None or (found.record, dict(found.files)) != (wanted.record, dict(wanted.files))
-        buried = bool(found and found.deleted and _job(found) == _job(wanted))
+        differs = existing is None or (existing.record, dict(existing.files)) != (wanted.record, dict(wanted.files))
+        buried = bool(existing and existing.deleted and _job(existing) == _job(wanted))
         if differs and not buried and self._deployment.standing().deletes:
             self.manifests.replace(wanted)
             if self._of_record(name) is None:  # deleted meanwhile: its tombstone was overwritten
                 self.manifests.bury(wanted)
 
     def keep_missing(self) -> int:
-        """Write the manifests of ready models that have none; returns how many.
+        """Write the manifests of ready models that have none; return how many.
 
         Raises:
             redis.RedisError: if Redis does not answer.
@@ -77,7 +76,7 @@ class ModelManifests:
 
     def ready(self) -> set[str]:
         """Return the names of all models that are ready."""
-        ids = [records.text(each) for each in cast("list[bytes]", self._redis.zrange(KEYS["models"], 0, -1))]
+        ids = [records.text(model_id) for model_id in cast("list[bytes]", self._redis.zrange(KEYS["models"], 0, -1))]
         with self._redis.pipeline(transaction=False) as pipeline:
             for model_id in ids:
                 pipeline.hget(key("model", model_id), "state")
@@ -85,13 +84,13 @@ class ModelManifests:
         return {f"{COLLECTION}/{model_id}" for model_id, state in zip(ids, states, strict=True) if state == b"ready"}
 
     def delete(self, name: str) -> None:
-        """Delete a model: a tombstone first, then its record; files that nothing else refers to go a little later.
+        """Delete a model: write a tombstone, then delete its record; unreferenced files are deleted a little later.
 
         Raises:
             ValueError: if the name is malformed.
-            NotFoundError: if there is no such model.
+            NotFoundError: if the model does not exist.
             StateError: if its training has not ended.
-            DeletionOffError: if nothing may be deleted: then the manifest may be another deployment's.
+            DeletionOffError: if nothing may be deleted: then the manifest may belong to another deployment.
             BlobError: if the artifact store does not answer.
         """
         self._models.get(name)
@@ -101,7 +100,7 @@ class ModelManifests:
         self._models.delete(name)
 
     def check(self, manifest: Manifest) -> str:
-        """Return why a record cannot be made again from its manifest, "" if it can.
+        """Return why a record cannot be restored from its manifest, ``""`` if it can.
 
         Raises:
             BlobError: if the artifact store does not answer.
@@ -118,10 +117,10 @@ class ModelManifests:
         return "" if self._blobs.written(file) else f"its file {file} is missing"
 
     def restore(self, manifest: Manifest) -> str:
-        """Make a model's record again from its manifest.
+        """Restore a model's record from its manifest.
 
         Returns:
-            "" if there is a record now, else why there is none.
+            ``""`` if there is a record now, else why there is none.
 
         Raises:
             redis.RedisError: if Redis does not answer.
@@ -134,8 +133,8 @@ class ModelManifests:
         if history and self._blobs.written(history) is None:
             log.warning("%s: its training curve %s is missing", manifest.name, history)
             history = ""
-        made = self._models.restore(Model.FromString(manifest.record), since=since, history=history)
-        return "" if made else "its file is being deleted"
+        restored = self._models.restore(Model.FromString(manifest.record), since=since, history=history)
+        return "" if restored else "its file is being deleted"
 
     def _of_record(self, name: str) -> Manifest | None:
         model_id = parse_name(COLLECTION, name)
@@ -154,7 +153,7 @@ class ModelManifests:
 
 
 def _job(manifest: Manifest) -> str:
-    """Return the job that made a manifest's model, which tells it from others that had its name; "" if it has none."""
+    """Return the job that trained a manifest's model, which identifies the model; ``""`` if there is none."""
     try:
         return Model.FromString(manifest.record).lineage.job
     except DecodeError:

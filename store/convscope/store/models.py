@@ -27,7 +27,7 @@ class ModelStore:
 
         Raises:
             ValueError: if the name is malformed.
-            NotFoundError: if there is no such model.
+            NotFoundError: if the model does not exist.
         """
         model_id = parse_name("models", name)
         fields = records.read_record(self._redis, key("model", model_id))
@@ -36,11 +36,11 @@ class ModelStore:
         return records.model_from_fields(model_id, fields)
 
     def ready(self, name: str) -> Model:
-        """Return a model that can be used.
+        """Return a model that is ready.
 
         Raises:
             ValueError: if the name is malformed.
-            NotFoundError: if there is no such model.
+            NotFoundError: if the model does not exist.
             StateError: if it is not READY.
         """
         model = self.get(name)
@@ -50,11 +50,11 @@ class ModelStore:
         return model
 
     def history_digest(self, name: str) -> str:
-        """Return the digest of the blob with a model's history, or an empty string.
+        """Return the digest of the blob with a model's history, or ``""``.
 
         Raises:
             ValueError: if the name is malformed.
-            NotFoundError: if there is no such model.
+            NotFoundError: if the model does not exist.
         """
         record = key("model", parse_name("models", name))
         state, digest = self._redis.hmget(record, ["state", "history"])
@@ -72,23 +72,23 @@ class ModelStore:
         """Iterate over matching models in the order of their creation.
 
         Args:
-            after: only those that follow this one: when its name was allotted, in milliseconds, and its id.
-            newest_first: which way to go.
-            matches: whether a model is among them.
+            after: only models that follow this one: the time of its creation, in milliseconds, and its id.
+            newest_first: whether to begin with the newest.
+            matches: returns whether to include a model.
         """
-        found = walk_times(self._redis, KEYS["models"], "model", after, newest_first=newest_first)
-        return filter(matches, (records.model_from_fields(model_id, fields) for model_id, fields in found))
+        stored = walk_times(self._redis, KEYS["models"], "model", after, newest_first=newest_first)
+        return filter(matches, (records.model_from_fields(model_id, fields) for model_id, fields in stored))
 
     def restore(self, model: Model, *, since: int, history: str = "") -> bool:
-        """Make the record of a ready model again that was lost, unless there is one.
+        """Restore the lost record of a ready model, unless there is one.
 
         Args:
-            model: as ``get`` returned it.
-            since: number of the newest batch of condemned blobs, as it was before its files were looked for.
+            model: the model as ``get`` returned it.
+            since: number of the newest batch of condemned blobs before its files were checked.
             history: digest of its history, or ``""``.
 
         Returns:
-            Whether there is a record now; there is none if one of its files is about to be deleted, or has been since.
+            Whether there is a record now; there is none if one of its files has been or is about to be deleted.
         """
         fields: dict[str, Value] = {"state": "ready", "owner": model.owner}
         fields["model"] = model.SerializeToString(deterministic=True)
@@ -98,11 +98,11 @@ class ModelStore:
         return bool(self._scripts.run("restore_model", model_id, since, *counted(fields.items()), *listed(blobs)))
 
     def delete(self, name: str) -> None:
-        """Delete a model; files that nothing else refers to go a little later.
+        """Delete a model; files that nothing else refers to are deleted a little later.
 
         Raises:
             ValueError: if the name is malformed.
-            NotFoundError: if there is no such model.
+            NotFoundError: if the model does not exist.
             StateError: if its training has not ended.
         """
         status, state = self._scripts.delete("delete_model", parse_name("models", name))

@@ -1,4 +1,4 @@
-"""Objects in the artifact store by their path: the one place that speaks to the store's library."""
+"""Objects in the artifact store by path: the one place that calls the store's library, except reading blobs."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -16,13 +16,13 @@ from convscope.store.urls import redact, redact_text
 
 __all__ = ["Objects", "StoredObject"]
 
-# Written to learn the store's time; it has no content.
+# Written to read the store's clock; it has no content.
 CLOCK = "deployment/clock"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What a listing tells of an object: its path, when it was last written by the store's clock, its size in bytes."""
+    """An object in a listing: its path, when it was last written by the store's clock, its size in bytes."""
 
     path: str
     written: datetime
@@ -30,18 +30,18 @@ class StoredObject:
 
 
 class Objects:
-    """Everything below one URL; safe to use from several threads.
+    """All objects below one URL; safe to use from several threads.
 
     Args:
-        url: ``file://`` (made if absent), ``s3://``, ``gs://`` or ``az://``; credentials come from the environment.
-        timeouts: how long a remote store is waited for.
+        url: ``file://`` (created if absent), ``s3://``, ``gs://`` or ``az://``; credentials come from the environment.
+        timeouts: how long to wait for a remote store.
 
     Raises:
         BlobError: if the URL cannot be opened.
     """
 
     def __init__(self, url: str, timeouts: BlobTimeouts = DEFAULT_TIMEOUTS) -> None:
-        self.url, self._secret_url = redact(url), url  # the former to be shown
+        self.url, self._secret_url = redact(url), url  # the former for messages
         with self.translated("open"):
             self.store = _opened(url, timeouts)
 
@@ -55,7 +55,7 @@ class Objects:
             obstore.put(self.store, path, data)
 
     def create(self, path: str, data: bytes) -> bool:
-        """Write an object unless it exists; of several writers at once one succeeds.
+        """Write an object unless it exists; one of several concurrent writers succeeds.
 
         Returns:
             Whether it was written.
@@ -83,7 +83,7 @@ class Objects:
             return None
 
     def list(self, folder: str) -> Iterator[Sequence[StoredObject]]:
-        """Yield what is in a folder and below it, some hundred objects at a time.
+        """Yield the objects in a folder and below it, some hundred at a time.
 
         Raises:
             BlobError: if the store cannot be read.
@@ -93,7 +93,7 @@ class Objects:
                 yield [StoredObject(meta["path"], meta["last_modified"], meta["size"]) for meta in batch]
 
     def delete(self, paths: Sequence[str]) -> None:
-        """Delete objects; those that are missing do no harm.
+        """Delete objects; missing ones are ignored.
 
         Raises:
             BlobError: if the store cannot be written.
@@ -102,7 +102,7 @@ class Objects:
             obstore.delete(self.store, list(paths))
 
     def now(self) -> datetime:
-        """Return the time by the store's clock, which is what objects' times are to be compared with.
+        """Return the time by the store's clock, with which objects' times must be compared.
 
         Raises:
             BlobError: if the store cannot be written.
@@ -114,7 +114,7 @@ class Objects:
 
     @contextlib.contextmanager
     def translated(self, verb: str) -> Iterator[None]:
-        """Turn the library's errors into BlobError, but for FileNotFoundError and FileExistsError."""
+        """Turn the library's errors into ``BlobError``, ``FileNotFoundError`` and ``FileExistsError``."""
         try:
             yield
         except FileNotFoundError:
@@ -122,13 +122,13 @@ class Objects:
         except AlreadyExistsError as error:
             raise FileExistsError(str(error)) from error
         except (BaseError, OSError) as error:
-            # The first paragraph says what happened; what follows is the library's debugging output.
-            said = str(error).split("\n\n", maxsplit=1)[0]
-            reason = redact_text(said.replace(self._secret_url, self.url))
+            # The first paragraph says what happened; debugging output of the library follows.
+            paragraph = str(error).split("\n\n", maxsplit=1)[0]
+            reason = redact_text(paragraph.replace(self._secret_url, self.url))
             hint = " (CONVSCOPE_ARTIFACTS_URL)" if verb == "open" else ""
-            # A cause is shown with its own words in a traceback.
+            # A traceback shows the text of the cause.
             raise BlobError(f"cannot {verb} artifacts in {self.url}{hint}: {reason}") from (
-                error if reason == said else None
+                error if reason == paragraph else None
             )
 
 

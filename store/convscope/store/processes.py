@@ -1,4 +1,4 @@
-"""Child processes: they end with the process that started them, are started again when they die, and are stopped."""
+"""Child processes that end with their parent, can be restarted when they die, and are stopped in order."""
 
 import ctypes
 import logging
@@ -18,25 +18,25 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends."""
+    """Make the kernel kill this process when the thread that started it ends."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Child:
-    """A program that is run as a child process, and looked after.
+    """A program run as a child process.
 
-    It must be started by a thread that lives as long as it: the kernel kills it at the end of that thread. A terminal's
-    Ctrl-C does not reach it: its parent stops all in order.
+    It must be started by a thread that lives as long as the child: the kernel kills the child at the end of that
+    thread. A terminal's Ctrl-C does not reach it: the parent stops its children in order.
 
     Args:
         title: what to call it in messages.
         command: program and arguments.
         environment: its environment variables; default: this process's.
-        stop_timeout_s: seconds in which it must end when it is stopped, else it is killed; None: it is waited for.
+        stop_timeout_s: seconds in which it must end when it is stopped, else it is killed; None for no limit.
         final: exit codes after which it is not started again.
 
     Attributes:
-        command: what the next start runs.
+        command: program and arguments of the next start.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Child:
         self._stop_timeout_s = stop_timeout_s
         self._final = final
         self._process: subprocess.Popen[bytes] | None = None
-        self._told = False
+        self._terminated = False
 
     @property
     def pid(self) -> int | None:
@@ -63,25 +63,25 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended, below 0 by which signal; None while it runs, and before it was started."""
+        """Its exit code, or minus the signal that ended it; None while it runs, and before it was started."""
         return self._process.poll() if self._process else None
 
     @property
     def output(self) -> IO[bytes] | None:
-        """What it prints, if it was started with a pipe."""
+        """Its standard output, if it was started with a pipe."""
         return self._process.stdout if self._process else None
 
     def start(self, stdout: int | IO[bytes] | None = None, stderr: int | IO[bytes] | None = None) -> None:
         """Start it.
 
         Args:
-            stdout: where it prints, as for ``subprocess.Popen``.
-            stderr: where its messages go, likewise.
+            stdout: its standard output, as for ``subprocess.Popen``.
+            stderr: its standard error, likewise.
 
         Raises:
             OSError: if the program cannot be run.
         """
-        self._told = False
+        self._terminated = False
         self._process = subprocess.Popen(  # noqa: S603 - programs of this package's choice
             self.command,
             env=self._environment,
@@ -93,7 +93,7 @@ class Child:
         )
 
     def has_died(self) -> bool:
-        """Say whether it has ended and is to be started again, and log it; to be asked once for each start."""
+        """Return whether it has ended and must be started again, and log it; call this until it is true, then start."""
         code = self.exit_code
         if code is None or code in self._final:
             return False
@@ -101,13 +101,13 @@ class Child:
         return True
 
     def terminate(self) -> None:
-        """Tell it to stop, unless it was told before."""
-        if self._process and not self._told:
-            self._told = True
+        """Send SIGTERM, once."""
+        if self._process and not self._terminated:
+            self._terminated = True
             self._process.terminate()
 
     def stop(self) -> int | None:
-        """Tell it to stop and wait for its end; returns its exit code, None if it was never started."""
+        """Terminate it and wait for its end; return its exit code, None if it was never started."""
         if self._process is None:
             return None
         self.terminate()

@@ -1,4 +1,4 @@
-"""Why a Redis server did not start, from what it wrote: what happened, and how to mend it."""
+"""Explains from its log why a Redis server did not start, and how to fix it."""
 
 import re
 import shlex
@@ -7,16 +7,16 @@ from typing import Final
 
 __all__ = ["explain"]
 
-# Lines that tell of a fault begin so, after process, role and time; others that tell of one have no such beginning.
+# Lines that report a fault have this form after process, role and time; some fault lines have no such prefix.
 _FAULT: Final = re.compile(r"^\d+:\w+ .{20,30} # (?P<text>.*)$")
 _LINE: Final = re.compile(r"^\d+:\w+ ")
 _STARTED: Final = re.compile(
     r"# (oO0Oo|Redis version=|Valkey version=|Configuration loaded|Server initialized|WARNING )"
 )
 _UNSTAMPED: Final = (">>>", "***", "'")
-_TOLD: Final = re.compile(r"Can't|cannot|error|Internal error in RDB", re.IGNORECASE)
+_REPORT: Final = re.compile(r"Can't|cannot|error|Internal error in RDB", re.IGNORECASE)
 
-# What Redis says, and what helps. The first that fits counts.
+# Patterns of Redis' messages, and what helps. The first match counts.
 _HELP: Final = (
     (
         r"RDB format version|RDB version",
@@ -56,28 +56,28 @@ _HELP: Final = (
 
 
 def explain(written: str, directory: Path, server: str = "redis-server") -> str:
-    """Return what Redis said of why it does not start, and what helps; ``""`` if it said nothing.
+    """Return why Redis does not start according to its log, and what helps; ``""`` if the log has no reason.
 
     Args:
-        written: what it wrote since it was started.
-        directory: where its data are.
-        server: its program, which is the one that checks files as well.
+        written: what it has logged since its start.
+        directory: the directory of its data.
+        server: its program, which can also check its files.
     """
     reasons = [text for text in map(_fault, written.splitlines()) if text]
     if not reasons:
         return ""
-    found = next(((text, help_) for sign, help_ in _HELP for text in reasons if re.search(sign, text)), None)
-    if found is None:
+    explained = next(((text, help_) for sign, help_ in _HELP for text in reasons if re.search(sign, text)), None)
+    if explained is None:
         return reasons[-1]
-    text, help_ = found
+    text, help_ = explained
     file = _data_file(directory)
-    # It is that program by the name under which it is called.
+    # The server is also the checking program, if it is called by that name.
     command = f"exec -a redis-check-aof {shlex.quote(server)} --fix {shlex.quote(str(file))}"
     return f"{text}; {help_.format(directory=directory, file=file, check=shlex.quote(command))}"
 
 
 def _data_file(directory: Path) -> Path:
-    """Return what is to be checked: the manifest of several files (since Redis 7), else the only file."""
+    """Return the file to check: the manifest of several files (since Redis 7), else the only file."""
     files = [*sorted((directory / "appendonlydir").glob("*.manifest")), *sorted(directory.glob("appendonly*"))]
     return files[0] if files else directory / "appendonly.aof"
 
@@ -85,7 +85,7 @@ def _data_file(directory: Path) -> Path:
 def _fault(line: str) -> str:
     if _STARTED.search(line):
         return ""
-    found = _FAULT.match(line)
-    if found:
-        return found["text"]
-    return line.strip() if not _LINE.match(line) and (line.startswith(_UNSTAMPED) or _TOLD.search(line)) else ""
+    fault = _FAULT.match(line)
+    if fault:
+        return fault["text"]
+    return line.strip() if not _LINE.match(line) and (line.startswith(_UNSTAMPED) or _REPORT.search(line)) else ""

@@ -1,4 +1,4 @@
-"""Where state and artifacts live, read from the environment once."""
+"""Addresses of state and artifacts, read from the environment once."""
 
 import logging
 import os
@@ -38,12 +38,12 @@ class StoreSettings:
     is_redis_given: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what nothing here can open."""
+        """Refuse URLs that cannot be opened."""
         require_redis_url(self.redis_url)
         require_artifacts_url(self.artifacts_url)
 
     def __repr__(self) -> str:
-        """Show no secrets: it may come into a log or a traceback."""
+        """Show no secrets: the text may get into a log or a traceback."""
         urls = f"redis_url={redact(self.redis_url)!r}, artifacts_url={redact(self.artifacts_url)!r}"
         return f"StoreSettings(home={self.home!r}, {urls})"
 
@@ -51,7 +51,7 @@ class StoreSettings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "StoreSettings":
         """Read ``CONVSCOPE_HOME``, ``CONVSCOPE_REDIS_URL`` and ``CONVSCOPE_ARTIFACTS_URL``.
 
-        A malformed ``CONVSCOPE_FAILPOINTS`` is refused here, too, and a good one told.
+        A malformed ``CONVSCOPE_FAILPOINTS`` is refused here, too, and a valid one is logged.
         """
         variables = Variables(environment)
         if set_points := failpoints.parse(variables.text(failpoints.VARIABLE) or ""):

@@ -1,4 +1,4 @@
-"""How long a remote artifact store is waited for."""
+"""Timeouts for a remote artifact store."""
 
 import os
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from typing import Any
 
 __all__ = ["DEFAULT_TIMEOUTS", "BlobTimeouts", "store_options"]
 
-# How the variables begin from which the libraries of remote stores read their options.
+# Prefixes of the variables from which the libraries of remote stores read their options.
 PREFIXES = {"s3": ("AWS_",), "gs": ("GOOGLE_",), "az": ("AZURE_",)}
 
-# Options of the connection that the environment may set beside the timeouts. The library reads them from there only
-# as long as it is given none.
+# Options of the connection that the environment may set in addition to the timeouts. The library reads them from there
+# only if it gets no options.
 CONNECTION_OPTIONS = (
     "allow_http",
     "allow_invalid_certificates",
@@ -27,14 +27,14 @@ CONNECTION_OPTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobTimeouts:
-    """How long a remote store is waited for; a local one is as fast as its disk. The defaults suit long work.
+    """How long to wait for a remote store; a local one is as fast as its disk. The defaults suit long work.
 
     Attributes:
-        connect_s: seconds for a connection to be made.
+        connect_s: seconds to connect.
         silence_s: seconds without a byte of an answer.
         request_s: seconds for a request with its answer.
-        retries: how often a request that failed is sent again at most.
-        retry_s: seconds after the first try during which it is sent again: jobs outlast a store that is away as long.
+        retries: how often a failed request is sent again at most.
+        retry_s: seconds after the first try during which it is sent again: jobs survive an outage of this length.
     """
 
     connect_s: float = 5.0
@@ -48,7 +48,7 @@ DEFAULT_TIMEOUTS = BlobTimeouts()
 
 
 def store_options(url: str, timeouts: BlobTimeouts, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Return the library's options for a remote store: the timeouts, and what the environment says of connections."""
+    """Return the library's options for a remote store: the timeouts, and the environment's connection options."""
     prefixes = PREFIXES.get(url.partition(":")[0], ())
     variables = ((name, prefix + name.upper()) for name in CONNECTION_OPTIONS for prefix in prefixes)
     return {

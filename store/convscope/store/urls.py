@@ -1,4 +1,4 @@
-"""URLs of Redis and of the artifact store: shown without secrets, and refused where nothing is reached by them."""
+"""URLs of Redis and of the artifact store: shown without secrets, and refused if they cannot work."""
 
 import re
 from pathlib import Path
@@ -12,18 +12,18 @@ __all__ = ["redact", "redact_text", "require_artifacts_url", "require_redis_url"
 REDIS_VARIABLE: Final = "CONVSCOPE_REDIS_URL"
 ARTIFACTS_VARIABLE: Final = "CONVSCOPE_ARTIFACTS_URL"
 
-# What is in the place of a secret.
+# Shown in place of a secret.
 HIDDEN: Final = "***"
-# Values behind a question mark: any of them may be a signature or key, and none helps to mend an address.
+# Values after a question mark: any of them may be a signature or key, and none helps to correct an address.
 _VALUES: Final = re.compile(r"([?&;])(?:([^=&;]*)=)?[^&;]*")
-# A host with or without port. What does not look like one may be a user and a password whose @HOST is missing.
+# A host with or without port. Anything else may be a user and a password whose @HOST is missing.
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(:\d{0,5})?")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
 
 # Names of buckets and containers.
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-# Options of redis-py that leave the bytes of its replies as they are; of TLS there are others, which begin with ssl_.
+# Options of redis-py that do not change replies; TLS has further ones, which begin with ssl_.
 _OPTIONS: Final = {
     "db",
     "username",
@@ -46,10 +46,10 @@ _ARTIFACTS_FORMS: Final = (
 
 
 def redact(url: str) -> str:
-    """Return a URL with whatever may be a secret hidden: it may be mistyped in any way.
+    """Return a URL with everything hidden that may be a secret, however the URL is mistyped.
 
     Args:
-        url: what was given as a URL.
+        url: a URL, or a text given as one.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -65,11 +65,11 @@ def redact(url: str) -> str:
 
 def redact_text(text: str) -> str:
     """Return a text of another program with its URLs redacted."""
-    return _URL.sub(lambda found: redact(found[0]), text)
+    return _URL.sub(lambda match: redact(match[0]), text)
 
 
 def _place(rest: str) -> str:
-    """Return host, port and path as they may be shown."""
+    """Return host, port and path without secrets."""
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if not _AUTHORITY.fullmatch(authority):
         return f"{authority.partition(':')[0]}:{HIDDEN}" if not authority.startswith("[") else HIDDEN
@@ -80,13 +80,13 @@ def _tail(text: str) -> str:
     address, mark, fragment = text.partition("#")
     path, question, query = address.partition("?")
     values = _VALUES.sub(
-        lambda found: f"{found[1]}{found[2]}={HIDDEN}" if found[2] else f"{found[1]}{HIDDEN}", "?" + query
+        lambda match: f"{match[1]}{match[2]}={HIDDEN}" if match[2] else f"{match[1]}{HIDDEN}", "?" + query
     )
     return path + (values if question else "") + (f"#{HIDDEN}" if mark and fragment else mark)
 
 
 def require_redis_url(url: str) -> None:
-    """Refuse what redis-py would refuse at the first connection, or read as something else.
+    """Refuse a URL that redis-py would refuse at the first connection, or misread.
 
     Raises:
         ValueError: naming the variable, what is wrong and what is allowed.
@@ -97,7 +97,7 @@ def require_redis_url(url: str) -> None:
 
 
 def require_artifacts_url(url: str) -> None:
-    """Refuse what the library of object stores would refuse, ignore or read as something else.
+    """Refuse a URL that the library of object stores would refuse, ignore in part, or misread.
 
     Raises:
         ValueError: naming the variable, what is wrong and what is allowed.

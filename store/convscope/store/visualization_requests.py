@@ -1,4 +1,4 @@
-"""Visualizations of the contract as planning knows them: the only place where one becomes the other."""
+"""Converts the contract's visualizations to those of planning, in this one place."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ __all__ = ["cached_interpretation", "layer_shapes", "visualization_request"]
 
 
 def visualization_request(spec: VisualizeSpec) -> VisualizationRequest:
-    """Return what a spec whose defaults are filled in asks for."""
+    """Convert a spec whose defaults are filled in."""
     return VisualizationRequest(
         layers=tuple(
             LayerTarget(name=selection.name, features=tuple(sorted(set(selection.list.indices))))
@@ -37,7 +37,7 @@ def visualization_request(spec: VisualizeSpec) -> VisualizationRequest:
 
 
 def cached_interpretation(interpretation: Interpretation) -> bytes:
-    """Return what images depend on of a model's interpretation, for their cache keys: not what classes are called."""
+    """Return the part of a model's interpretation that images depend on, for cache keys: not the names of classes."""
     return Interpretation(input=interpretation.input, head=interpretation.head).SerializeToString(deterministic=True)
 
 
@@ -57,18 +57,18 @@ def layer_shapes(layers: Iterable[Layer]) -> list[LayerShape]:
 def _objective_target(index: int, objective: Objective) -> ObjectiveTarget:
     return ObjectiveTarget(
         name=objective_name(index, objective.name),
-        layers=tuple(_tapped(term) for term in objective.terms),
+        layers=tuple(_layer_of(term) for term in objective.terms),
         divisible=not any(term.HasField("diversity") for term in objective.terms),
         content=objective.SerializeToString(deterministic=True),
     )
 
 
-def _tapped(term: Term) -> str:
-    """Return the layer that a term looks at."""
+def _layer_of(term: Term) -> str:
+    """Return the name of the layer that a term refers to, ``""`` for a term without content."""
     match term.WhichOneof("what"):
         case None:
             return ""
         case "neuron":
             return term.neuron.feature.layer
-        case what:
-            return str(getattr(term, what).layer)
+        case kind:
+            return str(getattr(term, kind).layer)

@@ -1,4 +1,4 @@
-"""Who computes: the workers that are alive, and what each of them does."""
+"""The register of workers: those that are alive, and what each of them does."""
 
 import logging
 import os
@@ -17,10 +17,10 @@ __all__ = ["WorkerRecord", "WorkerReport", "WorkerStore"]
 
 log = logging.getLogger(__name__)
 
-# A worker that has not been seen for so long is believed to be gone, in milliseconds. It is seen every second.
+# How long after its last report a worker counts as gone, in milliseconds. Workers report every second.
 GONE_MS: Final = 60_000
 
-# One that has not been seen for so long is not counted on, in milliseconds: it may have lost its connection.
+# How long after its last report a worker counts as silent, in milliseconds: it may have lost its connection.
 SILENT_MS: Final = 10_000
 
 # The largest numbers that a record may have: 31 bits, and the last millisecond of the year 9999.
@@ -30,16 +30,16 @@ LATEST_MS: Final = 253_402_300_799_999
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReport:
-    """What a worker tells of itself.
+    """A worker's report of itself.
 
     Attributes:
-        name: unique among all workers.
-        device: what it computes on, ``cpu`` or ``gpu``.
+        name: the worker's name, unique among all workers.
+        device: device that it computes on, ``cpu`` or ``gpu``.
         idle: whether it has no executor.
         ticket: id of the ticket that it has just taken, or ``""``.
-        draining: whether it was told to stop, and takes nothing more.
+        draining: whether it is stopping and takes no more parts.
         started_ms: when it started, in milliseconds since 1970 by the clock of Redis.
-        fields: what else there is to be told: host, process id, version, threads.
+        fields: further fields: host, process id, version, threads.
     """
 
     name: str
@@ -53,22 +53,22 @@ class WorkerReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRecord:
-    """What is known of a worker.
+    """The record of a worker.
 
     Attributes:
-        name: unique among all workers.
-        device: what it computes on, ``cpu`` or ``gpu``.
-        seen_ms: when it was seen last, in milliseconds since 1970.
-        silent: whether that is too long ago for it to be counted on.
+        name: the worker's name, unique among all workers.
+        device: device that it computes on, ``cpu`` or ``gpu``.
+        seen_ms: time of its last report, in milliseconds since 1970.
+        silent: whether that is more than ``SILENT_MS`` ago.
         job_id: the job that it computes a part of, or ``""``.
         part: the part, or -1.
         executor: whether it has an executor, which may wait for parts.
-        draining: whether it was told to stop, and takes nothing more.
-        started_ms: when it started, in milliseconds since 1970; 0 if it did not tell.
-        host: the name of its machine; it may tell none, nor any of the following.
-        process_id: of its supervisor.
-        thread_count: how many threads its executors compute with.
-        version: of its software.
+        draining: whether it is stopping and takes no more parts.
+        started_ms: when it started, in milliseconds since 1970; 0 if unknown.
+        host: name of its machine; ``""`` if unknown.
+        process_id: process id of its supervisor; 0 if unknown.
+        thread_count: number of threads of its executors; 0 if unknown.
+        version: its version of convscope; ``""`` if unknown.
     """
 
     name: str
@@ -94,10 +94,10 @@ class WorkerStore:
         self._scripts = Scripts(connection)
 
     def report(self, report: WorkerReport) -> bool:
-        """Note that a worker lives; returns whether its executor is to be killed."""
+        """Note that a worker lives; return whether its executor must be killed."""
         head = (report.name, report.device, int(report.idle), report.ticket.removeprefix(TICKET_PREFIX), GONE_MS)
-        told = {**report.fields, "draining": int(report.draining), "started": report.started_ms}
-        return bool(self._scripts.run("report_worker", *head, *counted(told.items())))
+        fields = {**report.fields, "draining": int(report.draining), "started": report.started_ms}
+        return bool(self._scripts.run("report_worker", *head, *counted(fields.items())))
 
     def forget(self, name: str, device: str) -> None:
         """Forget a worker that stops, and its executor."""
@@ -110,7 +110,7 @@ class WorkerStore:
         return seconds * 1000 + microseconds // 1000
 
     def list(self) -> list[WorkerRecord]:
-        """Return the workers that were seen in the last minute, by name; without those whose records are damaged."""
+        """Return the workers that reported in the last minute, by name, without those whose records are damaged."""
         now = self.now_ms()
         names = sorted(cast("list[bytes]", self._redis.zrangebyscore(KEYS["workers"], now - GONE_MS, "+inf")))
         with self._redis.pipeline(transaction=False) as pipeline:
@@ -119,10 +119,10 @@ class WorkerStore:
                 pipeline.hget(KEYS["holders"], name)
             replies = pipeline.execute(raise_on_error=False)
         records = zip(names, replies[::2], replies[1::2], strict=True)
-        return [record for name, *told in records if (record := self._record_if_readable(name, told, now))]
+        return [record for name, *stored in records if (record := self._record_if_readable(name, stored, now))]
 
     def _record_if_readable(self, name: bytes, replies: Sequence[Any], now_ms: int) -> WorkerRecord | None:
-        """Return what is known of a worker; None if there is no record, or none that can be read, which is logged."""
+        """Return the record of a worker; None if there is none, or it cannot be read, which is logged."""
         try:
             for reply in replies:
                 if isinstance(reply, Exception):
@@ -136,41 +136,41 @@ class WorkerStore:
             return None
 
     def _record(self, name: str, fields: Fields, held: str, now_ms: int) -> WorkerRecord:
-        told = {text(field): text(value) for field, value in fields.items()}
+        values = {text(field): text(value) for field, value in fields.items()}
         job_id, part = self._held(held)
-        seen_ms = _number(told, "seen", LATEST_MS)
+        seen_ms = _number(values, "seen", LATEST_MS)
         return WorkerRecord(
             name=name,
-            device=_device(told),
+            device=_device(values),
             seen_ms=seen_ms,
             silent=now_ms - seen_ms > SILENT_MS,
             job_id=job_id,
             part=part,
-            executor=told.get("idle") != "1",
-            draining=told.get("draining") == "1",
-            started_ms=_number(told, "started", LATEST_MS, 0),
-            host=told.get("host", ""),
-            process_id=_number(told, "pid", LARGEST, 0),
-            thread_count=_number(told, "threads", LARGEST, 0),
-            version=told.get("version", ""),
+            executor=values.get("idle") != "1",
+            draining=values.get("draining") == "1",
+            started_ms=_number(values, "started", LATEST_MS, 0),
+            host=values.get("host", ""),
+            process_id=_number(values, "pid", LARGEST, 0),
+            thread_count=_number(values, "threads", LARGEST, 0),
+            version=values.get("version", ""),
         )
 
     def _held(self, held: str) -> tuple[str, int]:
-        """Return job and part of the attempt that a worker took last, if it has not ended; else no job."""
+        """Return job and part of the attempt that a worker took last; ``("", -1)`` if it has ended."""
         job_id, _, rest = held.partition("|")
         part, _, nonce = rest.partition("|")
         holds = bool(held) and self._redis.hget(key("parts", job_id), f"nonce:{part}") == nonce.encode()
         return (job_id, int(part)) if holds else ("", -1)
 
 
-def _device(told: Mapping[str, str]) -> str:
-    if told["device"] not in {"cpu", "gpu"}:
-        raise ValueError(f"its device is {told['device']!r}")
-    return told["device"]
+def _device(values: Mapping[str, str]) -> str:
+    if values["device"] not in {"cpu", "gpu"}:
+        raise ValueError(f"its device is {values['device']!r}")
+    return values["device"]
 
 
-def _number(told: Mapping[str, str], name: str, largest: int, default: int | None = None) -> int:
-    number = int(told[name]) if default is None else int(told.get(name, default))
+def _number(values: Mapping[str, str], name: str, largest: int, default: int | None = None) -> int:
+    number = int(values[name]) if default is None else int(values.get(name, default))
     if not 0 <= number <= largest:
         raise ValueError(f"{name} is {number}")
     return number

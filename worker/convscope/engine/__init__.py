@@ -1,4 +1,4 @@
-"""Everything TensorFlow, usable without any server: trains, evaluates, and looks inside image classifiers.
+"""The engine, which trains, evaluates and visualizes image classifiers with TensorFlow, without a server.
 
 from convscope.engine import TrainSettings, evaluate, load_dataset, train, visualize
 
@@ -8,8 +8,8 @@ print(evaluate(model, mnist.test.images, mnist.test.labels).accuracy)
 images = visualize(model, {"conv2": range(8), "logits": None})
 
 The service's executors call the same functions: the same settings give the same bits on the same kind of machine.
-TensorFlow is loaded with the first name that needs it, not with this package: what only asks for a bound of memory, as
-a worker's parent process does, goes without.
+TensorFlow is loaded with the first name that needs it, not with this package, so that a program that only needs its
+memory bounds does not load it.
 """
 
 from importlib import import_module
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from convscope.engine.training.checkpoints import Checkpoints
     from convscope.engine.training.run import TrainOutcome, TrainReport, train
     from convscope.engine.training.state import state_to_bytes
-    from convscope.engine.visualization.images import FeatureImage, OptimizedImage, Spread, Trace
+    from convscope.engine.visualization.images import Image, OptimizedImage, Spread, Trace
     from convscope.engine.visualization.objective.objectives import (
         Direction,
         Diversity,
@@ -75,8 +75,8 @@ __all__ = [
     "EvaluateSettings",
     "Evaluation",
     "Feature",
-    "FeatureImage",
     "FourierSettings",
+    "Image",
     "Interruption",
     "Item",
     "Layer",
@@ -113,7 +113,7 @@ __all__ = [
     "visualize",
 ]
 
-# The module that each name comes from, as above.
+# The module of each name, as above.
 _MODULES = {
     "AdamSettings": "convscope.planning",
     "CheckpointError": "convscope.engine.errors",
@@ -129,7 +129,7 @@ _MODULES = {
     "EvaluateSettings": "convscope.engine.settings",
     "Evaluation": "convscope.engine.evaluation.evaluation",
     "Feature": "convscope.engine.visualization.objective.objectives",
-    "FeatureImage": "convscope.engine.visualization.images",
+    "Image": "convscope.engine.visualization.images",
     "FourierSettings": "convscope.planning",
     "Interruption": "convscope.engine.runtime.pulse",
     "Item": "convscope.planning",

@@ -15,17 +15,18 @@ import redis
 from convscope.engine.data.settings import DataSettings
 from convscope.engine.runtime.memory import parse_memory
 from convscope.store import (
+    LayoutError,
     PolicyError,
     StoreSettings,
+    argument,
     await_redis,
     check_layout,
     check_policy,
     connect_patiently,
     connect_promptly,
+    new_id,
+    positive,
 )
-from convscope.store.environment import argument, positive
-from convscope.store.errors import LayoutError
-from convscope.store.names import new_id
 from convscope.worker.settings import (
     DEVICE_VARIABLE,
     KEEP_WARM_VARIABLE,

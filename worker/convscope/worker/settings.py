@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from convscope.engine.runtime.memory import parse_memory
-from convscope.store.environment import Variables
+from convscope.store import Variables
 
 __all__ = ["DEVICE_VARIABLE", "KEEP_WARM_VARIABLE", "MEMORY_VARIABLE", "THREADS_VARIABLE", "WorkerSettings"]
 

@@ -1,4 +1,4 @@
-"""Checks of specs: every field in range, every default filled in, before anything is stored."""
+"""Validates specs before they are stored: checks every field, and fills in every default."""
 
 from convscope.service.validation.plan import Plan, plan_job, plan_late, request_digest
 

@@ -1,15 +1,12 @@
-"""What a job takes: parts, the time of one worker, and bytes that it stores.
+"""Estimates of a job: its parts, the time of one worker, and the bytes that it stores.
 
-No more than estimates, from shapes and counts alone: they decide what users and schedulers expect, never what comes
-out.
+They are computed from shapes and counts alone. Users and schedulers plan with them; results never depend on them.
 """
 
 from math import prod
 from typing import Final, TypedDict
 
-from convscope.planning import PART_S, estimate_seconds, plan_visualization
-from convscope.planning.flops import layer_flops
-from convscope.planning.order import ImageOrder
+from convscope.planning import PART_S, ImageOrder, estimate_seconds, layer_flops, plan_visualization
 from convscope.service.catalogue import find_dataset
 from convscope.store import layer_shapes, visualization_request
 from convscope.v1.evaluate_pb2 import EvaluateSpec
@@ -23,27 +20,27 @@ __all__ = ["PART_SECONDS", "Estimated", "estimate_job", "estimated"]
 # How long one worker should take for a part of a visualization, by estimate, in seconds.
 PART_SECONDS = PART_S
 
-# Floating-point operations a second of a worker with two cores.
+# Floating-point operations per second of a worker with two cores.
 RATE: Final = 1e11
-# What a step of training or a batch costs besides, in seconds.
+# Overhead of a training step or a batch, in seconds.
 STEP_S: Final = 0.001
-# Opening the dataset and compiling the functions, in seconds.
+# Time to open the dataset and compile the functions, in seconds.
 START_S: Final = 3.0
 
-# Bytes of a number of a weight, a moment or a pixel, and of an entry of a confusion matrix.
+# Bytes of a weight, a moment or a pixel, and of an entry of a confusion matrix.
 NUMBER_BYTES: Final = 4
 COUNT_BYTES: Final = 8
-# Numbers that are kept of each weight: itself, and Adam's two moments.
+# Numbers stored for a weight: itself and Adam's two moments.
 NUMBERS_PER_WEIGHT: Final = 3
-# Bytes of a report of training, and of what is kept of an image or example besides its pixels.
+# Bytes of a training report, and of an image or example without its pixels.
 REPORT_BYTES: Final = 60
 IMAGE_BYTES: Final = 300
-# Series of a trace, each of one number an iteration.
+# Series of a trace, with one number per iteration.
 TRACE_SERIES: Final = 6
 
 
 class Estimated(TypedDict):
-    """What the store wants to know of an estimate; see ``JobStore.create``."""
+    """An estimate as arguments of ``JobStore.create``."""
 
     parts: int
     part_seconds: float
@@ -52,7 +49,7 @@ class Estimated(TypedDict):
 
 
 def estimated(estimate: Estimate | None) -> Estimated:
-    """Return an estimate as the store has it; that of one part where there is none yet."""
+    """Return an estimate as the store expects it; without an estimate, that of a job with one part."""
     estimate = estimate or Estimate(part_count=1)
     return Estimated(
         parts=estimate.part_count,
@@ -63,11 +60,11 @@ def estimated(estimate: Estimate | None) -> Estimated:
 
 
 def estimate_job(spec: JobSpec, model: Model) -> Estimate:
-    """Estimate what a job takes.
+    """Estimate a job.
 
     Args:
-        spec: correct, and every default filled in.
-        model: the one that it works on, or makes.
+        spec: a valid spec with every default filled in.
+        model: the model that it works on, or trains.
     """
     match spec.WhichOneof("kind"):
         case "train":
@@ -89,7 +86,8 @@ def _training(spec: TrainSpec, model: Model) -> Estimate:
 
 
 def _evaluation(spec: EvaluateSpec, model: Model) -> Estimate:
-    examples = next(each.example_count for each in find_dataset(model.dataset).splits if each.name == spec.split)
+    splits = find_dataset(model.dataset).splits
+    examples = next(split.example_count for split in splits if split.name == spec.split)
     forward = sum(map(layer_flops, layer_shapes(model.layers)))
     batches = -(-examples // spec.batch_size)
     shown = min(spec.max_errors, examples) * (NUMBER_BYTES * prod(model.interpretation.input.shape) + IMAGE_BYTES)
@@ -100,9 +98,8 @@ def _evaluation(spec: EvaluateSpec, model: Model) -> Estimate:
 
 
 def _visualization(spec: VisualizeSpec, model: Model) -> Estimate:
-    numbers = (2 + spec.frames) * prod(
-        model.interpretation.input.shape
-    )  # the best image, the last one, and those of the way
+    # The best image, the final one, and the frames.
+    numbers = (2 + spec.frames) * prod(model.interpretation.input.shape)
     if spec.trace:
         numbers += TRACE_SERIES * (spec.iterations + 1)
     request, layers = visualization_request(spec), layer_shapes(model.layers)

@@ -12,7 +12,7 @@ __all__ = ["check_evaluate"]
 
 
 def check_evaluate(spec: EvaluateSpec, dataset: Dataset, layers: Sequence[Layer], checks: Checks) -> None:
-    """Check what depends on the model, whose dataset and layers are given."""
+    """Check what depends on the model's dataset and layers."""
     if checks.right("split"):
         _check_split(spec.split, dataset, checks)
     check_activations(spec, layers, checks)

@@ -1,4 +1,4 @@
-"""How much memory a batch may take."""
+"""Bounds the memory of a batch."""
 
 from collections.abc import Sequence
 from math import prod
@@ -10,7 +10,7 @@ from convscope.v1.train_pb2 import TrainSpec
 
 __all__ = ["check_activations"]
 
-# Bytes of the activations of one batch, which training keeps until its gradients are known.
+# Bytes of the activations of one batch, which training keeps until it has computed the gradients.
 MAX_ACTIVATION_BYTES = 8 * 2**30
 
 # Bytes of a float32.
@@ -18,10 +18,10 @@ ACTIVATION_BYTES = 4
 
 
 def check_activations(spec: TrainSpec | EvaluateSpec, layers: Sequence[Layer], checks: Checks) -> None:
-    """Check that the activations of a batch fit in memory, if the size of the batch is right so far."""
-    each_image = ACTIVATION_BYTES * sum(prod(layer.output_shape) for layer in layers)
-    if checks.right("batch_size") and each_image * spec.batch_size > MAX_ACTIVATION_BYTES:
-        most = MAX_ACTIVATION_BYTES // each_image
+    """Check that the activations of a batch fit in memory, if ``batch_size`` has no violation so far."""
+    image_bytes = ACTIVATION_BYTES * sum(prod(layer.output_shape) for layer in layers)
+    if checks.right("batch_size") and image_bytes * spec.batch_size > MAX_ACTIVATION_BYTES:
+        most = MAX_ACTIVATION_BYTES // image_bytes
         checks.refuse(
             "batch_size", f"must be at most {most:,} for this network, or its activations do not fit in memory"
         )

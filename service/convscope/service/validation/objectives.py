@@ -1,4 +1,4 @@
-"""Checks of objectives beyond the rules: names that are free, and something of the model that can be maximized."""
+"""Checks of objectives beyond the rules: free names, and terms that the model can maximize."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from convscope.v1.visualize_pb2 import VisualizeSpec
 
 __all__ = ["check_objectives"]
 
-# How many restarts can be told to differ from each other.
+# How many restarts a diversity term can drive apart.
 LEAST_DIVERSE, MOST_DIVERSE = 2, 16
 
 
 def check_objectives(spec: VisualizeSpec, layers: Sequence[Layer], checks: Checks) -> None:
-    """Check every objective, and fill in names, taps and places in the middle."""
+    """Check every objective, and fill in default names, taps and neuron positions."""
     if checks.refused("objectives"):
         return
     taken = {layer.name: "a layer's" for layer in layers}
@@ -34,7 +34,7 @@ def _check_name(objective: Objective, index: int, taken: dict[str, str], checks:
     if objective.name in taken:
         checks.refuse("name", f"{objective.name!r} is {taken[objective.name]} name already; choose another")
     elif "[" in objective.name and objective.name != objective_name(index, ""):
-        checks.refuse("name", f"{objective.name!r} is what another objective is called by default; choose another")
+        checks.refuse("name", f"{objective.name!r} is the default name of another objective; choose another")
     taken.setdefault(objective.name, f"objectives[{index}]'s")
 
 
@@ -48,7 +48,9 @@ def _check_terms(objective: Objective, layers: Sequence[Layer], checks: Checks) 
 
 
 def _check_restarts(spec: VisualizeSpec, checks: Checks) -> None:
-    diverse = (each for each in spec.objectives if any(term.HasField("diversity") for term in each.terms))
+    diverse = (
+        objective for objective in spec.objectives if any(term.HasField("diversity") for term in objective.terms)
+    )
     first = next(diverse, None)
     if first is not None and checks.right("restarts") and not LEAST_DIVERSE <= spec.restarts <= MOST_DIVERSE:
         allowed = f"{LEAST_DIVERSE} to {MOST_DIVERSE} for an objective with diversity"

@@ -1,4 +1,4 @@
-"""From a request to a job that can be stored: looks up what the spec names, checks it, fills in its defaults."""
+"""Plans a job from a request: looks up what the spec names, checks it, and fills in its defaults."""
 
 import hashlib
 from collections.abc import Callable
@@ -16,8 +16,7 @@ from convscope.service.validation.evaluate import check_evaluate
 from convscope.service.validation.train import check_network, check_train
 from convscope.service.validation.unknown import unknown_fields
 from convscope.service.validation.visualize import check_visualize
-from convscope.store import ModelStore
-from convscope.store.errors import NotFoundError
+from convscope.store import ModelStore, NotFoundError
 from convscope.v1.datasets_pb2 import Dataset
 from convscope.v1.jobs_pb2 import CreateJobRequest, Estimate, JobSpec
 from convscope.v1.models_pb2 import Lineage, Model, ModelState
@@ -26,26 +25,26 @@ from convscope.v1.train_pb2 import TrainSpec
 
 __all__ = ["Plan", "plan_job", "plan_late", "request_digest"]
 
-# What is trained on where a request names no dataset.
+# The dataset of a training request that names none.
 DEFAULT_DATASET = "datasets/mnist"
 
-# What a job's spec may take in bytes, as it was sent and with every default filled in: with a result of at most 512 KiB
-# and what else is told of a job, 4 MiB are not exceeded, the largest message that gRPC's clients take by default.
+# Bytes that a job's spec may take, as it was sent plus with every default filled in: with a result of at most 512 KiB
+# and a job's other fields it stays below 4 MiB, the largest message that gRPC clients accept by default.
 MAX_SPEC_BYTES: Final = 3 * 2**20
 
-# Finds the model of a name.
+# Returns the model with a name.
 Lookup = Callable[[str], Model]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A job to be stored.
+    """A job that can be stored.
 
     Attributes:
-        spec: every default filled in; None if that cannot be said before the needed model is made.
-        estimate: what it takes; None likewise.
+        spec: the spec with every default filled in; None if the defaults depend on a model that is not trained yet.
+        estimate: the job's estimate; None if ``spec`` is None.
         needed: the model that the job works on, if any.
-        model: description of the model that it will make, if it trains.
+        model: description of the model that the job trains, if any.
     """
 
     spec: JobSpec | None
@@ -55,45 +54,45 @@ class Plan:
 
     @property
     def needs(self) -> str:
-        """``models/{id}`` that the job works on, or empty."""
+        """Name of the model that the job works on, ``models/{id}``, or ``""``."""
         return self.needed.name if self.needed else ""
 
 
 def plan_job(request: CreateJobRequest, models: ModelStore, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
     """Check a request, and fill in its defaults.
 
-    Where the model that it names is not made and cannot be described yet, the request is checked in form alone.
+    If the model that it names is not trained and cannot be described yet, only the request's form is checked.
 
     Args:
-        request: what is asked for; stays as it is.
-        models: those that it may name.
+        request: the request; it is not changed.
+        models: where to look up models.
         max_cost: seconds that one worker may take for a visualization, by estimate.
 
     Raises:
-        InvalidRequestError: naming every field that cannot be right.
+        InvalidRequestError: naming every invalid field.
         NotFoundError: for a dataset or model that does not exist, if nothing else is wrong.
     """
-    checks = Checks(faults=chain(unknown_fields(request), violations(request)))
+    checks = Checks(violations=chain(unknown_fields(request), violations(request)))
     return _plan(request.job.spec, models.get, max_cost, checks)
 
 
 def plan_late(sent: JobSpec, needed: Model, *, max_cost: float = DEFAULT_MAX_COST) -> Plan:
-    """Check what could not be checked of a job before the model was made that it needs; see ``plan_job``.
+    """Plan a job whose model is trained by now; see ``plan_job``.
 
     Args:
-        sent: the job's spec as it was sent, right in form.
-        needed: the model.
+        sent: the job's spec as it was sent, valid in form.
+        needed: the model that the job needs.
         max_cost: seconds that one worker may take for a visualization, by estimate.
 
     Raises:
-        InvalidRequestError: naming every field that cannot be right.
+        InvalidRequestError: naming every invalid field.
         NotFoundError: for a dataset that does not exist, if nothing else is wrong.
     """
     return _plan(sent, lambda _: needed, max_cost, Checks())
 
 
 def request_digest(request: CreateJobRequest) -> str:
-    """Return what tells whether two requests ask for the same: the SHA-256 of the job as it was sent."""
+    """Return the SHA-256 of the job as it was sent, which is equal for requests that ask for the same."""
     return hashlib.sha256(request.job.SerializeToString(deterministic=True)).hexdigest()
 
 
@@ -116,8 +115,8 @@ def _check_size(sent: JobSpec, effective: JobSpec) -> None:
     """
     size = sent.ByteSize() + effective.ByteSize()
     if size > MAX_SPEC_BYTES:
-        described = f"takes {size:,} bytes, as it was sent and with every default; both have at most {MAX_SPEC_BYTES:,}"
-        raise InvalidRequestError(Violation("job.spec", described))
+        sizes = f"takes {size:,} bytes, as it was sent and with every default; both have at most {MAX_SPEC_BYTES:,}"
+        raise InvalidRequestError(Violation("job.spec", sizes))
 
 
 def _plan_spec(spec: JobSpec, lookup: Lookup, max_cost: float, checks: Checks) -> Plan:
@@ -135,7 +134,7 @@ def _plan_spec(spec: JobSpec, lookup: Lookup, max_cost: float, checks: Checks) -
             if model and _is_described(model):
                 check_visualize(spec.visualize, model, max_cost, inside)
         case _:
-            return Plan(spec=None)  # which a rule refuses
+            return Plan(spec=None)  # a rule refuses it
     return Plan(spec=spec if model and _is_described(model) else None, needed=model)
 
 
@@ -168,7 +167,7 @@ def _plan_train(spec: JobSpec, lookup: Lookup, checks: Checks) -> Plan:
 
 
 def _is_described(model: Model) -> bool:
-    """Return whether a model is ready, or was described before it was made."""
+    """Return whether a model is ready, or was described before its training."""
     return model.state == ModelState.MODEL_STATE_READY or bool(model.layers)
 
 
@@ -184,7 +183,7 @@ def _model(name: str, field: str, lookup: Lookup, checks: Checks) -> Model | Non
     try:
         return lookup(name)
     except NotFoundError:
-        checks.finish()  # what is wrong with the request itself comes first
+        checks.finish()  # violations of the request itself come first
         raise
 
 

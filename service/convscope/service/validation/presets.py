@@ -1,4 +1,4 @@
-"""Complete settings that are known to work, and what becomes of them where a request differs."""
+"""Presets, which are complete settings that work well, and how a request's settings override them."""
 
 from dataclasses import asdict
 from typing import Final
@@ -28,10 +28,10 @@ PRESETS: Final = {
 def preset_render(preset: Preset.ValueType) -> tuple[Render, int]:
     """Return a preset's settings, with every field set, and its number of ascent steps.
 
-    `decorrelate` of a preset is meant for images with 3 channels; others are as without it.
+    ``decorrelate`` of a preset is for images with 3 channels; with other images it has no effect.
 
     Raises:
-        KeyError: for a value that is no preset.
+        KeyError: if the value is not a preset.
     """
     settings, iterations = PRESETS[preset]
     render = Render(
@@ -54,11 +54,11 @@ def preset_render(preset: Preset.ValueType) -> tuple[Render, int]:
 
 
 def merged(preset: Preset.ValueType, overrides: Render) -> Render:
-    """Return a preset's settings with those of a request in their place; every field is set.
+    """Return a preset's settings, overridden by those of a request; every field is set.
 
-    A parameterization or optimizer of another kind than the preset's has its own defaults. What the preset alone says
-    gives way where it would contradict the request: pixels are not decorrelated, and Fourier coefficients are
-    optimized by AdamStep. Ranges and contradictions within the request are not looked at.
+    A parameterization or optimizer of another kind than the preset's gets the defaults of that kind. A setting that
+    only the preset has gives way if it contradicts the request: pixels are not decorrelated, and Fourier coefficients
+    are optimized by ``AdamStep``. Ranges and contradictions within the request are not checked.
     """
     render, _ = preset_render(preset)
     for choice in ("parameterization", "optimizer"):

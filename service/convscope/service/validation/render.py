@@ -1,4 +1,4 @@
-"""How images are optimized: the preset's settings where there are none, and no setting that contradicts another."""
+"""Checks of render settings: fills in the preset's, and refuses settings that contradict each other."""
 
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.presets import merged
@@ -7,30 +7,32 @@ from convscope.v1.visualize_pb2 import VisualizeSpec
 
 __all__ = ["check_render"]
 
-# What colours can be decorrelated in.
+# Channels of images source colours can be decorrelated.
 COLOURS = 3
 
 
 def check_render(spec: VisualizeSpec, channels: int, checks: Checks) -> None:
-    """Fill in the preset's settings, and check what goes together.
+    """Fill in the preset's settings, and check that settings go together.
 
     Args:
-        spec: its preset is known; its render settings are changed in place.
-        channels: those of the model's images.
-        checks: collects what is wrong.
+        spec: a spec with a valid preset; its render settings are changed in place.
+        channels: number of channels of the model's images.
+        checks: collects violations.
     """
-    asked = Render()
-    asked.CopyFrom(spec.render)
-    spec.render.CopyFrom(merged(spec.preset, asked))
-    if channels != COLOURS and not asked.HasField("decorrelate"):
+    requested = Render()
+    requested.CopyFrom(spec.render)
+    spec.render.CopyFrom(merged(spec.preset, requested))
+    if channels != COLOURS and not requested.HasField("decorrelate"):
         spec.render.decorrelate = False
-    whose = "" if asked.HasField("fourier") else f" of {Preset.Name(spec.preset)}"
-    _check_contradictions(spec.render, channels, whose, checks.inside("render"))
+    source = "" if requested.HasField("fourier") else f" of {Preset.Name(spec.preset)}"
+    _check_contradictions(spec.render, channels, source, checks.inside("render"))
 
 
-def _check_contradictions(render: Render, channels: int, whose: str, checks: Checks) -> None:
+def _check_contradictions(render: Render, channels: int, source: str, checks: Checks) -> None:
     if render.HasField("normalized") and render.HasField("fourier"):
-        checks.refuse("normalized", f"goes with pixels only, not with Fourier coefficients{whose}; set pixels, or adam")
+        checks.refuse(
+            "normalized", f"goes with pixels only, not with Fourier coefficients{source}; set pixels, or adam"
+        )
     if render.decorrelate and channels != COLOURS:
         checks.refuse("decorrelate", f"needs images with {COLOURS} channels; those of the model have {channels}")
     elif render.decorrelate and not render.HasField("fourier"):

@@ -1,4 +1,4 @@
-"""Checks of selections beyond the rules: every one becomes a layer's name and a list of its features."""
+"""Checks of selections beyond the rules: each becomes a layer's name and a list of its features."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ __all__ = ["check_selections"]
 
 
 def check_selections(spec: VisualizeSpec, layers: Sequence[Layer], checks: Checks) -> None:
-    """Spell out layers and features; the default is everything, unless there are objectives."""
+    """Expand selections to layers and features; the default is everything, unless there are objectives."""
     if checks.refused("selections"):
         return
     visible = visible_layers(layers)
@@ -37,7 +37,7 @@ def _layer(selection: LayerSelection, layers: Sequence[Layer], checks: Checks) -
             return find_layer(selection.name, layers, checks, field="name")
         case "convolution":
             return _convolution(selection.convolution, layers, checks)
-    return None  # which a rule refuses
+    return None  # a rule refuses it
 
 
 def _convolution(index: int, layers: Sequence[Layer], checks: Checks) -> Layer | None:

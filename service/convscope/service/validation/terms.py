@@ -1,4 +1,4 @@
-"""Checks of an objective's terms beyond the rules: whether the model has what they name."""
+"""Checks of an objective's terms beyond the rules: the model must have what they name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -13,17 +13,17 @@ from convscope.v1.objective_pb2 import DirectionTerm, DiversityTerm, LayerTerm, 
 
 __all__ = ["check_term"]
 
-# The least that the largest component of a direction may be, whatever its sign: float32 can compute with it. Components
-# are float32 themselves, and of those the nearest to 1e-6 is a little smaller.
+# Lower bound of the largest magnitude of a direction's components, so that float32 can compute with it. Components are
+# float32 themselves, and the float32 nearest to 1e-6 is a little smaller.
 LEAST_LARGEST: Final = float(np.float32(1e-6))
 
 
 def check_term(term: Term, layers: Sequence[Layer], checks: Checks) -> None:
-    """Check a term, and fill in where it taps its layer."""
-    what = term.WhichOneof("what")
-    if what is not None:  # which a rule refuses
-        CHECKS[what](getattr(term, what), layers, checks.inside(what))
-    if what != "diversity":
+    """Check a term, and fill in its tap."""
+    kind = term.WhichOneof("what")
+    if kind is not None:  # else a rule refuses it
+        CHECKS[kind](getattr(term, kind), layers, checks.inside(kind))
+    if kind != "diversity":
         term.tap = term.tap or Tap.TAP_PRE_ACTIVATION
     elif term.tap and checks.right("tap"):
         checks.refuse("tap", "must not be set for diversity")
@@ -50,8 +50,8 @@ def _check_neuron(term: NeuronTerm, layers: Sequence[Layer], checks: Checks) -> 
 def _check_direction(term: DirectionTerm, layers: Sequence[Layer], checks: Checks) -> None:
     layer = find_layer(term.layer, layers, checks, field="layer")
     if layer is not None and len(term.vector) != layer.feature_count and not checks.refused("vector"):
-        described = f"must have {layer.feature_count:,} components, one for each feature of {layer.name}"
-        checks.refuse("vector", f"{described}, not {len(term.vector):,}")
+        expected = f"must have {layer.feature_count:,} components, one for each feature of {layer.name}"
+        checks.refuse("vector", f"{expected}, not {len(term.vector):,}")
     largest = max(map(abs, term.vector), default=LEAST_LARGEST)
     if checks.right("vector") and largest < LEAST_LARGEST:
         checks.refuse("vector", f"must have a largest component of at least 1e-06, whatever its sign, not {largest!r}")
@@ -65,7 +65,7 @@ def _check_diversity(term: DiversityTerm, layers: Sequence[Layer], checks: Check
     find_convolution(term.layer, layers, checks, field="layer")
 
 
-# By the field of the term.
+# Checks by the term's field.
 CHECKS: Final[Mapping[str, Callable[[Any, Sequence[Layer], Checks], None]]] = {
     "feature": _check_feature,
     "neuron": _check_neuron,

@@ -12,22 +12,22 @@ from convscope.v1.train_pb2 import Convolution, Dense, Network, TrainSpec
 
 __all__ = ["check_network", "check_train"]
 
-# A run's history is kept in one piece of at most a few hundred kilobytes.
+# Reports of a run: its history is stored in one piece of at most a few hundred kilobytes.
 MAX_REPORTS = 10_000
 
-# Each pass over the validation split costs about as much as fifty steps.
+# Validations of a run: one costs about as much as fifty steps.
 MAX_VALIDATIONS = 1_000
 
-# Weights, gradients and two moments of this many parameters take 3.2 GB.
+# Parameters of a network: weights, gradients and two moments of this many take 3.2 GB.
 MAX_PARAMETERS = 200_000_000
 
 
 def check_train(spec: TrainSpec, dataset: Dataset, checks: Checks) -> None:
-    """Check all but the network."""
+    """Check everything except the network."""
     examples = next(split.example_count for split in dataset.splits if split.name == "train")
     checks.within(spec, "batch_size", 1, examples)
-    _often(spec, "report_interval", MAX_REPORTS, checks)
-    _often(spec, "validation_interval", MAX_VALIDATIONS, checks)
+    _check_interval(spec, "report_interval", MAX_REPORTS, checks)
+    _check_interval(spec, "validation_interval", MAX_VALIDATIONS, checks)
 
 
 def check_network(spec: TrainSpec, dataset: Dataset, checks: Checks) -> Sequence[Layer]:
@@ -50,7 +50,7 @@ def _tutorial() -> Network:
     return Network(convolutions=[Convolution(filters=16), Convolution(filters=36)], dense=[Dense(units=128)])
 
 
-def _often(spec: TrainSpec, field: str, most: int, checks: Checks) -> None:
+def _check_interval(spec: TrainSpec, field: str, most: int, checks: Checks) -> None:
     interval = getattr(spec, field)
     if checks.right("iterations", field) and interval and spec.iterations // interval > most:
         least = -(-spec.iterations // most)

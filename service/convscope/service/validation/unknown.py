@@ -1,4 +1,4 @@
-"""Fields that this contract does not have: a newer client means something by them that would not be done."""
+"""Finds fields that this contract does not have: ignoring them would do something else than a newer client asks."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -13,11 +13,11 @@ __all__ = ["unknown_fields"]
 
 
 def unknown_fields(message: Message, path: str = "") -> Iterator[Violation]:
-    """Find the unknown fields of a message and of all messages in it.
+    """Yield violations for the unknown fields of a message and of all messages in it.
 
     Args:
-        message: any. A map is not looked into.
-        path: of the message in the request; empty for the request itself.
+        message: any message; maps in it are not searched.
+        path: path of the message in the request; empty for the request itself.
     """
     unknown = UnknownFieldSet(message)
     for number in sorted({unknown[index].field_number for index in range(len(unknown))}):
@@ -33,13 +33,13 @@ def _inside(value: Message | Sequence[Message], path: str, rules: FieldRules) ->
         yield from unknown_fields(value, path)
         return
     allowed = rules.max_items if rules.HasField("max_items") else None
-    for index, element in enumerate(islice(value, allowed)):  # more are refused for being more
+    for index, element in enumerate(islice(value, allowed)):  # further ones are refused by the rule
         yield from unknown_fields(element, f"{path}[{index}]")
 
 
 def _describe(number: int, message: Message) -> str:
-    known = message.DESCRIPTOR.fields_by_number
-    if number in known:  # its bytes are not those of its type, and so could not be read as it
-        return f"has the field {number} ({known[number].name}) of another type than in this server's contract"
+    fields = message.DESCRIPTOR.fields_by_number
+    if number in fields:  # unknown all the same, since its bytes do not have the field's type
+        return f"has the field {number} ({fields[number].name}) of another type than in this server's contract"
     names = ", ".join(f"{field.name} ({field.number})" for field in message.DESCRIPTOR.fields)
     return f"has the unknown field {number}; allowed: {names}"

@@ -1,4 +1,4 @@
-"""Checks of visualization specs beyond the rules: then every setting is there, and every layer and feature by name."""
+"""Checks of visualization specs beyond the rules; fills in every setting, layer and feature."""
 
 from math import prod
 
@@ -24,10 +24,10 @@ def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: 
     """Check what depends on the model and on other fields, and fill in what the preset and the model decide.
 
     Args:
-        spec: what is asked for, with the defaults that the contract has; changed in place.
-        model: the one it names.
+        spec: the spec, with the contract's defaults filled in; changed in place.
+        model: the model that it names.
         max_cost: seconds that one worker may take, by estimate.
-        checks: knows what breaks a rule, and collects what else is wrong.
+        checks: has the violations of rules, and collects further ones.
     """
     if checks.right("preset"):
         if not spec.HasField("iterations"):
@@ -42,7 +42,7 @@ def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: 
 
 
 def _check_frames(spec: VisualizeSpec, model: Model, checks: Checks) -> None:
-    """Check how many images of the way are kept: there is one for the start and one for each iteration."""
+    """Check the number of frames: at most one for the start and one for each iteration."""
     image_bytes = PIXEL_BYTES * prod(model.interpretation.input.shape)
     fitting = max(0, MAX_IMAGE_BYTES // image_bytes - 2)  # besides the best and the final image
     if spec.frames > spec.iterations + 1:

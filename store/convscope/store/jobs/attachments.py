@@ -1,4 +1,4 @@
-"""What a job leaves beside its result, which is too large for it: its record names the blobs."""
+"""Outputs of a job that are too large for its result: the job's record names their blobs."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from convscope.store.redis.scripts import Value
 
 __all__ = ["EXAMPLES_BYTES", "Attachments", "ExamplesBlob", "StoredFile", "read_examples", "read_files"]
 
-# What a blob of examples has at most, in bytes, unless there is but one in it.
+# The most bytes of a blob of examples, unless it has only one.
 EXAMPLES_BYTES = 2 * 2**20
 
 
@@ -18,7 +18,7 @@ class ExamplesBlob:
 
     Attributes:
         first: index of the first of them in their split.
-        digest: of the blob, a ``ListExamplesResponse``.
+        digest: digest of the blob, a ``ListExamplesResponse``.
     """
 
     first: int
@@ -31,9 +31,9 @@ class StoredFile:
 
     Attributes:
         name: its name among the job's files.
-        media_type: what is in it.
-        digest: of the blob.
-        size: bytes.
+        media_type: its media type.
+        digest: digest of the blob.
+        size: its size in bytes.
     """
 
     name: str
@@ -44,11 +44,11 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachments:
-    """What the end of a job attaches to it.
+    """What a job attaches to its record at its end.
 
     Attributes:
-        examples: by rising index.
-        files: of different names.
+        examples: blobs of examples, by ascending index.
+        files: files with different names.
     """
 
     examples: Sequence[ExamplesBlob] = ()
@@ -71,11 +71,11 @@ class Attachments:
 
 
 def read_files(field: str) -> list[StoredFile]:
-    """Read what ``Attachments.fields`` has of files; by name."""
+    """Parse the field of files that ``Attachments.fields`` wrote; sorted by name."""
     return sorted((StoredFile(*values) for values in json.loads(field)), key=lambda file: file.name)
 
 
 def read_examples(field: str) -> list[ExamplesBlob]:
-    """Read what ``Attachments.fields`` has of examples."""
+    """Parse the field of examples that ``Attachments.fields`` wrote."""
     pairs = (noted.split(":") for noted in field.split())
     return [ExamplesBlob(int(first), digest) for first, digest in pairs]

@@ -43,11 +43,11 @@ __all__ = ["LEASE_MS", "MAX_DEATHS", "Attempt", "Checkpoint", "outcomes"]
 
 T = TypeVar("T")
 
-# How long an attempt is believed to be alive without a sign of life, in milliseconds. Its executor gives one every
-# second; a few may be late on a busy machine.
+# How long a lease lasts without being renewed, in milliseconds. Executors renew theirs every second; a few renewals may
+# be late on a busy machine.
 LEASE_MS: Final = 5_000
 
-# Attempts in a row that may die without getting any further; then the job itself is taken to be the killer.
+# Attempts in a row that may die without progress; then the job itself is taken to be the cause.
 MAX_DEATHS: Final = 5
 
 # Seconds of work for which a job may be ahead of others because an executor is warm for it: a turn.
@@ -61,14 +61,14 @@ NONCE_BYTES: Final = 8
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A state of training that can be resumed from: its step, and the digest of its blob."""
+    """A state that training can resume from: its step, and the digest of its blob."""
 
     step: int
     blob: str
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint | None":
-        """Read what ``str`` wrote; None for nothing."""
+        """Parse what ``str`` wrote; None for an empty text."""
         step, _, blob = text.partition(":")
         return cls(int(step), blob) if blob else None
 
@@ -77,32 +77,31 @@ class Checkpoint:
 
 
 def outcomes(failure: Failure | None = None) -> list[JobEvent]:
-    """Return the events of which one may follow the end of an attempt: queued again, succeeded, cancelled, failed."""
+    """Return the events one of which may follow the end of an attempt: queued again, succeeded, cancelled, failed."""
     states = (JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_CANCELLED)
     ends = [records.finished(state) for state in states]
     return [JobEvent(queued=JobQueued()), *ends, records.finished(JobState.JOB_STATE_FAILED, failure)]
 
 
 class Attempt:
-    """An attempt that holds its part until its lease runs out, the part is done or given back, or the job ends.
+    """An attempt that holds its part until its lease runs out, the part is done or released, or the job ends.
 
-    It is told from all others by a nonce that was drawn for it: a number alone would be given twice if Redis lost its
-    last writes. Every write is refused with StaleAttemptError once the attempt is over.
+    A random nonce identifies it: a number alone would be given twice if Redis lost its last writes. Every write is
+    refused with ``StaleAttemptError`` once the attempt is over.
 
     Attributes:
-        job_id: the job.
-        part: which of its parts, from 0.
-        parts: how many it has.
+        job_id: id of the job.
+        part: number of the part, from 0.
+        parts: number of the job's parts.
         part_seconds: how long one worker should take for a part, by estimate.
         planning: version of the planning that cut the job into parts.
-        number: of the attempt at this part, from 1.
-        nonce: what its writes are told by.
-        spec: what the job is to do.
-        kind: which kind of job it is: ``train``, ``evaluate`` or ``visualize``; ``""`` for one that only newer versions
-            know.
-        makes: id of the model that it makes, or ``""``.
+        number: number of the attempt at this part, from 1.
+        nonce: identifies its writes.
+        spec: the job's effective spec.
+        kind: kind of the job: ``train``, ``evaluate`` or ``visualize``; ``""`` for one that only newer versions know.
+        makes: id of the model that it trains, or ``""``.
         needs: id of the model that it works on, or ``""``.
-        model: description of the model that it works on, as it was when the job was made; empty if it needs none.
+        model: description of the model that it works on, as it was when the job was created; empty if it needs none.
         model_file: digest of the file that it works on, or ``""``; kept for the job until its end.
         model_history: digest of the history of the model that it works on, or ``""``; kept likewise.
         checkpoints: states that training can resume from, the latest first.
@@ -114,7 +113,7 @@ class Attempt:
         self._scripts = Scripts(connection)
         self.nonce = nonce
         self._tokens = 0
-        self._last_token = f"{nonce}.0"  # as the claim has set it
+        self._last_token = f"{nonce}.0"  # set by the claim
         self._pending = PendingBlobs(connection, blobs, claim.batch) if blobs else None
         self._batch = claim.batch
         self.job_id = claim.job_id
@@ -131,18 +130,18 @@ class Attempt:
         self.model_file = fields.get(b"model_file", b"").decode()
         self.model_history = fields.get(b"model_history", b"").decode()
         stored = (fields.get(name, b"").decode() for name in (b"checkpoint", b"checkpoint_before"))
-        self.checkpoints = [found for found in map(Checkpoint.parse, stored) if found]
+        self.checkpoints = [checkpoint for checkpoint in map(Checkpoint.parse, stored) if checkpoint]
 
     @classmethod
     def claim(
         cls, connection: redis.Redis, claimant: Claimant, blobs: BlobStore | None = None, slack_s: float = SLACK_S
     ) -> "Attempt | None":
-        """Take the part that is next for an executor and say who computes it; None if there is nothing.
+        """Claim the next part for an executor; None if there is none.
 
         Args:
             connection: Redis.
             claimant: the executor.
-            blobs: where ``put`` writes.
+            blobs: the artifact store, for ``put``.
             slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
         """
         failpoint("claim.before")
@@ -167,17 +166,17 @@ class Attempt:
         """Append an event.
 
         Args:
-            event: what happened.
-            blob: digest of what readers are to fill in.
+            event: the event.
+            blob: digest of the blob that completes the event for readers, or ``""``.
             kept: how much of the part is stored with this event and need not be computed again.
         """
         return self._write(Write(kept=kept or None, further=bool(kept), events=[(event, blob)]))
 
     def report_images(self, images: Sequence[Image], kept: int) -> Written:
-        """Append the events of images, but for those that the job has already.
+        """Append the events of images, except those that the job has already.
 
         Args:
-            images: what is ready, with their blobs.
+            images: images that are ready, with their blobs.
             kept: how many images of the part are stored with these; see ``report_candidate``.
         """
         return self._write(Write(kept=kept or None, further=bool(kept), model=self.needs, images=images))
@@ -186,16 +185,16 @@ class Attempt:
         """Note a candidate for an image, unless the job has the image; its blob is kept until then.
 
         Args:
-            candidate: with its blob.
-            kept: how many images of the part are stored with this, those counted that it has stored a candidate for.
+            candidate: the candidate.
+            kept: how many images of the part are stored with this, including those with a stored candidate.
         """
         return self._write(Write(kept=kept or None, further=bool(kept), candidates=[candidate]))
 
     def reuse_cached(self, images: Sequence[Image]) -> set[int]:
-        """Give the job those images that are stored already, with their events.
+        """Give the job the images that are cached, with their events.
 
         Returns:
-            The numbers of those among the images that the job has then.
+            The numbers of those of the images that the job has now.
         """
         return self._fenced([], lambda fence: self._scripts.reuse_cached(fence, self.needs, images))
 
@@ -203,7 +202,7 @@ class Attempt:
         """Renew the lease; returns whether the job is asked to stop.
 
         Args:
-            scripts: those of another connection, for a thread that must not wait for this one.
+            scripts: scripts on another connection, for a thread that must not wait for this one.
 
         Raises:
             StaleAttemptError: if the attempt is over.
@@ -214,7 +213,7 @@ class Attempt:
         return cancel
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Make a stored state the one to resume from; the one before is kept in case it cannot be read."""
+        """Make a stored state the one to resume from; the one before is kept in case this one cannot be read."""
         if any(saved.step == checkpoint.step for saved in self.checkpoints):
             return
         keep, drop = self.checkpoints[:1], self.checkpoints[1:]
@@ -229,7 +228,7 @@ class Attempt:
         self.checkpoints = [checkpoint, *keep]
 
     def forget_checkpoint(self, checkpoint: Checkpoint, cause: str) -> None:
-        """Say that a checkpoint cannot be resumed from; it is not tried again."""
+        """Report that a checkpoint cannot be resumed from; it is not tried again."""
         left = [saved for saved in self.checkpoints if saved != checkpoint]
         latest, before = [*map(str, left), "", ""][:2]
         unreadable = CheckpointUnreadable(step=checkpoint.step, cause=cause)
@@ -249,13 +248,13 @@ class Attempt:
 
         Args:
             result: digest of the job's result.
-            model: what it trained, if it did.
+            model: the model that it trained, if any.
             history: digest of the model's history.
-            attachments: what else it leaves.
+            attachments: its other outputs.
         """
-        made: dict[str, Value] = {}
+        model_fields: dict[str, Value] = {}
         if model is not None:
-            made = {
+            model_fields = {
                 "state": "ready",
                 "model": model.SerializeToString(),
                 "file": model.digest.sha256,
@@ -268,8 +267,8 @@ class Attempt:
                 result=result,
                 fields=attachments.fields,
                 blobs=attachments.blobs,
-                made=made,
-                made_blobs=blobs,
+                model_fields=model_fields,
+                model_blobs=blobs,
             )
         )
 
@@ -277,7 +276,7 @@ class Attempt:
         """End the part, which is not the last one.
 
         Raises:
-            ResultWanted: if it is: it is to be ended by ``succeed``.
+            ResultWanted: if it is the last one: end it by ``succeed``.
         """
         return self._end(AttemptEnd(how="done"))
 
@@ -290,13 +289,13 @@ class Attempt:
         return self._end(AttemptEnd(how="stopped"))
 
     def release(self) -> EndedAttempt:
-        """Give the part back, for another executor; that of a job which is asked to stop ends."""
+        """Release the part for another executor; if the job is asked to stop, the part ends."""
         return self._end(AttemptEnd(how="released"))
 
     def abandon(self) -> bool:
-        """Give the part back because writes were refused; returns whether it was still held.
+        """Release the part because writes were refused; return whether it was still held.
 
-        That is so if Redis has lost writes: another attempt resumes from what it has.
+        It is still held if Redis has lost writes: then another attempt resumes from what Redis has.
         """
         self._last_token = ""
         try:
@@ -306,7 +305,7 @@ class Attempt:
         return True
 
     def figures(self) -> tuple[float, int]:
-        """Return the seconds since the job's first attempt began, and how many of its images were cached."""
+        """Return the seconds since the job's first attempt began, and the number of its images that were cached."""
         started, cached = self._redis.hmget(key("job", self.job_id), ["started", "cached"])
         seconds, microseconds = self._redis.time()
         now = seconds + microseconds / 1e6
@@ -342,11 +341,11 @@ class Attempt:
         return ended
 
     def _fenced(self, new_blobs: list[str], call: Callable[[Fence], T]) -> T:
-        """Call a script that is fenced, again if blobs have to be written again first."""
+        """Call a fenced script; if blobs must be written again, write them and repeat the call."""
         while True:
             fence = self._fence(new_blobs)
             try:
-                found = call(fence)
+                reply = call(fence)
             except BlobsGone as gone:
                 if self._pending is None:
                     raise
@@ -357,7 +356,7 @@ class Attempt:
                 self._last_token = fence.token
                 if self._pending:
                     self._pending.forget(new_blobs)
-                return found
+                return reply
 
     def _over(self) -> StaleAttemptError:
         return StaleAttemptError(f"attempt {self.number} at part {self.part} of jobs/{self.job_id} is over")

@@ -16,7 +16,7 @@ class Candidate:
     Attributes:
         number: number of the image, in the job, that it is a candidate for.
         first: the first restart.
-        restarts: how many restarts follow.
+        restarts: number of restarts from there on.
         blob: digest of the candidate itself.
     """
 
@@ -28,7 +28,10 @@ class Candidate:
 
 def read_candidates(connection: redis.Redis, job_id: str, number: int) -> list[Candidate]:
     """Return the candidates for an image, by restart; none once the job has the image, or has ended."""
-    noted: bytes | None = connection.hget(key("candidates", job_id), str(number))  # type: ignore[assignment]  # bytes
-    entries = (entry.split(":") for entry in (noted or b"").decode().split())
-    found = [Candidate(number=number, first=int(each[0]), restarts=int(each[1]), blob=each[2]) for each in entries]
-    return sorted(found, key=lambda each: each.first)
+    stored: bytes | None = connection.hget(key("candidates", job_id), str(number))  # type: ignore[assignment]  # bytes
+    entries = (entry.split(":") for entry in (stored or b"").decode().split())
+    candidates = [
+        Candidate(number=number, first=int(first), restarts=int(restarts), blob=blob)
+        for first, restarts, blob in entries
+    ]
+    return sorted(candidates, key=lambda candidate: candidate.first)

@@ -1,4 +1,4 @@
-"""Jobs that run longer than they may: they fail."""
+"""Fails jobs that run longer than their timeouts."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from convscope.v1.jobs_pb2 import Failure, JobState
 
 __all__ = ["fail_outrun"]
 
-# Jobs that are failed in one look.
+# Most jobs to fail in one call.
 MOST_AT_ONCE = 100
 
 
 def fail_outrun(connection: redis.Redis) -> list[str]:
-    """Fail the jobs whose timeouts have passed since their first attempts began; returns their names."""
+    """Fail the jobs whose timeouts have passed since their first attempts began; return their names."""
     seconds, microseconds = connection.time()
     now = seconds * 1000 + microseconds // 1000
     due: Any = connection.zrangebyscore(KEYS["deadlines"], "-inf", now, start=0, num=MOST_AT_ONCE)
@@ -25,7 +25,7 @@ def fail_outrun(connection: redis.Redis) -> list[str]:
 
 
 def _fail(connection: redis.Redis, job_id: str) -> bool:
-    """Fail a job, unless it has ended meanwhile: its deadline is looked at again where it ends."""
+    """Fail a job unless it has ended meanwhile: the script checks the deadline again."""
     allowed = int(connection.hget(key("job", job_id), "timeout") or 0) / 1000
     failure = Failure(reason=Failure.REASON_TIMEOUT, message=f"it ran longer than its timeout of {allowed:g} s")
     event = records.finished(JobState.JOB_STATE_FAILED, failure).SerializeToString()

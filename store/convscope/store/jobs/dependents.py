@@ -1,4 +1,4 @@
-"""Jobs that wait for a model: what becomes of them when its training ends."""
+"""Settles the jobs that wait for a model when its training ends."""
 
 from collections import deque
 
@@ -17,8 +17,8 @@ __all__ = ["settle_all", "settle_waiters"]
 def settle_waiters(connection: redis.Redis, model_id: str) -> None:
     """Queue the jobs that wait for a model if it is ready; fail them if its training failed or it was deleted.
 
-    A job that fails so may have been to train a model that others wait for: these fail too. Harmless to repeat, and to
-    call while the training goes on.
+    If a job that fails would have trained a model that others wait for, these fail too. Repeating the call is harmless,
+    and so is calling while the training is running.
     """
     scripts = Scripts(connection)
     models = deque([model_id] if model_id else [])
@@ -33,19 +33,20 @@ def settle_waiters(connection: redis.Redis, model_id: str) -> None:
 
 
 def settle_all(connection: redis.Redis) -> None:
-    """Settle those who wait for any model whose training has ended, or that was deleted; see ``settle_waiters``."""
+    """Settle the jobs that wait for any model that was deleted or whose training has ended; see ``settle_waiters``."""
     for model in connection.smembers(KEYS["unsettled"]):
         settle_waiters(connection, records.text(model))
 
 
 def _events(connection: redis.Redis, model_id: str) -> list[Value]:
-    """Return what the script may need: that the job is queued; that it fails, and why, for each of the two reasons."""
+    """Return the script's events: that the job is queued; and for both reasons that it fails, with the failure."""
     record = connection.hget(key("model", model_id), "model")
     job = Model.FromString(record).lineage.job if isinstance(record, bytes) else "of a job unknown"
     not_made = f"models/{model_id} was not made: its training ({job}) did not succeed"
     deleted = f"models/{model_id} was deleted before the job could start"
-    found: list[Value] = [JobEvent(queued=JobQueued()).SerializeToString()]
+    events: list[Value] = [JobEvent(queued=JobQueued()).SerializeToString()]
     for message in (not_made, deleted):
         failure = Failure(reason=Failure.REASON_MODEL, message=message)
-        found += [records.finished(JobState.JOB_STATE_FAILED, failure).SerializeToString(), failure.SerializeToString()]
-    return found
+        event = records.finished(JobState.JOB_STATE_FAILED, failure)
+        events += [event.SerializeToString(), failure.SerializeToString()]
+    return events

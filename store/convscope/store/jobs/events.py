@@ -1,7 +1,7 @@
 """The event log of every job: sequences 1, 2, 3, ... without gaps.
 
-Each entry has a token, which depends on all entries up to it. Whoever reads on tells by the token of the last entry
-read whether it is still the same log: Redis may have lost its end, and what was appended since has the same numbers.
+Each entry has a token, which depends on all entries up to it. A reader that continues compares the token of the last
+entry it read: Redis may have lost the log's end, and entries appended since then have the same numbers.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ from convscope.v1.jobs_pb2 import JobEvent
 
 __all__ = ["LogEntry", "LogPage", "hydrate", "link", "read_log"]
 
-# Characters of a token: 64 bits of a SHA-1, which is to tell accidents, not forgeries.
+# Characters of a token: 64 bits of a SHA-1, which detects accidents, not forgeries.
 TOKEN_LENGTH = 16
 
 
 def link(token: str, time_ms: int, event: bytes, blob: str) -> str:
-    """Return the token of an entry that follows the one with this token; ``""`` before the first."""
+    """Return the token of an entry that follows the entry with ``token``, which is ``""`` before the first."""
     text = token.encode() + b"%d " % time_ms + event + blob.encode()
     return hashlib.sha1(text, usedforsecurity=False).hexdigest()[:TOKEN_LENGTH]
 
 
-# Where events that were seen are gone.
+# Added to messages about events that were seen and are gone.
 WHAT_TO_DO = ": Redis has lost events. GetJob tells how the job stands, a watch from the beginning what is left"
 
 
@@ -37,11 +37,11 @@ class LogEntry:
     """An event as it is stored.
 
     Attributes:
-        sequence: its number.
+        sequence: its number, from 1.
         time_ms: when it happened by Redis' clock, in milliseconds since 1970.
-        event: its bytes, without what is kept elsewhere.
+        event: the serialized event, without its image or result.
         blob: digest of the image or result that completes it, or ``""``.
-        token: stands for the log up to it.
+        token: identifies the log up to it.
         completed: number of images so far, for the event of an image; else 0.
     """
 
@@ -65,13 +65,13 @@ class LogEntry:
         )
 
     def follows(self, token: str) -> bool:
-        """Whether it was appended to the log that a token stands for; ``""`` stands for any."""
+        """Return whether it was appended to the log that a token identifies; ``""`` stands for any log."""
         return not token or self.token == link(token, self.time_ms, self.event, self.blob)
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A stretch of a log, and whether it reaches the end of a job that has ended."""
+    """Consecutive entries of a log, and whether they reach the end of a job that has ended."""
 
     entries: list[LogEntry]
     complete: bool
@@ -82,26 +82,27 @@ def read_log(connection: redis.Redis, job_id: str, after: int, count: int, token
 
     Args:
         connection: Redis.
-        job_id: whose log.
+        job_id: id of the job.
         after: sequence of the last entry read.
-        count: how many entries at most.
-        token: of the last entry read; ``""`` if unknown.
+        count: maximum number of entries.
+        token: token of the last entry read; ``""`` if unknown.
 
     Raises:
-        NotFoundError: if there is no such job.
-        LogLostError: if the log ends before ``after``, is another one up to there than the token stands for, or lacks
-            entry ``after + 1``, which has happened.
+        NotFoundError: if the job does not exist.
+        LogLostError: if the log ends before ``after``, is not the one that the token identifies, or lacks entry
+            ``after + 1``, which has happened.
     """
     with connection.pipeline(transaction=True) as pipeline:
         pipeline.hmget(key("job", job_id), "sequence", "ended", "log_token")
         pipeline.xrange(key("events", job_id), min=f"{after + 1}-0", count=count)
-        (latest, ended, newest), found = pipeline.execute()
+        (latest, ended, newest), stored = pipeline.execute()
     if latest is None:
         raise NotFoundError(f"jobs/{job_id} does not exist")
     if after > int(latest):
         raise LogLostError(f"jobs/{job_id} has {int(latest)} events; there is none with sequence {after}{WHAT_TO_DO}")
-    numbered = (LogEntry.from_fields(int(entry.partition(b"-")[0]), fields) for entry, fields in found)
-    entries = [entry for due, entry in enumerate(numbered, after + 1) if entry.sequence == due]  # up to the first gap
+    numbered = (LogEntry.from_fields(int(entry.partition(b"-")[0]), fields) for entry, fields in stored)
+    # Up to the first gap.
+    entries = [entry for sequence, entry in enumerate(numbered, after + 1) if entry.sequence == sequence]
     if after < int(latest) and not entries:
         raise LogLostError(
             f"event {after + 1} of jobs/{job_id} is missing: Redis has lost events. GetJob tells how the job stands"
@@ -112,7 +113,7 @@ def read_log(connection: redis.Redis, job_id: str, after: int, count: int, token
 
 
 def hydrate(entry: LogEntry, blobs: BlobStore) -> JobEvent:
-    """Make the contract's event of an entry: number it and fill in the image or result kept as a blob.
+    """Convert an entry to the contract's event: number it, and fill in the image or result from its blob.
 
     Raises:
         BlobDamagedError: if the blob is missing or damaged.

@@ -1,4 +1,4 @@
-"""The images of a visualization: what each is called and shows, and which are ready."""
+"""The images of a visualization: their names and subjects, and which are ready."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,24 +18,24 @@ BATCH = 1_000
 
 
 def addressed(job_id: str, order: ImageOrder, number: int) -> Image:
-    """Return image ``number`` of a job with its name and subject alone.
+    """Return image ``number`` of a job with only its name and subject.
 
-    The blob of an image has all but these: jobs that share it number it differently.
+    The blob of an image has everything else: jobs that share a blob number it differently.
 
     Raises:
-        IndexError: if there is none of this number.
+        IndexError: if there is no image with this number.
     """
     target, item = order.target_of(number), order.item(number)
-    made = Image(name=image_name(job_id, number), restart=item.restart)
+    image = Image(name=image_name(job_id, number), restart=item.restart)
     if target.objective is None:
-        made.feature.CopyFrom(Feature(layer=target.name, index=item.feature))
+        image.feature.CopyFrom(Feature(layer=target.name, index=item.feature))
     else:
-        made.objective.CopyFrom(ObjectiveRef(index=target.objective, name=target.name))
-    return made
+        image.objective.CopyFrom(ObjectiveRef(index=target.objective, name=target.name))
+    return image
 
 
 def ready_images(connection: redis.Redis, job_id: str, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """Yield the number and the blob's digest of each of these images that is ready, in the given order."""
+    """Yield number and blob digest of those of the images that are ready, in the given order."""
     for start in range(0, len(numbers), BATCH):
         batch = numbers[start : start + BATCH]
         digests = connection.hmget(key("images", job_id), [str(number) for number in batch])

@@ -1,4 +1,4 @@
-"""The record of every job: the truth about what was asked for and how it stands."""
+"""The record of every job: its request and its state."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -40,7 +40,7 @@ __all__ = ["CANCEL_GRACE_MS", "LOCAL_OWNER", "JobStore", "planned_fields"]
 # The owner of all jobs until there are principals.
 LOCAL_OWNER = "local"
 
-# How long a job may take to stop by itself before its executors are killed, in milliseconds.
+# How long executors may take to stop by themselves before they are killed, in milliseconds.
 CANCEL_GRACE_MS = 10_000
 
 STATES = [records.state_name(state) for state in JobState.values() if state]
@@ -71,28 +71,28 @@ class JobStore:
         stored_bytes: int = 0,
         owner: str = LOCAL_OWNER,
     ) -> tuple[Job, bool]:
-        """Store a job with its first event; returns it and whether it is new.
+        """Store a job with its first event; return it, and whether it is new.
 
         Args:
-            spec: what to do, every default filled in; None if that cannot be said before the needed model is made. Then
-                what follows from the plan does not count.
-            request_digest: decides whether two requests with the same id ask for the same.
-            sent: the job as it was sent: its spec, display name, labels and timeout are kept; None if there is nothing
-                but the spec.
-            request_id: makes the call safe to repeat, unique among those of an owner; may be empty.
+            spec: the spec with every default filled in; None if the defaults depend on a model that is not trained yet:
+                then the arguments that follow from a plan are ignored.
+            request_digest: equal for two requests that ask for the same.
+            sent: the job as it was sent: its spec, display name, labels and timeout are kept; None if only the spec was
+                sent.
+            request_id: makes the call safe to repeat, unique for an owner; may be empty.
             needs: ``models/{id}`` that the job works on; if its training has not ended, the job waits for it.
-            model: description of the model that the job will make.
-            model_id: the model's; ``""`` for one that is allotted here.
-            priority: how soon its parts are taken up.
-            device: what they run on.
-            parts: in how many parts the job is computed, at least 1.
-            part_seconds: how long one worker should take for a part, by estimate: decides what each part is.
-            part_cost_s: how long one takes for a part on average, by estimate.
-            stored_bytes: how much it stores, by estimate.
-            owner: who asks for it; owners get equal shares.
+            model: description of the model that the job will train.
+            model_id: id of that model; ``""`` to generate one.
+            priority: priority of its parts.
+            device: device that its parts run on.
+            parts: number of parts, at least 1.
+            part_seconds: how long one worker should take for a part, by estimate; it decides how the job is cut.
+            part_cost_s: how long one worker takes for a part on average, by estimate.
+            stored_bytes: bytes that it stores, by estimate.
+            owner: owner of the job; owners get equal shares of the workers.
 
         Raises:
-            RequestConflictError: if the request id was used for something else.
+            RequestConflictError: if the request id was used with another job.
             NotFoundError: if the needed model does not exist.
             ModelFailedError: if the needed model's training did not succeed.
             ModelExistsError: if the model's id is taken.
@@ -126,7 +126,7 @@ class JobStore:
             LAYOUT,
         )
         if status == b"exists":
-            return self._known_request(value[0].decode(), request_id, request_digest), False
+            return self._job_of_request(value[0].decode(), request_id, request_digest), False
         if status == b"taken":
             raise ModelExistsError(f"models/{makes} exists already, or jobs still wait for one of this name")
         if status == b"model":
@@ -135,49 +135,49 @@ class JobStore:
         return self.get(f"jobs/{job_id}"), True
 
     def of_request(self, request_id: str, request_digest: str, owner: str = LOCAL_OWNER) -> Job | None:
-        """Return the job that an owner's request has made already, if any.
+        """Return the job that an owner's request has created already, if any.
 
         Raises:
-            RequestConflictError: if the request id was used for something else.
+            RequestConflictError: if the request id was used with another job.
         """
-        known = self._redis.get(key("request", owner, request_id)) if request_id else None
-        return self._known_request(records.text(known), request_id, request_digest) if known else None
+        job_id = self._redis.get(key("request", owner, request_id)) if request_id else None
+        return self._job_of_request(records.text(job_id), request_id, request_digest) if job_id else None
 
     def get(self, name: str) -> Job:
         """Return a job without its result.
 
         Raises:
             ValueError: if the name is malformed.
-            NotFoundError: if there is no such job.
+            NotFoundError: if the job does not exist.
         """
         job_id = parse_name("jobs", name)
         return records.job_from_fields(job_id, self._fields(job_id))
 
     def result_digest(self, name: str) -> str:
-        """Return the digest of the blob with a job's result, or an empty string."""
+        """Return the digest of the blob with a job's result, or ``""``."""
         digest = self._redis.hget(key("job", parse_name("jobs", name)), "result")
         return records.text(digest) if digest else ""
 
     def examples(self, name: str) -> list[ExamplesBlob]:
-        """Return the blobs with the examples that an evaluation kept, by rising index.
+        """Return the blobs with the examples that an evaluation kept, by ascending index.
 
         Raises:
             ValueError: if the name is malformed.
         """
-        noted = self._redis.hget(key("job", parse_name("jobs", name)), "examples")
-        return read_examples(records.text(noted)) if noted else []
+        examples = self._redis.hget(key("job", parse_name("jobs", name)), "examples")
+        return read_examples(records.text(examples)) if examples else []
 
     def files(self, name: str) -> list[StoredFile]:
         """Return the files of a job that are complete, by name.
 
         Raises:
             ValueError: if the name is malformed.
-            NotFoundError: if there is no such job.
+            NotFoundError: if the job does not exist.
         """
-        state, noted = self._redis.hmget(key("job", parse_name("jobs", name)), ["state", "files"])
+        state, files = self._redis.hmget(key("job", parse_name("jobs", name)), ["state", "files"])
         if not state:
             raise NotFoundError(f"{name} does not exist")
-        return read_files(records.text(noted)) if noted else []
+        return read_files(records.text(files)) if files else []
 
     def walk(
         self,
@@ -192,12 +192,12 @@ class JobStore:
         """Iterate over an owner's jobs in the order of their creation.
 
         Args:
-            after: only those that follow the job with this id.
-            newest_first: which way to go.
-            states: only those in one of these states; empty for all.
-            kinds: only those of one of these kinds; empty for all.
-            labels: only those that have all of these, with these values.
-            owner: who asked for them.
+            after: only jobs that follow the job with this id.
+            newest_first: whether to begin with the newest.
+            states: only jobs in one of these states; empty for all.
+            kinds: only jobs of one of these kinds; empty for all.
+            labels: only jobs that have all of these labels with these values.
+            owner: owner of the jobs.
         """
         if labels:
             return self._walk_labelled(owner, labels, states, kinds, after=after, newest_first=newest_first)
@@ -216,7 +216,7 @@ class JobStore:
         after: str,
         newest_first: bool,
     ) -> Iterator[Job]:
-        """Walk over an owner's jobs that have the rarest of some labels, without those that do not match else."""
+        """Walk over an owner's jobs that have the rarest of some labels, and filter them by all other conditions."""
         indexes = [key("jobs_labelled", owner, name, value) for name, value in labels.items()]
         index = min(indexes, key=lambda name: int(self._redis.zcard(name)))
         for job_id, fields in walk_ids(self._redis, [index], "job", after, newest_first=newest_first):
@@ -226,11 +226,11 @@ class JobStore:
                 yield job
 
     def request_cancel(self, name: str) -> Job:
-        """Ask a job to stop: one that has not started ends at once, a running one is told, an ended one is left alone.
+        """Ask a job to stop: one that has not started ends at once, an ended one stays as it is.
 
         Raises:
             ValueError: if the name is malformed.
-            NotFoundError: if there is no such job.
+            NotFoundError: if the job does not exist.
         """
         job_id = parse_name("jobs", name)
         asked = JobEvent(cancel_requested=CancelRequested())
@@ -239,11 +239,11 @@ class JobStore:
         return self.get(name)
 
     def delete(self, name: str) -> None:
-        """Delete an ended job with its events; files that nothing else refers to go a little later.
+        """Delete an ended job with its events; files that nothing else refers to are deleted a little later.
 
         Raises:
             ValueError: if the name is malformed.
-            NotFoundError: if there is no such job.
+            NotFoundError: if the job does not exist.
             StateError: if it has not ended.
         """
         status, state = self._scripts.delete("delete_job", parse_name("jobs", name))
@@ -258,7 +258,7 @@ class JobStore:
             raise NotFoundError(f"jobs/{job_id} does not exist")
         return fields
 
-    def _known_request(self, job_id: str, request_id: str, request_digest: str) -> Job:
+    def _job_of_request(self, job_id: str, request_id: str, request_digest: str) -> Job:
         fields = self._fields(job_id)
         if fields[b"request"].decode() != request_digest:
             raise RequestConflictError(f"request_id {request_id!r} was used for jobs/{job_id} with another job")
@@ -266,7 +266,7 @@ class JobStore:
 
 
 def _sent_fields(sent: Job) -> dict[str, Value]:
-    """Return what is kept of a job as it was sent; of what was left out, there is no field."""
+    """Return the record's fields of a job as it was sent; what was not sent has no field."""
     fields: dict[str, Value] = {"sent": sent.spec.SerializeToString(deterministic=True)}
     if sent.display_name:
         fields["display_name"] = sent.display_name
@@ -280,7 +280,7 @@ def _sent_fields(sent: Job) -> dict[str, Value]:
 def planned_fields(
     spec: JobSpec, *, parts: int, part_seconds: float, part_cost_s: float, stored_bytes: int
 ) -> dict[str, Value]:
-    """Return what a plan puts into a job's record; see ``JobStore.create``."""
+    """Return the record's fields of a plan; see ``JobStore.create``."""
     return {
         "spec": spec.SerializeToString(deterministic=True),
         "parts": parts,
@@ -308,7 +308,7 @@ def _model_error(name: str, state: str) -> Exception:
 
 
 def _indexes(states: Collection[str], kinds: Collection[str]) -> list[str]:
-    """Return the indexes in which jobs in some states and of some kinds are; empty means all."""
+    """Return the indexes of jobs in some states and of some kinds; empty means all."""
     if kinds:
         return [key("jobs_of_kind", kind, state) for kind in kinds for state in states or STATES]
     return [key("jobs_in_state", state) for state in states] or [KEYS["jobs"]]

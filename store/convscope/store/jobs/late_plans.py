@@ -1,4 +1,4 @@
-"""Jobs that are planned late: what they do in full can be said only when the models that they need are made."""
+"""Jobs that are planned late, since their defaults depend on models that were not trained yet."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ __all__ = ["LatePlans", "UnplannedJob"]
 
 @dataclass(frozen=True, slots=True)
 class UnplannedJob:
-    """A job whose model is made, and that is to be planned.
+    """A job that can be planned now, since its model is ready.
 
     Attributes:
-        job: as it stands.
-        needed: the model that it works on, as it was when it was made.
+        job: the job.
+        needed: the model that it works on, as it was at the end of its training.
     """
 
     job: Job
@@ -30,7 +30,7 @@ class UnplannedJob:
 
 
 class LatePlans:
-    """Jobs to be planned; any number of processes may plan them, each job is planned once.
+    """Jobs that can be planned now; any number of processes may plan them, each job is planned once.
 
     Args:
         connection: Redis.
@@ -41,7 +41,7 @@ class LatePlans:
         self._scripts = Scripts(connection)
 
     def waiting(self) -> Iterator[UnplannedJob]:
-        """Yield the jobs that are to be planned, the oldest first."""
+        """Yield the jobs that can be planned now, the oldest first."""
         for job_id in sorted(map(records.text, self._redis.smembers(KEYS["unplanned"]))):
             fields = records.read_record(self._redis, key("job", job_id))
             if not fields:  # deleted meanwhile
@@ -65,23 +65,23 @@ class LatePlans:
         """Queue a job with its plan; see ``JobStore.create`` for the arguments.
 
         Returns:
-            Whether it is planned by this call: it may have been planned before, or have ended.
+            Whether this call planned it: it may have been planned before, or have ended.
         """
         fields = planned_fields(
             spec, parts=parts, part_seconds=part_seconds, part_cost_s=part_cost_s, stored_bytes=stored_bytes
         )
-        made: dict[str, Value] = {}
+        model_fields: dict[str, Value] = {}
         if model is not None:
             model.lineage.job = job.name
-            made["model"] = model.SerializeToString()
+            model_fields["model"] = model.SerializeToString()
         queued = JobEvent(queued=JobQueued()).SerializeToString()
-        done = self._run(job, queued, b"", b"", *counted(fields.items()), *counted(made.items()))
+        done = self._run(job, queued, b"", b"", *counted(fields.items()), *counted(model_fields.items()))
         if done:
             top_up_tickets(self._redis)
         return done
 
     def fail(self, job: Job, failure: Failure) -> bool:
-        """Fail a job that cannot be planned; returns whether it is this call that fails it."""
+        """Fail a job that cannot be planned; return whether this call failed it."""
         event = records.finished(JobState.JOB_STATE_FAILED, failure)
         return self._run(job, b"", event.SerializeToString(), failure.SerializeToString())
 

@@ -1,4 +1,4 @@
-"""What becomes of a part whose attempt ended without a word: it is queued again, but not for ever."""
+"""Ends attempts whose workers died: their parts are queued again, a limited number of times."""
 
 import secrets
 
@@ -17,13 +17,18 @@ __all__ = ["mark_attempt_lost", "mark_holder_lost"]
 
 
 def mark_attempt_lost(connection: redis.Redis, late: LateAttempt, cause: str) -> bool:
-    """End an attempt whose worker died or fell silent.
+    """End an attempt whose worker died or stopped responding.
 
     The part is queued again; or the job ends as cancelled if it was asked to stop and no executor computes another part
     of it, or as failed if attempts keep dying.
 
+    Args:
+        connection: Redis.
+        late: the attempt.
+        cause: what is known of its end.
+
     Returns:
-        Whether it was this attempt that held the part.
+        Whether this attempt held the part.
     """
     lost = AttemptLost(part=late.part, attempt=late.number, cause=cause)
     message = f"the worker died {MAX_DEATHS} times, last {cause}"
@@ -46,11 +51,11 @@ def mark_holder_lost(connection: redis.Redis, worker: str, device: str, cause: s
     Args:
         connection: Redis.
         worker: name of the worker.
-        device: what it computes on.
+        device: device that it computes on.
         cause: what is known of the executor's end.
 
     Returns:
-        Whether it held a part.
+        Whether the worker held a part.
     """
     Scripts(connection).run("leave", worker, device)
     connection.hdel(KEYS["kill"], worker)

@@ -1,4 +1,4 @@
-"""Jobs that a newer version of the software made, while a fleet is upgraded: what this one would ignore is refused."""
+"""Refuses jobs of a newer version, during an upgrade of a fleet, whose specs have fields that this one would ignore."""
 
 from collections.abc import Iterator
 
@@ -11,25 +11,26 @@ __all__ = ["check_understood"]
 
 
 def check_understood(spec: Message) -> None:
-    """Refuse a job whose spec has a field or a value of an enumeration that this version's contract lacks.
+    """Refuse a job whose spec has a field or an enum value that this version's contract lacks.
 
     Args:
-        spec: without map fields.
+        spec: a message without map fields.
 
     Raises:
         TooNewError: naming the first of them.
     """
-    for found in _unknown(spec):
-        raise TooNewError(found)
+    for unknown in _unknown(spec):
+        raise TooNewError(unknown)
 
 
 def _unknown(message: Message) -> Iterator[str]:
-    unknown = UnknownFieldSet(message)
-    yield from (f"field {unknown[place].field_number} of {message.DESCRIPTOR.name}" for place in range(len(unknown)))
+    fields = UnknownFieldSet(message)
+    yield from (f"field {fields[index].field_number} of {message.DESCRIPTOR.name}" for index in range(len(fields)))
     for field, value in message.ListFields():
         if field.message_type:
-            for each in [value] if isinstance(value, Message) else value:
-                yield from _unknown(each)
+            for inner in [value] if isinstance(value, Message) else value:
+                yield from _unknown(inner)
         elif field.enum_type:
             values = [value] if isinstance(value, int) else value
-            yield from (f"{field.name} {each}" for each in values if each not in field.enum_type.values_by_number)
+            defined = field.enum_type.values_by_number
+            yield from (f"{field.name} {number}" for number in values if number not in defined)

@@ -1,4 +1,4 @@
-"""Blobs on their way: written, and not referred to yet."""
+"""Blobs that an attempt has written and does not refer to yet."""
 
 import time
 
@@ -11,8 +11,8 @@ from convscope.store.redis.scripts import BlobsGone
 
 __all__ = ["PendingBlobs"]
 
-# How often it is asked whether condemned blobs are struck off, and for how long at most, in seconds. A batch is
-# deleted within a second; the collector may have died amid one, and another takes seconds to follow it.
+# How often to check whether condemned blobs are struck off, and for how long at most, in seconds. A batch is deleted
+# within a second; if the collector dies during one, its successor takes seconds to start.
 POLL_S = 0.02
 PATIENCE_S = 60.0
 
@@ -20,12 +20,12 @@ PATIENCE_S = 60.0
 class PendingBlobs:
     """Blobs that an attempt has written, kept until it refers to them.
 
-    Between the two the collector may delete a blob to which others have stopped to refer. The script that is to refer
-    to it tells, and it is written again.
+    Before that the collector may delete a blob that others no longer refer to. Then the script that would refer to it
+    reports it, and it is written again.
 
     Args:
         connection: Redis.
-        blobs: where they go.
+        blobs: the artifact store.
         batch: number of the newest batch of condemned blobs.
     """
 
@@ -41,17 +41,17 @@ class PendingBlobs:
         Raises:
             BlobError: if it cannot be stored.
         """
-        batch = self.batch  # as it was before
+        batch = self.batch  # before the write
         digest = self._blobs.put(data)
         self._data.setdefault(digest, (batch, data))
         return digest
 
     def since(self, digests: list[str]) -> int:
-        """Return the number of the newest batch when the first of these was written."""
+        """Return the number of the newest batch when the first of these blobs was written."""
         return min((self._data[digest][0] for digest in digests if digest in self._data), default=self.batch)
 
     def rewrite(self, gone: BlobsGone) -> None:
-        """Write blobs again that are deleted.
+        """Write deleted blobs again.
 
         Raises:
             BlobError: if they cannot be stored, or are not struck off in time.

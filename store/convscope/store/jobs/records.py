@@ -1,4 +1,4 @@
-"""The stored form of jobs and models, and the contract's form."""
+"""Converts stored records of jobs and models to the contract's messages."""
 
 import json
 from collections.abc import Mapping
@@ -43,25 +43,25 @@ ENDED = frozenset({JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobS
 
 
 def text(value: bytes | str) -> str:
-    """Return a reply of Redis as text; our connections leave replies as bytes, whatever their declared type."""
+    """Return a reply of Redis as text; connections return bytes, whatever the declared type."""
     return value if isinstance(value, str) else value.decode()
 
 
 def read_record(connection: redis.Redis, key: str) -> Fields:
-    """Return a record's fields, empty if there is no such record."""
+    """Return a record's fields; empty if the record does not exist."""
     return cast("Fields", connection.hgetall(key))
 
 
 def state_name(state: JobState.ValueType) -> str:
-    """Return how a job's state is stored: ``queued`` for ``JOB_STATE_QUEUED``."""
+    """Return the stored form of a job's state: ``queued`` for ``JOB_STATE_QUEUED``."""
     return JobState.Name(state).removeprefix("JOB_STATE_").lower()
 
 
 def spec_kind(spec: JobSpec) -> str:
-    """Return which kind of job a spec describes: ``train``, ``evaluate`` or ``visualize``.
+    """Return the kind of job that a spec describes: ``train``, ``evaluate`` or ``visualize``.
 
     Raises:
-        ValueError: if it has none.
+        ValueError: if the spec has no kind.
     """
     kind = spec.WhichOneof("kind")
     if kind is None:
@@ -70,12 +70,12 @@ def spec_kind(spec: JobSpec) -> str:
 
 
 def finished(state: JobState.ValueType, failure: Failure | None = None) -> JobEvent:
-    """Make a job's last event; its result is kept as a blob beside it."""
+    """Return a job's last event; its result is a separate blob."""
     return JobEvent(finished=JobFinished(state=state, failure=failure))
 
 
 def job_from_fields(job_id: str, fields: Fields) -> Job:
-    """Make the contract's job, without its result, from its record."""
+    """Convert a record to the contract's job, without its result."""
     state = JobState.Value(f"JOB_STATE_{fields[b'state'].decode().upper()}")
     job = Job(
         name=f"jobs/{job_id}",
@@ -108,7 +108,7 @@ def job_from_fields(job_id: str, fields: Fields) -> Job:
 
 
 def model_from_fields(model_id: str, fields: Fields) -> Model:
-    """Make the contract's model, without its history, from its record."""
+    """Convert a record to the contract's model, without its history."""
     model = Model.FromString(fields[b"model"])
     model.name = f"models/{model_id}"
     model.owner = fields[b"owner"].decode()
@@ -118,9 +118,9 @@ def model_from_fields(model_id: str, fields: Fields) -> Model:
 
 
 def _kind(kind: bytes) -> JobKind.ValueType:
-    """Return a kind from how it is stored; that of a job which only newer versions know is not set."""
+    """Return a kind from its stored form; unspecified for one that only newer versions know."""
     name = f"JOB_KIND_{kind.decode().upper()}"
-    return JobKind.Value(name) if name in JobKind.keys() else JobKind.JOB_KIND_UNSPECIFIED  # noqa: SIM118 - no mapping
+    return JobKind.Value(name) if name in JobKind.keys() else JobKind.JOB_KIND_UNSPECIFIED  # noqa: SIM118 - not a mapping
 
 
 def _estimate(fields: Fields) -> Estimate:

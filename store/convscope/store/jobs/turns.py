@@ -1,7 +1,7 @@
-"""How much work will be claimed before a job that is ready gets its first part, by estimate.
+"""Estimates how much work will be claimed before the first part of a ready job.
 
-What the scripts that claim decide is foretold here, roughly: priority first, then owners and their jobs by the seconds
-of work that they have had. What comes later, and executors that stay with a job for a turn, are not foreseen.
+This predicts roughly what the claiming script decides: priority first, then owners and their jobs by the seconds of
+work that they have had. Later jobs, and executors that stay with a job for a turn, are not predicted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ __all__ = ["Ahead", "ahead_of"]
 # From the first to be claimed to the last.
 PRIORITIES: Final = ("high", "normal", "low")
 
-# Jobs of one owner that are looked at; further ones are not counted.
+# Most jobs of an owner to read; further ones are not counted.
 MOST_JOBS: Final = 1_000
 
 
@@ -43,7 +43,7 @@ class _Ready:
         job_id: its id.
         had: seconds of work that it has had, by the owner's clock.
         cost: seconds of a part, by estimate.
-        left: parts that are to be had.
+        left: parts that are ready.
     """
 
     job_id: str
@@ -52,13 +52,13 @@ class _Ready:
     left: int
 
     def until(self, had: float) -> Ahead:
-        """Return what it gets until it has had more than so many seconds."""
+        """Return the work that it gets until it has had more than ``had`` seconds."""
         parts = min(self.left, int(max(0.0, had - self.had) / self.cost) + 1)
         return Ahead(parts, parts * self.cost)
 
 
 def ahead_of(connection: redis.Redis, job: Job) -> Ahead:
-    """Return what will be claimed before a job's first part by the workers that may take it."""
+    """Return the work that will be claimed before a job's first part by the workers that may take it."""
     priority = Priority.Name(job.priority).removeprefix("PRIORITY_").lower()
     device = Device.Name(job.device).removeprefix("DEVICE_").lower()
     devices = ("any", "cpu", "gpu") if device == "any" else ("any", device)
@@ -76,7 +76,7 @@ def ahead_of(connection: redis.Redis, job: Job) -> Ahead:
         ),
         Ahead(),
     )
-    # While the owner's other jobs get theirs, the other owners get as much.
+    # While the owner's other jobs get their parts, the other owners get as much work.
     return sum(_others(connection, priority, devices, job.owner, owner_had + mine.seconds), ahead + mine)
 
 
@@ -84,13 +84,13 @@ def _more_urgent(connection: redis.Redis, priority: str, devices: Sequence[str])
     names = [f"{urgent}:{device}" for urgent in PRIORITIES[: PRIORITIES.index(priority)] for device in devices]
     if not names:
         return Ahead()
-    values = connection.hmget(KEYS["backlog"], [f"{what}:{name}" for what in ("parts", "seconds") for name in names])
+    values = connection.hmget(KEYS["backlog"], [f"{unit}:{name}" for unit in ("parts", "seconds") for name in names])
     numbers = [float(value or 0) for value in values]
     return Ahead(round(sum(numbers[: len(names)])), sum(numbers[len(names) :]))
 
 
 def _others(connection: redis.Redis, priority: str, devices: Sequence[str], owner: str, had: float) -> Iterable[Ahead]:
-    """Yield what each of the other owners gets until it has had as much."""
+    """Yield the work that each other owner gets until it has had as much."""
     scores: dict[str, float] = {}
     for device in devices:
         pairs = cast(
@@ -111,7 +111,7 @@ def _others(connection: redis.Redis, priority: str, devices: Sequence[str], owne
 
 
 def _ready(connection: redis.Redis, priority: str, devices: Sequence[str], owner: str) -> list[_Ready]:
-    """Return an owner's ready jobs, those that have had least."""
+    """Return an owner's ready jobs, those first that have had the least work."""
     pairs: list[tuple[bytes, float]] = []
     for device in devices:
         name = key("ready_jobs", priority, device, owner)
@@ -123,6 +123,6 @@ def _ready(connection: redis.Redis, priority: str, devices: Sequence[str], owner
         replies: list[Any] = pipeline.execute()
     jobs = []
     for (job_id, had), (cost, parts, begun), returned in zip(pairs, replies[::2], replies[1::2], strict=True):
-        if cost is not None:  # it is still there
+        if cost is not None:  # else it was deleted meanwhile
             jobs.append(_Ready(text(job_id), had, max(float(cost), 1e-6), int(parts) - int(begun) + returned))
     return jobs

@@ -13,7 +13,7 @@ __all__ = ["waiting_reason"]
 
 
 def waiting_reason(connection: redis.Redis, job: Job) -> Waiting | None:
-    """Return why a job waits as of now; None if it does not."""
+    """Return why a job waits now; None if it does not wait."""
     if job.state == JobState.JOB_STATE_WAITING:
         return job.waiting
     if job.state != JobState.JOB_STATE_QUEUED:

@@ -13,11 +13,11 @@ __all__ = ["await_redis", "connect_patiently", "connect_promptly"]
 
 log = logging.getLogger(__name__)
 
-# How long a caller who waits for an answer is kept waiting for Redis, in seconds.
+# How long to wait for Redis while a caller waits for an answer, in seconds.
 PROMPT_TIMEOUT_S = 2.0
 
-# A connection that is silent for so long while a reply is due is given up, in seconds. RQ waits for work for 1 s at a
-# time and wants 10 s more.
+# How long a connection may be silent while a reply is due, in seconds. RQ waits for work for 1 s at a time and requires
+# 10 s more.
 SILENCE_S = 11.0
 
 # Workers outlast a restart of Redis: up to ten minutes of retries at most two seconds apart.
@@ -25,12 +25,12 @@ PATIENT_RETRIES = 300
 
 
 def connect_promptly(url: str, *, timeout_s: float = PROMPT_TIMEOUT_S, retries: int = 2) -> redis.Redis:
-    """Connect for answering requests: a Redis that is absent or takes no writes is an error within seconds.
+    """Connect to answer requests: a Redis that is away or refuses writes is an error within seconds.
 
     Args:
         url: ``redis://``, ``rediss://`` or ``unix://``.
         timeout_s: seconds for a connection, and for a reply.
-        retries: how often a command that failed is tried again.
+        retries: how often to repeat a failed command.
     """
     return redis.Redis.from_url(
         url,
@@ -41,7 +41,7 @@ def connect_promptly(url: str, *, timeout_s: float = PROMPT_TIMEOUT_S, retries: 
 
 
 def connect_patiently(url: str) -> redis.Redis:
-    """Connect for long work: a Redis that is absent or takes no writes is waited for."""
+    """Connect for long work: wait for a Redis that is away or refuses writes."""
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=PROMPT_TIMEOUT_S,
@@ -51,7 +51,7 @@ def connect_patiently(url: str) -> redis.Redis:
 
 
 def await_redis(url: str) -> None:
-    """Wait until Redis answers, and say so in the log if it does not at once."""
+    """Wait until Redis answers, and log it if it does not answer at once."""
     with contextlib.closing(connect_promptly(url)) as connection:
         while True:
             try:

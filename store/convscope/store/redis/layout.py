@@ -1,4 +1,4 @@
-"""How records are laid out in Redis: a Redis that another layout's version wrote is not touched."""
+"""The layout of records in Redis: a Redis with records in another layout is not touched."""
 
 import redis
 
@@ -9,33 +9,33 @@ from convscope.store.redis.scripts import Scripts, listed
 
 __all__ = ["LAYOUT", "check_layout", "layout_fault"]
 
-# Number of the layout that this version reads and writes; 0.1 had the first one, and did not say so. It is raised with
-# every field that records must have, and with every change of a stored message or of an index's key.
+# Number of the layout that this version reads and writes; version 0.1 had the first one, and did not store its number.
+# Raise it with every new required field of records, and with every change of a stored message or of an index's key.
 LAYOUT = 4
 
-# Any of these is there as soon as there are records, whatever the layout.
+# Keys one of which exists as soon as there are records, in any layout.
 RECORDS = (KEYS["jobs"], KEYS["models"], KEYS["references"], "convscope:active")
 
 
 def check_layout(connection: redis.Redis) -> None:
-    """Refuse a Redis whose records are laid out in another way; an empty one gets its deployment's id.
+    """Refuse a Redis whose records have another layout; give an empty one its deployment's id.
 
     Raises:
         LayoutError: saying what to do.
-        redis.RedisError: if it does not answer or takes no writes.
+        redis.RedisError: if it does not answer or refuses writes.
     """
-    status, *found = Scripts(connection).run("identify", new_id(), LAYOUT, *listed(RECORDS))
+    status, *stored = Scripts(connection).run("identify", new_id(), LAYOUT, *listed(RECORDS))
     if status == b"layout":
-        raise LayoutError("; ".join(_explain(found[0].decode())))
+        raise LayoutError("; ".join(_explain(stored[0].decode())))
 
 
 def layout_fault(connection: redis.Redis) -> tuple[str, str]:
-    """Return what is wrong with the layout of records, and what to do; empty if nothing is. Changes nothing."""
+    """Return what is wrong with the layout of records, and what to do; empty if it is right. Changes nothing."""
     layout = connection.hget(KEYS["deployment"], "layout")
     if layout is None:
         return _explain("") if connection.exists(*RECORDS) else ("", "")
-    told = layout if isinstance(layout, str) else layout.decode()
-    return _explain(told) if told != str(LAYOUT) else ("", "")
+    stored = layout if isinstance(layout, str) else layout.decode()
+    return _explain(stored) if stored != str(LAYOUT) else ("", "")
 
 
 def _explain(layout: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What a Redis must be like to be trusted with jobs."""
+"""Checks that a Redis can be trusted with jobs."""
 
 from typing import Any, Final, cast
 
@@ -8,14 +8,14 @@ from convscope.store.errors import StoreError
 
 __all__ = ["PolicyError", "check_policy"]
 
-# The oldest version that has what the scripts use: effects of scripts that ask for the time, options of SET and ZADD.
+# The oldest version with the features that scripts use: replication by effects, options of SET and ZADD.
 OLDEST: Final = (6, 2)
 
 
 class PolicyError(StoreError):
     """This Redis cannot be used.
 
-    It is a cluster or too old, has no such database, or would throw records away when its memory is full.
+    It is a cluster or too old, lacks the database, or would evict records when its memory is full.
     """
 
 
@@ -23,10 +23,10 @@ def check_policy(connection: redis.Redis) -> None:
     """Refuse a Redis Cluster, one that is too old, one without the database, and one that may evict keys.
 
     Raises:
-        PolicyError: saying what to use, or how to set it.
+        PolicyError: saying what to use, or which setting to change.
         redis.RedisError: if it does not answer.
     """
-    server, cluster, memory = _told(connection)
+    server, cluster, memory = _read_info(connection)
     if cluster.get("cluster_enabled") or server.get("redis_mode") == "cluster":
         raise PolicyError(
             "Redis runs as a cluster, where no script may change several jobs' records at once; use one primary, with "
@@ -43,8 +43,8 @@ def check_policy(connection: redis.Redis) -> None:
         )
 
 
-def _told(connection: redis.Redis) -> list[dict[str, Any]]:
-    """Return what Redis tells of itself as server, cluster and memory."""
+def _read_info(connection: redis.Redis) -> list[dict[str, Any]]:
+    """Return the sections server, cluster and memory of Redis' INFO."""
     # From INFO, since hosted servers often forbid CONFIG.
     with connection.pipeline(transaction=False) as pipeline:
         for section in ("server", "cluster", "memory"):
@@ -52,7 +52,7 @@ def _told(connection: redis.Redis) -> list[dict[str, Any]]:
         try:
             return cast("list[dict[str, Any]]", pipeline.execute())
         except redis.ResponseError as error:
-            # A cluster says this, too: it has the database 0 alone.
+            # A cluster reports this, too: it has only database 0.
             if "DB index" in str(error) or "SELECT is not allowed" in str(error):
                 raise PolicyError(
                     f"Redis has no database of the number in CONVSCOPE_REDIS_URL ({error}); use a smaller number, such "
@@ -62,6 +62,6 @@ def _told(connection: redis.Redis) -> list[dict[str, Any]]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return the parts of a version; one that is not told counts as new enough."""
-    found = tuple(int(part) for part in version.split(".") if part.isdecimal())
-    return found or OLDEST
+    """Return the parts of a version; an unknown version counts as new enough."""
+    numbers = tuple(int(part) for part in version.split(".") if part.isdecimal())
+    return numbers or OLDEST

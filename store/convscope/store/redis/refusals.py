@@ -1,4 +1,4 @@
-"""A Redis that answers but takes no writes is treated as one that is away: who waits for one waits for the other."""
+"""Treats a Redis that answers but refuses writes as one that is away: the same callers wait for both."""
 
 import re
 from collections.abc import Callable
@@ -14,29 +14,29 @@ __all__ = ["PatientRetry", "WritesRefusedError", "check_writes"]
 
 T = TypeVar("T")
 
-# Of errors that say so by their class, Redis' own word for them is not in the text.
+# Redis' code for errors whose class replaces the code in their text.
 CLASSES = {
     exceptions.ReadOnlyError: "READONLY",
     exceptions.OutOfMemoryError: "OOM",
     exceptions.MasterDownError: "MASTERDOWN",
 }
 
-# How the others begin, and what a script reports that was refused: "Error running script ...: -READONLY You can't ..."
-WORDED = re.compile(r"(?:^|[ :]-?)((?:READONLY|OOM|MASTERDOWN|MISCONF|NOREPLICAS) .*)", re.DOTALL)
+# The code of other errors, also within the error of a script: "Error running script ...: -READONLY You can't ..."
+CODED = re.compile(r"(?:^|[ :]-?)((?:READONLY|OOM|MASTERDOWN|MISCONF|NOREPLICAS) .*)", re.DOTALL)
 
 
 class WritesRefusedError(redis.ConnectionError):
-    """Redis is a replica, out of memory, cannot save to its disk, or has too few replicas: it takes no writes."""
+    """Redis refuses writes: it is a replica, out of memory, cannot save to its disk, or has too few replicas."""
 
 
 class PatientRetry(Retry):
-    """Tries again as well while Redis takes no writes."""
+    """Retries while Redis refuses writes, too."""
 
     def call_with_retry(self, do: Callable[[], T], *args: Any, **settings: Any) -> T:
-        """Call until it succeeds, fails otherwise, or there are no tries left.
+        """Call until it succeeds, fails for another reason, or has no retries left.
 
         Raises:
-            WritesRefusedError: if Redis takes no writes.
+            WritesRefusedError: if Redis refuses writes.
         """
 
         def translated() -> T:
@@ -51,7 +51,7 @@ class PatientRetry(Retry):
 
 
 def check_writes(connection: redis.Redis) -> None:
-    """Find out whether Redis takes writes, but for those that need more memory.
+    """Check that Redis accepts writes, except those that need more memory.
 
     Raises:
         WritesRefusedError: if it does not.
@@ -61,9 +61,9 @@ def check_writes(connection: redis.Redis) -> None:
 
 
 def _refusal(error: redis.ResponseError) -> str:
-    """Return what Redis says of why it takes no writes, "" if that is not what the error is about."""
+    """Return Redis' reason for refusing writes, ``""`` if the error is about something else."""
     for kind, word in CLASSES.items():
         if isinstance(error, kind):
             return f"{word} {error}"
-    found = WORDED.search(str(error))
-    return found[1] if found else ""
+    match = CODED.search(str(error))
+    return match[1] if match else ""

@@ -1,4 +1,4 @@
-"""Calls of the scripts inside Redis, as functions of Python values."""
+"""Calls of the scripts inside Redis, with Python values."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ __all__ = [
 
 Value = str | bytes | int | float
 
-# Those whose first lines are about one job.
+# Scripts about one job, which share ``job.lua``.
 JOB_SCRIPTS: Final = (
     "create",
     "settle",
@@ -64,20 +64,20 @@ CLAIMED: Final = (
 )
 
 
-class Refused(Exception):  # noqa: N818 - not a fault by itself: each caller says what it means
+class Refused(Exception):  # noqa: N818 - not an error by itself: callers decide
     """The attempt does not hold its part."""
 
 
-class BlobsGone(Exception):  # noqa: N818 - not a fault: the caller writes them again
-    """Blobs that were to be referred to have been deleted, or are about to be; nothing has been changed."""
+class BlobsGone(Exception):  # noqa: N818 - not an error: the caller writes them again
+    """Blobs of a write have been deleted, or are about to be; nothing has been changed."""
 
     def __init__(self, digests: Collection[str]) -> None:
         super().__init__(digests)
         self.digests = digests
 
 
-class ResultWanted(Exception):  # noqa: N818 - no fault: an answer
-    """The part is the last one of its job: it is to be ended with the job's result."""
+class ResultWanted(Exception):  # noqa: N818 - not an error: an answer
+    """The part is the last one of its job: it must be ended with the job's result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +86,13 @@ class Image:
 
     Attributes:
         number: its number in the job.
-        name: its cache key; see ``planning.ImageNames``. ``""`` if it is not to be reused.
+        cache_key: its cache key, see ``planning.CacheKeys``; ``""`` if it must not be reused.
         event: its ``image_ready``, without pixels and without the number of images so far.
-        blob: digest of the image itself; ``""`` if that is the question.
+        blob: digest of the image itself; ``""`` to look it up.
     """
 
     number: int
-    name: str
+    cache_key: str
     event: JobEvent
     blob: str = ""
 
@@ -103,11 +103,11 @@ class Claimant:
 
     Attributes:
         worker: name of its worker.
-        device: what it computes on, ``cpu`` or ``gpu``.
-        wait_ms: for how long it will wait to be woken if there is nothing, in milliseconds; 0 if it will not.
+        device: device that it computes on, ``cpu`` or ``gpu``.
+        wait_ms: how long it will wait to be woken if no part is ready, in milliseconds; 0 if it will not wait.
         last_job: id of the job that it computed last, or ``""``.
         loaded: digests of the files of the models that it has loaded.
-        environment: versions and settings that decide the bits.
+        environment: versions and settings that decide the bits of results.
     """
 
     worker: str
@@ -120,15 +120,15 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A part that an attempt holds, and all that was decided on.
+    """A part that an attempt holds.
 
     Attributes:
-        job_id: the job.
+        job_id: id of the job.
         part: number of the part, from 0.
-        number: of the attempt at it, from 1.
+        number: number of the attempt at it, from 1.
         kept: how much of the part is stored already.
         batch: number of the newest batch of condemned blobs.
-        fields: those of the job's record that ``CLAIMED`` names, as far as it has them.
+        fields: fields of the job's record that ``CLAIMED`` names, if it has them.
     """
 
     job_id: str
@@ -141,16 +141,16 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence:
-    """What a write of an attempt is checked by.
+    """What the scripts check before an attempt's write.
 
     Attributes:
-        job_id: the job.
+        job_id: id of the job.
         part: the attempt's part.
-        nonce: the attempt's.
-        token: names this write, so that it is done once however often it is sent.
-        before: token of the attempt's write before, which Redis must know; ``""`` for others than the attempt.
+        nonce: the attempt's nonce.
+        token: identifies this write, which is applied once however often it is sent.
+        before: token of the attempt's previous write, which Redis must know; ``""`` if another process writes.
         since: number of the newest batch of condemned blobs when the first of the new blobs was written.
-        new_blobs: digests that the write refers to, all of them.
+        new_blobs: all digests that the write refers to.
     """
 
     job_id: str
@@ -170,16 +170,16 @@ class Fence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """What an attempt reports.
+    """A report of an attempt.
 
     Attributes:
         kept: how much of its part is stored; None if that does not change.
-        further: whether the attempt got further, so that deaths before it count no more.
+        further: whether the attempt made progress, which resets the count of deaths.
         fields: fields of the record to set.
-        blobs: digests that the job refers to from now on, besides those of its events, images and candidates.
-        dropped: digests that the job refers to no longer.
+        blobs: digests that the job refers to from now on, in addition to those of its events, images and candidates.
+        dropped: digests that the job no longer refers to.
         events: events to append, each with the digest of its blob or ``""``.
-        model: id of the model whose images these are.
+        model: id of the images' model.
         images: images to append.
         candidates: candidates to note for images that the job lacks.
     """
@@ -196,23 +196,24 @@ class Write:
 
     @property
     def new_blobs(self) -> list[str]:
-        """Digests that the write refers to, all of them."""
+        """All digests that the write refers to."""
         named = [blob for _, blob in self.events] + [image.blob for image in self.images]
-        return [blob for blob in (*self.blobs, *named, *(each.blob for each in self.candidates)) if blob]
+        return [blob for blob in (*self.blobs, *named, *(candidate.blob for candidate in self.candidates)) if blob]
 
     @property
     def arguments(self) -> list[Value]:
         """The arguments of the script, after those of the fence."""
-        found: list[Value] = ["" if self.kept is None else self.kept, int(self.further), *counted(self.fields.items())]
-        found += [*listed(self.blobs), *listed(self.dropped)]
-        found += counted((event.SerializeToString(), blob) for event, blob in self.events)
-        found += [self.model, len(self.images)]
+        values: list[Value] = ["" if self.kept is None else self.kept, int(self.further)]
+        values += counted(self.fields.items())
+        values += [*listed(self.blobs), *listed(self.dropped)]
+        values += counted((event.SerializeToString(), blob) for event, blob in self.events)
+        values += [self.model, len(self.images)]
         for image in self.images:
-            found += [image.number, image.name, image.event.SerializeToString(), image.blob]
-        found.append(len(self.candidates))
-        for each in self.candidates:
-            found += [each.number, each.first, each.restarts, each.blob]
-        return found
+            values += [image.number, image.cache_key, image.event.SerializeToString(), image.blob]
+        values.append(len(self.candidates))
+        for candidate in self.candidates:
+            values += [candidate.number, candidate.first, candidate.restarts, candidate.blob]
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +236,15 @@ class AttemptEnd:
     """How an attempt ends.
 
     Attributes:
-        how: the part is done; it is, and brings the job's result; it is given back; lost with its worker; stopped as it
-            was asked to; or the job failed.
-        lost: the event that tells of a loss.
-        failure: why the job failed, or will have if this was one death too many.
+        how: whether the part is done, done with the job's result, released, lost with its worker, stopped as requested,
+            or failed with its job.
+        lost: the event of a loss.
+        failure: why the job failed, or fails if this was one death too many.
         result: digest of the job's result, needed for the last part.
         fields: fields of the job's record to set with the result.
-        blobs: digests that the job refers to besides its result.
-        made: fields to set of the model that the job makes.
-        made_blobs: digests that this model refers to.
+        blobs: digests that the job refers to in addition to its result.
+        model_fields: fields to set of the model that the job trains.
+        model_blobs: digests that this model refers to.
     """
 
     how: Literal["done", "result", "released", "lost", "stopped", "failed"]
@@ -252,13 +253,13 @@ class AttemptEnd:
     result: str = ""
     fields: Mapping[str, Value] = field(default_factory=dict)
     blobs: Sequence[str] = ()
-    made: Mapping[str, Value] = field(default_factory=dict)
-    made_blobs: Sequence[str] = ()
+    model_fields: Mapping[str, Value] = field(default_factory=dict)
+    model_blobs: Sequence[str] = ()
 
     @property
     def new_blobs(self) -> list[str]:
-        """Digests that the end refers to, all of them."""
-        return [blob for blob in (self.result, *self.blobs, *self.made_blobs) if blob]
+        """All digests that the end refers to."""
+        return [blob for blob in (self.result, *self.blobs, *self.model_blobs) if blob]
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,7 @@ class EndedAttempt:
     Attributes:
         sequence: number of its latest event.
         cancel_requested: whether it is asked to stop.
-        state: as it is stored.
+        state: its state, as it is stored.
     """
 
     sequence: int
@@ -299,7 +300,7 @@ class Scripts:
         self._redis = connection
 
     def run(self, name: str, *arguments: Value) -> Any:
-        """Run a script by its file's name; returns what Redis returns."""
+        """Run the script in a file of this name; return Redis' reply."""
         text, digest = _script(name)
         try:
             return self._redis.evalsha(digest, 0, *arguments)
@@ -307,13 +308,13 @@ class Scripts:
             return self._redis.eval(text, 0, *arguments)
 
     def claim(self, claimant: Claimant, *, nonce: str, lease_ms: int, slack_s: float) -> Claim | None:
-        """Take the part that is next for an executor, or None if there is nothing.
+        """Claim the next part for an executor; None if there is none.
 
         Args:
-            claimant: who asks.
-            nonce: drawn for this claim; one that is sent again is answered alike.
-            lease_ms: how long the attempt is believed to live without a sign of life, in milliseconds.
-            slack_s: seconds of work for which a job may be ahead of others because the executor is warm for it.
+            claimant: the executor.
+            nonce: drawn for this claim; a claim that is sent again gets the same reply.
+            lease_ms: how long the lease lasts without being renewed, in milliseconds.
+            slack_s: seconds of work by which a job may be ahead of others because the executor is warm for it.
         """
         started = AttemptStarted(worker=f"workers/{claimant.worker}", environment=claimant.environment)
         reply = self.run(
@@ -325,19 +326,19 @@ class Scripts:
         if not reply:
             return None
         job_id, part, attempt, kept, batch, *values = reply
-        found = {name: value for name, value in zip(CLAIMED, values, strict=True) if value is not None}
-        return Claim(job_id.decode(), part, attempt, kept, batch, found)
+        fields = {name: value for name, value in zip(CLAIMED, values, strict=True) if value is not None}
+        return Claim(job_id.decode(), part, attempt, kept, batch, fields)
 
     def renew(self, job_id: str, part: int, nonce: str, lease_ms: int) -> tuple[bool, bool]:
-        """Renew a lease; returns whether the attempt still holds its part, and whether the job is asked to stop."""
+        """Renew a lease; return whether the attempt still holds its part, and whether the job is asked to stop."""
         holds, cancel = self.run("renew", job_id, part, nonce, lease_ms)
         return bool(holds), bool(cancel)
 
     def write(self, fence: Fence, write: Write) -> Written:
-        """Write what an attempt reports.
+        """Write the report of an attempt.
 
         Raises:
-            Refused: if it does not hold its part.
+            Refused: if the attempt does not hold its part.
             BlobsGone: if some of its blobs must be written again.
         """
         _, sequence, cancel, batch = _accepted(self.run("write", *fence.arguments, *write.arguments))
@@ -347,22 +348,22 @@ class Scripts:
         """End an attempt's hold of its part.
 
         Args:
-            fence: the attempt's.
-            end: how.
-            events: that the job is queued again, has succeeded, was cancelled, has failed: one of them may be appended.
+            fence: the attempt's fence.
+            end: how it ends.
+            events: the job is queued again, has succeeded, was cancelled, has failed: one of them may be appended.
             most_deaths: deaths in a row that end the job.
 
         Raises:
-            NotFoundError: if there is no such job.
+            NotFoundError: if the job does not exist.
             Refused: if the attempt does not hold its part.
             BlobsGone: if some of its blobs must be written again.
-            ResultWanted: if the part is the last, and brings no result; nothing has been changed then.
+            ResultWanted: if the part is the last, and there is no result; then nothing has been changed.
         """
         arguments: list[Value] = [end.how, most_deaths, end.lost.SerializeToString() if end.lost else b""]
         arguments += [event.SerializeToString() for event in events]
         arguments += [end.failure.SerializeToString() if end.failure else b"", end.result]
         arguments += [*counted(end.fields.items()), *listed(end.blobs)]
-        arguments += [*counted(end.made.items()), *listed(end.made_blobs)]
+        arguments += [*counted(end.model_fields.items()), *listed(end.model_blobs)]
         reply = self.run("end_attempt", *fence.arguments, *arguments)
         if reply[0] == b"missing":
             raise NotFoundError(f"jobs/{fence.job_id} does not exist")
@@ -372,19 +373,19 @@ class Scripts:
         return EndedAttempt(sequence, bool(cancel), state.decode())
 
     def reuse_cached(self, fence: Fence, model: str, images: Sequence[Image]) -> set[int]:
-        """Give a job those images that are stored already; returns the numbers of those that it has then.
+        """Give a job the images that are cached; return the numbers of those of the images that it has now.
 
         Raises:
-            Refused: if the attempt does not hold the part.
+            Refused: if the attempt does not hold its part.
         """
         arguments: list[Value] = [fence.job_id, fence.part, fence.nonce, fence.token, fence.before, model]
         for image in images:
-            arguments += [image.number, image.name, image.event.SerializeToString()]
+            arguments += [image.number, image.cache_key, image.event.SerializeToString()]
         _, *numbers = _accepted(self.run("reuse_cached", *arguments))
         return set(numbers)
 
     def overdue(self, most: int) -> list[LateAttempt]:
-        """Return attempts whose lease has run out, at most so many; marks executors that do not stop to be killed."""
+        """Return up to ``most`` attempts whose lease has run out; mark executors that do not stop to be killed."""
         values = iter(self.run("overdue", most))
         groups = zip(values, values, values, values, values, strict=True)
         return [
@@ -393,14 +394,14 @@ class Scripts:
         ]
 
     def delete(self, script: Literal["delete_job", "delete_model"], identifier: str) -> tuple[str, str]:
-        """Delete a record; returns ``ok``, ``missing`` or ``state``, and the state that forbids it."""
-        status, *state = (each.decode() for each in self.run(script, identifier))
+        """Delete a record; return ``ok``, ``missing`` or ``state``, and the state that forbids it."""
+        status, *state = (value.decode() for value in self.run(script, identifier))
         return status, "".join(state)
 
 
 @cache
 def _script(name: str) -> tuple[str, str]:
-    """Return the text of a script, and the digest by which Redis knows it, which takes long to compute."""
+    """Return the text of a script, and the digest by which Redis knows it; cached, since they take long to compute."""
     text = lua.source("job", name) if name in JOB_SCRIPTS else lua.source(name)
     if name == "claim":
         text = _fields_of_start() + text
@@ -408,7 +409,7 @@ def _script(name: str) -> tuple[str, str]:
 
 
 def _fields_of_start() -> str:
-    """Return the numbers of the fields that ``claim.lua`` writes, as a table for it."""
+    """Return the numbers of the fields that ``claim.lua`` writes, as a Lua table."""
     names = ("part", "attempt", "step", "image_count")
     numbers = {name: AttemptStarted.DESCRIPTOR.fields_by_name[name].number for name in names}
     numbers["event"] = JobEvent.DESCRIPTOR.fields_by_name["attempt_started"].number

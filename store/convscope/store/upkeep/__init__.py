@@ -1,3 +1,3 @@
-"""What keeps the store in order: lost attempts, and what is not needed any more."""
+"""Upkeep of the store: lost attempts, and jobs and files that are not needed any more."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""A Redis takes an artifact store over: records are made again from manifests, then the store gets this Redis' id."""
+"""A Redis adopts an artifact store: records are restored from manifests, then the store gets this Redis' id."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ class AdoptionPlan:
     """What an adoption would do.
 
     Attributes:
-        standing: how Redis and the store stand to each other.
-        restored: manifests whose records are made again.
-        present: names of those that have a record already.
-        deleted: names of those that were deleted: they are not made again.
+        standing: whether Redis and the store belong together.
+        restored: manifests whose records are restored.
+        present: names of records that exist already.
+        deleted: names of records that were deleted: they are not restored.
         left: names or paths that are left alone, and why.
     """
 
@@ -35,7 +35,7 @@ class AdoptionPlan:
 
 
 class Adoption:
-    """Takes a store over; safe to be broken off and done again.
+    """Adopts a store; safe to interrupt and repeat.
 
     Args:
         connection: Redis.
@@ -48,7 +48,7 @@ class Adoption:
         self._models = ModelManifests(connection, blobs)
 
     def plan(self) -> AdoptionPlan:
-        """Find out what there is to be done; changes nothing.
+        """Plan an adoption; changes nothing.
 
         Raises:
             redis.RedisError: if Redis does not answer.
@@ -58,14 +58,17 @@ class Adoption:
         ready = self._models.ready()
         for name in sorted(self._models.manifests.names()):
             self._sort(plan, name, ready)
-        plan.left += [(path, "it is no manifest") for path in self._models.manifests.strangers()]
+        plan.left += [(path, "it is not a manifest") for path in self._models.manifests.strangers()]
         return plan
 
     def run(self, plan: AdoptionPlan) -> tuple[Standing, Sequence[tuple[str, str]]]:
-        """Do it.
+        """Adopt the store.
+
+        Args:
+            plan: what ``plan`` returned.
 
         Returns:
-            How Redis and the store stand to each other then, and the records that could not be made again, and why.
+            The new standing of Redis and the store, and the records that could not be restored, and why.
 
         Raises:
             LayoutError: if Redis has records of another version.
@@ -74,8 +77,8 @@ class Adoption:
             BlobError: if the artifact store does not.
         """
         check_layout(self._redis)
-        # The id changes last: until then nothing is deleted that these records point to.
-        faults = [(each.name, fault) for each in plan.restored if (fault := self._models.restore(each))]
+        # The id changes last: until then nothing is deleted that these records refer to.
+        faults = [(manifest.name, fault) for manifest in plan.restored if (fault := self._models.restore(manifest))]
         standing = self._deployment.adopt()
         self._models.keep_missing()
         return standing, faults

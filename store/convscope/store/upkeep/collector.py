@@ -1,7 +1,8 @@
 """Deletes the files of blobs that nothing refers to any more, and none that a job is about to refer to.
 
-In three steps: condemned in Redis if nothing refers to it, deleted, struck off. A writer that wants to refer to a blob
-which is condemned, or was struck off since it was written, is told so by the script, and writes it again.
+A blob that nothing refers to is condemned in Redis, then its file is deleted, then it is struck off. If a writer is
+about to refer to a condemned blob, or one that was struck off since it was written, the script refuses, and the writer
+writes the blob again.
 """
 
 import logging
@@ -20,21 +21,21 @@ __all__ = ["Collector"]
 
 log = logging.getLogger(__name__)
 
-# For how long a blob has been without references before it is condemned, in milliseconds: longer than what Redis loses
-# when its machine dies (``appendfsync everysec``), so that no reference comes back to a file that is gone.
+# How long a blob must be without references before it is condemned, in milliseconds: longer than what Redis loses when
+# its machine dies (``appendfsync everysec``), so that no reference to a deleted file comes back.
 PATIENCE_MS: Final = 5_000
 
-# Blobs that are condemned at once: as many as are deleted within a second, so that no writer waits for long.
+# Blobs to condemn at once: as many as are deleted within a second, so that no writer waits long.
 BATCH: Final = 500
 
-# Blobs that are deleted before it is asked once more whether they are still this process's. Asking and deleting
-# are two steps: a process that is stopped between them, for longer than its lock lasts, deletes so many at most.
+# Blobs to delete before checking again whether they still belong to this process. Checking and deleting are two steps:
+# a process that is stopped between them for longer than its lock lasts deletes at most this many.
 CHUNK: Final = 50
 
-# Struck blobs that are remembered.
+# How many struck blobs to remember.
 REMEMBERED: Final = 100_000
 
-# References that are taken back in one step of Redis, which does nothing else meanwhile.
+# References to release in one script, during which Redis does nothing else.
 SLICE: Final = 500
 
 
@@ -45,7 +46,7 @@ class Collector:
         connection: Redis.
         blobs: the artifact store.
         permit: called before every deletion; raises if nothing may be deleted.
-        remembered: struck blobs that are remembered; who wrote a blob before one that is forgotten writes it again.
+        remembered: number of struck blobs to remember; writers must write again blobs older than the forgotten ones.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Collector:
         self._remembered = remembered
 
     def tick(self, patience_ms: int = PATIENCE_MS) -> int:
-        """Take a slice off what was deleted, and delete the files of a batch; returns how many were deleted.
+        """Release some references of deleted records, and delete the files of a batch; return how many were deleted.
 
         Raises:
             redis.RedisError: if Redis does not answer.
@@ -72,20 +73,20 @@ class Collector:
         return self.collect(patience_ms=patience_ms)
 
     def take_apart(self) -> None:
-        """Take back all references of what was deleted."""
+        """Release all references of deleted records."""
         while self._scripts.run("take_apart", SLICE):
             pass
 
     def pardon(self) -> None:
-        """Give up what is condemned, because nothing may be deleted: those who want to refer to it must not wait."""
+        """Release condemned blobs, because nothing may be deleted: writers must not wait for them."""
         self._scripts.run("pardon")
 
     def collect(self, orphans: Collection[str] = (), patience_ms: int = PATIENCE_MS) -> int:
         """Delete the files of a batch of blobs that nothing refers to.
 
         Args:
-            orphans: digests that are stored, and to which nothing ever referred as far as is known.
-            patience_ms: for how long the others have been without references, in milliseconds.
+            orphans: digests of stored blobs that have never been referred to, as far as is known.
+            patience_ms: how long other blobs must be without references, in milliseconds.
 
         Returns:
             How many files were deleted.
@@ -107,7 +108,7 @@ class Collector:
         return len(digests)
 
     def _delete(self, batch: int, digests: Sequence[str]) -> None:
-        """Delete the files of a batch, and strike off what is deleted.
+        """Delete the files of a batch, and strike them off.
 
         Raises:
             DeletionOffError: if another process takes the batch over meanwhile; it deletes what is left.
@@ -123,9 +124,9 @@ class Collector:
             raise DeletionOffError("nothing more is deleted: another process has taken that over")
 
     def _holds(self, batch: int, digests: Sequence[str]) -> bool:
-        """Whether no other process has taken blobs of a batch over."""
+        """Return whether no other process has taken over blobs of a batch."""
         return set(self._redis.hmget(KEYS["condemned"], list(digests))) == {str(batch).encode()}
 
     def has_garbage(self) -> bool:
-        """Whether there are blobs that have lost their last reference, or records to be taken apart."""
+        """Return whether there are blobs without references, or references of deleted records to release."""
         return bool(self._redis.exists(KEYS["unreferenced"], KEYS["condemned"], KEYS["trash"]))

@@ -1,4 +1,4 @@
-"""Keeps Redis and the artifact store together: their identity, their epoch, and manifests that are missing."""
+"""Keeps Redis and the artifact store consistent: identity, epoch, and missing manifests."""
 
 import logging
 from time import monotonic
@@ -15,10 +15,10 @@ __all__ = ["Keeper"]
 
 log = logging.getLogger(__name__)
 
-# How often both sides are looked at, in seconds.
+# How often both sides are checked, in seconds.
 PERIOD_S = 60.0
 
-# How often the epoch is advanced, in seconds: a backup of Redis that is older is known as one.
+# How often the epoch is advanced, in seconds: an older backup of Redis is recognized.
 EPOCH_PERIOD_S = 300
 
 # How long to wait for Redis' disk between two tries to advance, in seconds.
@@ -26,7 +26,7 @@ RETRY_S = 0.5
 
 
 class Keeper:
-    """Any number may run.
+    """Keeps one Redis and one artifact store consistent; any number may run.
 
     Args:
         connection: Redis.
@@ -37,13 +37,13 @@ class Keeper:
         self._redis = connection
         self._manifests = ModelManifests(connection, blobs)
         self.deployment = Deployment(connection, blobs.objects)
-        self._said = ""
+        self._reported = ""
         self._next = 0.0
-        self._advancing = True  # once at first: a backup that was made before this process started is known, too
+        self._advancing = True  # once at first: a backup from before the start of this process is recognized, too
         self._deletes = False
 
     def tick(self) -> bool:
-        """Look at both sides, if it is time; returns whether things may be deleted.
+        """Check both sides, if it is time; return whether files may be deleted.
 
         Raises:
             redis.RedisError: if Redis does not answer.
@@ -54,13 +54,13 @@ class Keeper:
         try:
             self._deletes = self._keep()
         except (BlobError, LayoutError, DeletionOffError) as error:
-            self._say(str(error))
+            self._report(str(error))
         return self._deletes
 
     def _keep(self) -> bool:
         before = self.deployment.redis_side().epoch
         standing = self.deployment.join(writes=bool(self._redis.zcard(KEYS["leases"])))
-        self._say("" if standing.deletes else f"nothing is deleted: {standing}")
+        self._report("" if standing.deletes else f"nothing is deleted: {standing}")
         if not standing.deletes:
             return False
         if written := self._manifests.keep_missing():
@@ -73,8 +73,8 @@ class Keeper:
         self._advancing = False
         return True
 
-    def _say(self, reason: str) -> None:
-        """Tell once why nothing is deleted, and once that it is over."""
-        if reason != self._said:
+    def _report(self, reason: str) -> None:
+        """Log once why nothing is deleted, and once that this has ended."""
+        if reason != self._reported:
             log.warning("%s", reason or "Redis and the artifact store belong together again")
-        self._said = reason
+        self._reported = reason

@@ -1,4 +1,4 @@
-"""What belongs to whom: both sides of a deployment, counted."""
+"""An overview of a deployment: owner, epoch and contents of Redis and of the artifact store."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, cast
@@ -14,26 +14,27 @@ from convscope.store.redis.layout import layout_fault
 
 __all__ = ["Overview", "survey_deployment"]
 
-# What a listing shows of names at most.
+# Names in a listing at most.
 MOST_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Both sides.
+    """Redis and the artifact store.
 
     Attributes:
         deletes: whether unneeded files are deleted.
         code: ``ok``, or why they are not.
         reason: the same in words.
         advice: what to do about it.
-        sweep_stopped: why the last sweep stopped, "" if it did not.
-        redis: its version, the deployment's id and epoch, numbers of its records.
-        store: its address, the deployment's id and epoch, numbers of what is in it, bytes of blobs, and guests: other
+        sweep_stopped: why the last sweep stopped, ``""`` if it did not.
+        redis: its version, the deployment's id and epoch, numbers of records.
+        store: its address, the deployment's id and epoch, numbers of files, bytes of blobs, and guests: other
             deployments that write to it.
         models_without_manifest: names of ready models, at most 20.
-        manifests_without_record: names of manifests, at most 20; a record was lost, or is another deployment's.
-        deleted_with_record: names of models whose deletion was broken off, at most 20.
+        manifests_without_record: names of manifests, at most 20; their records were lost, or belong to another
+            deployment.
+        deleted_with_record: names of models whose deletion was interrupted, at most 20.
         unreadable: names of manifests that cannot be read, and why, at most 20.
     """
 
@@ -50,12 +51,12 @@ class Overview:
     unreadable: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as what JSON can say."""
+        """Return it as values that JSON can represent."""
         return asdict(self)
 
 
 def survey_deployment(connection: redis.Redis, blobs: BlobStore) -> Overview:
-    """Look at both sides; changes nothing.
+    """Survey both sides; changes nothing.
 
     Raises:
         redis.RedisError: if Redis does not answer.

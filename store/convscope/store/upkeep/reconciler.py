@@ -1,8 +1,8 @@
-"""Puts right what deaths leave behind: attempts that fell silent, requests to stop that went unheard, lost tickets.
+"""Repairs what deaths leave behind: attempts that stopped responding, ignored requests to stop, lost tickets.
 
-It also fails jobs that run longer than they may.
+It also fails jobs that run longer than their timeouts.
 
-What a look costs follows from what runs, not from what waits; one that finds nothing is a single call.
+The cost of a round depends on what runs, not on what waits; a round without work is a single call.
 """
 
 import contextlib
@@ -25,27 +25,27 @@ __all__ = ["Reconciler"]
 
 log = logging.getLogger(__name__)
 
-# How often the leader looks, in seconds.
+# How often the leader works, in seconds.
 PERIOD_S = 0.5
 
-# How long the lead lasts without being renewed, in milliseconds. Whoever follows a dead leader looks within another
-# second, which is no pause yet.
+# How long the lead lasts without being renewed, in milliseconds. The successor of a dead leader starts within another
+# second, which is less than ``MAX_PAUSE_MS``.
 LEAD_MS = 1_500
 
-# A longer pause between two looks of whichever leader means that Redis was away, or all leaders were, in milliseconds:
-# every lease is late then, and those who compute get the time of another to say that they live.
+# A longer pause between two rounds of any leader means that Redis was away, or all leaders were, in milliseconds: then
+# all leases are late, and executors get the time of another lease to renew theirs.
 MAX_PAUSE_MS = 3_000
 
-# Attempts that are looked after in one look.
+# Most attempts to repair in one round.
 MOST_AT_ONCE = 100
 
 
 class Reconciler:
-    """Any number may run; one of them leads, the others do nothing.
+    """Reconciles the jobs of one Redis; any number may run, one of them leads, the others do nothing.
 
     Args:
         connection: Redis.
-        period_s: how often it looks, in seconds.
+        period_s: how often it works, in seconds.
         lead_ms: how long its lead lasts without being renewed, in milliseconds.
     """
 
@@ -58,7 +58,7 @@ class Reconciler:
         self._next = 0.0
 
     def tick(self) -> None:
-        """Look once, if it is time and this is the leader; to be called at least twice a second.
+        """Work once, if it is time and this is the leader; call this at least twice a second.
 
         Raises:
             redis.RedisError: if Redis does not answer.
@@ -67,22 +67,22 @@ class Reconciler:
         if now < self._next:
             return
         try:
-            if found := self._scripts.run("lead", self._token, self._lead_ms, MAX_PAUSE_MS, LEASE_MS):
-                self._look_after(*found)
+            if counts := self._scripts.run("lead", self._token, self._lead_ms, MAX_PAUSE_MS, LEASE_MS):
+                self._repair(*counts)
         finally:
             self._next = time.monotonic() + self._period_s
 
     def resign(self) -> None:
-        """Give the lead to whoever comes next."""
+        """Give up the lead."""
         with contextlib.suppress(redis.RedisError):
             if self._redis.get(KEYS["leader"]) == self._token.encode():
                 self._redis.delete(KEYS["leader"])
 
-    def _look_after(self, outrun: int, unsettled: int, overdue: int, lacking: int) -> None:
-        """Look after those of which there are any; see ``lead.lua``."""
+    def _repair(self, outrun: int, unsettled: int, overdue: int, lacking: int) -> None:
+        """Repair everything of which there is any; see ``lead.lua`` for the counts."""
         for name in fail_outrun(self._redis) if outrun else ():
             log.warning("%s ran longer than its timeout", name)
-        if unsettled or outrun:  # which may have been to make models
+        if unsettled or outrun:  # a job that timed out may have been training a model
             settle_all(self._redis)
         for late in self._scripts.overdue(MOST_AT_ONCE) if overdue else ():
             failpoint("reconcile.before_repair")

@@ -1,7 +1,7 @@
-"""Removes what nobody needs any more: ended jobs after a while, and blobs that nothing points to.
+"""Removes what is not needed any more: ended jobs after a while, and blobs without references.
 
-A blob is written before it is pointed to, so one without references may have a future: only those that were not written
-lately are removed. Whoever points to a blob must have written it within that time.
+A blob is written before its first reference, so only blobs without references that were not written recently are
+removed. A writer must refer to a blob within that time after writing it.
 """
 
 import contextlib
@@ -35,23 +35,22 @@ log = logging.getLogger(__name__)
 # How long ended jobs are kept, with their events and results.
 RETENTION = timedelta(days=30)
 
-# How long a blob may wait to be pointed to. Horses do it within a second.
+# How long a blob may wait for its first reference. Executors refer to it within a second.
 SPARED = timedelta(hours=1)
 
-# How often somebody sweeps.
+# How often the store is swept.
 PERIOD = timedelta(hours=1)
 
 MILLISECOND = timedelta(milliseconds=1)
 
-
-# For how long a process that deletes files is believed to do so without a sign of life, in seconds.
+# How long a process holds the lock for deleting files without renewing it, in seconds.
 LOCK_S = 60
 
-# How many blobs are deleted before it is asked once more whether that is right.
+# Blobs to delete before checking again whether that is allowed.
 BATCH = 500
 
-# A sweep that would remove more blobs than that which no script has taken the last reference from, and more than this
-# share of the store, is taken to be a mistake.
+# Most orphans, in number and as a share of the store, whose last reference no script has released: a sweep that would
+# remove more than both is taken to be a mistake.
 MOST_ORPHANS = 1_000
 LARGEST_SHARE = 0.1
 
@@ -61,12 +60,12 @@ class Survey:
     """What a sweep would remove.
 
     Attributes:
-        standing: how Redis and the store stood to each other when it began.
-        oldest: what was written later is not removed; by the store's clock.
-        count: blobs in the store.
-        size: of all of them, in bytes.
-        orphans: the sizes of those that would be removed, by digest.
-        dropped: how many of these had a reference that was taken back, because what pointed to them was deleted.
+        standing: whether Redis and the store belonged together when it began.
+        oldest: blobs written later are not removed; by the store's clock.
+        count: number of blobs in the store.
+        size: size of all of them, in bytes.
+        orphans: sizes of those that would be removed, in bytes, by digest.
+        dropped: how many of these had a reference that was released, because a record was deleted.
         named: those that a manifest names, with its name.
     """
 
@@ -79,10 +78,13 @@ class Survey:
     named: list[tuple[str, str]] = field(default_factory=list)
 
     def check(self, *, force: bool = False) -> None:
-        """Make sure that this is no mistake.
+        """Refuse a sweep that looks like a mistake.
+
+        Args:
+            force: whether to allow any number of orphans.
 
         Raises:
-            SweepStoppedError: if it looks like one.
+            SweepStoppedError: if it looks like a mistake.
         """
         if self.named:
             digest, name = self.named[0]
@@ -116,9 +118,9 @@ class Sweeper:
         self._lock = connection.lock(KEYS["collecting"], timeout=LOCK_S, thread_local=False)
 
     def tick(self) -> None:
-        """Delete a batch of what nothing refers to any more; sweep if that has not been done for an hour.
+        """Delete a batch of blobs that nothing refers to any more; sweep if the last sweep was an hour ago.
 
-        Where nothing may be deleted, neither is done.
+        While nothing may be deleted, do neither.
 
         Raises:
             redis.RedisError: if Redis does not answer.
@@ -145,7 +147,7 @@ class Sweeper:
             log.info("swept: %d jobs, %d blobs", removed, self._sweep(_time("sweep.spared", SPARED)))
 
     def _permit(self, since: Standing | None = None) -> None:
-        """Make sure that files may be deleted, by this process, now."""
+        """Check that this process may delete files now."""
         try:
             self._lock.reacquire()
         except LockError as error:
@@ -153,11 +155,11 @@ class Sweeper:
         self._deployment.may_delete(since)
 
     def _release(self) -> None:
-        with contextlib.suppress(LockError):  # it took so long that another process has it
+        with contextlib.suppress(LockError):  # the lock has expired, and another process has it
             self._lock.release()
 
     def expire_jobs(self, retention: timedelta = RETENTION) -> int:
-        """Delete the jobs that ended longer ago; returns how many. Models stay."""
+        """Delete the jobs that ended longer ago, but not their models; return how many."""
         now, _ = self._redis.time()
         oldest = (now - retention.total_seconds()) * 1000
         jobs = JobStore(self._redis)
@@ -172,37 +174,37 @@ class Sweeper:
 
         Args:
             spared: how long ago a blob must have been written to be removed.
-            all_ages: whether to remove blobs that were there before this Redis took the store over.
+            all_ages: whether to remove blobs from before this Redis adopted the store.
 
         Raises:
             DeletionOffError: if nothing may be deleted.
-            ManifestError: if a manifest that may name some of it cannot be read.
+            ManifestError: if a manifest that may name orphans cannot be read.
         """
         standing = self._deployment.may_delete()
         adopted = datetime.fromtimestamp(0 if all_ages else standing.redis.adopted / 1e6, UTC)
         oldest = self._blobs.objects.now() - spared
-        found = Survey(standing, oldest)
+        survey = Survey(standing, oldest)
         for batch in self._blobs.stored():
-            found.count += len(batch)
-            found.size += sum(blob.size for blob in batch)
+            survey.count += len(batch)
+            survey.size += sum(blob.size for blob in batch)
             old = {blob.digest: blob for blob in batch if adopted <= blob.written <= oldest}
             for digest in self._unreferenced(list(old)):
-                found.orphans[digest] = old[digest].size
-        found.dropped = self._count_dropped(found.orphans)
-        found.named = self._named(found.orphans)
-        return found
+                survey.orphans[digest] = old[digest].size
+        survey.dropped = self._count_dropped(survey.orphans)
+        survey.named = self._named(survey.orphans)
+        return survey
 
     def sweep(self, spared: timedelta = SPARED, *, all_ages: bool = False, force: bool = False) -> int:
-        """Remove the blobs that nothing points to and that were not written lately; returns how many.
+        """Remove the blobs without references that were not written recently; return how many.
 
         Args:
             spared: how long ago a blob must have been written to be removed.
-            all_ages: whether to remove blobs that were there before this Redis took the store over.
-            force: whether to remove them however many they are.
+            all_ages: whether to remove blobs from before this Redis adopted the store.
+            force: whether to remove any number of them.
 
         Raises:
             DeletionOffError: if nothing may be deleted, or not any more.
-            SweepStoppedError: if what is to be removed looks as if it were needed; nothing has been removed then.
+            SweepStoppedError: if the orphans seem to be needed; then nothing has been removed.
         """
         if not self._lock.acquire(blocking=True, blocking_timeout=LOCK_S):
             raise DeletionOffError("nothing is deleted: another process deletes files; try again later")
@@ -214,41 +216,41 @@ class Sweeper:
 
     def _sweep(self, spared: timedelta, *, all_ages: bool = False, force: bool = False) -> int:
         try:
-            found = self.survey(spared, all_ages=all_ages)
-            found.check(force=force)
+            survey = self.survey(spared, all_ages=all_ages)
+            survey.check(force=force)
         except (SweepStoppedError, ManifestError) as error:
             self._redis.hset(KEYS["deployment"], "stopped", str(error))
             raise SweepStoppedError(str(error)) from error
         self._redis.hdel(KEYS["deployment"], "stopped")
         removed = 0
-        for batch in batched(found.orphans, BATCH):
-            self._permit(found.standing)
+        for batch in batched(survey.orphans, BATCH):
+            self._permit(survey.standing)
             removed += self._collector.collect(self._unreferenced(batch))
-        self._forget()
+        self._forget_cached()
         return removed
 
     def _count_dropped(self, digests: Collection[str]) -> int:
-        """Count those that had a reference once, which was taken back."""
+        """Count those that had a reference once, which was released."""
         scores = (self._redis.zmscore(KEYS["unreferenced"], batch) for batch in batched(digests, BATCH))
         return sum(score is not None for batch in scores for score in batch)
 
     def _named(self, orphans: Collection[str]) -> list[tuple[str, str]]:
-        """Return those that a manifest names: one whose record is lost, since what a record names is referenced."""
+        """Return orphans that a manifest names, whose record must be lost: existing records refer to their files."""
         if not orphans:
             return []
         lost = self._manifests.manifests.names() - self._manifests.ready()
         named = self._manifests.manifests.named_files(lost)
         return [(digest, name) for digest, name in named if digest in orphans]
 
-    def _forget(self) -> None:
-        """Strike images off those known that no job has any more; a look-up would do so too, if one came."""
+    def _forget_cached(self) -> None:
+        """Forget cached images that no job has any more; a look-up would forget them, too."""
         for model in ModelStore(self._redis).walk():
-            known, cursor, ended = key("cached", parse_name("models", model.name)), 0, False
+            cached, cursor, ended = key("cached", parse_name("models", model.name)), 0, False
             while not ended:
-                cursor, found = cast("tuple[int, Fields]", self._redis.hscan(known, cursor, count=1_000))
-                gone = set(self._unreferenced([text(digest) for digest in found.values()]))
-                if stale := [name for name, digest in found.items() if text(digest) in gone]:
-                    self._redis.hdel(known, *stale)
+                cursor, images = cast("tuple[int, Fields]", self._redis.hscan(cached, cursor, count=1_000))
+                gone = set(self._unreferenced([text(digest) for digest in images.values()]))
+                if stale := [cache_key for cache_key, digest in images.items() if text(digest) in gone]:
+                    self._redis.hdel(cached, *stale)
                 ended = not cursor
 
     def _unreferenced(self, digests: Collection[str]) -> list[str]:
@@ -259,12 +261,12 @@ class Sweeper:
 
 
 def batched(values: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Yield values in lists of at most so many."""
+    """Yield values in lists of at most ``size``."""
     rest = iter(values)
     while batch := list(islice(rest, size)):
         yield batch
 
 
 def _time(name: str, default: timedelta) -> timedelta:
-    """Return a time that tests shorten by a failpoint."""
+    """Return a duration, which tests can shorten by a failpoint."""
     return timedelta(seconds=float(value(name, str(default.total_seconds()))))

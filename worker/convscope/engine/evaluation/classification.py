@@ -31,7 +31,7 @@ def no_progress(done: int, total: int) -> None:
 
 
 def has_classes(model: keras.Model) -> bool:
-    """Tell whether a model gives one number for each class: one that ends in a convolution, say, does not."""
+    """Return whether a model's output is one number for each class; that of a convolution, for example, is not."""
     shape = model.outputs[0].shape[1:]
     return len(shape) == 1 and None not in shape
 
@@ -124,5 +124,5 @@ def classify_all(
 
 
 def _padded(images: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
-    """Return the images and black ones up to `size`: one shape, and so one choice of kernels, for every batch."""
+    """Return the images and black ones up to ``size``: every batch has one shape, and so one choice of kernels."""
     return np.concatenate([images, np.zeros((size - len(images), *images.shape[1:]), np.float32)])

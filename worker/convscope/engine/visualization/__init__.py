@@ -1,11 +1,10 @@
-"""What every filter, unit and class of a network likes to see the most: gradient ascent on images.
+"""Feature visualization: gradient ascent on images that maximizes features and objectives.
 
-`graph` opens a model, `objectives` says what is to rise, `parameterization` what is optimized, `transforms` how it is
-looked at, `regularizers` what is held against it and `optimizers` how it moves; `ascent` climbs with these, `chunks`
-says what climbs together, `verdicts` judges, and `visualizer` brings them together.
+``objective`` says what is maximized, ``image`` what is optimized, ``ascent`` how; ``verdicts`` judges the images, and
+``visualizer`` brings these together.
 """
 
-from convscope.engine.visualization.images import FeatureImage, OptimizedImage, Spread, Trace
+from convscope.engine.visualization.images import Image, OptimizedImage, Spread, Trace
 from convscope.engine.visualization.objective.objectives import (
     Direction,
     Diversity,
@@ -22,7 +21,7 @@ __all__ = [
     "Direction",
     "Diversity",
     "Feature",
-    "FeatureImage",
+    "Image",
     "Layer",
     "Neuron",
     "Objective",

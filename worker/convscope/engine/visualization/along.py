@@ -1,4 +1,4 @@
-"""Numbers and flags of whole images, beside what has more axes."""
+"""Broadcasting of one number or flag for each image."""
 
 from typing import Any
 
@@ -7,6 +7,6 @@ import tensorflow as tf
 __all__ = ["along"]
 
 
-def along(each: Any, values: Any) -> Any:
-    """Return one number or flag for each image, [n], shaped to go along with values [n, ...]."""
-    return tf.reshape(each, [-1, *[1] * (values.shape.rank - 1)])
+def along(numbers: Any, values: Any) -> Any:
+    """Return numbers or flags of images, [n], with as many axes as values [n, ...]."""
+    return tf.reshape(numbers, [-1, *[1] * (values.shape.rank - 1)])

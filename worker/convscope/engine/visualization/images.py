@@ -1,4 +1,4 @@
-"""What a visualization gives."""
+"""Results of a visualization."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,19 @@ import numpy.typing as npt
 from convscope.engine.visualization.verdicts import Verdict
 from convscope.planning import Item
 
-__all__ = ["FeatureImage", "OptimizedImage", "Spread", "Trace"]
+__all__ = ["Image", "OptimizedImage", "Spread", "Trace"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OptimizedImage:
     """An image at some point of its ascent.
 
-    `pixels` is float32 [height, width, channels], 0 to 1. `objective` is its value at this very image, NaN if the model
-    gives no number for it. `probability` is the model's for the class it predicts; both are None where the model has no
-    classes. `iteration` counts the updates made to reach the image: 0 is the start.
+    Attributes:
+        pixels: float32 [height, width, channels], 0 to 1.
+        objective: at this image; NaN if it is not finite.
+        predicted_class: number of the class that the model predicts; None where the model has no classes.
+        probability: of that class, 0 to 1; None where the model has no classes.
+        iteration: updates made to reach the image; 0 is the start.
     """
 
     pixels: npt.NDArray[np.float32]
@@ -31,10 +34,16 @@ class OptimizedImage:
 class Trace:
     """What happened at each iteration, before its update; every array is [iterations].
 
-    `predicted_class` is int32, the others float32: its probability, the smallest and largest element of the gradient
-    by the image, 1 / (standard deviation of that gradient + 1e-8), and the objective. The first two are None where the
-    model has no classes. The gradient is that of what is maximized: the objective, through the transforms and less the
-    penalties, if there are any; at the start its own, also before a rescue, while that goes on the redirected one.
+    The gradient is that of the objective through the transforms, less the penalties; at the start the plain one, and
+    during a rescue the redirected one.
+
+    Attributes:
+        predicted_class: int32, class that the model predicts; None where the model has no classes.
+        probability: float32, of that class, 0 to 1; None where the model has no classes.
+        gradient_min: float32, smallest element of the gradient with respect to the image.
+        gradient_max: float32, largest element.
+        step_size: float32, 1 / (standard deviation of the gradient + 1e-8).
+        objective: float32.
     """
 
     predicted_class: npt.NDArray[np.int32] | None = None
@@ -47,10 +56,12 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Spread:
-    """How the restarts of a feature ended.
+    """Spread of the restarts of a feature.
 
-    `objectives` is float32 [restarts], the highest of each, NaN for one that never had any; `mean` and `deviation`
-    (population standard deviation) are of those that are numbers, NaN if there are none.
+    Attributes:
+        objectives: float32 [restarts], the highest of each restart, NaN where it never was finite.
+        mean: of the finite ones; NaN if there are none.
+        deviation: their population standard deviation; NaN if there are none.
     """
 
     objectives: npt.NDArray[np.float32]
@@ -59,14 +70,19 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FeatureImage:
-    """What a feature likes to see: the image after the last update, and the best one of all that came along.
+class Image:
+    """Images of a feature or objective: after the last update, and the best of the whole ascent.
 
-        `best` counts start and final image in; of equally good ones it is the first. `item` says what it is of and from
-    which start it came, `verdict` whether to believe it. `trace` is there if it was asked for, `spread` where the best
-    of several restarts was, `frames` (images of the way, by iteration) if they were asked for. `cut` tells whether it,
-    or one of the restarts that it is the best of, climbed in a batch that was cut for want of memory: its last bits may
-    be others than those of the same request elsewhere.
+    Attributes:
+        item: address of the image: target, feature and restart.
+        final: after the last update.
+        best: with the highest objective, start and final image included; the first one of equals.
+        trace: of the ascent, if requested.
+        verdict: whether to believe the image.
+        spread: of all restarts, where the best of several was chosen.
+        frames: intermediate images, by iteration, if requested.
+        cut: whether the batch of this image, or of a restart that it was chosen from, was cut for lack of memory: its
+            last bits may differ from those of the same request elsewhere.
     """
 
     item: Item

@@ -1,4 +1,4 @@
-"""Which of the restarts of a feature to return."""
+"""Choice among the restarts of a feature."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -9,28 +9,28 @@ import numpy as np
 import numpy.typing as npt
 
 from convscope.engine.evaluation.classification import Classifier
-from convscope.engine.visualization.images import FeatureImage, Spread
-from convscope.engine.visualization.results import Result, feature_image, seen
+from convscope.engine.visualization.images import Image, Spread
+from convscope.engine.visualization.results import Result, feature_image, prediction
 
 __all__ = ["Objectives", "all_images", "best_images", "best_of_runs"]
 
-# The highest objective of each of some restarts, float32 [restarts], NaN for one that never had any.
+# The highest objectives of restarts, float32 [restarts], NaN where one never was finite.
 Objectives: TypeAlias = npt.NDArray[np.float32]
 
 
-def all_images(found: Iterable[Result]) -> Iterator[FeatureImage]:
+def all_images(results: Iterable[Result]) -> Iterator[Image]:
     """Yield every result as an image."""
-    return (feature_image(result) for result in found)
+    return (feature_image(result) for result in results)
 
 
-def best_images(found: Iterable[Result], classify: Classifier | None) -> Iterator[FeatureImage]:
+def best_images(results: Iterable[Result], classify: Classifier | None) -> Iterator[Image]:
     """Yield, for each feature, the restart whose best image has the highest objective, with the spread of all.
 
-    Results come feature by feature. Of equally good restarts it is the first; one without a number is the worst.
+    Results come feature by feature. Of equal restarts the first is chosen; one that is not finite is the worst.
     """
-    for _, group in groupby(found, key=lambda result: result.item.feature):
+    for _, group in groupby(results, key=lambda result: result.item.feature):
         best, objectives, cut = next(group), list[float](), False
-        for result in chain([best], group):  # the others are not held: there may be a thousand, each with its frames
+        for result in chain([best], group):  # the others are not kept: there may be a thousand, with frames
             objectives.append(result.best_objective)
             best = result if _best(np.array([best.best_objective, result.best_objective], np.float32)) else best
             cut |= result.cut
@@ -40,13 +40,13 @@ def best_images(found: Iterable[Result], classify: Classifier | None) -> Iterato
 
 
 def best_of_runs(runs: Sequence[Objectives]) -> tuple[int, Spread]:
-    """Choose among the images that `best_images` found for runs of restarts which were computed apart.
+    """Choose among the best images of runs of restarts that were computed separately.
 
     Args:
         runs: the objectives of each run, from a feature's first restart to its last.
 
     Returns:
-        The run whose image is the feature's best, and the spread of all restarts: bit by bit as if they had been
+        The run whose image is the feature's best, and the spread of all restarts: bit for bit as if they had been
         computed together.
     """
     objectives = np.concatenate(runs)
@@ -55,14 +55,14 @@ def best_of_runs(runs: Sequence[Objectives]) -> tuple[int, Spread]:
 
 
 def _best(objectives: Objectives) -> int:
-    """Return the first of the highest objectives; the first of all if none is a number."""
+    """Return the place of the highest objective, the first one of equals; 0 if none is finite."""
     return int(np.argmax(np.where(np.isfinite(objectives), objectives, -np.inf)))
 
 
 def _classified(result: Result, classify: Classifier) -> Result:
-    """Classify both images in a batch of their own, so that the probability's bits do not depend on other images."""
+    """Classify both images in a separate batch, so that the probability's bits do not depend on other images."""
     predictions = classify(np.stack([result.final, result.best]))
-    return replace(result, seen=(seen(predictions, 0), seen(predictions, 1)))
+    return replace(result, predictions=(prediction(predictions, 0), prediction(predictions, 1)))
 
 
 def _spread(objectives: Objectives) -> Spread:

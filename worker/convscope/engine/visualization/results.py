@@ -1,4 +1,4 @@
-"""What climbed, as feature images: classified, judged, traced."""
+"""Results of ascents, as images that are classified, judged and traced."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,26 +9,37 @@ import numpy.typing as npt
 
 from convscope.engine.evaluation.classification import Predictions
 from convscope.engine.visualization.ascent.ascent import UNBROKEN
-from convscope.engine.visualization.ascent.climb import Climbed
+from convscope.engine.visualization.ascent.batch_ascent import AscentOutcome
 from convscope.engine.visualization.ascent.frames import Frames
-from convscope.engine.visualization.ascent.moments import Moments
-from convscope.engine.visualization.images import FeatureImage, OptimizedImage, Spread, Trace
+from convscope.engine.visualization.ascent.trace_recorder import TraceRecorder
+from convscope.engine.visualization.images import Image, OptimizedImage, Spread, Trace
 from convscope.engine.visualization.verdicts import Verdict, judge
 from convscope.planning import Item
 
-__all__ = ["Result", "Seen", "feature_image", "results", "seen"]
+__all__ = ["Prediction", "Result", "feature_image", "prediction", "results"]
 
-# The class that the model takes an image for, and its probability; None for both where the model has no classes.
-Seen: TypeAlias = tuple[int | None, float | None]
-UNSEEN: Final[Seen] = (None, None)
+# The class that the model predicts, and its probability; None for both where the model has no classes.
+Prediction: TypeAlias = tuple[int | None, float | None]
+NO_PREDICTION: Final[Prediction] = (None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Result:
-    """One image's ascent: its final and its best image, [h, w, c], objectives and iterations.
+    """One image's ascent.
 
-    `seen` is what the model takes the final and the best image for, `frames` are images of the way, `cut` tells whether
-    the batch was smaller than planned.
+    Attributes:
+        item: address of the image.
+        final: float32 [h, w, c], after the last update.
+        final_objective: of the final image.
+        final_iteration: updates of the final image.
+        best: float32 [h, w, c], with the highest objective.
+        best_objective: of the best image.
+        best_iteration: updates of the best image.
+        verdict: on the image.
+        trace: of the ascent, if requested.
+        predictions: of the model for the final and the best image.
+        frames: intermediate images.
+        cut: whether the batch was smaller than planned.
     """
 
     item: Item
@@ -40,36 +51,43 @@ class Result:
     best_iteration: int
     verdict: Verdict
     trace: Trace | None
-    seen: tuple[Seen, Seen] = (UNSEEN, UNSEEN)
+    predictions: tuple[Prediction, Prediction] = (NO_PREDICTION, NO_PREDICTION)
     frames: tuple[OptimizedImage, ...] = ()
     cut: bool = False
 
 
-def seen(predictions: Predictions, row: int) -> Seen:
-    """Return what a model takes one image of a batch for."""
+def prediction(predictions: Predictions, row: int) -> Prediction:
+    """Return the prediction for one image of a batch."""
     predicted, probability = predictions
     return int(predicted[row]), float(probability[row])
 
 
 def results(
-    climbed: Climbed,
+    outcome: AscentOutcome,
     items: Sequence[Item],
     rows: Sequence[int],
     bounds: Sequence[float | None],
-    moments: Moments | None,
+    recorder: TraceRecorder | None,
     *,
     frames: Frames | None,
     cut: bool,
 ) -> list[Result]:
-    """Return what became of the images in some rows of a batch; `items` and `bounds` are those of just these.
+    """Return the results of some rows of a batch.
 
-    `cut` tells whether the batch was smaller than planned.
+    Args:
+        outcome: of the batch.
+        items: of these rows.
+        rows: which.
+        bounds: upper bounds of the objectives of these rows; None where unknown.
+        recorder: of the batch's traces, if requested.
+        frames: of the batch, if requested.
+        cut: whether the batch was smaller than planned.
     """
-    state = climbed.state
+    state = outcome.state
     final, best = state.image.numpy(), state.best_image.numpy()
     final_objective, best_objective = _numbers(state.objective), _numbers(state.best_objective)
-    start_objective, broken = _numbers(climbed.start_objective), climbed.broken
-    best_iteration, final_iteration = state.best_iteration.numpy(), climbed.final_iteration
+    start_objective, broken = _numbers(outcome.start_objective), outcome.broken
+    best_iteration, final_iteration = state.best_iteration.numpy(), outcome.final_iteration
     return [
         Result(
             item=item,
@@ -85,10 +103,10 @@ def results(
                 pixels=best[row],
                 broken_at=None if broken[row] == UNBROKEN else int(broken[row]),
                 upper_bound=bound,
-                rescued=bool(climbed.rescued[row]),
-                without_gradient=bool(climbed.dead[row]),
+                rescued=bool(outcome.rescued[row]),
+                without_gradient=bool(outcome.dead[row]),
             ),
-            trace=moments.trace(row) if moments else None,
+            trace=recorder.trace(row) if recorder else None,
             frames=frames.of(row, int(final_iteration[row])) if frames else (),
             cut=cut,
         )
@@ -96,10 +114,10 @@ def results(
     ]
 
 
-def feature_image(result: Result, spread: Spread | None = None) -> FeatureImage:
-    """Return a result, classified, as an image."""
-    final, best = result.seen
-    return FeatureImage(
+def feature_image(result: Result, spread: Spread | None = None) -> Image:
+    """Return a classified result as an image."""
+    final, best = result.predictions
+    return Image(
         item=result.item,
         final=_optimized(result.final, result.final_objective, result.final_iteration, final),
         best=_optimized(result.best, result.best_objective, result.best_iteration, best),
@@ -111,8 +129,10 @@ def feature_image(result: Result, spread: Spread | None = None) -> FeatureImage:
     )
 
 
-def _optimized(pixels: npt.NDArray[np.float32], objective: float, iteration: int, taken_for: Seen) -> OptimizedImage:
-    predicted, probability = taken_for
+def _optimized(
+    pixels: npt.NDArray[np.float32], objective: float, iteration: int, prediction: Prediction
+) -> OptimizedImage:
+    predicted, probability = prediction
     return OptimizedImage(
         pixels=pixels,
         objective=objective,

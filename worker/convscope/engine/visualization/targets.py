@@ -1,4 +1,4 @@
-"""The targets of a model, compiled; what they have in common for all models of an architecture."""
+"""The compiled targets of a model, which all models of an architecture share."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -16,16 +16,16 @@ from convscope.planning import RenderSettings
 
 __all__ = ["Targets"]
 
-# Bounds the targets whose compiled functions are kept: those used last.
+# Bounds the targets whose compiled functions are kept: the most recently used ones.
 MOST_TARGETS: Final = 16
 
 
 class Targets:
-    """The targets of a model that were used last, with their compiled functions, which follow the model's weights.
+    """The most recently used targets of a model, with their compiled functions, which follow the model's weights.
 
     Attributes:
-        layers: those of the model, from input to output.
-        classify: tells what the model takes images for; None if the model has no classes.
+        layers: of the model, from input to output.
+        classify: predicts classes; None if the model has no classes.
 
     Raises:
         ModelFileError: if the model is not made of layers between one image and one output.
@@ -39,21 +39,29 @@ class Targets:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that the compiled functions take, in bytes, by estimate."""
+        """Estimated memory of the compiled functions, in bytes."""
         classifying = self.classify.size_bytes if self.classify else 0
-        return classifying + COMPILED_BYTES * sum(each.compiled for each in self._targets.values())
+        return classifying + COMPILED_BYTES * sum(target.compiled for target in self._targets.values())
 
     def weights_changed(self) -> None:
-        """Forget what follows from the weights' values."""
+        """Drop what was computed from the weights' values."""
         for target in self._targets.values():
             target.weights_changed()
 
     def layer(self, name: str, render: RenderSettings) -> Target:
-        """Return the features of a layer; raises ComputationError if there is no such layer with features."""
+        """Return the features of a layer.
+
+        Raises:
+            ComputationError: if there is no such layer with features.
+        """
         return self._target((name, render), lambda: layer_target(self._graph, name, render))
 
     def objective(self, name: str, objective: Objective, render: RenderSettings) -> Target:
-        """Return an objective with its name; raises ComputationError if it asks for what the model lacks."""
+        """Return an objective with a name.
+
+        Raises:
+            ComputationError: if the objective needs something that the model lacks.
+        """
         return self._target((name, objective, render), lambda: objective_target(self._graph, name, objective, render))
 
     def _target(self, key: Hashable, make: Callable[[], Target]) -> Target:

@@ -1,4 +1,4 @@
-"""Whether an image can be believed to show what its feature likes."""
+"""Verdicts on whether to believe an image."""
 
 import math
 from dataclasses import dataclass
@@ -11,21 +11,26 @@ __all__ = ["Outcome", "Verdict", "judge"]
 
 Outcome: TypeAlias = Literal["normal", "constant", "unreachable", "not_a_number"]
 
-# Pixels whose channels differ by no more are alike: a step of 8-bit grey.
+# Pixels whose channels differ by no more count as equal: a step of 8-bit grey.
 ALIKE: Final = 1 / 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What came of an ascent.
+    """Verdict on an ascent.
 
-    `outcome` is "normal" where the objective rose and the image shows something, "constant" where all pixels of the
-    best image are alike up to 1/255, "unreachable" where no image of the ascent was better than the start,
-    "not_a_number" where gradient or objective was none, at `iteration`. `upper_bound` is what no image can exceed,
-    `reached` the share of the way there from the start, 0 to 1; both are None where no bound is known. `rescued` tells
-    whether gradients were sent through inactive ReLUs; `without_gradient` whether the objective had none of its own at
-    any image. An unreachable feature without one is dead along the way, also after a rescue; with one, no step along it
-    helped: the start was the best already, or the steps were too long.
+    An unreachable feature without gradient had none at any image, also after a rescue. With a gradient, no step along
+    it helped: the start was the best already, or the steps were too long.
+
+    Attributes:
+        outcome: ``"normal"`` where the objective rose and the image shows something, ``"constant"`` where all pixels of
+            the best image are equal up to 1/255, ``"unreachable"`` where no image was better than the start,
+            ``"not_a_number"`` where gradient or objective was not finite.
+        iteration: at which gradient or objective was not finite; None if they always were.
+        upper_bound: value that no image can exceed; None where it is unknown.
+        reached: share of the way from the start to the bound, 0 to 1; None where the bound is unknown.
+        rescued: whether gradients were redirected through inactive ReLUs.
+        without_gradient: whether the plain gradient of the objective was zero at every image.
     """
 
     outcome: Outcome
@@ -46,10 +51,17 @@ def judge(
     rescued: bool = False,
     without_gradient: bool = False,
 ) -> Verdict:
-    """Judge an ascent by the objectives of its starting and best image, and the best image, [h, w, c].
+    """Judge an ascent.
 
-    `broken_at` is the iteration at which gradient or objective was no number, None if there was none; objectives that
-    are no numbers count as such even so, at iteration 0.
+    Args:
+        start: objective of the start image.
+        best: objective of the best image.
+        pixels: the best image, [h, w, c].
+        broken_at: iteration at which gradient or objective was not finite; None if they always were. If ``start`` or
+            ``best`` is not finite, it is 0.
+        upper_bound: value that no image can exceed; None if it is unknown.
+        rescued: whether gradients were redirected.
+        without_gradient: whether there was no plain gradient at any image.
     """
     if broken_at is None and not (math.isfinite(start) and math.isfinite(best)):
         broken_at = 0
@@ -68,10 +80,10 @@ def _outcome(start: float, best: float, pixels: npt.NDArray[np.float32], broken_
         return "not_a_number"
     if best <= start:
         return "unreachable"
-    return "constant" if _alike(pixels) else "normal"
+    return "constant" if _all_equal(pixels) else "normal"
 
 
-def _alike(pixels: npt.NDArray[np.float32]) -> bool:
+def _all_equal(pixels: npt.NDArray[np.float32]) -> bool:
     return bool(np.ptp(pixels, axis=(0, 1)).max() <= ALIKE)
 
 

@@ -1,4 +1,4 @@
-"""Visualizes a model in one call: the images that a service gives for the same request, bit by bit."""
+"""Visualization of a model in one call, with the same bits as a service's job."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -9,21 +9,21 @@ from convscope.engine.errors import ComputationError
 from convscope.engine.models.model_file import ModelFile
 from convscope.engine.runtime.pulse import Pulse, no_pulse
 from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization.images import FeatureImage
+from convscope.engine.visualization.images import Image
 from convscope.engine.visualization.objective.objectives import Objective
 from convscope.engine.visualization.visualizer import Visualizer
 from convscope.planning import LayerShape, objective_name
 
 __all__ = ["Features", "Layers", "Objectives", "visualize"]
 
-# All features, one, or several.
+# None: all features; one; several.
 Features: TypeAlias = int | Iterable[int] | None
-# All layers, one by name, several, or some with their features.
+# None: all layers; one by name; several; some with their features.
 Layers: TypeAlias = str | Sequence[str] | Mapping[str, Features] | None
-# Objectives, with the names that their images are listed under or without.
+# Objectives, with the names of their images or without.
 Objectives: TypeAlias = Mapping[str, Objective] | Sequence[Objective]
-# Takes each image as it is ready, its number from 1, and how many there will be.
-ImageProgress: TypeAlias = Callable[[FeatureImage, int, int], None]
+# Takes an image that is ready, its number from 1, and the number of all.
+ImageProgress: TypeAlias = Callable[[Image, int, int], None]
 
 DEFAULT: Final = VisualizeSettings()
 
@@ -37,17 +37,17 @@ def visualize(
     memory: int | None = None,
     progress: ImageProgress = lambda *_: None,
     pulse: Pulse = no_pulse,
-) -> list[FeatureImage]:
+) -> list[Image]:
     """Find the images that maximize features of layers, and objectives.
 
     Args:
         model: leads from one image through layers to one number for each class.
         layers: which layers, and which of their features; by default every feature of every layer that has any, or
             none where there are objectives.
-        settings: how.
-        objectives: what else to maximize.
-        memory: bounds what images that climb at once may take, in bytes; by default half of what the machine allows.
-        progress: called with each image as it is ready, its number from 1, and how many there will be.
+        settings: iterations, restarts, and how images are optimized.
+        objectives: objectives to maximize besides.
+        memory: bound of the memory of concurrent ascents, in bytes; by default half of what the machine allows.
+        progress: called with each image that is ready, its number from 1, and the number of all.
         pulse: called several times a second; what it raises ends the run.
 
     Returns:
@@ -56,16 +56,16 @@ def visualize(
 
     Raises:
         ModelFileError: if the model is not made of layers between one image and one output.
-        ComputationError: if the model has no such layer or feature, or the machine not the memory for one image.
+        ComputationError: if the model lacks a layer or feature, or the machine the memory for one image.
     """
     visualizer = Visualizer(model, memory)
     named = _named(objectives, visualizer.layers)
     chosen = {} if layers is None and named else _chosen(layers, visualizer.layers)
     per_feature = settings.restarts if settings.keep_all else 1
     total = per_feature * (sum(map(len, chosen.values())) + len(named))
-    images: list[FeatureImage] = []
+    images: list[Image] = []
 
-    def ready(image: FeatureImage) -> None:
+    def ready(image: Image) -> None:
         images.append(image)
         progress(image, len(images), total)
 
@@ -76,9 +76,9 @@ def visualize(
     return images
 
 
-def _chosen(layers: Layers, known: Sequence[LayerShape]) -> dict[str, list[int]]:
-    """Return the features of each layer, rising."""
-    counts = {layer.name: layer.feature_count for layer in known if layer.feature_count}
+def _chosen(layers: Layers, shapes: Sequence[LayerShape]) -> dict[str, list[int]]:
+    """Return the features of the chosen layers, in rising order."""
+    counts = {layer.name: layer.feature_count for layer in shapes if layer.feature_count}
     if layers is None:
         layers = list(counts)
     if not isinstance(layers, Mapping):

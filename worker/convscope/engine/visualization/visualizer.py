@@ -1,4 +1,4 @@
-"""Finds the images that features of a model like to see the most."""
+"""Visualization of the features and objectives of one model."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -16,10 +16,10 @@ from convscope.engine.runtime.parallel import in_order
 from convscope.engine.runtime.pulse import Pulse, no_pulse
 from convscope.engine.runtime.threads import thread_count
 from convscope.engine.settings import VisualizeSettings
-from convscope.engine.visualization.ascent.chunk_climb import ChunkClimb, Cuts
+from convscope.engine.visualization.ascent.chunk_ascent import ChunkAscent, Cuts
 from convscope.engine.visualization.ascent.chunks import ALL, chunks
 from convscope.engine.visualization.ascent.fitting import Fitting
-from convscope.engine.visualization.images import FeatureImage
+from convscope.engine.visualization.images import Image
 from convscope.engine.visualization.objective.objectives import Objective
 from convscope.engine.visualization.restarts import all_images, best_images
 from convscope.engine.visualization.target import Target
@@ -28,24 +28,26 @@ from convscope.planning import LayerShape, LayerTarget, ObjectiveTarget, TargetR
 
 __all__ = ["Ready", "Visualizer"]
 
-# Takes each image as it is ready.
-Ready: TypeAlias = Callable[[FeatureImage], None]
+# Takes an image that is ready.
+Ready: TypeAlias = Callable[[Image], None]
 
 
 class Visualizer:
-    """Visualizes features of one model; keeps what it compiles, so that one serves many requests.
+    """Visualizes features of one model, and keeps the compiled functions for further calls.
 
-    It follows the model's weights where these change, but for upper bounds, which keep to those of their first use.
+    It follows changes of the model's weights, except for upper bounds, which use the weights of their first use.
 
-    An image is a function of the model's weights, the layer and feature or the objective, the restart, the settings and
-    the number of rows, to the last bit on one kind of machine: not of what it is asked for with, nor of the number of
-    threads, nor of what is kept. Raises ModelFileError for a model that is not made of layers between one image and one
-    output.
+    To the last bit on one kind of machine, an image is a function of the model's weights, the layer and feature or the
+    objective, the restart, the settings and the number of rows; not of the rest of the request, the number of threads,
+    or the caches.
 
     Args:
-        model: a model, or its file, with which compiled functions are shared by all models of its architecture.
-        memory: bounds what images that climb at once may take, in bytes, by estimate; by default half of what the
-            machine allows. Where that is too little for `rows` images on each thread, fewer climb together.
+        model: a model, or its file; with a file, all models of its architecture share compiled functions.
+        memory: bound of the estimated memory of concurrent ascents, in bytes; by default half of what the machine
+            allows. Where that is too little for ``rows`` images on each thread, fewer are computed together.
+
+    Raises:
+        ModelFileError: for a model that is not made of layers between one image and one output.
     """
 
     def __init__(self, model: keras.Model | ModelFile, memory: int | None = None) -> None:
@@ -75,12 +77,21 @@ class Visualizer:
         ready: Ready,
         pulse: Pulse = no_pulse,
     ) -> None:
-        """Find the images of features of a layer, `rows` at a time; by default as many as planning says.
+        """Compute the images of features of a layer.
 
-        Each is handed to `ready`, in rising order of features and restarts, without duplicates. Of a feature that is
-        in `restarts` only these are computed, and the best is that of these: see `best_of_runs`. Raises
-        ComputationError if the model has no such layer, the layer no such feature, or the machine not the memory for a
-        single image. What `ready` or `pulse` raise ends the run.
+        Args:
+            layer: its name.
+            features: their numbers, in any order.
+            settings: iterations, restarts, and how images are optimized.
+            rows: images in a batch, which decide their bits; by default as many as planning says.
+            restarts: restarts to compute, by feature, where not all are; the best image is the best of these (see
+                ``best_of_runs``).
+            ready: called with each image, in rising order of features and restarts, without duplicates; an exception
+                ends the run.
+            pulse: called several times a second; an exception ends the run.
+
+        Raises:
+            ComputationError: if the model has no such layer or feature, or the machine no memory for a single image.
         """
         targets = self._targets
         target = targets.layer(layer, settings.render)
@@ -98,15 +109,16 @@ class Visualizer:
         ready: Ready,
         pulse: Pulse = no_pulse,
     ) -> None:
-        """Find the images of an objective, listed as feature 0 of `name`; the same images whatever the name.
+        """Compute the images of an objective, whose items have feature 0 and ``name``, which does not affect them.
 
-        With a diversity term all restarts must be in one batch: `rows` is their number. Else as `run`.
+        With a diversity term all restarts must be in one batch: ``rows`` is their number. For the other arguments and
+        errors see ``run``.
         """
         targets = self._targets
         target = targets.objective(name, objective, settings.render)
         layers = tuple(term.layer for _, term in objective.summands)
-        asked = ObjectiveTarget(name=name, layers=layers, divisible=target.divisible)
-        rows = rows or _planned_rows(asked, targets.layers, settings)
+        request = ObjectiveTarget(name=name, layers=layers, divisible=target.divisible)
+        rows = rows or _planned_rows(request, targets.layers, settings)
         if not target.divisible and rows != settings.restarts:
             raise ComputationError(f"{settings.restarts} diverse restarts need a batch of as many rows, not {rows}")
         self._run(target, targets.classify, [0], settings, rows=rows, restarts=restarts, ready=ready, pulse=pulse)
@@ -123,26 +135,26 @@ class Visualizer:
         ready: Ready,
         pulse: Pulse,
     ) -> None:
-        asked, count = target.checked(features), settings.restarts
+        requested, count = target.checked(features), settings.restarts
         fit = self._fitting(target, rows, count, settings.frames)
         make_room = self._model.clear_caches if isinstance(self._model, ModelFile) else None
-        work = ChunkClimb(
+        work = ChunkAscent(
             target, settings, classify, rows=rows, most_rows=fit.rows, cuts=self._cuts, make_room=make_room
         )
-        wanted = chunks(asked, of=target.features, restarts=count, rows=rows, some=restarts)
+        wanted = chunks(requested, of=target.features, restarts=count, rows=rows, some=restarts)
         target.ascent(fit.rows)
 
         def prepare() -> None:
-            # What images are judged by; where this takes too much memory, the climb that does it again is cut.
+            # For classification and verdicts; where this takes too much memory, the ascent that repeats it is cut.
             with suppress(tf.errors.ResourceExhaustedError, MemoryError):
                 if classify:
                     classify.prepare()
-                target.upper_bounds(asked[:1])
+                target.upper_bounds(requested[:1])
 
-        with closing(in_order(work, wanted, threads=fit.lanes, pulse=pulse, meanwhile=prepare)) as finished:
-            found = (result for results in finished for result in results)
+        with closing(in_order(work, wanted, threads=fit.concurrency, pulse=pulse, meanwhile=prepare)) as finished:
+            results = (result for chunk_results in finished for result in chunk_results)
             choosing = count > 1 and not settings.keep_all
-            images = best_images(found, classify) if choosing else all_images(found)
+            images = best_images(results, classify) if choosing else all_images(results)
             for image in images:
                 ready(image)
 

@@ -4,9 +4,7 @@ import numpy as np
 
 from convscope.engine.visualization import best_of_runs
 from convscope.engine.visualization.restarts import Objectives
-from convscope.store import Candidate, read_candidates
-from convscope.store.errors import BlobDamagedError, BlobError
-from convscope.store.jobs.images import ready_images
+from convscope.store import BlobDamagedError, BlobError, Candidate, read_candidates, ready_images
 from convscope.v1.visualize_pb2 import Image
 from convscope.worker.executor import convert
 from convscope.worker.executor.context import AttemptContext, CancelledError

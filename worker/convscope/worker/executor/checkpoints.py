@@ -6,9 +6,7 @@ from collections.abc import Callable
 import keras
 
 from convscope.engine import CheckpointError, Checkpoints, TrainOutcome, environment, state_to_bytes
-from convscope.store import Checkpoint
-from convscope.store.errors import BlobDamagedError
-from convscope.store.failpoints import failpoint
+from convscope.store import BlobDamagedError, Checkpoint, failpoint
 from convscope.worker.executor.context import AttemptContext
 
 __all__ = ["environments", "train_with_checkpoints"]

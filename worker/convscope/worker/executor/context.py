@@ -7,9 +7,7 @@ import redis
 
 from convscope.engine import Interruption
 from convscope.engine.runtime.caches import Caches
-from convscope.store import Attempt, BlobStore, read_log
-from convscope.store.errors import StaleAttemptError
-from convscope.store.failpoints import failpoint
+from convscope.store import Attempt, BlobStore, StaleAttemptError, failpoint, read_log
 from convscope.v1.jobs_pb2 import JobEvent
 from convscope.worker.executor.lease import LeaseKeeper
 from convscope.worker.settings import WorkerSettings

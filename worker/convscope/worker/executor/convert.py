@@ -199,7 +199,7 @@ def visualize_settings(spec: VisualizeSpec) -> settings.VisualizeSettings:
     )
 
 
-def image(computed: visualization.FeatureImage) -> Image:
+def image(computed: visualization.Image) -> Image:
     """Pack an image without name and subject, which ``addressed`` of the store adds."""
     return Image(
         restart=computed.item.restart,

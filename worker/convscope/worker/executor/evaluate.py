@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convscope.engine import evaluate, load_dataset
-from convscope.store.jobs.attachments import EXAMPLES_BYTES, Attachments, ExamplesBlob, StoredFile
+from convscope.store import EXAMPLES_BYTES, Attachments, ExamplesBlob, StoredFile
 from convscope.v1.evaluate_pb2 import EvaluateProgress
 from convscope.v1.evaluations_pb2 import Example, ListExamplesResponse
 from convscope.v1.jobs_pb2 import JobEvent, JobResult

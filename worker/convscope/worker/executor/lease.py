@@ -5,8 +5,7 @@ import threading
 
 import redis
 
-from convscope.store import Attempt, Scripts
-from convscope.store.errors import StaleAttemptError
+from convscope.store import Attempt, Scripts, StaleAttemptError
 
 __all__ = ["LeaseKeeper"]
 

@@ -17,29 +17,27 @@ from convscope.engine.runtime.memory import bound_tensorflow, default_memory, re
 from convscope.planning import OtherPlanningError
 from convscope.store import (
     Attempt,
+    BlobDamagedError,
+    BlobError,
     BlobStore,
     Claimant,
     Deployment,
     ModelManifests,
+    NotFoundError,
     Scripts,
+    StaleAttemptError,
+    StateError,
     StoreSettings,
+    TooNewError,
+    check_understood,
     connect_patiently,
     connect_promptly,
+    die_with_parent,
+    failpoint,
+    key,
     settle_waiters,
     top_up_tickets,
 )
-from convscope.store.errors import (
-    BlobDamagedError,
-    BlobError,
-    NotFoundError,
-    StaleAttemptError,
-    StateError,
-    TooNewError,
-)
-from convscope.store.failpoints import failpoint
-from convscope.store.jobs.newer import check_understood
-from convscope.store.processes import die_with_parent
-from convscope.store.redis.keys import key
 from convscope.v1.jobs_pb2 import Failure
 from convscope.worker.executor.context import AttemptContext, CancelledError, DrainedError, StopRequest
 from convscope.worker.executor.evaluate import run_evaluation

@@ -4,14 +4,20 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from convscope.engine import FeatureImage as ComputedImage
+from convscope.engine import Image as ComputedImage
 from convscope.engine import Visualizer
 from convscope.engine.runtime.pulse import Pulse
 from convscope.engine.visualization.visualizer import Ready
 from convscope.planning import CacheKeys, ImageOrder, Item, check_planning, plan_visualization
 from convscope.store import Image as StoredImage
-from convscope.store import ResultWanted, cached_interpretation, layer_shapes, visualization_request
-from convscope.store.jobs.images import addressed, ready_images
+from convscope.store import (
+    ResultWanted,
+    addressed,
+    cached_interpretation,
+    layer_shapes,
+    ready_images,
+    visualization_request,
+)
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.visualize_pb2 import Image, ImageReady, VisualizeResult, VisualizeSpec
 from convscope.worker.executor import convert
@@ -203,4 +209,4 @@ class _Job:
         whose = addressed(self.job_id, self.order, number)
         whose.cache_key = name
         event = ImageReady(image=whose, total_count=self.order.total, cached=cached)
-        return StoredImage(number=number, name=name, event=JobEvent(image_ready=event))
+        return StoredImage(number=number, cache_key=name, event=JobEvent(image_ready=event))

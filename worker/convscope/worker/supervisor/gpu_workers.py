@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-from convscope.store.processes import Child
+from convscope.store import Child
 from convscope.worker.settings import DEVICE_VARIABLE
 
 __all__ = ["run_gpu_workers"]

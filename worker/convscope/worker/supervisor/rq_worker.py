@@ -17,6 +17,7 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 
 from convscope.store import (
+    EXECUTOR_FUNCTION,
     Reconciler,
     WorkerReport,
     WorkerStore,
@@ -25,7 +26,6 @@ from convscope.store import (
     mark_holder_lost,
     queue_name,
 )
-from convscope.store.jobs.tickets import EXECUTOR_FUNCTION
 
 __all__ = ["Supervisor"]
 

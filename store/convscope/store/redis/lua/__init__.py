@@ -1,4 +1,4 @@
-"""The scripts that run inside Redis: each change of state is one of them, so that it happens whole or not at all."""
+"""The scripts that run inside Redis: every change of state is one script, and therefore atomic."""
 
 import re
 from functools import cache
@@ -9,7 +9,7 @@ from convscope.store.redis.keys import lua_table
 
 __all__ = ["source"]
 
-# A function of the files that scripts share, with its name.
+# A function in the files that scripts share, and its name.
 FUNCTION: Final = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
 
 COMMENT: Final = re.compile(r"^ *--.*\n", re.MULTILINE)
@@ -17,12 +17,12 @@ COMMENT: Final = re.compile(r"^ *--.*\n", re.MULTILINE)
 
 @cache
 def source(*names: str) -> str:
-    """Return the text of a script, with the names of keys and the shared functions that it uses in front.
+    """Return the text of a script, after the names of keys and the shared functions that it uses.
 
-    What it does not use is left out: Redis makes each function again for every call, which takes as long as commands.
+    Unused functions are left out: Redis creates every function in every call, which takes as long as commands.
 
     Args:
-        names: files that make up the script; those about a job begin with ``job``.
+        names: files that make up the script; for a script about one job the first is ``job``.
     """
     *shared, own = [
         COMMENT.sub("", (files(__name__) / f"{name}.lua").read_text(encoding="utf-8")) for name in ("prelude", *names)
@@ -32,10 +32,10 @@ def source(*names: str) -> str:
 
 
 def _without_unused(shared: str, own: str) -> str:
-    """Return shared text without the functions that neither the script nor what it uses names."""
-    functions = {found[1]: found[0] for found in FUNCTION.finditer(shared)}
+    """Return shared text without the functions that the script does not use, directly or indirectly."""
+    functions = {match[1]: match[0] for match in FUNCTION.finditer(shared)}
     used = FUNCTION.sub("", shared) + own
-    left = dict(functions)
-    while named := left.keys() & set(re.findall(r"\w+", used)):
-        used = "".join(left.pop(name) for name in named)
-    return FUNCTION.sub(lambda found: "" if found[1] in left else found[0], shared)
+    unused = dict(functions)
+    while named := unused.keys() & set(re.findall(r"\w+", used)):
+        used = "".join(unused.pop(name) for name in named)
+    return FUNCTION.sub(lambda match: "" if match[1] in unused else match[0], shared)

@@ -1,24 +1,24 @@
--- Picks the part that is next for an executor and gives it to an attempt: counts it, notes its nonce, without which every
--- write is refused, and its lease, says so in an event, and returns everything that the executor needs. If there is nothing
--- to be had the executor is noted as waiting in the same step, so that it misses nothing.
+-- Claims the next part for an executor, and begins an attempt at it: notes its number, its nonce, without which every write
+-- is refused, and its lease, appends an event, and returns everything that the executor needs. If no part is ready, the
+-- executor is noted as waiting in the same step, so that it misses nothing.
 --
 -- ARGV: worker, device, nonce, milliseconds of the lease, milliseconds for which the executor will wait or 0,
 --       id of the job that it computed last or "", digests of the files of the models that it has loaded, as one text,
---       seconds of work for which a job may be ahead of the others,
+--       seconds of work by which a job may be ahead of the others,
 --       the start of the attempt for the event, without its fields part, attempt, step and image_count
--- `STARTED`, which scripts.py puts in front, has the numbers of these fields, and of the event's field that holds the start.
--- Returns {} if there is nothing; else {job id, part, attempt, how much of the part is kept, newest batch, then the values of
+-- `STARTED`, which scripts.py prepends, has the numbers of these fields, and of the event's field that holds the start.
+-- Returns {} if no part is ready; else {job id, part, attempt, how much of the part is kept, newest batch, then the values of
 -- the record's fields that `CLAIMED` in scripts.py names}.
 local worker, device, nonce, lease_ms, wait_ms = take(), take(), take(), tonumber(take()), tonumber(take())
 local last, loaded, slack, start = take(), take(), tonumber(take()), take()
 
--- Jobs that are looked through for one whose model is loaded.
+-- Most jobs to search for one whose model is loaded.
 local LOOK = 16
 
 -- Number of the fields that an executor needs, which are read first.
 local NEEDED = 11
 
--- Turns to a job; returns what decides on its place, with the other numbers of its record, and the fields that were read.
+-- Opens a job; returns what decides its place in the ready set, with other values of its record, and the fields as read.
 local function read_job(job)
   open_job(job)
   local fields = redis.call('HMGET', record, 'parts', 'part_seconds', 'planning', 'spec', 'makes', 'needs', 'needed',
@@ -40,19 +40,19 @@ local function reply(fields, part, attempt, kept)
   return { id, tonumber(part), attempt, kept, batch, unpack(fields, 1, NEEDED) }
 end
 
--- Numbers of the attempts at a part so far, and of what is kept of it.
+-- The number of attempts at a part so far, and how much of it is kept.
 local function tried(part)
-  local found = redis.call('HMGET', parts, 'attempt:' .. part, 'kept:' .. part)
-  return tonumber(found[1] or 0), tonumber(found[2] or 0)
+  local counts = redis.call('HMGET', parts, 'attempt:' .. part, 'kept:' .. part)
+  return tonumber(counts[1] or 0), tonumber(counts[2] or 0)
 end
 
--- The first of a sorted set of this name, for any device and the executor's; returns member, score, device.
+-- The first of the sorted sets with this name, for any device and the executor's; returns member, score, device.
 local function first(name, priority, owner)
   local member, score, where
-  for _, each in ipairs({ device, 'any' }) do
-    local found = redis.call('ZRANGE', key(name, priority, each, owner), 0, 0, 'WITHSCORES')
-    if found[1] and (not score or tonumber(found[2]) < score) then
-      member, score, where = found[1], tonumber(found[2]), each
+  for _, kind in ipairs({ device, 'any' }) do
+    local lowest = redis.call('ZRANGE', key(name, priority, kind, owner), 0, 0, 'WITHSCORES')
+    if lowest[1] and (not score or tonumber(lowest[2]) < score) then
+      member, score, where = lowest[1], tonumber(lowest[2]), kind
     end
   end
   return member, score, where
@@ -84,8 +84,8 @@ local function loaded_job(priority, owner, least)
   if loaded == '' then
     return
   end
-  for _, each in ipairs({ device, 'any' }) do
-    local jobs = key('ready_jobs', priority, each, owner)
+  for _, kind in ipairs({ device, 'any' }) do
+    local jobs = key('ready_jobs', priority, kind, owner)
     for _, job in ipairs(redis.call('ZRANGEBYSCORE', jobs, '-inf', least + slack, 'LIMIT', 0, LOOK)) do
       local file = redis.call('HGET', key('job', job), 'model_file') or ''
       if file ~= '' and string.find(loaded, file, 1, true) then
@@ -95,8 +95,8 @@ local function loaded_job(priority, owner, least)
   end
 end
 
--- The job that is next, and whether it is preferred as a newcomer. One that has had nothing yet is not kept waiting by the
--- slack, but two such do not follow each other while an older one goes on, lest they make it wait for ever.
+-- The next job, and whether it is preferred as a newcomer. The slack does not delay a job that has not started, but of two
+-- such jobs in a row the second is not preferred to an older job, which could otherwise wait forever.
 local function choose(priority)
   local owner, least = first('ready_owners', priority, '')
   if not owner then
@@ -110,12 +110,12 @@ local function choose(priority)
   return warm or job, false
 end
 
--- Takes a part of the job, and charges the job and its owner for it; returns the part, and whether it came back from another
--- attempt. What the record is to have is changed in `job` only.
+-- Takes a part of the job, and charges the job and its owner for it; returns the part, and whether another attempt released
+-- it. Changes of the record are made in `job` only.
 local function take_part(job, newcomer)
   local part, left = redis.call('LPOP', returned), 0
-  local came_back = part ~= false
-  if came_back then
+  local is_returned = part ~= false
+  if is_returned then
     left = redis.call('LLEN', returned)
   else
     part = whole(job.next)
@@ -124,12 +124,12 @@ local function take_part(job, newcomer)
   left = left + job.parts - job.next
   count_offer(job, -1)
   local clocks, of_job, of_owner = key('clocks', job.priority), device .. ':jobs:' .. job.owner, 'owner:' .. job.owner
-  local noted = redis.call('HMGET', clocks, of_owner, device .. ':newcomer')
-  local owner_served = tonumber(noted[1] or 0)
+  local before = redis.call('HMGET', clocks, of_owner, device .. ':newcomer')
+  local owner_served = tonumber(before[1] or 0)
   redis.call('HSET', clocks, of_job, job.served, device .. ':owners', owner_served, of_owner, owner_served + job.cost)
   if newcomer then
     redis.call('HSET', clocks, device .. ':newcomer', '1')
-  elseif noted[2] then
+  elseif before[2] then
     redis.call('HDEL', clocks, device .. ':newcomer')
   end
   job.served = job.served + job.cost
@@ -137,23 +137,23 @@ local function take_part(job, newcomer)
   if left == 0 then
     leave_ready(job)
   end
-  return part, came_back
+  return part, is_returned
 end
 
--- Tells of the start of an attempt; returns the number and the token of the event.
-local function tell_start(job, part, attempt, kept)
-  local told = start .. number_field(STARTED.part, tonumber(part)) .. number_field(STARTED.attempt, attempt)
+-- Appends the event of an attempt's start; returns the number and the token of the event.
+local function append_start(job, part, attempt, kept)
+  local started = start .. number_field(STARTED.part, tonumber(part)) .. number_field(STARTED.attempt, attempt)
   if job.kind == 'train' then
-    told = told .. number_field(STARTED.step, tonumber(string.match(job.checkpoint or '', '^(%d+):') or 0))
+    started = started .. number_field(STARTED.step, tonumber(string.match(job.checkpoint or '', '^(%d+):') or 0))
   else
-    told = told .. number_field(STARTED.image_count, kept)
+    started = started .. number_field(STARTED.image_count, kept)
   end
-  return append_after(job.sequence, job.log_token, message_field(STARTED.event, told), '')
+  return append_after(job.sequence, job.log_token, message_field(STARTED.event, started), '')
 end
 
-local function begin_attempt(job, part, came_back)
+local function begin_attempt(job, part, is_returned)
   local before, kept = 0, 0
-  if came_back then
+  if is_returned then
     before, kept = tried(part)
   end
   local attempt = before + 1
@@ -168,7 +168,7 @@ local function begin_attempt(job, part, came_back)
   if not job.started and job.timeout then
     redis.call('ZADD', KEY.deadlines, whole(NOW + tonumber(job.timeout)), id)
   end
-  local sequence, token = tell_start(job, part, attempt, kept)
+  local sequence, token = append_start(job, part, attempt, kept)
   redis.call('HSET', record, 'next', job.next, 'served', job.served, 'running', job.running + 1, 'state', 'running',
     'started', job.started or whole(NOW), 'sequence', sequence, 'log_token', token)
   return attempt, kept
@@ -185,12 +185,12 @@ for _, priority in ipairs({ 'high', 'normal', 'low' }) do
   local next_job, newcomer = choose(priority)
   if next_job then
     local job, fields = read_job(next_job)
-    local came_back
-    part, came_back = take_part(job, newcomer)
-    return reply(fields, part, begin_attempt(job, part, came_back))
+    local is_returned
+    part, is_returned = take_part(job, newcomer)
+    return reply(fields, part, begin_attempt(job, part, is_returned))
   end
 end
-redis.call('HDEL', KEY.holders, worker) -- the attempt before is over: it is no reason any more to kill this executor
+redis.call('HDEL', KEY.holders, worker) -- its previous attempt is over, and no longer a reason to kill it
 if wait_ms > 0 then
   redis.call('ZADD', key('waiting', device), whole(NOW + wait_ms), worker)
   redis.call('HSET', KEY.warm, worker, loaded)

@@ -1,10 +1,10 @@
 -- Condemns blobs that nothing refers to, so that their files may be deleted: until they are struck off, no job or model can
--- refer to them, and then only after they were written again.
+-- refer to them, and after that only if they were written again.
 --
--- ARGV: milliseconds for which a blob must have been without references, most blobs to condemn,
+-- ARGV: how long a blob must have been without references in milliseconds, most blobs to condemn,
 --       number of further digests, which were never referred to, then each
--- Returns {number of the batch, digest of each in it}, or {}. What was not struck off comes first, alone, under a new number:
--- whoever condemned it sees by that, should it still be at it, that it has been taken over.
+-- Returns {number of the batch, digest of each in it}, or {}. Blobs that were not struck off come first, alone, under a new
+-- number, which shows the process that condemned them, if it is still running, that they have been taken over.
 local patience, most = tonumber(take()), tonumber(take())
 local due = redis.call('HKEYS', KEY.condemned)
 if #due == 0 then

@@ -1,7 +1,7 @@
--- Deletes a model that is not being trained. What may be large is left to the collector.
+-- Deletes a model that is not being trained. Values that may be large are left to the collector.
 --
 -- ARGV: model id
--- Returns {"ok"}, {"missing"}, or {"state", the one that forbids it}.
+-- Returns {"ok"}, {"missing"}, or {"state", the state that forbids it}.
 local id = take()
 local record = key('model', id)
 local state = redis.call('HGET', record, 'state')

@@ -2,17 +2,17 @@
 --
 -- ARGV: job id, part, nonce, token and the token before or "" (see write.lua),
 --       newest batch when the first of its blobs was written, number of blobs that it refers to, then each digest
---       how: "done", "result" (done, and it brings the job's result), "released" (to be queued again), "lost" (its worker
---       died), "stopped" (as it was asked to), "failed"
---       deaths in a row that are too many, event that tells of a loss,
+--       how: "done", "result" (done, with the job's result), "released" (to be queued again), "lost" (its worker died),
+--       "stopped" (as requested), "failed"
+--       deaths in a row that end the job, event of a loss,
 --       events: queued, succeeded, cancelled, failed
 --       bytes of the failure, digest of the result or "",
 --       number of fields of the record to set with the result, then for each: field, value
---       number of blobs that the job refers to besides its result, then each digest
---       number of fields of the model that the job makes, then for each: field, value
+--       number of blobs that the job refers to in addition to its result, then each digest
+--       number of fields of the model that the job trains, then for each: field, value
 --       number of blobs that this model refers to, then each digest
--- Returns {"missing"}, {"refused"}, {"gone", digests} (see write.lua), {"last"} if the part is the last one and its result is
--- wanted, for which nothing has been changed; else {"ok", sequence, cancel, state}.
+-- Returns {"missing"}, {"refused"}, {"gone", digests} (see write.lua), {"last"} if the part is the last one and the result is
+-- missing, and nothing has been changed; else {"ok", sequence, cancel, state}.
 open_job(take())
 local part, nonce, token, before, since = take(), take(), take(), take(), tonumber(take())
 
@@ -41,7 +41,7 @@ if how == 'done' and last then
 end
 redis.call('HSET', written, part, token)
 
--- Forgets the part; there is none of its fields once it needs no looking after.
+-- Deletes the part's fields, once it needs no more attempts.
 local function forget()
   for _, name in ipairs({ 'attempt', 'deaths', 'kept' }) do
     redis.call('HDEL', parts, name .. ':' .. part)
@@ -54,7 +54,7 @@ local function succeed()
   for _, digest in ipairs(take_list()) do
     add_ref(blobs, digest)
   end
-  local model = made_model()
+  local model = trained_model()
   set_fields(key('model', model))
   for _, digest in ipairs(take_list()) do
     add_ref(key('model_blobs', model), digest)
@@ -67,7 +67,7 @@ local function fail()
   end_job('failed', failed_event, '')
 end
 
-local function give_back(running)
+local function return_part(running)
   redis.call('LPUSH', returned, part)
   if running == 0 then
     set_state('queued')
@@ -76,7 +76,7 @@ local function give_back(running)
   offer(1)
 end
 
--- A record that asks for the executor to be killed is not meant for one that has come to an end by itself.
+-- A request to kill the executor does not apply to an attempt that has ended by itself.
 local function forget_holder()
   local holder = redis.call('HGET', parts, 'holder:' .. part)
   if redis.call('HGET', KEY.holders, holder) == id .. '|' .. part .. '|' .. nonce then
@@ -107,6 +107,6 @@ elseif how == 'done' or how == 'result' or how == 'stopped' or counts[3] then
 elseif how == 'lost' and redis.call('HINCRBY', parts, 'deaths:' .. part, 1) >= most_deaths then
   fail()
 else
-  give_back(running)
+  return_part(running)
 end
 return reply()

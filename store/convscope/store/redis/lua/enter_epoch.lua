@@ -3,11 +3,11 @@
 -- ARGV: id, epoch, token, number of further fields to set, then for each: field, value
 -- Returns 1 if Redis is in this epoch now, else 0.
 local id, epoch, token = take(), take(), take()
-local found = redis.call('HMGET', KEY.deployment, 'id', 'epoch', 'next_id', 'next_epoch', 'next_token')
-if found[1] == id and found[2] == epoch and not found[5] then
+local now = redis.call('HMGET', KEY.deployment, 'id', 'epoch', 'next_id', 'next_epoch', 'next_token')
+if now[1] == id and now[2] == epoch and not now[5] then
   return 1 -- another process was faster
 end
-if found[3] ~= id or found[4] ~= epoch or found[5] ~= token then
+if now[3] ~= id or now[4] ~= epoch or now[5] ~= token then
   return 0
 end
 redis.call('HSET', KEY.deployment, 'id', id, 'epoch', epoch)

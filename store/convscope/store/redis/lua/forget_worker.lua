@@ -1,7 +1,7 @@
 -- Forgets a worker that stops.
 --
 -- ARGV: worker, device
--- Returns nothing of interest.
+-- Returns 1.
 local worker, device = take(), take()
 redis.call('DEL', key('worker', worker))
 redis.call('ZREM', KEY.workers, worker)

@@ -1,10 +1,10 @@
--- Shared by the scripts about one job: put in front of each, after the prelude.
+-- Shared by the scripts about one job, and prepended to them after the prelude.
 
 local id
 -- Keys of the job.
 local record, parts, returned, written, events, images, candidates, blobs
 
--- Turns to a job.
+-- Sets the job that the functions below work on.
 local function open_job(job)
   id = job
   record, parts, returned, written = key('job', id), key('parts', id), key('returned', id), key('written', id)
@@ -12,14 +12,14 @@ local function open_job(job)
   blobs = key('job_blobs', id)
 end
 
--- The id of the model that the job makes, '' if it makes none.
-local function made_model()
+-- The id of the model that the job trains, '' if it trains none.
+local function trained_model()
   return redis.call('HGET', record, 'makes') or ''
 end
 
--- Appends an event after the one of this sequence number and token, and carries it to the watchers; returns its own, which
--- the record is to have. An empty digest means no blob; `completed` is the number of images so far, for the event of an
--- image. Its token, `link` in events.py, is a link of a chain: it depends on every event before.
+-- Appends an event after the one with this sequence number and token, and sends it to the watchers; returns its sequence
+-- number and token for the record. An empty digest means no blob; `completed` is the number of images so far, for the event
+-- of an image. The token, see `link` in events.py, depends on all events before.
 local function append_after(sequence, token, event, blob, completed)
   local time = whole(NOW)
   sequence = whole(tonumber(sequence or 0) + 1)
@@ -63,7 +63,7 @@ local function for_labels(command, ...)
   end
 end
 
--- Keeps the file of a model for as long as the job needs it, and notes what else the job needs to know of it.
+-- Keeps the files of a model as long as the job needs them, and copies the model's description.
 local function keep_model(model)
   local needed = redis.call('HMGET', model, 'file', 'history', 'model')
   redis.call('HSET', record, 'model_file', needed[1] or '', 'model_history', needed[2] or '', 'needed', needed[3])
@@ -71,7 +71,7 @@ local function keep_model(model)
   add_ref(blobs, needed[2] or '')
 end
 
--- Whether the job is planned: what it does in full was known before the model that it needs was made, if it needs one.
+-- Whether the job is planned: its defaults did not depend on a model that was not trained yet.
 local function is_planned()
   return redis.call('HEXISTS', record, 'spec') == 1
 end
@@ -94,7 +94,7 @@ local function drop_candidates(number)
   redis.call('HDEL', candidates, number)
 end
 
--- Gives the job an image, with its event, unless it has it already; returns whether it had not.
+-- Gives the job an image, with its event, unless it has it already; returns whether the image is new.
 local function add_image(number, event, blob)
   if redis.call('HSETNX', images, number, blob) == 0 then
     return false
@@ -107,27 +107,27 @@ end
 
 -- The ready set -----------------------------------------------------------------------------------------------------------
 --
--- A job with parts to be had is in a sorted set of its priority, device and owner, by its virtual time: the seconds of work
--- that it has had. Owners are in one by theirs. Who comes new begins where the one stands who was served last by the
--- executors that it asks, so that it neither waits for what others had before it nor makes them wait (start-time fair
--- queueing: Goyal, Vin and Cheng, 1996). Estimates of the work are charged when a part is claimed, and put right when it ends.
+-- A job with parts that are ready is in a sorted set of its priority, device and owner, by its virtual time: the seconds of
+-- work that it has had. Owners are in another one by theirs. A new job or owner begins at the virtual time of the one that
+-- the same executors served last, so that it neither waits for work that others had before nor makes them wait (start-time
+-- fair queueing: Goyal, Vin and Cheng, 1996). Estimates are charged when a part is claimed, and corrected when it ends.
 
 local DEVICES = { 'any', 'cpu', 'gpu' }
 
--- What decides on the job's place: where it is, what a part costs by estimate, and how much it has had, both in seconds.
+-- The job's priority, device and owner, the estimated cost of a part and the work that it has had, both in seconds.
 local function class_of_job()
   local fields = redis.call('HMGET', record, 'priority', 'device', 'owner', 'part_cost', 'served')
   return { priority = fields[1], device = fields[2], owner = fields[3],
     cost = tonumber(fields[4]), served = tonumber(fields[5] or 0) }
 end
 
--- Number of parts that are to be had.
+-- Number of parts that are ready.
 local function count_ready()
   local counts = redis.call('HMGET', record, 'next', 'parts')
   return tonumber(counts[2]) - tonumber(counts[1]) + redis.call('LLEN', returned)
 end
 
--- Returns the score of an owner who has ready jobs of a priority, for whatever device.
+-- Returns the score of an owner with ready jobs of a priority, for any device.
 local function present_score(priority, owner)
   for _, device in ipairs(DEVICES) do
     local score = redis.call('ZSCORE', key('ready_owners', priority, device), owner)
@@ -141,14 +141,14 @@ local function number_in(hash, name)
   return tonumber(redis.call('HGET', hash, name) or 0)
 end
 
--- Where an owner, or a job of one, begins who comes new: there are clocks for each device, since those of one may be far
--- ahead of those of the other.
+-- Where a new owner or job begins: there are clocks for each device, since those of one may be far ahead of those of the
+-- other.
 local function clock(clocks, device, name)
   local cpu, gpu = number_in(clocks, 'cpu:' .. name), number_in(clocks, 'gpu:' .. name)
   return device == 'any' and math.max(cpu, gpu) or device == 'cpu' and cpu or gpu
 end
 
--- Puts the job into the ready set, unless it is there.
+-- Puts the job into the ready set, unless it is in it.
 local function enter_ready(class)
   local jobs = key('ready_jobs', class.priority, class.device, class.owner)
   if redis.call('ZSCORE', jobs, id) then
@@ -174,7 +174,7 @@ local function leave_ready(class)
   end
 end
 
--- Counts parts that are to be had, or are so no more, and the seconds of work that they are by estimate.
+-- Adds to the number of ready parts, and to their estimated seconds of work; `count` may be negative.
 local function count_offer(class, count)
   local name = class.priority .. ':' .. class.device
   if redis.call('HINCRBY', KEY.backlog, 'parts:' .. name, count) == 0 then
@@ -193,7 +193,7 @@ local function withdraw()
   end
 end
 
--- Puts the job and its owner where they belong with the seconds of work that they have had, if they are in the ready set.
+-- Moves the job and its owner to the seconds of work that they have had, if they are in the ready set.
 local function rank(class, served, of_owner)
   redis.call('ZADD', key('ready_jobs', class.priority, class.device, class.owner), 'XX', served, id)
   for _, device in ipairs(DEVICES) do
@@ -211,39 +211,39 @@ local function charge(class, seconds)
 end
 
 -- The executors that wait for parts for a device, and the device of each: those that have a model's file loaded, and the
--- others; who came last first.
+-- others; the latest first.
 local function waiting_for(device, file)
   local warm, cold = {}, {}
-  for _, each in ipairs(device == 'any' and { 'cpu', 'gpu' } or { device }) do
-    redis.call('ZREMRANGEBYSCORE', key('waiting', each), '-inf', whole(NOW))
-    for _, worker in ipairs(redis.call('ZREVRANGE', key('waiting', each), 0, -1)) do
+  for _, kind in ipairs(device == 'any' and { 'cpu', 'gpu' } or { device }) do
+    redis.call('ZREMRANGEBYSCORE', key('waiting', kind), '-inf', whole(NOW))
+    for _, worker in ipairs(redis.call('ZREVRANGE', key('waiting', kind), 0, -1)) do
       local has = file ~= '' and string.find(redis.call('HGET', KEY.warm, worker) or '', file, 1, true)
-      table.insert(has and warm or cold, { worker, each })
+      table.insert(has and warm or cold, { worker, kind })
     end
   end
   return warm, cold
 end
 
--- Wakes up to `count` executors that wait for parts for a device, those first that have a model's file loaded; returns how
--- many there were too few.
+-- Wakes up to `count` executors that wait for parts for a device, those first that have a model's file loaded; returns by
+-- how many there were too few.
 local function wake(device, file, count)
   for _, group in ipairs({ waiting_for(device, file) }) do
-    for _, found in ipairs(group) do
+    for _, executor in ipairs(group) do
       if count == 0 then
         return 0
       end
-      local worker, each = unpack(found)
-      redis.call('ZREM', key('waiting', each), worker)
+      local worker, kind = unpack(executor)
+      redis.call('ZREM', key('waiting', kind), worker)
       redis.call('RPUSH', key('wake', worker), '1')
       redis.call('EXPIRE', key('wake', worker), 60)
-      redis.call('ZADD', key('woken', each), whole(NOW + 2000), worker)
+      redis.call('ZADD', key('woken', kind), whole(NOW + 2000), worker)
       count = count - 1
     end
   end
   return count
 end
 
--- Offers parts of the job: to the executors that wait, and to those that come.
+-- Makes parts of the job ready, and wakes executors that wait for some.
 local function offer(count)
   local class = class_of_job()
   enter_ready(class)
@@ -251,13 +251,13 @@ local function offer(count)
   wake(class.device, redis.call('HGET', record, 'model_file') or '', count)
 end
 
--- Takes everything away that only an active job needs.
+-- Deletes everything that only an active job needs.
 local function retire()
   for _, number in ipairs(redis.call('HKEYS', candidates)) do
     drop_candidates(number)
   end
-  for _, number in ipairs(redis.call('HKEYS', parts)) do
-    local part = string.match(number, '^nonce:(.*)$')
+  for _, field in ipairs(redis.call('HKEYS', parts)) do
+    local part = string.match(field, '^nonce:(.*)$')
     if part then
       redis.call('ZREM', KEY.leases, id .. '|' .. part)
     end
@@ -267,7 +267,7 @@ local function retire()
   redis.call('ZREM', KEY.cancelling, id)
   redis.call('ZREM', KEY.deadlines, id)
   redis.call('SREM', KEY.unplanned, id)
-  redis.call('EXPIRE', written, 3600) -- until no reply can be lost any more
+  redis.call('EXPIRE', written, 3600) -- until no write is sent again any more
   local kept = redis.call('HMGET', record, 'checkpoint', 'checkpoint_before', 'model_file', 'model_history')
   drop_ref(blobs, string.match(kept[1] or '', ':(.*)$') or '') -- no attempt resumes from it any more
   drop_ref(blobs, string.match(kept[2] or '', ':(.*)$') or '')
@@ -275,7 +275,7 @@ local function retire()
   drop_ref(blobs, kept[4] or '')
 end
 
--- Ends the job, and as failed the model that it was to make; success is said by the attempt that brings the model.
+-- Ends the job; unless it succeeded, the model that it should have trained fails. On success the attempt sets the model.
 local function end_job(state, event, blob)
   set_state(state)
   redis.call('HSET', record, 'ended', whole(NOW))
@@ -283,7 +283,7 @@ local function end_job(state, event, blob)
   append(event, blob)
   add_ref(blobs, blob)
   retire()
-  local model = made_model()
+  local model = trained_model()
   if model ~= '' then
     if state ~= 'succeeded' then
       redis.call('HSET', key('model', model), 'state', 'failed')
@@ -292,18 +292,18 @@ local function end_job(state, event, blob)
   end
 end
 
--- Whether an attempt, told by its nonce, still holds its part of a job that has not ended.
+-- Whether the attempt with a nonce still holds its part of a job that has not ended.
 local function holds(part, nonce)
   return redis.call('HGET', parts, 'nonce:' .. part) == nonce and redis.call('HGET', record, 'state') == 'running'
 end
 
--- Whether the attempt's write before, told by its token, is known. Redis may have lost its last writes, and gone back to a
--- moment after the claim: an attempt that went on then would leave a gap.
+-- Whether the attempt's previous write, identified by its token, is known. Redis may have lost its last writes and gone back
+-- to a moment after the claim: an attempt that continued then would leave a gap.
 local function follows(part, before)
   return before == '' or redis.call('HGET', written, part) == before
 end
 
--- Takes a part from the attempt that holds it; returns how many parts of the job run still.
+-- Takes a part from the attempt that holds it; returns how many parts of the job are still running.
 local function let_go(part)
   local begun = tonumber(redis.call('HGET', parts, 'begun:' .. part) or NOW)
   local class = class_of_job()
@@ -313,7 +313,7 @@ local function let_go(part)
   return redis.call('HINCRBY', record, 'running', -1)
 end
 
--- Why an attempt may not write, as the reply to it: {"refused"} if it has lost its part, {"gone", digest of each blob that
+-- Why an attempt may not write, as the script's reply: {"refused"} if it has lost its part, {"gone", digest of each blob that
 -- has to be written again before it may be referred to}, see `is_gone`; nil if it may write.
 local function refusal(part, nonce, before, digests, since)
   if not holds(part, nonce) or not follows(part, before) then

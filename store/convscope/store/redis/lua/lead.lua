@@ -1,10 +1,9 @@
--- Takes or keeps the lead, and tells whether there is anything to look after: most looks find nothing. Who looks after a
--- pause, in which Redis was away or all leaders were, finds every lease late: whoever computes gets the time of a lease to
--- say so.
+-- Takes or keeps the lead, and counts what there is to repair, mostly nothing. After a pause, in which Redis was away or all
+-- leaders were, all leases are late: executors get the time of another lease to renew theirs.
 --
 -- ARGV: token, milliseconds of the lead, longest pause in milliseconds, milliseconds of a lease
--- Returns {} if the token does not lead; else {jobs that have run longer than they may, models whose waiters are to be told,
--- attempts and executors that are overdue, devices that may lack tickets}, the number of each.
+-- Returns {} if the token does not lead; else the numbers of {jobs that ran longer than their timeouts, models whose waiters
+-- must be settled, overdue attempts and executors, devices that may lack tickets}.
 local token, lead_ms, pause_ms, lease_ms = take(), take(), tonumber(take()), tonumber(take())
 local leader = redis.call('GET', KEY.leader)
 if leader and leader ~= token then
@@ -14,9 +13,9 @@ redis.call('SET', KEY.leader, token, 'PX', lead_ms)
 local last = tonumber(redis.call('GET', KEY.looked) or 0)
 redis.call('SET', KEY.looked, whole(NOW))
 if NOW - last > pause_ms then
-  local late = whole(NOW + lease_ms) -- those that run out in a moment, too
-  for _, each in ipairs(redis.call('ZRANGEBYSCORE', KEY.leases, '-inf', late)) do
-    redis.call('ZADD', KEY.leases, late, each)
+  local late = whole(NOW + lease_ms) -- those that are about to run out, too
+  for _, lease in ipairs(redis.call('ZRANGEBYSCORE', KEY.leases, '-inf', late)) do
+    redis.call('ZADD', KEY.leases, late, lease)
   end
 end
 

@@ -1,9 +1,8 @@
--- Finds what is overdue: attempts whose lease has run out, and executors of jobs that were asked to stop or have timed out,
--- and that have not stopped.
+-- Finds attempts whose lease has run out, and marks executors to be killed that have not stopped although their jobs were
+-- cancelled or timed out.
 --
 -- ARGV: most attempts to return
 -- Returns for each attempt whose lease has run out: job id, part, attempt, nonce, worker.
--- The workers that hold parts of a job that does not stop are told to be killed in this step.
 local most = take()
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEY.cancelling, '-inf', whole(NOW), 'LIMIT', 0, most)) do
   redis.call('ZREM', KEY.cancelling, id)
@@ -15,9 +14,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEY.cancelling, '-inf', whole(NO
     end
   end
 end
-for _, each in ipairs(redis.call('ZRANGEBYSCORE', KEY.outrun, '-inf', whole(NOW), 'LIMIT', 0, most)) do
-  redis.call('ZREM', KEY.outrun, each)
-  local nonce, worker = string.match(each, '^([^|]*)|(.*)$')
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEY.outrun, '-inf', whole(NOW), 'LIMIT', 0, most)) do
+  redis.call('ZREM', KEY.outrun, member)
+  local nonce, worker = string.match(member, '^([^|]*)|(.*)$')
   redis.call('HSET', KEY.kill, worker, nonce)
 end
 local reply = {}
@@ -25,7 +24,7 @@ for _, lease in ipairs(redis.call('ZRANGEBYSCORE', KEY.leases, '-inf', whole(NOW
   local id, part = string.match(lease, '^(.*)|(.*)$')
   local held = redis.call('HMGET', key('parts', id), 'attempt:' .. part, 'nonce:' .. part, 'holder:' .. part)
   if held[2] then
-    -- It may hang for ever, holding its memory and its GPU, and hear nothing.
+    -- It may hang forever, holding its memory and its GPU.
     redis.call('HSET', KEY.kill, held[3], held[2])
     for _, value in ipairs({ id, tonumber(part), tonumber(held[1]), held[2], held[3] }) do
       reply[#reply + 1] = value

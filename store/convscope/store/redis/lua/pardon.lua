@@ -1,5 +1,5 @@
--- Takes condemned blobs off the list without deleting their files, because nothing may be deleted. Some may have been
--- deleted before; who wants to refer to one writes it again. They stay unreferenced.
+-- Takes condemned blobs off the list without deleting their files, because nothing may be deleted. Some may have
+-- been deleted before; a writer that refers to one must write it again. They stay unreferenced.
 --
 -- ARGV: none
 -- Returns how many there were.

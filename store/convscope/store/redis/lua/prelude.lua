@@ -1,6 +1,6 @@
--- Shared by all scripts: put in front of each, after `KEY`, the names of keys, which `keys.py` writes.
+-- Shared by all scripts, and prepended to them after `KEY`, the names of keys, which `keys.py` generates.
 
--- Redis 6.2 replicates a script that asks for the time by its effects only if it is told to.
+-- Redis 6.2 replicates a script that reads the time by its effects only on request.
 redis.replicate_commands()
 
 -- Milliseconds since 1970: times come from Redis alone, so that the clocks of other machines decide nothing.
@@ -17,7 +17,7 @@ local function take()
   return ARGV[at - 1]
 end
 
--- As many values as the number that comes first.
+-- A list of values, preceded by their number.
 local function take_list()
   local values = {}
   for index = 1, tonumber(take()) do
@@ -26,7 +26,7 @@ local function take_list()
   return values
 end
 
--- Sets the fields that follow in ARGV: their number, then each name and value.
+-- Sets the fields that follow in ARGV: their number, then names and values.
 local function set_fields(key)
   for _ = 1, tonumber(take()) do
     local name, value = take(), take()
@@ -43,7 +43,7 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
--- Number of parts that are to be had for each of these devices.
+-- Number of ready parts for each of these devices.
 local function claimable(...)
   local names, counts = {}, {}
   for _, device in ipairs({ ... }) do
@@ -60,12 +60,12 @@ end
 
 -- Blobs ------------------------------------------------------------------------------------------------------------------
 --
--- How many owners refer to each blob is counted. One without references goes to `unreferenced`, with the time; the
--- collector condemns it in batches, deletes its file and strikes it off. `batch` counts what happens to batches: a file
--- that was written while it was condemned may have been deleted since, so the strike has a number of its own.
+-- The owners that refer to a blob are counted. A blob without references goes to `unreferenced`, with the time; the
+-- collector condemns such blobs in batches, deletes their files and strikes them off. `batch` is increased by condemning and
+-- by striking off: a file that was written while it was condemned may have been deleted, so a strike has a separate number.
 
--- Whether a blob may be gone, although it was written when `since` was the newest batch: who wants to refer to it must
--- write it again first, after it has been struck off.
+-- Whether a blob may be gone, although it was written when `since` was the newest batch: before referring to it, a writer
+-- must write it again after it has been struck off.
 local function is_gone(digest, since)
   if digest == '' or redis.call('HEXISTS', KEY.references, digest) == 1 then
     return false
@@ -77,7 +77,7 @@ local function is_gone(digest, since)
   return math.max(struck, tonumber(redis.call('GET', KEY.struck_floor) or 0)) > since
 end
 
--- Notes that the files of condemned blobs may have been deleted: who wrote one before writes it again.
+-- Notes that the files of condemned blobs may have been deleted: a writer that wrote one before must write it again.
 local function strike(digests)
   local number = redis.call('INCR', KEY.batch)
   for _, digest in ipairs(digests) do
@@ -86,7 +86,7 @@ local function strike(digests)
   end
 end
 
--- How often an owner refers to each blob beyond the first time: two of its features may have equal candidates, say.
+-- Key of an owner's further references to blobs: two of its features may have equal candidates, for example.
 local function further_refs(owner)
   return owner .. ':further'
 end
@@ -102,7 +102,7 @@ local function add_ref(owner, digest)
   end
 end
 
--- Takes a reference back from the count.
+-- Removes a reference from the count.
 local function release_ref(digest)
   if redis.call('HINCRBY', KEY.references, digest, -1) <= 0 then
     redis.call('HDEL', KEY.references, digest)
@@ -121,7 +121,7 @@ local function drop_ref(owner, digest)
   end
 end
 
--- Moves what may be large out of the way, to be taken apart in slices by the collector.
+-- Moves a set that may be large to the trash, whose references the collector releases in slices.
 local function discard(name, kind)
   redis.call('UNLINK', further_refs(name))
   if redis.call('EXISTS', name) == 1 then
@@ -143,7 +143,7 @@ local function varint(number)
   return table.concat(bytes)
 end
 
--- A field of a whole number that is not negative; nothing for 0, which is the default.
+-- A field with a non-negative integer; empty for 0, which is the default.
 local function number_field(field, value)
   return value == 0 and '' or varint(field * 8) .. varint(value)
 end

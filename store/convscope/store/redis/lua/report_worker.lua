@@ -1,8 +1,8 @@
--- Notes that a worker lives and what it does, and tells whether its executor is to be killed: if the attempt that it took
--- last is the one that was meant, and has not ended by itself.
+-- Notes that a worker lives and what it does, and returns whether its executor must be killed: whether the attempt that it
+-- took last is the one to kill, and has not ended by itself.
 --
 -- ARGV: worker, device, 1 if it is idle, number of the ticket that it has just taken or "",
---       milliseconds until it is believed to be gone,
+--       milliseconds after which it counts as gone,
 --       number of the record's fields, then for each: field, value
 -- Returns 1 or 0.
 local worker, device, idle, ticket, lasts = take(), take(), take(), take(), tonumber(take())
@@ -30,7 +30,7 @@ local wanted = redis.call('HGET', KEY.kill, worker)
 if not wanted then
   return 0
 end
--- The record stays until the executor is gone: this reply may be lost.
+-- The kill record stays until the executor is gone: this reply may be lost.
 local held = redis.call('HGET', KEY.holders, worker)
 if idle ~= '1' and held and string.match(held, '[^|]*$') == wanted then
   return 1

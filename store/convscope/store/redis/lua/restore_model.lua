@@ -1,6 +1,6 @@
--- Makes the record of a ready model again, with its references, unless there is one or a file may be gone.
+-- Restores the record of a ready model, with its references, unless there is one or a file may be gone.
 --
--- ARGV: model id, newest batch before its files were looked for, number of fields, then for each: field, value,
+-- ARGV: model id, newest batch before its files were checked, number of fields, then for each: field, value,
 --       number of blobs that it refers to, then each digest
 -- Returns 1 if there is a record now, else 0.
 local id, since = take(), tonumber(take())

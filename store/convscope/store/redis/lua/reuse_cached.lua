@@ -1,6 +1,6 @@
 -- Gives a job the images that were computed for another one, with their events.
 --
--- ARGV: job id, part, nonce, token and the token before (see write.lua), id of the model that the images are of,
+-- ARGV: job id, part, nonce, token and the token before (see write.lua), id of the images' model,
 --       then for each image: its number in the job, its cache key, event
 -- Returns {"refused"} if the attempt is over, else {"ok", number of each image that the job has now}.
 open_job(take())
@@ -12,8 +12,8 @@ end
 redis.call('HSET', written, part, token)
 local reply = { 'ok' }
 while at <= #ARGV do
-  local number, name, event = take(), take(), take()
-  local blob = redis.call('HGET', key('cached', model), name)
+  local number, cache_key, event = take(), take(), take()
+  local blob = redis.call('HGET', key('cached', model), cache_key)
   if redis.call('HEXISTS', images, number) == 1 then
     reply[#reply + 1] = tonumber(number) -- sent again, because the reply was lost
   elseif blob and redis.call('HEXISTS', KEY.references, blob) == 1 then
@@ -21,7 +21,7 @@ while at <= #ARGV do
     redis.call('HINCRBY', record, 'cached', 1)
     reply[#reply + 1] = tonumber(number)
   elseif blob then
-    redis.call('HDEL', key('cached', model), name) -- the last job that had it is gone, and the image with it
+    redis.call('HDEL', key('cached', model), cache_key) -- the last job that had it is gone, and the image with it
   end
 end
 return reply

@@ -1,14 +1,14 @@
--- Queues a job that waited for its model, has it planned first where it is not, or fails it, now that the model's training
--- has ended or the model is deleted.
+-- Queues a job that waited for its model, or marks it to be planned first, or fails it, now that the model's training has
+-- ended or the model is deleted.
 --
--- ARGV: job id, id of the model, event if it goes on,
---       event if it fails and failure if the model was not made, both if the model was deleted
--- Returns {"queued"}, {"unplanned"}, {"failed", id of the model that it was to make or ""}, or {} if it does not wait, or
--- still must.
+-- ARGV: job id, id of the model, event if it is queued,
+--       event and failure if the model's training failed, event and failure if the model was deleted
+-- Returns {"queued"}, {"unplanned"}, {"failed", id of the model that it should have trained or ""}, or {} if it does
+-- not wait, or must wait longer.
 open_job(take())
 local model = take()
 local queued_event = take()
-local failures = { not_made = { take(), take() }, deleted = { take(), take() } }
+local failures = { untrained = { take(), take() }, deleted = { take(), take() } }
 local state = redis.call('HGET', key('model', model), 'state')
 if state == 'pending' then
   return {}
@@ -28,7 +28,7 @@ if state == 'ready' then
   offer(count_ready())
   return { 'queued' }
 end
-local event, failure = unpack(state and failures.not_made or failures.deleted)
+local event, failure = unpack(state and failures.untrained or failures.deleted)
 redis.call('HSET', record, 'failure', failure)
 end_job('failed', event, '')
-return { 'failed', made_model() }
+return { 'failed', trained_model() }

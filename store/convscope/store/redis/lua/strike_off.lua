@@ -11,15 +11,15 @@ for _, digest in ipairs(take_list()) do
     redis.call('ZREM', KEY.unreferenced, digest)
   elseif not holder and redis.call('HEXISTS', KEY.references, digest) == 1 then
     in_use = in_use + 1
-  elseif not holder then -- struck off by who took it over: it may have been written again, and deleted after that
+  elseif not holder then -- struck off by another process: it may have been written again, and deleted after that
     deleted[#deleted + 1] = digest
-  end -- else it is for the other one to strike off, once that has deleted the file
+  end -- else the other process strikes it off when it has deleted the file
 end
 strike(deleted)
 local extra = redis.call('ZCARD', KEY.struck) - most
 if extra > 0 then
   local oldest = redis.call('ZRANGE', KEY.struck, extra - 1, extra - 1, 'WITHSCORES')
-  redis.call('SET', KEY.struck_floor, oldest[2]) -- whoever wrote before that must write again
+  redis.call('SET', KEY.struck_floor, oldest[2]) -- blobs written before that must be written again
   redis.call('ZREMRANGEBYRANK', KEY.struck, 0, extra - 1)
 end
 return in_use

@@ -1,7 +1,7 @@
--- Takes a slice off what deleted jobs and models left behind.
+-- Releases a slice of the references of deleted jobs and models.
 --
 -- ARGV: size of a slice
--- Returns how many references were released; 0 if nothing is left.
+-- Returns how many references were released; 0 if none is left.
 local size = take()
 while true do
   local entry = redis.call('LINDEX', KEY.trash, 0)

@@ -1,8 +1,8 @@
--- Tells how many tickets a device's queue lacks: one for each part to be had that no executor has been woken for, but no
--- more than there are idle workers. They are counted as made, and forgotten when they run out.
+-- Allots the tickets that a device's queue lacks: one for each ready part that no executor has been woken for, but no more
+-- than there are idle workers. They count as created until they expire.
 --
 -- ARGV: device, milliseconds for which a ticket lasts
--- Returns the number of each ticket to be made.
+-- Returns the number of each ticket to create.
 local device, lasts = take(), tonumber(take())
 local idle, tickets, woken = key('idle', device), key('tickets', device), key('woken', device)
 for _, set in ipairs({ idle, tickets, woken }) do

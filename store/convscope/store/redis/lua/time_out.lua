@@ -1,8 +1,8 @@
--- Fails a job that runs longer than it may. Its executors hear of it when they renew their leases; those that do not stop
+-- Fails a job that runs longer than its timeout. Its executors notice when they renew their leases; those that do not stop
 -- are killed.
 --
 -- ARGV: job id, event of the end, bytes of the failure, milliseconds after which its executors are killed
--- Returns 1 if the job has failed so, else 0.
+-- Returns 1 if the job failed by that, else 0.
 open_job(take())
 local failed_event, failure, grace = take(), take(), tonumber(take())
 local due = redis.call('ZSCORE', KEY.deadlines, id)

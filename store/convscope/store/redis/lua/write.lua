@@ -1,16 +1,16 @@
 -- Writes what an attempt reports: sets fields, refers to blobs, appends events and images.
 --
--- ARGV: job id, part, nonce, this write's token: a write that is sent again because its reply was lost is done once,
---       token of the attempt's write before: see `follows`,
+-- ARGV: job id, part, nonce, this write's token: a write that is sent again because its reply was lost is applied once,
+--       token of the attempt's previous write: see `follows`,
 --       newest batch when the first of its blobs was written, number of blobs that it refers to, then each digest
---       how much of the part is kept or "", 1 if the attempt got further, so that deaths before it count no more,
+--       how much of the part is kept or "", 1 if the attempt made progress, which resets the count of deaths,
 --       number of the record's fields to set, then for each: field, value
---       number of blobs that the job refers to besides those below, then each digest
+--       number of blobs that the job refers to in addition to those below, then each digest
 --       number of blobs that the job refers to no longer, then each digest
 --       number of events, then for each: bytes, digest of its blob or ""
---       id of the model that the job's images are of
+--       id of the images' model
 --       number of images, then for each: number, cache key or "" if it is not to be reused, event, digest of its blob;
---       those that are there already are left out
+--       images that the job has already are skipped
 --       number of candidates, then for each: number of the image, first restart, restarts, digest of its blob
 -- Returns {"ok", sequence, cancel, newest batch}, {"refused"}, or {"gone", digest of each blob that is to be written again}.
 open_job(take())
@@ -51,10 +51,10 @@ for _ = 1, tonumber(take()) do
 end
 local model = take()
 for _ = 1, tonumber(take()) do
-  local number, name, event, blob = take(), take(), take(), take()
-  local first = add_image(number, event, blob)
-  if first and name ~= '' and redis.call('EXISTS', key('model', model)) == 1 then -- it may have been deleted meanwhile
-    redis.call('HSET', key('cached', model), name, blob)
+  local number, cache_key, event, blob = take(), take(), take(), take()
+  local is_new = add_image(number, event, blob)
+  if is_new and cache_key ~= '' and redis.call('EXISTS', key('model', model)) == 1 then -- it may have been deleted meanwhile
+    redis.call('HSET', key('cached', model), cache_key, blob)
   end
 end
 for _ = 1, tonumber(take()) do

@@ -1,3 +1,3 @@
-"""How an objective is climbed: optimizers, chunks, and what memory allows."""
+"""Ascents: optimizers, chunks, and what memory allows."""
 
 __all__: list[str] = []

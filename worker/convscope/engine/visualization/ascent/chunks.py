@@ -1,8 +1,8 @@
-"""Which ascents of a target go together.
+"""Chunks: the ascents of a target that are computed together.
 
-Its items are numbered feature * restarts + restart, all of the layer's features counted, asked for or not. An item's
-last bits depend on the number of images beside it and on its place among them (other kernels, other vector lanes),
-never on what these images show. So both are fixed: item i is always row i % rows of chunk i // rows.
+Its items are numbered feature * restarts + restart, for all features of the target, requested or not. An item's
+last bits depend on the number of images in its batch and on its place among them (other kernels, other vector lanes),
+never on their content. So both are fixed: item i is always row i % rows of chunk i // rows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,15 +12,19 @@ from typing import Final
 
 __all__ = ["ALL", "Chunk", "chunks", "halved", "halves"]
 
-# Which restarts to compute, by feature, where that is not all of them.
+# Restarts to compute, by feature, where these are not all.
 ALL: Final[Mapping[int, range]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A batch of items from `first` on, `rows` long; those beyond `last`, the target's last item, repeat it.
+    """A batch of items.
 
-    `wanted` are the items whose images are asked for.
+    Attributes:
+        first: its first item.
+        rows: number of items.
+        last: the target's last item, which rows beyond it repeat.
+        wanted: items whose images are requested.
     """
 
     first: int
@@ -37,9 +41,14 @@ class Chunk:
 def chunks(
     features: Iterable[int], *, of: int, restarts: int, rows: int, some: Mapping[int, range] = ALL
 ) -> list[Chunk]:
-    """Return the chunks that hold restarts of some of a target's `of` features, in rising order.
+    """Return the chunks with the requested restarts, in rising order.
 
-    Of each feature it is `some`, if these are given, else all of its `restarts`.
+    Args:
+        features: requested features.
+        of: number of the target's features.
+        restarts: number of restarts of each feature.
+        rows: items in a chunk.
+        some: restarts to compute, by feature; all of the others.
     """
     every = range(restarts)
     wanted = sorted({feature * restarts + restart for feature in features for restart in some.get(feature, every)})
@@ -52,7 +61,7 @@ def halved(rows: int) -> int:
 
 
 def halves(chunk: Chunk) -> list[Chunk]:
-    """Return chunks of half as many rows, rounded up, that hold what is wanted of one of at least two."""
+    """Return chunks of half as many rows, rounded up, with the wanted items of a chunk of at least two rows."""
     return _grouped(chunk.wanted, halved(chunk.rows), chunk.last)
 
 

@@ -1,4 +1,4 @@
-"""Images of the way of an ascent, at iterations that are evenly spaced."""
+"""Intermediate images of an ascent, at evenly spaced iterations."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,13 +14,13 @@ __all__ = ["Frames", "frame_iterations"]
 
 
 def frame_iterations(frames: int, iterations: int) -> list[int]:
-    """Return after how many updates images are kept: evenly spaced from 0 to `iterations`; 0 for one frame."""
+    """Return the iterations of frames: evenly spaced from 0 to ``iterations``; 0 for one frame."""
     gaps = max(1, frames - 1)
     return [(2 * number * iterations + gaps) // (2 * gaps) for number in range(frames)]
 
 
 class Frame(NamedTuple):
-    """Some images of a batch after an evaluation, [rows, ...]: pixels, objectives, what they are taken for."""
+    """Images of a batch after an evaluation, [rows, ...]: pixels, objectives and predictions."""
 
     iteration: int
     pixels: npt.NDArray[np.float32]
@@ -29,12 +29,12 @@ class Frame(NamedTuple):
 
 
 class Frames:
-    """Looks at a batch after evaluations, and keeps the images of chosen iterations.
+    """Records the images of a batch at chosen iterations.
 
     Args:
-        classify: tells what the model takes images for; None if the model has no classes.
-        iterations: which ones, rising.
-        rows: of the images that are wanted; the others are not kept.
+        classify: predicts classes; None if the model has no classes.
+        iterations: in rising order.
+        rows: of the images to keep.
     """
 
     def __init__(self, classify: Classifier | None, iterations: Sequence[int], rows: Sequence[int]) -> None:
@@ -43,7 +43,7 @@ class Frames:
         self._places = {row: place for place, row in enumerate(rows)}
         self._frames: list[Frame] = []
 
-    def look(self, state: State) -> None:
+    def record(self, state: State) -> None:
         """Keep the images if the iteration is a chosen one."""
         iteration = int(state.iteration)
         if iteration not in self.iterations:
@@ -60,7 +60,7 @@ class Frames:
         )
 
     def of(self, row: int, final_iteration: int) -> tuple[OptimizedImage, ...]:
-        """Return the frames of an image; where its ascent broke off before, the image stays as it was then."""
+        """Return the frames of an image; after its ascent broke off, they repeat the last image."""
         place = self._places[row]
         return tuple(
             OptimizedImage(

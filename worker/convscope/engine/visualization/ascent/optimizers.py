@@ -1,4 +1,4 @@
-"""How parameters follow a gradient uphill; for each image by itself."""
+"""Optimizers of ascents, which treat every image separately."""
 
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
@@ -9,25 +9,25 @@ from convscope.planning import AdamSettings, NormalizedStepSettings, OptimizerSe
 
 __all__ = ["EPSILON", "Optimizer", "Slots", "make_optimizer"]
 
-# What an optimizer remembers, tensors [n, ...].
+# An optimizer's variables, tensors [n, ...].
 Slots: TypeAlias = tuple[Any, ...]
 
 # Keeps a step finite where the gradient is constant.
 EPSILON: Final = 1e-8
 
-# How slowly Adam forgets, for means and squares (Kingma and Ba, 2015).
+# Decay rates of Adam's means and squares (Kingma and Ba, 2015).
 BETA_1: Final = 0.9
 BETA_2: Final = 0.999
 
 
 class Optimizer(Protocol):
-    """Climbs; parameters and gradients are float32 tensors [n, ...]."""
+    """An update rule; parameters and gradients are float32 tensors [n, ...]."""
 
     def slots(self, parameters: Any) -> Slots:
-        """Return what is remembered before the first update."""
+        """Return the variables before the first update."""
 
     def update(self, parameters: Any, gradient: Any, slots: Slots, iteration: Any) -> tuple[Any, Slots]:
-        """Return parameters a step further, and what to remember; `iteration`, int32, is the updates made before."""
+        """Return updated parameters and variables; ``iteration``, int32, is the number of earlier updates."""
 
 
 def make_optimizer(settings: OptimizerSettings) -> Optimizer:
@@ -56,18 +56,18 @@ class _NormalizedStep:
 
 
 class _Adam:
-    """Adam, upwards.
+    """Adam, which maximizes.
 
-    Each image's gradients are measured in units of the largest element of its first one that is not nil. That changes
-    nothing but what EPSILON is compared with: deep in a network without training gradients are 1e-12 and less.
+    The gradients of an image are divided by the largest element of its first gradient that is not zero. That only
+    changes what EPSILON is compared with: gradients deep in an untrained network are 1e-12 and less.
     """
 
     def __init__(self, settings: AdamSettings) -> None:
         self._rate = settings.learning_rate
 
     def slots(self, parameters: Any) -> Slots:
-        nothing = tf.zeros_like(parameters)
-        return nothing, nothing, _largest(nothing)
+        zeros = tf.zeros_like(parameters)
+        return zeros, zeros, _largest(zeros)
 
     def update(self, parameters: Any, gradient: Any, slots: Slots, iteration: Any) -> tuple[Any, Slots]:
         mean, square, unit = slots

@@ -1,3 +1,3 @@
-"""What is optimized: how parameters make an image, how it is transformed and regularized."""
+"""The optimized image: its parameters, transforms and regularizers."""
 
 __all__: list[str] = []

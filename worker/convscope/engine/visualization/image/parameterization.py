@@ -1,4 +1,4 @@
-"""What is optimized, and how it makes an image: the pixels themselves, or coefficients of a Fourier series."""
+"""Parameterizations of images: the pixels themselves, or coefficients of a Fourier series."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
@@ -14,9 +14,9 @@ from convscope.planning import FourierSettings, ParameterizationSettings
 __all__ = ["Parameterization", "make_parameterization"]
 
 # Linear map from decorrelated colours to RGB: a square root of the covariance of the colours of ImageNet, over its
-# longest column (Lucid, `optvis/param/color.py`).
+# longest column (Lucid, ``optvis/param/color.py``).
 COLOURS: Final = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float32)
-# Lucid divides its Fourier images by this, so that their contrast is that of plain pixels with a step as long.
+# Lucid divides its Fourier images by this, so that their contrast is that of plain pixels with the same step.
 CONTRAST: Final = 4.0
 
 
@@ -36,10 +36,13 @@ class Parameterization(Protocol):
 def make_parameterization(
     settings: ParameterizationSettings, image_shape: Sequence[int], *, decorrelate: bool
 ) -> Parameterization:
-    """Return the parameterization of images of a shape (h, w, c).
+    """Return a parameterization.
 
-    `decorrelate` makes the channels of a Fourier image with 3 channels vary as those of natural images do; others have
-    no such statistics, and are as without it.
+    Args:
+        settings: pixels or Fourier coefficients.
+        image_shape: (h, w, c).
+        decorrelate: whether the channels of a Fourier image vary as those of natural images do; ignored without 3
+            channels.
     """
     if isinstance(settings, FourierSettings):
         return _Fourier(settings, image_shape, decorrelate=decorrelate)
@@ -66,7 +69,7 @@ class _Pixels:
 class _Fourier:
     """Real and imaginary parts of the coefficients of each channel, [n, 2, c, h, w // 2 + 1], before their decay.
 
-    As in Lucid (`optvis/param/spatial.py`): coefficients of frequency f (cycles per pixel) are divided by
+    As in Lucid (``optvis/param/spatial.py``): coefficients of frequency f (cycles per pixel) are divided by
     max(f, 1 / max(h, w)) ** decay. In natural images amplitudes fall off with a decay of about 1.
     """
 

@@ -1,4 +1,4 @@
-"""What is held against an image while its objective is climbed."""
+"""Penalties of an image during its ascent."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from convscope.planning import RegularizerSettings
 
 __all__ = ["penalty"]
 
-# The value that images are drawn to: grey.
+# The value that the penalties pull pixels to: grey.
 GREY: Final = 0.5
 
 
@@ -37,10 +37,10 @@ def _l2(images: Any) -> Any:
 
 def _total_variation(images: Any) -> Any:
     """Return the mean absolute difference over all pairs of pixels beside or above each other; 0 without any."""
-    below = tf.abs(images[:, 1:] - images[:, :-1])
-    beside = tf.abs(images[:, :, 1:] - images[:, :, :-1])
-    pairs = tf.size(below[0]) + tf.size(beside[0])
-    return (_sum(below) + _sum(beside)) / tf.cast(tf.maximum(pairs, 1), tf.float32)
+    vertical = tf.abs(images[:, 1:] - images[:, :-1])
+    horizontal = tf.abs(images[:, :, 1:] - images[:, :, :-1])
+    pairs = tf.size(vertical[0]) + tf.size(horizontal[0])
+    return (_sum(vertical) + _sum(horizontal)) / tf.cast(tf.maximum(pairs, 1), tf.float32)
 
 
 def _blur(images: Any) -> Any:
@@ -50,7 +50,7 @@ def _blur(images: Any) -> Any:
 
 def _smoothed(images: Any, axis: int) -> Any:
     """Return images under [1, 2, 1] / 4 along an axis; pixels at the edge are repeated beyond it."""
-    paddings = [[1, 1] if each == axis else [0, 0] for each in range(4)]
+    paddings = [[1, 1] if number == axis else [0, 0] for number in range(4)]
     padded = tf.pad(images, paddings, "SYMMETRIC")
     before, after = (padded[:, :-2], padded[:, 2:]) if axis == 1 else (padded[:, :, :-2], padded[:, :, 2:])
     return 0.25 * before + 0.5 * images + 0.25 * after

@@ -1,3 +1,3 @@
-"""What is maximized: objectives, and their values and gradients in a network."""
+"""Objectives, and their values and gradients in a network."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""What an objective cannot exceed, whatever the image."""
+"""Upper bounds of objectives over all images."""
 
 import math
 from collections.abc import Sequence
@@ -10,31 +10,31 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from convscope.engine.models.graph import Graph, Step
+from convscope.engine.visualization.objective.gradients import ObjectiveOf
 from convscope.engine.visualization.objective.intervals import Interval, interval_of
 from convscope.engine.visualization.objective.linear import LinearObjective, linear_objective
-from convscope.engine.visualization.objective.slopes import ObjectiveOf
 
 __all__ = ["Bounds"]
 
-# Most objectives whose bounds are computed together; a fixed partition, so that a bound's bits do not depend on what is
-# asked.
+# Bounds the objectives that are computed together; the partition is fixed, so that a bound's bits do not depend on the
+# request.
 MOST_FEATURES: Final = 16
-# Bounds the memory that this takes: values of a layer's input or output for a block (32 MiB of float64).
+# Bounds the values of a layer's input or output for a block (32 MiB of float64).
 MOST_VALUES: Final = 4 * 2**20
 
 
 class Bounds:
     """Upper bounds of objectives that are linear in the input of one layer, over all images in [0, 1].
 
-    Such an objective, the mean over space of a channel or the value of a unit, say, is <input, cotangent> + bias. With
-    the input between low and high it is at most the sum of cotangent * high where the cotangent is positive and
-    cotangent * low elsewhere. Where the input is the image itself, some image reaches that.
+    Such an objective (the mean over space of a channel, or the value of a unit, for example) is <input, cotangent> +
+    bias. With the input between low and high it is at most the sum of cotangent * high where the cotangent is positive
+    and cotangent * low elsewhere. Where the input is the image itself, an image reaches that.
 
     Args:
         graph: the network.
-        step: the layer; see `linear_step`.
-        objective_of: the objective of each of the features.
-        features: how many there are.
+        step: the layer; see ``linear_step``.
+        objective_of: returns the objective of features.
+        features: their number.
     """
 
     def __init__(self, graph: Graph, step: Step, objective_of: ObjectiveOf, features: int) -> None:
@@ -50,8 +50,8 @@ class Bounds:
         if given is None:
             return [None] * len(features)
         size = self._size
-        found = [self._block(feature // size, given)[feature % size] for feature in features]
-        return [float(bound) if np.isfinite(bound) else None for bound in found]
+        bounds = [self._block(feature // size, given)[feature % size] for feature in features]
+        return [float(bound) if np.isfinite(bound) else None for bound in bounds]
 
     @cached_property
     def _input(self) -> Interval | None:
@@ -79,7 +79,7 @@ class Bounds:
 
 
 def _upper(objective: LinearObjective, given: Interval) -> npt.NDArray[np.float64]:
-    cotangents, low, high = (np.asarray(each, np.float64) for each in (objective.cotangents, *given))
+    cotangents, low, high = (np.asarray(tensor, np.float64) for tensor in (objective.cotangents, *given))
     products = np.where(cotangents > 0, cotangents * high, cotangents * low)
     sums: npt.NDArray[np.float64] = products.reshape(len(products), -1).sum(axis=1)
     return sums + np.asarray(objective.biases, np.float64)

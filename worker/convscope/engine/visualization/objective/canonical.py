@@ -1,4 +1,4 @@
-"""One spelling of each objective: what is the same has the same randomness, however it is written."""
+"""Canonical forms of objectives, so that equal objectives have equal randomness, however they are written."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ __all__ = ["canonical"]
 
 
 def canonical(graph: Graph, objective: Objective) -> Sum:
-    """Return an objective that the model has, with every default spelled out and every number plain."""
+    """Return a valid objective with every default filled in and every number a Python number."""
     return Sum(tuple((float(weight), _term(graph, term)) for weight, term in objective.summands))
 
 

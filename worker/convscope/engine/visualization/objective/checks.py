@@ -1,4 +1,4 @@
-"""Whether a model has what is to be visualized."""
+"""Checks that a model has what an objective needs."""
 
 from convscope.engine.errors import ComputationError
 from convscope.engine.models.graph import Graph, Step
@@ -17,7 +17,11 @@ __all__ = ["check_objective", "feature_step"]
 
 
 def feature_step(graph: Graph, layer: str) -> Step:
-    """Return the step of a layer with features; raises ComputationError if there is none of this name."""
+    """Return the step of a layer with features.
+
+    Raises:
+        ComputationError: if there is none of this name.
+    """
     having = {step.name: step for step in graph.steps if has_features(step.layer)}
     if layer not in having:
         raise ComputationError(
@@ -27,7 +31,11 @@ def feature_step(graph: Graph, layer: str) -> Step:
 
 
 def check_objective(graph: Graph, objective: Objective) -> None:
-    """Raise ComputationError if an objective asks for what the model does not have, or for diversity alone."""
+    """Check an objective.
+
+    Raises:
+        ComputationError: if it needs something that the model lacks, or consists of diversity alone.
+    """
     terms = [term for _, term in objective.summands]
     if all(isinstance(term, Diversity) for term in terms):
         raise ComputationError("an objective needs a term that is not diversity")
@@ -42,7 +50,7 @@ def _check_term(graph: Graph, term: Term) -> None:
         return
     shape = feature_step(graph, term.layer).shape
     if isinstance(term, Neuron | Diversity) and len(shape) != 3:
-        raise ComputationError(f"layer {term.layer!r} is no convolution, and a {type(term).__name__} term needs one")
+        raise ComputationError(f"layer {term.layer!r} is not a convolution, and a {type(term).__name__} term needs one")
     if isinstance(term, Direction) and len(term.vector) != shape[-1]:
         raise ComputationError(
             f"a direction in layer {term.layer!r} needs {shape[-1]} components, one for each feature, not "

@@ -1,6 +1,6 @@
-"""Between which values each number inside a network lies, whatever the image: interval arithmetic, layer by layer.
+"""Bounds of the values inside a network over all images: interval arithmetic, layer by layer.
 
-Exact for layers that are affine or monotone in each of their inputs, looser the more of them follow each other.
+Exact for one layer that is affine or monotone in each input, looser the more layers follow each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ __all__ = ["Interval", "interval_of"]
 
 
 class Interval(NamedTuple):
-    """Bounds of each number of a value: float32 tensors [1, ...], which may themselves be reached."""
+    """Bounds of the elements of a value: float32 tensors [1, ...], inclusive."""
 
     low: Any
     high: Any
@@ -67,22 +67,23 @@ MONOTONE_ACTIVATIONS: Final = (
 def interval_of(graph: Graph, value: int) -> Interval | None:
     """Return the bounds of a value over all images in [0, 1].
 
-    None if a layer on the way is not understood, computes with less than float32, or has a weight that is no number:
-    maxima may swallow it.
+    Returns:
+        None if a layer on the way is unknown, computes with less than float32, or has a weight that is not finite,
+        which maxima may hide.
     """
     shape = [1, *graph.image_shape]
-    known = {0: Interval(tf.zeros(shape), tf.ones(shape))}
+    bounds = {0: Interval(tf.zeros(shape), tf.ones(shape))}
     steps = graph.towards([value])
-    last_read = {each: number for number, step in enumerate(steps) for each in step.reads}
+    last_read = {read: number for number, step in enumerate(steps) for read in step.reads}
     for number, step in enumerate(steps):
-        made = _after(step, [known[each] for each in step.reads])
+        made = _after(step, [bounds[read] for read in step.reads])
         if made is None or len(step.makes) != 1:
             return None
-        known[step.makes[0]] = made
-        for each in step.reads:
-            if last_read[each] == number:
-                known.pop(each, None)  # a step may read a value twice
-    return known[value]
+        bounds[step.makes[0]] = made
+        for read in step.reads:
+            if last_read[read] == number:
+                bounds.pop(read, None)  # a step may read a value twice
+    return bounds[value]
 
 
 def _after(step: Step, inputs: Sequence[Interval]) -> Interval | None:
@@ -93,12 +94,12 @@ def _after(step: Step, inputs: Sequence[Interval]) -> Interval | None:
 
 
 def _has_sound_weights(layer: Any) -> bool:
-    """Tell whether all weights of a layer are finite numbers."""
+    """Return whether all weights of a layer are finite."""
     return all(np.isfinite(weight.numpy()).all() for weight in layer.weights)
 
 
 def _monotone(layer: Any, inputs: Sequence[Interval]) -> Interval:
-    lows, highs = [each.low for each in inputs], [each.high for each in inputs]
+    lows, highs = [interval.low for interval in inputs], [interval.high for interval in inputs]
     if len(inputs) == 1:
         return Interval(layer(lows[0], training=False), layer(highs[0], training=False))
     return Interval(layer(lows), layer(highs))
@@ -130,7 +131,7 @@ def _rectified(layer: Any, inputs: Sequence[Interval]) -> Interval | None:
 
 
 def _affine(layer: Any, inputs: Sequence[Interval]) -> Interval:
-    """Bound a layer that scales and shifts each number by itself; a negative scale makes the ends change places."""
+    """Bound a layer that scales and shifts each element; a negative scale swaps the ends."""
     ends = [layer(end, training=False) for end in inputs[0]]
     return Interval(tf.minimum(*ends), tf.maximum(*ends))
 

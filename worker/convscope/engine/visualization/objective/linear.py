@@ -1,7 +1,7 @@
-"""Objectives that are linear in the input of one layer: the pre-activation of its features, and sums of such.
+"""Objectives that are linear in the input of one layer: pre-activations of its features, and their sums.
 
-<input, cotangent>, plus a bias. The cotangent is the gradient of the objective by the layer's input. It is the same at
-every iteration, so the layer itself never has to be computed during the ascent.
+They are <input, cotangent> + bias. The cotangent is the gradient of the objective with respect to the layer's input. It
+is the same at every iteration, so the layer itself is never computed during the ascent.
 """
 
 from typing import Any, NamedTuple
@@ -21,7 +21,9 @@ __all__ = ["LinearObjective", "linear_objective", "linear_step"]
 class LinearObjective(NamedTuple):
     """Objectives of n images: <input, cotangents> + biases.
 
-    `cotangents` is a float32 tensor [n, *shape of the layer's input], `biases` one of shape [n].
+    Attributes:
+        cotangents: float32 tensor [n, *shape of the layer's input].
+        biases: float32 tensor [n].
     """
 
     cotangents: Any
@@ -39,9 +41,14 @@ def linear_step(graph: Graph, objective: Objective) -> Step | None:
 
 
 def linear_objective(step: Step, objective: Objective, input_shape: Any) -> LinearObjective:
-    """Return an objective that is linear in a step's input, [n, ...] of this shape, with the weights as they are now.
+    """Return an objective that is linear in a step's input, with the current weights.
 
     To be called inside a compiled function, which drops the operations that only serve to derive the gradient.
+
+    Args:
+        step: the layer.
+        objective: of n images.
+        input_shape: of the layer's input, [n, ...].
     """
     layer = step.layer
     kernel = tf.convert_to_tensor(kernel_of(layer))
@@ -53,15 +60,15 @@ def linear_objective(step: Step, objective: Objective, input_shape: Any) -> Line
     functional = _functional(objective, outputs.shape[1:])
     upstream = tf.broadcast_to(functional, outputs.shape)
     cotangents = tape.gradient(outputs, inputs, output_gradients=upstream)
-    # A weight that is no number spoils the objectives that use it, not those that are computed along with them.
+    # A weight that is not finite makes the objectives that use it NaN, not the others of the batch.
     broken = _of_features(tf.reduce_any(tf.logical_not(sound), axis=[0, 1] if kernel.shape.rank == 4 else 0), layer)
     used = _any(tf.logical_and(broken, tf.not_equal(functional, 0.0)))
-    spoilt = tf.broadcast_to(tf.where(used, np.float32(np.nan), 0.0), input_shape[:1])
-    return LinearObjective(cotangents + along(spoilt, cotangents), _biases(layer, upstream))
+    added = tf.broadcast_to(tf.where(used, np.float32(np.nan), 0.0), input_shape[:1])
+    return LinearObjective(cotangents + along(added, cotangents), _biases(layer, upstream))
 
 
 def _functional(objective: Objective, shape: Any) -> Any:
-    """Return the sum of the functionals of an objective's terms, which all are linear."""
+    """Return the sum of the functionals of an objective's terms, all of which are linear."""
     parts = [
         times(weight, term.functional(shape)) for weight, term in objective.summands if isinstance(term, LinearTerm)
     ]
@@ -69,7 +76,12 @@ def _functional(objective: Objective, shape: Any) -> Any:
 
 
 def _of_features(broken: Any, layer: Any) -> Any:
-    """Return which features have a broken weight, bool [features], from an array whose last axes are theirs."""
+    """Return which features have a weight that is not finite, bool [features].
+
+    Args:
+        broken: flags of the kernel's last axes.
+        layer: the layer.
+    """
     if isinstance(layer, keras.layers.Conv2DTranspose):
         return tf.reduce_any(broken, axis=-1)
     if isinstance(layer, keras.layers.DepthwiseConv2D):
@@ -78,9 +90,11 @@ def _of_features(broken: Any, layer: Any) -> Any:
 
 
 def _biases(layer: Any, upstream: Any) -> Any:
-    """Return what the bias adds to each objective, [n]: it counts for units and classes, not for convolutions.
+    """Return the share of the layer's bias in each objective, [n]; it counts for dense layers only.
 
-    `upstream` is the functional of each, as large as the layer's output: the bias is added at every position.
+    Args:
+        layer: the layer.
+        upstream: functionals of the objectives, [n, *shape of the layer's output]; the bias is added everywhere.
     """
     if not isinstance(layer, keras.layers.Dense) or not layer.use_bias:
         return tf.zeros(upstream.shape[:1])

@@ -1,9 +1,9 @@
-"""What is to rise, as immutable values: terms, and weighted sums of them made with `+`, `-` and `*`.
+"""Objectives as immutable values: terms, and weighted sums of them made with ``+``, ``-`` and ``*``.
 
     Feature("conv2", 3) - 0.5 * Neuron("conv2", 7) + 2 * Diversity("conv2")
 
-A term says where it taps the network, and what it makes of the values there. Most are linear in them: see LinearTerm.
-`features` is a number, or an int32 tensor [n] with one for each image.
+A term says where it taps the network, and how its value follows from the values there. Most terms are linear in them:
+see ``LinearTerm``. A feature is a number, or an int32 tensor [n] with one for each image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,15 @@ class Objective:
 
     @property
     def taps(self) -> frozenset[Tap]:
-        """Where the network is tapped."""
+        """Places where the network is tapped."""
         return frozenset(term.tap for _, term in self.summands)
 
     def value(self, tapped: Mapping[Tap, Any]) -> Any:
-        """Return the objective of each image, float32 [n], from what is tapped, float32 tensors [n, ..., features]."""
+        """Return the objectives of images, float32 [n].
+
+        Args:
+            tapped: float32 tensors [n, ..., features], by tap.
+        """
         return tf.add_n([times(weight, term.of(tapped[term.tap])) for weight, term in self.summands])
 
     def __add__(self, other: "Objective") -> "Sum":
@@ -54,7 +58,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Sum(Objective):
-    """A weighted sum; flat, so that weights never compound unseen."""
+    """A weighted sum of terms, never nested."""
 
     weighted: "tuple[tuple[float, Term], ...]"
 
@@ -65,7 +69,7 @@ class Sum(Objective):
 
 
 class Term(Objective):
-    """One thing to maximize, at one place of the network; `post` taps it after the activation instead of before."""
+    """One value to maximize, at one place of the network; ``post`` taps it after the activation instead of before."""
 
     __slots__ = ()
     layer: str
@@ -78,25 +82,25 @@ class Term(Objective):
 
     @property
     def tap(self) -> Tap:
-        """Where the network is tapped."""
+        """The place where the network is tapped."""
         return Tap(layer=self.layer, place="output" if self.post else "linear")
 
     def of(self, values: Any) -> Any:
-        """Return the value for each image, [n], of what is tapped, [n, ..., features]."""
+        """Return the value for each image, [n], from tapped values, [n, ..., features]."""
         raise NotImplementedError
 
 
 class LinearTerm(Term):
-    """A term that is linear in what is tapped: <values, functional>."""
+    """A term that is linear in the tapped values: <values, functional>."""
 
     __slots__ = ()
 
     def functional(self, shape: Sequence[int]) -> Any:
-        """Return the functional for values [n, *shape], shaped to be broadcast to these: [n or 1, ..., features]."""
+        """Return the functional, [n or 1, ..., features], which broadcasts to values [n, *shape]."""
         raise NotImplementedError
 
     def of(self, values: Any) -> Any:
-        """Return the value for each image, [n], of what is tapped, [n, ..., features]."""
+        """Return the value for each image, [n], from tapped values, [n, ..., features]."""
         return _sum(values * self.functional(values.shape[1:]))
 
 
@@ -162,11 +166,11 @@ class Layer(Term):
 
 @dataclass(frozen=True, slots=True)
 class Diversity(Term):
-    """How little an image resembles the others of its batch, as they are at the same iteration.
+    """How little an image resembles the others of its batch at the same iteration.
 
-    The negative mean of the cosine similarities of its Gram matrix of a convolution's channels to theirs (Lucid's
-    `diversity`, which is the sum of these), after the activation as there: which channels fire together is an image's
-    style. Of fewer than two images it is 0.
+    The negative mean of the cosine similarities between its Gram matrix of a convolution's channels and theirs (Lucid's
+    ``diversity`` is the sum of these), after the activation as in Lucid: the channels that fire together are an image's
+    style. For fewer than two images it is 0.
     """
 
     layer: str
@@ -185,7 +189,7 @@ class Diversity(Term):
 
 
 def times(weight: float, values: Any) -> Any:
-    """Return values times a weight; where that is 1, the very values."""
+    """Return values times a weight; the same tensor if the weight is 1."""
     return values if weight == 1 else np.float32(weight) * values
 
 

@@ -1,7 +1,7 @@
-"""ReLUs whose gradient finds a way through where none is active, to get an ascent going that would start dead.
+"""Redirected gradients of inactive ReLUs, for ascents whose start has no gradient.
 
-As Lucid's redirected gradients (`misc/redirected_relu_grad.py`): where nothing of an image's gradient would come
-through a ReLU, that part of it does which draws inactive inputs back towards the active range.
+As in Lucid (``misc/redirected_relu_grad.py``): where a ReLU would block the whole gradient of an image, the part of it
+that moves inactive inputs towards the active range passes.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ __all__ = ["Relu", "redirected", "relu_of"]
 
 
 class Relu(NamedTuple):
-    """A rectifier: what it computes, and the range of inputs, exclusive, in which its gradient is not nil."""
+    """A rectifier: its function, and the range of inputs, exclusive, in which its gradient is not zero."""
 
     function: Callable[[Any], Any]
     low: float
@@ -39,7 +39,7 @@ def relu_of(layer: Any) -> Relu | None:
 
 
 def redirected(relu: Relu, values: Any, dead: Any) -> Any:
-    """Apply a rectifier to values [n, ...], redirecting gradients for the images that `dead`, bool [n], marks."""
+    """Apply a rectifier to values [n, ...], with redirected gradients for the images in ``dead``, bool [n]."""
 
     def forward(values: Any) -> tuple[Any, Callable[[Any], Any]]:
         return relu.function(values), lambda upstream: _gradient(relu, values, upstream, dead)

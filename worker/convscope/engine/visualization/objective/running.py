@@ -1,4 +1,4 @@
-"""Runs one step of a network."""
+"""Execution of the steps of a network."""
 
 from typing import Any
 
@@ -12,9 +12,12 @@ __all__ = ["activate", "keep", "run_step"]
 
 
 def run_step(step: Step, values: dict[int, Any], dead: Any = None) -> None:
-    """Compute a step, as in inference, and add what it makes to the values by number.
+    """Compute a step in inference mode, and add its outputs to the values.
 
-    The gradient of a layer that is a ReLU is redirected if `dead` is given.
+    Args:
+        step: the step.
+        values: computed values, by number.
+        dead: bool [n], images for which the gradient of a layer that is a ReLU is redirected.
     """
     relu = None if dead is None else relu_of(step.layer)
     if relu:
@@ -26,11 +29,11 @@ def run_step(step: Step, values: dict[int, Any], dead: Any = None) -> None:
 
 
 def activate(layer: Any, outputs: Any, dead: Any) -> Any:
-    """Apply the activation that a layer ends with; that of a ReLU with its gradient redirected, if `dead` is given."""
+    """Apply a layer's activation, with a redirected gradient if it is a ReLU and ``dead`` is given."""
     relu = None if dead is None else relu_of(layer)
     return redirected(relu, outputs, dead) if relu else layer.activation(outputs)
 
 
 def keep(step: Step, output: Any, values: dict[int, Any]) -> None:
-    """Add what a step made to the values by number."""
+    """Add the outputs of a step to the values."""
     values.update(zip(step.makes, tf.nest.flatten(output), strict=True))

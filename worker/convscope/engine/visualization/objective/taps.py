@@ -1,18 +1,18 @@
-"""Where in a network an objective looks."""
+"""Taps: the places of a network whose values an objective depends on."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 __all__ = ["Place", "Tap"]
 
-# What a layer reads; its output before the activation, that of a convolution before the bias too (what it gives, if it
-# has no activation); what it gives.
+# A layer's input; its output before the activation, and for convolutions before the bias (its input, if it only applies
+# an activation); its output.
 Place: TypeAlias = Literal["input", "linear", "output"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tap:
-    """A place in a layer, named `outer/inner` where models are nested."""
+    """A place in a layer, which is named ``outer/inner`` where models are nested."""
 
     layer: str
     place: Place = "linear"

@@ -1,4 +1,4 @@
-"""The way of one batch of items from their starting images to their final ones."""
+"""The ascent of one batch, from its start images to its final ones, in calls of bounded time."""
 
 import threading
 from bisect import bisect_right
@@ -13,18 +13,21 @@ from convscope.engine.runtime.parallel import Stopped
 from convscope.engine.visualization.ascent.ascent import UNBROKEN, Ascent, Batch, State
 from convscope.engine.visualization.random_keys import RandomKey
 
-__all__ = ["Climb", "Climbed", "Look"]
+__all__ = ["AscentOutcome", "BatchAscent", "Observer"]
 
 # Takes the state after each evaluation, in order.
-Look: TypeAlias = Callable[[State], None]
+Observer: TypeAlias = Callable[[State], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Climbed:
-    """What became of a batch of images.
+class AscentOutcome:
+    """Outcome of the ascent of a batch.
 
-    `start_objective` (float32 [rows]) are the objectives at the start, `rescued` (bool [rows]) tells whose gradients
-    were redirected, `state` is the last. `dead` (bool [rows]) tells which objectives never had a gradient of their own.
+    Attributes:
+        start_objective: float32 [rows], objectives of the start images.
+        rescued: bool [rows], whose gradients were redirected.
+        dead: bool [rows], whose plain gradient was zero at every image.
+        state: the last state.
     """
 
     start_objective: npt.NDArray[np.float32]
@@ -34,24 +37,24 @@ class Climbed:
 
     @property
     def broken(self) -> npt.NDArray[np.int32]:
-        """The iteration at which each ascent broke off, [rows]; UNBROKEN for those that did not."""
+        """Iterations at which ascents broke off, int32 [rows]; ``UNBROKEN`` for the others."""
         return np.asarray(self.state.broken)
 
     @property
     def final_iteration(self) -> npt.NDArray[np.int32]:
-        """The updates that each final image has seen, [rows]."""
+        """Updates of the final images, int32 [rows]."""
         return np.where(self.broken == UNBROKEN, self.state.iteration, self.broken)
 
 
-class Climb:
-    """Climbs with one batch, a bounded time per call.
+class BatchAscent:
+    """The ascent of one batch; a call takes a bounded time.
 
     Args:
         ascent: of as many rows as there are keys.
-        keys: of the randomness of each image that climbs.
-        stop: once set, the climb raises Stopped.
-        looks: the state is shown to each at the iterations `at`, and perhaps at others.
-        at: rising; None for every iteration.
+        keys: of the randomness of the images.
+        stop: makes the ascent raise ``Stopped`` once set.
+        observers: called with the state at the iterations ``at``, and perhaps at others.
+        at: in rising order; None for every iteration.
     """
 
     def __init__(
@@ -59,26 +62,26 @@ class Climb:
         ascent: Ascent,
         keys: Sequence[RandomKey],
         stop: threading.Event,
-        looks: Sequence[Look] = (),
+        observers: Sequence[Observer] = (),
         at: Sequence[int] | None = None,
     ) -> None:
         self._ascent = ascent
         self._keys = keys
         self._batch = ascent.batch(keys)
         self._stop = stop
-        self._looks = looks
+        self._observers = observers
         self._at = at
 
-    def run(self, iterations: int, *, rescue: int) -> Climbed:
-        """Make `iterations` updates; where a start has no gradient, the first `rescue` are with redirected ones."""
-        first = state = self._go(self._ascent.start(self._keys), 1, self._ascent.climb, self._looks)
+    def run(self, iterations: int, *, rescue: int) -> AscentOutcome:
+        """Make ``iterations`` updates; the first ``rescue`` of images without gradient use redirected ones."""
+        first = state = self._go(self._ascent.start(self._keys), 1, self._ascent.advance, self._observers)
         dead = np.asarray(first.dead)
         redirected = min(rescue, iterations) if dead.any() else 0
         if redirected:
             state = self._go(self._ascent.start(self._keys), 1, self._redirecting(dead), ())
-            state = self._go(state, redirected, self._redirecting(dead), self._looks)
-        state = self._go(state, iterations - redirected, self._ascent.climb, self._looks)
-        return Climbed(
+            state = self._go(state, redirected, self._redirecting(dead), self._observers)
+        state = self._go(state, iterations - redirected, self._ascent.advance, self._observers)
+        return AscentOutcome(
             start_objective=np.asarray(first.objective),
             rescued=dead & (redirected > 0),
             dead=dead & ~np.asarray(state.alive),
@@ -89,23 +92,25 @@ class Climb:
         return lambda state, batch, count: self._ascent.rescue(state, batch, count, dead)
 
     def _go(
-        self, state: State, count: int, climb: Callable[[State, Batch, int], State], looks: Sequence[Look]
+        self, state: State, count: int, advance: Callable[[State, Batch, int], State], observers: Sequence[Observer]
     ) -> State:
         iteration = int(state.iteration)
         last = iteration + count
         while iteration < last:
             if self._stop.is_set():
                 raise Stopped
-            calls = self._ascent.pace.next(min(last, self._next_look(iteration, last) if looks else last) - iteration)
+            calls = self._ascent.pace.next(
+                min(last, self._next_observation(iteration, last) if observers else last) - iteration
+            )
             with self._ascent.pace.measured(calls):
-                state = climb(state, self._batch, calls)
+                state = advance(state, self._batch, calls)
             iteration += calls
-            for look in looks:
-                look(state)
+            for observe in observers:
+                observe(state)
         return state
 
-    def _next_look(self, iteration: int, last: int) -> int:
-        """Return the next iteration that is to be looked at; `last` if there is none."""
+    def _next_observation(self, iteration: int, last: int) -> int:
+        """Return the next iteration with an observation; ``last`` if there is none."""
         if self._at is None:
             return iteration + 1
         return next(iter(self._at[bisect_right(self._at, iteration) :]), last)

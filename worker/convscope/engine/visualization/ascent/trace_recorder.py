@@ -1,4 +1,4 @@
-"""What happens on the way of an ascent, iteration by iteration."""
+"""Recording of traces, iteration by iteration."""
 
 from typing import Any
 
@@ -11,35 +11,35 @@ from convscope.engine.visualization.ascent.ascent import State
 from convscope.engine.visualization.ascent.optimizers import EPSILON
 from convscope.engine.visualization.images import Trace
 
-__all__ = ["Moments"]
+__all__ = ["TraceRecorder"]
 
 
-class Moments:
-    """Looks at a batch after each evaluation, and remembers for the traces of its images.
+class TraceRecorder:
+    """Records a batch after every evaluation, for the traces of its images.
 
     Args:
-        classify: tells what the model takes images for; None if the model has no classes.
+        classify: predicts classes; None if the model has no classes.
     """
 
     def __init__(self, classify: Classifier | None) -> None:
         self._classify = classify
-        self._seen: list[dict[str, npt.NDArray[Any]]] = []
+        self._records: list[dict[str, npt.NDArray[Any]]] = []
 
-    def look(self, state: State) -> None:
-        """Remember what traces tell, each an array [rows]."""
+    def record(self, state: State) -> None:
+        """Record the values of traces, arrays [rows]."""
         gradient = state.gradient.numpy()
         deviation = tf.math.reduce_std(state.gradient, axis=[1, 2, 3])
-        moment = {
+        record = {
             "gradient_min": gradient.min(axis=(1, 2, 3)),
             "gradient_max": gradient.max(axis=(1, 2, 3)),
             "step_size": (1.0 / (deviation + EPSILON)).numpy(),
             "objective": state.objective.numpy(),
         }
         if self._classify:
-            moment["predicted_class"], moment["probability"] = self._classify(state.image)
-        self._seen.append(moment)
+            record["predicted_class"], record["probability"] = self._classify(state.image)
+        self._records.append(record)
 
     def trace(self, row: int) -> Trace:
-        """Return the trace of one image; the last evaluation comes after the last update, and is left out."""
-        before = self._seen[:-1]
-        return Trace(**{name: np.stack([moment[name][row] for moment in before]) for name in before[0]})
+        """Return the trace of one image, without the last evaluation, which follows the last update."""
+        before = self._records[:-1]
+        return Trace(**{name: np.stack([record[name][row] for record in before]) for name in before[0]})

@@ -1,4 +1,4 @@
-"""The value of an objective at images, and its gradient by them."""
+"""Values of objectives at images, and their gradients with respect to the images."""
 
 from collections.abc import Callable
 from math import prod
@@ -7,31 +7,35 @@ from typing import Any, Protocol, TypeAlias
 import tensorflow as tf
 
 from convscope.engine.models.graph import Graph
-from convscope.engine.visualization.objective.below import Below
 from convscope.engine.visualization.objective.linear import LinearObjective, linear_objective, linear_step
 from convscope.engine.visualization.objective.objectives import Objective
+from convscope.engine.visualization.objective.subnetwork import Subnetwork
 from convscope.engine.visualization.objective.taps import Tap
 
-__all__ = ["ObjectiveOf", "Slope", "Slopes"]
+__all__ = ["ObjectiveGradient", "ObjectiveGradients", "ObjectiveOf"]
 
 # Takes the features of a batch, an int32 tensor [n]; returns the objective of its images.
 ObjectiveOf: TypeAlias = Callable[[Any], Objective]
 
 
-class Slope(Protocol):
+class ObjectiveGradient(Protocol):
     """An objective of images [n, h, w, c], inside a compiled function."""
 
     def value(self, images: Any) -> Any:
         """Return the objective of each image, [n]."""
 
     def gradient(self, images: Any) -> tuple[Any, Any]:
-        """Return the gradient of the objectives by the images, [n, h, w, c], and their values, [n]."""
+        """Return the gradients of the objectives, [n, h, w, c], and their values, [n]."""
 
 
-class Slopes:
-    """The slopes of one target; `objective_of` must tap the same places whatever the features.
+class ObjectiveGradients:
+    """The gradients of one target.
 
-    Where the objective is linear in a layer's input, only the network below that layer is computed.
+    Where the objective is linear in a layer's input, only the network up to that layer is computed.
+
+    Args:
+        graph: the network.
+        objective_of: returns the objective of features; must tap the same places for all features.
     """
 
     def __init__(self, graph: Graph, objective_of: ObjectiveOf) -> None:
@@ -40,23 +44,26 @@ class Slopes:
         example = objective_of(0)
         self._linear = linear_step(graph, example)
         taps = example.taps if self._linear is None else [Tap(layer=self._linear.name, place="input")]
-        self._below = Below(graph, taps)
+        self._subnetwork = Subnetwork(graph, taps)
 
     @property
     def values(self) -> int:
-        """How many numbers, about, are in memory for one image while its gradient is computed, but for the image's."""
+        """Approximate number of values in memory for one image while its gradient is computed, without its pixels."""
         if self._linear is None:
-            return self._below.values
-        # The functional and what it becomes in the layer's input.
-        return self._below.values + prod(self._linear.shape) + prod(self._graph.shape(self._linear.reads[0]))
+            return self._subnetwork.values
+        # The functional, and its cotangent in the layer's input.
+        return self._subnetwork.values + prod(self._linear.shape) + prod(self._graph.shape(self._linear.reads[0]))
 
-    def at(self, features: Any, dead: Any = None) -> Slope:
-        """Return the slope for the features of a batch, int32 [n], with the weights as they are now.
+    def of(self, features: Any, dead: Any = None) -> ObjectiveGradient:
+        """Return the gradient for a batch, with the current weights.
 
-        To be called inside the compiled function that uses it. For images that `dead`, bool [n], marks, gradients are
-        redirected through inactive ReLUs.
+        To be called inside the compiled function that uses it.
+
+        Args:
+            features: of the batch, int32 [n].
+            dead: bool [n], images whose gradients are redirected through inactive ReLUs.
         """
-        network, objective = self._below.network(dead), self._objective_of(features)
+        network, objective = self._subnetwork.network(dead), self._objective_of(features)
         if self._linear is None:
             return _General(network, objective)
 
@@ -69,7 +76,7 @@ class Slopes:
 
 
 class _General:
-    """Any objective, by automatic differentiation from the taps down."""
+    """Any objective, by automatic differentiation of the whole network up to the taps."""
 
     def __init__(self, network: Callable[[Any], dict[Tap, Any]], objective: Objective) -> None:
         self._network = network
@@ -86,7 +93,7 @@ class _General:
 
 
 class _Linear:
-    """The chain rule below the layer, a constant above."""
+    """A linear objective: automatic differentiation up to the layer, then a constant."""
 
     def __init__(self, inputs: Callable[[Any], Any], objective: LinearObjective) -> None:
         self._inputs = inputs

@@ -1,8 +1,8 @@
-"""A convolution of images with few channels, with a fast gradient by the images.
+"""A convolution of images with few channels, with a fast gradient with respect to the images.
 
 That gradient is itself a convolution, of many channels to few. Processors compute 16 or 32 channels in the time of one,
 so it is computed for blocks of 4 x 4 pixels at once: a convolution of stride 4 with a larger kernel, most of it zeros,
-to 16 times the channels, which are then laid out as pixels. Three times as fast for one channel, and the same figures.
+to 16 times the channels, which are then rearranged as pixels. Three times as fast for one channel, with equal results.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-__all__ = ["thin_convolution"]
+__all__ = ["few_channel_convolution"]
 
 # Side of the blocks in pixels.
 BLOCK: Final = 4
 
 
-def thin_convolution(layer: keras.layers.Layer) -> Callable[[Any], Any]:
+def few_channel_convolution(layer: keras.layers.Layer) -> Callable[[Any], Any]:
     """Return a convolution of stride 1 and padding "same" as a function of images [n, h, w, c], before the bias."""
     kernel = tf.convert_to_tensor(layer.kernel.value)
     blocked = _blocked(kernel)
@@ -35,8 +35,12 @@ def thin_convolution(layer: keras.layers.Layer) -> Callable[[Any], Any]:
 def _blocked(kernel: Any) -> Any:
     """Return the kernel that computes gradients of whole blocks.
 
-    Of a kernel [h, w, c, f]: [h + BLOCK - 1, w + BLOCK - 1, f, BLOCK * BLOCK * c]. Pixel (y, x) of a block has the
-    turned kernel at offset (y, x), zeros around.
+    Args:
+        kernel: [h, w, c, f].
+
+    Returns:
+        [h + BLOCK - 1, w + BLOCK - 1, f, BLOCK * BLOCK * c]: pixel (y, x) of a block has the flipped kernel at offset
+        (y, x), with zeros around it.
     """
     height, width, channels, filters = kernel.shape
     margin = [BLOCK - 1, BLOCK - 1]
@@ -55,7 +59,7 @@ def _input_gradient(upstream: Any, blocked: Any, kernel_shape: Any, image_shape:
 
 
 def _padding(size: int, kernel_side: int) -> list[int]:
-    """Return the zeros before and after an axis of `size` pixels, so that the blocks cover all of it."""
+    """Return the padding before and after an axis of ``size`` pixels, so that the blocks cover all of it."""
     before = kernel_side // 2
     blocks = -(-size // BLOCK)
     needed = (blocks - 1) * BLOCK + kernel_side + BLOCK - 1
@@ -63,5 +67,5 @@ def _padding(size: int, kernel_side: int) -> list[int]:
 
 
 def _sources(side: int) -> npt.NDArray[np.intp]:
-    """Return which row of the padded kernel each row of the blocked one takes, for each row of a block."""
+    """Return which row of the padded kernel each row of the blocked kernel takes, for every row of a block."""
     return np.subtract.outer(np.arange(side + BLOCK - 1) + BLOCK - 1, np.arange(BLOCK))
