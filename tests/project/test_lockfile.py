@@ -28,7 +28,7 @@ def test_lock_is_whole(check_lock: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("was", "becomes", "fault"),
     [
-        ("\nredis==", "\nrodis==", "redis>="),
+        ("\nredis==", "\nrodis==", "redis[hiredis]>="),
         ("\ntyper==", "\ntyper>=", "is not one exact version"),
         ("\nkeras==3.15", "\nkeras==3.14", "keras>=3.15: Python 3.11 gets 3.14"),
         ("python_full_version >= '3.12'", "python_full_version >= '3.13'", "numpy>=2.0: Python 3.12 gets nothing"),

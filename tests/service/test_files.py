@@ -55,6 +55,16 @@ def test_files_are_listed_by_name(api: Api, job: Job) -> None:
     assert [file for page in listed(api, job, 1) for file in page] == files
 
 
+def test_names_with_escapes_are_on_one_page_each(api: Api, store: Store) -> None:
+    """Their order is that of the names as they are escaped: that of `ä` is another."""
+    names = ["z", "\u00e4", "a~", "a b", "a"]
+    evaluation, digest = store.evaluation(), store.blobs.put(b"abc")
+    files = [StoredFile(name, "text/plain", digest, 3) for name in names]
+    claim(store.connection, evaluation).succeed("", attachments=Attachments(files=files))
+    pages = [[file.name.rpartition("/")[2] for file in page] for page in listed(api, evaluation, 1)]
+    assert pages == [["%C3%A4"], ["a"], ["a%20b"], ["a~"], ["z"]]
+
+
 def test_a_job_without_files(api: Api, store: Store) -> None:
     evaluation = store.evaluation()
     assert listed(api, evaluation) == [[]]

@@ -32,7 +32,8 @@ class ServerStub(object):
     the first number differs from the server's, every call except those of this service is FAILED_PRECONDITION, with a
     message that names both versions. A call without this metadata is accepted.
 
-    Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. Messages that it
+    Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. So is, of any call,
+    a message that arrives too slowly while others wait, and one that finds too many waiting (retry). Messages that it
     sends have at most 4 MiB too, but for those that hold one image: these are as large as the image. A client that wants
     images above a megapixel raises its own limit.
 
@@ -60,7 +61,8 @@ class ServerServicer(object):
     the first number differs from the server's, every call except those of this service is FAILED_PRECONDITION, with a
     message that names both versions. A call without this metadata is accepted.
 
-    Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. Messages that it
+    Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. So is, of any call,
+    a message that arrives too slowly while others wait, and one that finds too many waiting (retry). Messages that it
     sends have at most 4 MiB too, but for those that hold one image: these are as large as the image. A client that wants
     images above a megapixel raises its own limit.
 
@@ -100,7 +102,8 @@ class Server(object):
     the first number differs from the server's, every call except those of this service is FAILED_PRECONDITION, with a
     message that names both versions. A call without this metadata is accepted.
 
-    Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. Messages that it
+    Messages that the server receives have at most 4 MiB; larger ones are RESOURCE_EXHAUSTED, unread. So is, of any call,
+    a message that arrives too slowly while others wait, and one that finds too many waiting (retry). Messages that it
     sends have at most 4 MiB too, but for those that hold one image: these are as large as the image. A client that wants
     images above a megapixel raises its own limit.
 

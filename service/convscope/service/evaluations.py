@@ -10,7 +10,7 @@ from convscope.service.backend import Backend
 from convscope.service.deletions import unless_deleted
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.image_formats import tensor_as_png
-from convscope.service.paging import cut_page, place_before
+from convscope.service.paging import NUMBER, cut_page, place_before
 from convscope.store import StateError
 from convscope.v1 import evaluations_pb2_grpc
 from convscope.v1.evaluations_pb2 import Example, ListExamplesRequest, ListExamplesResponse
@@ -35,7 +35,7 @@ class EvaluationsService(evaluations_pb2_grpc.EvaluationsServicer):
 
 
 def _list(backend: Backend, request: ListExamplesRequest) -> ListExamplesResponse:
-    before = place_before(request)
+    before = place_before(request, NUMBER)
     _check_job(backend, request.parent)
     stored = _examples(backend, request.parent, after=int(before) if before else -1)
     formatted = (_in_format(request.image_format, example) for example in stored)

@@ -44,7 +44,8 @@ def _list(backend: Backend, request: ListFilesRequest) -> ListFilesResponse:
     before = place_before(request)
     job = backend.jobs.get(request.parent)
     stored = (_file(job.name, file, job.end_time) for file in backend.jobs.files(job.name))
-    files, token = cut_page(request, (file for file in stored if _escaped(file) > before), _escaped)
+    ordered = sorted(stored, key=_escaped)
+    files, token = cut_page(request, (file for file in ordered if _escaped(file) > before), _escaped)
     return ListFilesResponse(files=files, next_page_token=token)
 
 

@@ -8,7 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
 from convscope.service.deletions import unless_deleted
-from convscope.service.paging import cut_page, is_newest_first, place_before
+from convscope.service.paging import NUMBER, cut_page, is_newest_first, place_before
 from convscope.store import parse_name
 from convscope.v1 import models_pb2_grpc
 from convscope.v1.models_pb2 import (
@@ -25,6 +25,9 @@ from convscope.v1.models_pb2 import (
 )
 
 __all__ = ["ModelsService"]
+
+# The form of a model's place in the listing.
+PLACE = f"{NUMBER}-.+"
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -79,14 +82,14 @@ def _list(backend: Backend, request: ListModelsRequest) -> ListModelsResponse:
     def matches(model: Model) -> bool:
         return (not states or model.state in states) and (not datasets or model.dataset in datasets)
 
-    newest_first, before = is_newest_first(request.order_by), _to_place(place_before(request))
+    newest_first, before = is_newest_first(request.order_by), _to_place(place_before(request, PLACE))
     stored = backend.models.walk(after=before, newest_first=newest_first, matches=matches)
     models, token = cut_page(request, stored if full else map(_basic, stored), _place)
     return ListModelsResponse(models=models, next_page_token=token)
 
 
 def _list_reports(backend: Backend, request: ListTrainReportsRequest) -> ListTrainReportsResponse:
-    last = int(place_before(request) or 0)
+    last = int(place_before(request, NUMBER) or 0)
     digest = backend.models.history_digest(request.parent)
     with unless_deleted(backend.models.get, request.parent):
         stored = ListTrainReportsResponse.FromString(backend.blobs.get(digest)).reports if digest else ()

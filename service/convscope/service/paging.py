@@ -5,6 +5,7 @@ to a listing with another filter or order, is refused.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
@@ -12,12 +13,15 @@ from google.protobuf.message import Message
 
 from convscope.service.errors import InvalidRequestError, Violation
 
-__all__ = ["BAD_TOKEN", "PAGE_BYTES", "cut_page", "is_newest_first", "place_before"]
+__all__ = ["BAD_TOKEN", "NUMBER", "PAGE_BYTES", "cut_page", "is_newest_first", "place_before"]
 
 # Bytes that the items of a page have at most, unless there is only one: half of what every gRPC client accepts.
 PAGE_BYTES = 2 * 2**20
 
 BAD_TOKEN = Violation("page_token", "is not a token that this listing returned")
+
+# The form of places that are numbers.
+NUMBER = "[0-9]{1,19}"
 
 # The default of ``order_by``.
 NEWEST_FIRST = "create_time desc"
@@ -44,15 +48,19 @@ def is_newest_first(order_by: str) -> bool:
     return order_by == NEWEST_FIRST
 
 
-def place_before(request: Message) -> str:
+def place_before(request: Message, form: str = ".*") -> str:
     """Return the place of the last item of the page before, ``""`` if there was none.
+
+    Args:
+        request: which page is asked for; its defaults are filled in.
+        form: regular expression of a place: a client can make a token of any.
 
     Raises:
         InvalidRequestError: if the request's token is not one of this listing.
     """
     token: str = request.page_token  # type: ignore[attr-defined]  # every listing has it
     place = token.rpartition("-")[0]
-    if token and token != _token(request, place):
+    if token and (token != _token(request, place) or not re.fullmatch(form, place, re.DOTALL)):
         raise InvalidRequestError(BAD_TOKEN)
     return place
 

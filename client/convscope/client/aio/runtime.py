@@ -17,6 +17,9 @@ T = TypeVar("T")
 # for the lock behind each of them.
 _computing = ThreadPoolExecutor(1, "convscope-compute")
 
+# Threads for files, which wait for disks and pipes.
+_working = ThreadPoolExecutor(thread_name_prefix="convscope-files")
+
 
 async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that computes for long, in a thread."""
@@ -26,16 +29,21 @@ async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that works on files, in a thread.
 
-    A task that is cancelled meanwhile ends after the function: what that writes must not be removed before.
+    A task that is cancelled meanwhile, be it repeatedly, ends after the function has: what it writes is not to be
+    removed before.
     """
-    work = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
-        if not work.cancelled():
-            work.exception()  # marks the error as retrieved; there is nothing left to do about it
-        raise
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    work = _working.submit(partial(function, *args, **kwargs))
+    work.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():  # asked of the thread's own future: a second Ctrl-C may take what the loop is told away
+        try:
+            await ended.wait()
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return work.result()
 
 
 @asynccontextmanager
