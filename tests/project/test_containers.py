@@ -23,7 +23,7 @@ from support.container_files import ROOT, command, compose, environment, healthc
 
 # Where this process's own programs are.
 # What is installed may take long where other work goes on.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
 
 BIN = Path(sys.executable).parent
 

@@ -37,6 +37,7 @@ def hanging() -> Iterator[Hanging]:
         yield hanging_redis
 
 
+@pytest.mark.slow
 def test_calls_that_need_only_redis_do_not_wait_for_the_store(hanging: Hanging) -> None:
     assert seconds_of_calls(hanging) < 1
     with hanging.waiting_for_blobs() as codes:

@@ -41,19 +41,26 @@ MNIST, OTHER = "datasets/mnist", "datasets/other"
 INTERPRETATION = Interpretation(input=ModelInput(shape=[28, 28, 1]), classes=["0", "1"])
 
 
+def milliseconds(connection: redis.Redis) -> int:
+    """Return the time of Redis."""
+    seconds, microseconds = connection.time()
+    return seconds * 1000 + microseconds // 1000
+
+
 @pytest.fixture
 def models(connection: redis.Redis, api: Api) -> list[str]:
     """Names of models, the oldest first; all are pending but the second, which failed."""
     datasets = {"m": MNIST, "z": MNIST, "a": OTHER, "y": MNIST}
-    jobs = [
-        JobStore(connection).create(
-            JobSpec(train=TrainSpec()),
-            request_digest="d",
-            model=Model(dataset=dataset, interpretation=INTERPRETATION, layers=[Layer(name="logits")], step=7),
-            model_id=model_id,
-        )[0]
-        for model_id, dataset in datasets.items()
-    ]
+    jobs = []
+    for model_id, dataset in datasets.items():
+        model = Model(dataset=dataset, interpretation=INTERPRETATION, layers=[Layer(name="logits")], step=7)
+        job, _ = JobStore(connection).create(
+            JobSpec(train=TrainSpec()), request_digest="d", model=model, model_id=model_id
+        )
+        jobs.append(job)
+        created = milliseconds(connection)
+        while milliseconds(connection) == created:  # models of one millisecond are listed by their ids
+            pass
     api.jobs.CancelJob(CancelJobRequest(name=jobs[1].name), timeout=PATIENCE_S)
     return [job.model for job in jobs]
 
