@@ -21,10 +21,10 @@ from convscope.client import Client
 from convscope.store.embedded import find_server
 from support.container_files import ROOT, command, compose, environment, healthcheck, stages
 
-# Where this process's own programs are.
-# What is installed may take long where other work goes on.
+# Installing may take long where other work is under way.
 pytestmark = [pytest.mark.timeout(400), pytest.mark.slow]
 
+# Where this process's own programs are.
 BIN = Path(sys.executable).parent
 
 # The longest that a process may take to start, in seconds; docker would wait for as long as its start period.
