@@ -10,7 +10,7 @@ from benchmarks.yardstick import ROOT
 
 __all__ = ["FAMILY"]
 
-IMPORT = Figure(name="client-import", what="import convscope.client", target=0.5, unit="s", noise=0.2, bound="at most")
+IMPORT = Figure(name="client-import", what="import convscope.client", target=0.5, unit="s", noise=0.45, bound="at most")
 MEMORY = Figure(
     name="client-memory",
     what="peak memory of a client that trains and visualizes every feature",

@@ -15,14 +15,14 @@ __all__ = ["FAMILY"]
 
 COST = Figure(
     name="keeping-cost",
-    what="training time with checkpoints and lease over without, in process, median of 6 pairs",
+    what="training time with checkpoints and lease over without, in process, median of 5 pairs",
     target=1.02,
     unit="x",
-    noise=0.03,
+    noise=0.06,
     bound="at most",
 )
 
-PAIRS = 6
+PAIRS = 5
 
 PROGRAM = """
 import json, sys, time

@@ -14,7 +14,7 @@ __all__ = ["FAMILY"]
 
 WORKER = Figure(
     name="worker-killed",
-    what="a worker and its executor killed: seconds until the part runs again, median of 10",
+    what="a worker and its executor killed: seconds until the part runs again, median of 8",
     target=6.0,
     unit="s",
     noise=0.1,
@@ -22,7 +22,7 @@ WORKER = Figure(
 )
 EXECUTOR = Figure(
     name="executor-killed",
-    what="an executor killed: seconds until the part runs again, median of 10",
+    what="an executor killed: seconds until the part runs again, median of 8",
     target=2.0,
     unit="s",
     noise=0.3,
@@ -30,14 +30,14 @@ EXECUTOR = Figure(
 )
 CANCEL = Figure(
     name="cancel",
-    what="cancel of a running job to CANCELLED, median of 10",
+    what="cancel of a running job to CANCELLED, median of 8",
     target=2.0,
     unit="s",
     noise=0.3,
     bound="at most",
 )
 
-TRIALS = 10
+TRIALS = 8
 
 # Longer than any trial.
 ENDLESS = 10_000_000

@@ -15,7 +15,7 @@ __all__ = ["TRAIN_STEPS", "Round", "Session"]
 TRAIN_STEPS = 1500
 
 # The share of a full run's repetitions that --quick makes, and the fewest of which a median is meaningful.
-QUICK_SHARE, QUICK_LEAST = 0.25, 3
+QUICK_SHARE, QUICK_LEAST = 0.5, 3
 
 
 class Session:

@@ -19,7 +19,7 @@ def _figure(name: str, what: str, target: float, noise: float) -> Figure:
 
 
 ONE = _figure(
-    "warm-image", "one class image of a model that is warm, other seed: submit to image, median of 20", 0.06, 0.2
+    "warm-image", "one class image of a model that is warm, other seed: submit to image, median of 20", 0.06, 0.4
 )
 ALL = _figure(
     "warm-features", "62 images (conv1, conv2, logits), warm, other seed: submit to last, median of 20", 0.20, 0.2
@@ -30,7 +30,7 @@ EVALUATION = _figure(
     "evaluation-warm",
     "10,000 test images, warm: submit to result, less their time in process, alternating, median of 20 differences",
     0.10,
-    0.5,
+    0.9,
 )
 TRAINING = _figure(
     "second-training", "submit to the first step's report, second training of a network, median of 20", 0.15, 0.2
