@@ -116,7 +116,7 @@ def test_quick_is_one_round_with_fewer_repetitions(monkeypatch: pytest.MonkeyPat
         yield from (("speed", 1.0) for _ in range(round_.session.times(20)))
 
     family = Family(figures=(AT_LEAST,), measure=measure, rounds=2)
-    assert len(measured(monkeypatch, family, quick=True)["speed"].values) == 5
+    assert len(measured(monkeypatch, family, quick=True)["speed"].values) == 10
     assert len(measured(monkeypatch, family, quick=False)["speed"].values) == 40
     assert Session(quick=True).times(4) == 3
 
