@@ -29,7 +29,7 @@ CLAIM = Figure(
     what="a claim among 10,000 ready jobs of 1,000 owners: one call, median of 2,000",
     target=200.0,
     unit="us",
-    noise=0.2,
+    noise=0.3,
     bound="at most",
 )
 LISTING = Figure(
