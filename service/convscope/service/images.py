@@ -3,12 +3,10 @@
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import groupby
-from typing import Any, TypeAlias
-
-import grpc  # noqa: TC002 - named in an alias
 
 from convscope.planning import ImageTarget
 from convscope.service.backend import Backend
+from convscope.service.calls import Context
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.exporting import export_files
 from convscope.service.job_images import JobImages
@@ -28,9 +26,6 @@ from convscope.v1.images_pb2 import (
 from convscope.v1.visualize_pb2 import Image
 
 __all__ = ["ImagesService", "canonical", "number_of"]
-
-# In quotes: grpcio's classes are generic only for type checkers.
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class ImagesService(images_pb2_grpc.ImagesServicer):
