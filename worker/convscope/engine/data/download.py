@@ -10,7 +10,7 @@ from convscope.engine.errors import DatasetError
 
 __all__ = ["download"]
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Two public mirrors of the four files, tried in this order.
 MIRRORS: Final = (
@@ -46,7 +46,7 @@ def download(name: str, *, mirror: str | None = None, unpack: Callable[[bytes], 
         except (OSError, ValueError, http.client.HTTPException, DatasetError) as error:
             faults.append(f"{address}: {error}")
         else:
-            logger.info("downloaded %s", address)
+            log.info("downloaded %s", address)
             return content, unpacked
     raise DatasetError(f"{name} is in none of the data folders and could not be downloaded ({'; '.join(faults)})")
 
