@@ -19,6 +19,7 @@ from convscope.store.errors import (
     ModelFailedError,
     NotFoundError,
     OffsetError,
+    PolicyError,
     RequestConflictError,
     StaleAttemptError,
     StateError,
@@ -47,7 +48,7 @@ from convscope.store.processes import Child, die_with_parent
 from convscope.store.redis.connection import await_redis, connect_patiently, connect_promptly
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.layout import check_layout
-from convscope.store.redis.policy import PolicyError, check_policy
+from convscope.store.redis.policy import check_policy
 from convscope.store.redis.scripts import Claimant, Image, ResultWanted, Scripts
 from convscope.store.redis.writability import WritesRefusedError, check_writes
 from convscope.store.settings import StoreSettings
