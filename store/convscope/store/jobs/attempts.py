@@ -170,7 +170,7 @@ class Attempt:
             blob: digest of the blob that completes the event for readers, or ``""``.
             kept: how much of the part is stored with this event and need not be computed again.
         """
-        return self._write(Write(kept=kept or None, further=bool(kept), events=[(event, blob)]))
+        return self._write(Write(kept=kept or None, progressed=bool(kept), events=[(event, blob)]))
 
     def report_images(self, images: Sequence[Image], kept: int) -> Written:
         """Append the events of images, except those that the job has already.
@@ -179,7 +179,7 @@ class Attempt:
             images: images that are ready, with their blobs.
             kept: how many images of the part are stored with these; see ``report_candidate``.
         """
-        return self._write(Write(kept=kept or None, further=bool(kept), model=self.needs, images=images))
+        return self._write(Write(kept=kept or None, progressed=bool(kept), model=self.needs, images=images))
 
     def report_candidate(self, candidate: Candidate, kept: int) -> Written:
         """Note a candidate for an image, unless the job has the image; its blob is kept until then.
@@ -188,7 +188,7 @@ class Attempt:
             candidate: the candidate.
             kept: how many images of the part are stored with this, including those with a stored candidate.
         """
-        return self._write(Write(kept=kept or None, further=bool(kept), candidates=[candidate]))
+        return self._write(Write(kept=kept or None, progressed=bool(kept), candidates=[candidate]))
 
     def reuse_cached(self, images: Sequence[Image]) -> set[int]:
         """Give the job the images that are cached, with their events.
@@ -219,7 +219,7 @@ class Attempt:
         keep, drop = self.checkpoints[:1], self.checkpoints[1:]
         self._write(
             Write(
-                further=True,
+                progressed=True,
                 fields={"checkpoint": str(checkpoint), "checkpoint_before": str(keep[0]) if keep else ""},
                 blobs=[checkpoint.blob],
                 dropped=[saved.blob for saved in drop],

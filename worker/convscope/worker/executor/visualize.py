@@ -136,7 +136,8 @@ class _Job:
         for start in range(0, len(numbers), CACHED_BATCH):
             context.pulse()
             images = [
-                self._image(number, self._name(number), cached=True) for number in numbers[start : start + CACHED_BATCH]
+                self._image(number, self._cache_key(number), cached=True)
+                for number in numbers[start : start + CACHED_BATCH]
             ]
             reused |= context.attempt.reuse_cached(images)
         return reused
@@ -188,7 +189,7 @@ class _Job:
         """Return an image with its cache key, unless its batch was cut, which changes its bits."""
         message = convert.image(computed)
         if not computed.cut:
-            message.cache_key = self._name(number)
+            message.cache_key = self._cache_key(number)
         return message
 
     def _stored(self, number: int, message: Image) -> tuple[StoredImage, bytes]:
@@ -202,11 +203,11 @@ class _Job:
             raise KeyError(f"{item.target} {item.feature} was computed, but not requested")
         return number
 
-    def _name(self, number: int) -> str:
+    def _cache_key(self, number: int) -> str:
         return self._cache_keys.of(self.order.item(number))
 
-    def _image(self, number: int, name: str, *, cached: bool) -> StoredImage:
+    def _image(self, number: int, cache_key: str, *, cached: bool) -> StoredImage:
         whose = addressed(self.job_id, self.order, number)
-        whose.cache_key = name
+        whose.cache_key = cache_key
         event = ImageReady(image=whose, total_count=self.order.total, cached=cached)
-        return StoredImage(number=number, cache_key=name, event=JobEvent(image_ready=event))
+        return StoredImage(number=number, cache_key=cache_key, event=JobEvent(image_ready=event))
