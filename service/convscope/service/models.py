@@ -36,7 +36,7 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
         self._backend = backend
 
     async def ListModels(self, request: ListModelsRequest, context: Context) -> ListModelsResponse:  # noqa: N802
-        """List models, newest first."""
+        """List models by creation time."""
         return await self._backend.run(_list, self._backend, request)
 
     async def GetModel(self, request: GetModelRequest, context: Context) -> Model:  # noqa: N802

@@ -102,7 +102,7 @@ async def serve(
     Raises:
         ListenError: if the address cannot be listened on.
         ValueError: if certificate or key cannot be used.
-        PolicyError: if Redis answers and may evict records.
+        PolicyError: if Redis answers and cannot be used.
         LayoutError: if Redis answers and has records of another version.
     """
     async with _background(service, store) as (backend, hub, health):
