@@ -12,9 +12,6 @@ from convscope.v1 import visualize_pb2
 __all__ = ["Feature", "Image", "ObjectiveRef", "OptimizedImage", "Trace"]
 
 
-_NO_PIXELS: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
-
-
 @dataclass(frozen=True, slots=True)
 class Feature:
     """A channel of a convolution, a unit of a dense layer, or a class.
@@ -64,7 +61,7 @@ class OptimizedImage:
     def from_wire(cls, message: visualize_pb2.OptimizedImage) -> "OptimizedImage":
         """Return the image of a message."""
         return cls(
-            pixels=tensors.decode(message.pixels) if message.HasField("pixels") else _NO_PIXELS,
+            pixels=tensors.pixels(message),
             objective=message.objective,
             predicted_class=message.predicted_class if message.HasField("predicted_class") else None,
             probability=message.probability if message.HasField("probability") else None,
