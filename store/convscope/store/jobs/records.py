@@ -24,7 +24,6 @@ from convscope.v1.jobs_pb2 import (
 from convscope.v1.models_pb2 import Model, ModelState
 
 __all__ = [
-    "ENDED",
     "Fields",
     "finished",
     "job_from_fields",
@@ -37,9 +36,6 @@ __all__ = [
 
 # A hash as Redis returns it.
 Fields = Mapping[bytes, bytes]
-
-# States in which nothing changes any more.
-ENDED = frozenset({JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
 
 
 def text(value: bytes | str) -> str:
