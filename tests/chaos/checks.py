@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from chaos.history import JobHistory, Loss, Seen
-from chaos.part_checks import PART_CHECKS, image_of, kind
+from chaos.part_checks import PART_CHECKS, kind
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobState
+from support.subjects import subject
 
 __all__ = ["CHECKS"]
 
@@ -83,7 +84,7 @@ def progress_rises(history: JobHistory) -> Iterator[str]:
 def images_once(history: JobHistory) -> Iterator[str]:
     events = [event for event in history.log if kind(event) == "image_ready"]
     ready = [event.image_ready for event in events]
-    for (layer, feature), count in Counter(map(image_of, events)).items():
+    for (layer, feature), count in Counter(subject(image.image) for image in ready).items():
         if count > 1:
             yield f"the image of {layer} {feature} came {count} times"
     if [image.completed_count for image in ready] != list(range(1, len(ready) + 1)):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import redis
 
-from convscope.store import JobStore, ModelStore, read_log, settle_waiters
+from convscope.store import JobStore, ModelStore, settle_waiters
 from convscope.store.errors import (
     ModelExistsError,
     ModelFailedError,
@@ -22,7 +22,7 @@ from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model, ModelState
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
-from support.part_jobs import claim, ready, take
+from support.part_jobs import claim, kinds, ready, take
 
 FAILURE = Failure(reason=Failure.REASON_COMPUTATION, message="it broke")
 
@@ -46,12 +46,6 @@ def train(jobs: JobStore, *, needs: str = "", request_id: str = "", digest: str 
 def evaluate(jobs: JobStore, model: str) -> Job:
     job, _ = jobs.create(JobSpec(evaluate=EvaluateSpec(model=model)), request_digest="d", needs=model)
     return job
-
-
-def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
-    entries = read_log(connection, job.name.removeprefix("jobs/"), 0, 100).entries
-    assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
-    return [JobEvent.FromString(entry.event).WhichOneof("event") for entry in entries]
 
 
 def test_a_new_job_is_queued_and_its_model_pending(connection: redis.Redis, jobs: JobStore) -> None:
