@@ -44,7 +44,8 @@ def numbered(history: JobHistory) -> Iterator[str]:
 
 def watched_as_logged(history: JobHistory) -> Iterator[str]:
     """Check that a watcher saw what is in the log; only what came after the earliest write that Redis has lost may be
-    another then."""
+    another then.
+    """
     yield from history.complaints
     for before in history.earlier:
         yield from _differing(before.events[: _kept(before, history.losses)], history.log)
@@ -113,7 +114,7 @@ def ended_as_it_should(history: JobHistory) -> Iterator[str]:
         yield f"a request to cancel it was acknowledged while it ran, and forgotten; it is {name}"
     # One that was just about to end may do so; but no attempt may begin and succeed in spite of the request.
     if state == SUCCEEDED and requested and "attempt_started" in map(kind, history.log[requested[0] :]):
-        yield "it was asked to stop, started once more, and succeeded"
+        yield "it was asked to stop, started again, and succeeded"
 
 
 def _needed_in_vain(history: JobHistory) -> bool:

@@ -37,7 +37,8 @@ def with_running_attempts(history: JobHistory) -> Iterator[tuple[JobEvent, str, 
 
 def attempts_in_turn(history: JobHistory) -> Iterator[str]:
     """Check that attempts at a part are numbered 1, 2, 3, ..., that lost ones had started, and that none starts while
-    another runs; though it may have been given back without an event if another part ran."""
+    another runs; though it may have been given back without an event if another part ran.
+    """
     latest: dict[int, int] = {}
     for event, what, running in with_running_attempts(history):
         if what == "attempt_started":
@@ -60,7 +61,8 @@ def written_by_running_attempts(history: JobHistory) -> Iterator[str]:
 
 def one_part_a_worker(history: JobHistory) -> Iterator[str]:
     """Check that a worker starts a part when it has no other: that one is complete, lost or given back; not counted is
-    what it shares with others, since candidates are no events."""
+    what it shares with others, since candidates are no events.
+    """
     ready: set[tuple[str, int]] = set()
     began: dict[int, float] = {}
     for event, what, running in with_running_attempts(history):
@@ -89,7 +91,8 @@ def queued_before_started(history: JobHistory) -> Iterator[str]:
 
 def resumes_with_what_is_stored(history: JobHistory) -> Iterator[str]:
     """Check that an attempt resumes from just those images that are stored, up to the last one that was computed, and
-    from any number of candidates for images that the part shares."""
+    from any number of candidates for images that the part shares.
+    """
     ready: Counter[int] = Counter()
     kept: Counter[int] = Counter()
     for event in history.log if history.parts else ():

@@ -190,7 +190,7 @@ def put_clock_wrong(scene: Scene, part: Part, seconds: float) -> None:
 def with_failpoints(
     choices: Sequence[str], *, deadly: bool = False, frail: bool = False
 ) -> Callable[[Scene, Part, float], None]:
-    """Start a part once more with one of some failpoints."""
+    """Restart a part with one of several failpoints."""
 
     def strike(scene: Scene, part: Part, seconds: float) -> None:
         _restart(scene, part, seconds, scene.rng.choice(choices), deadly=deadly, frail=frail)

@@ -117,7 +117,7 @@ def test_a_blob_that_a_sweep_leaves_is_found(
 ) -> None:
     monkeypatch.setattr(Sweeper, "sweep", lambda *_, **__: 0)
     digest = blobs.put(b"orphan")
-    assert list(leftovers.left_in_blobs(connection, blobs)) == [f"blob {digest} is stored, and nothing points to it"]
+    assert list(leftovers.left_in_blobs(connection, blobs)) == [f"blob {digest} is stored, and nothing refers to it"]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A write whose reply is lost is sent again, and is done once all the same."""
+"""A write whose reply is lost is sent again, but done once."""
 
 import threading
 import time

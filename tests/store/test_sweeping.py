@@ -19,7 +19,7 @@ NOW = timedelta(0)
 
 
 def train(connection: redis.Redis, blobs: BlobStore) -> tuple[str, list[str], list[str]]:
-    """Run a job that leaves blobs; return its name, the digests that it points to, and those of its model."""
+    """Run a job that leaves blobs; return its name, the digests that it refers to, and those of its model."""
     job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     attempt = claim(connection, job)
     image, result, file, history = (blobs.put(f"{kind} {job.name}".encode()) for kind in "irfh")
@@ -30,7 +30,7 @@ def train(connection: redis.Redis, blobs: BlobStore) -> tuple[str, list[str], li
 
 def test_only_what_nothing_points_to_is_swept(connection: redis.Redis, blobs: BlobStore) -> None:
     name, of_job, of_model = train(connection, blobs)
-    orphan = blobs.put(b"written by an executor that died before it could point to it")
+    orphan = blobs.put(b"written by an executor that died before it could refer to it")
     sweeper = Sweeper(connection, blobs)
     assert sweeper.sweep() == 0  # all were written lately
     assert sweeper.sweep(NOW) == 1

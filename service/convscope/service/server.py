@@ -52,7 +52,7 @@ MAX_MESSAGE_BYTES = 128 * 2**20
 # The name under which reflection lists the health service.
 HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
-# How long calls may go on after the server was told to stop, in seconds.
+# How long calls may take after the server was told to stop, in seconds.
 GRACE_S = 5.0
 
 # How long to wait for Redis at the start, in seconds; it may come later.

@@ -113,7 +113,7 @@ _NAMES: Final[dict[str, str]] = {
     # Exists for a while after the epoch was advanced.
     "deployment": "deployment",
     "advanced": "deployment:advanced",
-    # One stream that carries every event once more, so that a service wakes its watchers with a single blocking read.
+    # One stream that repeats every event, so that a service wakes its watchers with a single blocking read.
     "notify": "notify",
     # Never exists: deleting it shows whether Redis accepts writes.
     "nothing": "nothing",
