@@ -1,10 +1,14 @@
 """The artifact store: immutable blobs named by their SHA-256."""
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+import obstore
+from obstore.exceptions import PermissionDeniedError
 
 from convscope.store.errors import BlobDamagedError, OffsetError
 from convscope.store.failpoints import failpoint
@@ -49,6 +53,8 @@ class BlobStore:
     def __init__(self, url: str, timeouts: BlobTimeouts = DEFAULT_TIMEOUTS) -> None:
         self.objects = Objects(url, timeouts)
         self.url = self.objects.url
+        self._store = self.objects.store
+        self._translated = self.objects.translated
 
     def put(self, data: bytes) -> str:
         """Store bytes atomically, and return their SHA-256 in hexadecimal.
@@ -59,7 +65,8 @@ class BlobStore:
             BlobError: if they cannot be stored (disk full, no permission, store unreachable).
         """
         digest = hashlib.sha256(data).hexdigest()
-        self.objects.put(_path(digest), data)
+        with self._translated("write"):
+            obstore.put(self._store, _path(digest), data)
         failpoint("blobs.after_put")
         return digest
 
@@ -70,11 +77,13 @@ class BlobStore:
             BlobDamagedError: if they are missing or do not have this digest.
             BlobError: if the store cannot be read.
         """
-        data = self.objects.get(_path(digest))
-        if data is None:
-            raise self._missing(digest)
+        try:
+            with self._translated("read"):
+                data = bytes(obstore.get(self._store, _path(digest)).bytes())
+        except FileNotFoundError as error:
+            raise BlobDamagedError(f"artifact {digest} is missing from {self.url}") from error
         if hashlib.sha256(data).hexdigest() != digest:
-            raise self._damaged(digest, "SHA-256")
+            raise BlobDamagedError(f"artifact {digest} in {self.url} is damaged: its SHA-256 is another")
         return data
 
     def pieces(self, digest: str, size: int, offset: int = 0) -> Iterator[bytes]:
@@ -118,8 +127,12 @@ class BlobStore:
         Raises:
             BlobError: if the store cannot be read.
         """
-        found = self.objects.find(_path(digest))
-        return found.written if found else None
+        try:
+            with self._translated("read"):
+                written: datetime = obstore.head(self._store, _path(digest))["last_modified"]
+        except FileNotFoundError:
+            return None
+        return written
 
     def probe(self) -> None:
         """Check that the store answers, by asking for a blob that it does not have.
@@ -127,7 +140,9 @@ class BlobStore:
         Raises:
             BlobError: if it does not.
         """
-        self.objects.probe(_path(NOTHING))
+        # A store that forbids listing reports what is missing as forbidden; that is an answer as well.
+        with self._translated("reach"), contextlib.suppress(FileNotFoundError, PermissionDeniedError):
+            obstore.head(self._store, _path(NOTHING))
 
     def delete(self, digests: Sequence[str]) -> None:
         """Delete blobs; missing ones are ignored.
@@ -145,25 +160,20 @@ class BlobStore:
             BlobError: if the store cannot be read.
         """
         path, computed = _path(digest), hashlib.sha256()
-        found = self.objects.find(path)
-        if found is None:
-            raise self._missing(digest)
-        if found.size != size:
-            raise self._damaged(digest, "size")
-        for start in range(0, size, RANGE):
-            data = self.objects.range(path, start, min(RANGE, size - start))
-            if data is None:
-                raise self._missing(digest)
-            computed.update(data)
-            yield start, data
+        try:
+            with self._translated("read"):
+                if obstore.head(self._store, path)["size"] != size:
+                    raise BlobDamagedError(f"artifact {digest} in {self.url} is damaged: its size is another")
+            for start in range(0, size, RANGE):
+                with self._translated("read"):
+                    length = min(RANGE, size - start)
+                    data = bytes(obstore.get_range(self._store, path, start=start, length=length))
+                computed.update(data)
+                yield start, data
+        except FileNotFoundError as error:
+            raise BlobDamagedError(f"artifact {digest} is missing from {self.url}") from error
         if computed.hexdigest() != digest:
-            raise self._damaged(digest, "SHA-256")
-
-    def _missing(self, digest: str) -> BlobDamagedError:
-        return BlobDamagedError(f"artifact {digest} is missing from {self.url}")
-
-    def _damaged(self, digest: str, what: str) -> BlobDamagedError:
-        return BlobDamagedError(f"artifact {digest} in {self.url} is damaged: its {what} is another")
+            raise BlobDamagedError(f"artifact {digest} in {self.url} is damaged: its SHA-256 is another")
 
 
 def _cut(data: bytes) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Objects in the artifact store by path: the one place that calls the store's library."""
+"""Objects in the artifact store by path: the one place that calls the store's library, except reading blobs."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
 from convscope.store.errors import BlobError
@@ -22,7 +22,7 @@ CLOCK = "deployment/clock"
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """What the store knows of an object: its path, when it was last written by the store's clock, its size in bytes."""
+    """An object in a listing: its path, when it was last written by the store's clock, its size in bytes."""
 
     path: str
     written: datetime
@@ -42,8 +42,8 @@ class Objects:
 
     def __init__(self, url: str, timeouts: BlobTimeouts = DEFAULT_TIMEOUTS) -> None:
         self.url, self._secret_url = redact(url), url  # the former for messages
-        with self._translated("open"):
-            self._store = _opened(url, timeouts)
+        with self.translated("open"):
+            self.store = _opened(url, timeouts)
 
     def put(self, path: str, data: bytes) -> None:
         """Write an object, whether it exists or not.
@@ -51,8 +51,8 @@ class Objects:
         Raises:
             BlobError: if it cannot be written.
         """
-        with self._translated("write"):
-            obstore.put(self._store, path, data)
+        with self.translated("write"):
+            obstore.put(self.store, path, data)
 
     def create(self, path: str, data: bytes) -> bool:
         """Write an object unless it exists; one of several concurrent writers succeeds.
@@ -64,8 +64,8 @@ class Objects:
             BlobError: if it cannot be written.
         """
         try:
-            with self._translated("write"):
-                obstore.put(self._store, path, data, mode="create")
+            with self.translated("write"):
+                obstore.put(self.store, path, data, mode="create")
         except FileExistsError:
             return False
         return True
@@ -77,44 +77,10 @@ class Objects:
             BlobError: if the store cannot be read.
         """
         try:
-            with self._translated("read"):
-                return bytes(obstore.get(self._store, path).bytes())
+            with self.translated("read"):
+                return bytes(obstore.get(self.store, path).bytes())
         except FileNotFoundError:
             return None
-
-    def range(self, path: str, start: int, length: int) -> bytes | None:
-        """Return bytes of an object from an offset on; None if the object is missing.
-
-        Raises:
-            BlobError: if the store cannot be read.
-        """
-        try:
-            with self._translated("read"):
-                return bytes(obstore.get_range(self._store, path, start=start, length=length))
-        except FileNotFoundError:
-            return None
-
-    def find(self, path: str) -> StoredObject | None:
-        """Return when an object was last written and its size; None if it is missing.
-
-        Raises:
-            BlobError: if the store cannot be read.
-        """
-        try:
-            with self._translated("read"):
-                return _stored(obstore.head(self._store, path))
-        except FileNotFoundError:
-            return None
-
-    def probe(self, path: str) -> None:
-        """Check that the store answers, by asking for an object that it need not have.
-
-        Raises:
-            BlobError: if it does not.
-        """
-        # A store that forbids listing reports what is missing as forbidden; that is an answer as well.
-        with self._translated("reach"), contextlib.suppress(FileNotFoundError, PermissionDeniedError):
-            obstore.head(self._store, path)
 
     def list(self, folder: str) -> Iterator[Sequence[StoredObject]]:
         """Yield the objects in a folder and below it, some hundred at a time.
@@ -122,9 +88,9 @@ class Objects:
         Raises:
             BlobError: if the store cannot be read.
         """
-        with self._translated("list"):
-            for batch in obstore.list(self._store, prefix=folder):
-                yield [_stored(meta) for meta in batch]
+        with self.translated("list"):
+            for batch in obstore.list(self.store, prefix=folder):
+                yield [StoredObject(meta["path"], meta["last_modified"], meta["size"]) for meta in batch]
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete objects; missing ones are ignored.
@@ -132,8 +98,8 @@ class Objects:
         Raises:
             BlobError: if the store cannot be written.
         """
-        with self._translated("delete"), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self._store, list(paths))
+        with self.translated("delete"), contextlib.suppress(FileNotFoundError):
+            obstore.delete(self.store, list(paths))
 
     def now(self) -> datetime:
         """Return the time by the store's clock, with which objects' times must be compared.
@@ -142,11 +108,12 @@ class Objects:
             BlobError: if the store cannot be written.
         """
         self.put(CLOCK, b"")
-        with self._translated("read"):
-            return _stored(obstore.head(self._store, CLOCK)).written
+        with self.translated("read"):
+            written: datetime = obstore.head(self.store, CLOCK)["last_modified"]
+        return written
 
     @contextlib.contextmanager
-    def _translated(self, verb: str) -> Iterator[None]:
+    def translated(self, verb: str) -> Iterator[None]:
         """Turn the library's errors into ``BlobError``, ``FileNotFoundError`` and ``FileExistsError``."""
         try:
             yield
@@ -163,11 +130,6 @@ class Objects:
             raise BlobError(f"cannot {verb} artifacts in {self.url}{hint}: {reason}") from (
                 error if reason == paragraph else None
             )
-
-
-def _stored(meta: Any) -> StoredObject:
-    """Return what the library's metadata say."""
-    return StoredObject(meta["path"], meta["last_modified"], meta["size"])
 
 
 def _opened(url: str, timeouts: BlobTimeouts) -> Any:
