@@ -5,11 +5,11 @@ import asyncio
 import logging
 import sys
 
+from convscope.service import signals
 from convscope.service.announcing import ANNOUNCED
 from convscope.service.listening import Listener
 from convscope.service.server import ListenError, serve
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
-from convscope.service.signals import STOP_SIGNALS
 from convscope.store import BlobError, LayoutError, PolicyError, StoreSettings
 
 __all__ = ["main"]
@@ -37,7 +37,7 @@ def main() -> int:
 async def _run(service: ServiceSettings, store: StoreSettings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
+    for number in signals.STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     await serve(service, store, stop, ready=_announce)
 

@@ -1,4 +1,4 @@
-"""Objects in the artifact store by path: the one place that calls the store's library, except reading blobs."""
+"""Objects in the artifact store by path; this module and ``blobs`` alone call the store's library."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
