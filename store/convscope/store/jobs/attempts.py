@@ -43,8 +43,8 @@ __all__ = ["LEASE_MS", "MAX_DEATHS", "Attempt", "Checkpoint", "outcomes"]
 
 T = TypeVar("T")
 
-# How long a lease lasts without being renewed, in milliseconds. Executors renew theirs every second; a few renewals may
-# be late on a busy machine.
+# How long a lease lasts without being renewed, in milliseconds. Executors renew theirs twice a second; a few renewals
+# may be late on a busy machine.
 LEASE_MS: Final = 5_000
 
 # Attempts in a row that may die without progress; then the job itself is taken to be the cause.
