@@ -6,7 +6,7 @@ from typing import Final
 from convscope.service.calls import Context
 from convscope.v1 import server_pb2_grpc
 from convscope.v1.jobs_pb2 import ListJobsRequest
-from convscope.v1.rules import field_rules
+from convscope.v1.rules import LONGEST_S, field_rules
 from convscope.v1.server_pb2 import ContractVersion, GetServerInfoRequest, Limits, ServerInfo
 from convscope.v1.version import MAJOR, MINOR
 
@@ -14,9 +14,6 @@ __all__ = ["MAX_REQUEST_BYTES", "ServerService"]
 
 # The largest message received: the spec of a visualization that names each of 65,536 features of many layers.
 MAX_REQUEST_BYTES: Final = 4 * 2**20
-
-# The longest google.protobuf.Duration, in seconds: some 10,000 years.
-LONGEST_S: Final = 315_576_000_000
 
 
 class ServerService(server_pb2_grpc.ServerServicer):
