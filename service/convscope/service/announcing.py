@@ -1,4 +1,4 @@
-"""The lines that programs print when they accept calls: the service, which ``convscope up`` waits for, and itself."""
+"""The lines with which the service and ``convscope up`` say that they accept calls; callers wait for them."""
 
 __all__ = ["ANNOUNCED", "READY"]
 
