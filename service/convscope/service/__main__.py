@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the service until SIGINT or SIGTERM; returns the exit code."""
+    """Run the service until SIGINT or SIGTERM, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="convscope serve",
         description="Run the gRPC service. Any number can share one Redis and one artifact store.",

@@ -39,7 +39,7 @@ REDIS_PERIOD_S = 0.5
 
 
 def main() -> int:
-    """Run everything until SIGINT or SIGTERM; returns the exit code."""
+    """Run everything until SIGINT or SIGTERM, and return the exit code."""
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     if arguments.die_with_parent:

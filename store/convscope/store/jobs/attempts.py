@@ -153,7 +153,7 @@ class Attempt:
         return cls(connection, nonce, claim, blobs)
 
     def put(self, data: bytes) -> str:
-        """Write a blob that the attempt will refer to; returns its SHA-256 in hexadecimal.
+        """Write a blob that the attempt will refer to; return its SHA-256 in hexadecimal.
 
         Raises:
             BlobError: if it cannot be stored.
@@ -199,7 +199,7 @@ class Attempt:
         return self._fenced([], lambda fence: self._scripts.reuse_cached(fence, self.needs, images))
 
     def renew(self, scripts: Scripts | None = None) -> bool:
-        """Renew the lease; returns whether the job is asked to stop.
+        """Renew the lease; return whether the job is asked to stop.
 
         Args:
             scripts: scripts on another connection, for a thread that must not wait for this one.
