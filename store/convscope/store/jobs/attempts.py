@@ -157,6 +157,7 @@ class Attempt:
 
         Raises:
             BlobError: if it cannot be stored.
+            ValueError: if the attempt was claimed without an artifact store.
         """
         if self._pending is None:
             raise ValueError("the attempt was claimed without an artifact store")
