@@ -61,7 +61,7 @@ def written_by_running_attempts(history: JobHistory) -> Iterator[str]:
 
 def one_part_a_worker(history: JobHistory) -> Iterator[str]:
     """Check that a worker starts a part when it has no other: that one is complete, lost or given back; not counted is
-    what it shares with others, since candidates are no events.
+    what it shares with others, since candidates are not events.
     """
     ready: set[tuple[str, int]] = set()
     began: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""Page tokens that fit their listing but name no place in it: what ties them together is no secret."""
+"""Page tokens that fit their listing but name no place in it: what ties them together is not secret."""
 
 from collections.abc import Callable
 from typing import Any
