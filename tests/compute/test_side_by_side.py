@@ -1,3 +1,5 @@
+"""Work in several threads: results in order, errors and interruptions passed on, no thread left."""
+
 import threading
 from concurrent.futures import Future
 from contextlib import closing
