@@ -117,8 +117,8 @@ class Image:
         verdict: Whether it can be believed; None from a server that does not say.
         spread: How all restarts ended; only where there were several and this is the best of them.
         cache_key: Names the computation: SHA-256, in hexadecimal, of the model's file and interpretation, the
-            engine's version, what is maximized, and every setting; equal keys are equal images. Empty where a worker
-            short of memory may have changed the last bits.
+            engine's version, what is maximized, every setting, and the number of images in a batch; equal keys are
+            equal images. Empty where a worker short of memory may have changed the last bits.
         frames: Intermediate images, by iteration, if they were asked for; none in events, and where the image was
             fetched as PNG or without pixels.
         png: The best image as a PNG file; only where it was fetched as one.

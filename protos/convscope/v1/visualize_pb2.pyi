@@ -460,8 +460,8 @@ class Image(google.protobuf.message.Message):
     """Which of the subject's restarts it is, from 0."""
     cache_key: builtins.str
     """Names the computation: SHA-256, 64 hexadecimal digits, of the model's file, its interpretation, the engine's version,
-    what is maximized, and every setting. Equal keys are equal images. Empty where the ascent's batch was cut for
-    lack of memory: the last bits may differ, and the image is never reused.
+    what is maximized, every setting, and the number of images in a batch. Equal keys are equal images. Empty where the
+    batch was cut for lack of memory: the last bits may differ, and the image is never reused.
     """
     png: builtins.bytes
     """The best image as a file; only with IMAGE_FORMAT_PNG."""
