@@ -8,11 +8,20 @@ from typing import Final
 
 import redis
 from rq import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from convscope.store.redis.scripts import Scripts
 
-__all__ = ["DEVICES", "EXECUTOR_FUNCTION", "TICKET_PREFIX", "make_ticket", "queue_name", "top_up_tickets"]
+__all__ = [
+    "DEVICES",
+    "EXECUTOR_FUNCTION",
+    "TICKET_PREFIX",
+    "describe_ticket",
+    "make_ticket",
+    "queue_name",
+    "top_up_tickets",
+]
 
 # The function that a ticket runs, the only one that workers accept.
 EXECUTOR_FUNCTION: Final = "convscope.worker.executor.process.run_executor"
@@ -56,3 +65,8 @@ def make_ticket(connection: redis.Redis, device: str, ticket_id: str | None = No
         failure_ttl=FAILURE_TTL_S,
         description="takes parts of jobs",
     )
+
+
+def describe_ticket(connection: redis.Redis, ticket: Job, description: str) -> None:
+    """Write what the executor of a ticket does where RQ's own tools show it; the records decide by themselves."""
+    Scripts(connection).run("describe_ticket", ticket.key, description)
