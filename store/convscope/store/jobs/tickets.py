@@ -7,8 +7,7 @@ ticket is replaced while parts are ready and workers are idle; an extra one is h
 from typing import Final
 
 import redis
-from rq import Queue
-from rq.job import Job
+from rq import Queue, get_current_job
 from rq.serializers import JSONSerializer
 
 from convscope.store.redis.scripts import Scripts
@@ -67,6 +66,8 @@ def make_ticket(connection: redis.Redis, device: str, ticket_id: str | None = No
     )
 
 
-def describe_ticket(connection: redis.Redis, ticket: Job, description: str) -> None:
-    """Write what the executor of a ticket does where RQ's own tools show it; the records decide by themselves."""
-    Scripts(connection).run("describe_ticket", ticket.key, description)
+def describe_ticket(connection: redis.Redis, description: str) -> None:
+    """Write what this process does into its ticket, where RQ's own tools show it; without a ticket, do nothing."""
+    ticket = get_current_job()
+    if ticket is not None:
+        Scripts(connection).run("describe_ticket", ticket.key, description)

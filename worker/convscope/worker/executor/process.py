@@ -9,7 +9,6 @@ from types import FrameType
 from typing import TypeAlias
 
 import redis
-from rq import get_current_job
 
 from convscope.engine import ComputationError, DatasetError, ModelFileError, configure_threads, environment
 from convscope.engine.models.model_file import loaded_models
@@ -176,10 +175,9 @@ class Executor:
 
     def _describe(self, doing: str) -> None:
         """Have RQ's own tools show what this executor does."""
-        ticket = get_current_job()
-        if ticket and doing != self._described:
+        if doing != self._described:
             self._described = doing
-            describe_ticket(self._redis, ticket, doing)
+            describe_ticket(self._redis, doing)
 
     def _leave(self) -> bool:
         """Report that this executor takes no more parts, and return whether it was woken for one meanwhile."""
