@@ -126,6 +126,9 @@ def test_health_notices_a_redis_that_may_throw_jobs_away(hanging: Hanging) -> No
         time.sleep(0.05)
     hanging.redis.config_set("maxmemory-policy", "noeviction")
     await_health(hanging, SERVING)
+    hanging.process.terminate()
+    _, log = hanging.process.communicate(timeout=30)
+    assert "maxmemory-policy" in log
 
 
 def await_health(hanging: Hanging, wanted: object) -> None:
