@@ -140,7 +140,7 @@ def test_a_worker_stops_though_redis_is_away(
         away = psutil.Process(alone.redis.info("server")["process_id"])
         getattr(away, how)()
         alone.process.terminate()
-        assert alone.process.wait(15) == 0
+        assert alone.process.wait(10) == 0
         executor.wait(2)
         away.kill()
 
