@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from convscope.engine.runtime.caches import Caches
 from convscope.store import JobStore, StoreSettings
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.jobs_pb2 import JobSpec, JobState
@@ -64,12 +65,12 @@ def test_it_ends_after_a_part_where_its_memory_is_over_the_bound(run: Callable[.
 def test_caches_are_emptied_first(run: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
     emptied: list[None] = []
     monkeypatch.setattr(process, "resident_memory", lambda: 3 * GIB - len(emptied) * 2 * GIB)
-    clear = process.Caches.clear
+    clear = Caches.clear
 
-    def counted(caches: process.Caches) -> None:
+    def counted(caches: Caches) -> None:
         emptied.append(None)
         clear(caches)
 
-    monkeypatch.setattr(process.Caches, "clear", counted)
+    monkeypatch.setattr(Caches, "clear", counted)
     assert run(memory=2 * GIB) == 4
     assert len(emptied) == 1

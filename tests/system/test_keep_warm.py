@@ -84,7 +84,7 @@ def test_rqs_own_tools_show_workers_and_what_they_do(worker: WorkerAlone, server
     worker.finish(job)
     worker.await_waiting()
     eventually(lambda: description() == "waits for parts", 5)
-    command = [Path(sys.executable).with_name("rq"), "info", "--url", server.url]
+    command = [str(Path(sys.executable).with_name("rq")), "info", "--url", server.url]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     assert f" {worker.process.pid})" in shown
     assert "1 workers, 1 queues" in shown
