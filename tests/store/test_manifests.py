@@ -244,6 +244,7 @@ def test_a_manifest_that_is_not_understood_stops_the_sweep(
 def test_a_sweep_of_most_of_the_store_stops_unless_it_is_forced(
     connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert sweeping.MOST_ORPHANS == 1_000
     monkeypatch.setattr(sweeping, "MOST_ORPHANS", 20)
     train_model(connection, blobs)
     orphans = [blobs.put(f"orphan {number}".encode()) for number in range(20)]

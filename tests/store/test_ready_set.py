@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
 
 from convscope.store import (
     Attempt,
@@ -19,7 +21,7 @@ from convscope.store import (
 )
 from convscope.store.jobs.attempts import SLACK_S
 from convscope.store.jobs.lost_attempts import mark_attempt_lost
-from convscope.store.jobs.tickets import TICKET_PREFIX
+from convscope.store.jobs.tickets import EXECUTOR_FUNCTION, TICKET_PREFIX, queue_name
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import LateAttempt
 from convscope.v1.device_pb2 import Device
@@ -317,6 +319,16 @@ def test_tickets_are_for_ready_parts_and_idle_workers(connection: redis.Redis) -
     assert top_up_tickets(connection) == 0  # they are on their way
     idle(connection, "c", "d", "e", "f", "g", "h")
     assert top_up_tickets(connection) == 3
+
+
+def test_a_ticket_has_no_content(connection: redis.Redis) -> None:
+    idle(connection, "a")
+    create(connection, 1)
+    queue = Queue(queue_name("cpu"), connection=connection, serializer=JSONSerializer)
+    (ticket,) = queue.jobs
+    assert (ticket.func_name, ticket.args, ticket.kwargs) == (EXECUTOR_FUNCTION, [], {})
+    assert ticket.retries_left is None  # RQ never makes another one of it
+    assert 0 < ticket.ttl <= 10
 
 
 def test_tickets_run_out(connection: redis.Redis) -> None:

@@ -210,6 +210,19 @@ def test_attempts_that_keep_dying_fail_the_job(connection: redis.Redis) -> None:
     assert events(connection, job_id).count("attempt_lost") == MAX_DEATHS
 
 
+def test_a_part_that_is_given_back_has_not_died(connection: redis.Redis) -> None:
+    job_id = create(connection)
+    for _ in range(MAX_DEATHS - 1):
+        take(connection, job_id)
+        mark_holder_lost(connection, "w", "cpu", "SIGKILL")
+    for _ in range(2 * MAX_DEATHS):
+        take(connection, job_id).release()
+    assert JobStore(connection).get(f"jobs/{job_id}").state == JobState.JOB_STATE_QUEUED
+    take(connection, job_id)
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")  # nor does giving it back forgive
+    assert JobStore(connection).get(f"jobs/{job_id}").state == JobState.JOB_STATE_FAILED
+
+
 def test_progress_that_is_kept_forgives_earlier_deaths(connection: redis.Redis) -> None:
     job_id = create(connection)
     for _ in range(3 * MAX_DEATHS):

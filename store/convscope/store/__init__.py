@@ -39,7 +39,7 @@ from convscope.store.jobs.jobs import LOCAL_OWNER, JobStore
 from convscope.store.jobs.late_plans import LatePlans, UnplannedJob
 from convscope.store.jobs.lost_attempts import mark_holder_lost
 from convscope.store.jobs.records import spec_kind
-from convscope.store.jobs.tickets import EXECUTOR_FUNCTION, make_ticket, queue_name, top_up_tickets
+from convscope.store.jobs.tickets import EXECUTOR_FUNCTION, describe_ticket, make_ticket, queue_name, top_up_tickets
 from convscope.store.jobs.waiting import waiting_reason
 from convscope.store.model_manifests import ModelManifests
 from convscope.store.models import ModelStore
@@ -131,6 +131,7 @@ __all__ = [
     "check_writes",
     "connect_patiently",
     "connect_promptly",
+    "describe_ticket",
     "die_with_parent",
     "failpoint",
     "file_name",

@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,7 +60,8 @@ class BlobStore:
     def put(self, data: bytes) -> str:
         """Store bytes atomically, and return their SHA-256 in hexadecimal.
 
-        Bytes that are stored already are written again: the sweeper spares what was written recently.
+        Bytes that are stored already are written again: the sweeper spares what was written recently. The death of the
+        machine may undo it until ``end_sync`` has returned.
 
         Raises:
             BlobError: if they cannot be stored (disk full, no permission, store unreachable).
@@ -69,6 +71,18 @@ class BlobStore:
             obstore.put(self._store, _path(digest), data)
         failpoint("blobs.after_put")
         return digest
+
+    def begin_sync(self, digest: str) -> Sequence[Future[None]]:
+        """Begin to have the disk of a ``file://`` store keep a blob; nothing may refer to it before ``end_sync``."""
+        return self.objects.begin_sync(_path(digest))
+
+    def end_sync(self, begun: Iterable[Future[None]]) -> None:
+        """Wait until the disk keeps a blob.
+
+        Raises:
+            BlobError: if it cannot be written.
+        """
+        self.objects.end_sync(begun)
 
     def get(self, digest: str) -> bytes:
         """Return the bytes with a SHA-256.

@@ -1,6 +1,7 @@
 """Blobs that an attempt has written and does not refer to yet."""
 
 import time
+from concurrent.futures import Future  # noqa: TC003 - named in an annotation
 
 import redis
 
@@ -33,6 +34,7 @@ class PendingBlobs:
         self._redis = connection
         self._blobs = blobs
         self._data: dict[str, tuple[int, bytes]] = {}
+        self._syncs: dict[str, list[Future[None]]] = {}
         self.batch = batch
 
     def put(self, data: bytes) -> str:
@@ -43,8 +45,18 @@ class PendingBlobs:
         """
         batch = self.batch  # before the write
         digest = self._blobs.put(data)
+        self._syncs.setdefault(digest, []).extend(self._blobs.begin_sync(digest))
         self._data.setdefault(digest, (batch, data))
         return digest
+
+    def sync(self, digests: list[str]) -> None:
+        """Wait until the disk keeps those of these blobs that were written here, so that the attempt may refer to them.
+
+        Raises:
+            BlobError: if they cannot be written.
+        """
+        for digest in digests:
+            self._blobs.end_sync(self._syncs.pop(digest, ()))
 
     def since(self, digests: list[str]) -> int:
         """Return the number of the newest batch when the first of these blobs was written."""
