@@ -88,7 +88,7 @@ class Scene(Protocol):
     def waits(self, worker: Part) -> bool:
         """Return whether a worker's executor waits for a part; False while Redis is away."""
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, job_id: str, /) -> object:
         """Have the load cancel a job."""
 
 

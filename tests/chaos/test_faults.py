@@ -159,7 +159,8 @@ def test_a_process_that_stays_though_its_job_was_cancelled_is_complained_of(clus
 
 
 def test_a_process_that_goes_or_obeys_is_not_complained_of(cluster: Cluster, busy: Busy) -> None:
-    faults, ends = Faults(cluster, random.Random(1), lambda _: None), []
+    ends: list[str] = []
+    faults = Faults(cluster, random.Random(1), lambda _: None)
     await_gone(faults, busy, cluster.redis, within_s=0.1, obeyed=lambda: True, then=lambda: ends.append("obeyed"))
     faults.repair_all()
     busy.process.kill()
