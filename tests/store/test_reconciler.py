@@ -119,6 +119,18 @@ def test_after_an_outage_leases_that_are_about_to_run_out_last_longer_too(
     assert (connection.zscore(KEYS["leases"], lease) or 0) / 1000 - connection.time()[0] > LEASE_MS / 1000 - 2
 
 
+def test_a_clock_that_was_set_back_does_not_prolong_leases(connection: redis.Redis, reconciler: Reconciler) -> None:
+    attempt = take(connection, create(connection))
+    lease, ahead = f"{attempt.job_id}|0", 1000 * (connection.time()[0] + 600)
+    connection.zadd(KEYS["leases"], {lease: ahead + LEASE_MS})
+    connection.set(KEYS["looked"], ahead)  # a replica with another clock was promoted, and the worker is dead
+    reconciler.tick()
+    assert (connection.zscore(KEYS["leases"], lease) or 0) / 1000 - connection.time()[0] <= LEASE_MS / 1000 + 1
+    let_leases_run_out(connection)
+    reconciler.tick()
+    assert take(connection, attempt.job_id, "other").number == 2
+
+
 def test_the_executor_of_a_silent_attempt_is_killed(connection: redis.Redis, reconciler: Reconciler) -> None:
     take(connection, create(connection), "hangs")
     let_leases_run_out(connection)
