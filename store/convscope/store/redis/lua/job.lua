@@ -251,17 +251,27 @@ local function offer(count)
   wake(class.device, redis.call('HGET', record, 'model_file') or '', count)
 end
 
+-- How long executors may take to stop after the end of their job, in milliseconds, before they are killed.
+local STOP_MS = 10000
+
+-- Ends the attempts that run. Their executors notice when they renew their leases; those that do not stop are killed.
+local function end_attempts()
+  for _, field in ipairs(redis.call('HKEYS', parts)) do
+    local part = string.match(field, '^nonce:(.*)$')
+    if part then
+      local held = redis.call('HMGET', parts, field, 'holder:' .. part)
+      redis.call('ZADD', KEY.outrun, whole(NOW + STOP_MS), held[1] .. '|' .. held[2])
+      redis.call('ZREM', KEY.leases, id .. '|' .. part)
+    end
+  end
+end
+
 -- Deletes everything that only an active job needs.
 local function retire()
   for _, number in ipairs(redis.call('HKEYS', candidates)) do
     drop_candidates(number)
   end
-  for _, field in ipairs(redis.call('HKEYS', parts)) do
-    local part = string.match(field, '^nonce:(.*)$')
-    if part then
-      redis.call('ZREM', KEY.leases, id .. '|' .. part)
-    end
-  end
+  end_attempts()
   withdraw()
   redis.call('UNLINK', parts, returned)
   redis.call('ZREM', KEY.cancelling, id)
