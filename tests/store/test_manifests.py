@@ -171,6 +171,26 @@ def test_another_model_of_a_name_has_a_manifest_of_its_own(connection: redis.Red
         assert sweeper.is_dead("models/mine")
 
 
+def test_a_missing_manifest_is_written_although_an_earlier_model_of_the_name_has_a_tombstone(
+    connection: redis.Redis, blobs: BlobStore
+) -> None:
+    manifests, file = ModelManifests(connection, blobs), ""
+    for number in range(2):
+        job, _ = JobStore(connection).create(
+            JobSpec(train=TrainSpec()), request_digest="d", model=Model(), model_id="mine"
+        )
+        file = blobs.put(f"file {number}".encode())
+        model = Model(digest=Digest(sha256=file), lineage=Lineage(job=job.name))
+        claim(connection, job).succeed(blobs.put(b"result"), model)
+        if not number:
+            manifests.delete("models/mine")
+    Keeper(connection, blobs).tick()  # the executor died before it could write the manifest
+    manifest = manifests.manifests.read("models/mine")
+    assert manifest
+    assert (manifest.deleted, manifest.files) == (False, {"file": file})
+    assert not connection.hexists(key("model", "mine"), "unkept")
+
+
 def test_a_model_whose_tombstone_cannot_be_written_is_not_deleted(
     connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -259,6 +259,7 @@ class Attempt:
                 "model": model.SerializeToString(),
                 "file": model.digest.sha256,
                 "history": history,
+                "unkept": self.nonce,
             }
         blobs = [digest for digest in (model.digest.sha256, history) if digest] if model is not None else []
         return self._end(
