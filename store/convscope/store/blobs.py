@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -57,7 +57,7 @@ class BlobStore:
         self._translated = self.objects.translated
 
     def put(self, data: bytes) -> str:
-        """Store bytes atomically, and return their SHA-256 in hexadecimal.
+        """Store bytes atomically, and return their SHA-256; call ``sync`` before anything refers to them.
 
         Bytes that are stored already are written again: the sweeper spares what was written recently.
 
@@ -67,8 +67,20 @@ class BlobStore:
         digest = hashlib.sha256(data).hexdigest()
         with self._translated("write"):
             obstore.put(self._store, _path(digest), data)
+        if self.objects.disk:
+            self.objects.disk.begin(_path(digest))
         failpoint("blobs.after_put")
         return digest
+
+    def sync(self, digests: Collection[str]) -> None:
+        """Wait until blobs outlast a machine that dies; those that another process has written are not waited for.
+
+        Raises:
+            BlobError: if the disk fails.
+        """
+        if self.objects.disk:
+            with self._translated("write"):
+                self.objects.disk.wait(map(_path, digests))
 
     def get(self, digest: str) -> bytes:
         """Return the bytes with a SHA-256.

@@ -344,6 +344,8 @@ class Attempt:
     def _fenced(self, new_blobs: list[str], call: Callable[[Fence], T]) -> T:
         """Call a fenced script; if blobs must be written again, write them and repeat the call."""
         while True:
+            if self._pending:
+                self._pending.sync(new_blobs)
             fence = self._fence(new_blobs)
             try:
                 reply = call(fence)
