@@ -95,6 +95,15 @@ def test_a_blob_that_is_deleted_before_it_is_on_the_disk_is_no_fault(tmp_path: P
     blobs.sync([digest, "0" * 64])
 
 
+@pytest.mark.parametrize("missing", [{0}, {7}, {0, 1, 48}, set(range(49))])
+def test_blobs_are_deleted_although_others_are_missing(tmp_path: Path, missing: set[int]) -> None:
+    blobs = BlobStore(tmp_path.as_uri())
+    digests = [blobs.put(b"%d" % number) for number in range(50)]
+    blobs.delete([digests[number] for number in missing])  # by a process that died on the way
+    blobs.delete(digests)
+    assert not any(map(blobs.written, digests))
+
+
 def test_a_damaged_blob_is_refused(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path.as_uri())
     digest = blobs.put(b"weights")

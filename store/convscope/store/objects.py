@@ -107,8 +107,13 @@ class Objects:
         Raises:
             BlobError: if the store cannot be written.
         """
-        with self.translated("delete"), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self.store, list(paths))
+        with self.translated("delete"):
+            try:
+                obstore.delete(self.store, list(paths))
+            except FileNotFoundError:  # in a folder, the first that is missing ends the deletion of all
+                for path in paths:
+                    with contextlib.suppress(FileNotFoundError):
+                        obstore.delete(self.store, path)
 
     def now(self) -> datetime:
         """Return the time by the store's clock, with which objects' times must be compared.
