@@ -100,6 +100,20 @@ def test_a_sweep_may_take_longer_than_its_lock_lasts(connection: redis.Redis, bl
     assert sweeper.sweep(NOW) == len(orphans)
 
 
+def test_what_a_writer_that_died_left_of_a_file_is_swept(
+    connection: redis.Redis, blobs: BlobStore, tmp_path: Path
+) -> None:
+    digest = blobs.put(b"an orphan")
+    folder = tmp_path / "blobs" / digest[:2]
+    started, strange = folder / f"{digest}#1", folder / "notes#1"
+    started.write_bytes(b"an or")
+    strange.write_bytes(b"of a person")
+    Sweeper(connection, blobs).sweep()  # both were written lately
+    assert started.exists()
+    Sweeper(connection, blobs).sweep(NOW)
+    assert sorted(folder.iterdir()) == [strange]
+
+
 def test_jobs_expire_and_models_stay(connection: redis.Redis, blobs: BlobStore) -> None:
     old, _, of_model = train(connection, blobs)
     young, _, _ = train(connection, blobs)

@@ -29,6 +29,9 @@ RANGE, PIECE = 8 * 2**20, 2**20
 # Paths of blobs; any other file in the folder is left alone.
 PATH = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 
+# Names of files in a folder that become blobs when they are written, as the store's library gives them.
+STAGED = re.compile(r"[0-9a-f]{64}#[0-9]+")
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
@@ -163,6 +166,20 @@ class BlobStore:
             BlobError: if the store cannot be written.
         """
         self.objects.delete([_path(digest) for digest in digests])
+
+    def remove_staged(self, oldest: datetime) -> int:
+        """Remove what writers that died left of blobs in a folder; return how many they were.
+
+        Args:
+            oldest: what was written later is not removed; by the store's clock.
+
+        Raises:
+            BlobError: if the store cannot be written.
+        """
+        if not self.objects.disk:
+            return 0
+        with self._translated("delete"):
+            return self.objects.disk.remove_staged(FOLDER, STAGED, oldest)
 
     def _ranges(self, digest: str, size: int) -> Iterator[tuple[int, bytes]]:
         """Yield a blob in ranges, each with its offset; at the end, check size and digest of the whole.

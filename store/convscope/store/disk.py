@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +53,26 @@ class Disk:
             _sync(file)
         _sync(file.parent)
         self._keep_folder(file.parent)
+
+    def remove_staged(self, folder: str, name: re.Pattern[str], oldest: datetime) -> int:
+        """Remove what writers that died left of files in the folders of a folder; return how many they were.
+
+        Args:
+            folder: path of the folder.
+            name: of the files to remove.
+            oldest: files that were written later are not removed.
+
+        Raises:
+            OSError: if the disk fails.
+        """
+        found = [file for file in (self._root / folder).glob("*/*#*") if name.fullmatch(file.name)]
+        removed = 0
+        for file in found:
+            with contextlib.suppress(FileNotFoundError):  # its writer has finished it
+                if file.stat().st_mtime <= oldest.timestamp():
+                    file.unlink()
+                    removed += 1
+        return removed
 
     def _keep_folder(self, folder: Path) -> None:
         """Write through where a folder is listed, once: no process deletes folders."""

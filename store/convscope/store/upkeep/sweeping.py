@@ -240,6 +240,8 @@ class Sweeper:
         for batch in batched(survey.orphans, BATCH):
             self._permit(survey.standing)
             removed += self._collector.collect(self._unreferenced(batch))
+        if staged := self._blobs.remove_staged(survey.oldest):
+            log.info("removed %d files that their writers did not finish", staged)
         self._forget_cached()
         return removed
 
