@@ -114,11 +114,8 @@ class ModelManifests:
             DeletionOffError: if nothing may be deleted: then the manifest may belong to another deployment.
             BlobError: if the artifact store does not answer.
         """
-        self._models.get(name)
-        if tombstone := self._of_record(name):
-            self._deployment.may_delete()
-            self.manifests.bury(tombstone)
-        self._models.delete(name)
+        while not self._models.delete(name, buried=self._bury(name)):
+            pass  # its training has ended meanwhile
 
     def check(self, manifest: Manifest) -> str:
         """Return why a record cannot be restored from its manifest, ``""`` if it can.
@@ -156,6 +153,16 @@ class ModelManifests:
             history = ""
         restored = self._models.restore(Model.FromString(manifest.record), since=since, history=history)
         return "" if restored else "its file is being deleted"
+
+    def _bury(self, name: str) -> str:
+        """Write a tombstone for a model that is ready; return the field ``created`` of its record, else ``""``."""
+        created = self._redis.hget(key("model", parse_name(COLLECTION, name)), "created")
+        tombstone = self._of_record(name)
+        if tombstone is None:
+            return ""
+        self._deployment.may_delete()
+        self.manifests.bury(tombstone)
+        return records.text(created or b"")
 
     def _of_record(self, name: str) -> Manifest | None:
         model_id = parse_name(COLLECTION, name)
