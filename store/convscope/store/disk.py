@@ -11,8 +11,8 @@ from typing import Final
 
 __all__ = ["Disk"]
 
-# Files to write through at a time: a disk writes many together in little more time than one.
-THREADS: Final = 8
+# Files and folders to write through at a time: a disk writes many together in little more time than one.
+THREADS: Final = 16
 
 
 class Disk:
@@ -25,34 +25,34 @@ class Disk:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="disk")  # starts none before it needs one
-        self._begun: dict[str, Future[None]] = {}
-        self._lasting: set[Path] = set()  # folders that are known to be on the disk
+        self._begun: dict[str, list[Future[None]]] = {}
+        self._listed: dict[Path, Future[None]] = {}  # the folders that were written to, as entries of other folders
 
     def begin(self, path: str) -> None:
-        """Begin to write a file through, so that ``wait`` takes less time."""
-        self._begun[path] = self._pool.submit(self.write_through, path)
+        """Begin to write a file through, with the folders that lead to it, so that ``wait`` takes less time."""
+        file = self._root / path
+        folders = [folder for folder in file.parents if folder.is_relative_to(self._root) and folder != self._root]
+        entries = [self._pool.submit(_sync, entry) for entry in (file, file.parent)]
+        self._begun[path] = [*entries, *map(self._list, folders)]
 
     def wait(self, paths: Iterable[str]) -> None:
-        """Wait until files are on the disk that were given to ``begin``.
+        """Wait until files are on the disk that were given to ``begin``; those that were deleted meanwhile are ignored.
 
         Raises:
             OSError: if the disk fails.
         """
-        for begun in [self._begun.pop(path, None) for path in paths]:
-            if begun:
-                begun.result()
+        for entries in [self._begun.pop(path, []) for path in paths]:
+            for entry in entries:
+                entry.result()
 
     def write_through(self, path: str) -> None:
-        """Write a file through, with the folders that lead to it; one that was deleted meanwhile is ignored.
+        """Write a file through, with the folders that lead to it.
 
         Raises:
             OSError: if the disk fails.
         """
-        file = self._root / path
-        with contextlib.suppress(FileNotFoundError):
-            _sync(file)
-        _sync(file.parent)
-        self._keep_folder(file.parent)
+        self.begin(path)
+        self.wait([path])
 
     def remove_staged(self, folder: str, name: re.Pattern[str], oldest: datetime) -> int:
         """Remove what writers that died left of files in the folders of a folder; return how many they were.
@@ -74,17 +74,18 @@ class Disk:
                     removed += 1
         return removed
 
-    def _keep_folder(self, folder: Path) -> None:
-        """Write through where a folder is listed, once: no process deletes folders."""
-        if folder != self._root and folder not in self._lasting:
-            _sync(folder.parent)
-            self._keep_folder(folder.parent)
-            self._lasting.add(folder)
+    def _list(self, folder: Path) -> Future[None]:
+        """Write a folder's entry through, once, since no process deletes folders."""
+        listed = self._listed.get(folder)
+        if listed is None or (listed.done() and listed.exception()):
+            listed = self._listed[folder] = self._pool.submit(_sync, folder.parent)
+        return listed
 
 
 def _sync(entry: Path) -> None:
-    opened = os.open(entry, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    with contextlib.suppress(FileNotFoundError):
+        opened = os.open(entry, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
