@@ -242,6 +242,19 @@ def test_of_all_devices_the_executor_with_the_model_loaded_is_woken_first(connec
     assert [worker for worker in ("cold", "warm") if woken(connection, worker)] == ["warm"]
 
 
+def test_waking_one_costs_the_same_however_many_wait(connection: redis.Redis) -> None:
+    calls = []
+    model = ready_model(connection)
+    for count in (100, 400):
+        for worker in range(count):
+            take(connection, str(worker), wait_ms=10_000)
+        connection.config_resetstat()
+        job = create(connection, 1, model=model)
+        calls.append(sum(int(stats["calls"]) for stats in connection.info("commandstats").values()))
+        JobStore(connection).request_cancel(job.name)
+    assert calls[1] < calls[0] + 10
+
+
 def test_an_executor_that_is_called_is_not_called_again(connection: redis.Redis) -> None:
     for worker in "ab":
         take(connection, worker, wait_ms=10_000)

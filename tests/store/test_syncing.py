@@ -117,10 +117,11 @@ def test_a_disk_that_cannot_keep_it_is_reported(tmp_path: Path, synced: dict[Pat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     blobs = BlobStore((tmp_path / "a b").as_uri())
-    blob = blobs.put(b"a blob")
+    blob = sha256(DATA).hexdigest()
     synced[tmp_path / "a b" / "blobs" / blob[:2] / blob] = full
+    assert blobs.put(DATA) == blob
     with pytest.raises(BlobError, match="No space left"):
-        blobs.end_sync(blobs.begin_sync(blob))
+        blobs.sync([blob])
 
 
 def test_folders_need_not_be_synced_where_that_cannot_be(

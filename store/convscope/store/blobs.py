@@ -3,8 +3,7 @@
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +28,9 @@ RANGE, PIECE = 8 * 2**20, 2**20
 
 # Paths of blobs; any other file in the folder is left alone.
 PATH = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+
+# Names of files in a folder that become blobs when they are written, as the store's library gives them.
+STAGED = re.compile(r"[0-9a-f]{64}#[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,9 @@ class BlobStore:
         self._translated = self.objects.translated
 
     def put(self, data: bytes) -> str:
-        """Store bytes atomically, and return their SHA-256 in hexadecimal.
+        """Store bytes atomically, and return their SHA-256; call ``sync`` before anything refers to them.
 
-        Bytes that are stored already are written again: the sweeper spares what was written recently. The death of the
-        machine may undo it until ``end_sync`` has returned.
+        Bytes that are stored already are written again: the sweeper spares what was written recently.
 
         Raises:
             BlobError: if they cannot be stored (disk full, no permission, store unreachable).
@@ -69,20 +70,20 @@ class BlobStore:
         digest = hashlib.sha256(data).hexdigest()
         with self._translated("write"):
             obstore.put(self._store, _path(digest), data)
+        if self.objects.disk:
+            self.objects.disk.begin(_path(digest))
         failpoint("blobs.after_put")
         return digest
 
-    def begin_sync(self, digest: str) -> Sequence[Future[None]]:
-        """Begin to have the disk of a ``file://`` store keep a blob; nothing may refer to it before ``end_sync``."""
-        return self.objects.begin_sync(_path(digest))
-
-    def end_sync(self, begun: Iterable[Future[None]]) -> None:
-        """Wait until the disk keeps a blob.
+    def sync(self, digests: Collection[str]) -> None:
+        """Wait until blobs outlast a machine that dies; those that another process has written are not waited for.
 
         Raises:
-            BlobError: if it cannot be written.
+            BlobError: if the disk fails.
         """
-        self.objects.end_sync(begun)
+        if self.objects.disk:
+            with self._translated("write"):
+                self.objects.disk.wait(map(_path, digests))
 
     def get(self, digest: str) -> bytes:
         """Return the bytes with a SHA-256.
@@ -165,6 +166,20 @@ class BlobStore:
             BlobError: if the store cannot be written.
         """
         self.objects.delete([_path(digest) for digest in digests])
+
+    def remove_staged(self, oldest: datetime) -> int:
+        """Remove what writers that died left of blobs in a folder; return how many they were.
+
+        Args:
+            oldest: what was written later is not removed; by the store's clock.
+
+        Raises:
+            BlobError: if the store cannot be written.
+        """
+        if not self.objects.disk:
+            return 0
+        with self._translated("delete"):
+            return self.objects.disk.remove_staged(FOLDER, STAGED, oldest)
 
     def _ranges(self, digest: str, size: int) -> Iterator[tuple[int, bytes]]:
         """Yield a blob in ranges, each with its offset; at the end, check size and digest of the whole.

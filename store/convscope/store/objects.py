@@ -1,20 +1,17 @@
 """Objects in the artifact store by path; this module and ``blobs`` alone call the store's library."""
 
 import contextlib
-import errno
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
+from convscope.store.disk import Disk
 from convscope.store.errors import BlobError
 from convscope.store.timeouts import DEFAULT_TIMEOUTS, BlobTimeouts, store_options
 from convscope.store.urls import redact, redact_text
@@ -23,9 +20,6 @@ __all__ = ["Objects", "StoredObject"]
 
 # Written to read the store's clock; it has no content.
 CLOCK = "deployment/clock"
-
-# Files and folders that are synced at a time: the disk writes those that come together in one go.
-SYNC_THREADS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +44,24 @@ class Objects:
 
     def __init__(self, url: str, timeouts: BlobTimeouts = DEFAULT_TIMEOUTS) -> None:
         self.url, self._secret_url = redact(url), url  # the former for messages
-        self._root = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else None
-        self._synced: set[Path] = set()  # folders whose way from the root is synced
-        self._pool: ThreadPoolExecutor | None = None  # made when it is needed, in the process that needs it
         with self.translated("open"):
             self.store = _opened(url, timeouts)
+        # Remote stores keep what they have accepted.
+        self.disk = Disk(Path(self.store.prefix)) if url.startswith("file:") else None
 
     def put(self, path: str, data: bytes) -> None:
-        """Write an object, whether it exists or not, and sync it.
+        """Write an object, whether it exists or not; it outlasts a machine that dies.
 
         Raises:
             BlobError: if it cannot be written.
         """
         with self.translated("write"):
             obstore.put(self.store, path, data)
-        self.end_sync(self.begin_sync(path))
+            if self.disk:
+                self.disk.write_through(path)
 
     def create(self, path: str, data: bytes) -> bool:
-        """Write an object unless it exists, and sync it; one of several concurrent writers succeeds.
+        """Write an object unless it exists; one of several writers succeeds. It outlasts a machine that dies.
 
         Returns:
             Whether it was written.
@@ -78,37 +72,11 @@ class Objects:
         try:
             with self.translated("write"):
                 obstore.put(self.store, path, data, mode="create")
+                if self.disk:
+                    self.disk.write_through(path)
         except FileExistsError:
             return False
-        self.end_sync(self.begin_sync(path))
         return True
-
-    def begin_sync(self, path: str) -> Sequence[Future[None]]:
-        """Begin to have the disk keep an object, so that it outlasts the death of the machine.
-
-        Returns:
-            What to wait for, with ``end_sync``; nothing of a remote store, which keeps what it has accepted.
-        """
-        if self._root is None:
-            return ()
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(SYNC_THREADS, thread_name_prefix="sync")
-        file = self._root / path
-        folders = [file.parent]
-        if file.parent not in self._synced:  # it may be new
-            folders += [folder for folder in file.parent.parents if folder.is_relative_to(self._root)]
-        self._synced.add(file.parent)
-        return [self._pool.submit(_sync, each) for each in (file, *folders)]
-
-    def end_sync(self, begun: Iterable[Future[None]]) -> None:
-        """Wait until the disk keeps an object.
-
-        Raises:
-            BlobError: if it cannot be written.
-        """
-        with self.translated("write"):
-            for future in begun:
-                future.result()
 
     def get(self, path: str) -> bytes | None:
         """Return the bytes of an object; None if it is missing.
@@ -138,8 +106,13 @@ class Objects:
         Raises:
             BlobError: if the store cannot be written.
         """
-        with self.translated("delete"), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self.store, list(paths))
+        with self.translated("delete"):
+            try:
+                obstore.delete(self.store, list(paths))
+            except FileNotFoundError:  # in a folder, the first that is missing ends the deletion of all
+                for path in paths:
+                    with contextlib.suppress(FileNotFoundError):
+                        obstore.delete(self.store, path)
 
     def now(self) -> datetime:
         """Return the time by the store's clock, with which objects' times must be compared.
@@ -174,18 +147,3 @@ class Objects:
 
 def _opened(url: str, timeouts: BlobTimeouts) -> Any:
     return from_url(url, mkdir=True) if url.startswith("file:") else from_url(url, **store_options(url, timeouts))
-
-
-def _sync(path: Path) -> None:
-    """Have the disk keep a file or folder; one that is missing is ignored."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that does not sync folders
-            raise
-    finally:
-        os.close(descriptor)

@@ -260,6 +260,7 @@ class Attempt:
                 "model": model.SerializeToString(),
                 "file": model.digest.sha256,
                 "history": history,
+                "unkept": self.nonce,
             }
         blobs = [digest for digest in (model.digest.sha256, history) if digest] if model is not None else []
         return self._end(
@@ -294,9 +295,9 @@ class Attempt:
         return self._end(AttemptEnd(how="released"))
 
     def abandon(self) -> bool:
-        """Release the part because writes were refused; return whether it was still held.
+        """Release the part because writes were refused or lost; return whether it was still held.
 
-        It is still held if Redis has lost writes: then another attempt resumes from what Redis has.
+        It is still held if Redis has lost writes or was away: then another attempt resumes from what Redis has.
         """
         self._last_token = ""
         try:

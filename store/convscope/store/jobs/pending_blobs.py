@@ -1,7 +1,7 @@
 """Blobs that an attempt has written and does not refer to yet."""
 
 import time
-from concurrent.futures import Future  # noqa: TC003 - named in an annotation
+from collections.abc import Collection
 
 import redis
 
@@ -34,7 +34,6 @@ class PendingBlobs:
         self._redis = connection
         self._blobs = blobs
         self._data: dict[str, tuple[int, bytes]] = {}
-        self._syncs: dict[str, list[Future[None]]] = {}
         self.batch = batch
 
     def put(self, data: bytes) -> str:
@@ -45,18 +44,16 @@ class PendingBlobs:
         """
         batch = self.batch  # before the write
         digest = self._blobs.put(data)
-        self._syncs.setdefault(digest, []).extend(self._blobs.begin_sync(digest))
         self._data.setdefault(digest, (batch, data))
         return digest
 
-    def sync(self, digests: list[str]) -> None:
-        """Wait until the disk keeps those of these blobs that were written here, so that the attempt may refer to them.
+    def sync(self, digests: Collection[str]) -> None:
+        """Wait until blobs outlast a machine that dies.
 
         Raises:
-            BlobError: if they cannot be written.
+            BlobError: if the disk fails.
         """
-        for digest in digests:
-            self._blobs.end_sync(self._syncs.pop(digest, ()))
+        self._blobs.sync(digests)
 
     def since(self, digests: list[str]) -> int:
         """Return the number of the newest batch when the first of these blobs was written."""

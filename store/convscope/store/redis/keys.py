@@ -86,7 +86,7 @@ _NAMES: Final[dict[str, str]] = {
     "cancelling": "cancelling",
     # Sorted set: jobs with a timeout that have begun, by the time at which they fail.
     "deadlines": "deadlines",
-    # Sorted set: ``nonce|worker`` of attempts at jobs that timed out, by the time at which their executors are killed.
+    # Sorted set: ``nonce|worker`` of attempts at jobs that have ended, by the time at which executors are killed.
     "outrun": "outrun",
     # -- Blobs; see ``prelude.lua``.
     # Hash: how many jobs and models refer to each. Sorted set: those without references, by the time since when.

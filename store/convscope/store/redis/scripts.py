@@ -392,9 +392,9 @@ class Scripts:
             for job_id, part, number, nonce, worker in groups
         ]
 
-    def delete(self, script: Literal["delete_job", "delete_model"], identifier: str) -> tuple[str, str]:
-        """Delete a record; return ``ok``, ``missing`` or ``state``, and the state that forbids it."""
-        status, *state = (value.decode() for value in self.run(script, identifier))
+    def delete(self, script: Literal["delete_job", "delete_model"], *arguments: str) -> tuple[str, str]:
+        """Delete a record; return the script's reply: a word, and the state that forbids it if that is ``state``."""
+        status, *state = (value.decode() for value in self.run(script, *arguments))
         return status, "".join(state)
 
 

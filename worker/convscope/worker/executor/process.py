@@ -64,6 +64,9 @@ SHORTEST_S = 0.1
 MARGIN_MS = 2_000
 
 
+# What a Redis raises that was away for longer than its connection is patient; no fault of the job.
+AWAY = (redis.ConnectionError, redis.TimeoutError)
+
 # Parts after which an executor ends, in case it leaks memory: hours of computed parts, or some minutes of cached ones.
 MOST_PARTS = 20_000
 
@@ -197,7 +200,7 @@ class Executor:
         try:
             self._describe(f"computes jobs/{attempt.job_id} ({attempt.kind})")
             self._run(attempt, lease)
-        except StaleAttemptError as error:
+        except (StaleAttemptError, *AWAY) as error:
             log.warning("jobs/%s: %s", attempt.job_id, error)
             if attempt.abandon():
                 top_up_tickets(self._redis)
@@ -221,7 +224,7 @@ class Executor:
         except CancelledError:
             attempt.cancelled()
             log.info("jobs/%s: cancelled", attempt.job_id)
-        except StaleAttemptError:
+        except (StaleAttemptError, *AWAY):
             raise
         except Exception as error:
             log.exception("jobs/%s failed", attempt.job_id)
