@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -98,8 +99,8 @@ def test_calls_that_outlast_the_grace_are_unavailable(
     claim(connection, evaluation).succeed("", attachments=Attachments(files=[file]))
     sent = threading.Event()
     with grpc.insecure_channel(address) as channel:
-        never_sent: Iterator[bool] = iter(sent.wait, True)
-        unsent = channel.stream_unary("/convscope.v1.Jobs/GetJob").future(never_sent, timeout=30)
+        never_sent: Iterator[Any] = iter(sent.wait, True)
+        unsent: Any = channel.stream_unary("/convscope.v1.Jobs/GetJob").future(never_sent, timeout=30)
         unread = FilesStub(channel).ReadFile(ReadFileRequest(name=f"{evaluation.name}/files/large"), timeout=30)
         next(unread)  # both have been accepted
         process.terminate()

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from convscope.client.aio.runtime import compute
@@ -57,7 +58,10 @@ class _Method:
     parse: Callable[[bytes], Any]
 
     async def parsed(self, data: bytes) -> Any:
-        return self.parse(data) if len(data) < _LARGE else await compute(self.parse, data)
+        try:
+            return self.parse(data) if len(data) < _LARGE else await compute(self.parse, data)
+        except DecodeError as error:
+            raise ServiceError(f"the server's answer is not a message of this contract: {error}") from error
 
 
 class _RawChannel:
