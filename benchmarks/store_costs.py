@@ -14,7 +14,7 @@ from benchmarks.rounds import Round
 from benchmarks.service_alone import service_alone
 from benchmarks.stack import run_stack
 from convscope.client import Client
-from convscope.store import Claimant, JobStore, Scripts, connect_promptly
+from convscope.store import Claimant, JobStore, Scripts, connect_patiently, connect_promptly
 from convscope.store.embedded import EmbeddedRedis
 from convscope.v1.device_pb2 import Device
 from convscope.v1.jobs_pb2 import JobSpec
@@ -75,7 +75,7 @@ def measure(_: Round, names: frozenset[str]) -> Iterator[tuple[str, float]]:
 def claim_microseconds() -> float:
     """Return how long one call takes, claim by claim, while none of the attempts ends."""
     with tempfile.TemporaryDirectory(prefix="cs-") as folder, EmbeddedRedis(Path(folder)).running() as server:
-        connection = connect_promptly(server.url)
+        connection = connect_patiently(server.url, single=True)  # as an executor
         jobs, scripts = JobStore(connection), Scripts(connection)
         for number in range(JOBS):
             spec = JobSpec(visualize=VisualizeSpec())

@@ -130,6 +130,10 @@ class Faults:
         """Return the ids of the jobs of which a worker computes parts; none while Redis is away."""
         return self._quietly(lambda: [job_id for job_id, _, _ in self._held_by(worker)]) or []
 
+    def waits(self, worker: Part) -> bool:
+        """Return whether a worker's executor waits for a part; False while Redis is away."""
+        return bool(self._quietly(lambda: self._waiting(worker)))
+
     def _may_end(self, repair: Repair) -> bool:
         """Return whether a fault may be ended: not those whose end is a check of what the others do within a time."""
         return repair.due <= time.monotonic() or not isinstance(repair.target, psutil.Process)
@@ -183,6 +187,12 @@ class Faults:
             for process in worker.executors
             if jobs[worker.title] and process not in harmed
         ]
+
+    def _waiting(self, worker: Part) -> list[bytes]:
+        """Return the worker's name if it waits for a part, as its last claim said."""
+        connection = self.cluster.redis.connection
+        waiting = connection.zrangebyscore(key("waiting", "cpu"), 1000 * connection.time()[0], "+inf")
+        return [name for name in cast("list[bytes]", waiting) if text(name) == worker.name]
 
     def _some_part_has_died_often(self) -> bool:
         deaths = self._quietly(

@@ -31,6 +31,9 @@ STORM_PERIOD_S = 0.25
 # stop by itself, some until its lease is late, and what a busy machine takes.
 GONE_AFTER_S = 45.0
 
+# The same if Redis has lost writes meanwhile: no lease shows then that it hangs, only that it asks for no part either.
+GONE_AFTER_LOSS_S = 90.0
+
 # How long a worker whose computations hang is waited for until it has a part, in seconds.
 HANGS_WITHIN_S = 40.0
 
@@ -81,6 +84,9 @@ class Scene(Protocol):
 
     def running(self, worker: Part) -> Sequence[str]:
         """Return the ids of the jobs of which a worker computes parts."""
+
+    def waits(self, worker: Part) -> bool:
+        """Return whether a worker's executor waits for a part; False while Redis is away."""
 
     def cancel(self, job_id: str) -> None:
         """Have the load cancel a job."""
@@ -196,7 +202,7 @@ def cancel_stopped(scene: Scene, busy: Busy, seconds: float) -> None:
     """Stop a process for good, and cancel its job."""
     busy.process.suspend()
     scene.cancel(busy.job_id)
-    scene.later(GONE_AFTER_S, busy.process, lambda: _check_gone(scene, busy))
+    _await_gone(scene, busy, busy.process)
 
 
 def cancel_hanging(how: Literal["hang", "hang(gil)"]) -> Callable[[Scene, Part, float], None]:
@@ -212,19 +218,17 @@ def cancel_hanging(how: Literal["hang", "hang(gil)"]) -> Callable[[Scene, Part, 
             processes = worker.executors if worker.ready else []
             if jobs and processes:
                 scene.cancel(jobs[0])
-                busy = Busy(processes[0], jobs[0])
-                scene.later(TICK_S, worker, lambda: wait_for_end(busy, time.monotonic() + GONE_AFTER_S))
+                _await_gone(
+                    scene,
+                    Busy(processes[0], jobs[0]),
+                    worker,
+                    obeyed=lambda: scene.waits(worker) or any(job != jobs[0] for job in scene.running(worker)),
+                    then=lambda: _plain(worker),
+                )
             elif time.monotonic() > deadline:
                 _plain(worker)
             else:
                 scene.later(1.0, worker, cancel_what_it_has)  # in which it gets to where it hangs
-
-        def wait_for_end(busy: Busy, end: float) -> None:
-            if _is_there(busy.process) and time.monotonic() < end:
-                scene.later(TICK_S, worker, lambda: wait_for_end(busy, end))
-                return
-            _check_gone(scene, busy)
-            _plain(worker)
 
         scene.later(1.0, worker, cancel_what_it_has)
 
@@ -253,12 +257,43 @@ def _is_there(process: psutil.Process) -> bool:
         return False
 
 
-def _check_gone(scene: Scene, busy: Busy) -> None:
-    if _is_there(busy.process):
-        scene.complaints.append(
-            f"process {busy.process.pid} does not answer, jobs/{busy.job_id} was cancelled, and it is there still"
-        )
-        busy.process.kill()
+def _await_gone(
+    scene: Scene,
+    busy: Busy,
+    target: object,
+    within_s: float = GONE_AFTER_S,
+    *,
+    obeyed: Callable[[], bool] = lambda: False,
+    then: Callable[[], object] = lambda: None,
+) -> None:
+    """Have it looked whether a process ends that does not answer, and whose job was cancelled.
+
+    Args:
+        scene: where.
+        busy: the process.
+        target: what is left alone until then.
+        within_s: seconds after which it is complained of, and killed.
+        obeyed: whether the request came before the process fell silent, so that it lives on.
+        then: what is done in the end.
+    """
+    end, losses = time.monotonic() + within_s, len(scene.losses)
+
+    def look() -> None:
+        if not _is_there(busy.process) or obeyed():
+            then()
+        elif len(scene.losses) > losses:
+            scene.cancel(busy.job_id)  # the request may be lost with the rest
+            _await_gone(scene, busy, target, GONE_AFTER_LOSS_S, obeyed=obeyed, then=then)
+        elif time.monotonic() < end:
+            scene.later(TICK_S, target, look)
+        else:
+            scene.complaints.append(
+                f"process {busy.process.pid} does not answer, jobs/{busy.job_id} was cancelled, and it is there still"
+            )
+            busy.process.kill()
+            then()
+
+    scene.later(TICK_S, target, look)
 
 
 def _resume(process: psutil.Process) -> None:

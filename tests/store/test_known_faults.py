@@ -18,6 +18,7 @@ from convscope.store import (
     Claimant,
     Collector,
     Deployment,
+    ExecutorState,
     JobStore,
     ModelStore,
     Reconciler,
@@ -400,7 +401,8 @@ def test_jobs_that_wait_cost_the_reconciler_nothing(connection: redis.Redis) -> 
 
 def is_to_be_killed(connection: redis.Redis, worker: str) -> bool:
     """Ask what a worker asks at every heartbeat."""
-    return WorkerStore(connection).report(WorkerReport(name=worker, device="cpu", idle=False))
+    state = WorkerStore(connection).report(WorkerReport(name=worker, device="cpu", idle=False))
+    return state is ExecutorState.TO_KILL
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from convscope.store import Attempt, WorkerReport, WorkerStore, mark_holder_lost
+from convscope.store import Attempt, ExecutorState, WorkerReport, WorkerStore, mark_holder_lost
 from convscope.store.jobs.waiting import waiting_reason
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.workers import GONE_MS, SILENT_MS
@@ -16,7 +16,7 @@ def workers(connection: redis.Redis) -> WorkerStore:
 
 
 def report(workers: WorkerStore, name: str, device: str = "cpu", *, idle: bool = False) -> None:
-    assert not workers.report(WorkerReport(name=name, device=device, idle=idle, fields={"host": "here", "pid": 7}))
+    workers.report(WorkerReport(name=name, device=device, idle=idle, fields={"host": "here", "pid": 7}))
 
 
 def seen_ago(connection: redis.Redis, name: str, milliseconds: int) -> None:
@@ -58,6 +58,34 @@ def test_what_a_worker_computes_is_reported_while_it_does(
     end(attempt)  # type: ignore[operator]
     mark_holder_lost(connection, "w", "cpu", "SIGKILL")
     assert workers.list()[0].job_id == ""
+
+
+def test_an_executor_is_stray_that_neither_holds_a_part_nor_waits_for_one(
+    connection: redis.Redis, workers: WorkerStore
+) -> None:
+    def state(*, idle: bool = False) -> ExecutorState:
+        return workers.report(WorkerReport(name="w", device="cpu", idle=idle))
+
+    assert state(idle=True) is ExecutorState.KNOWN
+    assert state() is ExecutorState.STRAY  # it has not claimed yet
+    attempt = claim(connection, create(connection, 1), worker="w")
+    assert state() is ExecutorState.KNOWN
+    attempt.release()
+    assert state() is ExecutorState.STRAY
+    take(connection, "w")
+    assert mark_holder_lost(connection, "w", "cpu", "SIGKILL")
+    assert state() is ExecutorState.STRAY
+    while take(connection, "w", wait_ms=10_000):
+        pass
+    assert state() is ExecutorState.KNOWN
+    connection.zadd(key("waiting", "cpu"), {"w": 1})  # it was to claim again by now
+    assert state() is ExecutorState.STRAY
+
+
+def test_an_executor_is_stray_whose_claim_redis_has_lost(connection: redis.Redis, workers: WorkerStore) -> None:
+    claim(connection, create(connection, 1), worker="w")
+    connection.flushdb()
+    assert workers.report(WorkerReport(name="w", device="cpu", idle=False)) is ExecutorState.STRAY
 
 
 def test_a_worker_without_heartbeats_is_silent_then_gone(connection: redis.Redis, workers: WorkerStore) -> None:

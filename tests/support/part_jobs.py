@@ -4,7 +4,18 @@ from typing import Any
 
 import redis
 
-from convscope.store import Attempt, BlobStore, Claimant, Image, JobStore, Scripts, WorkerReport, WorkerStore, read_log
+from convscope.store import (
+    Attempt,
+    BlobStore,
+    Claimant,
+    ExecutorState,
+    Image,
+    JobStore,
+    Scripts,
+    WorkerReport,
+    WorkerStore,
+    read_log,
+)
 from convscope.store.redis.keys import KEYS
 from convscope.v1.device_pb2 import Device
 from convscope.v1.digest_pb2 import Digest
@@ -91,7 +102,8 @@ def ready(connection: redis.Redis, device: str = "any") -> int:
 
 def is_to_be_killed(connection: redis.Redis, worker: str) -> bool:
     """Ask as a worker's supervisor does, every second."""
-    return WorkerStore(connection).report(WorkerReport(name=worker, device="cpu", idle=False))
+    state = WorkerStore(connection).report(WorkerReport(name=worker, device="cpu", idle=False))
+    return state is ExecutorState.TO_KILL
 
 
 def take_apart(connection: redis.Redis) -> int:

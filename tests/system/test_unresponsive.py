@@ -12,6 +12,7 @@ from convscope.store.embedded import EmbeddedRedis
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.jobs import CANCEL_GRACE_MS
 from convscope.v1.jobs_pb2 import JobState
+from convscope.worker.supervisor.rq_worker import MOST_STRAY_REPORTS
 from support.worker_alone import WorkerAlone, eventually, worker_alone
 
 # The reconciler looks twice a second and the supervisor every second; a busy machine takes its time.
@@ -61,3 +62,22 @@ def test_a_job_whose_executor_lives_and_does_not_hear_is_cancelled(
         assert worker.finish(job, CANCEL_GRACE_MS / 1000 + LATE_S).state == JobState.JOB_STATE_CANCELLED
         assert time.monotonic() - asked_at > CANCEL_GRACE_MS / 1000 - 1  # it was given the time to stop by itself
         executor.wait(LATE_S)
+
+
+@pytest.mark.slow
+def test_one_that_hangs_when_redis_has_lost_its_claim_is_killed(
+    redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
+) -> None:
+    with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS="executor.pulse=hang(gil)") as worker:
+        _, executor = hang(worker)
+        connection.flushdb()
+        executor.wait(MOST_STRAY_REPORTS + LATE_S)
+        assert worker.finish(worker.create()).state == JobState.JOB_STATE_SUCCEEDED  # of no steps: it never asks
+
+
+@pytest.mark.slow
+def test_one_that_waits_is_not_killed(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    with worker_alone(redis_server.url, tmp_path) as worker:
+        worker.finish(worker.create())
+        with pytest.raises(psutil.TimeoutExpired):
+            worker.executor.wait(MOST_STRAY_REPORTS + LATE_S)

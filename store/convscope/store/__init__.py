@@ -59,7 +59,7 @@ from convscope.store.upkeep.overview import Overview, survey_deployment
 from convscope.store.upkeep.reconciler import Reconciler
 from convscope.store.upkeep.sweeping import Sweeper
 from convscope.store.visualization_requests import cached_interpretation, layer_shapes, visualization_request
-from convscope.store.workers import WorkerRecord, WorkerReport, WorkerStore
+from convscope.store.workers import ExecutorState, WorkerRecord, WorkerReport, WorkerStore
 
 __all__ = [
     "EXAMPLES_BYTES",
@@ -85,6 +85,7 @@ __all__ = [
     "EmbeddedRedis",
     "EmbeddedRedisError",
     "ExamplesBlob",
+    "ExecutorState",
     "Image",
     "JobStore",
     "LatePlans",

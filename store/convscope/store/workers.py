@@ -1,5 +1,6 @@
 """The register of workers: those that are alive, and what each of them does."""
 
+import enum
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from convscope.store.jobs.tickets import TICKET_PREFIX
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import Scripts, counted
 
-__all__ = ["WorkerRecord", "WorkerReport", "WorkerStore"]
+__all__ = ["ExecutorState", "WorkerRecord", "WorkerReport", "WorkerStore"]
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,17 @@ SILENT_MS: Final = 10_000
 # The largest numbers that a record may have: 31 bits, and the last millisecond of the year 9999.
 LARGEST: Final = 2**31 - 1
 LATEST_MS: Final = 253_402_300_799_999
+
+
+class ExecutorState(enum.IntEnum):
+    """What the records know of a worker's executor."""
+
+    KNOWN = 0
+    """It holds a part, waits for one, or there is none."""
+    TO_KILL = 1
+    """It must be killed: its lease expired, or its job does not stop."""
+    STRAY = 2
+    """It neither holds a part nor waits for one: it is between two parts, or Redis lost its claim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +105,11 @@ class WorkerStore:
         self._redis = connection
         self._scripts = Scripts(connection)
 
-    def report(self, report: WorkerReport) -> bool:
-        """Note that a worker lives; return whether its executor must be killed."""
+    def report(self, report: WorkerReport) -> ExecutorState:
+        """Note that a worker lives; return what is known of its executor."""
         head = (report.name, report.device, int(report.idle), report.ticket.removeprefix(TICKET_PREFIX), GONE_MS)
         fields = {**report.fields, "draining": int(report.draining), "started": report.started_ms}
-        return bool(self._scripts.run("report_worker", *head, *counted(fields.items())))
+        return ExecutorState(self._scripts.run("report_worker", *head, *counted(fields.items())))
 
     def forget(self, name: str, device: str) -> None:
         """Forget a worker that stops, and its executor."""

@@ -40,10 +40,17 @@ def connect_promptly(url: str, *, timeout_s: float = PROMPT_TIMEOUT_S, retries: 
     )
 
 
-def connect_patiently(url: str) -> redis.Redis:
-    """Connect for long work: wait for a Redis that is away or refuses writes."""
+def connect_patiently(url: str, *, single: bool = False) -> redis.Redis:
+    """Connect for long work: wait for a Redis that is away or refuses writes.
+
+    Args:
+        url: ``redis://``, ``rediss://`` or ``unix://``.
+        single: use one connection for all commands, which then take 20 microseconds less each; for one thread, and for
+            commands that no signal handler interrupts by an exception.
+    """
     return redis.Redis.from_url(
         url,
+        single_connection_client=single,
         socket_connect_timeout=PROMPT_TIMEOUT_S,
         socket_timeout=SILENCE_S,
         retry=PatientRetry(ExponentialWithJitterBackoff(base=0.2, cap=2), retries=PATIENT_RETRIES),

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha1
 from typing import Any, Final, Literal
 
@@ -316,12 +316,11 @@ class Scripts:
             lease_ms: how long the lease lasts without being renewed, in milliseconds.
             slack_s: seconds of work by which a job may be ahead of others because the executor is warm for it.
         """
-        started = AttemptStarted(worker=f"workers/{claimant.worker}", environment=claimant.environment)
         reply = self.run(
             "claim",
             *(claimant.worker, claimant.device, nonce, lease_ms, claimant.wait_ms),
             *(claimant.last_job, ",".join(claimant.loaded), slack_s),
-            started.SerializeToString(deterministic=True),
+            _start_of_attempt(claimant.worker, tuple(claimant.environment.items())),
         )
         if not reply:
             return None
@@ -397,6 +396,13 @@ class Scripts:
         """Delete a record; return ``ok``, ``missing`` or ``state``, and the state that forbids it."""
         status, *state = (value.decode() for value in self.run(script, identifier))
         return status, "".join(state)
+
+
+@lru_cache(maxsize=64)
+def _start_of_attempt(worker: str, environment: tuple[tuple[str, str], ...]) -> bytes:
+    """Return the part of an ``attempt_started`` that is equal for all claims of an executor."""
+    started = AttemptStarted(worker=f"workers/{worker}", environment=dict(environment))
+    return started.SerializeToString(deterministic=True)
 
 
 @cache

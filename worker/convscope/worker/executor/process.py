@@ -78,7 +78,7 @@ def run_executor() -> None:
     bound_tensorflow(settings.memory or default_memory())
     # Here, not in the supervisor: asking for the number of threads initializes TensorFlow's devices.
     configure_threads(settings.threads)
-    Executor(store, settings, connect_patiently(store.redis_url)).run()
+    Executor(store, settings, connect_patiently(store.redis_url, single=True)).run()
 
 
 class Executor:
@@ -98,7 +98,9 @@ class Executor:
         self._blobs = BlobStore(store.artifacts_url)
         self._deployment = Deployment(connection, self._blobs.objects)
         self._manifests = ModelManifests(connection, self._blobs)
-        # A separate connection: while Redis is away the computation may wait for it, and the lease's thread retries.
+        # A separate connection: a signal that arrives while it waits may leave a reply unread.
+        self._wakes = connect_patiently(store.redis_url)
+        # Another one: while Redis is away the computation may wait for it, and the lease's thread retries.
         self._lease_scripts = Scripts(connect_promptly(store.redis_url))
         self._caches = Caches()
         self._memory = settings.memory or default_memory()
@@ -161,7 +163,7 @@ class Executor:
         try:
             self._waiting = True
             if not self._stop.any:
-                self._redis.blpop([key("wake", self._worker)], timeout=seconds)
+                self._wakes.blpop([key("wake", self._worker)], timeout=seconds)
         except _Woken:
             pass
         finally:

@@ -18,6 +18,7 @@ from rq.job import Job
 
 from convscope.store import (
     EXECUTOR_FUNCTION,
+    ExecutorState,
     Reconciler,
     WorkerReport,
     WorkerStore,
@@ -41,6 +42,10 @@ WORKER_TTL_S = 16
 # would wait as long as a working worker does. With ``--finish`` it does wait that long.
 STOP_WITHOUT_REDIS_S = 6.0
 FINISH_WITHOUT_REDIS_S = 600.0
+
+# Reports, one a second, after which an executor is killed that neither holds a part nor waits for one: if Redis lost
+# its claim, no lease shows that it hangs. A new one initializes its devices first, which may take half as long.
+MOST_STRAY_REPORTS = 40
 
 
 class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
@@ -81,6 +86,7 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
         self._draining = False
         self._announced = False
         self._cause = ""  # how the last executor died
+        self._stray_reports = 0
         super().__init__(
             [queue_name(self._device)],
             name=name,
@@ -135,6 +141,7 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             job.delete()
             return
         self._cause = "its end was not seen"
+        self._stray_reports = 0
         with contextlib.suppress(redis.RedisError):
             self._report(ticket=job.id)
         try:
@@ -189,8 +196,16 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
             started_ms=self._started(),
             fields=self._told,
         )
-        if self._workers.report(report) and self.horse_pid:
-            log.warning("the executor of %s is killed: its job does not stop, or its lease expired", self.name)
+        state = self._workers.report(report)
+        self._stray_reports = self._stray_reports + 1 if state is ExecutorState.STRAY else 0
+        if state is ExecutorState.TO_KILL:
+            self._kill("its job does not stop, or its lease expired")
+        elif self._stray_reports > MOST_STRAY_REPORTS:
+            self._kill("it neither holds a part nor waits for one")
+
+    def _kill(self, reason: str) -> None:
+        if self.horse_pid:
+            log.warning("the executor of %s is killed: %s", self.name, reason)
             self.kill_horse()
 
     def _started(self) -> int:
