@@ -20,13 +20,11 @@ from convscope.engine.settings import (
 )
 from convscope.engine.training import train
 from convscope.engine.visualization import Image, Visualizer
-from convscope.service.validation.presets import preset_render
-from convscope.v1.render_pb2 import Preset
-from convscope.worker.executor.convert_render import render_settings
+from convscope.planning import ROBUST, ROBUST_ITERATIONS, TUTORIAL, TUTORIAL_ITERATIONS, RenderSettings
 
 __all__ = ["PRESETS", "class_images", "qualities"]
 
-PRESETS: Final = {"tutorial": Preset.PRESET_TUTORIAL, "robust": Preset.PRESET_ROBUST}
+PRESETS: Final = {"tutorial": (TUTORIAL, TUTORIAL_ITERATIONS), "robust": (ROBUST, ROBUST_ITERATIONS)}
 
 # What is visualized: the tutorial's network.
 VISUALIZED: Final = TrainSettings(iterations=5000, seed=0)
@@ -63,16 +61,13 @@ RESTARTS: Final = 5
 def qualities() -> dict[str, tuple[float, float]]:
     """Return, for each preset, the share of class images that the judges recognize, and their total variation."""
     model, *judges = (train(load_dataset("datasets/mnist"), settings).model for settings in (VISUALIZED, *JUDGES))
-    images = {name: class_images(model, preset) for name, preset in PRESETS.items()}
+    images = {name: class_images(model, *preset) for name, preset in PRESETS.items()}
     return {name: (_recognized(judges, pixels), _variation(pixels)) for name, pixels in images.items()}
 
 
-def class_images(model: keras.Model, preset: Preset.ValueType) -> npt.NDArray[np.float32]:
+def class_images(model: keras.Model, render: RenderSettings, iterations: int) -> npt.NDArray[np.float32]:
     """Return the best images of the classes, [CLASSES * RESTARTS, h, w, c], those of a class together."""
-    render, iterations = preset_render(preset)
-    settings = VisualizeSettings(
-        iterations=iterations, restarts=RESTARTS, keep_all=True, render=render_settings(render)
-    )
+    settings = VisualizeSettings(iterations=iterations, restarts=RESTARTS, keep_all=True, render=render)
     images: list[Image] = []
     Visualizer(model).run("logits", range(CLASSES), settings, rows=10, ready=images.append)
     return np.stack([image.best.pixels for image in images])

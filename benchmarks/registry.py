@@ -14,8 +14,8 @@ from benchmarks import (
     silent_store,
     spread,
     store_costs,
-    strangers,
     training,
+    unauthenticated_callers,
     visualization,
     warm,
 )
@@ -39,7 +39,7 @@ FAMILIES: tuple[Family, ...] = (
     dispatch.FAMILY,
     warm.FAMILY,
     store_costs.FAMILY,
-    strangers.FAMILY,
+    unauthenticated_callers.FAMILY,
     silent_store.FAMILY,
 )
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["service_alone"]
+from convscope.service.announcing import ANNOUNCED
 
-READY = "convscope serves at "
+__all__ = ["service_alone"]
 
 # How long it may take to end, in seconds: longer than its grace.
 END_S = 30
@@ -40,7 +40,7 @@ def service_alone(
         assert process.stdout is not None
         line = process.stdout.readline()
         try:
-            yield line.removeprefix(READY).strip(), process
+            yield line.removeprefix(ANNOUNCED).strip(), process
         finally:
             process.terminate()
             process.communicate(timeout=END_S)

@@ -213,7 +213,7 @@ def seconds_to_exit(hanging: Hanging) -> float:
     """End the service while Redis is suspended and calls wait for the artifact store.
 
     Returns:
-        The seconds, but for those in which its threads could have gone on and others had the processors.
+        The seconds, less those for which its threads were ready to run but had no processor.
     """
     with hanging.waiting_for_blobs(), frozen(hanging.redis_process):
         while psutil.Process(hanging.process.pid).num_threads() < CALLERS // 2:
@@ -227,16 +227,16 @@ def seconds_to_exit(hanging: Hanging) -> float:
             kept_waiting |= seconds_without_processor(hanging.process.pid)
             time.sleep(0.01)
         seconds = time.monotonic() - started
-        return seconds - sum(each - before.get(thread, 0.0) for thread, each in kept_waiting.items())
+        return seconds - sum(waited - before.get(thread, 0.0) for thread, waited in kept_waiting.items())
 
 
 def seconds_without_processor(pid: int) -> dict[str, float]:
     """Return how long each thread of a process has waited for a processor so far; nothing where that is not told."""
-    found = {}
+    seconds = {}
     for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
         with suppress(OSError):  # it has ended
-            found[path.parent.name] = int(path.read_text().split()[1]) / 1e9
-    return found
+            seconds[path.parent.name] = int(path.read_text().split()[1]) / 1e9
+    return seconds
 
 
 FAMILY = Family(figures=(CALLS, HEALTH, EXIT), measure=measure, rounds=2)

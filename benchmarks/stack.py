@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from convscope.client import Client
+from convscope.service.announcing import READY
 
 __all__ = ["model_on", "run_stack"]
-
-READY = "convscope is ready at "
 
 
 @contextmanager

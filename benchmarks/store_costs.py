@@ -16,6 +16,7 @@ from benchmarks.stack import run_stack
 from convscope.client import Client
 from convscope.store import Claimant, JobStore, Scripts, connect_patiently, connect_promptly
 from convscope.store.embedded import EmbeddedRedis
+from convscope.store.redis.keys import key
 from convscope.v1.device_pb2 import Device
 from convscope.v1.jobs_pb2 import JobSpec
 from convscope.v1.models_pb2 import Model
@@ -114,13 +115,14 @@ def fill_with_ended(connection: redis.Redis) -> None:
     ended, _ = jobs.create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
     jobs.request_cancel(ended.name)
     first = ended.name.removeprefix("jobs/")
-    record = connection.dump(f"convscope:{{job:{first}}}")
+    indexes = (key("jobs"), key("jobs_in_state", "cancelled"), key("jobs_of_kind", "train", "cancelled"))
+    record = connection.dump(key("job", first))
     with connection.pipeline(transaction=False) as pipeline:
         for number in range(ENDED):
             copy = f"{first[:-6]}{number:06d}"
-            pipeline.restore(f"convscope:{{job:{copy}}}", 0, record, replace=True)  # type: ignore[arg-type]  # bytes
-            for index in ("jobs", "jobs:state:cancelled", "jobs:kind:train:cancelled"):
-                pipeline.zadd(f"convscope:{index}", {copy: 0})
+            pipeline.restore(key("job", copy), 0, record, replace=True)  # type: ignore[arg-type]  # bytes
+            for index in indexes:
+                pipeline.zadd(index, {copy: 0})
             if number % 5_000 == 0:
                 pipeline.execute()
         pipeline.execute()

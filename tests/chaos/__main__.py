@@ -35,7 +35,7 @@ def _plan(options: argparse.Namespace, seed: int) -> Plan:
 def _kinds(text: str) -> str:
     for kind in text.split(","):
         if kind not in KINDS:
-            raise argparse.ArgumentTypeError(f"{kind!r} is no kind of fault; there are {', '.join(KINDS)}")
+            raise argparse.ArgumentTypeError(f"{kind!r} is not a kind of fault; there are {', '.join(KINDS)}")
     return text
 
 

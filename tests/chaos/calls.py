@@ -1,4 +1,4 @@
-"""Calls that are repeated, now at this service and now at the other, until they are answered."""
+"""Calls that are repeated, at one service and then at another, until they are answered."""
 
 import time
 from collections.abc import Callable, Sequence

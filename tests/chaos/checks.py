@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from chaos.history import JobHistory, Loss, Seen
-from chaos.part_checks import PART_CHECKS, image_of, kind
+from chaos.part_checks import PART_CHECKS, kind
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobState
+from support.subjects import subject
 
 __all__ = ["CHECKS"]
 
@@ -43,7 +44,8 @@ def numbered(history: JobHistory) -> Iterator[str]:
 
 def watched_as_logged(history: JobHistory) -> Iterator[str]:
     """Check that a watcher saw what is in the log; only what came after the earliest write that Redis has lost may be
-    another then."""
+    another then.
+    """
     yield from history.complaints
     for before in history.earlier:
         yield from _differing(before.events[: _kept(before, history.losses)], history.log)
@@ -83,7 +85,7 @@ def progress_rises(history: JobHistory) -> Iterator[str]:
 def images_once(history: JobHistory) -> Iterator[str]:
     events = [event for event in history.log if kind(event) == "image_ready"]
     ready = [event.image_ready for event in events]
-    for (layer, feature), count in Counter(map(image_of, events)).items():
+    for (layer, feature), count in Counter(subject(image.image) for image in ready).items():
         if count > 1:
             yield f"the image of {layer} {feature} came {count} times"
     if [image.completed_count for image in ready] != list(range(1, len(ready) + 1)):
@@ -112,7 +114,7 @@ def ended_as_it_should(history: JobHistory) -> Iterator[str]:
         yield f"a request to cancel it was acknowledged while it ran, and forgotten; it is {name}"
     # One that was just about to end may do so; but no attempt may begin and succeed in spite of the request.
     if state == SUCCEEDED and requested and "attempt_started" in map(kind, history.log[requested[0] :]):
-        yield "it was asked to stop, started once more, and succeeded"
+        yield "it was asked to stop, started again, and succeeded"
 
 
 def _needed_in_vain(history: JobHistory) -> bool:

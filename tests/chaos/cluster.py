@@ -1,6 +1,7 @@
 """A convscope of separate processes: Redis, two services, two workers, each worker behind a separate network.
 
-The second worker is at the far end of a wire, too, where the machine permits it."""
+The second worker is at the far end of a wire, too, where the machine permits it.
+"""
 
 import contextlib
 import shutil
@@ -27,8 +28,7 @@ CHECKPOINT_STEPS = "25"
 # How long executors wait for more, in seconds: long enough to have several jobs, and to end before a run does.
 KEEP_WARM_S = "5"
 
-
-# Services sweep all the while: twice in so many seconds, what was not pointed to within the other. That is longer than
+# Services sweep all the time: twice in so many seconds, what was not referred to within the other. That is longer than
 # all standstills together that may come between the two.
 SWEEPING = "sweep.period=return(2);sweep.spared=return(30);collect.before_delete=50%sleep(300)"
 

@@ -1,4 +1,4 @@
-"""What must not be left when all jobs have ended. Each check yields what is left all the same."""
+"""What must not be left when all jobs have ended. Each check yields what is left."""
 
 import contextlib
 import time
@@ -42,7 +42,7 @@ EMPTY = (
 SEEN_S = 25.0
 
 # How long an executor may take to end after its job has, in seconds: one whose network was cut silently waits for a
-# reply that does not come, until its connection's patience is over, and then once more for another.
+# reply that does not come, until its connection gives up, and then for another one.
 ENDING_S = 30.0
 
 # No job of a run has more.
@@ -63,10 +63,10 @@ def left_in_redis(connection: redis.Redis) -> Iterator[str]:
     for name, members in ((name, _members(connection, name)) for name in EMPTY):
         if members:
             yield f"{name} has {sorted(members)}"
-    yield from _left_to_be_had(connection)
+    yield from _left_ready(connection)
 
 
-def _left_to_be_had(connection: redis.Redis) -> Iterator[str]:
+def _left_ready(connection: redis.Redis) -> Iterator[str]:
     for name, count in connection.hgetall(KEYS["backlog"]).items():
         yield f"{KEYS['backlog']} has {text(count)} {text(name)}"
     for name in connection.scan_iter(match="convscope:ready:*:*", count=1000):
@@ -93,16 +93,16 @@ def unseen(connection: redis.Redis, workers: Collection[str]) -> Iterator[str]:
 
 
 def needless_blobs(connection: redis.Redis, jobs: list[Job]) -> Iterator[str]:
-    """Yield blobs that an ended job points to without need: what is not in its events, result, examples and files."""
+    """Yield blobs that an ended job refers to without need: what is not in its events, result, examples and files."""
     store = JobStore(connection)
     for job in jobs:
         job_id = job.name.removeprefix("jobs/")
         entries = read_log(connection, job_id, 0, MOST_EVENTS).entries
         attachments = Attachments(examples=store.examples(job.name), files=store.files(job.name))
         needed = {*(entry.blob for entry in entries), *attachments.blobs}
-        pointed = set(map(text, connection.smembers(key("job_blobs", job_id))))
-        if needless := pointed - needed:
-            yield f"{job.name} points to {len(needless)} blobs without need"
+        referred = set(map(text, connection.smembers(key("job_blobs", job_id))))
+        if needless := referred - needed:
+            yield f"{job.name} refers to {len(needless)} blobs without need"
 
 
 def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
@@ -110,14 +110,14 @@ def left_in_blobs(connection: redis.Redis, blobs: BlobStore) -> Iterator[str]:
     _sweep(connection, blobs)
     stored = {blob.digest for batch in blobs.stored() for blob in batch}
     counted = {text(digest): int(count) for digest, count in connection.hgetall(KEYS["references"]).items()}
-    pointed: dict[str, int] = {}
+    referred: dict[str, int] = {}
     for owner in connection.scan_iter(match="convscope:{*}:blobs", count=1000):
         for digest in map(text, connection.smembers(owner)):
-            pointed[digest] = pointed.get(digest, 0) + 1
-    if pointed != counted:
-        yield f"references are miscounted: {sorted(set(pointed.items()) ^ set(counted.items()))}"
+            referred[digest] = referred.get(digest, 0) + 1
+    if referred != counted:
+        yield f"references are miscounted: {sorted(set(referred.items()) ^ set(counted.items()))}"
     for digest in sorted(stored - set(counted)):
-        yield f"blob {digest} is stored, and nothing points to it"
+        yield f"blob {digest} is stored, and nothing refers to it"
     for digest in sorted(counted):
         try:
             blobs.get(digest)

@@ -82,7 +82,7 @@ def _laid(holder: subprocess.Popen[bytes]) -> Wire | None:
         _wait_until_apart(holder)
         wire = Wire(holder.pid)
         wire.lay()
-        wire.cut()  # whether that works is to be known now
+        wire.cut()  # to find out at once whether that works
         wire.heal()
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 
 from chaos.history import JobHistory
 from convscope.v1.jobs_pb2 import AttemptStarted, JobEvent, JobState
+from support.subjects import subject
 
-__all__ = ["PART_CHECKS", "image_of"]
+__all__ = ["PART_CHECKS"]
 
 # Events that only a running attempt can cause.
 OF_AN_ATTEMPT = {"train_progress", "evaluate_progress", "image_ready", "checkpoint_unreadable"}
@@ -36,7 +37,8 @@ def with_running_attempts(history: JobHistory) -> Iterator[tuple[JobEvent, str, 
 
 def attempts_in_turn(history: JobHistory) -> Iterator[str]:
     """Check that attempts at a part are numbered 1, 2, 3, ..., that lost ones had started, and that none starts while
-    another runs; though it may have been given back without an event if another part ran."""
+    another runs; though it may have been given back without an event if another part ran.
+    """
     latest: dict[int, int] = {}
     for event, what, running in with_running_attempts(history):
         if what == "attempt_started":
@@ -59,12 +61,13 @@ def written_by_running_attempts(history: JobHistory) -> Iterator[str]:
 
 def one_part_a_worker(history: JobHistory) -> Iterator[str]:
     """Check that a worker starts a part when it has no other: that one is complete, lost or given back; not counted is
-    what it shares with others, since candidates are no events."""
+    what it shares with others, since candidates are not events.
+    """
     ready: set[tuple[str, int]] = set()
     began: dict[int, float] = {}
     for event, what, running in with_running_attempts(history):
         if what == "image_ready":
-            ready.add(image_of(event))
+            ready.add(subject(event.image_ready.image))
         if what != "attempt_started":
             continue
         started, now = event.attempt_started, event.time.ToMilliseconds() / 1000
@@ -88,11 +91,12 @@ def queued_before_started(history: JobHistory) -> Iterator[str]:
 
 def resumes_with_what_is_stored(history: JobHistory) -> Iterator[str]:
     """Check that an attempt resumes from just those images that are stored, up to the last one that was computed, and
-    from any number of candidates for images that the part shares."""
+    from any number of candidates for images that the part shares.
+    """
     ready: Counter[int] = Counter()
     kept: Counter[int] = Counter()
     for event in history.log if history.parts else ():
-        if event.HasField("image_ready") and image_of(event) not in history.shared:
+        if event.HasField("image_ready") and subject(event.image_ready.image) not in history.shared:
             for part in parts_of(history, event):
                 ready[part] += 1
                 if not event.image_ready.cached:
@@ -125,13 +129,7 @@ def parts_of(history: JobHistory, event: JobEvent) -> set[int]:
     """Return the parts of which one may have caused an event; none for an image that is in no part."""
     if not event.HasField("image_ready"):
         return {0}
-    return {number for number, features in enumerate(history.parts) if image_of(event) in features}
-
-
-def image_of(event: JobEvent) -> tuple[str, int]:
-    """Return the layer and feature that an event's image is of; of an objective its name and 0."""
-    image = event.image_ready.image
-    return image.feature.layer or image.objective.name, image.feature.index
+    return {number for number, features in enumerate(history.parts) if subject(event.image_ready.image) in features}
 
 
 PART_CHECKS = (

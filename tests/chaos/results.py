@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import h5py
 
 from chaos.calls import Calls
-from chaos.part_checks import image_of
 from chaos.short_parts import PART_S
 from convscope.client.connection import Connection
 from convscope.planning import plan_visualization, targets
@@ -18,7 +17,7 @@ from convscope.v1.files_pb2 import ListFilesRequest
 from convscope.v1.jobs_pb2 import GetJobRequest, Job, JobEvent, JobState, JobView, ListJobsRequest, WatchJobRequest
 from convscope.v1.models_pb2 import ExportModelRequest, GetModelRequest, Layer, ListTrainReportsRequest, Model
 from convscope.v1.train_pb2 import TrainProgress
-from convscope.v1.visualize_pb2 import Image
+from support.subjects import subject, unnamed
 
 __all__ = ["layers", "list_jobs", "outcome_of", "parts_of", "read_job", "read_log", "weights_digest"]
 
@@ -62,7 +61,7 @@ def outcome_of(calls: Calls, job: Job, log: list[JobEvent]) -> object:
             return _training(calls, job, log)
         case "evaluate":
             return job.result.evaluate.SerializeToString(deterministic=True), _examples(calls, job), _files(calls, job)
-    return {image_of(event): _image(event) for event in log if event.HasField("image_ready")}
+    return {subject(event.image_ready.image): _image(event) for event in log if event.HasField("image_ready")}
 
 
 def _examples(calls: Calls, job: Job) -> bytes:
@@ -80,10 +79,7 @@ def _files(calls: Calls, job: Job) -> list[tuple[str, bytes]]:
 
 def _image(event: JobEvent) -> bytes:
     """Return all of an image but its name, which has the job's id."""
-    image = Image()
-    image.CopyFrom(event.image_ready.image)
-    image.ClearField("name")
-    return image.SerializeToString(deterministic=True)
+    return unnamed(event.image_ready.image).SerializeToString(deterministic=True)
 
 
 def parts_of(calls: Calls, job: Job, layers_of: Mapping[str, Sequence[Layer]]) -> list[frozenset[tuple[str, int]]]:

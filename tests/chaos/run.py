@@ -28,6 +28,9 @@ SETTLE_S = 180.0
 # The two rounds of jobs, by which their random choices differ.
 ROUNDS = ("undisturbed", "jobs")
 
+# Checks that are not of one job: requests, five of what is left, and how the processes end.
+OTHER_CHECKS = 7
+
 # How often the driver looks up, in seconds.
 TICK_S = 0.05
 
@@ -170,18 +173,8 @@ def _judge(plan: Plan, cluster: Cluster, undisturbed: Load, load: Load, faults: 
         layers=results.layers(calls, undisturbed.submitted[0].job.model),
         violations=violations,
     )
-    histories = [history for round_load in (load, undisturbed) for history in evidence.histories(round_load)]
-    expected = {
-        history.asked.likeness: history.outcome
-        for history in histories
-        if history.asked.request_id in undisturbed.tried
-    }
-    histories = [replace(history, expected=expected[history.asked.likeness]) for history in histories]
-    checks = 0
-    for history in histories:
-        for check in CHECKS:
-            checks += 1
-            violations += [f"{history.job.name} ({history.asked.kind}): {violation}" for violation in check(history)]
+    histories = _histories(evidence, undisturbed, load)
+    violations += _broken_rules(histories)
     violations += uninvited(jobs, {**undisturbed.tried, **load.tried})
     violations += _leftovers(cluster, jobs)
     for round_load in (undisturbed, load):
@@ -200,9 +193,29 @@ def _judge(plan: Plan, cluster: Cluster, undisturbed: Load, load: Load, faults: 
         },
         histories=histories,
         resumed_watches=sum(submitted.watcher.resumed for submitted in load.submitted),
-        checks=checks + 7,
+        checks=len(histories) * len(CHECKS) + OTHER_CHECKS,
         violations=violations,
     )
+
+
+def _histories(evidence: Evidence, undisturbed: Load, load: Load) -> list[JobHistory]:
+    """Return the history of every job, with the outcome of the undisturbed job like it."""
+    histories = [history for round_load in (load, undisturbed) for history in evidence.histories(round_load)]
+    expected = {
+        history.asked.likeness: history.outcome
+        for history in histories
+        if history.asked.request_id in undisturbed.tried
+    }
+    return [replace(history, expected=expected[history.asked.likeness]) for history in histories]
+
+
+def _broken_rules(histories: Sequence[JobHistory]) -> list[str]:
+    return [
+        f"{history.job.name} ({history.asked.kind}): {violation}"
+        for history in histories
+        for check in CHECKS
+        for violation in check(history)
+    ]
 
 
 def uninvited(jobs: Sequence[Job], asked: Collection[str]) -> list[str]:

@@ -19,7 +19,7 @@ from chaos.network import Cut, Link
 from chaos.parts import PATIENCE_S, Part, RedisPart
 from convscope.store.failpoints import VARIABLE
 
-__all__ = ["CRASHES", "SLOW_GAPS", "SWEEP_CRASHES", "Busy", "Scene"]
+__all__ = ["CRASHES", "SLOW_GAPS", "SWEEP_CRASHES", "Busy", "Scene", "await_gone"]
 
 # How often a strike looks whether what it waits for has come, in seconds.
 TICK_S = 0.05
@@ -88,7 +88,7 @@ class Scene(Protocol):
     def waits(self, worker: Part) -> bool:
         """Return whether a worker's executor waits for a part; False while Redis is away."""
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, job_id: str, /) -> object:
         """Have the load cancel a job."""
 
 
@@ -190,7 +190,7 @@ def put_clock_wrong(scene: Scene, part: Part, seconds: float) -> None:
 def with_failpoints(
     choices: Sequence[str], *, deadly: bool = False, frail: bool = False
 ) -> Callable[[Scene, Part, float], None]:
-    """Start a part once more with one of some failpoints."""
+    """Restart a part with one of several failpoints."""
 
     def strike(scene: Scene, part: Part, seconds: float) -> None:
         _restart(scene, part, seconds, scene.rng.choice(choices), deadly=deadly, frail=frail)
@@ -202,7 +202,7 @@ def cancel_stopped(scene: Scene, busy: Busy, seconds: float) -> None:
     """Stop a process for good, and cancel its job."""
     busy.process.suspend()
     scene.cancel(busy.job_id)
-    _await_gone(scene, busy, busy.process)
+    await_gone(scene, busy, busy.process)
 
 
 def cancel_hanging(how: Literal["hang", "hang(gil)"]) -> Callable[[Scene, Part, float], None]:
@@ -218,7 +218,7 @@ def cancel_hanging(how: Literal["hang", "hang(gil)"]) -> Callable[[Scene, Part, 
             processes = worker.executors if worker.ready else []
             if jobs and processes:
                 scene.cancel(jobs[0])
-                _await_gone(
+                await_gone(
                     scene,
                     Busy(processes[0], jobs[0]),
                     worker,
@@ -257,7 +257,7 @@ def _is_there(process: psutil.Process) -> bool:
         return False
 
 
-def _await_gone(
+def await_gone(
     scene: Scene,
     busy: Busy,
     target: object,
@@ -283,7 +283,7 @@ def _await_gone(
             then()
         elif len(scene.losses) > losses:
             scene.cancel(busy.job_id)  # the request may be lost with the rest
-            _await_gone(scene, busy, target, GONE_AFTER_LOSS_S, obeyed=obeyed, then=then)
+            await_gone(scene, busy, target, GONE_AFTER_LOSS_S, obeyed=obeyed, then=then)
         elif time.monotonic() < end:
             scene.later(TICK_S, target, look)
         else:

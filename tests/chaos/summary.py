@@ -32,7 +32,7 @@ def summary(outcome: Outcome) -> Iterator[str]:
     events = sum(len(history.log) for history in outcome.histories)
     most = max(attempts.values(), default=0)
     yield f"{attempts.total()} attempts at {len(attempts)} parts, at most {most} at one; {events} events"
-    yield f"watches were taken up again {outcome.resumed_watches} times"
+    yield f"watches were resumed {outcome.resumed_watches} times"
     for kind in ("kill executor", "kill worker"):
         queued, running = recovery_times(outcome, kind)
         if queued:

@@ -1,7 +1,8 @@
 """Faults are chosen by the seed, spare what has died often, and end."""
 
 import random
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -11,10 +12,11 @@ import redis
 from chaos.artifacts import Artifacts
 from chaos.cluster import Cluster
 from chaos.faults import Faults, _title
+from chaos.history import Loss
 from chaos.kinds import FIRST_KINDS, KINDS, Kind
 from chaos.network import Link
 from chaos.parts import Part, RedisPart
-from chaos.strikes import CRASHES, SLOW_GAPS, SWEEP_CRASHES, Scene
+from chaos.strikes import CRASHES, SLOW_GAPS, SWEEP_CRASHES, Busy, Scene, await_gone
 from convscope.store.failpoints import parse
 from convscope.store.redis.keys import key
 
@@ -139,6 +141,46 @@ def test_nothing_counts_as_running_while_redis_is_away(tmp_path: Path) -> None:
     worker = Part("worker 1", ["true"], {}, tmp_path)
     cluster = Cluster(home=tmp_path, redis=server, services=[], workers=[worker], links=[])
     assert Faults(cluster, random.Random(1), lambda _: None).running(worker) == []
+
+
+@pytest.fixture
+def busy() -> Iterator[Busy]:
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield Busy(psutil.Process(process.pid), "j")
+        process.kill()
+
+
+def test_a_process_that_stays_though_its_job_was_cancelled_is_complained_of(cluster: Cluster, busy: Busy) -> None:
+    faults = Faults(cluster, random.Random(1), lambda _: None)
+    await_gone(faults, busy, busy.process, within_s=0.1)
+    faults.repair_all()
+    assert len(faults.complaints) == 1
+    assert not busy.process.is_running() or busy.process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_process_that_goes_or_obeys_is_not_complained_of(cluster: Cluster, busy: Busy) -> None:
+    ends: list[str] = []
+    faults = Faults(cluster, random.Random(1), lambda _: None)
+    await_gone(faults, busy, cluster.redis, within_s=0.1, obeyed=lambda: True, then=lambda: ends.append("obeyed"))
+    faults.repair_all()
+    busy.process.kill()
+    await_gone(faults, busy, cluster.redis, then=lambda: ends.append("gone"))
+    faults.repair_all()
+    assert ends == ["obeyed", "gone"]
+    assert faults.complaints == []
+
+
+def test_what_redis_forgets_is_cancelled_once_more(cluster: Cluster, busy: Busy) -> None:
+    cancelled: list[str] = []
+    faults = Faults(cluster, random.Random(1), lambda _: None, cancelled.append)
+    await_gone(faults, busy, cluster.redis)
+    faults.losses.append(Loss(since=0, until=1))
+    while not cancelled:
+        faults.repair_due()
+    busy.process.kill()
+    faults.repair_all()
+    assert cancelled == ["j"]
+    assert faults.complaints == []
 
 
 def test_failpoints_of_kinds_are_understood() -> None:

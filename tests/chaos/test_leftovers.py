@@ -11,10 +11,8 @@ import redis
 from chaos import leftovers
 from chaos.run import uninvited
 from convscope.store import (
-    Attempt,
     BlobStore,
     Checkpoint,
-    Claimant,
     JobStore,
     Sweeper,
     WorkerReport,
@@ -28,6 +26,7 @@ from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Job, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
+from support.part_jobs import claim
 
 
 @pytest.fixture(autouse=True)
@@ -38,13 +37,6 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def job(connection: redis.Redis) -> Job:
     return JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())[0]
-
-
-def claim(connection: redis.Redis, job: Job) -> Attempt:
-    attempt = Attempt.claim(connection, Claimant(worker="w"))
-    assert attempt is not None
-    assert f"jobs/{attempt.job_id}" == job.name
-    return attempt
 
 
 def succeed(connection: redis.Redis, job: Job, blobs: BlobStore) -> None:
@@ -125,7 +117,7 @@ def test_a_blob_that_a_sweep_leaves_is_found(
 ) -> None:
     monkeypatch.setattr(Sweeper, "sweep", lambda *_, **__: 0)
     digest = blobs.put(b"orphan")
-    assert list(leftovers.left_in_blobs(connection, blobs)) == [f"blob {digest} is stored, and nothing points to it"]
+    assert list(leftovers.left_in_blobs(connection, blobs)) == [f"blob {digest} is stored, and nothing refers to it"]
 
 
 @pytest.fixture

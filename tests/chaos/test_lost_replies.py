@@ -1,4 +1,4 @@
-"""A write whose reply is lost is sent again, and is done once all the same."""
+"""A write whose reply is lost is sent again, but done once."""
 
 import threading
 import time
@@ -9,11 +9,12 @@ import redis
 
 from chaos.network import Cut, Link
 from chaos.parts import RedisPart
-from convscope.store import Attempt, Claimant, JobStore, connect_patiently, read_log
+from convscope.store import JobStore, connect_patiently
 from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
+from support.part_jobs import claim, kinds
 
 # Nothing here takes longer, in seconds.
 PATIENCE_S = 10
@@ -43,18 +44,6 @@ def with_its_reply_lost(link: Link, done: Callable[[], bool], write: Callable[[]
 def create(store: JobStore) -> Job:
     spec = JobSpec(train=TrainSpec(dataset="datasets/mnist"))
     return store.create(spec, request_digest="d", model=Model(dataset="datasets/mnist"))[0]
-
-
-def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
-    entries = read_log(connection, job.name.removeprefix("jobs/"), 0, 100).entries
-    return [JobEvent.FromString(entry.event).WhichOneof("event") for entry in entries]
-
-
-def claim(connection: redis.Redis, job: Job) -> Attempt:
-    attempt = Attempt.claim(connection, Claimant(worker="w"))
-    assert attempt is not None
-    assert f"jobs/{attempt.job_id}" == job.name
-    return attempt
 
 
 def test_an_event_comes_once(server: RedisPart, link: Link, far: redis.Redis) -> None:

@@ -59,7 +59,7 @@ GOOD = {
     "one is given back without a word": parted(
         QUEUED, started(1), started(1, part=1), started(2, worker="v"), *FIRST, *SECOND
     ),
-    "known images are not what is kept": parted(
+    "cached images are not what is kept": parted(
         QUEUED,
         started(1),
         image(0, 1, 4, cached=True),

@@ -1,4 +1,4 @@
-"""A watcher that follows a job all the while, now at this service and now at the other."""
+"""A watcher that follows a job throughout, at one service and then at another."""
 
 import random
 import threading

@@ -1,3 +1,5 @@
+"""The client's settings: arguments first, then environment variables, then defaults; secrets are kept."""
+
 from pathlib import Path
 
 import pytest

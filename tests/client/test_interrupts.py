@@ -1,3 +1,5 @@
+"""Interrupts of the demo: held back where a block asks for it, and only the first one counts."""
+
 import os
 import signal
 from collections.abc import Iterator

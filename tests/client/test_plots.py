@@ -1,3 +1,5 @@
+"""Figures show pixels as they are, say what they show, and stay within bounds."""
+
 import io
 import subprocess
 import sys

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convscope.client import Client, FailureReason, JobCancelled, JobFailed, errors, events
-from convscope.client.tensors import encode
 from convscope.v1 import evaluate_pb2, jobs_pb2, train_pb2, visualize_pb2
 from convscope.v1.feature_pb2 import Feature
+from convscope.worker.executor.tensors import tensor
 from support.fake_service import FakeService, endless_watch, event, finished, job, running_fake
 from support.stored_images import sent
 
@@ -251,7 +251,7 @@ def test_each_image_is_held_once_in_the_order_asked_for(fake: FakeService, clien
 
 
 def image_of(layer: str, feature: int, objective: float) -> visualize_pb2.ImageReady:
-    shown = visualize_pb2.OptimizedImage(pixels=encode(np.zeros((1, 1, 1), np.float32)), objective=objective)
+    shown = visualize_pb2.OptimizedImage(pixels=tensor(np.zeros((1, 1, 1), np.float32)), objective=objective)
     return visualize_pb2.ImageReady(
         image=visualize_pb2.Image(feature=Feature(layer=layer, index=feature), final=shown, best=shown)
     )

@@ -1,3 +1,5 @@
+"""A training that is interrupted or killed anywhere ends with the bits of one that was not."""
+
 import math
 from collections.abc import Callable
 from dataclasses import replace

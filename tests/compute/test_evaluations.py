@@ -1,3 +1,5 @@
+"""Accuracy, scores and errors agree with plain Keras, whatever the batch size."""
+
 import keras
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Images of features: their algorithm, and that nothing but the request affects their bits."""
+
 import keras
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Files in the IDX format: what is encoded is decoded, and anything else is refused."""
+
 import numpy as np
 import numpy.typing as npt
 import pytest

@@ -1,3 +1,5 @@
+"""MNIST: read from the given folder, else downloaded, checked and kept."""
+
 import gzip
 import hashlib
 import shutil

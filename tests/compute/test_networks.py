@@ -1,3 +1,5 @@
+"""Networks are built and described as their settings say, with reproducible weights."""
+
 import math
 
 import keras

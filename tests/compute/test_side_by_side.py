@@ -1,3 +1,5 @@
+"""Work in several threads: results in order, errors and interruptions passed on, no thread left."""
+
 import threading
 from concurrent.futures import Future
 from contextlib import closing
@@ -62,7 +64,7 @@ def test_the_works_own_error_arrives() -> None:
 
 
 def test_work_that_ends_the_moment_its_caller_looks_up_has_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "PULSE_SECONDS", 0.001)
+    monkeypatch.setattr(parallel, "PULSE_S", 0.001)
 
     class Late(Future[int]):
         def result(self, timeout: float | None = None) -> int:

@@ -1,3 +1,5 @@
+"""States of a training as bytes: restored in full, or refused."""
+
 import hashlib
 import io
 

@@ -1,6 +1,6 @@
 """What an executor computes of a visualization: only what is missing, with what it has loaded and compiled already."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -60,7 +60,13 @@ def blobs(tmp_path: Path) -> BlobStore:
     return BlobStore(tmp_path.as_uri())
 
 
-def visualize(connection: redis.Redis, blobs: BlobStore, model: str, parts: Parts = ONE_PART) -> Job:
+def visualize(
+    connection: redis.Redis,
+    blobs: BlobStore,
+    model: str,
+    parts: Parts = ONE_PART,
+    between: Callable[[Job], None] = lambda _: None,
+) -> Job:
     """Compute all six restarts of two features in one executor; the images are numbered from 0 to 11."""
     selection = LayerSelection(name="conv1", list=FeatureList(indices=[3, 4]))
     render, _ = preset_render(Preset.PRESET_TUTORIAL)
@@ -70,6 +76,8 @@ def visualize(connection: redis.Redis, blobs: BlobStore, model: str, parts: Part
     job, _ = JobStore(connection).create(JobSpec(visualize=spec), request_digest="d", needs=model, parts=len(parts))
     plan, runner = VisualizationPlan(rows=(4,), parts=parts), VisualizeRunner()
     for part in range(len(parts)):
+        if part:
+            between(job)
         attempt = claim(connection, job, part, blobs=blobs)
         with mock.patch.object(module, "plan_visualization", return_value=plan):
             runner(AttemptContext(connection, attempt, blobs, LeaseKeeper(attempt, Scripts(connection)), StopRequest()))
@@ -116,3 +124,24 @@ def test_the_next_part_finds_the_model_loaded_and_its_ascent_compiled(
     count(Ascent, "__init__")
     visualize(connection, blobs, model, parts=((Segment(0, 0, 1),), (Segment(0, 1, 1),)))
     assert sorted(built) == ["__init__", "open_model"]
+
+
+def test_a_job_whose_model_was_made_again_is_continued_with_that(
+    connection: redis.Redis, blobs: BlobStore, model: str, trained: keras.Model
+) -> None:
+    """Redis has lost the end of the model's training, and the job was planned once more."""
+    other = keras.models.clone_model(trained)
+    other.set_weights([weights * 1.5 for weights in trained.get_weights()])
+    file, record = blobs.put(model_to_bytes(other)), key("model", model.removeprefix("models/"))
+    before = connection.hget(record, "file") or b""
+    connection.hset(record, "file", file)
+    expected = images(connection, visualize(connection, blobs, model))
+    connection.delete(key("cached", model.removeprefix("models/")))
+    connection.hset(record, "file", before)
+
+    def make_again(job: Job) -> None:
+        connection.hset(key("job", job.name.removeprefix("jobs/")), "model_file", file)
+
+    parts = ((Segment(0, 0, 1),), (Segment(0, 1, 1),))
+    computed = images(connection, visualize(connection, blobs, model, parts, make_again))
+    assert [computed[number] == expected[number] for number in range(12)] == [False] * 6 + [True] * 6

@@ -81,7 +81,7 @@ def test_other_seeds_and_models_trace_nothing(traces: list[str], kind: Callable[
 
 
 def test_an_ascent_that_is_warm_knows_how_much_to_do_in_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convscope.engine.visualization.ascent.ascent.PULSE_SECONDS", 1e9)
+    monkeypatch.setattr("convscope.engine.visualization.ascent.ascent.PULSE_S", 1e9)
     advance, counts = Ascent.advance, list[int]()
 
     def counted(self: Ascent, state: State, batch: Any, count: int) -> State:

@@ -1,4 +1,4 @@
-"""What every source root, file and script must be like."""
+"""What every source root and script must be like."""
 
 import os
 import subprocess
@@ -14,13 +14,6 @@ PORTIONS = {
     "service": ["service"],
     "worker": ["engine", "worker"],
 }
-
-
-def tracked_files() -> list[Path]:
-    """Return what git tracks, and what it would on the next commit."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
-    return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
 
 def scripts() -> list[Path]:

@@ -1,4 +1,4 @@
-"""Page tokens that fit their listing but name no place in it: what ties them together is no secret."""
+"""Page tokens that fit their listing but name no place in it: what ties them together is not secret."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 
 from convscope.service.paging import cut_page
 from convscope.v1.evaluations_pb2 import ListExamplesRequest
+from convscope.v1.images_pb2 import ListImagesRequest
 from convscope.v1.jobs_pb2 import Job
 from convscope.v1.models_pb2 import ListModelsRequest, ListTrainReportsRequest
 from convscope.v1.rules import fill_defaults
@@ -17,6 +18,7 @@ from support.api import Api, refused
 PLACES = ["x", "1e3", "1_0", " 1", "-1", "\u0665", "\0", "9" * 400]
 LISTINGS: dict[str, tuple[Callable[[Api], Any], Any]] = {
     "examples": (lambda api: api.evaluations.ListExamples, ListExamplesRequest(parent="jobs/any")),
+    "images": (lambda api: api.images.ListImages, ListImagesRequest(parent="jobs/any")),
     "reports": (lambda api: api.models.ListTrainReports, ListTrainReportsRequest(parent="models/any")),
     "models": (lambda api: api.models.ListModels, ListModelsRequest()),
 }

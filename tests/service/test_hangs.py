@@ -21,11 +21,11 @@ from benchmarks.silent_store import (
     took,
 )
 from convscope.service.server import GRACE_S
-from convscope.store import Attempt, Claimant, JobStore
+from convscope.store import Attempt, Claimant, JobStore, ModelStore
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1.images_pb2 import ListImagesRequest
 from convscope.v1.images_pb2_grpc import ImagesStub
-from convscope.v1.jobs_pb2 import DeleteJobRequest, JobEvent, JobSpec, WatchJobRequest
+from convscope.v1.jobs_pb2 import CreateJobRequest, DeleteJobRequest, Job, JobEvent, JobSpec, WatchJobRequest
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import ImageReady, LayerSelection, VisualizeSpec
 from support.service_alone import NOT_SERVING, SERVING
@@ -37,11 +37,34 @@ def hanging() -> Iterator[Hanging]:
         yield hanging_redis
 
 
+TRAINING = JobSpec(train=TrainSpec(dataset="datasets/mnist"))
+
+
+def create(hanging: Hanging, spec: JobSpec) -> Job:
+    job = hanging.jobs.CreateJob(CreateJobRequest(job=Job(spec=spec)), timeout=10)
+    assert isinstance(job, Job)
+    return job
+
+
+def trained(hanging: Hanging) -> str:
+    """Return a model that is ready, whose file is in the artifact store."""
+    model = create(hanging, TRAINING).model
+    attempt = Attempt.claim(hanging.redis, Claimant(worker="trains"))
+    assert attempt is not None
+    ready = ModelStore(hanging.redis).get(model)
+    ready.digest.sha256 = DIGEST
+    attempt.succeed("", ready)
+    return model
+
+
 @pytest.mark.slow
 def test_calls_that_need_only_redis_do_not_wait_for_the_store(hanging: Hanging) -> None:
+    model = trained(hanging)
     assert seconds_of_calls(hanging) < 1
     with hanging.waiting_for_blobs() as codes:
         assert took(lambda: hanging.jobs.DeleteJob(DeleteJobRequest(name=hanging.ended()), timeout=10)) < 1
+        for spec in (TRAINING, JobSpec(visualize=VisualizeSpec(model=model))):
+            assert took(lambda: create(hanging, spec)) < 1  # noqa: B023 - called at once
         assert not codes
     assert codes == [grpc.StatusCode.UNAVAILABLE] * CALLERS
 
@@ -103,6 +126,9 @@ def test_health_notices_a_redis_that_may_throw_jobs_away(hanging: Hanging) -> No
         time.sleep(0.05)
     hanging.redis.config_set("maxmemory-policy", "noeviction")
     await_health(hanging, SERVING)
+    hanging.process.terminate()
+    _, log = hanging.process.communicate(timeout=30)
+    assert "maxmemory-policy" in log
 
 
 def await_health(hanging: Hanging, wanted: object) -> None:

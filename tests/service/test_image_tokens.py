@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convscope.service.errors import InvalidRequestError
-from convscope.service.image_tokens import image_token, last_image
+from convscope.service.images import canonical, number_of
+from convscope.service.paging import NUMBER, cut_page, place_before
 from convscope.v1.feature_pb2 import Feature
 from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.images_pb2 import ImageFilter, ListImagesRequest
+from convscope.v1.visualize_pb2 import Image
 
 
 def chosen(layer: str, *indices: int) -> ImageFilter:
@@ -19,11 +21,12 @@ def chosen(layer: str, *indices: int) -> ImageFilter:
 
 
 LISTING: dict[str, Any] = {"parent": "jobs/a", "filter": chosen("conv2", 8, 3)}
-TOKEN = image_token(105, ListImagesRequest(**LISTING))
+IMAGES = [Image(name=f"jobs/a/images/{number}") for number in (105, 106)]
+_, TOKEN = cut_page(canonical(ListImagesRequest(**LISTING, page_size=1)), iter(IMAGES), number_of)
 
 
-def last(**changes: Any) -> int:
-    return last_image(ListImagesRequest(**{**LISTING, "page_token": TOKEN, **changes}))
+def last(**changes: Any) -> str:
+    return place_before(canonical(ListImagesRequest(**{**LISTING, "page_token": TOKEN, **changes})), NUMBER)
 
 
 @pytest.mark.parametrize(
@@ -31,8 +34,8 @@ def last(**changes: Any) -> int:
     [{}, {"filter": chosen("conv2", 3, 8, 3)}, {"page_size": 7}, {"image_format": ImageFormat.IMAGE_FORMAT_PNG}],
 )
 def test_a_token_tells_where_its_listing_resumes(changes: dict[str, Any]) -> None:
-    assert last(**changes) == 105
-    assert last(**changes, page_token="") == -1
+    assert last(**changes) == "105"
+    assert last(**changes, page_token="") == ""
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.http2 import Caller
-from benchmarks.strangers import MIB, peak_memory, strain
+from benchmarks.unauthenticated_callers import MIB, peak_memory, strain
 from convscope.service.server import GRACE_S
 from convscope.service.server_info import MAX_REQUEST_BYTES
 from convscope.store.embedded import EmbeddedRedis

@@ -1,4 +1,4 @@
-"""A Redis takes a store over: models are known again, and what is not understood is left alone."""
+"""A Redis takes a store over: models are restored, and what is not understood is left alone."""
 
 import os
 from datetime import datetime, timedelta

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 
-from convscope.planning import CacheKeys, ImageOrder, VisualizationRequest
+from convscope.planning import CacheKeys, ImageOrder, VisualizationRequest, cache_keys
 from convscope.store import visualization_request
 from convscope.v1.objective_pb2 import LayerTerm, Objective, Term
 from convscope.v1.render_pb2 import AdamStep, Render
@@ -32,6 +33,13 @@ def test_what_decides_an_image_decides_its_key() -> None:
     keys = {key(request) for request in (base, *changes)}
     keys |= {key(base, sha256="1" * 64), key(base, interpretation=b"white is 255")}
     assert len(keys | {key(base, rows=(8,)), key(base, feature=1)}) == len(changes) + 5
+
+
+def test_another_version_of_the_engine_has_other_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = VisualizationRequest(layers=(select("conv1"),), iterations=30)
+    before = key(request)
+    monkeypatch.setattr(cache_keys, "ENGINE_VERSION", cache_keys.ENGINE_VERSION + 1)
+    assert key(request) != before
 
 
 def test_what_an_objective_is_decides_its_key() -> None:

@@ -20,7 +20,8 @@ from convscope.store import (
 from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.images import ready_images
 from convscope.store.redis.keys import KEYS, key
-from convscope.v1.jobs_pb2 import Job
+from convscope.store.redis.scripts import Scripts, Value
+from convscope.v1.jobs_pb2 import Failure, Job
 from convscope.v1.visualize_pb2 import Image, ImageReady
 from support.part_jobs import claim, create, image, kinds, ready_model
 
@@ -98,6 +99,28 @@ def test_what_another_job_computed_is_taken_over(connection: redis.Redis, blobs:
         (2, "name2", 2, True),
     ]
     assert attempt.figures()[1] == 2
+
+
+def test_reuse_that_is_sent_again_after_the_jobs_end_adds_nothing(
+    connection: redis.Redis, blobs: BlobStore, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = computed(connection, blobs, model, range(1))
+    job = create(connection, 2, model=model)
+    attempt, second = claim(connection, job, 0, "a"), claim(connection, job, 1, "b")
+    run = Scripts.run
+
+    def twice(scripts: Scripts, name: str, *arguments: Value) -> object:
+        run(scripts, name, *arguments)  # the reply is lost
+        if name == "reuse_cached":
+            other.report_images([image(1, store(blobs, 1))], 2)
+            second.fail(Failure(message="it broke"))
+        return run(scripts, name, *arguments)
+
+    monkeypatch.setattr(Scripts, "run", twice)
+    assert attempt.reuse_cached([image(0), image(1)]) == {0}
+    monkeypatch.undo()
+    assert kinds(connection, job)[-1] == "finished"
+    assert dict(ready_images(connection, attempt.job_id, range(2))).keys() == {0}
 
 
 def test_an_image_without_a_cache_key_is_not_cached(connection: redis.Redis, blobs: BlobStore, model: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from convscope.store import Attempt, Checkpoint, Claimant, JobStore, mark_holder_lost, read_log
+from convscope.store import Attempt, BlobStore, Checkpoint, Claimant, Collector, JobStore, mark_holder_lost, read_log
 from convscope.store.jobs.records import text
 from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec
@@ -70,6 +70,19 @@ def test_checkpoints_stay_for_the_next_attempt(connection: redis.Redis) -> None:
     job, _ = started(connection)
     mark_holder_lost(connection, "w", "cpu", "SIGKILL")
     assert references(connection, job) == {"state50", "state75"}
+
+
+def test_a_checkpoint_that_is_replaced_is_deleted_though_the_job_runs(
+    connection: redis.Redis, blobs: BlobStore
+) -> None:
+    JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
+    attempt = Attempt.claim(connection, Claimant(worker="w"), blobs)
+    assert attempt is not None
+    digests = [attempt.put(f"state {step}".encode()) for step in (25, 50, 75)]
+    for step, digest in zip((25, 50, 75), digests, strict=True):
+        attempt.save_checkpoint(Checkpoint(step, digest))
+    assert Collector(connection, blobs).tick(patience_ms=0) == 1
+    assert [bool(blobs.written(digest)) for digest in digests] == [False, True, True]
 
 
 def test_a_checkpoint_that_is_forgotten_is_not_tried_again(connection: redis.Redis) -> None:

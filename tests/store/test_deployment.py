@@ -96,7 +96,7 @@ def test_an_epoch_is_used_once_redis_may_have_written_it_down(connection: redis.
 
 
 def with_files(connection: redis.Redis, blobs: BlobStore) -> Standing:
-    """Join a deployment and give it a job, a model, and a blob that nothing points to."""
+    """Join a deployment and give it a job, a model, and a blob that nothing refers to."""
     joined = deployment(connection, blobs).join()
     train_model(connection, blobs)
     blobs.put(b"an orphan")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import redis
 
-from convscope.store import JobStore, ModelStore, read_log, settle_waiters
+from convscope.store import JobStore, ModelStore, settle_waiters
 from convscope.store.errors import (
     ModelExistsError,
     ModelFailedError,
@@ -17,12 +17,13 @@ from convscope.store.errors import (
 from convscope.store.jobs import listing
 from convscope.store.jobs.dependents import settle_all
 from convscope.store.redis.keys import KEYS, key
+from convscope.store.redis.scripts import Scripts, Value
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, JobState
 from convscope.v1.models_pb2 import Model, ModelState
 from convscope.v1.train_pb2 import TrainProgress, TrainSpec
-from support.part_jobs import claim, ready, take
+from support.part_jobs import claim, kinds, ready, take
 
 FAILURE = Failure(reason=Failure.REASON_COMPUTATION, message="it broke")
 
@@ -46,12 +47,6 @@ def train(jobs: JobStore, *, needs: str = "", request_id: str = "", digest: str 
 def evaluate(jobs: JobStore, model: str) -> Job:
     job, _ = jobs.create(JobSpec(evaluate=EvaluateSpec(model=model)), request_digest="d", needs=model)
     return job
-
-
-def kinds(connection: redis.Redis, job: Job) -> list[str | None]:
-    entries = read_log(connection, job.name.removeprefix("jobs/"), 0, 100).entries
-    assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
-    return [JobEvent.FromString(entry.event).WhichOneof("event") for entry in entries]
 
 
 def test_a_new_job_is_queued_and_its_model_pending(connection: redis.Redis, jobs: JobStore) -> None:
@@ -216,6 +211,29 @@ def test_waiters_are_queued_when_their_model_is_ready(connection: redis.Redis, j
     assert kinds(connection, waiter) == ["waiting", "queued"]
     assert ready(connection) == 1
     claim(connection, waiter)
+
+
+def test_a_training_that_ends_while_its_waiters_are_settled_is_not_forgotten(
+    connection: redis.Redis, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = train(jobs)
+    waiter = evaluate(jobs, training.model)
+    attempt = claim(connection, training)
+    attempt.release()
+    run = Scripts.run
+
+    def interrupted(scripts: Scripts, name: str, *arguments: Value) -> object:
+        reply = run(scripts, name, *arguments)
+        if name == "settle":
+            monkeypatch.undo()
+            jobs.request_cancel(training.name)
+        return reply
+
+    monkeypatch.setattr(Scripts, "run", interrupted)
+    settle_waiters(connection, attempt.makes)  # by the executor, which gave its part back
+    settle_all(connection)  # by the reconciler
+    assert jobs.get(waiter.name).state == JobState.JOB_STATE_FAILED
+    assert connection.scard(KEYS["unsettled"]) == 0
 
 
 def test_waiters_fail_along_a_chain_of_models(connection: redis.Redis, jobs: JobStore) -> None:

@@ -7,6 +7,7 @@ import redis
 
 from convscope.store import JobStore, LatePlans, ModelStore, Reconciler, settle_waiters
 from convscope.store.redis.keys import KEYS
+from convscope.store.redis.scripts import Scripts, Value
 from convscope.v1.digest_pb2 import Digest
 from convscope.v1.jobs_pb2 import Failure, FieldViolation, Job, JobSpec, JobState
 from convscope.v1.models_pb2 import Layer, Model, ModelState
@@ -156,3 +157,25 @@ def test_the_model_that_it_makes_is_described_then(connection: redis.Redis, pare
     attempt.succeed("", Model(digest=Digest(sha256="other"), layers=LAYERS))
     settle_waiters(connection, job.model.removeprefix("models/"))
     assert [waiting.job.name for waiting in late.waiting()] == [further.name]
+
+
+def test_two_processes_that_settle_it_keep_its_model_once(
+    connection: redis.Redis, parent: Job, late: LatePlans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = create(connection, parent)
+    model_id = parent.model.removeprefix("models/")
+    part_jobs.claim(connection, parent).succeed("", Model(digest=Digest(sha256="file"), layers=LAYERS))
+    run = Scripts.run
+
+    def interrupted(scripts: Scripts, name: str, *arguments: Value) -> object:
+        monkeypatch.undo()
+        settle_waiters(connection, model_id)  # another process is faster
+        return run(scripts, name, *arguments)
+
+    monkeypatch.setattr(Scripts, "run", interrupted)
+    settle_waiters(connection, model_id)
+    assert late.plan(job, PLANNED, part_seconds=1.0)
+    part_jobs.claim(connection, job).succeed("result")
+    ModelStore(connection).delete(parent.model)
+    part_jobs.take_apart(connection)
+    assert set(connection.hkeys(KEYS["references"])) == {b"result"}

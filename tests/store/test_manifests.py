@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -171,6 +172,26 @@ def test_another_model_of_a_name_has_a_manifest_of_its_own(connection: redis.Red
         assert sweeper.is_dead("models/mine")
 
 
+def test_a_missing_manifest_is_written_although_an_earlier_model_of_the_name_has_a_tombstone(
+    connection: redis.Redis, blobs: BlobStore
+) -> None:
+    manifests, file = ModelManifests(connection, blobs), ""
+    for number in range(2):
+        job, _ = JobStore(connection).create(
+            JobSpec(train=TrainSpec()), request_digest="d", model=Model(), model_id="mine"
+        )
+        file = blobs.put(f"file {number}".encode())
+        model = Model(digest=Digest(sha256=file), lineage=Lineage(job=job.name))
+        claim(connection, job).succeed(blobs.put(b"result"), model)
+        if not number:
+            manifests.delete("models/mine")
+    Keeper(connection, blobs).tick()  # the executor died before it could write the manifest
+    manifest = manifests.manifests.read("models/mine")
+    assert manifest
+    assert (manifest.deleted, manifest.files) == (False, {"file": file})
+    assert not connection.hexists(key("model", "mine"), "unkept")
+
+
 def test_a_model_whose_tombstone_cannot_be_written_is_not_deleted(
     connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,12 +206,33 @@ def test_a_model_whose_tombstone_cannot_be_written_is_not_deleted(
     assert ModelStore(connection).ready(model.name)
 
 
+def test_a_model_that_gets_ready_while_it_is_deleted_has_a_tombstone(
+    connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, _ = JobStore(connection).create(JobSpec(train=TrainSpec()), request_digest="d", model=Model())
+    attempt, manifests = claim(connection, job), ModelManifests(connection, blobs)
+    delete = ModelStore.delete
+
+    def late(models: ModelStore, *arguments: Any, **settings: Any) -> None:
+        monkeypatch.undo()
+        model = Model(digest=Digest(sha256=blobs.put(b"file")), lineage=Lineage(job=job.name))
+        attempt.succeed(blobs.put(b"result"), model)
+        manifests.keep(job.model)
+        delete(models, *arguments, **settings)
+
+    monkeypatch.setattr(ModelStore, "delete", late)
+    manifests.delete(job.model)
+    assert manifests.manifests.is_dead(job.model)
+    with pytest.raises(NotFoundError):
+        ModelStore(connection).get(job.model)
+
+
 def test_a_tombstone_comes_before_the_record_goes(
     connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = train_model(connection, blobs)
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ModelStore, "delete", die)
@@ -244,6 +286,7 @@ def test_a_manifest_that_is_not_understood_stops_the_sweep(
 def test_a_sweep_of_most_of_the_store_stops_unless_it_is_forced(
     connection: redis.Redis, blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert sweeping.MOST_ORPHANS == 1_000
     monkeypatch.setattr(sweeping, "MOST_ORPHANS", 20)
     train_model(connection, blobs)
     orphans = [blobs.put(f"orphan {number}".encode()) for number in range(20)]

@@ -1,15 +1,17 @@
 """Jobs of many parts: each part is claimed and fenced by itself, and the last one ends the job."""
 
+from typing import cast
+
 import pytest
 import redis
 
-from convscope.store import JobStore, ResultWanted, mark_holder_lost
+from convscope.store import JobStore, Reconciler, ResultWanted, WorkerStore, mark_holder_lost
 from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.attempts import MAX_DEATHS
-from convscope.store.redis.keys import key
+from convscope.store.redis.keys import KEYS, key
 from convscope.v1.jobs_pb2 import Failure, JobEvent, JobState
 from convscope.v1.train_pb2 import TrainProgress
-from support.part_jobs import claim, create, image, kinds, ready, state, take
+from support.part_jobs import claim, create, image, is_to_be_killed, kinds, ready, state, take
 
 SUCCEEDED, FAILED = JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED
 CANCELLED, QUEUED, RUNNING = JobState.JOB_STATE_CANCELLED, JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING
@@ -147,3 +149,29 @@ def test_whatever_part_a_dead_executor_held_is_lost(connection: redis.Redis) -> 
         held.renew()
     assert not other.renew()
     claim(connection, job, 2, "next")
+
+
+def test_executors_that_hang_when_their_job_fails_are_killed(connection: redis.Redis) -> None:
+    job = create(connection, 4)
+    attempts = [claim(connection, job, part, worker) for part, worker in enumerate("abcd")]
+    attempts[0].fail(Failure(message="it broke"))
+    assert not any(is_to_be_killed(connection, worker) for worker in "abcd")  # they have the time to stop
+    assert take(connection, "b") is None  # this one has stopped, and asks for more
+    claim(connection, create(connection, 1), 0, "c")  # and this one has got it
+    for member in cast("list[bytes]", connection.zrange(KEYS["outrun"], 0, -1)):
+        connection.zadd(KEYS["outrun"], {member: 1})
+    Reconciler(connection, period_s=0).tick()
+    assert [is_to_be_killed(connection, worker) for worker in "abcd"] == [False, False, False, True]
+
+
+def test_a_request_to_kill_is_not_kept_for_workers_that_have_gone(connection: redis.Redis) -> None:
+    job = create(connection, 2)
+    first = claim(connection, job, 0, "a")
+    claim(connection, job, 1, "b")
+    first.fail(Failure(message="it broke"))
+    WorkerStore(connection).forget("b", "cpu")
+    for member in cast("list[bytes]", connection.zrange(KEYS["outrun"], 0, -1)):
+        connection.zadd(KEYS["outrun"], {member: 1})
+    Reconciler(connection, period_s=0).tick()
+    assert connection.zcard(KEYS["outrun"]) == 0
+    assert connection.hlen(KEYS["kill"]) == 0

@@ -32,6 +32,11 @@ def server(folder: Path, *options: str, database: int = 0) -> Iterator[redis.Red
         process.wait()
 
 
+def answers(host: str, port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex((host, port)) == 0
+
+
 def refusal(connection: redis.Redis) -> str:
     deadline = time.monotonic() + 20
     while True:
@@ -108,6 +113,23 @@ def test_every_program_refuses_at_start(
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert expected in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("password", ["mistaken", ""])
+def test_a_wrong_password_is_reported_and_not_shown(tmp_path: Path, password: str) -> None:
+    with server(tmp_path, "--requirepass", "right") as connection:
+        place = connection.connection_pool.connection_kwargs
+        deadline = time.monotonic() + 20
+        while not answers(place["host"], place["port"]):
+            assert time.monotonic() < deadline
+        url = f"redis://:{password}@{place['host']}:{place['port']}"
+        environment = {**os.environ, "CONVSCOPE_REDIS_URL": url, "CONVSCOPE_HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "convscope.service.admin", "status"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("convscope admin: Redis cannot be used: ")
+    assert "mistaken" not in done.stderr
     assert "Traceback" not in done.stderr
 
 

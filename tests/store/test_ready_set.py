@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
 
 from convscope.store import (
     Attempt,
@@ -19,7 +21,7 @@ from convscope.store import (
 )
 from convscope.store.jobs.attempts import SLACK_S
 from convscope.store.jobs.lost_attempts import mark_attempt_lost
-from convscope.store.jobs.tickets import TICKET_PREFIX
+from convscope.store.jobs.tickets import EXECUTOR_FUNCTION, TICKET_PREFIX, queue_name
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import LateAttempt
 from convscope.v1.device_pb2 import Device
@@ -240,6 +242,19 @@ def test_of_all_devices_the_executor_with_the_model_loaded_is_woken_first(connec
     assert [worker for worker in ("cold", "warm") if woken(connection, worker)] == ["warm"]
 
 
+def test_waking_one_costs_the_same_however_many_wait(connection: redis.Redis) -> None:
+    calls = []
+    model = ready_model(connection)
+    for count in (100, 400):
+        for worker in range(count):
+            take(connection, str(worker), wait_ms=10_000)
+        connection.config_resetstat()
+        job = create(connection, 1, model=model)
+        calls.append(sum(int(stats["calls"]) for stats in connection.info("commandstats").values()))
+        JobStore(connection).request_cancel(job.name)
+    assert calls[1] < calls[0] + 10
+
+
 def test_an_executor_that_is_called_is_not_called_again(connection: redis.Redis) -> None:
     for worker in "ab":
         take(connection, worker, wait_ms=10_000)
@@ -317,6 +332,16 @@ def test_tickets_are_for_ready_parts_and_idle_workers(connection: redis.Redis) -
     assert top_up_tickets(connection) == 0  # they are on their way
     idle(connection, "c", "d", "e", "f", "g", "h")
     assert top_up_tickets(connection) == 3
+
+
+def test_a_ticket_has_no_content(connection: redis.Redis) -> None:
+    idle(connection, "a")
+    create(connection, 1)
+    queue = Queue(queue_name("cpu"), connection=connection, serializer=JSONSerializer)
+    (ticket,) = queue.jobs
+    assert (ticket.func_name, ticket.args, ticket.kwargs) == (EXECUTOR_FUNCTION, [], {})
+    assert ticket.retries_left is None  # RQ never makes another one of it
+    assert 0 < ticket.ttl <= 10
 
 
 def test_tickets_run_out(connection: redis.Redis) -> None:

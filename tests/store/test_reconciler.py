@@ -1,7 +1,7 @@
 """What deaths leave behind is repaired, by one of many, and at a cost that follows from what runs."""
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -15,6 +15,7 @@ from convscope.store import (
     WorkerStore,
     mark_holder_lost,
     read_log,
+    top_up_tickets,
 )
 from convscope.store.errors import StaleAttemptError
 from convscope.store.jobs.attempts import LEASE_MS, MAX_DEATHS
@@ -119,6 +120,35 @@ def test_after_an_outage_leases_that_are_about_to_run_out_last_longer_too(
     assert (connection.zscore(KEYS["leases"], lease) or 0) / 1000 - connection.time()[0] > LEASE_MS / 1000 - 2
 
 
+def test_a_clock_that_was_set_back_does_not_prolong_leases(connection: redis.Redis, reconciler: Reconciler) -> None:
+    attempt = take(connection, create(connection))
+    lease, ahead = f"{attempt.job_id}|0", 1000 * (connection.time()[0] + 600)
+    connection.zadd(KEYS["leases"], {lease: ahead + LEASE_MS})
+    connection.set(KEYS["looked"], ahead)  # a replica with another clock was promoted, and the worker is dead
+    reconciler.tick()
+    assert (connection.zscore(KEYS["leases"], lease) or 0) / 1000 - connection.time()[0] <= LEASE_MS / 1000 + 1
+    let_leases_run_out(connection)
+    reconciler.tick()
+    assert take(connection, attempt.job_id, "other").number == 2
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_waiting(connection: redis.Redis, reconciler: Reconciler) -> None:
+    take(connection, create(connection), "hangs")
+    ahead = 1000 * (connection.time()[0] + 600)
+    for name in ("tickets", "woken", "waiting"):
+        connection.zadd(key(name, "cpu"), {"of then": ahead})
+    connection.zadd(KEYS["cancelling"], {"job": ahead})
+    connection.zadd(KEYS["outrun"], {"nonce|hangs": ahead})
+    connection.set(KEYS["looked"], ahead)
+    reconciler.tick()
+    create(connection)
+    WorkerStore(connection).report(WorkerReport(name="idle", device="cpu", idle=True))
+    assert top_up_tickets(connection) == 1
+    for name in ("cancelling", "outrun"):
+        ((_, time_ms),) = cast("list[tuple[bytes, float]]", connection.zrange(KEYS[name], 0, -1, withscores=True))
+        assert time_ms / 1000 - connection.time()[0] <= CANCEL_GRACE_MS / 1000 + 1
+
+
 def test_the_executor_of_a_silent_attempt_is_killed(connection: redis.Redis, reconciler: Reconciler) -> None:
     take(connection, create(connection), "hangs")
     let_leases_run_out(connection)
@@ -208,6 +238,19 @@ def test_attempts_that_keep_dying_fail_the_job(connection: redis.Redis) -> None:
     assert ModelStore(connection).get(f"models/{job_id}").state == ModelState.MODEL_STATE_FAILED
     assert JobStore(connection).get(f"jobs/{waiter}").state == JobState.JOB_STATE_FAILED
     assert events(connection, job_id).count("attempt_lost") == MAX_DEATHS
+
+
+def test_a_part_that_is_given_back_has_not_died(connection: redis.Redis) -> None:
+    job_id = create(connection)
+    for _ in range(MAX_DEATHS - 1):
+        take(connection, job_id)
+        mark_holder_lost(connection, "w", "cpu", "SIGKILL")
+    for _ in range(2 * MAX_DEATHS):
+        take(connection, job_id).release()
+    assert JobStore(connection).get(f"jobs/{job_id}").state == JobState.JOB_STATE_QUEUED
+    take(connection, job_id)
+    mark_holder_lost(connection, "w", "cpu", "SIGKILL")  # nor does giving it back forgive
+    assert JobStore(connection).get(f"jobs/{job_id}").state == JobState.JOB_STATE_FAILED
 
 
 def test_progress_that_is_kept_forgives_earlier_deaths(connection: redis.Redis) -> None:

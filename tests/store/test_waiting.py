@@ -1,4 +1,4 @@
-"""Jobs that wait in vain say why."""
+"""Jobs that cannot start say why."""
 
 import pytest
 import redis

@@ -7,6 +7,7 @@ from convscope.store import Attempt, ExecutorState, WorkerReport, WorkerStore, m
 from convscope.store.jobs.waiting import waiting_reason
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.workers import GONE_MS, SILENT_MS
+from convscope.worker.supervisor.health import has_live_worker
 from support.part_jobs import claim, create, take
 
 
@@ -43,6 +44,15 @@ def test_a_worker_that_is_to_stop_tells_so(workers: WorkerStore) -> None:
         workers.report(WorkerReport(name="w", device="cpu", idle=False, draining=draining, started_ms=started_ms))
         (worker,) = workers.list()
         assert (worker.draining, worker.started_ms) == (draining, started_ms)
+
+
+def test_a_machine_is_healthy_while_a_worker_on_it_reports(connection: redis.Redis, workers: WorkerStore) -> None:
+    assert not has_live_worker(connection, "here")
+    report(workers, "w")
+    assert has_live_worker(connection, "here")
+    assert not has_live_worker(connection, "there")
+    seen_ago(connection, "w", GONE_MS + 1_000)
+    assert not has_live_worker(connection, "here")
 
 
 @pytest.mark.parametrize("end", [Attempt.finish, Attempt.release, lambda _: None])

@@ -2,7 +2,6 @@
 
 import psutil
 import redis
-from rq import Worker
 
 from convscope.store import WorkerStore
 from support.stack import Stack
@@ -14,9 +13,8 @@ def executor_of(stack: Stack, worker: str) -> psutil.Process:
     """Return the executor of a worker, ``workers/NAME`` or the bare name."""
     bare = worker.removeprefix("workers/")
     with redis.Redis.from_url(stack.redis_url) as connection:
-        workers = Worker.all(connection=connection, serializer="json")
-        (registered,) = [worker for worker in workers if worker.name == bare]
-    (executor,) = psutil.Process(registered.pid).children()
+        (record,) = [record for record in WorkerStore(connection).list() if record.name == bare]
+    (executor,) = psutil.Process(record.process_id).children()
     return executor
 
 

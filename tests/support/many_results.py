@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from google.protobuf.duration_pb2 import Duration
 
-from convscope.client.tensors import encode
 from convscope.v1 import evaluate_pb2, evaluations_pb2, jobs_pb2, models_pb2, train_pb2, visualize_pb2
 from convscope.v1.feature_pb2 import Feature
+from convscope.worker.executor.tensors import tensor
 from support.fake_service import event, finished, job, running_fake
 
 # What one result has: reports of a training, classes and examples of an evaluation, images of a visualization.
 REPORTS, CLASSES, EXAMPLES, IMAGES = 10_000, 200, 500, 50
 KINDS = ("train", "evaluate", "visualize")
 
-PIXELS = encode(np.zeros((64, 64, 3), np.float32))
+PIXELS = tensor(np.zeros((64, 64, 3), np.float32))
 
 
 def kind_of(name: str) -> str:
@@ -60,7 +60,7 @@ RESULTS = {
     "evaluate": jobs_pb2.JobResult(
         evaluate=evaluate_pb2.EvaluateResult(
             classes=[scores(number) for number in range(CLASSES)],
-            confusion_matrix=encode(np.zeros((CLASSES, CLASSES), np.int64)),
+            confusion_matrix=tensor(np.zeros((CLASSES, CLASSES), np.int64)),
         )
     ),
     "visualize": jobs_pb2.JobResult(
@@ -73,7 +73,7 @@ HISTORY = models_pb2.ListTrainReportsResponse(
 )
 MISTAKES = evaluations_pb2.ListExamplesResponse(
     examples=[
-        evaluations_pb2.Example(index=index, pixels=encode(np.zeros((28, 28, 1), np.float32)), probability=0.5)
+        evaluations_pb2.Example(index=index, pixels=tensor(np.zeros((28, 28, 1), np.float32)), probability=0.5)
         for index in range(EXAMPLES)
     ]
 )

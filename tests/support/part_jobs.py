@@ -25,7 +25,18 @@ from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import ImageReady, VisualizeSpec
 from support.subjects import feature
 
-__all__ = ["claim", "create", "image", "kinds", "ready", "ready_model", "state", "take"]
+__all__ = [
+    "claim",
+    "create",
+    "image",
+    "is_to_be_killed",
+    "kinds",
+    "ready",
+    "ready_model",
+    "state",
+    "take",
+    "take_apart",
+]
 
 
 def ready_model(connection: redis.Redis) -> str:

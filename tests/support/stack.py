@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-READY = "convscope is ready at "
+from convscope.service.announcing import READY
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import grpc
 import psutil
 import pytest
 import redis
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from convscope.store import WorkerStore
 from convscope.store.embedded import EmbeddedRedis
@@ -143,7 +143,11 @@ def test_a_stopping_service_ends_watches_so_that_they_are_resumed(redis_server: 
     with service_alone(redis_server.url, tmp_path) as (address, process), connect(address) as api:
         watch = api.watch(api.create(TrainSpec(iterations=0)))
         assert next(iter(watch)).HasField("queued")
+        stub = health_pb2_grpc.HealthStub(api.channel)
+        health = stub.Watch(health_pb2.HealthCheckRequest(), timeout=30)
+        assert next(health).status == SERVING
         process.send_signal(signal.SIGTERM)
+        assert next(health).status == NOT_SERVING
         with pytest.raises(grpc.RpcError) as caught:
             list(watch)
         assert caught.value.code() == grpc.StatusCode.UNAVAILABLE

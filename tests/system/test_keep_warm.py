@@ -1,5 +1,8 @@
 """An executor that waits for parts is there in milliseconds, and holds nothing up."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -7,8 +10,12 @@ from statistics import median
 import psutil
 import pytest
 import redis
+from rq import Worker
+from rq.job import Job as RqJob
 
+from convscope.store import JobStore
 from convscope.store.embedded import EmbeddedRedis
+from convscope.store.jobs.attempts import LEASE_MS
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import JobState
 from convscope.v1.models_pb2 import GetModelRequest
@@ -62,6 +69,42 @@ def test_a_job_that_was_offered_to_an_executor_which_died_is_taken_by_the_next(w
     assert worker.executor != executor
 
 
+def test_rqs_own_tools_show_workers_and_what_they_do(worker: WorkerAlone, server: EmbeddedRedis) -> None:
+    def description() -> str:
+        (ours,) = Worker.all(connection=worker.redis, serializer="json")
+        assert (ours.pid, ours.get_state()) == (worker.process.pid, "busy")
+        (ticket,) = ours.queues[0].started_job_registry.get_job_ids()
+        return str(RqJob.fetch(ticket, worker.redis, "json").description)
+
+    eventually(lambda: description() == "waits for parts", 5)
+    job = worker.create(1_000_000)
+    worker.await_event(job, "train_progress")
+    assert description() == f"computes {job.name} (train)"
+    JobStore(worker.redis).request_cancel(job.name)
+    worker.finish(job)
+    worker.await_waiting()
+    eventually(lambda: description() == "waits for parts", 5)
+    command = [str(Path(sys.executable).with_name("rq")), "info", "--url", server.url]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert f" {worker.process.pid})" in shown
+    assert "1 workers, 1 queues" in shown
+
+
+def test_a_death_is_reported_at_once_though_rq_has_forgotten_the_ticket(worker: WorkerAlone) -> None:
+    job = worker.create(1_000_000)
+    worker.await_event(job, "train_progress")
+    for name in worker.redis.scan_iter("rq:*"):
+        worker.redis.delete(name)
+    executor, killed_at = worker.executor, time.monotonic()
+    executor.kill()
+    worker.await_event(job, "attempt_lost")
+    assert time.monotonic() - killed_at < LEASE_MS / 1000 - 2  # long before its lease expires
+    eventually(lambda: [event.WhichOneof("event") for event in worker.log(job)].count("attempt_started") == 2)
+    assert worker.executor != executor
+    JobStore(worker.redis).request_cancel(job.name)
+    worker.finish(job)
+
+
 def test_executors_that_wait_give_way_at_once_and_leave_what_comes_to_others(
     worker: WorkerAlone, server: EmbeddedRedis
 ) -> None:
@@ -97,7 +140,7 @@ def test_a_worker_stops_though_redis_is_away(
         away = psutil.Process(alone.redis.info("server")["process_id"])
         getattr(away, how)()
         alone.process.terminate()
-        assert alone.process.wait(15) == 0
+        assert alone.process.wait(10) == 0
         executor.wait(2)
         away.kill()
 

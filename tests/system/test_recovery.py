@@ -17,6 +17,7 @@ from support.api import Api
 from support.executors import busy_executor
 from support.stack import Stack
 from support.subjects import subject, unnamed
+from support.worker_alone import eventually
 
 TRAINING = TrainSpec(iterations=300, report_interval=10, seed=3)
 
@@ -35,6 +36,13 @@ def api(pair_api: Api) -> Api:
 @pytest.fixture(scope="module")
 def undisturbed(api: Api) -> Job:
     return api.finish(api.create(TRAINING))
+
+
+def workers(stack: Stack) -> list[psutil.Process]:
+    """Return the workers that live, without their executors."""
+    children = psutil.Process(stack.process.pid).children()
+    living = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in living if "convscope.worker" in child.cmdline()]
 
 
 def wait_for_step(api: Api, job: Job, step: int) -> None:
@@ -110,6 +118,7 @@ def test_a_worker_and_its_executor_are_killed(stack: Stack, api: Api, undisturbe
     assert parent is not None
     parent.kill()  # the executor dies with it
     check_equal(api, job, undisturbed)
+    eventually(lambda: len(workers(stack)) == 2)  # another one was started
     events = log_of(api, job)
     lost = next(event for event in events if event.HasField("attempt_lost"))
     again = [event for event in events if event.HasField("attempt_started")][1]

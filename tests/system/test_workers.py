@@ -1,6 +1,10 @@
 """Which workers compute, and why a job waits, as callers see it."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import psutil
 import pytest
@@ -56,12 +60,16 @@ def test_a_worker_is_listed_with_what_it_does(api: Api) -> None:
 
 
 @pytest.fixture(scope="module")
-def lone_api(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A service without workers but those that a test makes up."""
-    with (
-        service_alone(redis_server.url, tmp_path_factory.mktemp("home")) as (address, _),
-        connect(address) as api,
-    ):
+def lone_address(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service without workers but those that a test makes up."""
+    with service_alone(redis_server.url, tmp_path_factory.mktemp("home")) as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def lone_api(lone_address: str) -> Iterator[Api]:
+    """The same service."""
+    with connect(lone_address) as api:
         yield api
 
 
@@ -146,6 +154,29 @@ def test_a_job_waits_for_a_worker_that_is_not_there(connection: redis.Redis, lon
     assert waiting(lone_api, anywhere).WhichOneof("reason") == "backlog"
     report(connection, "c", "gpu", idle=True)
     assert waiting(lone_api, job).WhichOneof("reason") == "backlog"
+
+
+def test_the_command_line_says_within_5_s_why_a_job_waits(connection: redis.Redis, lone_address: str) -> None:
+    for name in ("a", "b"):
+        report(connection, name, idle=True)
+    program = str(Path(sys.executable).with_name("convscope"))
+    train = [program, "train", "--device", "gpu", "--address", lone_address]
+    with subprocess.Popen(train, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        submitted = process.stderr.readline().split()
+        submitted_at = time.monotonic()
+        while "no worker takes gpu jobs: 2 alive, both cpu" not in (line := process.stderr.readline()):
+            assert line, "the command has ended"
+        assert time.monotonic() - submitted_at < 5
+        shown = subprocess.run(
+            [program, "jobs", "show", submitted[1], "--address", lone_address],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE_S,
+        )
+        process.kill()
+    assert "no worker takes gpu jobs: 2 alive, both cpu" in " ".join(shown.stdout.split())
 
 
 def test_a_job_waits_behind_others(connection: redis.Redis, lone_api: Api) -> None:

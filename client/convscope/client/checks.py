@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 
 from convscope.client.errors import InvalidType, InvalidValue
 from convscope.client.paths import argument_path
-from convscope.v1.rules import violations
+from convscope.v1.rules import LONGEST_S, violations
 
 __all__ = ["flag", "float32", "int32", "int64", "keep_rules", "real", "resource_name", "seconds", "text", "uint64"]
 
@@ -16,9 +16,6 @@ _MAX_FAULTS = 12
 
 # The largest number that is sent as float32 and does not arrive as infinity.
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
-
-# Seconds in the longest duration that there can be: 10,000 years.
-_LONGEST = 315_576_000_000
 
 
 def _whole(field: str, value: object, low: int, high: int) -> int:
@@ -76,7 +73,7 @@ def float32(field: str, value: object) -> float:
 def seconds(field: str, value: object) -> float:
     """Return a number of seconds that a duration can hold."""
     number = real(field, value)
-    if not abs(number) <= _LONGEST:  # also refuses NaN
+    if not abs(number) <= LONGEST_S:  # also refuses NaN
         raise InvalidValue(f"{field}: {number:g} is not a number of seconds")
     return number
 

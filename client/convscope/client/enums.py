@@ -234,12 +234,16 @@ def member(kind: type[_E], field: str, value: object) -> _E:
         raise InvalidValue(f"{field}: unknown {value!r}; allowed are {allowed}") from None
 
 
-def member_names(kind: type[StrEnum], field: str, names: object) -> list[str]:
-    """Return the chosen members of an enumeration as the contract writes them."""
+def all_to_wire(kind: type[_E], value: Callable[[str], _N], field: str, names: object) -> list[_N]:
+    """Return the contract's numbers of the members of these names, or of this one name; see ``to_wire``.
+
+    Raises:
+        InvalidValue, InvalidType: As in ``member``; neither a name nor several.
+    """
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, Iterable):
         raise InvalidType(f"{field}: {names!r} is neither a name nor a list of names")
-    return [member(kind, field, name).name for name in names]
+    return [to_wire(kind, value, field, name) for name in names]
 
 
 def _prefix(kind: type[StrEnum]) -> str:

@@ -130,7 +130,7 @@ class PermissionDenied(ServiceError):
 
 
 class ResourceExhausted(ServiceError):
-    """Too much at once, or a message above 128 MiB."""
+    """Too much at once, or a message that is too large."""
 
 
 class Unavailable(ServiceError):

@@ -10,8 +10,6 @@ from convscope.v1 import evaluations_pb2
 
 __all__ = ["Example"]
 
-_NO_PIXELS: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Example:
@@ -38,7 +36,7 @@ class Example:
         """Return the example of a message."""
         return cls(
             index=message.index,
-            pixels=tensors.decode(message.pixels) if message.HasField("pixels") else _NO_PIXELS,
+            pixels=tensors.pixels(message),
             png=message.png,
             true_class=message.true_class,
             predicted_class=message.predicted_class,

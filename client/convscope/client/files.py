@@ -38,6 +38,6 @@ class File:
         return cls(
             name=message.name,
             media_type=message.media_type,
-            digest=Digest(sha256=message.digest.sha256, size_bytes=message.digest.size_bytes),
+            digest=Digest.from_wire(message.digest),
             create_time=time_from_wire(message.create_time),
         )

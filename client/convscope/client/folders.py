@@ -91,7 +91,7 @@ def _temporary(folder: Path) -> Iterator[Path]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder, also if Ctrl-C is pressed once more."""
+    """Remove a folder, even if Ctrl-C is pressed again."""
     try:
         shutil.rmtree(folder, ignore_errors=True)
     except KeyboardInterrupt:

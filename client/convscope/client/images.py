@@ -12,9 +12,6 @@ from convscope.v1 import visualize_pb2
 __all__ = ["Feature", "Image", "ObjectiveRef", "OptimizedImage", "Trace"]
 
 
-_NO_PIXELS: NDArray[np.float32] = np.zeros((0, 0, 0), np.float32)
-
-
 @dataclass(frozen=True, slots=True)
 class Feature:
     """A channel of a convolution, a unit of a dense layer, or a class.
@@ -64,7 +61,7 @@ class OptimizedImage:
     def from_wire(cls, message: visualize_pb2.OptimizedImage) -> "OptimizedImage":
         """Return the image of a message."""
         return cls(
-            pixels=tensors.decode(message.pixels) if message.HasField("pixels") else _NO_PIXELS,
+            pixels=tensors.pixels(message),
             objective=message.objective,
             predicted_class=message.predicted_class if message.HasField("predicted_class") else None,
             probability=message.probability if message.HasField("probability") else None,
@@ -117,11 +114,11 @@ class Image:
         best: The image with the highest objective of the whole ascent.
         trace: What happened at each iteration; None unless it was asked for.
         restart: Which of the subject's restarts it is, from 0.
-        verdict: Whether it can be trusted; None from a server that does not say.
+        verdict: Whether it can be believed; None from a server that does not say.
         spread: How all restarts ended; only where there were several and this is the best of them.
-        cache_key: Names the computation: SHA-256, in hexadecimal, of the model's file, the engine's version, what is
-            maximized, and every setting; equal keys are equal images. Empty where a worker short of memory may have
-            changed the last bits.
+        cache_key: Names the computation: SHA-256, in hexadecimal, of the model's file and interpretation, the
+            engine's version, what is maximized, every setting, and the number of images in a batch; equal keys are
+            equal images. Empty where a worker short of memory may have changed the last bits.
         frames: Intermediate images, by iteration, if they were asked for; none in events, and where the image was
             fetched as PNG or without pixels.
         png: The best image as a PNG file; only where it was fetched as one.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from convscope.client.enums import Device, JobKind, JobState, ModelState, WorkerState, member_names
+from convscope.client.enums import Device, JobKind, JobState, ModelState, WorkerState, all_to_wire
 from convscope.client.resources import Dataset, dataset_name
 from convscope.client.submitting import label_values
 from convscope.v1 import device_pb2, jobs_pb2, models_pb2, workers_pb2
@@ -19,8 +19,8 @@ def jobs_request(
         InvalidValue, InvalidType: A value that cannot be right.
     """
     chosen = jobs_pb2.JobFilter(
-        states=[jobs_pb2.JobState.Value(f"JOB_STATE_{name}") for name in member_names(JobState, "states", states)],
-        kinds=[jobs_pb2.JobKind.Value(f"JOB_KIND_{name}") for name in member_names(JobKind, "kinds", kinds)],
+        states=all_to_wire(JobState, jobs_pb2.JobState.Value, "states", states),
+        kinds=all_to_wire(JobKind, jobs_pb2.JobKind.Value, "kinds", kinds),
         labels=label_values(labels or {}),
     )
     return jobs_pb2.ListJobsRequest(filter=chosen, order_by=_order(newest_first=newest_first))
@@ -40,9 +40,7 @@ def models_request(
     """
     names = [datasets] if isinstance(datasets, str | Dataset) else datasets
     chosen = models_pb2.ModelFilter(
-        states=[
-            models_pb2.ModelState.Value(f"MODEL_STATE_{name}") for name in member_names(ModelState, "states", states)
-        ],
+        states=all_to_wire(ModelState, models_pb2.ModelState.Value, "states", states),
         datasets=[dataset_name(name) for name in names],
     )
     view = models_pb2.MODEL_VIEW_FULL if full else models_pb2.MODEL_VIEW_BASIC
@@ -55,14 +53,11 @@ def workers_request(devices: str | Iterable[str], states: str | Iterable[str]) -
     Raises:
         InvalidValue, InvalidType: A value that cannot be right.
     """
-    request = workers_pb2.ListWorkersRequest()
-    request.filter.devices[:] = [
-        device_pb2.Device.Value(f"DEVICE_{name}") for name in member_names(Device, "devices", devices)
-    ]
-    request.filter.states[:] = [
-        workers_pb2.WorkerState.Value(f"WORKER_STATE_{name}") for name in member_names(WorkerState, "states", states)
-    ]
-    return request
+    chosen = workers_pb2.WorkerFilter(
+        devices=all_to_wire(Device, device_pb2.Device.Value, "devices", devices),
+        states=all_to_wire(WorkerState, workers_pb2.WorkerState.Value, "states", states),
+    )
+    return workers_pb2.ListWorkersRequest(filter=chosen)
 
 
 def _order(*, newest_first: bool) -> str:

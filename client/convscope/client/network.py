@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from convscope.client import checks
-from convscope.client.enums import Activation, member
+from convscope.client.enums import Activation, to_wire
 from convscope.client.errors import InvalidType, InvalidValue
 from convscope.v1 import train_pb2
 
@@ -106,5 +106,4 @@ def _size(field: str, value: object) -> int | None:
 def _activation(field: str, name: str | None) -> "train_pb2.Activation.ValueType":
     if name is None:
         return train_pb2.ACTIVATION_UNSPECIFIED
-    chosen = member(Activation, f"{field}.activation", name)
-    return train_pb2.Activation.Value(f"ACTIVATION_{chosen.name}")
+    return to_wire(Activation, train_pb2.Activation.Value, f"{field}.activation", name)

@@ -156,6 +156,9 @@ def direction(layer: str, vector: Iterable[float], *, tap: str | None = None) ->
         layer: Name of the layer, of F features.
         vector: F finite numbers, sent as float32.
         tap: Where the layer is tapped.
+
+    Raises:
+        InvalidValue, InvalidType: A value that cannot be right.
     """
     if isinstance(vector, str | bytes | Mapping) or not isinstance(vector, Iterable):
         raise InvalidType(f"vector: {vector!r} is not a list of numbers")

@@ -113,7 +113,7 @@ def _part(event: events.AttemptStarted | events.AttemptLost, word: str = "") -> 
 def _kept(event: events.AttemptStarted) -> str:
     """Return what is kept of the attempts before."""
     if event.step:
-        return f", going on from step {event.step}"
+        return f", resuming from step {event.step}"
     return f", with {event.image_count} images kept" if event.image_count else ""
 
 

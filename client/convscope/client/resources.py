@@ -57,6 +57,11 @@ class Digest:
     sha256: str
     size_bytes: int
 
+    @classmethod
+    def from_wire(cls, message: digest_pb2.Digest) -> "Digest":
+        """Return the digest of a message."""
+        return cls(sha256=message.sha256, size_bytes=message.size_bytes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInput:
@@ -168,7 +173,7 @@ class Model:
             state=from_wire(ModelState, models_pb2.ModelState.Name, message.state),
             owner=message.owner,
             dataset=message.dataset,
-            digest=_digest(message.digest) if message.HasField("digest") else None,
+            digest=Digest.from_wire(message.digest) if message.HasField("digest") else None,
             revision=message.revision,
             interpretation=_interpretation(message.interpretation),
             layers=tuple(_layer(layer) for layer in message.layers),
@@ -273,10 +278,6 @@ def dataset_name(dataset: object) -> str:
         InvalidValue, InvalidType: It does not name a dataset.
     """
     return dataset.name if isinstance(dataset, Dataset) else checks.resource_name("datasets", dataset)
-
-
-def _digest(message: digest_pb2.Digest) -> Digest:
-    return Digest(sha256=message.sha256, size_bytes=message.size_bytes)
 
 
 def _interpretation(message: models_pb2.Interpretation) -> Interpretation:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from convscope.client.times import seconds_from_wire
 from convscope.v1 import server_pb2
 
 __all__ = ["ContractVersion", "Limits", "ServerInfo"]
@@ -62,6 +63,6 @@ class ServerInfo:
             limits=Limits(
                 max_request_bytes=limits.max_request_bytes,
                 max_page_size=limits.max_page_size,
-                max_compute_seconds=limits.max_compute_duration.ToNanoseconds() / 1e9,
+                max_compute_seconds=seconds_from_wire(limits.max_compute_duration),
             ),
         )

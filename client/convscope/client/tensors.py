@@ -1,4 +1,4 @@
-"""Tensor messages and NumPy arrays: element type, shape, little-endian bytes in row-major order."""
+"""NumPy arrays of tensor messages: element type, shape, little-endian bytes in row-major order."""
 
 import math
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convscope.client.errors import InvalidType, ProtocolError
-from convscope.v1 import tensor_pb2
+from convscope.client.errors import ProtocolError
+from convscope.v1 import evaluations_pb2, tensor_pb2, visualize_pb2
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "pixels"]
 
 _DTYPES: dict[tensor_pb2.ElementType.ValueType, np.dtype[Any]] = {
     tensor_pb2.ELEMENT_TYPE_UINT8: np.dtype("u1"),
@@ -18,23 +18,8 @@ _DTYPES: dict[tensor_pb2.ElementType.ValueType, np.dtype[Any]] = {
     tensor_pb2.ELEMENT_TYPE_FLOAT32: np.dtype("<f4"),
     tensor_pb2.ELEMENT_TYPE_FLOAT64: np.dtype("<f8"),
 }
-_ELEMENT_TYPES = {dtype: element_type for element_type, dtype in _DTYPES.items()}
 # NumPy's limit on the number of axes.
 _MAX_AXES = 64
-
-
-def encode(array: NDArray[Any]) -> tensor_pb2.Tensor:
-    """Return the message of an array of uint8, int32, int64, float32 or float64, of any shape and memory layout.
-
-    Raises:
-        InvalidType: Another dtype.
-    """
-    element_type = _ELEMENT_TYPES.get(array.dtype.newbyteorder("<"))
-    if element_type is None:
-        allowed = ", ".join(dtype.name for dtype in _ELEMENT_TYPES)
-        raise InvalidType(f"a tensor cannot hold {array.dtype}; allowed are {allowed}")
-    data = array.astype(_DTYPES[element_type], copy=False).tobytes(order="C")
-    return tensor_pb2.Tensor(element_type=element_type, shape=array.shape, data=data)
 
 
 def decode(tensor: tensor_pb2.Tensor) -> NDArray[Any]:
@@ -53,6 +38,15 @@ def decode(tensor: tensor_pb2.Tensor) -> NDArray[Any]:
     if len(data) != expected:
         raise ProtocolError(f"tensor: {dtype.name} {list(shape)} takes {expected} bytes, not {len(data)}")
     return _array(data, dtype, shape)
+
+
+def pixels(message: visualize_pb2.OptimizedImage | evaluations_pb2.Example) -> NDArray[np.float32]:
+    """Return the pixels of a message; without any, an array of shape (0, 0, 0).
+
+    Raises:
+        ProtocolError: As in ``decode``.
+    """
+    return decode(message.pixels) if message.HasField("pixels") else np.zeros((0, 0, 0), np.float32)
 
 
 def _array(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:

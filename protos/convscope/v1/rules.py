@@ -19,7 +19,16 @@ from google.protobuf.message import Message
 from convscope.v1 import field_options_pb2
 from convscope.v1.field_options_pb2 import FieldRules, OneofRules
 
-__all__ = ["Violation", "allowed_text", "default_text", "field_rules", "fill_defaults", "oneof_rules", "violations"]
+__all__ = [
+    "LONGEST_S",
+    "Violation",
+    "allowed_text",
+    "default_text",
+    "field_rules",
+    "fill_defaults",
+    "oneof_rules",
+    "violations",
+]
 
 INTEGERS: Final = frozenset(
     {
@@ -32,8 +41,9 @@ INTEGERS: Final = frozenset(
 FLOATS: Final = frozenset({FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE})
 DURATION: Final = "google.protobuf.Duration"
 
-# Bounds of a valid Duration, whose seconds and nanoseconds must not have different signs.
-MOST_SECONDS: Final = 315_576_000_000
+# The longest Duration, in seconds: some 10,000 years. Its seconds and nanoseconds must not have different signs.
+LONGEST_S: Final = 315_576_000_000
+# Nanoseconds in a second.
 SECOND: Final = 10**9
 
 # Characters of a wrong string that a message repeats.
@@ -339,7 +349,7 @@ def _number_violations(field: FieldDescriptor, value: Any, path: str) -> Iterato
 def _seconds(duration: Any) -> Fraction | None:
     """Return a duration's length, or None if it is malformed."""
     seconds, nanos = int(duration.seconds), int(duration.nanos)
-    if abs(seconds) > MOST_SECONDS or abs(nanos) >= SECOND or seconds * nanos < 0:
+    if abs(seconds) > LONGEST_S or abs(nanos) >= SECOND or seconds * nanos < 0:
         return None
     return Fraction(seconds) + Fraction(nanos, SECOND)
 

@@ -28,8 +28,8 @@ class ContractVersion(google.protobuf.message.Message):
     major: builtins.int
     """Another number means that clients and servers do not understand each other; that of the package, 1 in convscope.v1."""
     minor: builtins.int
-    """Raised with each addition. Who knows more than the other does without it: a field that a server does not know is
-    refused by name.
+    """Raised with each addition. Whichever side is newer uses only what the other knows: a field that a server does not
+    know is refused by name.
     """
     def __init__(
         self,

@@ -175,7 +175,7 @@ class VisualizeSpec(google.protobuf.message.Message):
     trace: builtins.bool
     """Whether to record what happens at each iteration."""
     frames: builtins.int
-    """How many images of the way to keep with each image: evenly spaced over the iterations, the start first and the image
+    """How many intermediate images to keep with each image: evenly spaced over the iterations, the start first and the image
     after the last update last; at most `iterations` + 1.
     """
     recompute: builtins.bool
@@ -376,9 +376,9 @@ class Verdict(google.protobuf.message.Message):
     reached: builtins.float
     """How much of the way from the starting image's objective to the bound the best image went, up to 1; only with a bound."""
     rescued: builtins.bool
-    """Whether the starting gradient was nil and gradients were sent through inactive ReLUs to get the ascent going."""
+    """Whether the starting gradient was zero and gradients were sent through inactive ReLUs to get the ascent going."""
     without_gradient: builtins.bool
-    """Whether the objective's gradient was nil at all pixels of every image that the ascent went through, those of a
+    """Whether the objective's gradient was zero at all pixels of every image that the ascent went through, those of a
     rescue not counted: with `rescued`, that did not help either.
     """
     def __init__(
@@ -460,8 +460,8 @@ class Image(google.protobuf.message.Message):
     """Which of the subject's restarts it is, from 0."""
     cache_key: builtins.str
     """Names the computation: SHA-256, 64 hexadecimal digits, of the model's file, its interpretation, the engine's version,
-    what is maximized, and every setting. Equal keys are equal images. Empty where the ascent's batch was cut for want
-    of memory: the last bits may be others, and the image is never reused.
+    what is maximized, every setting, and the number of images in a batch. Equal keys are equal images. Empty where the
+    batch was cut for lack of memory: the last bits may differ, and the image is never reused.
     """
     png: builtins.bytes
     """The best image as a file; only with IMAGE_FORMAT_PNG."""
@@ -497,7 +497,7 @@ class Image(google.protobuf.message.Message):
 
     @property
     def frames(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OptimizedImage]:
-        """Images of the way, if the spec asks for them, by iteration; not in events."""
+        """Intermediate images, if the spec asks for them, by iteration; not in events."""
 
     def __init__(
         self,

@@ -97,7 +97,7 @@ class Worker(google.protobuf.message.Message):
 
     @property
     def heartbeat_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
-        """When it was heard of last."""
+        """When it reported last."""
 
     def __init__(
         self,

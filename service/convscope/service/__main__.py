@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 import logging
-import signal
 import sys
 
+from convscope.service import signals
 from convscope.service.announcing import ANNOUNCED
 from convscope.service.listening import Listener
 from convscope.service.server import ListenError, serve
@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the service until SIGINT or SIGTERM; returns the exit code."""
+    """Run the service until SIGINT or SIGTERM, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="convscope serve",
         description="Run the gRPC service. Any number can share one Redis and one artifact store.",
@@ -37,7 +37,7 @@ def main() -> int:
 async def _run(service: ServiceSettings, store: StoreSettings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals.STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
     await serve(service, store, stop, ready=_announce)
 

@@ -32,7 +32,7 @@ ADVANCE_PERIOD_S = 0.2
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 1 if it was not done, 2 for wrong settings.
+    """Run a command, and return the exit code: 0, 1 if it was not done, 2 for wrong settings.
 
     Args:
         words: the command line; default: this process'.

@@ -1,6 +1,7 @@
-"""The line that the service prints when it accepts calls; ``convscope up`` reads it."""
+"""The lines with which the service and ``convscope up`` say that they accept calls; callers wait for them."""
 
-__all__ = ["ANNOUNCED"]
+__all__ = ["ANNOUNCED", "READY"]
 
 # The address that clients connect to follows.
 ANNOUNCED = "convscope serves at "
+READY = "convscope is ready at "

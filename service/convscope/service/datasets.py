@@ -1,18 +1,12 @@
 """The Datasets service."""
 
-from typing import Any, TypeAlias
-
-import grpc  # noqa: TC002 - named in an alias
-
+from convscope.service.calls import Context
 from convscope.service.catalogue import DATASETS, find_dataset
 from convscope.service.paging import cut_page, place_before
 from convscope.v1 import datasets_pb2_grpc
 from convscope.v1.datasets_pb2 import Dataset, GetDatasetRequest, ListDatasetsRequest, ListDatasetsResponse
 
 __all__ = ["DatasetsService"]
-
-# In quotes: grpcio's classes are generic only for type checkers.
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class DatasetsService(datasets_pb2_grpc.DatasetsServicer):

@@ -2,11 +2,9 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Any, TypeAlias
-
-import grpc  # noqa: TC002 - named in an alias
 
 from convscope.service.backend import Backend
+from convscope.service.calls import Context
 from convscope.service.deletions import unless_deleted
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.image_formats import tensor_as_png
@@ -18,9 +16,6 @@ from convscope.v1.image_format_pb2 import ImageFormat
 from convscope.v1.jobs_pb2 import JobKind, JobState
 
 __all__ = ["EvaluationsService"]
-
-# In quotes: grpcio's classes are generic only for type checkers.
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class EvaluationsService(evaluations_pb2_grpc.EvaluationsServicer):

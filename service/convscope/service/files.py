@@ -1,12 +1,11 @@
 """The Files service."""
 
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias
 
-import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from convscope.service.backend import Backend
+from convscope.service.calls import Context
 from convscope.service.paging import cut_page, place_before
 from convscope.store import NotFoundError, StoredFile, file_name, parse_file_name
 from convscope.v1 import files_pb2_grpc
@@ -14,9 +13,6 @@ from convscope.v1.digest_pb2 import Digest
 from convscope.v1.files_pb2 import File, ListFilesRequest, ListFilesResponse, ReadFileRequest, ReadFileResponse
 
 __all__ = ["FilesService"]
-
-# In quotes: grpcio's classes are generic only for type checkers.
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class FilesService(files_pb2_grpc.FilesServicer):

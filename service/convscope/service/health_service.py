@@ -6,16 +6,14 @@ that does not read would block every change of health, and the end of the server
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, TypeAlias
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-__all__ = ["HealthServicer"]
+from convscope.service.calls import Context
 
-# In quotes: grpcio's classes are generic only for type checkers.
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+__all__ = ["HealthServicer"]
 
 # Concurrent watches. Callers need no token for them, so this bounds what callers without a token can occupy.
 WATCHES = 256

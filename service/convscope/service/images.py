@@ -3,17 +3,14 @@
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import groupby
-from typing import Any, TypeAlias
-
-import grpc  # noqa: TC002 - named in an alias
 
 from convscope.planning import ImageTarget
 from convscope.service.backend import Backend
+from convscope.service.calls import Context
 from convscope.service.errors import InvalidRequestError, Violation
 from convscope.service.exporting import export_files
-from convscope.service.image_tokens import image_token, last_image
 from convscope.service.job_images import JobImages
-from convscope.service.paging import PAGE_BYTES
+from convscope.service.paging import NUMBER, cut_page, place_before
 from convscope.store import NotFoundError, parse_image_name
 from convscope.v1 import images_pb2_grpc
 from convscope.v1.feature_pb2 import Feature
@@ -28,10 +25,7 @@ from convscope.v1.images_pb2 import (
 )
 from convscope.v1.visualize_pb2 import Image
 
-__all__ = ["ImagesService"]
-
-# In quotes: grpcio's classes are generic only for type checkers.
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+__all__ = ["ImagesService", "canonical", "number_of"]
 
 
 class ImagesService(images_pb2_grpc.ImagesServicer):
@@ -58,20 +52,37 @@ class ImagesService(images_pb2_grpc.ImagesServicer):
             yield ExportImagesResponse(path=piece.path, data=piece.data)
 
 
+def canonical(request: ListImagesRequest) -> ListImagesRequest:
+    """Return a request with its filter in canonical form, so that tokens of filters for the same images are equal."""
+    same = ListImagesRequest()
+    same.CopyFrom(request)
+    features = sorted({(feature.layer, feature.index) for feature in request.filter.features})
+    same.filter.CopyFrom(
+        ImageFilter(
+            layers=sorted(set(request.filter.layers)),
+            features=[Feature(layer=layer, index=index) for layer, index in features],
+            objectives=sorted(set(request.filter.objectives)),
+        )
+    )
+    return same
+
+
 def _list(backend: Backend, request: ListImagesRequest) -> ListImagesResponse:
+    listing = canonical(request)
+    before = place_before(listing, NUMBER)
     images = JobImages(backend, request.parent)
     wanted = _Filter(images).numbers(request.filter)
-    page, last, used = ListImagesResponse(), 0, 0
-    for number, digest in images.ready(wanted[bisect_right(wanted, last_image(request)) :]):
-        image = images.image(number, digest, request.image_format)
-        used += image.ByteSize()
-        if page.images and (len(page.images) == request.page_size or used > PAGE_BYTES):
-            page.next_page_token = image_token(last, request)
-            return page
-        page.images.append(image)
-        last = number
-    images.check_kept()  # else it would look as if there were no more
-    return page
+    ready = images.ready(wanted[bisect_right(wanted, int(before)) if before else 0 :])
+    formatted = (images.image(number, digest, request.image_format) for number, digest in ready)
+    page, token = cut_page(listing, formatted, number_of)
+    if not token:
+        images.check_kept()  # else it would look as if there were no more
+    return ListImagesResponse(images=page, next_page_token=token)
+
+
+def number_of(image: Image) -> str:
+    """Return the place of an image in listings: its number."""
+    return str(parse_image_name(image.name)[1])
 
 
 def _get(backend: Backend, request: GetImageRequest) -> Image:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
+from convscope.service.calls import Context
 from convscope.service.errors import InvalidRequestError, Violation, abort, shorten
 from convscope.service.receiving import Reception
 from convscope.service.requests import check_request
@@ -20,7 +21,6 @@ __all__ = ["ContractInterceptor", "ErrorInterceptor", "StopInterceptor", "TokenI
 # In quotes: grpcio's classes are generic only for type checkers.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]"
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Parse: TypeAlias = "Callable[[bytes], Any] | None"
 
 # Prefixes of the paths of convscope's methods, and of the health service, which needs no token.

@@ -2,12 +2,11 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias
 
-import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
+from convscope.service.calls import Context
 from convscope.service.deletions import unless_deleted
 from convscope.service.hub import NotifyHub
 from convscope.service.paging import cut_page, is_newest_first, place_before
@@ -44,9 +43,6 @@ from convscope.v1.jobs_pb2 import (
 from convscope.v1.models_pb2 import ModelState
 
 __all__ = ["JobsService"]
-
-# In quotes: grpcio's classes are generic only for type checkers.
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class JobsService(jobs_pb2_grpc.JobsServicer):

@@ -1,12 +1,11 @@
 """The Models service."""
 
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias
 
-import grpc  # noqa: TC002 - named in an alias
 from google.protobuf.empty_pb2 import Empty
 
 from convscope.service.backend import Backend
+from convscope.service.calls import Context
 from convscope.service.deletions import unless_deleted
 from convscope.service.paging import NUMBER, cut_page, is_newest_first, place_before
 from convscope.store import parse_name
@@ -29,9 +28,6 @@ __all__ = ["ModelsService"]
 # The form of a model's place in the listing.
 PLACE = f"{NUMBER}-.+"
 
-# In quotes: grpcio's classes are generic only for type checkers.
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
 
 class ModelsService(models_pb2_grpc.ModelsServicer):
     """Implements ``convscope.v1.Models``; the contract's comments say what each call does."""
@@ -40,7 +36,7 @@ class ModelsService(models_pb2_grpc.ModelsServicer):
         self._backend = backend
 
     async def ListModels(self, request: ListModelsRequest, context: Context) -> ListModelsResponse:  # noqa: N802
-        """List models, newest first."""
+        """List models by creation time."""
         return await self._backend.run(_list, self._backend, request)
 
     async def GetModel(self, request: GetModelRequest, context: Context) -> Model:  # noqa: N802

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from convscope.service.errors import InvalidRequestError, Violation
 
-__all__ = ["BAD_TOKEN", "NUMBER", "PAGE_BYTES", "cut_page", "is_newest_first", "place_before"]
+__all__ = ["NUMBER", "PAGE_BYTES", "cut_page", "is_newest_first", "place_before"]
 
 # Bytes that the items of a page have at most, unless there is only one: half of what every gRPC client accepts.
 PAGE_BYTES = 2 * 2**20
@@ -30,7 +30,7 @@ NEWEST_FIRST = "create_time desc"
 CHECK_DIGITS = 16
 
 # Fields that may differ from page to page of a listing.
-FREE = ("page_size", "page_token", "view")
+FREE = ("page_size", "page_token", "view", "image_format")
 
 
 class Listed(Protocol):

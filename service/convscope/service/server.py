@@ -52,7 +52,7 @@ MAX_MESSAGE_BYTES = 128 * 2**20
 # The name under which reflection lists the health service.
 HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
-# How long calls may go on after the server was told to stop, in seconds.
+# How long calls may take after the server was told to stop, in seconds.
 GRACE_S = 5.0
 
 # How long to wait for Redis at the start, in seconds; it may come later.
@@ -102,7 +102,7 @@ async def serve(
     Raises:
         ListenError: if the address cannot be listened on.
         ValueError: if certificate or key cannot be used.
-        PolicyError: if Redis answers and may evict records.
+        PolicyError: if Redis answers and cannot be used.
         LayoutError: if Redis answers and has records of another version.
     """
     async with _background(service, store) as (backend, hub, health):

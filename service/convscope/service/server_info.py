@@ -1,26 +1,19 @@
 """The Server service."""
 
 from importlib.metadata import version
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-import grpc  # noqa: TC002 - named in an alias
-
+from convscope.service.calls import Context
 from convscope.v1 import server_pb2_grpc
 from convscope.v1.jobs_pb2 import ListJobsRequest
-from convscope.v1.rules import field_rules
+from convscope.v1.rules import LONGEST_S, field_rules
 from convscope.v1.server_pb2 import ContractVersion, GetServerInfoRequest, Limits, ServerInfo
 from convscope.v1.version import MAJOR, MINOR
 
 __all__ = ["MAX_REQUEST_BYTES", "ServerService"]
 
-# In quotes: grpcio's classes are generic only for type checkers.
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-
 # The largest message received: the spec of a visualization that names each of 65,536 features of many layers.
 MAX_REQUEST_BYTES: Final = 4 * 2**20
-
-# The longest google.protobuf.Duration, in seconds: some 10,000 years.
-LONGEST_S: Final = 315_576_000_000
 
 
 class ServerService(server_pb2_grpc.ServerServicer):

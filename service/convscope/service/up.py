@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from convscope.service.announcing import ANNOUNCED
+from convscope.service.announcing import ANNOUNCED, READY
 from convscope.service.children import ChildError, ModuleProcess
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
 from convscope.service.signals import STOP_SIGNALS, breaking_off
@@ -40,7 +40,7 @@ REDIS_PERIOD_S = 0.5
 
 
 def main() -> int:
-    """Run everything until SIGINT or SIGTERM; returns the exit code."""
+    """Run everything until SIGINT or SIGTERM, and return the exit code."""
     arguments = _parser().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     if arguments.die_with_parent:
@@ -116,7 +116,7 @@ async def _run(service: ServiceSettings, store: StoreSettings, workers: list[lis
         await _unless_stopped(started, stop)
         if not stop.is_set():
             address = _keep_port(children[0], service.listen)
-            print(f"convscope is ready at {address}", flush=True)  # noqa: T201 - the caller waits for this line
+            print(f"{READY}{address}", flush=True)  # noqa: T201 - the caller waits for this line
             await _unless_stopped(asyncio.gather(*(child.keep() for child in children), _keep(private, stop)), stop)
         log.info("stopping")
         await asyncio.gather(*(child.stop() for child in children))

@@ -1,12 +1,10 @@
 """The Workers service."""
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
 from urllib.parse import quote, unquote
 
-import grpc  # noqa: TC002 - named in an alias
-
 from convscope.service.backend import Backend
+from convscope.service.calls import Context
 from convscope.service.paging import cut_page, place_before
 from convscope.store import WorkerRecord, WorkerStore
 from convscope.v1 import workers_pb2_grpc
@@ -14,9 +12,6 @@ from convscope.v1.device_pb2 import Device
 from convscope.v1.workers_pb2 import ListWorkersRequest, ListWorkersResponse, Worker, WorkerFilter, WorkerState
 
 __all__ = ["WorkersService"]
-
-# In quotes: grpcio's classes are generic only for type checkers.
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class WorkersService(workers_pb2_grpc.WorkersServicer):

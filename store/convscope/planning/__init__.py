@@ -5,7 +5,7 @@ without TensorFlow, and a notebook gets the same images without either.
 """
 
 from convscope.planning.cache_keys import ENGINE_VERSION, CacheKeys
-from convscope.planning.cost import estimate_seconds
+from convscope.planning.cost import FLOPS_PER_S, estimate_seconds
 from convscope.planning.errors import OtherPlanningError
 from convscope.planning.flops import layer_flops
 from convscope.planning.items import Item
@@ -41,6 +41,7 @@ from convscope.planning.targets import Target, plan_target, targets
 
 __all__ = [
     "ENGINE_VERSION",
+    "FLOPS_PER_S",
     "PART_S",
     "PLANNING_VERSION",
     "ROBUST",

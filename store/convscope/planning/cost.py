@@ -9,10 +9,10 @@ from typing import Final
 from convscope.planning.requests import LayerShape, VisualizationRequest
 from convscope.planning.targets import Target, targets
 
-__all__ = ["Costs", "estimate_seconds"]
+__all__ = ["FLOPS_PER_S", "Costs", "estimate_seconds"]
 
 # Floating-point operations per second of a worker with two cores, as ``flops.py`` counts them.
-RATE: Final = 1e11
+FLOPS_PER_S: Final = 1e11
 # Overhead of an iteration of a chunk, in seconds: starting some dozens of operations.
 ITERATION_S: Final = 0.0004
 # Time to compile a target's function, in seconds: a constant, and more for each layer that it goes through.
@@ -32,7 +32,7 @@ class Costs:
 
     def chunk(self, target: Target) -> float:
         """Return the cost of a chunk, in seconds."""
-        return target.flops * target.rows / RATE + self._iterations * ITERATION_S
+        return target.flops * target.rows / FLOPS_PER_S + self._iterations * ITERATION_S
 
     def compiling(self, target: Target) -> float:
         """Return the cost of compiling a target's function, once per process that computes any of it, in seconds."""

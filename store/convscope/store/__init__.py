@@ -19,6 +19,7 @@ from convscope.store.errors import (
     ModelFailedError,
     NotFoundError,
     OffsetError,
+    PolicyError,
     RequestConflictError,
     StaleAttemptError,
     StateError,
@@ -39,7 +40,7 @@ from convscope.store.jobs.jobs import LOCAL_OWNER, JobStore
 from convscope.store.jobs.late_plans import LatePlans, UnplannedJob
 from convscope.store.jobs.lost_attempts import mark_holder_lost
 from convscope.store.jobs.records import spec_kind
-from convscope.store.jobs.tickets import EXECUTOR_FUNCTION, make_ticket, queue_name, top_up_tickets
+from convscope.store.jobs.tickets import EXECUTOR_FUNCTION, describe_ticket, make_ticket, queue_name, top_up_tickets
 from convscope.store.jobs.waiting import waiting_reason
 from convscope.store.model_manifests import ModelManifests
 from convscope.store.models import ModelStore
@@ -48,7 +49,7 @@ from convscope.store.processes import Child, die_with_parent
 from convscope.store.redis.connection import await_redis, connect_patiently, connect_promptly
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.layout import check_layout
-from convscope.store.redis.policy import PolicyError, check_policy
+from convscope.store.redis.policy import check_policy
 from convscope.store.redis.scripts import Claimant, Image, ResultWanted, Scripts
 from convscope.store.redis.writability import WritesRefusedError, check_writes
 from convscope.store.settings import StoreSettings
@@ -131,6 +132,7 @@ __all__ = [
     "check_writes",
     "connect_patiently",
     "connect_promptly",
+    "describe_ticket",
     "die_with_parent",
     "end_on_interrupt",
     "failpoint",

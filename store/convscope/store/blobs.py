@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,6 +28,9 @@ RANGE, PIECE = 8 * 2**20, 2**20
 
 # Paths of blobs; any other file in the folder is left alone.
 PATH = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+
+# Names of files in a folder that become blobs when they are written, as the store's library gives them.
+STAGED = re.compile(r"[0-9a-f]{64}#[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class BlobStore:
         self._translated = self.objects.translated
 
     def put(self, data: bytes) -> str:
-        """Store bytes atomically, and return their SHA-256 in hexadecimal.
+        """Store bytes atomically, and return their SHA-256; call ``sync`` before anything refers to them.
 
         Bytes that are stored already are written again: the sweeper spares what was written recently.
 
@@ -67,8 +70,20 @@ class BlobStore:
         digest = hashlib.sha256(data).hexdigest()
         with self._translated("write"):
             obstore.put(self._store, _path(digest), data)
+        if self.objects.disk:
+            self.objects.disk.begin(_path(digest))
         failpoint("blobs.after_put")
         return digest
+
+    def sync(self, digests: Collection[str]) -> None:
+        """Wait until blobs outlast a machine that dies; those that another process has written are not waited for.
+
+        Raises:
+            BlobError: if the disk fails.
+        """
+        if self.objects.disk:
+            with self._translated("write"):
+                self.objects.disk.wait(map(_path, digests))
 
     def get(self, digest: str) -> bytes:
         """Return the bytes with a SHA-256.
@@ -151,6 +166,20 @@ class BlobStore:
             BlobError: if the store cannot be written.
         """
         self.objects.delete([_path(digest) for digest in digests])
+
+    def remove_staged(self, oldest: datetime) -> int:
+        """Remove what writers that died left of blobs in a folder; return how many they were.
+
+        Args:
+            oldest: what was written later is not removed; by the store's clock.
+
+        Raises:
+            BlobError: if the store cannot be written.
+        """
+        if not self.objects.disk:
+            return 0
+        with self._translated("delete"):
+            return self.objects.disk.remove_staged(FOLDER, STAGED, oldest)
 
     def _ranges(self, digest: str, size: int) -> Iterator[tuple[int, bytes]]:
         """Yield a blob in ranges, each with its offset; at the end, check size and digest of the whole.

@@ -130,7 +130,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     ),
     "shared": (
         "another deployment writes to this artifact store: {guests}",
-        f"give it a separate store, then clear its note away: {ADOPT} once more",
+        f"give it a separate store, then clear its note away: {ADOPT} again",
     ),
 }
 

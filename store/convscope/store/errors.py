@@ -15,7 +15,7 @@ StoreError
 ├── ManifestError            a manifest cannot be read
 ├── AdoptionError            this Redis cannot adopt the artifact store
 ├── SweepStoppedError        a sweep would remove files that seem to be needed
-├── PolicyError              Redis may evict records (see ``convscope.store.redis.policy``)
+├── PolicyError              this Redis cannot be used
 └── BlobError                an artifact cannot be read or written
     └── BlobDamagedError     an artifact is missing, or is not what its name says
 
@@ -34,6 +34,7 @@ __all__ = [
     "ModelFailedError",
     "NotFoundError",
     "OffsetError",
+    "PolicyError",
     "RequestConflictError",
     "StaleAttemptError",
     "StateError",
@@ -101,6 +102,13 @@ class OffsetError(StoreError):
 
 class LogLostError(StoreError):
     """The requested sequence lies beyond the log, the log before it has changed, or it has a gap."""
+
+
+class PolicyError(StoreError):
+    """This Redis cannot be used.
+
+    It is a cluster or too old, lacks the database, or would evict records when its memory is full.
+    """
 
 
 class BlobError(StoreError):

@@ -123,8 +123,8 @@ class Manifests:
         self._written = {f"{match[1]}/{match[2]}": written for match, written in matches if match}
         return set(self._written)
 
-    def strangers(self) -> list[str]:
-        """Return the paths of files in the folder that are not understood."""
+    def unknown_paths(self) -> list[str]:
+        """Return the paths of files in the folder that are not manifests."""
         paths = [file.path for batch in self._objects.list(FOLDER) for file in batch]
         return [path for path in paths if not PATH.fullmatch(path)]
 

@@ -14,6 +14,7 @@ from convscope.store.manifests import Manifest, Manifests
 from convscope.store.models import ModelStore
 from convscope.store.names import parse_name
 from convscope.store.redis.keys import KEYS, key
+from convscope.store.redis.scripts import Scripts
 from convscope.v1.models_pb2 import Model
 
 __all__ = ["ModelManifests"]
@@ -34,6 +35,7 @@ class ModelManifests:
     def __init__(self, connection: redis.Redis, blobs: BlobStore) -> None:
         self._redis = connection
         self._blobs = blobs
+        self._scripts = Scripts(connection)
         self._models = ModelStore(connection)
         self.manifests = Manifests(blobs.objects)
         self._deployment = Deployment(connection, blobs.objects)
@@ -47,41 +49,60 @@ class ModelManifests:
             redis.RedisError: if Redis does not answer.
             BlobError: if the artifact store does not.
         """
+        model_id = parse_name(COLLECTION, name)
+        mark = self._redis.hget(key("model", model_id), "unkept")
         wanted = self._of_record(name)
-        if wanted is None or self.manifests.create(wanted):
-            return
-        try:
-            existing = self.manifests.read(name)
-        except ManifestError as error:
-            log.warning("%s; it is left alone", error)
-            return
-        differs = existing is None or (existing.record, dict(existing.files)) != (wanted.record, dict(wanted.files))
-        buried = bool(existing and existing.deleted and _job(existing) == _job(wanted))
-        if differs and not buried and self._deployment.standing().deletes:
-            self.manifests.replace(wanted)
-            if self._of_record(name) is None:  # deleted meanwhile: its tombstone was overwritten
-                self.manifests.bury(wanted)
+        if wanted and self._keep(name, wanted) and isinstance(mark, bytes):
+            self._scripts.run("kept", model_id, mark)
 
     def keep_missing(self) -> int:
-        """Write the manifests of ready models that have none; return how many.
+        """Write the manifests of ready models that may lack theirs; return how many there were.
 
         Raises:
             redis.RedisError: if Redis does not answer.
             BlobError: if the artifact store does not.
         """
-        missing = sorted(self.ready() - self.manifests.names())
+        ready = self._ready()
+        # One of an earlier model of this name may exist.
+        unkept = {name for name, mark in ready.items() if mark}
+        missing = sorted(unkept | (ready.keys() - self.manifests.names()))
         for name in missing:
             self.keep(name)
         return len(missing)
 
     def ready(self) -> set[str]:
         """Return the names of all models that are ready."""
+        return set(self._ready())
+
+    def _ready(self) -> dict[str, bytes]:
+        """Return the names of all models that are ready, each with the mark that it lacks its manifest, if it does."""
         ids = [records.text(model_id) for model_id in cast("list[bytes]", self._redis.zrange(KEYS["models"], 0, -1))]
         with self._redis.pipeline(transaction=False) as pipeline:
             for model_id in ids:
-                pipeline.hget(key("model", model_id), "state")
-            states = pipeline.execute()
-        return {f"{COLLECTION}/{model_id}" for model_id, state in zip(ids, states, strict=True) if state == b"ready"}
+                pipeline.hmget(key("model", model_id), "state", "unkept")
+            values = pipeline.execute()
+        found = zip(ids, values, strict=True)
+        return {f"{COLLECTION}/{model_id}": mark or b"" for model_id, (state, mark) in found if state == b"ready"}
+
+    def _keep(self, name: str, wanted: Manifest) -> bool:
+        """Write a manifest if ``keep`` allows it; return whether there is nothing left to do."""
+        if self.manifests.create(wanted):
+            return True
+        try:
+            existing = self.manifests.read(name)
+        except ManifestError as error:
+            log.warning("%s; it is left alone", error)
+            return True
+        differs = existing is None or (existing.record, dict(existing.files)) != (wanted.record, dict(wanted.files))
+        buried = bool(existing and existing.deleted and _job(existing) == _job(wanted))
+        if buried or not differs:
+            return True
+        if not self._deployment.standing().deletes:
+            return False
+        self.manifests.replace(wanted)
+        if self._of_record(name) is None:  # deleted meanwhile: its tombstone was overwritten
+            self.manifests.bury(wanted)
+        return True
 
     def delete(self, name: str) -> None:
         """Delete a model: write a tombstone, then delete its record; unreferenced files are deleted a little later.
@@ -93,11 +114,8 @@ class ModelManifests:
             DeletionOffError: if nothing may be deleted: then the manifest may belong to another deployment.
             BlobError: if the artifact store does not answer.
         """
-        self._models.get(name)
-        if tombstone := self._of_record(name):
-            self._deployment.may_delete()
-            self.manifests.bury(tombstone)
-        self._models.delete(name)
+        while not self._models.delete(name, buried=self._bury(name)):
+            pass  # its training has ended meanwhile
 
     def check(self, manifest: Manifest) -> str:
         """Return why a record cannot be restored from its manifest, ``""`` if it can.
@@ -135,6 +153,16 @@ class ModelManifests:
             history = ""
         restored = self._models.restore(Model.FromString(manifest.record), since=since, history=history)
         return "" if restored else "its file is being deleted"
+
+    def _bury(self, name: str) -> str:
+        """Write a tombstone for a model that is ready; return the field ``created`` of its record, else ``""``."""
+        created = self._redis.hget(key("model", parse_name(COLLECTION, name)), "created")
+        tombstone = self._of_record(name)
+        if tombstone is None:
+            return ""
+        self._deployment.may_delete()
+        self.manifests.bury(tombstone)
+        return records.text(created or b"")
 
     def _of_record(self, name: str) -> Manifest | None:
         model_id = parse_name(COLLECTION, name)

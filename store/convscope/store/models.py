@@ -97,16 +97,26 @@ class ModelStore:
         model_id = parse_name("models", model.name)
         return bool(self._scripts.run("restore_model", model_id, since, *counted(fields.items()), *listed(blobs)))
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, buried: str | None = None) -> bool:
         """Delete a model; files that nothing else refers to are deleted a little later.
+
+        Args:
+            name: of the model.
+            buried: field ``created`` of the ready model for which there is a tombstone, ``""`` if there is none; None
+                to delete it without one.
+
+        Returns:
+            False if the model is ready meanwhile, or is another one, and needs a tombstone first.
 
         Raises:
             ValueError: if the name is malformed.
             NotFoundError: if the model does not exist.
             StateError: if its training has not ended.
         """
-        status, state = self._scripts.delete("delete_model", parse_name("models", name))
+        arguments = () if buried is None else (buried,)
+        status, state = self._scripts.delete("delete_model", parse_name("models", name), *arguments)
         if status == "missing":
             raise NotFoundError(f"{name} does not exist")
         if status == "state":
             raise StateError(f"{name} is {state.upper()}; cancel the job that trains it instead")
+        return status == "ok"

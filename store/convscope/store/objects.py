@@ -1,15 +1,17 @@
-"""Objects in the artifact store by path: the one place that calls the store's library, except reading blobs."""
+"""Objects in the artifact store by path; this module and ``blobs`` alone call the store's library."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
+from convscope.store.disk import Disk
 from convscope.store.errors import BlobError
 from convscope.store.timeouts import DEFAULT_TIMEOUTS, BlobTimeouts, store_options
 from convscope.store.urls import redact, redact_text
@@ -44,18 +46,22 @@ class Objects:
         self.url, self._secret_url = redact(url), url  # the former for messages
         with self.translated("open"):
             self.store = _opened(url, timeouts)
+        # Remote stores keep what they have accepted.
+        self.disk = Disk(Path(self.store.prefix)) if url.startswith("file:") else None
 
     def put(self, path: str, data: bytes) -> None:
-        """Write an object, whether it exists or not.
+        """Write an object, whether it exists or not; it outlasts a machine that dies.
 
         Raises:
             BlobError: if it cannot be written.
         """
         with self.translated("write"):
             obstore.put(self.store, path, data)
+            if self.disk:
+                self.disk.write_through(path)
 
     def create(self, path: str, data: bytes) -> bool:
-        """Write an object unless it exists; one of several concurrent writers succeeds.
+        """Write an object unless it exists; one of several writers succeeds. It outlasts a machine that dies.
 
         Returns:
             Whether it was written.
@@ -66,6 +72,8 @@ class Objects:
         try:
             with self.translated("write"):
                 obstore.put(self.store, path, data, mode="create")
+                if self.disk:
+                    self.disk.write_through(path)
         except FileExistsError:
             return False
         return True
@@ -98,8 +106,13 @@ class Objects:
         Raises:
             BlobError: if the store cannot be written.
         """
-        with self.translated("delete"), contextlib.suppress(FileNotFoundError):
-            obstore.delete(self.store, list(paths))
+        with self.translated("delete"):
+            try:
+                obstore.delete(self.store, list(paths))
+            except FileNotFoundError:  # in a folder, the first that is missing ends the deletion of all
+                for path in paths:
+                    with contextlib.suppress(FileNotFoundError):
+                        obstore.delete(self.store, path)
 
     def now(self) -> datetime:
         """Return the time by the store's clock, with which objects' times must be compared.

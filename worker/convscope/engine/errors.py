@@ -1,10 +1,10 @@
 """Errors of the engine.
 
-    EngineError
-    ├── DatasetError      a dataset's file is missing, damaged or invalid
-    ├── ModelFileError    a model's file is damaged, or holds what the engine cannot use
-    │   └── CheckpointError   a training cannot resume from this state
-    └── ComputationError  the computation failed, or was asked for something that the model does not have
+EngineError
+├── DatasetError      a dataset's file is missing, damaged or invalid
+├── ModelFileError    a model's file is damaged, or holds what the engine cannot use
+│   └── CheckpointError   a training cannot resume from this state
+└── ComputationError  the computation failed, or was asked for something that the model does not have
 
 Each message is for the person who reads why a job failed.
 """

@@ -70,4 +70,5 @@ def steps(title: str, *, silent: bool) -> Iterator[Step | None]:
 
 def leave(job: Job[Any]) -> None:
     """Say that the job keeps running, and what can be done about it."""
-    report(f"{job.name} runs on; watch it: convscope jobs watch {job.name}; stop it: convscope jobs cancel {job.name}")
+    watch, cancel = (f"convscope jobs {verb} {job.name}" for verb in ("watch", "cancel"))
+    report(f"{job.name} keeps running; watch it: {watch}; stop it: {cancel}")

@@ -6,8 +6,9 @@ They are computed from shapes and counts alone. Users and schedulers plan with t
 from math import prod
 from typing import Final, TypedDict
 
-from convscope.planning import PART_S, ImageOrder, estimate_seconds, layer_flops, plan_visualization
+from convscope.planning import FLOPS_PER_S, PART_S, ImageOrder, estimate_seconds, layer_flops, plan_visualization
 from convscope.service.catalogue import find_dataset
+from convscope.service.validation.memory import FLOAT_BYTES
 from convscope.store import layer_shapes, visualization_request
 from convscope.v1.evaluate_pb2 import EvaluateSpec
 from convscope.v1.jobs_pb2 import Estimate, JobSpec
@@ -20,15 +21,12 @@ __all__ = ["PART_SECONDS", "Estimated", "estimate_job", "estimated"]
 # How long one worker should take for a part of a visualization, by estimate, in seconds.
 PART_SECONDS = PART_S
 
-# Floating-point operations per second of a worker with two cores.
-RATE: Final = 1e11
 # Overhead of a training step or a batch, in seconds.
 STEP_S: Final = 0.001
 # Time to open the dataset and compile the functions, in seconds.
 START_S: Final = 3.0
 
-# Bytes of a weight, a moment or a pixel, and of an entry of a confusion matrix.
-NUMBER_BYTES: Final = 4
+# Bytes of an entry of a confusion matrix.
 COUNT_BYTES: Final = 8
 # Numbers stored for a weight: itself and Adam's two moments.
 NUMBERS_PER_WEIGHT: Final = 3
@@ -77,11 +75,11 @@ def estimate_job(spec: JobSpec, model: Model) -> Estimate:
 
 def _training(spec: TrainSpec, model: Model) -> Estimate:
     forward = sum(map(layer_flops, layer_shapes(model.layers)))
-    step_s = STEP_S + 3 * spec.batch_size * forward / RATE  # the gradients take twice as long
+    step_s = STEP_S + 3 * spec.batch_size * forward / FLOPS_PER_S  # the gradients take twice as long
     reports = spec.iterations // max(1, spec.report_interval)
     weights = sum(layer.parameter_count for layer in model.layers)
     return _estimate(
-        START_S + spec.iterations * step_s, NUMBERS_PER_WEIGHT * NUMBER_BYTES * weights + REPORT_BYTES * reports
+        START_S + spec.iterations * step_s, NUMBERS_PER_WEIGHT * FLOAT_BYTES * weights + REPORT_BYTES * reports
     )
 
 
@@ -90,9 +88,9 @@ def _evaluation(spec: EvaluateSpec, model: Model) -> Estimate:
     examples = next(split.example_count for split in splits if split.name == spec.split)
     forward = sum(map(layer_flops, layer_shapes(model.layers)))
     batches = -(-examples // spec.batch_size)
-    shown = min(spec.max_errors, examples) * (NUMBER_BYTES * prod(model.interpretation.input.shape) + IMAGE_BYTES)
+    shown = min(spec.max_errors, examples) * (FLOAT_BYTES * prod(model.interpretation.input.shape) + IMAGE_BYTES)
     return _estimate(
-        START_S + batches * STEP_S + examples * forward / RATE,
+        START_S + batches * STEP_S + examples * forward / FLOPS_PER_S,
         shown + COUNT_BYTES * len(model.interpretation.classes) ** 2,
     )
 
@@ -106,7 +104,7 @@ def _visualization(spec: VisualizeSpec, model: Model) -> Estimate:
     images = ImageOrder(request).total
     return _estimate(
         estimate_seconds(request, layers),
-        images * (NUMBER_BYTES * numbers + IMAGE_BYTES),
+        images * (FLOAT_BYTES * numbers + IMAGE_BYTES),
         parts=len(plan_visualization(request, layers, PART_SECONDS).parts),
     )
 

@@ -7,7 +7,7 @@ from convscope.v1.visualize_pb2 import VisualizeSpec
 
 __all__ = ["check_render"]
 
-# Channels of images source colours can be decorrelated.
+# Channels of images whose colours can be decorrelated.
 COLOURS = 3
 
 

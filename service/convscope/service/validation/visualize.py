@@ -4,6 +4,7 @@ from math import prod
 
 from convscope.service.validation.checks import Checks
 from convscope.service.validation.cost import check_cost
+from convscope.service.validation.memory import FLOAT_BYTES
 from convscope.service.validation.objectives import check_objectives
 from convscope.service.validation.presets import preset_render
 from convscope.service.validation.render import check_render
@@ -15,9 +16,6 @@ __all__ = ["check_visualize"]
 
 # Bytes of the pixels of an image with all of its frames: it is sent in one message.
 MAX_IMAGE_BYTES = 120 * 2**20
-
-# Bytes of a float32.
-PIXEL_BYTES = 4
 
 
 def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: Checks) -> None:
@@ -43,7 +41,7 @@ def check_visualize(spec: VisualizeSpec, model: Model, max_cost: float, checks: 
 
 def _check_frames(spec: VisualizeSpec, model: Model, checks: Checks) -> None:
     """Check the number of frames: at most one for the start and one for each iteration."""
-    image_bytes = PIXEL_BYTES * prod(model.interpretation.input.shape)
+    image_bytes = FLOAT_BYTES * prod(model.interpretation.input.shape)
     fitting = max(0, MAX_IMAGE_BYTES // image_bytes - 2)  # besides the best and the final image
     if spec.frames > spec.iterations + 1:
         checks.refuse(

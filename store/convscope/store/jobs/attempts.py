@@ -43,8 +43,8 @@ __all__ = ["LEASE_MS", "MAX_DEATHS", "Attempt", "Checkpoint", "outcomes"]
 
 T = TypeVar("T")
 
-# How long a lease lasts without being renewed, in milliseconds. Executors renew theirs every second; a few renewals may
-# be late on a busy machine.
+# How long a lease lasts without being renewed, in milliseconds. Executors renew theirs twice a second; a few renewals
+# may be late on a busy machine.
 LEASE_MS: Final = 5_000
 
 # Attempts in a row that may die without progress; then the job itself is taken to be the cause.
@@ -153,10 +153,11 @@ class Attempt:
         return cls(connection, nonce, claim, blobs)
 
     def put(self, data: bytes) -> str:
-        """Write a blob that the attempt will refer to; returns its SHA-256 in hexadecimal.
+        """Write a blob that the attempt will refer to; return its SHA-256 in hexadecimal.
 
         Raises:
             BlobError: if it cannot be stored.
+            ValueError: if the attempt was claimed without an artifact store.
         """
         if self._pending is None:
             raise ValueError("the attempt was claimed without an artifact store")
@@ -170,7 +171,7 @@ class Attempt:
             blob: digest of the blob that completes the event for readers, or ``""``.
             kept: how much of the part is stored with this event and need not be computed again.
         """
-        return self._write(Write(kept=kept or None, further=bool(kept), events=[(event, blob)]))
+        return self._write(Write(kept=kept or None, progressed=bool(kept), events=[(event, blob)]))
 
     def report_images(self, images: Sequence[Image], kept: int) -> Written:
         """Append the events of images, except those that the job has already.
@@ -179,7 +180,7 @@ class Attempt:
             images: images that are ready, with their blobs.
             kept: how many images of the part are stored with these; see ``report_candidate``.
         """
-        return self._write(Write(kept=kept or None, further=bool(kept), model=self.needs, images=images))
+        return self._write(Write(kept=kept or None, progressed=bool(kept), model=self.needs, images=images))
 
     def report_candidate(self, candidate: Candidate, kept: int) -> Written:
         """Note a candidate for an image, unless the job has the image; its blob is kept until then.
@@ -188,7 +189,7 @@ class Attempt:
             candidate: the candidate.
             kept: how many images of the part are stored with this, including those with a stored candidate.
         """
-        return self._write(Write(kept=kept or None, further=bool(kept), candidates=[candidate]))
+        return self._write(Write(kept=kept or None, progressed=bool(kept), candidates=[candidate]))
 
     def reuse_cached(self, images: Sequence[Image]) -> set[int]:
         """Give the job the images that are cached, with their events.
@@ -199,7 +200,7 @@ class Attempt:
         return self._fenced([], lambda fence: self._scripts.reuse_cached(fence, self.needs, images))
 
     def renew(self, scripts: Scripts | None = None) -> bool:
-        """Renew the lease; returns whether the job is asked to stop.
+        """Renew the lease; return whether the job is asked to stop.
 
         Args:
             scripts: scripts on another connection, for a thread that must not wait for this one.
@@ -219,7 +220,7 @@ class Attempt:
         keep, drop = self.checkpoints[:1], self.checkpoints[1:]
         self._write(
             Write(
-                further=True,
+                progressed=True,
                 fields={"checkpoint": str(checkpoint), "checkpoint_before": str(keep[0]) if keep else ""},
                 blobs=[checkpoint.blob],
                 dropped=[saved.blob for saved in drop],
@@ -259,6 +260,7 @@ class Attempt:
                 "model": model.SerializeToString(),
                 "file": model.digest.sha256,
                 "history": history,
+                "unkept": self.nonce,
             }
         blobs = [digest for digest in (model.digest.sha256, history) if digest] if model is not None else []
         return self._end(
@@ -293,9 +295,9 @@ class Attempt:
         return self._end(AttemptEnd(how="released"))
 
     def abandon(self) -> bool:
-        """Release the part because writes were refused; return whether it was still held.
+        """Release the part because writes were refused or lost; return whether it was still held.
 
-        It is still held if Redis has lost writes: then another attempt resumes from what Redis has.
+        It is still held if Redis has lost writes or was away: then another attempt resumes from what Redis has.
         """
         self._last_token = ""
         try:
@@ -343,6 +345,8 @@ class Attempt:
     def _fenced(self, new_blobs: list[str], call: Callable[[Fence], T]) -> T:
         """Call a fenced script; if blobs must be written again, write them and repeat the call."""
         while True:
+            if self._pending:
+                self._pending.sync(new_blobs)
             fence = self._fence(new_blobs)
             try:
                 reply = call(fence)

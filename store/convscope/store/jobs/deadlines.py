@@ -5,7 +5,6 @@ from typing import Any
 import redis
 
 from convscope.store.jobs import records
-from convscope.store.jobs.jobs import CANCEL_GRACE_MS
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import Scripts
 from convscope.v1.jobs_pb2 import Failure, JobState
@@ -29,4 +28,4 @@ def _fail(connection: redis.Redis, job_id: str) -> bool:
     allowed = int(connection.hget(key("job", job_id), "timeout") or 0) / 1000
     failure = Failure(reason=Failure.REASON_TIMEOUT, message=f"it ran longer than its timeout of {allowed:g} s")
     event = records.finished(JobState.JOB_STATE_FAILED, failure).SerializeToString()
-    return bool(Scripts(connection).run("time_out", job_id, event, failure.SerializeToString(), CANCEL_GRACE_MS))
+    return bool(Scripts(connection).run("time_out", job_id, event, failure.SerializeToString()))

@@ -28,7 +28,7 @@ def settle_waiters(connection: redis.Redis, model_id: str) -> None:
             outcome = scripts.run("settle", waiter, model, *_events(connection, model))
             if outcome and outcome[0] == b"failed" and outcome[1]:
                 models.append(records.text(outcome[1]))
-        connection.srem(KEYS["unsettled"], model)
+        scripts.run("settled", model)
     top_up_tickets(connection)
 
 

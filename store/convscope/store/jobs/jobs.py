@@ -109,8 +109,8 @@ class JobStore:
             "request_id": request_id,
             "makes": makes,
             "needs": needs,
-            "priority": _stored(Priority.Name(priority)),
-            "device": _stored(Device.Name(device)),
+            "priority": records.priority_name(priority),
+            "device": records.device_name(device),
             "owner": owner,
         }
         if spec is not None:
@@ -294,11 +294,6 @@ def planned_fields(
 def _new_model_fields(job_id: str, owner: str, model: Model) -> dict[str, Value]:
     model.lineage.job = f"jobs/{job_id}"
     return {"state": "pending", "owner": owner, "model": model.SerializeToString()}
-
-
-def _stored(name: str) -> str:
-    """Return how a priority or device is stored: ``high`` for ``PRIORITY_HIGH``."""
-    return name.partition("_")[2].lower()
 
 
 def _model_error(name: str, state: str) -> Exception:

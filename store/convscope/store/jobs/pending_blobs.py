@@ -1,6 +1,7 @@
 """Blobs that an attempt has written and does not refer to yet."""
 
 import time
+from collections.abc import Collection
 
 import redis
 
@@ -45,6 +46,14 @@ class PendingBlobs:
         digest = self._blobs.put(data)
         self._data.setdefault(digest, (batch, data))
         return digest
+
+    def sync(self, digests: Collection[str]) -> None:
+        """Wait until blobs outlast a machine that dies.
+
+        Raises:
+            BlobError: if the disk fails.
+        """
+        self._blobs.sync(digests)
 
     def since(self, digests: list[str]) -> int:
         """Return the number of the newest batch when the first of these blobs was written."""

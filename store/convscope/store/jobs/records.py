@@ -24,11 +24,12 @@ from convscope.v1.jobs_pb2 import (
 from convscope.v1.models_pb2 import Model, ModelState
 
 __all__ = [
-    "ENDED",
     "Fields",
+    "device_name",
     "finished",
     "job_from_fields",
     "model_from_fields",
+    "priority_name",
     "read_record",
     "spec_kind",
     "state_name",
@@ -37,9 +38,6 @@ __all__ = [
 
 # A hash as Redis returns it.
 Fields = Mapping[bytes, bytes]
-
-# States in which nothing changes any more.
-ENDED = frozenset({JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
 
 
 def text(value: bytes | str) -> str:
@@ -55,6 +53,16 @@ def read_record(connection: redis.Redis, key: str) -> Fields:
 def state_name(state: JobState.ValueType) -> str:
     """Return the stored form of a job's state: ``queued`` for ``JOB_STATE_QUEUED``."""
     return JobState.Name(state).removeprefix("JOB_STATE_").lower()
+
+
+def device_name(device: Device.ValueType) -> str:
+    """Return the stored form of a device: ``cpu`` for ``DEVICE_CPU``."""
+    return Device.Name(device).removeprefix("DEVICE_").lower()
+
+
+def priority_name(priority: Priority.ValueType) -> str:
+    """Return the stored form of a priority: ``high`` for ``PRIORITY_HIGH``."""
+    return Priority.Name(priority).removeprefix("PRIORITY_").lower()
 
 
 def spec_kind(spec: JobSpec) -> str:

@@ -7,12 +7,20 @@ ticket is replaced while parts are ready and workers are idle; an extra one is h
 from typing import Final
 
 import redis
-from rq import Queue
+from rq import Queue, get_current_job
 from rq.serializers import JSONSerializer
 
 from convscope.store.redis.scripts import Scripts
 
-__all__ = ["DEVICES", "EXECUTOR_FUNCTION", "TICKET_PREFIX", "make_ticket", "queue_name", "top_up_tickets"]
+__all__ = [
+    "DEVICES",
+    "EXECUTOR_FUNCTION",
+    "TICKET_PREFIX",
+    "describe_ticket",
+    "make_ticket",
+    "queue_name",
+    "top_up_tickets",
+]
 
 # The function that a ticket runs, the only one that workers accept.
 EXECUTOR_FUNCTION: Final = "convscope.worker.executor.process.run_executor"
@@ -56,3 +64,10 @@ def make_ticket(connection: redis.Redis, device: str, ticket_id: str | None = No
         failure_ttl=FAILURE_TTL_S,
         description="takes parts of jobs",
     )
+
+
+def describe_ticket(connection: redis.Redis, description: str) -> None:
+    """Write what this process does into its ticket, where RQ's own tools show it; without a ticket, do nothing."""
+    ticket = get_current_job()
+    if ticket is not None:
+        Scripts(connection).run("describe_ticket", ticket.key, description)

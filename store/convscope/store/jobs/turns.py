@@ -10,10 +10,9 @@ from typing import Any, Final, cast
 
 import redis
 
-from convscope.store.jobs.records import text
+from convscope.store.jobs.records import device_name, priority_name, text
 from convscope.store.redis.keys import KEYS, key
-from convscope.v1.device_pb2 import Device
-from convscope.v1.jobs_pb2 import Job, Priority
+from convscope.v1.jobs_pb2 import Job
 
 __all__ = ["Ahead", "ahead_of"]
 
@@ -59,8 +58,8 @@ class _Ready:
 
 def ahead_of(connection: redis.Redis, job: Job) -> Ahead:
     """Return the work that will be claimed before a job's first part by the workers that may take it."""
-    priority = Priority.Name(job.priority).removeprefix("PRIORITY_").lower()
-    device = Device.Name(job.device).removeprefix("DEVICE_").lower()
+    priority = priority_name(job.priority)
+    device = device_name(job.device)
     devices = ("any", "cpu", "gpu") if device == "any" else ("any", device)
     job_id = job.name.removeprefix("jobs/")
     had = connection.zscore(key("ready_jobs", priority, device, job.owner), job_id)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import redis
 
+from convscope.store.jobs.records import device_name
 from convscope.store.jobs.turns import ahead_of
 from convscope.store.workers import WorkerRecord, WorkerStore
 from convscope.v1.device_pb2 import Device
@@ -19,14 +20,12 @@ def waiting_reason(connection: redis.Redis, job: Job) -> Waiting | None:
     if job.state != JobState.JOB_STATE_QUEUED:
         return None
     workers = [worker for worker in WorkerStore(connection).list() if not worker.silent]
-    takers = [worker for worker in workers if job.device == Device.DEVICE_ANY or worker.device == _device(job)]
+    takers = [
+        worker for worker in workers if job.device == Device.DEVICE_ANY or worker.device == device_name(job.device)
+    ]
     if not takers:
         return _no_worker(job, workers)
     return _backlog(connection, job, len(takers))
-
-
-def _device(job: Job) -> str:
-    return Device.Name(job.device).removeprefix("DEVICE_").lower()
 
 
 def _no_worker(job: Job, workers: Sequence[WorkerRecord]) -> Waiting:
@@ -34,9 +33,9 @@ def _no_worker(job: Job, workers: Sequence[WorkerRecord]) -> Waiting:
     reason = NoWorker(device=job.device, cpu_worker_count=counts["cpu"], gpu_worker_count=counts["gpu"])
     if not workers:
         return Waiting(message="no worker is alive; start one: convscope worker", no_worker=reason)
-    other = "cpu" if _device(job) == "gpu" else "gpu"
+    other = "cpu" if device_name(job.device) == "gpu" else "gpu"
     all_of_them = {1: "", 2: "both "}.get(len(workers), "all ")
-    message = f"no worker takes {_device(job)} jobs: {len(workers)} alive, {all_of_them}{other}"
+    message = f"no worker takes {device_name(job.device)} jobs: {len(workers)} alive, {all_of_them}{other}"
     return Waiting(message=message, no_worker=reason)
 
 

@@ -86,7 +86,7 @@ _NAMES: Final[dict[str, str]] = {
     "cancelling": "cancelling",
     # Sorted set: jobs with a timeout that have begun, by the time at which they fail.
     "deadlines": "deadlines",
-    # Sorted set: ``nonce|worker`` of attempts at jobs that timed out, by the time at which their executors are killed.
+    # Sorted set: ``nonce|worker`` of attempts at jobs that have ended, by the time at which executors are killed.
     "outrun": "outrun",
     # -- Blobs; see ``prelude.lua``.
     # Hash: how many jobs and models refer to each. Sorted set: those without references, by the time since when.
@@ -113,7 +113,7 @@ _NAMES: Final[dict[str, str]] = {
     # Exists for a while after the epoch was advanced.
     "deployment": "deployment",
     "advanced": "deployment:advanced",
-    # One stream that carries every event once more, so that a service wakes its watchers with a single blocking read.
+    # One stream that repeats every event, so that a service wakes its watchers with a single blocking read.
     "notify": "notify",
     # Never exists: deleting it shows whether Redis accepts writes.
     "nothing": "nothing",

@@ -4,19 +4,12 @@ from typing import Any, Final, cast
 
 import redis
 
-from convscope.store.errors import StoreError
+from convscope.store.errors import PolicyError
 
-__all__ = ["PolicyError", "check_policy"]
+__all__ = ["check_policy"]
 
 # The oldest version with the features that scripts use: replication by effects, options of SET and ZADD.
 OLDEST: Final = (6, 2)
-
-
-class PolicyError(StoreError):
-    """This Redis cannot be used.
-
-    It is a cluster or too old, lacks the database, or would evict records when its memory is full.
-    """
 
 
 def check_policy(connection: redis.Redis) -> None:

@@ -174,7 +174,7 @@ class Write:
 
     Attributes:
         kept: how much of its part is stored; None if that does not change.
-        further: whether the attempt made progress, which resets the count of deaths.
+        progressed: whether the attempt made progress, which resets the count of deaths.
         fields: fields of the record to set.
         blobs: digests that the job refers to from now on, in addition to those of its events, images and candidates.
         dropped: digests that the job no longer refers to.
@@ -185,7 +185,7 @@ class Write:
     """
 
     kept: int | None = None
-    further: bool = False
+    progressed: bool = False
     fields: Mapping[str, Value] = field(default_factory=dict)
     blobs: Collection[str] = ()
     dropped: Collection[str] = ()
@@ -203,7 +203,7 @@ class Write:
     @property
     def arguments(self) -> list[Value]:
         """The arguments of the script, after those of the fence."""
-        values: list[Value] = ["" if self.kept is None else self.kept, int(self.further)]
+        values: list[Value] = ["" if self.kept is None else self.kept, int(self.progressed)]
         values += counted(self.fields.items())
         values += [*listed(self.blobs), *listed(self.dropped)]
         values += counted((event.SerializeToString(), blob) for event, blob in self.events)
@@ -392,9 +392,9 @@ class Scripts:
             for job_id, part, number, nonce, worker in groups
         ]
 
-    def delete(self, script: Literal["delete_job", "delete_model"], identifier: str) -> tuple[str, str]:
-        """Delete a record; return ``ok``, ``missing`` or ``state``, and the state that forbids it."""
-        status, *state = (value.decode() for value in self.run(script, identifier))
+    def delete(self, script: Literal["delete_job", "delete_model"], *arguments: str) -> tuple[str, str]:
+        """Delete a record; return the script's reply: a word, and the state that forbids it if that is ``state``."""
+        status, *state = (value.decode() for value in self.run(script, *arguments))
         return status, "".join(state)
 
 

@@ -58,7 +58,7 @@ class Adoption:
         ready = self._models.ready()
         for name in sorted(self._models.manifests.names()):
             self._sort(plan, name, ready)
-        plan.left += [(path, "it is not a manifest") for path in self._models.manifests.strangers()]
+        plan.left += [(path, "it is not a manifest") for path in self._models.manifests.unknown_paths()]
         return plan
 
     def run(self, plan: AdoptionPlan) -> tuple[Standing, Sequence[tuple[str, str]]]:

@@ -72,10 +72,14 @@ class Collector:
         self._scripts.run("take_apart", SLICE)
         return self.collect(patience_ms=patience_ms)
 
-    def take_apart(self) -> None:
-        """Release all references of deleted records."""
+    def take_apart(self, pulse: Callable[[], object] = lambda: None) -> None:
+        """Release all references of deleted records.
+
+        Args:
+            pulse: called after each slice; an exception ends the work.
+        """
         while self._scripts.run("take_apart", SLICE):
-            pass
+            pulse()
 
     def pardon(self) -> None:
         """Release condemned blobs, because nothing may be deleted: writers must not wait for them."""

@@ -6,7 +6,7 @@ removed. A writer must refer to a blob within that time after writing it.
 
 import contextlib
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -143,38 +143,51 @@ class Sweeper:
         self._collector.tick()
         if self._redis.set(KEYS["swept"], 1, nx=True, px=round(_time("sweep.period", PERIOD) / MILLISECOND)):
             self._permit()
-            removed = self.expire_jobs(_time("sweep.retention", RETENTION))
+            removed = self.expire_jobs(_time("sweep.retention", RETENTION), self._hold)
             log.info("swept: %d jobs, %d blobs", removed, self._sweep(_time("sweep.spared", SPARED)))
 
     def _permit(self, since: Standing | None = None) -> None:
         """Check that this process may delete files now."""
+        self._hold()
+        self._deployment.may_delete(since)
+
+    def _hold(self) -> None:
+        """Hold the lock for longer."""
         try:
             self._lock.reacquire()
         except LockError as error:
             raise DeletionOffError("nothing more is deleted: another process has taken that over") from error
-        self._deployment.may_delete(since)
 
     def _release(self) -> None:
         with contextlib.suppress(LockError):  # the lock has expired, and another process has it
             self._lock.release()
 
-    def expire_jobs(self, retention: timedelta = RETENTION) -> int:
-        """Delete the jobs that ended longer ago, but not their models; return how many."""
+    def expire_jobs(self, retention: timedelta = RETENTION, pulse: Callable[[], object] = lambda: None) -> int:
+        """Delete the jobs that ended longer ago, but not their models; return how many.
+
+        Args:
+            retention: how long ago.
+            pulse: called before each deletion; an exception ends the work.
+        """
         now, _ = self._redis.time()
         oldest = (now - retention.total_seconds()) * 1000
         jobs = JobStore(self._redis)
         expired = cast("list[bytes]", self._redis.zrangebyscore(KEYS["ended"], "-inf", oldest))
         for job_id in expired:
+            pulse()
             with contextlib.suppress(NotFoundError):  # it was deleted meanwhile
                 jobs.delete(f"jobs/{text(job_id)}")
         return len(expired)
 
-    def survey(self, spared: timedelta = SPARED, *, all_ages: bool = False) -> Survey:
+    def survey(
+        self, spared: timedelta = SPARED, *, all_ages: bool = False, pulse: Callable[[], object] = lambda: None
+    ) -> Survey:
         """Find out what a sweep would remove.
 
         Args:
             spared: how long ago a blob must have been written to be removed.
             all_ages: whether to remove blobs from before this Redis adopted the store.
+            pulse: called for each batch of blobs; an exception ends the survey.
 
         Raises:
             DeletionOffError: if nothing may be deleted.
@@ -185,6 +198,7 @@ class Sweeper:
         oldest = self._blobs.objects.now() - spared
         survey = Survey(standing, oldest)
         for batch in self._blobs.stored():
+            pulse()
             survey.count += len(batch)
             survey.size += sum(blob.size for blob in batch)
             old = {blob.digest: blob for blob in batch if adopted <= blob.written <= oldest}
@@ -209,14 +223,14 @@ class Sweeper:
         if not self._lock.acquire(blocking=True, blocking_timeout=LOCK_S):
             raise DeletionOffError("nothing is deleted: another process deletes files; try again later")
         try:
-            self._collector.take_apart()
+            self._collector.take_apart(self._hold)
             return self._sweep(spared, all_ages=all_ages, force=force)
         finally:
             self._release()
 
     def _sweep(self, spared: timedelta, *, all_ages: bool = False, force: bool = False) -> int:
         try:
-            survey = self.survey(spared, all_ages=all_ages)
+            survey = self.survey(spared, all_ages=all_ages, pulse=self._hold)
             survey.check(force=force)
         except (SweepStoppedError, ManifestError) as error:
             self._redis.hset(KEYS["deployment"], "stopped", str(error))
@@ -226,6 +240,8 @@ class Sweeper:
         for batch in batched(survey.orphans, BATCH):
             self._permit(survey.standing)
             removed += self._collector.collect(self._unreferenced(batch))
+        if staged := self._blobs.remove_staged(survey.oldest):
+            log.info("removed %d files that their writers did not finish", staged)
         self._forget_cached()
         return removed
 

@@ -10,7 +10,7 @@ from convscope.engine.errors import DatasetError
 
 __all__ = ["download"]
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Two public mirrors of the four files, tried in this order.
 MIRRORS: Final = (
@@ -18,7 +18,7 @@ MIRRORS: Final = (
     "https://storage.googleapis.com/cvdf-datasets/mnist",
 )
 # Bounds the wait for a silent mirror, in seconds.
-TIMEOUT_SECONDS: Final = 20.0
+TIMEOUT_S: Final = 20.0
 # Bounds a download; the largest of the files has about 10 MB.
 MAX_BYTES: Final = 64 * 2**20
 
@@ -46,13 +46,13 @@ def download(name: str, *, mirror: str | None = None, unpack: Callable[[bytes], 
         except (OSError, ValueError, http.client.HTTPException, DatasetError) as error:
             faults.append(f"{address}: {error}")
         else:
-            logger.info("downloaded %s", address)
+            log.info("downloaded %s", address)
             return content, unpacked
     raise DatasetError(f"{name} is in none of the data folders and could not be downloaded ({'; '.join(faults)})")
 
 
 def _get(address: str) -> bytes:
-    with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - its scheme is known
+    with urllib.request.urlopen(address, timeout=TIMEOUT_S) as response:  # noqa: S310 - its scheme is known
         content: bytes = response.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise ValueError(f"more than {MAX_BYTES} bytes")

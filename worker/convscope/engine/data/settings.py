@@ -1,4 +1,4 @@
-"""Places of datasets, read from the environment: the engine's only variables."""
+"""Places of datasets, read from the environment: the only variables of convscope that the engine reads."""
 
 import os
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import TypeVar
 
-from convscope.engine.runtime.pulse import PULSE_SECONDS, Pulse
+from convscope.engine.runtime.pulse import PULSE_S, Pulse
 
 __all__ = ["Stopped", "in_order"]
 
@@ -61,6 +61,6 @@ def in_order(
 
 def _await(future: Future[Result], pulse: Pulse) -> Result:
     pulse()
-    while not wait((future,), PULSE_SECONDS).done:
+    while not wait((future,), PULSE_S).done:
         pulse()
     return future.result()

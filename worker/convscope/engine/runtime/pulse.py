@@ -7,12 +7,12 @@ can be resumed saves its state first.
 
 from collections.abc import Callable
 
-__all__ = ["PULSE_SECONDS", "Interruption", "Pulse", "no_pulse"]
+__all__ = ["PULSE_S", "Interruption", "Pulse", "no_pulse"]
 
 Pulse = Callable[[], None]
 
 # Bounds the time between two pulses, in seconds: half of the second within which a request to stop should be seen.
-PULSE_SECONDS = 0.4
+PULSE_S = 0.4
 
 
 class Interruption(Exception):  # noqa: N818 - not an error, but a request

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 __all__ = ["configure_threads", "default_threads", "thread_count"]
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def configure_threads(threads: int | None = None) -> int:
@@ -35,7 +35,7 @@ def configure_threads(threads: int | None = None) -> int:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(count)
     except RuntimeError:
-        logger.warning("TensorFlow runs already: its threads stay as they are, which may cost speed")
+        log.warning("TensorFlow runs already: its threads stay as they are, which may cost speed")
         return _configured() or default_threads()
     return count
 

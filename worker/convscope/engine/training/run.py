@@ -15,7 +15,7 @@ from convscope.engine.evaluation.classification import Classifier, classify_all
 from convscope.engine.models.network import build_network
 from convscope.engine.runtime.caches import Caches
 from convscope.engine.runtime.pace import Pace
-from convscope.engine.runtime.pulse import PULSE_SECONDS, Interruption, Pulse, no_pulse
+from convscope.engine.runtime.pulse import PULSE_S, Interruption, Pulse, no_pulse
 from convscope.engine.runtime.threads import thread_count
 from convscope.engine.settings import TrainSettings
 from convscope.engine.training.batches import BatchStream
@@ -183,7 +183,7 @@ class _Run:
         self._check_weights()
 
     def _go(self, report: Callable[[TrainReport], None], pulse: Pulse) -> None:
-        pace = Pace(PULSE_SECONDS)
+        pace = Pace(PULSE_S)
         while self.step < self._schedule.last_step:
             pulse()
             count = pace.next(self._schedule.next_stop(self.step) - self.step)

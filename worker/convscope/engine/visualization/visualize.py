@@ -10,6 +10,7 @@ from convscope.engine.models.model_file import ModelFile
 from convscope.engine.runtime.pulse import Pulse, no_pulse
 from convscope.engine.settings import VisualizeSettings
 from convscope.engine.visualization.images import Image
+from convscope.engine.visualization.objective.checks import without_features
 from convscope.engine.visualization.objective.objectives import Objective
 from convscope.engine.visualization.visualizer import Visualizer
 from convscope.planning import LayerShape, objective_name
@@ -85,9 +86,7 @@ def _chosen(layers: Layers, shapes: Sequence[LayerShape]) -> dict[str, list[int]
         layers = dict.fromkeys([layers] if isinstance(layers, str) else layers)
     for name in layers:
         if name not in counts:
-            raise ComputationError(
-                f"the model has no layer {name!r} with features; those that have are {', '.join(counts)}"
-            )
+            raise without_features(name, counts)
     return {name: _numbers(features, counts[name]) for name, features in layers.items()}
 
 

@@ -1,13 +1,9 @@
 """Conversion of the contract's specs to settings of the engine, and of its results to messages."""
 
 import math
-import sys
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 from google.protobuf.duration_pb2 import Duration
-from numpy.typing import NDArray
 
 from convscope.engine import settings, training, visualization
 from convscope.engine.evaluation import evaluation
@@ -15,7 +11,6 @@ from convscope.engine.models import network
 from convscope.v1.evaluate_pb2 import ClassScores, EvaluateResult, EvaluateSpec
 from convscope.v1.evaluations_pb2 import Example
 from convscope.v1.models_pb2 import Layer, LayerKind
-from convscope.v1.tensor_pb2 import ElementType, Tensor
 from convscope.v1.train_pb2 import Activation, Network, Precision, TrainProgress, TrainSpec
 from convscope.v1.visualize_pb2 import (
     Image,
@@ -27,6 +22,7 @@ from convscope.v1.visualize_pb2 import (
     VisualizeSpec,
 )
 from convscope.worker.executor.convert_render import render_settings
+from convscope.worker.executor.tensors import tensor
 
 __all__ = [
     "duration",
@@ -36,19 +32,10 @@ __all__ = [
     "image",
     "layers",
     "spread",
-    "tensor",
     "train_progress",
     "train_settings",
     "visualize_settings",
 ]
-
-ELEMENT_TYPES = {
-    "uint8": ElementType.ELEMENT_TYPE_UINT8,
-    "int32": ElementType.ELEMENT_TYPE_INT32,
-    "int64": ElementType.ELEMENT_TYPE_INT64,
-    "float32": ElementType.ELEMENT_TYPE_FLOAT32,
-    "float64": ElementType.ELEMENT_TYPE_FLOAT64,
-}
 
 ACTIVATIONS: dict[int, settings.Activation] = {
     Activation.ACTIVATION_RELU: "relu",
@@ -81,16 +68,6 @@ OUTCOMES = {
     "unreachable": Verdict.OUTCOME_UNREACHABLE,
     "not_a_number": Verdict.OUTCOME_NOT_A_NUMBER,
 }
-
-
-def tensor(array: NDArray[Any]) -> Tensor:
-    """Pack an array of one of the contract's element types."""
-    little_endian = array.astype(array.dtype.newbyteorder("<"), copy=False) if sys.byteorder == "big" else array
-    return Tensor(
-        element_type=ELEMENT_TYPES[array.dtype.name],
-        shape=array.shape,
-        data=np.ascontiguousarray(little_endian).tobytes(),
-    )
 
 
 def duration(seconds: float) -> Duration:

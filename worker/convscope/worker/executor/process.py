@@ -32,6 +32,7 @@ from convscope.store import (
     check_understood,
     connect_patiently,
     connect_promptly,
+    describe_ticket,
     die_with_parent,
     failpoint,
     key,
@@ -63,6 +64,9 @@ SHORTEST_S = 0.1
 MARGIN_MS = 2_000
 
 
+# What a Redis raises that was away for longer than its connection is patient; no fault of the job.
+AWAY = (redis.ConnectionError, redis.TimeoutError)
+
 # Parts after which an executor ends, in case it leaks memory: hours of computed parts, or some minutes of cached ones.
 MOST_PARTS = 20_000
 
@@ -88,9 +92,12 @@ class Executor:
         store: addresses of Redis and the artifact store.
         settings: of the worker.
         connection: a patient connection to Redis.
+        most_parts: number of parts after which it ends.
     """
 
-    def __init__(self, store: StoreSettings, settings: WorkerSettings, connection: redis.Redis) -> None:
+    def __init__(
+        self, store: StoreSettings, settings: WorkerSettings, connection: redis.Redis, *, most_parts: int = MOST_PARTS
+    ) -> None:
         self._redis = connection
         self._settings = settings
         self._worker = os.environ.get("RQ_WORKER_ID", "")  # set by RQ
@@ -104,13 +111,14 @@ class Executor:
         self._lease_scripts = Scripts(connect_promptly(store.redis_url))
         self._caches = Caches()
         self._memory = settings.memory or default_memory()
-        self._parts = 0
+        self._parts, self._most_parts = 0, most_parts
         self._runners: dict[str, Runner] = {
             "train": run_training,
             "evaluate": run_evaluation,
             "visualize": VisualizeRunner(),
         }
         self._last_job = ""
+        self._described = ""
         self._stop = StopRequest()
         self._waiting = False
         signal.signal(signal.SIGTERM, self._on_signal)
@@ -132,7 +140,7 @@ class Executor:
 
     def _is_worn_out(self) -> bool:
         """Return whether another process should take over: after many parts, or where memory is not released."""
-        if self._parts >= MOST_PARTS:
+        if self._parts >= self._most_parts:
             return True
         if resident_memory() <= self._memory:
             return False
@@ -160,6 +168,7 @@ class Executor:
 
     def _wait(self, seconds: float) -> None:
         """Wait to be woken for a part, for ``seconds`` at most."""
+        self._describe("waits for parts")
         try:
             self._waiting = True
             if not self._stop.any:
@@ -168,6 +177,12 @@ class Executor:
             pass
         finally:
             self._waiting = False
+
+    def _describe(self, doing: str) -> None:
+        """Have RQ's own tools show what this executor does."""
+        if doing != self._described:
+            self._described = doing
+            describe_ticket(self._redis, doing)
 
     def _leave(self) -> bool:
         """Report that this executor takes no more parts, and return whether it was woken for one meanwhile."""
@@ -183,8 +198,9 @@ class Executor:
         lease = LeaseKeeper(attempt, self._lease_scripts)
         lease.start()
         try:
+            self._describe(f"computes jobs/{attempt.job_id} ({attempt.kind})")
             self._run(attempt, lease)
-        except StaleAttemptError as error:
+        except (StaleAttemptError, *AWAY) as error:
             log.warning("jobs/%s: %s", attempt.job_id, error)
             if attempt.abandon():
                 top_up_tickets(self._redis)
@@ -208,7 +224,7 @@ class Executor:
         except CancelledError:
             attempt.cancelled()
             log.info("jobs/%s: cancelled", attempt.job_id)
-        except StaleAttemptError:
+        except (StaleAttemptError, *AWAY):
             raise
         except Exception as error:
             log.exception("jobs/%s failed", attempt.job_id)

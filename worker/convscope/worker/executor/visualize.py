@@ -9,8 +9,8 @@ from convscope.engine import Visualizer
 from convscope.engine.runtime.pulse import Pulse
 from convscope.engine.visualization.visualizer import Ready
 from convscope.planning import CacheKeys, ImageOrder, Item, check_planning, plan_visualization
-from convscope.store import Image as StoredImage
 from convscope.store import (
+    Attempt,
     ResultWanted,
     addressed,
     cached_interpretation,
@@ -18,6 +18,7 @@ from convscope.store import (
     ready_images,
     visualization_request,
 )
+from convscope.store import Image as StoredImage
 from convscope.v1.jobs_pb2 import JobEvent, JobResult
 from convscope.v1.visualize_pb2 import Image, ImageReady, VisualizeResult, VisualizeSpec
 from convscope.worker.executor import convert
@@ -51,7 +52,7 @@ class VisualizeRunner:
 
     def __call__(self, context: AttemptContext) -> None:
         """Compute the part that the context's attempt holds."""
-        if self._job is None or self._job.job_id != context.attempt.job_id:
+        if self._job is None or not self._job.includes(context.attempt):
             self._job = _Job(context)
         self._job.compute(context)
         attempt = context.attempt
@@ -68,7 +69,7 @@ class _Job:
     """What the parts of a job have in common."""
 
     def __init__(self, context: AttemptContext) -> None:
-        attempt = context.attempt
+        self._first = attempt = context.attempt
         self.job_id = attempt.job_id
         self._spec: VisualizeSpec = attempt.spec.visualize
         request = visualization_request(self._spec)
@@ -83,6 +84,16 @@ class _Job:
         )
         self._settings = convert.visualize_settings(self._spec)
         self._visualizer: Visualizer | None = None
+
+    def includes(self, attempt: Attempt) -> bool:
+        """Return whether an attempt is at a part of this job, as it was at the first attempt.
+
+        A Redis that has lost writes may give the job another plan, or another model that was trained again.
+        """
+        return all(
+            getattr(attempt, name) == getattr(self._first, name)
+            for name in ("job_id", "model_file", "model", "spec", "planning", "part_seconds")
+        )
 
     def compute(self, context: AttemptContext) -> None:
         """Report every image of the part that the job does not have yet."""
@@ -136,7 +147,8 @@ class _Job:
         for start in range(0, len(numbers), CACHED_BATCH):
             context.pulse()
             images = [
-                self._image(number, self._name(number), cached=True) for number in numbers[start : start + CACHED_BATCH]
+                self._image(number, self._cache_key(number), cached=True)
+                for number in numbers[start : start + CACHED_BATCH]
             ]
             reused |= context.attempt.reuse_cached(images)
         return reused
@@ -188,7 +200,7 @@ class _Job:
         """Return an image with its cache key, unless its batch was cut, which changes its bits."""
         message = convert.image(computed)
         if not computed.cut:
-            message.cache_key = self._name(number)
+            message.cache_key = self._cache_key(number)
         return message
 
     def _stored(self, number: int, message: Image) -> tuple[StoredImage, bytes]:
@@ -202,11 +214,11 @@ class _Job:
             raise KeyError(f"{item.target} {item.feature} was computed, but not requested")
         return number
 
-    def _name(self, number: int) -> str:
+    def _cache_key(self, number: int) -> str:
         return self._cache_keys.of(self.order.item(number))
 
-    def _image(self, number: int, name: str, *, cached: bool) -> StoredImage:
+    def _image(self, number: int, cache_key: str, *, cached: bool) -> StoredImage:
         whose = addressed(self.job_id, self.order, number)
-        whose.cache_key = name
+        whose.cache_key = cache_key
         event = ImageReady(image=whose, total_count=self.order.total, cached=cached)
-        return StoredImage(number=number, cache_key=name, event=JobEvent(image_ready=event))
+        return StoredImage(number=number, cache_key=cache_key, event=JobEvent(image_ready=event))

@@ -20,6 +20,6 @@ def warm() -> None:
         load_dataset("datasets/mnist")
     except DatasetError as error:
         log.warning("%s", error)
-    # All objects of now stay for ever: executors need not search them for garbage, which would copy the shared memory,
+    # All these objects stay: executors need not search them for garbage, which would copy the shared memory,
     # nor need the supervisor when it ends, which would take seconds.
     gc.freeze()

@@ -2,26 +2,17 @@
 
 import socket
 import sys
-from datetime import UTC, datetime, timedelta
 
 import redis
-from rq import Worker
 
-from convscope.store import StoreSettings, connect_promptly
+from convscope.store import StoreSettings, WorkerStore, connect_promptly
 
 __all__ = ["has_live_worker", "main"]
 
-# Longest time between two heartbeats of a worker: they come every few seconds while it computes, less often while idle.
-SILENCE = timedelta(minutes=8)
 
-
-def has_live_worker(connection: redis.Redis, hostname: str) -> bool:
-    """Return whether a worker on the machine of this name has sent a recent heartbeat."""
-    workers = Worker.all(connection=connection, serializer="json")
-    oldest = datetime.now(UTC) - SILENCE
-    return any(
-        worker.hostname == hostname and worker.last_heartbeat and worker.last_heartbeat > oldest for worker in workers
-    )
+def has_live_worker(connection: redis.Redis, host: str) -> bool:
+    """Return whether a worker on the machine of this name reported in the last minute."""
+    return any(worker.host == host for worker in WorkerStore(connection).list())
 
 
 def main() -> int:

@@ -151,7 +151,7 @@ class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
                 self._mark_lost()
 
     def wait_for_horse(self) -> Any:
-        """Wait for the executor's end, or for RQ's alarm; returns what RQ's own does.
+        """Wait for the executor's end, or for RQ's alarm; return what RQ's own method does.
 
         The alarm repeats itself here: one that rings just before the process begins to wait does not interrupt it, and
         the worker would be silent for as long as its executor lives.

@@ -210,13 +210,16 @@ local function charge(class, seconds)
   rank(class, served, of_owner)
 end
 
--- The executors that wait for parts for a device, and the device of each: those that have a model's file loaded, and the
--- others; the latest first.
-local function waiting_for(device, file)
+-- Most waiting executors to search for one that has a model loaded, unless more are woken.
+local MOST_SEARCHED = 64
+
+-- Of the executors that began last to wait for parts for a device, `most`, and the device of each: those that have a model's
+-- file loaded, and the others; the latest first.
+local function waiting_for(device, file, most)
   local warm, cold = {}, {}
   for _, kind in ipairs(device == 'any' and { 'cpu', 'gpu' } or { device }) do
     redis.call('ZREMRANGEBYSCORE', key('waiting', kind), '-inf', whole(NOW))
-    for _, worker in ipairs(redis.call('ZREVRANGE', key('waiting', kind), 0, -1)) do
+    for _, worker in ipairs(redis.call('ZREVRANGE', key('waiting', kind), 0, most - 1)) do
       local has = file ~= '' and string.find(redis.call('HGET', KEY.warm, worker) or '', file, 1, true)
       table.insert(has and warm or cold, { worker, kind })
     end
@@ -227,7 +230,7 @@ end
 -- Wakes up to `count` executors that wait for parts for a device, those first that have a model's file loaded; returns by
 -- how many there were too few.
 local function wake(device, file, count)
-  for _, group in ipairs({ waiting_for(device, file) }) do
+  for _, group in ipairs({ waiting_for(device, file, math.max(count, MOST_SEARCHED)) }) do
     for _, executor in ipairs(group) do
       if count == 0 then
         return 0
@@ -251,17 +254,27 @@ local function offer(count)
   wake(class.device, redis.call('HGET', record, 'model_file') or '', count)
 end
 
+-- How long executors may take to stop after the end of their job, in milliseconds, before they are killed.
+local STOP_MS = 10000
+
+-- Ends the attempts that run. Their executors notice when they renew their leases; those that do not stop are killed.
+local function end_attempts()
+  for _, field in ipairs(redis.call('HKEYS', parts)) do
+    local part = string.match(field, '^nonce:(.*)$')
+    if part then
+      local held = redis.call('HMGET', parts, field, 'holder:' .. part)
+      redis.call('ZADD', KEY.outrun, whole(NOW + STOP_MS), held[1] .. '|' .. held[2])
+      redis.call('ZREM', KEY.leases, id .. '|' .. part)
+    end
+  end
+end
+
 -- Deletes everything that only an active job needs.
 local function retire()
   for _, number in ipairs(redis.call('HKEYS', candidates)) do
     drop_candidates(number)
   end
-  for _, field in ipairs(redis.call('HKEYS', parts)) do
-    local part = string.match(field, '^nonce:(.*)$')
-    if part then
-      redis.call('ZREM', KEY.leases, id .. '|' .. part)
-    end
-  end
+  end_attempts()
   withdraw()
   redis.call('UNLINK', parts, returned)
   redis.call('ZREM', KEY.cancelling, id)

@@ -1,5 +1,6 @@
 -- Takes or keeps the lead, and counts what there is to repair, mostly nothing. After a pause, in which Redis was away or all
--- leaders were, all leases are late: executors get the time of another lease to renew theirs.
+-- leaders were, all leases are late: executors get the time of another lease to renew theirs. So they do after Redis' clock
+-- was set back, because a replica with another clock was promoted: what ends at a time would last longer by as much.
 --
 -- ARGV: token, milliseconds of the lead, longest pause in milliseconds, milliseconds of a lease
 -- Returns {} if the token does not lead; else the numbers of {jobs that ran longer than their timeouts, models whose waiters
@@ -12,10 +13,21 @@ end
 redis.call('SET', KEY.leader, token, 'PX', lead_ms)
 local last = tonumber(redis.call('GET', KEY.looked) or 0)
 redis.call('SET', KEY.looked, whole(NOW))
-if NOW - last > pause_ms then
+if math.abs(NOW - last) > pause_ms then
   local late = whole(NOW + lease_ms) -- those that are about to run out, too
-  for _, lease in ipairs(redis.call('ZRANGEBYSCORE', KEY.leases, '-inf', late)) do
+  for _, lease in ipairs(redis.call('ZRANGE', KEY.leases, 0, -1)) do
     redis.call('ZADD', KEY.leases, late, lease)
+  end
+end
+if last - NOW > pause_ms then
+  for _, device in ipairs({ 'cpu', 'gpu' }) do -- executors and workers that are there are noted again
+    redis.call('UNLINK', key('tickets', device), key('woken', device), key('waiting', device), key('idle', device))
+  end
+  local latest = whole(NOW + 2 * lease_ms)
+  for _, name in ipairs({ 'cancelling', 'outrun' }) do
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEY[name], latest, '+inf')) do
+      redis.call('ZADD', KEY[name], latest, member)
+    end
   end
 end
 

@@ -1,5 +1,5 @@
 -- Finds attempts whose lease has run out, and marks executors to be killed that have not stopped although their jobs were
--- cancelled or timed out.
+-- cancelled or have ended.
 --
 -- ARGV: most attempts to return
 -- Returns for each attempt whose lease has run out: job id, part, attempt, nonce, worker.
@@ -17,7 +17,10 @@ end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEY.outrun, '-inf', whole(NOW), 'LIMIT', 0, most)) do
   redis.call('ZREM', KEY.outrun, member)
   local nonce, worker = string.match(member, '^([^|]*)|(.*)$')
-  redis.call('HSET', KEY.kill, worker, nonce)
+  local held = redis.call('HGET', KEY.holders, worker) -- another attempt by now, or the worker has gone
+  if held and string.match(held, '[^|]*$') == nonce then
+    redis.call('HSET', KEY.kill, worker, nonce)
+  end
 end
 local reply = {}
 for _, lease in ipairs(redis.call('ZRANGEBYSCORE', KEY.leases, '-inf', whole(NOW), 'LIMIT', 0, most)) do

@@ -13,9 +13,9 @@ redis.call('HSET', written, part, token)
 local reply = { 'ok' }
 while at <= #ARGV do
   local number, cache_key, event = take(), take(), take()
-  local blob = redis.call('HGET', key('cached', model), cache_key)
+  local blob = not again and redis.call('HGET', key('cached', model), cache_key) -- the job may have ended meanwhile
   if redis.call('HEXISTS', images, number) == 1 then
-    reply[#reply + 1] = tonumber(number) -- sent again, because the reply was lost
+    reply[#reply + 1] = tonumber(number)
   elseif blob and redis.call('HEXISTS', KEY.references, blob) == 1 then
     add_image(number, event, blob)
     redis.call('HINCRBY', record, 'cached', 1)

@@ -13,8 +13,8 @@ local state = redis.call('HGET', key('model', model), 'state')
 if state == 'pending' then
   return {}
 end
-redis.call('SREM', key('waiters', model), id)
-if redis.call('HGET', record, 'state') ~= 'waiting' then
+local waits = redis.call('SREM', key('waiters', model), id) == 1 -- else another process has settled it
+if not waits or redis.call('HGET', record, 'state') ~= 'waiting' then
   return {}
 end
 if state == 'ready' then

@@ -30,11 +30,11 @@ if refused then
 end
 
 redis.call('HSET', written, part, token)
-local kept, further = take(), take()
+local kept, progressed = take(), take()
 if kept ~= '' then
   redis.call('HSET', parts, 'kept:' .. part, kept)
 end
-if further == '1' then
+if progressed == '1' then
   redis.call('HDEL', parts, 'deaths:' .. part)
 end
 set_fields(record)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from convscope.engine.runtime.pace import Pace
-from convscope.engine.runtime.pulse import PULSE_SECONDS
+from convscope.engine.runtime.pulse import PULSE_S
 from convscope.engine.visualization.along import along
 from convscope.engine.visualization.ascent.optimizers import make_optimizer
 from convscope.engine.visualization.image.parameterization import make_parameterization
@@ -85,7 +85,7 @@ class Ascent:
         self._image_shape = tuple(image_shape)
         self._rows = rows
         self._compiling = threading.Lock()
-        self.pace = Pace(PULSE_SECONDS)
+        self.pace = Pace(PULSE_S)
 
     def batch(self, keys: Sequence[RandomKey]) -> Batch:
         """Return the batch of images with these keys, one for each row."""

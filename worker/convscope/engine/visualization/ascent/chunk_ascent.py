@@ -22,7 +22,7 @@ from convscope.planning import Item
 
 __all__ = ["ChunkAscent", "Cuts"]
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # The largest number of rows for which memory suffices, by the target's key, where more have failed.
 Cuts: TypeAlias = dict[str, int]
@@ -95,7 +95,7 @@ class ChunkAscent:
             raise ComputationError(f"there is no memory for {chunk.rows} image(s) of {target.name!r} at once: {reason}")
         # Of several threads that run out of memory at once, the last one may have tried the largest chunk.
         self._cuts[target.key] = min(halved(chunk.rows), self._cuts.get(target.key, chunk.rows))
-        logger.warning(
+        log.warning(
             "out of memory with %d images of %s at a time; continuing with %d",
             chunk.rows,
             target.name,

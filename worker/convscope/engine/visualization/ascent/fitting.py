@@ -11,7 +11,7 @@ from convscope.engine.visualization.target import Target
 
 __all__ = ["Fit", "Fitting", "fit"]
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Memory of upper bounds, which are computed at the same time, in images.
 OVERHEAD_IMAGES: Final = 1
@@ -95,7 +95,7 @@ class Fitting:
         return f"{what} {need} of memory{where}, and the worker may take {in_units(self._limit)} (CONVSCOPE_MEMORY)"
 
     def _warn(self, target: Target, wanted: Fit, fitting: Fit, image_bytes: int) -> None:
-        logger.warning(
+        log.warning(
             "%d x %d images of %s would take %s of memory, more than the %s of this worker; continuing with %d x %d",
             wanted.concurrency,
             wanted.rows,

@@ -1,5 +1,7 @@
 """Checks that a model has what an objective needs."""
 
+from collections.abc import Iterable
+
 from convscope.engine.errors import ComputationError
 from convscope.engine.models.graph import Graph, Step
 from convscope.engine.models.layers import has_features
@@ -13,7 +15,7 @@ from convscope.engine.visualization.objective.objectives import (
     Term,
 )
 
-__all__ = ["check_objective", "feature_step"]
+__all__ = ["check_objective", "feature_step", "without_features"]
 
 
 def feature_step(graph: Graph, layer: str) -> Step:
@@ -24,10 +26,13 @@ def feature_step(graph: Graph, layer: str) -> Step:
     """
     having = {step.name: step for step in graph.steps if has_features(step.layer)}
     if layer not in having:
-        raise ComputationError(
-            f"the model has no layer {layer!r} with features; those that have are {', '.join(having)}"
-        )
+        raise without_features(layer, having)
     return having[layer]
+
+
+def without_features(layer: str, having: Iterable[str]) -> ComputationError:
+    """Return the error that a layer has no features, or does not exist; it names those that have."""
+    return ComputationError(f"the model has no layer {layer!r} with features; those that have are {', '.join(having)}")
 
 
 def check_objective(graph: Graph, objective: Objective) -> None:

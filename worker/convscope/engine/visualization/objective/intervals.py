@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from convscope.engine.models.graph import Graph, Step
+from convscope.engine.models.graph import IMAGE, Graph, Step
 from convscope.engine.models.layers import activation_of, biased, kernel_of, linear
 
 __all__ = ["Interval", "interval_of"]
@@ -72,7 +72,7 @@ def interval_of(graph: Graph, value: int) -> Interval | None:
         which maxima may hide.
     """
     shape = [1, *graph.image_shape]
-    bounds = {0: Interval(tf.zeros(shape), tf.ones(shape))}
+    bounds = {IMAGE: Interval(tf.zeros(shape), tf.ones(shape))}
     steps = graph.towards([value])
     last_read = {read: number for number, step in enumerate(steps) for read in step.reads}
     for number, step in enumerate(steps):
