@@ -36,6 +36,24 @@ def test_an_early_interrupt_is_quiet(tmp_path: Path, module: str) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
 
 
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [
+        ("up", "convscope.service.up"),
+        ("up", "convscope.store.blobs"),
+        ("serve", "convscope.service.server"),
+        ("worker", "convscope.worker.settings"),
+        ("worker", "sklearn.metrics"),  # seconds of imports begin with it
+        ("admin", "convscope.store.blobs"),
+    ],
+)
+def test_an_early_interrupt_of_a_server_is_quiet(tmp_path: Path, command: str, module: str) -> None:
+    """While it imports its modules, and after its start."""
+    arguments = {"up": ["--home", str(tmp_path)], "admin": ["status"]}.get(command, [])
+    result = interrupted(tmp_path, module, PROGRAM, command, *arguments)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
 def test_programs_that_use_the_client_are_left_alone(tmp_path: Path) -> None:
     result = interrupted(tmp_path, "grpc", sys.executable, "-c", "import convscope.client")
     assert result.returncode == -signal.SIGINT

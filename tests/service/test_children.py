@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -46,6 +47,25 @@ async def test_it_is_started_again_with_other_arguments(tmp_path: Path) -> None:
             while process.line.split()[1] == "first":  # noqa: ASYNC110 - it does not tell of its start
                 await asyncio.sleep(0.01)
         assert process.line.split()[0] != first
+        keeping.cancel()
+
+
+async def test_it_is_started_again_although_the_system_refused_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with module(tmp_path) as process, asyncio.timeout(30):
+        await process.start()
+        with monkeypatch.context() as broken:
+            broken.setattr(sys, "executable", str(tmp_path / "missing"))
+            process.run_next(["some_module", "second"])
+        keeping = asyncio.create_task(process.keep())
+        os.kill(int(process.line.split()[0]), signal.SIGKILL)
+        while not any(record.levelname == "WARNING" for record in caplog.records):
+            assert not keeping.done()
+            await asyncio.sleep(0.01)
+        process.run_next(["some_module", "second"])
+        while process.line.split()[1] == "first":  # noqa: ASYNC110 - it does not tell of its start
+            await asyncio.sleep(0.01)
         keeping.cancel()
 
 

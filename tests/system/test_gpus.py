@@ -105,6 +105,22 @@ def test_a_gpus_worker_that_dies_is_started_again(tmp_path: Path, instead_of_wor
 
 
 @MANY_THREADS
+def test_a_gpus_worker_is_started_again_although_the_system_refused_once(
+    tmp_path: Path, instead_of_workers: Instead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals: list[object] = []
+
+    def repair(_: str, error: OSError) -> None:
+        refusals.append(type(error))
+        (tmp_path / "python").chmod(0o755)
+
+    monkeypatch.setattr(gpu_workers.log, "warning", repair)
+    line = f"[ $CUDA_VISIBLE_DEVICES = 1 ] && mkdir {tmp_path}/1 && chmod a-x {tmp_path}/python && exit 9; exit 0"
+    assert [line[:5] for line in instead_of_workers(line)] == ["gpu 0", "gpu 1", "gpu 1", "0"]
+    assert refusals == [PermissionError]
+
+
+@MANY_THREADS
 def test_a_gpus_worker_that_refuses_is_not(instead_of_workers: Instead) -> None:
     assert [line[:5] for line in instead_of_workers("exit 2")] == ["gpu 0", "gpu 1", "2"]
 

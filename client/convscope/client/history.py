@@ -11,6 +11,18 @@ from convscope.v1 import train_pb2
 __all__ = ["History"]
 
 
+# The figures of a report.
+_ROW = np.dtype(
+    [
+        ("step", np.int64),
+        ("loss", np.float64),
+        ("batch_accuracy", np.float64),
+        ("steps_per_second", np.float64),
+        ("validation_accuracy", np.float64),
+    ]
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class History:
     """The training curve: n reports, in the order of their steps.
@@ -35,14 +47,9 @@ class History:
     @classmethod
     def from_wire(cls, reports: Iterable[train_pb2.TrainProgress]) -> "History":
         """Return the history of a sequence of reports."""
-        reports = list(reports)
-        return cls(
-            step=np.array([report.step for report in reports], np.int64),
-            loss=np.array([report.loss for report in reports], np.float64),
-            batch_accuracy=np.array([report.batch_accuracy for report in reports], np.float64),
-            steps_per_second=np.array([_speed(report) for report in reports], np.float64),
-            validation_accuracy=np.array([_validation(report) for report in reports], np.float64),
-        )
+        # One report at a time: Python's garbage collector would halt all threads over the thousands that a list holds.
+        rows = np.fromiter(((r.step, r.loss, r.batch_accuracy, _speed(r), _validation(r)) for r in reports), _ROW)
+        return cls(**{name: rows[name].copy() for name in _ROW.names or ()})
 
 
 def _speed(report: train_pb2.TrainProgress) -> float:

@@ -11,7 +11,7 @@ from convscope.client.examples import Example
 from convscope.client.files import File
 from convscope.client.history import History
 from convscope.client.images import Image
-from convscope.client.runtime import compute
+from convscope.client.runtime import compute, in_pieces
 from convscope.v1 import evaluations_pb2, files_pb2, image_format_pb2, models_pb2
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import grpc
 
     from convscope.client.connection import Connection
-    from convscope.v1 import images_pb2
+    from convscope.v1 import images_pb2, train_pb2
 
 __all__ = ["listed", "listed_examples", "listed_files", "listed_images", "model_history"]
 
@@ -58,7 +58,7 @@ def listed(
         items: Returns the items of a page.
     """
     for page in _pages(connection, method, request):
-        yield from compute(list, items(page))
+        yield from compute(list, in_pieces(items(page)))
 
 
 def listed_examples(connection: Connection, job: str, image_format: str = "float32") -> Iterator[Example]:
@@ -91,7 +91,13 @@ def model_history(connection: Connection, model: str) -> History:
     """Ask the server for the training curve of the model of this name, all of its pages."""
     request = models_pb2.ListTrainReportsRequest(parent=model, page_size=_REPORTS)
     pages = list(_pages(connection, connection.models.ListTrainReports, request))
-    return compute(History.from_wire, (report for page in pages for report in page.reports))
+    return compute(History.from_wire, in_pieces(_reports(pages)))
+
+
+def _reports(pages: list[models_pb2.ListTrainReportsResponse]) -> Iterator[train_pb2.TrainProgress]:
+    """Yield the reports of all pages, each of which is freed on the way: to free it later would take milliseconds."""
+    while pages:
+        yield from pages.pop(0).reports
 
 
 def _pages(connection: Connection, method: grpc.UnaryUnaryMultiCallable[_R, _P], request: _R) -> Iterator[_P]:

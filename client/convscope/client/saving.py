@@ -9,19 +9,26 @@ from typing import IO
 
 from convscope.client.errors import ConvscopeError
 
-__all__ = ["atomic_write", "errors_naming", "umask"]
+__all__ = ["atomic_write", "errors_naming", "is_stdout", "umask"]
+
+# Descriptor of the standard output.
+_STDOUT = 1
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Yield a file to write, which replaces ``path`` only when the block has ended well.
 
-    A device or a pipe is written directly: it must not be replaced.
+    A device, a pipe and the standard output are written directly: they must not be replaced.
 
     Raises:
         OSError: It cannot be written, or the disk is full.
     """
     with errors_naming(path):
+        if is_stdout(path):
+            with os.fdopen(os.dup(_STDOUT), "wb") as file:  # where it stands: what is there already stays
+                yield file
+            return
         if path.exists() and not path.is_file():
             with path.open("wb") as file:
                 yield file
@@ -37,6 +44,14 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             Path(temporary).replace(target)
         finally:
             Path(temporary).unlink(missing_ok=True)
+
+
+def is_stdout(path: Path) -> bool:
+    """Return whether a path is what the standard output goes to, as ``/dev/stdout`` is."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(_STDOUT))
+    except OSError:  # there is no such file, or no standard output
+        return False
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from convscope.service.announcing import ANNOUNCED
 from convscope.service.listening import Listener
 from convscope.service.server import ListenError, serve
 from convscope.service.settings import DEFAULT_LISTEN, ServiceSettings
-from convscope.store import BlobError, LayoutError, PolicyError, StoreSettings
+from convscope.store import BlobError, LayoutError, PolicyError, StoreSettings, end_on_interrupt
 
 __all__ = ["main"]
 
@@ -47,4 +47,5 @@ def _announce(listener: Listener) -> None:
 
 
 if __name__ == "__main__":
+    end_on_interrupt()
     sys.exit(main())

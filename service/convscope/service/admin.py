@@ -21,6 +21,7 @@ from convscope.store import (
     StoreSettings,
     Sweeper,
     connect_promptly,
+    end_on_interrupt,
     survey_deployment,
 )
 
@@ -180,4 +181,5 @@ def _refuse(error: object, *, code: int = 1) -> int:
 
 
 if __name__ == "__main__":
+    end_on_interrupt()
     sys.exit(main())

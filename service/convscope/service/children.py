@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,8 @@ from typing import IO
 from convscope.store import Child
 
 __all__ = ["ChildError", "ModuleProcess"]
+
+log = logging.getLogger(__name__)
 
 # How long a child may take to be ready, in seconds: a worker imports TensorFlow first, slowly on a busy machine.
 READY_TIMEOUT_S = 180.0
@@ -65,6 +68,7 @@ class ModuleProcess:
 
         Raises:
             ChildError: if it ends or stays silent instead.
+            OSError: if it cannot be run, as for lack of memory.
         """
         self._close()
         self._child.start(stdout=subprocess.PIPE)
@@ -82,14 +86,21 @@ class ModuleProcess:
             await asyncio.sleep(PERIOD_S)
             if self._child.has_died():
                 await asyncio.sleep(RESTART_PAUSE_S)
-                with contextlib.suppress(ChildError):  # its own messages say why; try again
-                    await self.start()
+                await self._try_to_start()
 
     async def stop(self) -> None:
         """Tell it to stop, wait for its end, and kill it if it takes too long."""
         self._child.terminate()
         await asyncio.to_thread(self._child.stop)
         self._close()
+
+    async def _try_to_start(self) -> None:
+        """Start it, and only log it if this machine cannot just now: it stays dead, and is started again."""
+        with contextlib.suppress(ChildError):  # its own messages say why
+            try:
+                await self.start()
+            except OSError as error:
+                log.warning("%s cannot be started: %s", self._title, error)
 
     async def _first_line(self) -> bytes:
         reader = asyncio.StreamReader()

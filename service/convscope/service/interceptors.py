@@ -1,5 +1,6 @@
 """What happens to every call: token and contract version are checked, errors become statuses."""
 
+import asyncio
 import contextlib
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +16,7 @@ from convscope.service.receiving import Reception
 from convscope.service.requests import check_request
 from convscope.v1.version import CONTRACT_KEY, MAJOR, VERSION
 
-__all__ = ["ContractInterceptor", "ErrorInterceptor", "TokenInterceptor"]
+__all__ = ["ContractInterceptor", "ErrorInterceptor", "StopInterceptor", "TokenInterceptor"]
 
 # In quotes: grpcio's classes are generic only for type checkers.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
@@ -33,6 +34,9 @@ SERVER = "/convscope.v1.Server/"
 # may wait. A health check has a few bytes, which arrive with its headers.
 CALL_RECEPTION = partial(Reception, places=8, patience_s=5.0, queue=10_000)
 HEALTH_RECEPTION = partial(Reception, places=2, patience_s=0.1, queue=200)
+
+# How long no call must have come before the server stops, in seconds, and how long it waits for that at most.
+QUIET_S, DRAIN_S = 0.05, 0.5
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
@@ -58,6 +62,35 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(guard.stream(stream), *codec)
         return grpc.stream_unary_rpc_method_handler(guard.unary(unary), *codec)
+
+
+class StopInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses calls with UNAVAILABLE once the server is about to stop, but not health checks.
+
+    gRPC itself ends those that it has not yet handed over when it stops as CANCELLED, as if the caller had done so.
+    """
+
+    def __init__(self) -> None:
+        self._is_stopping = False
+        self._refused = asyncio.Event()
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        """Refuse a call if the server is about to stop."""
+        if not self._is_stopping or (handler_call_details.method or "").startswith(HEALTH):
+            return await continuation(handler_call_details)
+        self._refused.set()
+        return _refuse(grpc.StatusCode.UNAVAILABLE, "the service is shutting down; try again")
+
+    async def drain(self) -> None:
+        """Refuse calls from now on, until none has come for a while."""
+        self._is_stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while True:
+                    self._refused.clear()
+                    await asyncio.wait_for(self._refused.wait(), QUIET_S)
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):

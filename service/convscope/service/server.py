@@ -18,7 +18,7 @@ from convscope.service.files import FilesService
 from convscope.service.health_service import HealthServicer
 from convscope.service.hub import NotifyHub
 from convscope.service.images import ImagesService
-from convscope.service.interceptors import ContractInterceptor, ErrorInterceptor, TokenInterceptor
+from convscope.service.interceptors import ContractInterceptor, ErrorInterceptor, StopInterceptor, TokenInterceptor
 from convscope.service.jobs import JobsService
 from convscope.service.listening import Listener, ListenError, listen
 from convscope.service.liveness import SERVICES, Liveness
@@ -106,7 +106,8 @@ async def serve(
         LayoutError: if Redis answers and has records of another version.
     """
     async with _background(service, store) as (backend, hub, health):
-        server = _build(service, backend, hub, health)
+        stopping = StopInterceptor()
+        server = _build(service, backend, hub, health, stopping)
         listener = _listen(server, service)
         await server.start()
         log.info("listening on %s", listener.listen)
@@ -115,6 +116,7 @@ async def serve(
         log.info("stopping")
         health.shut_down()
         hub.fail_all(ShuttingDownError("the service is shutting down; watch again"))
+        await stopping.drain()
         await server.stop(GRACE_S)
 
 
@@ -146,9 +148,12 @@ async def _background(
         backend.close()
 
 
-def _build(service: ServiceSettings, backend: Backend, hub: NotifyHub, health: HealthServicer) -> grpc.aio.Server:
+def _build(
+    service: ServiceSettings, backend: Backend, hub: NotifyHub, health: HealthServicer, stopping: StopInterceptor
+) -> grpc.aio.Server:
     tokens = [TokenInterceptor(service.token)] if service.token else []
-    server = grpc.aio.server(interceptors=[*tokens, ContractInterceptor(), ErrorInterceptor()], options=OPTIONS)
+    interceptors = [stopping, *tokens, ContractInterceptor(), ErrorInterceptor()]
+    server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
     server_pb2_grpc.add_ServerServicer_to_server(ServerService(max_cost_s=service.max_cost), server)
     jobs_pb2_grpc.add_JobsServicer_to_server(JobsService(backend, hub), server)
     models_pb2_grpc.add_ModelsServicer_to_server(ModelsService(backend), server)

@@ -27,6 +27,7 @@ from convscope.store import (
     check_policy,
     connect_promptly,
     die_with_parent,
+    end_on_interrupt,
     positive,
 )
 
@@ -171,4 +172,5 @@ async def _unless_stopped(work: "asyncio.Future[Any]", stop: asyncio.Event) -> N
 
 
 if __name__ == "__main__":
+    end_on_interrupt()
     sys.exit(main())

@@ -28,6 +28,7 @@ from convscope.store.errors import (
     TooNewError,
 )
 from convscope.store.failpoints import failpoint
+from convscope.store.interrupts import end_on_interrupt
 from convscope.store.jobs.attachments import EXAMPLES_BYTES, Attachments, ExamplesBlob, StoredFile
 from convscope.store.jobs.attempts import Attempt, Checkpoint
 from convscope.store.jobs.candidates import Candidate, read_candidates
@@ -133,6 +134,7 @@ __all__ = [
     "connect_promptly",
     "describe_ticket",
     "die_with_parent",
+    "end_on_interrupt",
     "failpoint",
     "file_name",
     "hydrate",

@@ -24,6 +24,7 @@ from convscope.store import (
     check_policy,
     connect_patiently,
     connect_promptly,
+    end_on_interrupt,
     new_id,
     positive,
 )
@@ -161,4 +162,5 @@ def _refuse(error: Exception) -> int:
 
 
 if __name__ == "__main__":
+    end_on_interrupt()
     sys.exit(main())

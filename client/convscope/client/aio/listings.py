@@ -4,7 +4,7 @@ from __future__ import annotations  # gRPC's callables are generic in its stubs 
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from convscope.client.aio.runtime import compute
+from convscope.client.aio.runtime import compute, in_pieces
 from convscope.client.enums import ImageFormat, to_wire
 from convscope.client.examples import Example
 from convscope.client.files import File
@@ -13,12 +13,12 @@ from convscope.client.images import Image
 from convscope.v1 import evaluations_pb2, files_pb2, image_format_pb2, models_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from grpc import aio
 
     from convscope.client.aio.connection import AsyncConnection
-    from convscope.v1 import images_pb2
+    from convscope.v1 import images_pb2, train_pb2
 
 __all__ = ["listed", "listed_examples", "listed_files", "listed_images", "model_history"]
 
@@ -56,7 +56,7 @@ async def listed(
         items: Returns the items of a page.
     """
     async for page in _pages(connection, method, request):
-        for item in await compute(list, items(page)):
+        for item in await compute(list, in_pieces(items(page))):
             yield item
 
 
@@ -90,7 +90,13 @@ async def model_history(connection: AsyncConnection, model: str) -> History:
     """Ask the server for the training curve of the model of this name, all of its pages."""
     request = models_pb2.ListTrainReportsRequest(parent=model, page_size=_REPORTS)
     pages = [page async for page in _pages(connection, connection.models.ListTrainReports, request)]
-    return await compute(History.from_wire, (report for page in pages for report in page.reports))
+    return await compute(History.from_wire, in_pieces(_reports(pages)))
+
+
+def _reports(pages: list[models_pb2.ListTrainReportsResponse]) -> Iterator[train_pb2.TrainProgress]:
+    """Yield the reports of all pages, each of which is freed on the way: to free it later would take milliseconds."""
+    while pages:
+        yield from pages.pop(0).reports
 
 
 async def _pages(

@@ -1,14 +1,15 @@
 """Waiting and blocking work, for the client that asyncio programs use: it is done in threads."""
 
 import asyncio
+import time
 from asyncio import sleep
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-__all__ = ["blocking_context", "compute", "run_blocking", "sleep"]
+__all__ = ["blocking_context", "compute", "in_pieces", "run_blocking", "sleep"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,6 +18,9 @@ T = TypeVar("T")
 # for the lock behind each of them.
 _computing = ThreadPoolExecutor(1, "convscope-compute")
 
+# Items of a computation between two pauses, and seconds of a pause.
+_PIECE, _PAUSE = 200, 50e-6
+
 # Threads for files, which wait for disks and pipes.
 _working = ThreadPoolExecutor(thread_name_prefix="convscope-files")
 
@@ -24,6 +28,17 @@ _working = ThreadPoolExecutor(thread_name_prefix="convscope-files")
 async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that computes for long, in a thread."""
     return await asyncio.get_running_loop().run_in_executor(_computing, partial(function, *args, **kwargs))
+
+
+def in_pieces(items: Iterable[T]) -> Iterator[T]:
+    """Yield items to a computation that pauses now and then.
+
+    Without pauses, the event loop waits 5 ms for the interpreter's lock whenever it has let go of it.
+    """
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % _PIECE == 0:
+            time.sleep(_PAUSE)
 
 
 async def run_blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -8,7 +8,17 @@ import typer
 
 from convscope.client.cli.help import Command, Group
 from convscope.client.cli.layers import features_text
-from convscope.client.cli.options import Address, Json, Limit, OldestFirst, labels_of, name_of, one_of, settings_of
+from convscope.client.cli.options import (
+    Address,
+    Json,
+    Limit,
+    OldestFirst,
+    file_to_write,
+    labels_of,
+    name_of,
+    one_of,
+    settings_of,
+)
 from convscope.client.cli.output import console, details, print_deleted, print_json, table, when
 from convscope.client.cli.waiting import leave
 from convscope.client.enums import JobKind, JobState
@@ -18,6 +28,7 @@ from convscope.client.examples import Example
 from convscope.client.job_info import JobInfo
 from convscope.client.jobs import Job
 from convscope.client.progress import describe
+from convscope.client.saving import is_stdout
 
 __all__ = ["app"]
 
@@ -136,9 +147,7 @@ def download(
     *,
     name: Name,
     file: Annotated[str, typer.Argument(metavar="NAME", help="Name of the file, as `files` lists it.")],
-    path: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="File to write. [dim]Default: of this name, here.[/]")
-    ] = None,
+    path: Annotated[Path | None, file_to_write("of this name, here")] = None,
     address: Address = None,
     json: Json = False,
 ) -> None:
@@ -147,6 +156,8 @@ def download(
     with settings.client() as client:
         job = client.job(name)
         saved = job.save_file(file, path)
+    if is_stdout(saved):
+        return
     if settings.json:
         print_json({"job": job.name, "file": saved})
     else:

@@ -1,6 +1,7 @@
 """``convscope up``, ``serve``, ``worker`` and ``admin``: run the modules that do it, with all their arguments."""
 
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -68,6 +69,8 @@ def _handover(name: str, program: _Program):  # type: ignore[no-untyped-def]
     def command(ctx: typer.Context) -> None:
         require(name)
         sys.stdout.flush()
+        # While Python starts and imports the module, Ctrl-C would print a traceback: the module lets it through.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         os.execv(sys.executable, [sys.executable, "-m", program.module, *ctx.args])  # noqa: S606  this very Python
 
     return command

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from convscope.client.cli.help import Command, Group
-from convscope.client.cli.options import Address, Json, Limit, OldestFirst, name_of, one_of, settings_of
+from convscope.client.cli.options import Address, Json, Limit, OldestFirst, file_to_write, name_of, one_of, settings_of
 from convscope.client.cli.output import console, plain, print_deleted, print_json, table, when
 from convscope.client.client import Client
 from convscope.client.enums import ModelState
@@ -16,6 +16,7 @@ from convscope.client.errors import DataLoss
 from convscope.client.history import History
 from convscope.client.naming import model_name
 from convscope.client.resources import Model
+from convscope.client.saving import is_stdout
 
 __all__ = ["app"]
 
@@ -69,9 +70,7 @@ def export(
     ctx: typer.Context,
     *,
     name: Name,
-    path: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="File to write. [dim]Default: ID.keras here.[/]")
-    ] = None,
+    path: Annotated[Path | None, file_to_write("ID.keras here")] = None,
     address: Address = None,
     json: Json = False,
 ) -> None:
@@ -80,6 +79,8 @@ def export(
     with settings.client() as client:
         model = model_name("model", name)
         file = client.export_model(model, path or Path(f"{model.removeprefix('models/')}.keras"))
+    if is_stdout(file):
+        return
     if settings.json:
         data = file.read_bytes()
         print_json({"model": model, "file": file, "sha256": sha256(data).hexdigest(), "size_bytes": len(data)})

@@ -27,11 +27,14 @@ __all__ = [
     "Seed",
     "Settings",
     "Timeout",
+    "file_to_write",
     "labels_of",
     "name_of",
     "one_of",
     "settings_of",
 ]
+
+_STDOUT = Path("/dev/stdout")
 
 Address = Annotated[
     str | None,
@@ -92,6 +95,15 @@ Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder fo
 def name_of(resource: str) -> Any:
     """Return the argument that names a job, model or dataset."""
     return typer.Argument(metavar=resource.upper(), help=f"Name of the {resource}, {resource}s/ID or ID.")
+
+
+def file_to_write(default: str) -> Any:
+    """Return the argument that names a file to save something in; ``-`` is the standard output."""
+    return typer.Argument(
+        metavar="FILE",
+        callback=lambda path: _STDOUT if path == Path("-") else path,
+        help=f"File to write; - is the standard output. [dim]Default: {default}.[/]",
+    )
 
 
 def labels_of(given: list[str] | None) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """One worker process for each GPU, restarted when one dies and stopped together."""
 
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from convscope.store import Child
 from convscope.worker.settings import DEVICE_VARIABLE
 
 __all__ = ["run_gpu_workers"]
+
+log = logging.getLogger(__name__)
 
 # How often the workers are checked, in seconds; a worker that died is restarted within that time.
 PERIOD_S = 1.0
@@ -47,10 +50,18 @@ def run_gpu_workers(gpus: Sequence[int], arguments: Sequence[str]) -> int:
     while not stop.wait(PERIOD_S) and not all(worker.exit_code in {0, REFUSED} for worker in workers):
         for worker in workers:
             if worker.has_died():
-                worker.start()
+                _try_to_start(worker)
     for worker in workers:
         worker.terminate()
     return max(0, *(worker.stop() or 0 for worker in workers))  # below 0: it was stopped before it listened
+
+
+def _try_to_start(worker: Child) -> None:
+    """Start a worker, and only log it if this machine cannot just now: it stays dead, and is started again."""
+    try:
+        worker.start()
+    except OSError as error:
+        log.warning("a worker cannot be started: %s", error)
 
 
 def gpu_environment(gpu: int) -> dict[str, str]:

@@ -1,0 +1,58 @@
+"""Files that commands save in the standard output: what comes out is the file and nothing else."""
+
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from convscope.v1 import files_pb2, models_pb2
+from support.fake_service import FakeService
+
+PROGRAM = str(Path(sys.executable).with_name("convscope"))
+DATA = bytes(range(256)) * 100
+COMMANDS = [["jobs", "download", "j", "a"], ["models", "export", "m"]]
+
+
+@pytest.fixture(autouse=True)
+def served(fake: FakeService) -> None:
+    """A job's file and a model's, of the same bytes."""
+    file, model = files_pb2.File(name="jobs/j/files/a"), models_pb2.Model(name="models/m")
+    file.digest.sha256 = model.digest.sha256 = sha256(DATA).hexdigest()
+    fake.handlers["ListFiles"] = lambda *_: files_pb2.ListFilesResponse(files=[file])
+    fake.handlers["ReadFile"] = lambda *_: iter([files_pb2.ReadFileResponse(data=DATA)])
+    fake.handlers["GetModel"] = lambda *_: model
+    fake.handlers["ExportModel"] = lambda *_: iter([models_pb2.ExportModelResponse(data=DATA)])
+
+
+def save(fake: FakeService, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE) -> bytes:
+    command = [PROGRAM, "--address", fake.address, *arguments]
+    done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, timeout=60, check=True)
+    assert done.stderr == b""
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("target", ["-", "/dev/stdout", "/dev/fd/1"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_pipe_gets_the_file_alone(fake: FakeService, command: list[str], target: str, options: list[str]) -> None:
+    assert save(fake, *command, target, *options) == DATA
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_in_a_file_already_stays(fake: FakeService, command: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "all"
+    path.write_bytes(b"before")
+    with path.open("ab") as file:
+        save(fake, *command, "-", stdout=file)
+        file.write(b"after")
+    assert path.read_bytes() == b"before" + DATA + b"after"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_name_of_another_file_is_printed(fake: FakeService, command: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert save(fake, *command, str(path)) == f"{path}\n".encode()
+    assert path.read_bytes() == DATA
