@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,23 @@ def test_caches_are_emptied_first(run: Callable[..., int], monkeypatch: pytest.M
     monkeypatch.setattr(Caches, "clear", counted)
     assert run(memory=2 * GIB) == 4
     assert len(emptied) == 1
+
+
+@dataclass
+class Kept:
+    """What takes memory in a cache."""
+
+    size_bytes: int
+
+
+def test_what_was_used_least_recently_goes_first(run: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+    caches = Caches()
+    for name in "abc":
+        caches.get(name, lambda: Kept(GIB))
+    monkeypatch.setattr(process, "Caches", lambda: caches)
+    monkeypatch.setattr(process, "resident_memory", lambda: 2 * GIB + caches.size_bytes)
+    assert run(memory=4 * GIB) == 4
+    assert list(caches) == ["b", "c"]
+    caches.get("b", lambda: Kept(GIB))
+    run(memory=3 * GIB)
+    assert list(caches) == ["b"]

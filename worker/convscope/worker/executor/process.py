@@ -142,9 +142,12 @@ class Executor:
         """Return whether another process should take over: after many parts, or where memory is not released."""
         if self._parts >= self._most_parts:
             return True
-        if resident_memory() <= self._memory:
+        excess = resident_memory() - self._memory
+        if excess <= 0:
             return False
-        self._caches.clear()
+        self._caches.trim(self._caches.size_bytes - excess)
+        if resident_memory() > self._memory:  # sizes are estimates
+            self._caches.clear()
         return self._parts > 0 and resident_memory() > self._memory
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
