@@ -1,7 +1,9 @@
 """The scripts inside Redis: sent once, and again when it has forgotten them."""
 
+import pytest
 import redis
 
+from convscope.store import Claimant, Scripts, load_scripts
 from convscope.store.redis import lua
 from support.part_jobs import create, take
 
@@ -32,3 +34,10 @@ def test_a_script_brings_the_shared_functions_and_keys_that_it_uses_and_no_other
         assert used in text
     for unused in ("function append(", "function add_ref(", "  condemned = "):
         assert unused not in text
+
+
+def test_scripts_that_were_loaded_are_not_read_again(connection: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_scripts()
+    monkeypatch.setattr(lua, "source", lambda *_: pytest.fail("a file is read"))
+    assert Scripts(connection).claim(Claimant(worker="w"), nonce="n", lease_ms=1000, slack_s=0) is None
+    Scripts(connection).run("leave", "w", "cpu")

@@ -50,7 +50,7 @@ from convscope.store.redis.connection import await_redis, connect_patiently, con
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.layout import check_layout
 from convscope.store.redis.policy import check_policy
-from convscope.store.redis.scripts import Claimant, Image, ResultWanted, Scripts
+from convscope.store.redis.scripts import Claimant, Image, ResultWanted, Scripts, load_scripts
 from convscope.store.redis.writability import WritesRefusedError, check_writes
 from convscope.store.settings import StoreSettings
 from convscope.store.timeouts import BlobTimeouts
@@ -140,6 +140,7 @@ __all__ = [
     "hydrate",
     "key",
     "layer_shapes",
+    "load_scripts",
     "make_ticket",
     "mark_holder_lost",
     "new_id",

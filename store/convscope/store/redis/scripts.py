@@ -28,6 +28,7 @@ __all__ = [
     "Value",
     "Write",
     "Written",
+    "load_scripts",
 ]
 
 Value = str | bytes | int | float
@@ -396,6 +397,12 @@ class Scripts:
         """Delete a record; return the script's reply: a word, and the state that forbids it if that is ``state``."""
         status, *state = (value.decode() for value in self.run(script, *arguments))
         return status, "".join(state)
+
+
+def load_scripts() -> None:
+    """Read all scripts: processes that are forked afterwards need not, which takes milliseconds for each."""
+    for name in lua.names():
+        _script(name)
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Preparation of a worker's supervisor: imports, and the datasets that its executors share."""
+"""Preparation of a worker's supervisor: imports, scripts and datasets that its executors share."""
 
 import gc
 import logging
@@ -7,6 +7,7 @@ import sklearn.metrics  # noqa: F401 - imported for the executors
 import tensorflow as tf  # noqa: F401 - imported for the executors; runs nothing and touches no device
 
 from convscope.engine import DatasetError, load_dataset
+from convscope.store import load_scripts
 from convscope.worker.executor import process  # noqa: F401 - imported for the executors
 
 __all__ = ["warm"]
@@ -15,7 +16,11 @@ log = logging.getLogger(__name__)
 
 
 def warm() -> None:
-    """Read the datasets into memory that forked executors share; a fault is reported by the jobs that need them."""
+    """Read scripts and datasets into memory that forked executors share.
+
+    A fault of a dataset is only logged: the jobs that need it report it.
+    """
+    load_scripts()
     try:
         load_dataset("datasets/mnist")
     except DatasetError as error:

@@ -7,12 +7,22 @@ from typing import Final
 
 from convscope.store.redis.keys import lua_table
 
-__all__ = ["source"]
+__all__ = ["names", "source"]
 
 # A function in the files that scripts share, and its name.
 FUNCTION: Final = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
 
 COMMENT: Final = re.compile(r"^ *--.*\n", re.MULTILINE)
+
+
+# Files that scripts share.
+SHARED: Final = ("prelude", "job")
+
+
+def names() -> list[str]:
+    """Return the names of all scripts."""
+    stems = (file.name.removesuffix(".lua") for file in files(__name__).iterdir() if file.name.endswith(".lua"))
+    return sorted(set(stems) - set(SHARED))
 
 
 @cache
