@@ -43,9 +43,9 @@ WORKER_TTL_S = 16
 STOP_WITHOUT_REDIS_S = 6.0
 FINISH_WITHOUT_REDIS_S = 600.0
 
-# Reports, one a second, after which an executor is killed that neither holds a part nor waits for one: if Redis lost
-# its claim, no lease shows that it hangs. A new one initializes its devices first, which may take half as long.
-MOST_STRAY_REPORTS = 40
+# Reports, about one a second, after which an executor is killed that neither holds a part nor waits for one: if Redis
+# lost its claim, no lease shows that it hangs. A new one initializes its devices first, which may take half as long.
+MOST_STRAY_REPORTS = 35
 
 
 class Supervisor(Worker):  # type: ignore[misc]  # RQ's classes are untyped
