@@ -11,7 +11,9 @@ from convscope.store import JobStore
 from convscope.store.embedded import EmbeddedRedis
 from convscope.store.jobs.attempts import LEASE_MS
 from convscope.store.jobs.jobs import CANCEL_GRACE_MS
+from convscope.store.redis.keys import KEYS
 from convscope.v1.jobs_pb2 import JobState
+from convscope.worker.executor.lease import PERIOD_S
 from convscope.worker.supervisor.rq_worker import MOST_STRAY_REPORTS
 from support.worker_alone import WorkerAlone, eventually, worker_alone
 
@@ -24,6 +26,13 @@ def hang(worker: WorkerAlone) -> tuple[str, psutil.Process]:
     job = worker.create(1_000_000)
     worker.await_event(job, "attempt_started")
     return job.name, worker.executor
+
+
+def since_renewal_s(connection: redis.Redis) -> float:
+    """Return the seconds since the only lease was renewed."""
+    ((_, until_ms),) = connection.zrange(KEYS["leases"], 0, -1, withscores=True)
+    seconds, microseconds = connection.time()
+    return seconds + microseconds / 1e6 + LEASE_MS / 1000 - float(until_ms) / 1000
 
 
 @pytest.mark.slow
@@ -70,6 +79,7 @@ def test_one_that_hangs_when_redis_has_lost_its_claim_is_killed(
 ) -> None:
     with worker_alone(redis_server.url, tmp_path, CONVSCOPE_FAILPOINTS="executor.pulse=hang(gil)") as worker:
         _, executor = hang(worker)
+        eventually(lambda: since_renewal_s(connection) > 4 * PERIOD_S)  # now it hangs
         connection.flushdb()
         executor.wait(1.5 * MOST_STRAY_REPORTS + LATE_S)
         assert worker.finish(worker.create()).state == JobState.JOB_STATE_SUCCEEDED  # of no steps: it never asks
