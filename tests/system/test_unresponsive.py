@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -30,9 +31,10 @@ def hang(worker: WorkerAlone) -> tuple[str, psutil.Process]:
 
 def since_renewal_s(connection: redis.Redis) -> float:
     """Return the seconds since the only lease was renewed."""
-    ((_, until_ms),) = connection.zrange(KEYS["leases"], 0, -1, withscores=True)
+    leases: Any = connection.zrange(KEYS["leases"], 0, -1, withscores=True)
+    ((_, until_ms),) = leases
     seconds, microseconds = connection.time()
-    return seconds + microseconds / 1e6 + LEASE_MS / 1000 - float(until_ms) / 1000
+    return seconds + microseconds / 1e6 + LEASE_MS / 1000 - until_ms / 1000
 
 
 @pytest.mark.slow
