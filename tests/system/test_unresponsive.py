@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import psutil
 import pytest
@@ -31,8 +31,7 @@ def hang(worker: WorkerAlone) -> tuple[str, psutil.Process]:
 
 def since_renewal_s(connection: redis.Redis) -> float:
     """Return the seconds since the only lease was renewed."""
-    leases: Any = connection.zrange(KEYS["leases"], 0, -1, withscores=True)
-    ((_, until_ms),) = leases
+    ((_, until_ms),) = cast("list[tuple[bytes, float]]", connection.zrange(KEYS["leases"], 0, -1, withscores=True))
     seconds, microseconds = connection.time()
     return seconds + microseconds / 1e6 + LEASE_MS / 1000 - until_ms / 1000
 
