@@ -97,6 +97,7 @@ def test_the_whole_demo(place: Place) -> None:
     place.assert_clean()
 
 
+@pytest.mark.slow
 def test_the_demo_on_a_server_that_runs(stack: Stack, place: Place) -> None:
     process = place.start("--iterations", "20", "--address", stack.address, "--json")
     out, err = process.communicate(timeout=200)

@@ -109,6 +109,7 @@ def test_a_store_that_cannot_be_written_fails_the_job(pair: Stack, pair_api: Api
     assert pair_api.finish(pair_api.create(TrainSpec(iterations=1))).state == JobState.JOB_STATE_SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_worker_that_finishes_first(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     with service_alone(redis_server.url, tmp_path) as (address, _), connect(address) as api:
         with worker_alone(redis_server.url, tmp_path, "--finish") as worker:

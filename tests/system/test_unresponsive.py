@@ -49,6 +49,7 @@ def test_one_that_falls_silent_is_killed_and_its_job_computed_again(
         worker.process.terminate()
 
 
+@pytest.mark.slow
 def test_a_job_whose_executor_holds_the_interpreter_is_cancelled(
     redis_server: EmbeddedRedis, connection: redis.Redis, tmp_path: Path
 ) -> None:
