@@ -9,6 +9,7 @@ from statistics import median
 import psutil
 import redis
 
+from benchmarks.awake import awake_cores
 from benchmarks.figures import Family, Figure
 from benchmarks.rounds import Round
 from benchmarks.service_alone import service_alone
@@ -27,7 +28,7 @@ __all__ = ["FAMILY"]
 
 CLAIM = Figure(
     name="claim-cost",
-    what="a claim among 10,000 ready jobs of 1,000 owners: one call, median of 2,000",
+    what="a claim among 10,000 ready jobs of 1,000 owners, cores awake: one call, median of 2,000",
     target=200.0,
     unit="us",
     noise=0.3,
@@ -81,13 +82,16 @@ def claim_microseconds() -> float:
         for number in range(JOBS):
             spec = JobSpec(visualize=VisualizeSpec())
             jobs.create(spec, request_digest="d", parts=20, owner=f"owner{number % OWNERS}", part_cost_s=3.0)
-        seconds = []
-        for number in range(CLAIMS):
-            claimant = Claimant(worker=f"w{number % 16}")
-            started = time.perf_counter()
-            scripts.claim(claimant, nonce=f"n{number}", lease_ms=60_000, slack_s=10.0)
-            seconds.append(time.perf_counter() - started)
-        return median(seconds) * 1e6
+        with awake_cores():
+            return median(seconds_to_claim(scripts, number) for number in range(CLAIMS)) * 1e6
+
+
+def seconds_to_claim(scripts: Scripts, number: int) -> float:
+    """Return how long a claim of one of 16 workers takes."""
+    claimant = Claimant(worker=f"w{number % 16}")
+    started = time.perf_counter()
+    scripts.claim(claimant, nonce=f"n{number}", lease_ms=60_000, slack_s=10.0)
+    return time.perf_counter() - started
 
 
 def listing_seconds() -> list[float]:
