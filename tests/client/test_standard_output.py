@@ -1,7 +1,10 @@
 """Files that commands save in the standard output: what comes out is the file and nothing else."""
 
+import json
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -19,8 +22,10 @@ COMMANDS = [["jobs", "download", "j", "a"], ["models", "export", "m"]]
 @pytest.fixture(autouse=True)
 def served(fake: FakeService) -> None:
     """A job's file and a model's, of the same bytes."""
-    file, model = files_pb2.File(name="jobs/j/files/a"), models_pb2.Model(name="models/m")
-    file.digest.sha256 = model.digest.sha256 = sha256(DATA).hexdigest()
+    file = files_pb2.File(name="jobs/j/files/a")
+    model = models_pb2.Model(name="models/m", state=models_pb2.MODEL_STATE_READY)
+    for digest in (file.digest, model.digest):
+        digest.sha256, digest.size_bytes = sha256(DATA).hexdigest(), len(DATA)
     fake.handlers["ListFiles"] = lambda *_: files_pb2.ListFilesResponse(files=[file])
     fake.handlers["ReadFile"] = lambda *_: iter([files_pb2.ReadFileResponse(data=DATA)])
     fake.handlers["GetModel"] = lambda *_: model
@@ -55,3 +60,18 @@ def test_the_name_of_another_file_is_printed(fake: FakeService, command: list[st
     path = tmp_path / "file"
     assert save(fake, *command, str(path)) == f"{path}\n".encode()
     assert path.read_bytes() == DATA
+
+
+def test_a_named_pipe_is_written_once_and_not_read(fake: FakeService, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        received = pool.submit(pipe.read_bytes)
+        told = json.loads(save(fake, "models", "export", "m", str(pipe), "--json"))
+        assert received.result(10) == DATA
+    assert told == {
+        "model": "models/m",
+        "file": str(pipe),
+        "sha256": sha256(DATA).hexdigest(),
+        "size_bytes": len(DATA),
+    }

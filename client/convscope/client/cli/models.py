@@ -1,6 +1,5 @@
 """``convscope models``."""
 
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -78,12 +77,12 @@ def export(
     settings = settings_of(ctx, address, json=json)
     with settings.client() as client:
         model = model_name("model", name)
+        digest = client.model(model).digest if settings.json else None
         file = client.export_model(model, path or Path(f"{model.removeprefix('models/')}.keras"))
     if is_stdout(file):
         return
-    if settings.json:
-        data = file.read_bytes()
-        print_json({"model": model, "file": file, "sha256": sha256(data).hexdigest(), "size_bytes": len(data)})
+    if digest:
+        print_json({"model": model, "file": file, "sha256": digest.sha256, "size_bytes": digest.size_bytes})
     else:
         typer.echo(file)
 
