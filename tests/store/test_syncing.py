@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from threading import Event
 
 import pytest
 import redis
@@ -133,3 +134,21 @@ def test_folders_need_not_be_synced_where_that_cannot_be(
     synced[tmp_path / "x"] = synced[tmp_path] = refuse
     Objects(tmp_path.as_uri()).put("x/y", b"")
     assert tmp_path / "x/y" in synced
+
+
+def test_an_attempt_tells_whether_the_disk_has_its_blobs(
+    connection: redis.Redis, tmp_path: Path, synced: dict[Path, Callable[[], None]]
+) -> None:
+    attempt = claim(connection, BlobStore(tmp_path.as_uri()))
+    blob, slow = sha256(DATA).hexdigest(), Event()
+
+    def write_slowly() -> None:
+        slow.wait()
+
+    synced[tmp_path / "blobs" / blob[:2] / blob] = write_slowly
+    attempt.put(DATA)
+    assert not attempt.can_refer([blob], within_s=0.01)
+    slow.set()
+    assert attempt.can_refer([blob], within_s=60)
+    attempt.report(JobEvent(), blob)
+    assert attempt.can_refer([blob, "0" * 64], within_s=0)  # nothing is left to wait for

@@ -85,6 +85,10 @@ class BlobStore:
             with self._translated("write"):
                 self.objects.disk.wait(map(_path, digests))
 
+    def is_synced(self, digests: Collection[str], within_s: float) -> bool:
+        """Return whether ``sync`` would take no longer than ``within_s`` seconds, after at most as long."""
+        return self.objects.disk is None or self.objects.disk.is_done(map(_path, digests), within_s)
+
     def get(self, digest: str) -> bytes:
         """Return the bytes with a SHA-256.
 

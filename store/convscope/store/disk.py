@@ -5,6 +5,7 @@ import errno
 import os
 import re
 from collections.abc import Iterable
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +46,11 @@ class Disk:
         for entries in [self._begun.pop(path, []) for path in paths]:
             for entry in entries:
                 entry.result()
+
+    def is_done(self, paths: Iterable[str], within_s: float) -> bool:
+        """Return whether ``wait`` for files would take no longer than ``within_s`` seconds, after at most as long."""
+        entries = [entry for path in paths for entry in self._begun.get(path, [])]
+        return not futures.wait(entries, within_s).not_done
 
     def write_through(self, path: str) -> None:
         """Write a file through, with the folders that lead to it.

@@ -2,7 +2,7 @@
 
 import dataclasses
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeVar
 
 import redis
@@ -162,6 +162,13 @@ class Attempt:
         if self._pending is None:
             raise ValueError("the attempt was claimed without an artifact store")
         return self._pending.put(data)
+
+    def can_refer(self, blobs: Collection[str], within_s: float) -> bool:
+        """Return whether a report may refer to these blobs within ``within_s`` seconds, after at most as long.
+
+        Otherwise it would wait for the disk.
+        """
+        return self._pending is None or self._pending.is_synced(blobs, within_s)
 
     def report(self, event: JobEvent, blob: str = "", kept: int = 0) -> Written:
         """Append an event.

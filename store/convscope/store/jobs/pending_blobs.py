@@ -55,6 +55,10 @@ class PendingBlobs:
         """
         self._blobs.sync(digests)
 
+    def is_synced(self, digests: Collection[str], within_s: float) -> bool:
+        """Return whether ``sync`` would take no longer than ``within_s`` seconds, after at most as long."""
+        return self._blobs.is_synced(digests, within_s)
+
     def since(self, digests: list[str]) -> int:
         """Return the number of the newest batch when the first of these blobs was written."""
         return min((self._data[digest][0] for digest in digests if digest in self._data), default=self.batch)

@@ -10,6 +10,9 @@ __all__ = ["ImageBuffer"]
 # Images that are buffered at most.
 MOST = 64
 
+# How long a pulse waits for the disk, in seconds: longer than most disks take.
+DISK_S = 0.01
+
 
 class ImageBuffer:
     """Buffers images until the computation pauses, as it does between two chunks.
@@ -44,8 +47,12 @@ class ImageBuffer:
             self.flush()
 
     def pulse(self) -> None:
-        """Write the buffered images, then call ``AttemptContext.pulse``, which may stop the computation."""
-        self.flush()
+        """Write the buffered images, then call ``AttemptContext.pulse``, which may stop the computation.
+
+        If the disk is slow, they are written at a later pulse: the computation does not wait for it.
+        """
+        if self._context.attempt.can_refer([image.blob for image in self._images], DISK_S):
+            self.flush()
         self._context.pulse()
 
     def flush(self) -> None:
