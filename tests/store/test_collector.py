@@ -11,7 +11,7 @@ from convscope.store.errors import BlobDamagedError, BlobError, DeletionOffError
 from convscope.store.redis.keys import KEYS, key
 from convscope.store.redis.scripts import BlobsGone, listed
 from convscope.v1.jobs_pb2 import Failure, JobEvent
-from support.part_jobs import create, take_apart
+from support.part_jobs import create, take_apart, unreferenced
 
 DATA = b"a blob"
 
@@ -47,19 +47,8 @@ def condemn(connection: redis.Redis, *orphans: str) -> list[str]:
     return [digest.decode() for digest in condemned]
 
 
-def unreferenced(connection: redis.Redis, blobs: BlobStore, data: bytes = DATA) -> str:
-    """Return the digest of a blob that has lost its last reference."""
-    attempt = claim(connection, blobs)
-    digest = attempt.put(data)
-    attempt.report(JobEvent(), digest)
-    attempt.fail(Failure(message="x"))
-    JobStore(connection).delete(f"jobs/{attempt.job_id}")
-    assert take_apart(connection)
-    return digest
-
-
 def test_what_has_lost_its_references_long_enough_ago_goes(connection: redis.Redis, blobs: Slow) -> None:
-    digest = unreferenced(connection, blobs)
+    digest = unreferenced(connection, blobs, DATA)
     collector = Collector(connection, blobs)
     assert collector.collect(patience_ms=60_000) == 0
     assert blobs.get(digest) == DATA
@@ -70,7 +59,7 @@ def test_what_has_lost_its_references_long_enough_ago_goes(connection: redis.Red
 
 
 def test_what_is_referred_to_again_in_time_stays(connection: redis.Redis, blobs: Slow) -> None:
-    digest = unreferenced(connection, blobs)
+    digest = unreferenced(connection, blobs, DATA)
     writer = claim(connection, blobs)
     writer.report(JobEvent(), writer.put(DATA))
     assert Collector(connection, blobs).collect(patience_ms=0) == 0
@@ -81,7 +70,7 @@ def test_what_is_referred_to_again_in_time_stays(connection: redis.Redis, blobs:
 
 def test_a_condemned_blob_cannot_be_referred_to(connection: redis.Redis, blobs: Slow) -> None:
     writer = claim(connection, None)  # it would wait, were it to write it again
-    digest = unreferenced(connection, blobs)
+    digest = unreferenced(connection, blobs, DATA)
     assert condemn(connection) == [digest]
     with pytest.raises(BlobsGone) as gone:
         writer.report(JobEvent(), digest)
@@ -92,7 +81,7 @@ def test_a_condemned_blob_cannot_be_referred_to(connection: redis.Redis, blobs: 
 
 @pytest.mark.parametrize("how", ["report", "end"])
 def test_what_was_struck_off_since_is_written_again(connection: redis.Redis, blobs: Slow, how: str) -> None:
-    digest = unreferenced(connection, blobs)
+    digest = unreferenced(connection, blobs, DATA)
     writer = claim(connection, blobs)
     assert writer.put(DATA) == digest
     assert Collector(connection, blobs).collect(patience_ms=0) == 1
@@ -109,7 +98,7 @@ def test_what_is_written_amid_a_batch_that_the_writer_knows_is_written_again(
     connection: redis.Redis, blobs: Slow, when: str
 ) -> None:
     """It learns the batch's number once the blob is condemned, and the file is deleted after it has written it."""
-    digest = unreferenced(connection, blobs)
+    digest = unreferenced(connection, blobs, DATA)
     writer = claim(connection, blobs)
 
     def put() -> None:
@@ -124,7 +113,7 @@ def test_what_is_written_amid_a_batch_that_the_writer_knows_is_written_again(
 
 
 def test_a_batch_that_is_pardoned_may_have_been_deleted(connection: redis.Redis, blobs: Slow) -> None:
-    digest = unreferenced(connection, blobs)
+    digest = unreferenced(connection, blobs, DATA)
     writer = claim(connection, blobs)
     condemn(connection)
     writer.report(JobEvent())
@@ -136,7 +125,7 @@ def test_a_batch_that_is_pardoned_may_have_been_deleted(connection: redis.Redis,
 
 
 def test_what_is_forgotten_to_be_struck_off_is_written_again(connection: redis.Redis, blobs: Slow) -> None:
-    digest = unreferenced(connection, blobs)
+    digest = unreferenced(connection, blobs, DATA)
     early = claim(connection, blobs)
     early.put(DATA)
     collector = Collector(connection, blobs, remembered=1)
@@ -155,7 +144,7 @@ def test_leftovers_of_a_dead_collector_come_first(connection: redis.Redis, blobs
     def die() -> None:
         raise BlobError("killed")
 
-    first = unreferenced(connection, blobs)
+    first = unreferenced(connection, blobs, DATA)
     blobs.after = die
     with pytest.raises(BlobError):
         Collector(connection, blobs).collect(patience_ms=0)
@@ -170,7 +159,7 @@ def test_leftovers_of_a_dead_collector_come_first(connection: redis.Redis, blobs
 
 def test_nothing_is_deleted_that_another_collector_took_over(connection: redis.Redis, blobs: Slow) -> None:
     """It was so slow that another one has struck it off, and a job refers to it again."""
-    digest = unreferenced(connection, blobs)
+    digest = unreferenced(connection, blobs, DATA)
     writer = claim(connection, blobs)
     calls = 0
 
@@ -213,12 +202,12 @@ def test_a_collector_that_is_stopped_amid_a_deletion_deletes_nothing_more_once_i
 
 
 def test_a_collector_that_comes_late_strikes_off_nothing_of_another(connection: redis.Redis, blobs: Slow) -> None:
-    digest = unreferenced(connection, blobs)
+    digest = unreferenced(connection, blobs, DATA)
 
     def stop() -> None:
         blobs.after = lambda: None
         assert Collector(connection, blobs).collect(patience_ms=0) == 1
-        unreferenced(connection, blobs)
+        unreferenced(connection, blobs, DATA)
         assert condemn(connection) == [digest]
 
     blobs.after = stop

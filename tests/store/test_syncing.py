@@ -17,10 +17,10 @@ from convscope.store.errors import BlobError
 from convscope.store.objects import Objects
 from convscope.store.redis.keys import KEYS
 from convscope.v1.digest_pb2 import Digest
-from convscope.v1.jobs_pb2 import Failure, JobEvent, JobSpec
+from convscope.v1.jobs_pb2 import JobEvent, JobSpec
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
-from support.part_jobs import image, take_apart
+from support.part_jobs import image, unreferenced
 
 DATA = b"a blob"
 
@@ -86,18 +86,13 @@ def test_what_is_written_again_is_synced_again(
     connection: redis.Redis, tmp_path: Path, synced: dict[Path, Callable[[], None]]
 ) -> None:
     blobs = BlobStore(tmp_path.as_uri())
-    first = claim(connection, blobs)
-    blob = first.put(DATA)
-    first.report(JobEvent(), blob)
-    first.fail(Failure(message="x"))
-    JobStore(connection).delete(f"jobs/{first.job_id}")
-    assert take_apart(connection)
-    second = claim(connection, blobs)
-    second.put(DATA)
+    blob = unreferenced(connection, blobs, DATA)
+    writer = claim(connection, blobs)
+    writer.put(DATA)
     assert Collector(connection, blobs).collect(patience_ms=0) == 1
     counted: list[None] = []
     synced[tmp_path / "blobs" / blob[:2] / blob] = lambda: counted.append(None)
-    second.report(JobEvent(), blob)
+    writer.report(JobEvent(), blob)
     assert len(counted) == 1
     assert blobs.get(blob) == DATA
 

@@ -19,7 +19,7 @@ from convscope.store import (
 from convscope.store.redis.keys import KEYS
 from convscope.v1.device_pb2 import Device
 from convscope.v1.digest_pb2 import Digest
-from convscope.v1.jobs_pb2 import Job, JobEvent, JobSpec, JobState, Priority
+from convscope.v1.jobs_pb2 import Failure, Job, JobEvent, JobSpec, JobState, Priority
 from convscope.v1.models_pb2 import Model
 from convscope.v1.train_pb2 import TrainSpec
 from convscope.v1.visualize_pb2 import ImageReady, VisualizeSpec
@@ -36,6 +36,7 @@ __all__ = [
     "state",
     "take",
     "take_apart",
+    "unreferenced",
 ]
 
 
@@ -124,3 +125,14 @@ def take_apart(connection: redis.Redis) -> int:
 
 def state(connection: redis.Redis, job: Job) -> JobState.ValueType:
     return JobStore(connection).get(job.name).state
+
+
+def unreferenced(connection: redis.Redis, blobs: BlobStore, data: bytes) -> str:
+    """Return the digest of a blob that has lost its last reference."""
+    attempt = claim(connection, create(connection, 1), blobs=blobs)
+    digest = attempt.put(data)
+    attempt.report(JobEvent(), digest)
+    attempt.fail(Failure(message="x"))
+    JobStore(connection).delete(f"jobs/{attempt.job_id}")
+    assert take_apart(connection)
+    return digest
